@@ -1,0 +1,78 @@
+# Thin verbs. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast check fix format type-check bench lock vendor clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/runtime ## Start the pages and the consumer at http://127.0.0.1:8000 (PORT=, HOST=)
+	@flask --app wsgi jobs migrate
+	@honcho start
+
+test: $(VENV)/dev browser ## Run all tests, with a coverage report in htmlcov/
+	@pytest --cov --cov-report=html --cov-report=term:skip-covered
+
+test-fast: $(VENV)/dev ## Run the tests that need no server and no browser
+	@pytest -m "not live and not browser"
+
+check: $(VENV)/dev ## Check format, lint, types, import directions and templates
+	@ruff format --check
+	@ruff check
+	@mypy
+	@lint-imports
+	@djlint templates --check --quiet
+	@djlint templates --lint --quiet
+
+fix: $(VENV)/dev ## Mend what ruff and djlint can mend
+	@ruff check --fix
+	@$(MAKE) --no-print-directory format
+
+format: $(VENV)/dev ## Format code and templates
+	@ruff format
+	@djlint templates --reformat --quiet
+
+type-check: $(VENV)/dev ## Check types alone
+	@mypy
+
+bench: $(VENV)/dev ## Measure upload to thumbnail, here or at BASE_URL=
+	@python -m bench.upload $(BASE_URL)
+
+lock: ## Make the hashed locks anew from pyproject.toml (needs uv)
+	@uv pip compile pyproject.toml -o requirements.txt $(LOCK)
+	@uv pip compile pyproject.toml --group dev -o requirements-dev.txt $(LOCK)
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --quiet
+
+clean: ## Remove what was made, but no data
+	@rm -rf $(VENV) htmlcov artifacts .coverage* .*_cache
+	@find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -r {} +
+
+# A stamp for each environment, newer than the lock it was installed from. uv where it is there.
+$(VENV)/runtime: requirements.txt | $(BIN)/python
+	@$(call install,$<)
+	@touch $@
+
+$(VENV)/dev: requirements-dev.txt | $(BIN)/python
+	@$(call install,$<)
+	@touch $@ $(VENV)/runtime
+
+define install
+echo "Installing $(1) ..."; \
+if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1); \
+else python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); fi
+endef
+
+# The first Python that is new enough and can make environments: Debian's may lack ensurepip.
+$(BIN)/python:
+	@for python in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+		$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+			&& exec $$python -m venv $(VENV); \
+	done; \
+	echo "No Python >= 3.11 with venv is here. On Debian: apt-get install python3-venv" >&2; exit 1
+
+.PHONY: browser
+browser: $(VENV)/dev
+	@python -m tests.browser.chromium
