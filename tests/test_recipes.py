@@ -1,0 +1,81 @@
+"""What people ask for, and what is wrong with some of it."""
+
+import pytest
+
+from webapp.recipes import PRESETS, InvalidRecipe, Output, Recipe, combine, parse_output
+
+
+def test_output_is_read_from_text() -> None:
+    given = {"width": "640", "height": " 360 ", "fit": "cover", "format": "webp", "quality": "75"}
+    assert parse_output(given) == Output("640x360-cover", 640, 360, "cover", "webp", 75)
+
+
+def test_empty_fields_take_their_defaults() -> None:
+    assert parse_output({"width": "320", "height": "", "quality": ""}) == Output("320w", 320, None)
+
+
+def test_quality_depends_on_the_format_unless_given() -> None:
+    qualities = [Output("a", 1, 1, format=f).encoder_quality for f in ("jpeg", "avif", "png")]
+    assert qualities == [80, 60, None]
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "sentence"),
+    [
+        ({"width": "0"}, "width", "The width must be from 1 to 4096 pixels."),
+        ({"width": "-5"}, "width", "The width must be from 1 to 4096 pixels."),
+        ({"height": "99999"}, "height", "The height must be from 1 to 4096 pixels."),
+        ({"width": "9" * 5000}, "width", "The width must be a whole number of pixels."),
+        ({"width": "wide"}, "width", "The width must be a whole number of pixels."),
+        ({"width": "1e3"}, "width", "The width must be a whole number of pixels."),
+        ({"width": "10.5"}, "width", "The width must be a whole number of pixels."),
+        ({}, "width", "Give a width, a height or both."),
+        ({"width": "5", "fit": "cover"}, "height", "Fit cover needs both a width and a height."),
+        ({"width": "5", "fit": "fill"}, "fit", "The fit must be one of contain, cover, pad."),
+        ({"width": "5", "format": "svg"}, "format", "one of jpeg, png, webp, avif."),
+        ({"width": "5", "quality": "101"}, "quality", "The quality must be from 1 to 100."),
+        ({"width": "5", "background": "red"}, "background", "a colour like #ffffff."),
+    ],
+)
+def test_wrong_output_is_refused_with_its_field(
+    given: dict[str, str], field: str, sentence: str
+) -> None:
+    with pytest.raises(InvalidRecipe) as caught:
+        parse_output(given)
+    assert caught.value.field == field
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "../up", "Has Space", "ümlaut", "a" * 41])
+def test_name_that_could_leave_its_folder_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRecipe):
+        Output(name, 1, 1)
+
+
+def test_recipe_survives_being_stored() -> None:
+    recipe = PRESETS["web-set"].recipe
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_empty_recipe_is_refused() -> None:
+    with pytest.raises(InvalidRecipe, match="at least one output"):
+        combine([])
+
+
+def test_too_many_outputs_are_refused() -> None:
+    with pytest.raises(InvalidRecipe, match="at most 20 outputs"):
+        combine(Output(f"{width}w", width, None) for width in range(1, 22))
+
+
+def test_what_is_asked_for_twice_is_made_once() -> None:
+    output = Output("320w", 320, None)
+    assert combine([output, output]).outputs == (output,)
+
+
+def test_different_outputs_of_one_name_get_a_number() -> None:
+    recipe = combine([Output("320w", 320, None, quality=q) for q in (50, 90)])
+    assert [output.file_name for output in recipe.outputs] == ["320w.jpg", "320w-2.jpg"]
+
+
+def test_square_preset_is_what_thumbnail_api_made() -> None:
+    assert PRESETS["square"].recipe.outputs == (Output("square", 100, 100, "pad", "jpeg"),)

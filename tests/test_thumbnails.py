@@ -1,0 +1,707 @@
+import os
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageFile
+
+from tests.images import (
+    BLUE,
+    CORNERS,
+    GREEN,
+    RED,
+    encode,
+    make_corners,
+    make_exif,
+    make_grey_profile,
+    make_image,
+    make_jpeg,
+    make_picture,
+    make_png,
+    make_png_chunk,
+    make_png_header,
+    make_too_many_scans,
+    make_truncated,
+    make_wide_gamut_profile,
+    psnr,
+)
+from webapp import thumbnails
+from webapp.recipes import Fit, Format, Output, Recipe
+from webapp.thumbnails import (
+    Corrupt,
+    Empty,
+    Header,
+    ImageError,
+    Limits,
+    Thumbnail,
+    TooManyPixels,
+    TooManyScans,
+    Truncated,
+    Unsupported,
+    make_thumbnails,
+    read_header,
+)
+
+# What Pillow has to say about odd metadata; webapp.thumbnails silences it, pytest undoes that.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+Size = tuple[int, int]
+
+
+class Engine:
+    """Make thumbnails of bytes in a folder of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = folder / "source"
+        self.folder = folder / "made"
+        self.folder.mkdir()
+
+    def make(self, image: bytes, *outputs: Output) -> list[Thumbnail]:
+        self.source.write_bytes(image)
+        return make_thumbnails(self.source, Recipe(outputs), self.folder, Limits())
+
+    def picture(self, image: bytes, output: Output) -> Image.Image:
+        """Make one thumbnail and load it."""
+        (made,) = self.make(image, output)
+        return self.load(made)
+
+    def load(self, made: Thumbnail) -> Image.Image:
+        """Load a thumbnail, after a look whether it is what it claims to be."""
+        path = self.folder / made.file_name
+        with Image.open(path) as picture:
+            picture.load()
+        assert (picture.size, picture.format) == ((made.width, made.height), made.format.upper())
+        assert path.stat().st_size == made.bytes
+        return picture
+
+    def header(self, image: bytes, limits: Limits | None = None) -> Header:
+        self.source.write_bytes(image)
+        return read_header(self.source, limits or Limits())
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return Engine(tmp_path)
+
+
+def png(width: int | None, height: int | None, fit: Fit = "contain", **options: Any) -> Output:
+    """Ask for a lossless thumbnail, whose pixels can be compared."""
+    return Output("made", width, height, fit, "png", **options)
+
+
+def assert_near(color: object, expected: tuple[int, ...], tolerance: int = 3) -> None:
+    assert isinstance(color, tuple)
+    assert len(color) == len(expected)
+    assert all(abs(a - b) <= tolerance for a, b in zip(color, expected, strict=True)), color
+
+
+# Every kind of source
+
+SOURCES = {
+    "1 png": ("1", "png"),
+    "L png": ("L", "png"),
+    "L jpeg": ("L", "jpeg"),
+    "LA png": ("LA", "png"),
+    "P png": ("P", "png"),
+    "P gif": ("P", "gif"),
+    "I;16 png": ("I;16", "png"),
+    "I;16 tiff": ("I;16", "tiff"),
+    "I tiff": ("I", "tiff"),
+    "F tiff": ("F", "tiff"),
+    "RGB jpeg": ("RGB", "jpeg"),
+    "RGB png": ("RGB", "png"),
+    "RGB webp": ("RGB", "webp"),
+    "RGB bmp": ("RGB", "bmp"),
+    "RGB tiff": ("RGB", "tiff"),
+    "RGB avif": ("RGB", "avif"),
+    "RGBA png": ("RGBA", "png"),
+    "RGBA webp": ("RGBA", "webp"),
+    "RGBA avif": ("RGBA", "avif"),
+    "RGBA tiff": ("RGBA", "tiff"),
+    "CMYK jpeg": ("CMYK", "jpeg"),
+    "CMYK tiff": ("CMYK", "tiff"),
+    "YCbCr tiff": ("YCbCr", "tiff"),
+    "LAB tiff": ("LAB", "tiff"),
+}
+
+
+@pytest.mark.parametrize("size", [(120, 80), (80, 120), (90, 90)], ids=str)
+@pytest.mark.parametrize(("mode", "format"), SOURCES.values(), ids=SOURCES)
+def test_every_kind_of_source_becomes_a_thumbnail(
+    mode: str, format: str, size: Size, engine: Engine
+) -> None:
+    image = make_image(mode, size, format)
+    padded, contained = engine.make(image, Output("padded", 60, 60, "pad"), png(60, 60))
+    assert engine.header(image).format == format
+    assert engine.load(padded).size == (60, 60)
+    made = engine.load(contained)
+    assert max(made.size) == 60
+    expected = on_black(make_expected(mode, size)).resize(made.size, Image.Resampling.LANCZOS)
+    # Pillow dithers to 1 bit and to a palette of few colours: blurred, these are near enough.
+    assert psnr(on_black(made), expected) > {"1": 15, "P": 24}.get(mode, 30)
+
+
+def make_expected(mode: str, size: Size) -> Image.Image:
+    """Make the picture that make_image put into a file of this mode."""
+    if mode in ("I", "I;16", "F"):
+        return make_picture("RGB", size).getchannel("R")
+    return make_picture({"1": "L", "L": "L", "LA": "LA", "RGBA": "RGBA"}.get(mode, "RGB"), size)
+
+
+def on_black(picture: Image.Image) -> Image.Image:
+    black = Image.new("RGBA", picture.size, "black")
+    return Image.alpha_composite(black, picture.convert("RGBA")).convert("RGB")
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I"])
+def test_16_bits_are_scaled_and_not_clipped(mode: str, engine: Engine) -> None:
+    image = Image.new("I", (40, 20), 32896)
+    image.paste(65535, (20, 0, 40, 20))
+    format = "png" if mode == "I;16" else "tiff"
+    made = engine.picture(encode(image.convert(mode), format), png(40, 20))
+    assert (made.mode, made.getpixel((5, 5)), made.getpixel((35, 5))) == ("L", 128, 255)
+
+
+def test_dark_16_bits_stay_dark(engine: Engine) -> None:
+    made = engine.picture(encode(Image.new("I;16", (40, 20), 514), "png"), png(40, 20))
+    assert made.getpixel((5, 5)) == 2
+
+
+@pytest.mark.parametrize(
+    ("white", "grey"), [(1.0, 0.5), (255.0, 127.5), (65535.0, 32767.5), (1e6, 5e5)]
+)
+def test_floats_are_scaled_by_the_white_they_suggest(
+    white: float, grey: float, engine: Engine
+) -> None:
+    image = Image.new("F", (40, 20), grey)
+    image.paste(white, (20, 0, 40, 20))
+    made = engine.picture(encode(image, "tiff"), png(40, 20))
+    assert (made.getpixel((5, 5)), made.getpixel((35, 5))) == (127, 255)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 0.0, -5.0])
+def test_odd_floats_do_not_fail(value: float, engine: Engine) -> None:
+    assert engine.picture(encode(Image.new("F", (40, 20), value), "tiff"), png(20, 20)).size
+
+
+def test_grey_stays_grey(engine: Engine) -> None:
+    for format in ("jpeg", "png"):
+        assert engine.picture(make_image("L"), Output("made", 60, 60, format=format)).mode == "L"
+
+
+def test_only_the_first_frame_is_used(engine: Engine) -> None:
+    frames = [Image.new("RGB", (40, 20), color) for color in (RED, GREEN, BLUE)]
+    for format in ("gif", "webp", "png", "avif", "tiff"):
+        animation = encode(frames[0], format, save_all=True, append_images=frames[1:])
+        made = engine.picture(animation, png(20, 10))
+        assert_near(made.convert("RGB").getpixel((10, 5)), RED, 6)
+
+
+def test_photo_followed_by_another_counts_as_jpeg(engine: Engine) -> None:
+    photo = encode(make_corners(), "mpo", save_all=True, append_images=[make_picture()])
+    assert engine.header(photo).format == "jpeg"
+    assert_corners(engine.picture(photo, png(60, 40)))
+
+
+# Orientation
+
+
+def assert_corners(picture: Image.Image, tolerance: int = 12) -> None:
+    """Assert that the four corners have their colours."""
+    width, height = picture.size
+    points = [(2, 2), (width - 3, 2), (2, height - 3), (width - 3, height - 3)]
+    for point, color in zip(points, CORNERS, strict=True):
+        assert_near(picture.convert("RGB").getpixel(point), color, tolerance)
+
+
+@pytest.mark.parametrize("fit", ["contain", "cover", "pad"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied(orientation: int, fit: Fit, engine: Engine) -> None:
+    photo = make_jpeg(image=make_corners((1200, 800)), orientation=orientation)
+    header = engine.header(photo)
+    assert (header.width, header.height, header.orientation) == (1200, 800, orientation)
+    made = engine.picture(photo, png(90, 60, fit))
+    assert made.size == (90, 60)
+    assert_corners(made)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["png", "webp", "tiff", "avif"])
+def test_orientation_is_applied_in_other_formats(
+    format: str, orientation: int, engine: Engine
+) -> None:
+    turn = thumbnails._TRANSPOSE.get(orientation)
+    upright = make_corners((64, 48))
+    image = encode(upright, format, exif=make_exif(orientation))
+    expected = upright.transpose(turn) if turn is not None else upright
+    made = engine.picture(image, png(100, 100))
+    header = engine.header(image)
+    assert made.size == expected.size == (header.width, header.height)
+    assert psnr(made, expected) > 25  # Of another orientation: 10.
+
+
+def test_orientation_behind_the_pixels_of_a_png_is_applied(engine: Engine) -> None:
+    exif = make_png_chunk(b"eXIf", make_exif(6)[6:])
+    plain = encode(make_corners((120, 80)).transpose(Image.Transpose.ROTATE_90), "png")
+    made = engine.picture(plain[:-12] + exif + plain[-12:], png(60, 60))
+    assert made.size == (60, 40)
+    assert_corners(made)
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [b"Exif\0\0", b"Exif\0\0garbage", make_exif(6)[:20], make_exif(6).replace(b"\x06", b"\x09")],
+    ids=["empty", "garbage", "cut", "nine"],
+)
+def test_broken_exif_is_as_good_as_none(exif: bytes, engine: Engine) -> None:
+    photo = encode(make_corners(), "jpeg", exif=exif)
+    assert engine.header(photo) == Header("jpeg", 120, 80, 1, False)
+    assert_corners(engine.picture(photo, png(60, 40)))
+
+
+# Fit
+
+FITS: dict[str, tuple[Size, Output, Size]] = {
+    "contain, wide": ((400, 200), png(100, 100), (100, 50)),
+    "contain, tall": ((200, 400), png(100, 100), (50, 100)),
+    "contain, rounded": ((300, 199), png(100, 100), (100, 66)),
+    "contain, width free": ((400, 200), png(None, 100), (200, 100)),
+    "contain, height free": ((400, 200), png(100, None), (100, 50)),
+    "contain, not enlarged": ((40, 20), png(100, 100), (40, 20)),
+    "contain, enlarged": ((40, 20), png(100, 100, enlarge=True), (100, 50)),
+    "contain, a line": ((1, 10_000), png(100, 100), (1, 100)),
+    "contain, a lying line": ((10_000, 1), png(100, 100), (100, 1)),
+    "contain, a line of free height": ((1, 10_000), png(1, None), (1, 4096)),
+    "cover, wide": ((400, 200), png(100, 100, "cover"), (100, 100)),
+    "cover, tall": ((200, 400), png(90, 60, "cover"), (90, 60)),
+    "cover, lower than the box": ((400, 50), png(200, 100, "cover"), (100, 50)),
+    "cover, narrower than the box": ((50, 400), png(100, 100, "cover"), (50, 50)),
+    "cover, not enlarged": ((40, 20), png(100, 100, "cover"), (20, 20)),
+    "cover, enlarged": ((40, 20), png(100, 100, "cover", enlarge=True), (100, 100)),
+    "cover, a line": ((1, 10_000), png(100, 100, "cover"), (1, 1)),
+    "pad, wide": ((400, 200), png(100, 100, "pad"), (100, 100)),
+    "pad, small": ((40, 20), png(100, 100, "pad"), (100, 100)),
+    "pad, enlarged": ((40, 20), png(100, 100, "pad", enlarge=True), (100, 100)),
+    "pad, a line": ((1, 10_000), png(100, 100, "pad"), (100, 100)),
+}
+
+
+@pytest.mark.parametrize("as_jpeg", [True, False], ids=["jpeg", "png"])
+@pytest.mark.parametrize(("source", "output", "expected"), FITS.values(), ids=FITS)
+def test_fit_gives_the_size(
+    source: Size, output: Output, expected: Size, as_jpeg: bool, engine: Engine
+) -> None:
+    image = make_jpeg(source) if as_jpeg else make_png("RGB", source)
+    assert engine.picture(image, output).size == expected
+
+
+def test_contain_is_never_off_by_more_than_rounding(engine: Engine) -> None:
+    for source in ((1001, 667), (997, 13), (3, 1000), (2000, 1999)):
+        outputs = [Output(f"{side}", side, side, format="png") for side in range(16, 300, 15)]
+        for output, made in zip(outputs, engine.make(make_jpeg(source), *outputs), strict=True):
+            scale = min((output.width or 0) / source[0], (output.height or 0) / source[1], 1)
+            assert made.width == max(1, round(source[0] * scale))
+            assert made.height == max(1, round(source[1] * scale))
+
+
+def test_cover_keeps_the_middle(engine: Engine) -> None:
+    image = Image.new("RGB", (300, 100), RED)
+    image.paste(GREEN, (100, 0, 200, 100))
+    made = engine.picture(encode(image, "png"), png(50, 50, "cover"))
+    assert_near(made.getpixel((0, 25)), GREEN, 30)
+    assert_near(made.getpixel((25, 25)), GREEN)
+    assert_near(made.getpixel((49, 25)), GREEN, 30)
+
+
+def test_cover_of_a_turned_photo_keeps_the_middle(engine: Engine) -> None:
+    image = Image.new("RGB", (3000, 1000), RED)
+    image.paste(GREEN, (1000, 0, 2000, 1000))
+    made = engine.picture(make_jpeg(image=image, orientation=6), png(50, 50, "cover"))
+    for x in (2, 25, 47):
+        assert_near(made.getpixel((x, 25)), GREEN, 5)
+
+
+def test_cover_does_not_stretch(engine: Engine) -> None:
+    picture = make_picture("RGB", (400, 300))
+    made = engine.picture(encode(picture, "png"), png(120, 120, "cover"))
+    expected = picture.resize((120, 120), Image.Resampling.LANCZOS, (50, 0, 350, 300))
+    assert psnr(made, expected) > 45
+
+
+def test_pad_centres_on_the_background(engine: Engine) -> None:
+    image = encode(Image.new("RGB", (40, 20), RED), "png")
+    made = engine.picture(image, png(100, 100, "pad", background="#102030"))
+    inside = made.point(lambda value: 255 * (value > 200)).getchannel("R").getbbox()
+    assert inside == (30, 40, 70, 60)
+    for corner in ((0, 0), (99, 0), (0, 99), (99, 99), (50, 39), (29, 50), (70, 50)):
+        assert made.getpixel(corner) == (0x10, 0x20, 0x30)
+
+
+# Colour
+
+
+def test_wide_gamut_is_converted_to_srgb(engine: Engine) -> None:
+    # By the matrices and the curve of both spaces: Display P3's 180, 110, 90 in sRGB.
+    photo = make_jpeg(
+        image=Image.new("RGB", (64, 64), (180, 110, 90)),
+        icc=make_wide_gamut_profile(),
+        quality=100,
+        subsampling=0,
+    )
+    made = engine.picture(photo, png(32, 32))
+    assert_near(made.getpixel((16, 16)), (191, 106, 85), 2)
+    assert "icc_profile" not in made.info
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_profile_of_grey_is_converted_and_grey_stays_grey(mode: str, engine: Engine) -> None:
+    picture = Image.new("L", (40, 40), 55).convert(mode)
+    made = engine.picture(encode(picture, "png", icc_profile=make_grey_profile(1.0)), png(20, 20))
+    assert made.mode == mode
+    assert made.getchannel("L").getpixel((10, 10)) == 128  # 55 / 255 of the light.
+
+
+def test_profile_leaves_alpha_alone(engine: Engine) -> None:
+    image = Image.new("RGBA", (40, 40), (180, 110, 90, 77))
+    image.paste((180, 110, 90, 255), (0, 0, 40, 20))
+    profile = make_wide_gamut_profile()
+    made = engine.picture(encode(image, "png", icc_profile=profile), png(40, 40))
+    assert_near(made.getpixel((20, 5)), (191, 106, 85, 255), 2)
+    assert_near(made.getpixel((20, 35)), (191, 106, 85, 77), 2)
+
+
+def test_srgb_needs_no_conversion() -> None:
+    profile = make_wide_gamut_profile()
+    assert thumbnails._transform(profile, "RGB")
+    srgb = profile.replace("Wide".encode("utf-16-be"), "sRGB".encode("utf-16-be"))
+    assert thumbnails._transform(srgb, "RGB") is None
+
+
+def test_transform_is_built_once_for_each_profile() -> None:
+    first = thumbnails._transform(make_wide_gamut_profile(), "RGB")
+    assert thumbnails._transform(make_wide_gamut_profile(), "RGB") is first
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "CMYK", "P"])
+def test_profile_of_another_space_or_alpha_does_no_harm(mode: str, engine: Engine) -> None:
+    format = "tiff" if mode == "CMYK" else "png"
+    image = encode(make_picture(mode), format, icc_profile=make_wide_gamut_profile())
+    made = engine.picture(image, png(60, 40))
+    assert made.mode == {"CMYK": "RGB", "P": "RGB"}.get(mode, mode)
+
+
+@pytest.mark.parametrize("profile", [b"nonsense", b"\0" * 200])
+def test_broken_profile_is_as_good_as_none(profile: bytes, engine: Engine) -> None:
+    assert_corners(engine.picture(make_jpeg(image=make_corners(), icc=profile), png(60, 40)))
+
+
+@pytest.mark.parametrize("format", ["jpeg", "tiff"])
+def test_white_of_cmyk_stays_white(format: str, engine: Engine) -> None:
+    image = encode(Image.new("CMYK", (60, 20), (0, 0, 0, 0)), format)
+    made = engine.picture(image, png(50, 50, "pad", background="#ffffff"))
+    assert made.getcolors() == [(2500, (255, 255, 255))]
+
+
+# Transparency
+
+
+def make_half_transparent() -> Image.Image:
+    """Make a picture whose left half is opaque red and whose right half is nothing."""
+    picture = Image.new("RGBA", (80, 40), (0, 0, 0, 0))
+    picture.paste((*RED, 255), (0, 0, 40, 40))
+    return picture
+
+
+TRANSPARENT: dict[str, Callable[[], bytes]] = {
+    "RGBA png": lambda: encode(make_half_transparent(), "png"),
+    "RGBA webp": lambda: encode(make_half_transparent(), "webp", lossless=True),
+    "RGBA tiff": lambda: encode(make_half_transparent(), "tiff"),
+    "P png": lambda: encode(make_half_transparent().quantize(), "png"),
+    "P gif": lambda: encode(make_half_transparent(), "gif"),
+    "RGB png with a transparent colour": lambda: encode(
+        make_half_transparent().convert("RGB"), "png", transparency=(0, 0, 0)
+    ),
+}
+
+
+@pytest.mark.parametrize("make", TRANSPARENT.values(), ids=TRANSPARENT)
+def test_transparency_is_flattened_on_the_background(
+    make: Callable[[], bytes], engine: Engine
+) -> None:
+    output = Output("made", 40, 40, background="#00c8ff", quality=95)
+    made = engine.picture(make(), output)
+    assert made.mode == "RGB"
+    assert_near(made.getpixel((5, 10)), RED, 8)
+    assert_near(made.getpixel((35, 10)), (0, 0xC8, 0xFF), 8)
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "avif"])
+@pytest.mark.parametrize("make", TRANSPARENT.values(), ids=TRANSPARENT)
+def test_transparency_is_kept_where_the_format_has_it(
+    make: Callable[[], bytes], format: Format, engine: Engine
+) -> None:
+    made = engine.picture(make(), Output("made", 40, 40, format=format, quality=None))
+    assert made.mode == "RGBA"
+    assert_near(made.getpixel((5, 10)), (*RED, 255), 12)
+    alpha = made.getchannel("A").getpixel((35, 10))
+    assert isinstance(alpha, int)
+    assert alpha <= 2
+
+
+def test_transparent_grey_is_flattened(engine: Engine) -> None:
+    image = Image.new("LA", (80, 40), (200, 0))
+    made = engine.picture(encode(image, "png"), Output("made", 40, 40, background="#336699"))
+    assert_near(made.getpixel((20, 10)), (0x33, 0x66, 0x99), 4)
+
+
+def test_padding_is_opaque_around_a_transparent_picture(engine: Engine) -> None:
+    output = png(40, 40, "pad", background="#336699")
+    made = engine.picture(encode(make_half_transparent(), "png"), output)
+    assert made.getpixel((20, 2)) == (0x33, 0x66, 0x99, 255)
+    assert made.getchannel("A").getpixel((35, 20)) == 0
+
+
+def test_invisible_colour_does_not_bleed_into_the_edge(engine: Engine) -> None:
+    picture = Image.new("RGBA", (300, 300), (0, 0, 0, 0))
+    picture.paste((255, 255, 255, 255), (0, 0, 155, 300))
+    made = engine.picture(encode(picture, "png"), png(37, 37))
+    colors = made.getcolors() or []
+    partial = [color for _, color in colors if isinstance(color, tuple) and 0 < color[3] < 255]
+    assert partial
+    assert all(min(color[:3]) >= 250 for color in partial)
+
+
+# Quality
+
+SIZES = ((1920, 1280), (1280, 853), (640, 427), (320, 213), (100, 67))
+
+
+def test_one_decode_for_all_is_as_good_as_one_for_each(engine: Engine) -> None:
+    photo = make_jpeg((2600, 1733), quality=95)
+    outputs = [Output(f"{size[0]}", *size, format="png") for size in SIZES]
+    together = [engine.load(made) for made in engine.make(photo, *outputs)]
+    for output, picture in zip(outputs, together, strict=True):
+        assert psnr(picture, engine.picture(photo, output)) >= 45
+
+
+def test_order_of_outputs_is_that_of_the_recipe(engine: Engine) -> None:
+    names = ["middle", "large", "small"]
+    outputs = [Output(name, side, side) for name, side in zip(names, (80, 120, 40), strict=True)]
+    made = engine.make(make_jpeg(), *outputs)
+    assert [(one.file_name, one.width) for one in made] == [
+        ("middle.jpg", 80),
+        ("large.jpg", 120),
+        ("small.jpg", 40),
+    ]
+
+
+@pytest.mark.parametrize("fit", ["contain", "cover"])
+@pytest.mark.parametrize("side", [75, 110, 150, 220])
+@pytest.mark.parametrize("source", [(801, 601), (1185, 889)], ids=str)
+def test_draft_is_as_good_as_a_full_decode(
+    source: Size, side: int, fit: Fit, engine: Engine
+) -> None:
+    photo = make_jpeg(source, quality=92)
+    made = engine.picture(photo, png(side, side, fit))
+    with Image.open(engine.source) as full:
+        region = thumbnails._plan(png(side, side, fit), source).region
+        expected = full.resize(made.size, Image.Resampling.LANCZOS, region)
+    # 42 is what photos need. This picture is kinder: it falls below 50 where the draft's exact size
+    # is not heeded, or where too small a draft is taken.
+    assert psnr(made, expected) >= 50
+
+
+def test_formats_of_one_size_are_the_same_picture(engine: Engine) -> None:
+    formats: tuple[Format, ...] = ("png", "jpeg", "webp", "avif")
+    outputs = [Output("made", 100, 100, format=format) for format in formats]
+    made = engine.make(make_jpeg((600, 400)), *outputs)
+    assert [(one.format, one.quality) for one in made] == [
+        ("png", None),
+        ("jpeg", 80),
+        ("webp", 80),
+        ("avif", 60),
+    ]
+    lossless, *others = [engine.load(one).convert("RGB") for one in made]
+    assert all(psnr(lossless, other) > 28 for other in others)
+
+
+def test_quality_is_that_of_the_output(engine: Engine) -> None:
+    low, high = engine.make(
+        make_jpeg((600, 400)), Output("low", 200, 200, quality=20), Output("high", 200, 200)
+    )
+    assert (low.quality, high.quality) == (20, 80)
+    assert low.bytes < high.bytes * 0.6
+
+
+# Metadata
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "avif"])
+def test_metadata_is_dropped(format: Format, engine: Engine) -> None:
+    photo = make_jpeg(
+        orientation=3, gps=True, icc=make_wide_gamut_profile(), comment=b"secret", dpi=(72, 72)
+    )
+    made = engine.picture(photo, Output("made", 60, 60, format=format))
+    assert dict(made.getexif()) == {}
+    assert not {"exif", "icc_profile", "comment", "xmp"} & set(made.info)
+    content = (engine.folder / f"made.{'jpg' if format == 'jpeg' else format}").read_bytes()
+    assert not any(word in content for word in (b"secret", b"Camera", b"Exif", b"ICC_PROFILE"))
+
+
+@pytest.mark.parametrize("gps", [True, False])
+def test_header_tells_of_a_place(gps: bool, engine: Engine) -> None:
+    assert engine.header(make_jpeg(gps=gps)).had_gps is gps
+
+
+# What is refused
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+HEIC_AS_MIF1 = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(100)
+REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
+    "empty": (b"", Empty, "This file is empty"),
+    "text": (b"Just some words.\n\tAnd more \xc3\xa4.\n", Unsupported, "This is a text file"),
+    "long text": ("äöü ".encode() * 500, Unsupported, "This is a text file"),
+    "html": (b"\n<!DOCTYPE html><html></html>", Unsupported, "This is a web page"),
+    "svg": (b'<?xml version="1.0"?>\n<svg xmlns="x"/>', Unsupported, "This is an SVG drawing"),
+    "pdf": (b"%PDF-1.7\n\xff\xfe", Unsupported, "This is a PDF"),
+    "heic": (HEIC, Unsupported, "This is a HEIC photo"),
+    "heic by another brand": (HEIC_AS_MIF1, Unsupported, "This is a HEIC photo"),
+    "mp4": (b"\0\0\0\x18ftypisom\0\0\0\0" + bytes(100), Unsupported, "This is a video"),
+    "webm": (b"\x1a\x45\xdf\xa3" + bytes(100), Unsupported, "This is a video"),
+    "zip": (b"PK\x03\x04" + bytes(100), Unsupported, "This is an archive"),
+    "ppm": (b"P6 1 1 255\n\0\0\0", Unsupported, "Upload a JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"),
+    "random": (bytes(range(256)), Unsupported, "This is no image that we can read"),
+    "gif of nothing": (b"GIF89a", Corrupt, "This image is damaged"),
+    "png without pixels": (make_png_header((10, 10)), Truncated, "its end is missing"),
+    "cut jpeg": (make_truncated(make_jpeg()), Truncated, "its end is missing"),
+    "cut in the header": (make_jpeg()[:100], Truncated, "its end is missing"),
+    "cut png": (make_truncated(make_png()), Truncated, "its end is missing"),
+    "cut webp": (make_truncated(make_image(format="webp")), Truncated, "its end is missing"),
+    "cut gif": (make_truncated(make_image("P", format="gif")), Truncated, "its end is missing"),
+    "cut tiff": (make_truncated(make_image(format="tiff")), Truncated, "its end is missing"),
+    "cut bmp": (make_truncated(make_image(format="bmp")), Truncated, "its end is missing"),
+    "cut avif": (make_truncated(make_image(format="avif"), 0.95), Truncated, "its end is missing"),
+    "damaged png": (make_png()[:60] + b"\0" * 200 + make_png()[260:], Corrupt, "damaged"),
+    "many scans": (make_too_many_scans(60), TooManyScans, "more than 50 scans"),
+    "many pixels": (
+        make_png_header((12_000, 12_000)),
+        TooManyPixels,
+        r"This image has 144 megapixels; the limit is 100\. Export it smaller\.",
+    ),
+    "a few too many pixels": (
+        make_png_header((10_000_001, 10)),
+        TooManyPixels,
+        r"has 100\.1 megapixels; the limit is 100\.",
+    ),
+    "many pixels of another format": (
+        b"GIF89a" + struct.pack("<HHBBB", 10_000, 6000, 0, 0, 0) + b"," + bytes(20),
+        TooManyPixels,
+        r"has 60 megapixels; the limit is 50\.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("image", "error", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_says_why(
+    image: bytes, error: type[ImageError], words: str, engine: Engine
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        engine.make(image, png(60, 60), Output("other", 60, 60))
+    assert type(caught.value) is error
+    assert str(caught.value).endswith(".")
+    assert list(engine.folder.iterdir()) == []
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    assert {error.code: error for error in ImageError.__subclasses__()} == {
+        "unsupported_format": Unsupported,
+        "empty": Empty,
+        "corrupt": Corrupt,
+        "truncated": Truncated,
+        "too_many_pixels": TooManyPixels,
+        "too_many_scans": TooManyScans,
+    }
+
+
+def test_name_decides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(make_jpeg())
+    assert read_header(path, Limits()).format == "jpeg"
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "gif", "tiff", "bmp", "avif"])
+def test_header_is_read_without_pixels(
+    format: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("it decodes pixels"))
+    assert engine.header(make_image("RGB", (90, 60), format)).width == 90
+
+
+def test_header_of_any_size_is_read_fast(engine: Engine) -> None:
+    started = time.process_time()
+    assert engine.header(make_png_header((9000, 9000))) == Header("png", 9000, 9000, 1, False)
+    with pytest.raises(TooManyPixels):
+        engine.header(make_png_header((2_000_000_000, 2_000_000_000)))
+    assert time.process_time() - started < 0.1
+
+
+def test_limits_are_those_given(engine: Engine) -> None:
+    limits = Limits(max_megapixels=0.01, max_megapixels_other=0.005, max_jpeg_scans=20)
+    assert engine.header(make_jpeg((100, 100)), limits).width == 100
+    with pytest.raises(TooManyPixels):
+        engine.header(make_jpeg((101, 100)), limits)
+    with pytest.raises(TooManyPixels, match=r"limit is 0\.005"):
+        engine.header(make_image("RGB", (100, 51), "webp"), limits)
+    assert engine.header(make_jpeg((90, 60), progressive_scans=20), limits)
+    with pytest.raises(TooManyScans, match="more than 20 scans"):
+        engine.header(make_jpeg((90, 60), progressive_scans=21), limits)
+
+
+def test_bytes_that_look_like_scans_do_not_count(engine: Engine) -> None:
+    scans = b"\xff\xda\0\x08" * 100
+    commented = make_jpeg(comment=scans, progressive=True)
+    assert engine.header(commented).format == "jpeg"
+    assert engine.header(make_jpeg(progressive=True) + scans).format == "jpeg"
+    assert engine.header(make_jpeg() + scans).format == "jpeg"
+
+
+def test_scans_are_counted_across_chunks(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thumbnails, "_CHUNK", 1)
+    assert engine.header(make_jpeg((60, 40), progressive_scans=50)).format == "jpeg"
+    with pytest.raises(TooManyScans):
+        engine.header(make_jpeg((60, 40), progressive_scans=51))
+
+
+def test_endless_segments_are_refused_fast(engine: Engine) -> None:
+    with pytest.raises(Corrupt):
+        engine.header(b"\xff\xd8" + b"\xff\xfe\0\x02" * 1_000_000)
+
+
+# Faults that are not the image's
+
+
+def test_missing_source_is_no_fault_of_an_image(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_header(tmp_path / "nothing", Limits())
+
+
+def test_full_disk_is_no_fault_of_an_image(engine: Engine) -> None:
+    os.symlink("/dev/full", engine.folder / "second.jpg")
+    with pytest.raises(OSError, match="No space left") as caught:
+        engine.make(make_jpeg(), Output("first", 60, 60), Output("second", 30, 30))
+    assert not isinstance(caught.value, ImageError)
+    assert list(engine.folder.iterdir()) == []
+
+
+def test_want_of_memory_is_no_fault_of_an_image(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("out of memory error when reading image file")
+
+    monkeypatch.setattr(thumbnails, "_decode", fail)
+    with pytest.raises(MemoryError):
+        engine.make(make_jpeg(), png(60, 60))

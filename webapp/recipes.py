@@ -1,0 +1,247 @@
+"""What a job makes from each image: outputs, recipes and presets.
+
+Everything here is a value: parsed and checked once at the edge, then passed around as it is. Sizes
+are (width, height) in pixels.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, cast, get_args
+
+Fit = Literal["contain", "cover", "pad"]
+Format = Literal["jpeg", "png", "webp", "avif"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+# The quality at which each encoder's artefacts stay invisible at thumbnail size. The scales differ:
+# AVIF's 60 looks like JPEG's 80. PNG is lossless, so it has none.
+DEFAULT_QUALITY: Mapping[Format, int | None] = {"jpeg": 80, "webp": 80, "avif": 60, "png": None}
+
+EXTENSIONS: Mapping[Format, str] = {"jpeg": "jpg", "png": "png", "webp": "webp", "avif": "avif"}
+
+MAX_SIDE = 4096  # Pixels; the largest thumbnail we make. Beyond it a picture is no thumbnail.
+MAX_OUTPUTS = 20  # The largest responsive set in use, 10 widths in 2 formats.
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # Becomes a file name and a part of a URL.
+_COLOR = re.compile(r"#[0-9a-f]{6}")
+
+
+class InvalidRecipe(ValueError):
+    """What is asked for cannot be made; says which field is wrong and what would be right."""
+
+    code = "invalid_recipe"
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class Output:
+    """Describe one thumbnail to make from each image.
+
+    `fit` has the CSS meaning: `contain` stays inside the box, `cover` fills it and crops what is
+    over, `pad` stays inside and fills up to the exact box with `background`. One side may be None
+    with `contain`: it follows from the source's aspect ratio. `background` is `#rrggbb`; it also
+    lies under transparent pixels where the format has none.
+    """
+
+    name: str
+    width: int | None
+    height: int | None
+    fit: Fit = "contain"
+    format: Format = "jpeg"
+    quality: int | None = None
+    background: str = "#ffffff"
+    enlarge: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be made.
+
+        Raises InvalidRecipe.
+        """
+        for side, value in (("width", self.width), ("height", self.height)):
+            if value is not None and not 1 <= value <= MAX_SIDE:
+                raise InvalidRecipe(side, f"The {side} must be from 1 to {MAX_SIDE} pixels.")
+        if self.fit not in FITS:
+            raise InvalidRecipe("fit", f"The fit must be one of {', '.join(FITS)}.")
+        if self.width is None and self.height is None:
+            raise InvalidRecipe("width", "Give a width, a height or both.")
+        if self.fit != "contain" and (self.width is None or self.height is None):
+            raise InvalidRecipe("height", f"Fit {self.fit} needs both a width and a height.")
+        if self.format not in FORMATS:
+            raise InvalidRecipe("format", f"The format must be one of {', '.join(FORMATS)}.")
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise InvalidRecipe("quality", "The quality must be from 1 to 100.")
+        if not _COLOR.fullmatch(self.background):
+            raise InvalidRecipe("background", "The background must be a colour like #ffffff.")
+        if not _NAME.fullmatch(self.name):
+            raise InvalidRecipe(
+                "name", "An output's name is 1 to 40 lower-case letters, digits and hyphens."
+            )
+
+    @property
+    def encoder_quality(self) -> int | None:
+        """The quality to encode with; None where the format is lossless."""
+        if DEFAULT_QUALITY[self.format] is None:
+            return None
+        return self.quality or DEFAULT_QUALITY[self.format]
+
+    @property
+    def file_name(self) -> str:
+        """The name of the thumbnail's file, such as `square.jpg`."""
+        return f"{self.name}.{EXTENSIONS[self.format]}"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """List the outputs a job makes from each image, in the order they are shown."""
+
+    outputs: tuple[Output, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse an empty, too long or ambiguous list.
+
+        Raises InvalidRecipe.
+        """
+        if not self.outputs:
+            raise InvalidRecipe("outputs", "Choose at least one output.")
+        if len(self.outputs) > MAX_OUTPUTS:
+            raise InvalidRecipe("outputs", f"A recipe has at most {MAX_OUTPUTS} outputs.")
+        names = [output.file_name for output in self.outputs]
+        if len(set(names)) < len(names):
+            raise InvalidRecipe("outputs", "Two outputs have the same name and format.")
+
+    def to_json(self) -> str:
+        """Write the recipe as the text that `from_json` reads."""
+        return json.dumps([asdict(output) for output in self.outputs])
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        """Read a recipe that `to_json` wrote.
+
+        Raises InvalidRecipe.
+        """
+        return cls(tuple(Output(**output) for output in json.loads(text)))
+
+
+def parse_output(fields: Mapping[str, str]) -> Output:
+    """Read one output from text fields, as a form or a query string has them.
+
+    A field that is missing or empty takes its default; the name is made from the size.
+    Raises InvalidRecipe.
+    """
+    given = {key: value.strip() for key, value in fields.items() if value.strip()}
+    width = _whole_number(given, "width", "pixels")
+    height = _whole_number(given, "height", "pixels")
+    fit = cast(Fit, given.get("fit", "contain"))  # Output checks it.
+    return Output(
+        name=given.get("name") or _size_name(width, height, fit),
+        width=width,
+        height=height,
+        fit=fit,
+        format=cast(Format, given.get("format", "jpeg")),
+        quality=_whole_number(given, "quality", "percent"),
+        background=given.get("background", "#ffffff").lower(),
+        enlarge=given.get("enlarge", "") in ("1", "on", "true", "y"),
+    )
+
+
+def _whole_number(fields: Mapping[str, str], field: str, unit: str) -> int | None:
+    text = fields.get(field)
+    if text is None:
+        return None
+    # Longer than any side we make is wrong anyway, and int() is slow on thousands of digits.
+    if not re.fullmatch(r"-?[0-9]{1,9}", text):
+        raise InvalidRecipe(field, f"The {field} must be a whole number of {unit}.")
+    return int(text)
+
+
+def _size_name(width: int | None, height: int | None, fit: Fit) -> str:
+    """Name an output by its size: `640x360-cover`, `320w`, `200h`."""
+    if height is None:
+        return f"{width}w"
+    if width is None:
+        return f"{height}h"
+    return f"{width}x{height}-{fit}"
+
+
+def combine(outputs: Iterable[Output]) -> Recipe:
+    """Make one recipe of outputs from several places.
+
+    What is asked for twice is made once; different outputs of one name get a number.
+    Raises InvalidRecipe.
+    """
+    taken: dict[str, int] = {}
+    named = []
+    for output in dict.fromkeys(outputs):
+        count = taken[output.file_name] = taken.get(output.file_name, 0) + 1
+        named.append(output if count == 1 else replace(output, name=f"{output.name}-{count}"))
+    return Recipe(tuple(named))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Name a recipe that is ready to pick."""
+
+    name: str
+    title: str
+    summary: str
+    recipe: Recipe
+
+
+def _responsive(widths: tuple[int, ...], formats: tuple[Format, ...]) -> Recipe:
+    """Make the recipe of a responsive set: every width in every format."""
+    return Recipe(
+        tuple(Output(f"{w}w", w, None, format=format) for w in widths for format in formats)
+    )
+
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        # What thumbnail-api made of every image; its clients get this one.
+        Preset(
+            "square",
+            "Square",
+            "100 × 100 · white · JPEG",
+            Recipe((Output("square", 100, 100, "pad"),)),
+        ),
+        Preset(
+            "avatar",
+            "Avatar",
+            "256 × 256 · cover · WebP",
+            Recipe((Output("avatar", 256, 256, "cover", "webp"),)),
+        ),
+        Preset(
+            "card",
+            "Card",
+            "640 × 360 · cover · WebP",
+            Recipe((Output("card", 640, 360, "cover", "webp"),)),
+        ),
+        Preset(
+            "social",
+            "Social",
+            "1200 × 630 · cover · JPEG",
+            Recipe((Output("social", 1200, 630, "cover"),)),
+        ),
+        Preset(
+            "web-set",
+            "Web set",
+            "320 640 1280 1920 · WebP + JPEG",
+            _responsive((320, 640, 1280, 1920), ("webp", "jpeg")),
+        ),
+    )
+}
+
+
+def preset(name: str) -> Preset:
+    """Find a preset by its name.
+
+    Raises InvalidRecipe.
+    """
+    if name not in PRESETS:
+        raise InvalidRecipe("presets", "There is no preset of that name.")
+    return PRESETS[name]
