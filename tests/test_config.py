@@ -1,0 +1,60 @@
+"""Settings: read from the environment, checked at the start."""
+
+from pathlib import Path
+
+import pytest
+
+from webapp.config import ConfigError, load
+
+
+def test_defaults_need_no_environment() -> None:
+    config = load({})
+    assert (config.host, config.port, config.instance) == ("127.0.0.1", 8000, Path("instance"))
+
+
+def test_environment_overrides_the_default() -> None:
+    assert load({"THUMBNAIL_RETENTION_HOURS": "1.5"}).retention_hours == 1.5
+
+
+def test_host_and_port_have_no_prefix() -> None:
+    config = load({"HOST": "0.0.0.0", "PORT": "9000"})
+    assert (config.host, config.port) == ("0.0.0.0", 9000)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("yes", True), ("0", False), ("", False)])
+def test_switches_take_the_usual_words(text: str, value: bool) -> None:
+    assert load({"THUMBNAIL_COOKIE_SECURE": text}).cookie_secure is value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        (
+            "THUMBNAIL_MAX_IMAGES",
+            "many",
+            'THUMBNAIL_MAX_IMAGES must be a whole number, not "many".',
+        ),
+        ("THUMBNAIL_MAX_IMAGES", "0", "THUMBNAIL_MAX_IMAGES must be at least 1, not 0."),
+        ("THUMBNAIL_RETENTION_HOURS", "nan", "must be at least 0.001, not nan."),
+        (
+            "THUMBNAIL_COOKIE_SECURE",
+            "maybe",
+            'THUMBNAIL_COOKIE_SECURE must be 1 or 0, not "maybe".',
+        ),
+        ("THUMBNAIL_MAX_IMAGE", "5", "is not a setting. Did you mean THUMBNAIL_MAX_IMAGES?"),
+        ("PORT", "http", 'PORT must be a whole number, not "http".'),
+    ],
+)
+def test_wrong_setting_is_named_in_one_sentence(variable: str, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({variable: text})
+    assert sentence in str(caught.value)
+
+
+def test_dotenv_file_is_read_below_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("THUMBNAIL_MAX_IMAGES=3\nTHUMBNAIL_MAX_FILE_MB=4\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("THUMBNAIL_MAX_FILE_MB", "5")
+    assert (load().max_images, load().max_file_mb) == (3, 5)

@@ -1,0 +1,216 @@
+"""Rows: claims, leases and tokens under every kind of death."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from webapp.job_store import Claim, JobStore, NewImage
+
+NOW = 1_000_000.0
+LEASE = NOW + 8
+CAP = 5
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[JobStore]:
+    store = JobStore(tmp_path / "jobs.db")
+    yield store
+    store.close()
+
+
+def add_job(store: JobStore, job_id: str = "job", expires: float = NOW + 1000) -> str:
+    store.add_job(job_id, "owner", "[]", NOW, expires, NOW + 100)
+    return job_id
+
+
+def add_image(store: JobStore, image_id: str, created: float = NOW, max_images: int = 9) -> bool:
+    image = NewImage(image_id, None, f"{image_id}.jpg", 1000, "jpeg", 40, 30, False)
+    return store.add_image("job", image, created, created + 100, max_images)
+
+
+def claim(store: JobStore, worker: str = "w1", now: float = NOW) -> Claim:
+    claimed = store.claim(worker, now, now + 8, CAP)
+    assert claimed
+    return claimed
+
+
+def state(store: JobStore, image: int = 0) -> str:
+    job = store.job("job", NOW)
+    assert job
+    return job.images[image].state
+
+
+ROW = {
+    "file_name": "a.jpg", "format": "jpeg", "width": 4, "height": 3, "bytes": 100, "quality": 80,
+}  # fmt: skip
+
+
+def test_oldest_waiting_image_is_claimed_first(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "younger", NOW + 1)
+    add_image(store, "older", NOW)
+    assert claim(store).image_id == "older"
+
+
+def test_claimed_image_is_not_claimed_again(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    claim(store)
+    assert store.claim("w2", NOW + 1, LEASE, CAP) is None
+
+
+def test_image_of_a_dead_worker_is_claimed_when_its_lease_ends(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    claim(store, "dead")
+    assert claim(store, "w2", LEASE + 1).attempt == 2
+
+
+def test_renewed_lease_keeps_the_image(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    assert store.renew(claim(store), LEASE + 100)
+    assert store.claim("w2", LEASE + 1, LEASE + 9, CAP) is None
+
+
+def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    slow = claim(store, "slow")
+    claim(store, "quick", LEASE + 1)
+    assert not store.finish(slow, [ROW], LEASE + 2)
+    assert not store.fail(slow, "corrupt", "…", LEASE + 2)
+    assert not store.renew(slow, LEASE + 99)
+    assert state(store) == "working"
+
+
+def test_finished_image_has_its_thumbnails_in_order(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    assert store.finish(claim(store), [ROW, {**ROW, "file_name": "b.jpg"}], NOW)
+    job = store.job("job", NOW)
+    assert job
+    assert [thumbnail.file_name for thumbnail in job.images[0].thumbnails] == ["a.jpg", "b.jpg"]
+
+
+def test_image_that_cost_two_workers_comes_last(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "poison", NOW)
+    claim(store, "w1")
+    claim(store, "w2", LEASE + 1)
+    add_image(store, "clean", LEASE + 2)
+    assert claim(store, "w3", LEASE + 20).image_id == "clean"
+
+
+def test_image_that_cost_five_workers_is_given_up(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "poison")
+    for attempt in range(CAP):
+        claim(store, now=NOW + 20 * attempt)
+    later = NOW + 20 * CAP
+    assert store.claim("w", later, later + 8, CAP) is None
+    assert store.fail_lost("worker_lost", "…", later, CAP) == 1
+    assert state(store) == "failed"
+
+
+def test_released_image_waits_again_and_has_lost_no_attempt(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    store.release(claim(store))
+    assert claim(store, "w2").attempt == 1
+
+
+def test_many_claim_at_once_and_nobody_gets_the_same(store: JobStore) -> None:
+    add_job(store)
+    for number in range(40):
+        add_image(store, f"i{number}", max_images=99)
+    claimed: list[str] = []
+
+    def work() -> None:
+        while found := store.claim(threading.current_thread().name, NOW, LEASE, CAP):
+            claimed.append(found.image_id)
+        store.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == sorted(f"i{number}" for number in range(40))
+
+
+def test_every_change_that_a_page_shows_raises_the_version(store: JobStore) -> None:
+    add_job(store)
+    versions = [store.progress("job", NOW)]
+    add_image(store, "a")
+    versions.append(store.progress("job", NOW))
+    claimed = claim(store)
+    versions.append(store.progress("job", NOW))
+    store.finish(claimed, [ROW], NOW)
+    versions.append(store.progress("job", NOW))
+    store.close_job("job", NOW)
+    versions.append(store.progress("job", NOW))
+    assert versions == [(0, False), (1, False), (2, False), (3, False), (4, True)]
+
+
+def test_renewing_a_lease_changes_nothing_on_the_page(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    claimed = claim(store)
+    before = store.progress("job", NOW)
+    store.renew(claimed, LEASE + 5)
+    assert store.progress("job", NOW) == before
+
+
+@pytest.mark.parametrize(
+    ("now", "max_images"),
+    [(NOW + 200, 9), (NOW + 2000, 9), (NOW, 0)],
+    ids=["closed", "expired", "full"],
+)
+def test_job_that_is_closed_or_full_takes_no_image(
+    store: JobStore, now: float, max_images: int
+) -> None:
+    add_job(store)
+    assert not add_image(store, "a", now, max_images)
+
+
+def test_expired_job_is_not_there(store: JobStore) -> None:
+    add_job(store, expires=NOW + 10)
+    assert store.job("job", NOW + 10) is None
+    assert store.progress("job", NOW + 10) is None
+    assert store.expired_job_ids(NOW + 10) == ["job"]
+
+
+def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    claimed = claim(store)
+    store.delete_job("job")
+    assert not store.finish(claimed, [ROW], NOW)
+    assert store.claim("w", NOW, LEASE, CAP) is None
+
+
+def test_two_processes_may_migrate_at_once(tmp_path: Path) -> None:
+    stores: list[JobStore] = []
+    threads = [
+        threading.Thread(target=lambda: stores.append(JobStore(tmp_path / "jobs.db")))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(stores) == 8
+
+
+def test_database_is_for_nobody_else(store: JobStore, tmp_path: Path) -> None:
+    assert (tmp_path / "jobs.db").stat().st_mode & 0o077 == 0
+
+
+def test_worker_that_beats_is_seen(store: JobStore) -> None:
+    assert store.last_beat() is None
+    store.beat("w1", NOW)
+    store.beat("w1", NOW + 1)
+    assert store.last_beat() == NOW + 1

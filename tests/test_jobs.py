@@ -1,0 +1,175 @@
+"""The life of a job, with real files and rows."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import files_left, nothing_left, work
+from tests.images import make_jpeg, make_truncated
+from webapp.config import Config
+from webapp.jobs import (
+    ClaimLost,
+    FileTooLarge,
+    JobClosed,
+    JobNotFound,
+    Jobs,
+    TooManyImages,
+    clean_name,
+)
+from webapp.recipes import PRESETS
+from webapp.storage import Upload
+from webapp.thumbnails import ImageError
+
+SQUARE = PRESETS["square"].recipe
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(instance=tmp_path / "instance", max_images=2, max_file_mb=1)
+
+
+@contextmanager
+def received(jobs: Jobs, data: bytes) -> Iterator[Upload]:
+    """Hold an upload for as long as its request would."""
+    upload = jobs.open_upload()
+    upload.write(data)
+    try:
+        yield upload
+    finally:
+        upload.close()
+
+
+def add(jobs: Jobs, job_id: str, data: bytes, name: str = "a.jpg") -> None:
+    with received(jobs, data) as upload:
+        jobs.add_image(job_id, upload, name)
+
+
+def submit(jobs: Jobs, *pictures: bytes) -> str:
+    job_id = jobs.submit(SQUARE, "owner")
+    for picture in pictures:
+        add(jobs, job_id, picture)
+    jobs.close(job_id)
+    return job_id
+
+
+def test_job_is_finished_when_its_last_image_is(jobs: Jobs) -> None:
+    job_id = submit(jobs, make_jpeg(), make_jpeg())
+    assert not jobs.job(job_id).is_finished
+    work(jobs)
+    job = jobs.job(job_id)
+    assert (job.is_finished, job.done, job.total) == (True, 2, 2)
+
+
+def test_open_job_is_not_finished(jobs: Jobs) -> None:
+    job_id = jobs.submit(SQUARE, "owner")
+    add(jobs, job_id, make_jpeg())
+    work(jobs)
+    assert (jobs.job(job_id).done, jobs.job(job_id).is_finished) == (1, False)
+
+
+def test_closed_job_takes_no_more_images(jobs: Jobs) -> None:
+    job_id = submit(jobs, make_jpeg())
+    with pytest.raises(JobClosed):
+        add(jobs, job_id, make_jpeg())
+    assert len(list(jobs.storage.originals.rglob("*-*-*-*-*"))) == 2  # One job, one image.
+
+
+def test_full_job_takes_no_more_images(jobs: Jobs) -> None:
+    job_id = jobs.submit(SQUARE, "owner")
+    for _ in range(2):
+        add(jobs, job_id, make_jpeg())
+    with pytest.raises(TooManyImages, match="at most 2 images"):
+        add(jobs, job_id, make_jpeg())
+
+
+def test_unknown_job_takes_no_images(jobs: Jobs) -> None:
+    with pytest.raises(JobNotFound):
+        add(jobs, "no such job", make_jpeg())
+    assert nothing_left(jobs)
+
+
+def test_file_over_the_limit_is_refused_in_megabytes(jobs: Jobs) -> None:
+    with pytest.raises(FileTooLarge, match="This file is 2 MB; the limit is 1 MB"):
+        add(jobs, jobs.submit(SQUARE, None), bytes(2_000_000))
+
+
+def test_job_without_images_is_not_kept(jobs: Jobs) -> None:
+    jobs.close(jobs.submit(SQUARE, "owner"))
+    assert nothing_left(jobs)
+
+
+def test_no_image_is_refused_and_leaves_nothing(jobs: Jobs) -> None:
+    job_id = jobs.submit(SQUARE, "owner")
+    with pytest.raises(ImageError):
+        add(jobs, job_id, b"hello")
+    assert files_left(jobs) == []
+
+
+def test_truncated_image_fails_alone_and_says_so(jobs: Jobs) -> None:
+    job_id = submit(jobs, make_truncated(), make_jpeg())
+    work(jobs)
+    bad, good = jobs.job(job_id).images
+    assert (bad.state, bad.error_code, good.state) == ("failed", "truncated", "done")
+    assert list(jobs.storage.tmp.iterdir()) == []
+    assert not (jobs.storage.thumbnails / job_id / bad.id).exists()
+
+
+def test_deleted_job_leaves_nothing(jobs: Jobs) -> None:
+    job_id = submit(jobs, make_jpeg())
+    work(jobs)
+    jobs.delete(job_id)
+    assert nothing_left(jobs)
+
+
+def test_job_deleted_while_a_worker_has_it_leaves_nothing(jobs: Jobs) -> None:
+    job_id = submit(jobs, make_jpeg())
+    claim = jobs.claim("w1")
+    assert claim
+    folder = jobs.storage.open_folder()
+    jobs.delete(job_id)
+    with pytest.raises(ClaimLost):
+        jobs.renew(claim)
+    with pytest.raises(ClaimLost):
+        jobs.finish(claim, folder, [])
+    assert nothing_left(jobs)
+
+
+def test_interrupted_work_is_put_back(jobs: Jobs) -> None:
+    job_id = submit(jobs, make_jpeg())
+    claim = jobs.claim("w1")
+    assert claim
+    jobs.release(claim)
+    assert jobs.job(job_id).waiting == 1
+
+
+def test_sweep_removes_expired_jobs_and_no_others(jobs: Jobs, config: Config) -> None:
+    kept = submit(jobs, make_jpeg())
+    brief = Jobs(dataclasses.replace(config, retention_hours=-1.0))
+    expired = brief.submit(SQUARE, "owner")
+    jobs.sweep()
+    brief.store.close()
+    assert jobs.store.expired_job_ids(now=0) == []
+    assert (jobs.ids(), jobs.store.job(expired, now=0)) == ([kept], None)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("photo.jpg", "photo.jpg"),
+        ("日本電波塔.jpg", "日本電波塔.jpg"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Photos\\a.jpg", "a.jpg"),
+        ("<script>alert(1)</script>.jpg", "script>.jpg"),
+        ("a\"b'c.jpg", "a\"b'c.jpg"),
+        ("photo\u202egpj.exe", "photogpj.exe"),
+        ("a\r\nb\x00.jpg", "ab.jpg"),
+        ("", "unnamed"),
+        ("///", "unnamed"),
+        ("x" * 300 + ".jpeg", "x" * 249 + "….jpeg"),
+    ],
+)
+def test_name_is_made_fit_to_show(name: str, shown: str) -> None:
+    assert clean_name(name) == shown

@@ -1,0 +1,98 @@
+"""Files: whole or not at all, and gone when they should be."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from webapp.storage import ABANDONED_SECONDS, Storage
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(tmp_path)
+
+
+def publish(storage: Storage, job: str = "job", attempt: int = 1) -> Path:
+    folder = storage.open_folder()
+    (folder / "a.jpg").write_bytes(b"thumbnail")
+    storage.publish(folder, job, "image", attempt)
+    return storage.thumbnails / job / "image" / str(attempt)
+
+
+def test_kept_upload_is_the_original(storage: Storage) -> None:
+    upload = storage.open_upload(100)
+    upload.write(b"picture")
+    storage.keep_original(upload, "job", "image")
+    upload.close()
+    assert storage.original("job", "image").read_bytes() == b"picture"
+
+
+def test_upload_that_is_not_kept_leaves_nothing(storage: Storage) -> None:
+    upload = storage.open_upload(100)
+    upload.write(b"picture")
+    upload.close()
+    assert list(storage.tmp.iterdir()) == []
+
+
+def test_upload_over_its_limit_costs_no_more_disk(storage: Storage) -> None:
+    upload = storage.open_upload(10)
+    for _ in range(5):
+        upload.write(b"12345678")
+    upload.flush()
+    assert (upload.is_too_large, upload.path.stat().st_size) == (True, 8)
+    upload.close()
+
+
+def test_published_folder_appears_at_once_and_leaves_tmp(storage: Storage) -> None:
+    published = publish(storage)
+    assert (published / "a.jpg").read_bytes() == b"thumbnail"
+    assert list(storage.tmp.iterdir()) == []
+
+
+def test_late_attempt_is_removed_without_touching_the_other(storage: Storage) -> None:
+    first, second = publish(storage, attempt=1), publish(storage, attempt=2)
+    storage.unpublish("job", "image", 1)
+    assert (first.exists(), second.exists()) == (False, True)
+
+
+def test_attempt_that_outlived_its_job_leaves_no_folder(storage: Storage) -> None:
+    publish(storage)
+    storage.unpublish("job", "image", 1)
+    assert list(storage.thumbnails.iterdir()) == []
+
+
+def test_deleted_job_leaves_nothing(storage: Storage) -> None:
+    upload = storage.open_upload(100)
+    storage.keep_original(upload, "job", "image")
+    upload.close()
+    publish(storage)
+    storage.delete_job("job")
+    left = [path for path in storage.tmp.parent.rglob("*") if path.parent != storage.tmp.parent]
+    assert left == []
+
+
+def test_deleting_twice_is_no_error(storage: Storage) -> None:
+    storage.delete_job("job")
+    storage.delete_job("job")
+
+
+def test_sweep_removes_what_crashes_left_and_spares_what_goes_on(storage: Storage) -> None:
+    old_file, old_folder, young = storage.tmp / "a", storage.tmp / "b", storage.tmp / "c"
+    old_file.write_bytes(b"x")
+    old_folder.mkdir()
+    (old_folder / "x").write_bytes(b"x")
+    young.write_bytes(b"x")
+    long_ago = time.time() - ABANDONED_SECONDS - 1
+    for path in (old_file, old_folder):
+        os.utime(path, (long_ago, long_ago))
+    storage.sweep()
+    assert list(storage.tmp.iterdir()) == [young]
+
+
+def test_only_thumbnails_may_be_read_by_the_web_servers_group(storage: Storage) -> None:
+    publish(storage)
+    modes = [p.stat().st_mode & 0o777 for p in (storage.originals, storage.tmp)]
+    assert modes == [0o700, 0o700]
+    assert not storage.thumbnails.stat().st_mode & 0o007

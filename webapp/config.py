@@ -1,0 +1,146 @@
+"""Every setting: its default, unit and reason. Nothing else reads the environment."""
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+PREFIX = "THUMBNAIL_"
+BARE_NAMES = {"host": "HOST", "port": "PORT"}  # What every platform calls them.
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+
+
+class ConfigError(SystemExit):
+    """A setting is wrong: end the process with one sentence that names it.
+
+    A SystemExit, so that whatever loads the settings (gunicorn, the consumer, the command line)
+    prints the sentence and no traceback.
+    """
+
+
+def setting(default: Any, why: str, *, minimum: float | None = None) -> Any:
+    """Declare a setting: a dataclass field with its reason and its smallest value."""
+    return field(default=default, metadata={"why": why, "minimum": minimum})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hold the settings of one process. The environment name of `max_file_mb` is
+    `THUMBNAIL_MAX_FILE_MB`; only HOST and PORT go without the prefix.
+    """
+
+    host: str = setting("127.0.0.1", "Address that gunicorn listens on; loopback until you decide.")
+    port: int = setting(8000, "Port that gunicorn listens on.", minimum=0)
+    instance: Path = setting(
+        Path("instance"), "Folder of all data: databases, originals, thumbnails. One file system."
+    )
+    secret_key: str = setting(
+        "", "Signs the session cookie. Empty: made once and kept in `instance/secret_key`."
+    )
+    workers: int = setting(
+        os.cpu_count() or 1,
+        "Consumer's worker processes. Default: one for each core; decoding is all CPU.",
+        minimum=1,
+    )
+    web_workers: int = setting(2, "Gunicorn's processes.", minimum=1)
+    web_threads: int = setting(
+        8, "Threads of each gunicorn process: requests that one can hold at a time.", minimum=1
+    )
+    retention_hours: float = setting(
+        24.0, "Hours from a job's creation to its deletion with all its files.", minimum=0.001
+    )
+    max_file_mb: int = setting(
+        50, "Megabytes (10⁶ bytes) of one uploaded file. A 100 MP JPEG has about 40.", minimum=1
+    )
+    max_request_mb: int = setting(
+        500,
+        "Megabytes of one request: a form without script sends all its files in one.",
+        minimum=1,
+    )
+    max_images: int = setting(200, "Images of one job.", minimum=1)
+    max_megapixels: float = setting(
+        100.0, "Megapixels of a JPEG or PNG: both decode in about 4 bytes a pixel.", minimum=0.001
+    )
+    max_megapixels_other: float = setting(
+        50.0, "Megapixels of any other format: WebP and AVIF need up to 17 bytes.", minimum=0.001
+    )
+    max_jpeg_scans: int = setting(
+        50,
+        "Scans of a JPEG. A normal progressive one has 10; thousands stall a decoder.",
+        minimum=1,
+    )
+    decode_seconds: float = setting(
+        30.0, "Seconds, by the clock, that one image may take before it is given up.", minimum=0.1
+    )
+    decode_memory_mb: int = setting(
+        1500, "Megabytes of address space of the process that decodes one image.", minimum=256
+    )
+    list_all_jobs: bool = setting(
+        False, "List everybody's jobs at `GET /jobs`, as thumbnail-api did; otherwise one's own."
+    )
+    cookie_secure: bool = setting(False, "Send cookies over HTTPS only. Turn on behind TLS.")
+    trusted_proxies: int = setting(
+        0, "Proxies in front whose `X-Forwarded-*` headers are believed.", minimum=0
+    )
+
+
+def environment_name(name: str) -> str:
+    """Give the environment variable of a setting."""
+    return BARE_NAMES.get(name, PREFIX + name.upper())
+
+
+def load(environ: Mapping[str, str] | None = None) -> Config:
+    """Read the settings from `environ`, or else from the environment over the file `.env`.
+
+    Raises ConfigError, which ends the process.
+    """
+    if environ is None:
+        environ = {k: v or "" for k, v in dotenv_values(".env").items()} | dict(os.environ)
+    known = {environment_name(item.name): item for item in fields(Config)}
+    for variable in environ:
+        if variable.startswith(PREFIX) and variable not in known:
+            raise ConfigError(_unknown(variable, list(known)))
+    return Config(
+        **{
+            item.name: _read(variable, environ[variable], item)
+            for variable, item in known.items()
+            if variable in environ
+        }
+    )
+
+
+def _unknown(variable: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(variable, known, 1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return f"{variable} is not a setting.{hint}"
+
+
+def _read(variable: str, text: str, item: "Field[Any]") -> Any:
+    wanted, parse = _PARSERS[item.type]  # type: ignore[index]
+    try:
+        value = parse(text.strip())
+    except ValueError:
+        raise ConfigError(f'{variable} must be {wanted}, not "{text}".') from None
+    minimum = item.metadata["minimum"]
+    if minimum is not None and not value >= minimum:  # NaN is not at least anything either.
+        raise ConfigError(f"{variable} must be at least {minimum:g}, not {text}.")
+    return value
+
+
+def _parse_bool(text: str) -> bool:
+    if text.lower() not in TRUE | FALSE:
+        raise ValueError(text)
+    return text.lower() in TRUE
+
+
+_PARSERS: dict[type, tuple[str, Callable[[str], Any]]] = {
+    bool: ("1 or 0", _parse_bool),
+    int: ("a whole number", int),
+    float: ("a number", float),
+    str: ("text", str),
+    Path: ("a path", Path),
+}

@@ -1,0 +1,607 @@
+"""Rows of jobs, images and thumbnails in SQLite: the only SQL of the application.
+
+The rows are the truth. Every change of an image's state is one atomic statement or one immediate
+transaction, guarded by the claim that allows it, so any number of processes may try at once.
+Times are seconds since 1970, UTC.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlite_utils import Database, Migrations
+
+State = Literal["waiting", "working", "done", "failed", "cancelled"]
+
+BUSY_SECONDS = 10.0  # How long a writer waits for another; the longest transaction takes 0.01.
+PREVIEW_SIDE = 320  # Pixels; a tile of the job page shows no more.
+JOURNAL_BYTES = 64_000_000  # The WAL is cut back to this after a burst.
+
+migrations = Migrations("webapp")
+
+
+@migrations()
+def create_tables(db: Database) -> None:
+    """Create the first schema."""
+    for statement in _SCHEMA.split(";\n\n"):
+        db.execute(statement)
+
+
+_SCHEMA = """\
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    owner TEXT,                          -- who submitted it: the id in a browser's session
+    recipe TEXT NOT NULL,
+    created REAL NOT NULL,
+    expires REAL NOT NULL,
+    open_until REAL NOT NULL,            -- more images may come until then
+    version INTEGER NOT NULL DEFAULT 0   -- grows with everything a page shows
+) STRICT;
+
+CREATE INDEX jobs_expires ON jobs (expires);
+
+CREATE INDEX jobs_owner ON jobs (owner, created);
+
+CREATE TABLE images (
+    id TEXT PRIMARY KEY,
+    job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    position INTEGER NOT NULL,           -- where its uploader put it among the others
+    name TEXT NOT NULL,                  -- as its owner calls it: shown, never a path
+    bytes INTEGER NOT NULL,
+    format TEXT NOT NULL,
+    width INTEGER NOT NULL,              -- as seen: after the orientation is applied
+    height INTEGER NOT NULL,
+    had_gps INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting'
+        CHECK (state IN ('waiting', 'working', 'done', 'failed', 'cancelled')),
+    attempts INTEGER NOT NULL DEFAULT 0, -- claims so far; the last one's number is its token
+    claimed_by TEXT,
+    lease REAL,                          -- the claim holds until then
+    error_code TEXT,
+    error_message TEXT,
+    created REAL NOT NULL,
+    finished REAL
+) STRICT;
+
+CREATE INDEX images_position ON images (job_id, position, created);
+
+CREATE INDEX images_claimable ON images (attempts > 1, created)
+    WHERE state IN ('waiting', 'working');
+
+CREATE TABLE thumbnails (
+    image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
+    number INTEGER NOT NULL,             -- its place in the recipe
+    attempt INTEGER NOT NULL,
+    file_name TEXT NOT NULL,
+    format TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    quality INTEGER,
+    PRIMARY KEY (image_id, number)
+) STRICT;
+
+CREATE TABLE workers (
+    name TEXT PRIMARY KEY,
+    beat REAL NOT NULL
+) STRICT;
+
+CREATE TRIGGER image_added AFTER INSERT ON images BEGIN
+    UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
+END;
+
+CREATE TRIGGER image_changed AFTER UPDATE OF state ON images BEGIN
+    UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
+END"""
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """One output file made from one image."""
+
+    job_id: str
+    image_id: str
+    attempt: int
+    file_name: str
+    format: str
+    width: int
+    height: int
+    bytes: int
+    quality: int | None
+    source_bytes: int
+    source_name: str
+
+    @property
+    def path(self) -> str:
+        """Where it lies below the folder of all thumbnails."""
+        return f"{self.job_id}/{self.image_id}/{self.attempt}/{self.file_name}"
+
+    @property
+    def url(self) -> str:
+        """The address that nginx serves by alias, and Flask where there is no nginx."""
+        return f"/thumbnails/{self.path}"
+
+    @property
+    def saved(self) -> float:
+        """The part of the original's bytes that is saved; negative where it grew."""
+        return 1 - self.bytes / self.source_bytes
+
+    @property
+    def download_name(self) -> str:
+        """The name a person would give the file: `coffee-320w.webp`."""
+        return f"{Path(self.source_name).stem}-{self.file_name}"
+
+    @property
+    def has_alpha_format(self) -> bool:
+        """Whether the format can be transparent."""
+        return self.format != "jpeg"
+
+
+@dataclass(frozen=True)
+class Image:
+    """One uploaded source file of a job."""
+
+    id: str
+    job_id: str
+    number: int
+    name: str
+    bytes: int
+    format: str
+    width: int
+    height: int
+    had_gps: bool
+    state: State
+    error_code: str | None
+    error_message: str | None
+    thumbnails: tuple[Thumbnail, ...]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all its thumbnails are made."""
+        return self.state == "done"
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether it was given up, for the reason in `error_message`."""
+        return self.state == "failed"
+
+    @property
+    def is_working(self) -> bool:
+        """Whether a worker has it in hand."""
+        return self.state == "working"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state not in ("waiting", "working")
+
+    @property
+    def preview(self) -> Thumbnail | None:
+        """The thumbnail to show for it: the smallest of at least 320 pixels, or the largest."""
+        by_size = sorted(self.thumbnails, key=lambda made: max(made.width, made.height))
+        large = [made for made in by_size if max(made.width, made.height) >= PREVIEW_SIDE]
+        return next(iter(large or by_size[::-1]), None)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a user submits and follows: one recipe and its images."""
+
+    id: str
+    owner: str | None
+    recipe: str
+    created: datetime
+    expires: datetime
+    version: int
+    is_open: bool
+    images: tuple[Image, ...]
+
+    @property
+    def total(self) -> int:
+        """How many images it has so far."""
+        return len(self.images)
+
+    @property
+    def done(self) -> int:
+        """How many images have all their thumbnails."""
+        return self._count("done")
+
+    @property
+    def failed(self) -> int:
+        """How many images were given up."""
+        return self._count("failed")
+
+    @property
+    def working(self) -> int:
+        """How many images are in a worker's hands."""
+        return self._count("working")
+
+    @property
+    def waiting(self) -> int:
+        """How many images wait for a worker."""
+        return self._count("waiting")
+
+    @property
+    def had_gps_count(self) -> int:
+        """How many images said where they were taken."""
+        return sum(image.had_gps for image in self.images)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no more images come and nothing more will happen to those it has."""
+        return not self.is_open and all(image.is_finished for image in self.images)
+
+    def _count(self, state: State) -> int:
+        return sum(image.state == state for image in self.images)
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """Say what is known of an image before any work is done on it.
+
+    `position` is its place among the images of the job; None puts it last.
+    """
+
+    id: str
+    position: int | None
+    name: str
+    bytes: int
+    format: str
+    width: int
+    height: int
+    had_gps: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Prove the right to work on an image: valid while its lease runs and nobody claimed later.
+
+    `attempt` is the fencing token.
+    """
+
+    image_id: str
+    job_id: str
+    recipe: str
+    worker: str
+    attempt: int
+
+
+class JobStore:
+    """Keep the rows in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._migrate()
+
+    @property
+    def _db(self) -> Database:
+        """This thread's connection: never shared, and never carried into a forked process."""
+        if getattr(self._local, "pid", None) != os.getpid():
+            self._local.db = self._connect()
+            self._local.pid = os.getpid()
+        return self._local.db  # type: ignore[no-any-return]
+
+    def _connect(self) -> Database:
+        # isolation_level=None: SQLite's own autocommit, so that a statement with RETURNING is
+        # committed when its rows are read, and transactions are ours to begin.
+        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        db = Database(connection, recursive_triggers=False, execute_plugins=False)
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA synchronous = FULL")  # An acknowledged upload survives a power cut.
+        db.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
+        return db
+
+    def _migrate(self) -> None:
+        """Bring the file to the current schema; web and consumer may try at the same moment."""
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if not self._path.exists():
+                self._path.touch(0o600)
+            db = self._connect()
+            db.execute("PRAGMA journal_mode = WAL")
+            migrations.apply(db)
+            db.close()
+        finally:
+            os.close(folder)
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        if getattr(self._local, "pid", None) == os.getpid():
+            self._local.db.close()
+            del self._local.pid
+
+    @contextmanager
+    def transaction(self) -> Iterator[Database]:
+        """Do all of the block or nothing; within another transaction, as a part of it.
+
+        Begins as a writer: a deferred transaction can fail at its first write instead of wait.
+        """
+        db = self._db
+        if db.conn.in_transaction:
+            yield db
+            return
+        db.conn.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+        except BaseException:
+            db.conn.execute("ROLLBACK")
+            raise
+        db.conn.execute("COMMIT")
+
+    def _rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        """Run one statement and read all its rows, which is also what commits a write."""
+        cursor = self._db.conn.execute(sql, values)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _change(self, sql: str, **values: Any) -> int:
+        """Run one writing statement; give the number of rows it changed."""
+        return self._db.conn.execute(sql, values).rowcount
+
+    # Jobs
+
+    def add_job(
+        self,
+        job_id: str,
+        owner: str | None,
+        recipe: str,
+        now: float,
+        expires: float,
+        open_until: float,
+    ) -> None:
+        """Write the row of a new job."""
+        self._change(
+            "INSERT INTO jobs (id, owner, recipe, created, expires, open_until)"
+            " VALUES (:id, :owner, :recipe, :now, :expires, :open_until)",
+            id=job_id,
+            owner=owner,
+            recipe=recipe,
+            now=now,
+            expires=expires,
+            open_until=open_until,
+        )
+
+    def job(self, job_id: str, now: float) -> Job | None:
+        """Read a job with its images and their thumbnails; None where there is none at `now`."""
+        rows = self._rows(
+            "SELECT * FROM jobs WHERE id = :id AND expires > :now", id=job_id, now=now
+        )
+        if not rows:
+            return None
+        return self._jobs(rows, now)[0]
+
+    def owned_jobs(self, owner: str, now: float) -> list[Job]:
+        """Read the jobs of one owner, newest first."""
+        rows = self._rows(
+            "SELECT * FROM jobs WHERE owner = :owner AND expires > :now ORDER BY created DESC",
+            owner=owner,
+            now=now,
+        )
+        return self._jobs(rows, now)
+
+    def _jobs(self, rows: Sequence[dict[str, Any]], now: float) -> list[Job]:
+        return [
+            Job(
+                id=row["id"],
+                owner=row["owner"],
+                recipe=row["recipe"],
+                created=datetime.fromtimestamp(row["created"], UTC),
+                expires=datetime.fromtimestamp(row["expires"], UTC),
+                version=row["version"],
+                is_open=row["open_until"] > now,
+                images=self._images(row["id"]),
+            )
+            for row in rows
+        ]
+
+    def _images(self, job_id: str) -> tuple[Image, ...]:
+        thumbnails: dict[str, list[Thumbnail]] = {}
+        for row in self._rows(
+            "SELECT thumbnails.*, job_id, images.bytes AS source_bytes, name AS source_name"
+            " FROM thumbnails JOIN images ON images.id = image_id"
+            " WHERE job_id = :id ORDER BY image_id, thumbnails.number",
+            id=job_id,
+        ):
+            del row["number"]
+            thumbnails.setdefault(row["image_id"], []).append(Thumbnail(**row))
+        rows = self._rows(
+            "SELECT id, job_id, name, bytes, format, width, height, had_gps, state, error_code,"
+            " error_message, row_number() OVER (ORDER BY position, created) AS number FROM images"
+            " WHERE job_id = :id ORDER BY number",
+            id=job_id,
+        )
+        return tuple(Image(**row, thumbnails=tuple(thumbnails.get(row["id"], ()))) for row in rows)
+
+    def job_ids(self, now: float, owner: str | None = None) -> list[str]:
+        """List the ids of one owner's jobs, or of all, newest first."""
+        rows = self._rows(
+            "SELECT id FROM jobs WHERE expires > :now AND (:owner IS NULL OR owner = :owner)"
+            " ORDER BY created DESC",
+            now=now,
+            owner=owner,
+        )
+        return [row["id"] for row in rows]
+
+    def progress(self, job_id: str, now: float) -> tuple[int, bool] | None:
+        """Give a job's version and whether it is finished, for the price of one look-up."""
+        rows = self._rows(
+            "SELECT version, open_until <= :now AND NOT EXISTS (SELECT 1 FROM images"
+            " WHERE job_id = jobs.id AND state IN ('waiting', 'working')) AS is_finished"
+            " FROM jobs WHERE id = :id AND expires > :now",
+            id=job_id,
+            now=now,
+        )
+        return (rows[0]["version"], bool(rows[0]["is_finished"])) if rows else None
+
+    def close_job(self, job_id: str, now: float) -> None:
+        """Say that no more images come."""
+        self._change(
+            "UPDATE jobs SET open_until = :now, version = version + 1 WHERE id = :id",
+            id=job_id,
+            now=now,
+        )
+
+    def delete_job(self, job_id: str) -> None:
+        """Remove a job's rows."""
+        self._change("DELETE FROM jobs WHERE id = :id", id=job_id)
+
+    def expired_job_ids(self, now: float) -> list[str]:
+        """List the jobs whose time is over."""
+        return [
+            row["id"] for row in self._rows("SELECT id FROM jobs WHERE expires <= :now", now=now)
+        ]
+
+    # Images
+
+    def add_image(
+        self, job_id: str, image: NewImage, now: float, open_until: float, max_images: int
+    ) -> bool:
+        """Write the row of a new image, unless the job is gone, closed or full."""
+        with self.transaction():
+            added = self._change(
+                "INSERT INTO images"
+                " (id, job_id, position, name, bytes, format, width, height, had_gps, created)"
+                " SELECT :id, :job_id, coalesce(:position, (SELECT count(*) + 1 FROM images"
+                " WHERE job_id = :job_id)), :name, :bytes, :format, :width, :height, :had_gps, :now"
+                " FROM jobs WHERE id = :job_id AND expires > :now AND open_until > :now"
+                " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
+                **vars(image),
+                job_id=job_id,
+                now=now,
+                max_images=max_images,
+            )
+            if added:
+                self._change(
+                    "UPDATE jobs SET open_until = :open_until WHERE id = :job_id",
+                    job_id=job_id,
+                    open_until=open_until,
+                )
+        return bool(added)
+
+    def claim(self, worker: str, now: float, lease: float, max_attempts: int) -> Claim | None:
+        """Take the oldest image that waits or whose lease ran out, in one atomic statement.
+
+        Images that cost two workers already come last: a poison image cannot hold up clean ones.
+        """
+        rows = self._rows(
+            "UPDATE images SET state = 'working', attempts = attempts + 1, claimed_by = :worker,"
+            " lease = :lease WHERE id = (SELECT id FROM images"
+            " WHERE state IN ('waiting', 'working') AND (state = 'waiting' OR lease < :now)"
+            " AND attempts < :max_attempts"
+            " ORDER BY attempts > 1, created LIMIT 1)"
+            " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
+            " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
+            worker=worker,
+            now=now,
+            lease=lease,
+            max_attempts=max_attempts,
+        )
+        return Claim(**rows[0]) if rows else None
+
+    def has_claimable(self, now: float) -> bool:
+        """Say whether some image waits or was left by a worker."""
+        return bool(
+            self._rows(
+                "SELECT 1 FROM images WHERE state IN ('waiting', 'working')"
+                " AND (state = 'waiting' OR lease < :now) LIMIT 1",
+                now=now,
+            )
+        )
+
+    def renew(self, claim: Claim, lease: float) -> bool:
+        """Prolong a claim; False where it is lost."""
+        return bool(
+            self._change(
+                f"UPDATE images SET lease = :lease WHERE {_HELD}", lease=lease, **_held(claim)
+            )
+        )
+
+    def finish(self, claim: Claim, thumbnails: Sequence[dict[str, Any]], now: float) -> bool:
+        """Mark an image done and write its thumbnails' rows; False where the claim is lost.
+
+        `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
+        bytes and quality.
+        """
+        with self.transaction() as db:
+            held = self._change(
+                "UPDATE images SET state = 'done', finished = :now, claimed_by = NULL, lease = NULL"
+                f" WHERE {_HELD}",
+                now=now,
+                **_held(claim),
+            )
+            if held:
+                place = {"image_id": claim.image_id, "attempt": claim.attempt}
+                db.table("thumbnails").insert_all(
+                    {**place, "number": number, **thumbnail}
+                    for number, thumbnail in enumerate(thumbnails, 1)
+                )
+        return bool(held)
+
+    def fail(self, claim: Claim, code: str, message: str, now: float) -> bool:
+        """Mark an image failed for a reason; False where the claim is lost."""
+        return bool(
+            self._change(
+                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+                f" finished = :now, claimed_by = NULL, lease = NULL WHERE {_HELD}",
+                code=code,
+                message=message,
+                now=now,
+                **_held(claim),
+            )
+        )
+
+    def release(self, claim: Claim) -> None:
+        """Put an image back among the waiting, as if this claim had not been."""
+        self._change(
+            "UPDATE images SET state = 'waiting', attempts = attempts - 1, claimed_by = NULL,"
+            f" lease = NULL WHERE {_HELD}",
+            **_held(claim),
+        )
+
+    def fail_lost(self, code: str, message: str, now: float, max_attempts: int) -> int:
+        """Mark failed what cost its last worker; give the number of images."""
+        return self._change(
+            "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+            " finished = :now, claimed_by = NULL, lease = NULL"
+            " WHERE state = 'working' AND lease < :now AND attempts >= :max_attempts",
+            code=code,
+            message=message,
+            now=now,
+            max_attempts=max_attempts,
+        )
+
+    # Workers
+
+    def beat(self, worker: str, now: float) -> None:
+        """Note that a worker is alive."""
+        self._change(
+            "INSERT INTO workers (name, beat) VALUES (:name, :now)"
+            " ON CONFLICT (name) DO UPDATE SET beat = excluded.beat",
+            name=worker,
+            now=now,
+        )
+
+    def last_beat(self) -> float | None:
+        """Give the time of the last sign of life of any worker."""
+        return self._rows("SELECT max(beat) AS beat FROM workers")[0]["beat"]  # type: ignore[no-any-return]
+
+    def forget_workers(self, before: float) -> None:
+        """Remove the rows of workers that are no more."""
+        self._change("DELETE FROM workers WHERE beat < :before", before=before)
+
+
+# What guards every change by a worker: nobody else has claimed the image since.
+_HELD = "id = :image_id AND state = 'working' AND claimed_by = :worker AND attempts = :attempt"
+
+
+def _held(claim: Claim) -> dict[str, Any]:
+    return {"image_id": claim.image_id, "worker": claim.worker, "attempt": claim.attempt}

@@ -1,0 +1,291 @@
+"""The life of a job and its images: submit, claim, finish, fail, delete, expire.
+
+A job is created open, takes images one by one, is closed, and is finished when its last image is.
+What is acknowledged is on the disk: first the file, then the row, and only then the caller rings
+for a worker.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from math import ceil
+from pathlib import Path
+from time import time
+from uuid import uuid4
+
+from webapp.config import Config
+from webapp.job_store import Claim, Job, JobStore, NewImage
+from webapp.recipes import Recipe
+from webapp.storage import Storage, Upload
+from webapp.thumbnails import Limits, Thumbnail, read_header
+
+MAX_ATTEMPTS = 5  # Workers that one image may cost before we give up on it.
+LEASE_SECONDS = 8.0  # A claim is renewed every second, so a dead worker's image waits 8 at most.
+OPEN_SECONDS = 600.0  # A job whose uploader went away without a word is closed after this.
+ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is not there.
+MB = 1_000_000
+NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
+
+
+class JobNotFound(LookupError):
+    """There is no such job, or no more."""
+
+    code = "job_not_found"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__("There is no job with this address, or it has expired.")
+        self.job_id = job_id
+
+
+class JobClosed(Exception):
+    """The job takes no more images."""
+
+    code = "job_closed"
+
+    def __init__(self) -> None:
+        super().__init__("This job takes no more images. Start a new one.")
+
+
+class NoImages(Exception):
+    """A job was to be made of nothing."""
+
+    code = "no_images"
+
+    def __init__(self) -> None:
+        super().__init__("Choose at least one image.")
+
+
+class TooManyImages(Exception):
+    """The job has as many images as a job may have."""
+
+    code = "too_many_images"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A job has at most {limit} images. Start a new one for the rest.")
+
+
+class FileTooLarge(Exception):
+    """An uploaded file has more bytes than a file may have."""
+
+    code = "file_too_large"
+
+    def __init__(self, size: int, limit_mb: int) -> None:
+        super().__init__(
+            # Rounded up, so that the number shown is above the limit even if only just.
+            f"This file is {ceil(size / MB)} MB; the limit is {limit_mb} MB. Export it smaller."
+        )
+
+
+class ClaimLost(Exception):
+    """Another worker has the image by now, or its job is gone."""
+
+
+class Jobs:
+    """Do all that happens to jobs, on rows and files that belong together."""
+
+    def __init__(self, config: Config) -> None:
+        self.storage = Storage(config.instance)
+        self.store = JobStore(config.instance / "jobs.db")
+        self.limits = Limits(
+            max_megapixels=config.max_megapixels,
+            max_megapixels_other=config.max_megapixels_other,
+            max_jpeg_scans=config.max_jpeg_scans,
+        )
+        self._retention_seconds = config.retention_hours * 3600
+        self._max_images = config.max_images
+        self._max_file_mb = config.max_file_mb
+
+    # For whoever submits and follows
+
+    def submit(self, recipe: Recipe, owner: str | None) -> str:
+        """Create an open job without images; give its id, which cannot be guessed."""
+        job_id = str(uuid4())
+        self._add_job(job_id, recipe, owner, time())
+        return job_id
+
+    def _add_job(self, job_id: str, recipe: Recipe, owner: str | None, now: float) -> None:
+        expires = now + self._retention_seconds
+        self.store.add_job(job_id, owner, recipe.to_json(), now, expires, now + OPEN_SECONDS)
+
+    def submit_image(self, recipe: Recipe, owner: str | None, upload: Upload, name: str) -> str:
+        """Create a whole job of one image, at half the price of the three steps; give its id.
+
+        Raises FileTooLarge or ImageError; nothing is kept then.
+        """
+        image = self._read(upload, name)
+        job_id = str(uuid4())
+        now = time()
+        with self._kept(upload, job_id, image.id), self.store.transaction():
+            self._add_job(job_id, recipe, owner, now)
+            self.store.add_image(job_id, image, now, open_until=now, max_images=1)
+        return job_id
+
+    def open_upload(self) -> Upload:
+        """Open a file to receive one image."""
+        return self.storage.open_upload(self._max_file_mb * MB)
+
+    def add_image(self, job_id: str, upload: Upload, name: str, position: int | None = None) -> str:
+        """Make a received file an image of an open job; give the image's id.
+
+        Files that are sent side by side arrive in any order: `position` keeps that of the uploader.
+        Raises FileTooLarge, ImageError where it is no image that we take, JobNotFound, JobClosed or
+        TooManyImages; nothing is kept then.
+        """
+        image = self._read(upload, name, position)
+        now = time()
+        with self._kept(upload, job_id, image.id):
+            if not self.store.add_image(job_id, image, now, now + OPEN_SECONDS, self._max_images):
+                self._refuse(job_id)
+        return image.id
+
+    @contextmanager
+    def _kept(self, upload: Upload, job_id: str, image_id: str) -> Iterator[None]:
+        """Keep an upload as an original, unless the row that the block writes cannot be."""
+        self.storage.keep_original(upload, job_id, image_id)
+        try:
+            yield
+        except BaseException:
+            self.storage.delete_original(job_id, image_id)
+            raise
+
+    def _read(self, upload: Upload, name: str, position: int | None = None) -> NewImage:
+        """Tell what an upload is, or refuse it. Only the header is read."""
+        if upload.is_too_large:
+            raise FileTooLarge(upload.bytes, self._max_file_mb)
+        upload.flush()
+        header = read_header(upload.path, self.limits)
+        return NewImage(
+            id=str(uuid4()),
+            position=position,
+            name=clean_name(name),
+            bytes=upload.bytes,
+            format=header.format,
+            width=header.width,
+            height=header.height,
+            had_gps=header.had_gps,
+        )
+
+    def _refuse(self, job_id: str) -> None:
+        """Say why a job took no image."""
+        if not self.job(job_id).is_open:
+            raise JobClosed
+        raise TooManyImages(self._max_images)
+
+    def close(self, job_id: str) -> None:
+        """Take no more images. A job that got none is not kept.
+
+        Raises JobNotFound.
+        """
+        if not self.job(job_id).images:
+            self.delete(job_id)
+        self.store.close_job(job_id, time())
+
+    def job(self, job_id: str) -> Job:
+        """Read a job with its images and thumbnails.
+
+        Raises JobNotFound.
+        """
+        job = self.store.job(job_id, time())
+        if job is None:
+            raise JobNotFound(job_id)
+        return job
+
+    def progress(self, job_id: str) -> tuple[int, bool]:
+        """Give a job's version, which grows with every change, and whether it is finished.
+
+        Raises JobNotFound.
+        """
+        progress = self.store.progress(job_id, time())
+        if progress is None:
+            raise JobNotFound(job_id)
+        return progress
+
+    def owned(self, owner: str) -> list[Job]:
+        """Read the jobs of one owner, newest first."""
+        return self.store.owned_jobs(owner, time())
+
+    def ids(self, owner: str | None = None) -> list[str]:
+        """List the ids of one owner's jobs, or of everybody's, newest first."""
+        return self.store.job_ids(time(), owner)
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job, its rows and its files, at once; a worker on it notices and gives up."""
+        self.store.delete_job(job_id)
+        self.storage.delete_job(job_id)
+
+    # For workers
+
+    def claim(self, worker: str) -> Claim | None:
+        """Take the next image to work on; None where there is nothing to do."""
+        now = time()
+        return self.store.claim(worker, now, now + LEASE_SECONDS, MAX_ATTEMPTS)
+
+    def renew(self, claim: Claim) -> None:
+        """Prolong a claim while its work goes on.
+
+        Raises ClaimLost.
+        """
+        now = time()
+        self.store.beat(claim.worker, now)
+        if not self.store.renew(claim, now + LEASE_SECONDS):
+            raise ClaimLost
+
+    def finish(self, claim: Claim, folder: Path, thumbnails: list[Thumbnail]) -> None:
+        """Publish the files of `folder` as the image's thumbnails.
+
+        Raises ClaimLost, with nothing published.
+        """
+        self.storage.publish(folder, claim.job_id, claim.image_id, claim.attempt)
+        rows = [asdict(thumbnail) for thumbnail in thumbnails]
+        if not self.store.finish(claim, rows, time()):
+            self.storage.unpublish(claim.job_id, claim.image_id, claim.attempt)
+            raise ClaimLost
+
+    def fail(self, claim: Claim, code: str, message: str) -> None:
+        """Give an image up, for a reason that its owner reads."""
+        if not self.store.fail(claim, code, message, time()):
+            raise ClaimLost
+
+    def release(self, claim: Claim) -> None:
+        """Put an image back, where a worker is told to stop in the middle of it."""
+        self.storage.unpublish(claim.job_id, claim.image_id, claim.attempt)
+        self.store.release(claim)
+
+    def has_work(self) -> bool:
+        """Say whether some image waits for a worker; images that cost too many are given up."""
+        now = time()
+        message = "The server gave up on this image after several tries. Try again later."
+        self.store.fail_lost("worker_lost", message, now, MAX_ATTEMPTS)
+        return self.store.has_claimable(now)
+
+    def beat(self, worker: str) -> None:
+        """Note that a worker is alive."""
+        self.store.beat(worker, time())
+
+    def has_live_worker(self) -> bool:
+        """Say whether any worker was alive in the last few seconds."""
+        beat = self.store.last_beat()
+        return beat is not None and time() - beat < ALIVE_SECONDS
+
+    def sweep(self) -> None:
+        """Remove what expired, and what crashes left behind."""
+        for job_id in self.store.expired_job_ids(time()):
+            self.delete(job_id)
+        self.storage.sweep()
+        self.store.forget_workers(time() - 3600)
+
+
+def clean_name(name: str) -> str:
+    """Make a file's own name fit to show: no folders, no control characters, no endless length.
+
+    Marks that reverse the reading direction go too: with them `gpj.exe` reads as `exe.jpg`.
+    """
+    base = re.split(r"[/\\]", name)[-1]
+    shown = "".join(c for c in base if unicodedata.category(c) not in ("Cc", "Cf", "Cs")).strip()
+    if len(shown) > NAME_LENGTH:
+        stem, dot, suffix = shown.rpartition(".")
+        ending = dot + suffix if stem and len(suffix) <= 5 else ""
+        shown = shown[: NAME_LENGTH - len(ending) - 1] + "…" + ending
+    return shown or "unnamed"

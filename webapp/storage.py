@@ -1,0 +1,168 @@
+"""Originals and thumbnails on disk. Nothing else knows where a result file lies.
+
+    instance/originals/<job>/<image>                       what was uploaded
+    instance/thumbnails/<job>/<image>/<attempt>/<file>     what was made of it
+    instance/tmp/                                          whatever is not finished
+
+A file or folder is written under `tmp/`, synced, and renamed to its place, so a reader never sees
+half of one. Ids are UUIDs that we made; an uploaded file's own name is never part of a path.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+ABANDONED_SECONDS = 3600.0  # No upload or decode lasts an hour: what is older was left by a crash.
+
+
+class Upload:
+    """Receive an uploaded file straight into its file system: one write, nothing in memory.
+
+    Bytes beyond `limit` are not kept, so one file too large costs no disk and does not end the
+    request, which may hold others. Closing it removes the file, unless it was kept as an original.
+    """
+
+    def __init__(self, path: Path, descriptor: int, limit: int) -> None:
+        self.path = path
+        self.bytes = 0
+        self._limit = limit
+        self._file = open(descriptor, "w+b")  # noqa: SIM115 - closed by close()
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether more bytes came than the limit allows."""
+        return self.bytes > self._limit
+
+    def write(self, data: bytes) -> int:
+        """Add bytes at the end."""
+        self.bytes += len(data)
+        if not self.is_too_large:
+            self._file.write(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the place where the next read begins."""
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read back what came."""
+        return self._file.read(size)
+
+    def sync(self) -> None:
+        """Make the bytes safe from a power cut."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def flush(self) -> None:
+        """Make the bytes visible to whoever opens the path."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file and remove it, if it still lies where it was received."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Storage:
+    """Keep the files of all jobs under one folder, on one file system."""
+
+    def __init__(self, root: Path) -> None:
+        self.originals = root / "originals"
+        self.thumbnails = root / "thumbnails"
+        self.tmp = root / "tmp"
+        # The web server may be of our group and read thumbnails; the rest is ours alone.
+        for folder, mode in ((root, 0o750), (self.thumbnails, 0o750)):
+            folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        for folder in (self.originals, self.tmp):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def open_upload(self, limit: int) -> Upload:
+        """Open a file under `tmp/` to receive an upload of at most `limit` bytes."""
+        descriptor, path = tempfile.mkstemp(prefix="upload-", dir=self.tmp)
+        return Upload(Path(path), descriptor, limit)
+
+    def keep_original(self, upload: Upload, job_id: str, image_id: str) -> None:
+        """Make a received upload the original of an image."""
+        upload.sync()
+        folder = self.originals / job_id
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.rename(upload.path, folder / image_id)
+        _sync(folder)
+        _sync(self.originals)
+
+    def original(self, job_id: str, image_id: str) -> Path:
+        """Give the path of an image's original."""
+        return self.originals / job_id / image_id
+
+    def delete_original(self, job_id: str, image_id: str) -> None:
+        """Remove an original whose row could not be written."""
+        self.original(job_id, image_id).unlink(missing_ok=True)
+        with suppress(OSError):  # Other images of the job are there.
+            (self.originals / job_id).rmdir()
+
+    def open_folder(self) -> Path:
+        """Make a folder under `tmp/` for the thumbnails of one image."""
+        folder = Path(tempfile.mkdtemp(prefix="thumbnails-", dir=self.tmp))
+        folder.chmod(0o750)
+        return folder
+
+    def publish(self, folder: Path, job_id: str, image_id: str, attempt: int) -> None:
+        """Move a finished folder of thumbnails to its public place, in one step.
+
+        Each attempt has a place of its own: a URL's content never changes, and a worker that was
+        overtaken cannot touch the files of the one that overtook it.
+        """
+        for file in folder.iterdir():
+            _sync(file)
+        _sync(folder)
+        parent = self.thumbnails / job_id / image_id
+        parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        os.rename(folder, parent / str(attempt))
+        for changed in (parent, parent.parent, self.thumbnails):
+            _sync(changed)
+
+    def unpublish(self, job_id: str, image_id: str, attempt: int) -> None:
+        """Remove the thumbnails of an attempt that came too late."""
+        folder = self.thumbnails / job_id / image_id / str(attempt)
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # Another attempt or another image is there.
+            folder.parent.rmdir()
+            folder.parent.parent.rmdir()
+
+    def discard(self, folder: Path) -> None:
+        """Remove an unfinished folder, if it is still there."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def delete_job(self, job_id: str) -> None:
+        """Remove all files of a job: out of sight at once, then from the disk."""
+        doomed = Path(tempfile.mkdtemp(prefix="deleted-", dir=self.tmp))
+        for folder in (self.originals / job_id, self.thumbnails / job_id):
+            with suppress(FileNotFoundError):
+                os.rename(folder, doomed / folder.parent.name)
+        shutil.rmtree(doomed)
+
+    def sweep(self) -> None:
+        """Remove what crashes left under `tmp/`; uploads and decodes in progress are younger."""
+        limit = time.time() - ABANDONED_SECONDS
+        for path in self.tmp.iterdir():
+            with suppress(FileNotFoundError):  # Finished in between.
+                if path.stat().st_mtime < limit:
+                    _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
