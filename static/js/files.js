@@ -1,0 +1,93 @@
+/** The files that people drop, paste and choose: find them all, and tell images from the rest. */
+
+const MB = 1_000_000;
+const CLUTTER = new Set([".DS_Store", "Thumbs.db", "desktop.ini"]);
+
+// Of the first bytes, read as Latin-1. A name proves nothing: many ".heic" files are JPEGs.
+const IMAGES = [
+  /^\xff\xd8\xff/, // JPEG
+  /^\x89PNG\r\n\x1a\n/,
+  /^GIF8[79]a/,
+  /^RIFF.{4}WEBP/s,
+  /^.{4}ftyp.*avi[fs]/s, // AVIF may be any of its brands.
+  /^(II[*+]\0|MM\0[*+])/, // TIFF and BigTIFF
+  /^BM/, // BMP
+];
+// What people take for images most often, in the server's words.
+const OTHERS = [
+  [
+    /^.{4}ftyp(hei|hev|m[is]f1.*(hei|hev))/s,
+    "This is a HEIC photo, which we cannot read. Export it as JPEG.",
+  ],
+  [/^%PDF/, "This is a PDF. Export the page as PNG or JPEG."],
+  [/^\s*<(svg|\?xml)/i, "This is an SVG drawing, which we cannot read. Export it as PNG."],
+  [
+    /^[\t\n\r\x20-\x7e\x80-\xff]*$/,
+    "This is a text file with an image's name. Upload the picture itself.",
+  ],
+];
+const UNKNOWN =
+  "This is no image that we can read. Upload a JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF file.";
+
+/** Write a number of bytes as the server does: `31 kB`, `4.1 MB`. */
+export function fileSize(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 999_500) return `${Math.round(bytes / 1000)} kB`;
+  return `${(bytes / MB).toFixed(1)} MB`;
+}
+
+/** Say why the server would refuse a file, before a byte of it is sent; null if it would not. */
+export async function findFault(file, maxMb) {
+  if (!file.size) return "This file is empty. Choose it again, or export it anew.";
+  if (file.size > maxMb * MB) {
+    const size = Math.round(file.size / MB);
+    return `This file is ${size} MB; the limit is ${maxMb} MB. Export it smaller.`;
+  }
+  try {
+    const start = new Uint8Array(await file.slice(0, 64).arrayBuffer());
+    const text = String.fromCharCode(...start);
+    if (IMAGES.some((signature) => signature.test(text))) return null;
+    return OTHERS.find(([signature]) => signature.test(text))?.[1] ?? UNKNOWN;
+  } catch {
+    return "This file can no longer be read. Is it still there?";
+  }
+}
+
+/** Leave out what systems put into folders unasked. */
+export function withoutClutter(files) {
+  return files.filter((file) => !CLUTTER.has(file.name));
+}
+
+/** List what was dropped, with all that is in dropped folders. */
+export async function listDropped(transfer) {
+  // The list of items is emptied as soon as the event is over: take all of it before waiting.
+  const items = [...transfer.items].filter((item) => item.kind === "file");
+  const found = items.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
+  return (await Promise.all(found.map(listEntry))).flat();
+}
+
+async function listEntry(entry) {
+  if (entry instanceof File) return [entry];
+  if (!entry) return [];
+  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  const entries = await listFolder(entry.createReader());
+  // Frames are counted in the order of their names, as the camera did.
+  entries.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
+  return (await Promise.all(entries.map(listEntry))).flat();
+}
+
+/** Read a folder; its reader gives some hundred entries at a time, and none at the end. */
+async function listFolder(reader) {
+  const entries = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+  return entries.length ? [...entries, ...(await listFolder(reader))] : [];
+}
+
+/** List what was pasted. A pasted picture has no name of its own: it gets the time. */
+export function listPasted(transfer, now = new Date()) {
+  const time = now.toLocaleString("sv").replaceAll(":", "."); // Swedish is ISO: 2026-11-24 07.42.10
+  return [...transfer.files].map((file) =>
+    /^image\.\w+$/.test(file.name)
+      ? new File([file], file.name.replace("image", `pasted ${time}`), { type: file.type })
+      : file,
+  );
+}

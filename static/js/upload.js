@@ -1,0 +1,60 @@
+/** Requests of the upload page: make a job, send it one file at a time, close it. */
+
+/** What the server, or the way to it, had against a request; the message is for people. */
+export class RequestError extends Error {
+  constructor(status, problem) {
+    super(problem.detail);
+    this.field = problem.field;
+    this.canRetry = status === 0 || status === 429 || status >= 500;
+  }
+}
+
+const LOST = { detail: "The connection was lost." };
+
+/** Post form fields; gives the answer's JSON, or null where it has none. */
+export async function post(url, body, token) {
+  let response;
+  try {
+    response = await fetch(url, { method: "POST", body, headers: headers(token) });
+  } catch {
+    throw new RequestError(0, LOST);
+  }
+  const text = await response.text();
+  if (!response.ok) throw new RequestError(response.status, readProblem(response.status, text));
+  return text ? JSON.parse(text) : null;
+}
+
+/** Send one file; by XMLHttpRequest, because fetch cannot tell how much of it has gone. */
+export function sendFile(url, file, token, { signal, onProgress }) {
+  const body = new FormData();
+  body.append("images", file, file.name);
+  const request = new XMLHttpRequest();
+  request.open("POST", url);
+  for (const [name, value] of Object.entries(headers(token))) request.setRequestHeader(name, value);
+  request.upload.onprogress = (event) => onProgress(event.loaded / event.total);
+  request.upload.onload = () => onProgress(1);
+  signal.addEventListener("abort", () => request.abort());
+  return new Promise((resolve, reject) => {
+    request.onload = () => {
+      const { status, responseText } = request;
+      if (status < 300) resolve();
+      else reject(new RequestError(status, readProblem(status, responseText)));
+    };
+    request.onerror = () => reject(new RequestError(0, LOST));
+    request.onabort = () => reject(signal.reason);
+    request.send(body);
+  });
+}
+
+function headers(token) {
+  return { Accept: "application/json", "X-CSRFToken": token };
+}
+
+/** Read the server's reason; a proxy in front of it answers in HTML. */
+function readProblem(status, text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { detail: `The server did not take this (${status}).` };
+  }
+}

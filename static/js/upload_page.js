@@ -1,0 +1,142 @@
+/** The upload page: gather images, make a job of them, and become its page while they are sent. */
+
+import { findFault, listDropped, listPasted, withoutClutter } from "./files.js";
+import { followJob } from "./job_page.js";
+import { announce, setTitle } from "./page.js";
+import { Queue } from "./queue.js";
+import { clearProblems, showProblem } from "./recipe_form.js";
+import { post } from "./upload.js";
+
+const form = document.getElementById("upload");
+const input = document.getElementById("images");
+const submit = document.getElementById("submit");
+const section = document.getElementById("queue");
+const dropFrame = document.getElementById("drop-frame");
+const facts = document.getElementById("queue-facts");
+const progress = document.getElementById("queue-progress");
+const token = form.elements.csrf_token.value;
+const maxMb = Number(form.dataset.maxFileMb);
+const maxImages = Number(form.dataset.maxImages);
+
+const queue = new Queue(section, document.getElementById("row-template"), showQueue);
+let adding = Promise.resolve(); // Files are added in the order they came, however long one takes.
+let job = null; // What the server said of the job, once it is made.
+let isClosed = false;
+let toldLeft = 0; // Files left behind that were spoken of already.
+
+function images(count) {
+  return `${count} image${count === 1 ? "" : "s"}`;
+}
+
+// Gather
+
+function add(files) {
+  adding = adding.then(() => addNow(files)).catch(showProblem);
+}
+
+async function addNow(files) {
+  const wanted = withoutClutter(await files);
+  const faults = await Promise.all(wanted.map((file) => findFault(file, maxMb)));
+  wanted.forEach((file, n) => queue.add(file, faults[n] ?? findCrowding()));
+  announce(facts.textContent);
+}
+
+function findCrowding() {
+  return queue.count < maxImages
+    ? null
+    : `A job has at most ${images(maxImages)}. Start a new one for the rest.`;
+}
+
+input.addEventListener("change", () => {
+  add([...input.files]);
+  input.value = ""; // So that the same file can be chosen again.
+});
+
+addEventListener("paste", (event) => {
+  const isText = document.activeElement?.closest("input:not([type=file], [type=checkbox]), textarea");
+  if (job || isText || !event.clipboardData.files.length) return;
+  event.preventDefault();
+  add(listPasted(event.clipboardData));
+});
+
+// On the whole window, and also when nothing more is taken: a file that is dropped beside the
+// zone must not make the browser leave the page for it.
+for (const type of ["dragenter", "dragover", "dragleave", "drop"]) addEventListener(type, drag);
+
+function drag(event) {
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = job ? "none" : "copy";
+  const isOver = event.type === "dragleave" ? event.relatedTarget !== null : event.type !== "drop";
+  dropFrame.hidden = Boolean(job) || !isOver;
+  if (event.type === "drop" && !job) add(listDropped(event.dataTransfer));
+}
+
+// Send
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (submit.disabled) return;
+  clearProblems();
+  submit.disabled = true;
+  await adding;
+  try {
+    if (queue.count) await begin();
+    else showProblem({ message: "Choose at least one image.", field: "images" });
+  } catch (error) {
+    showProblem(error);
+  }
+  submit.disabled = false;
+});
+
+async function begin() {
+  const fields = new FormData(form);
+  fields.delete("images");
+  job = await post(form.action, fields, token);
+  const panel = showTemplate("panel-template", form);
+  panel.before(section);
+  followJob(panel, job);
+  announce(`Sending ${images(queue.count)}.`);
+  queue.start(job.images_url, token);
+}
+
+/** Close the job when nothing more can come; the server deletes one that got no image. */
+async function close() {
+  isClosed = true;
+  await adding;
+  if (!queue.sentCount) {
+    const nothing = showTemplate("nothing-template", document.getElementById("job-panel"));
+    history.replaceState(null, "", nothing.querySelector("a").href);
+    setTitle("job", nothing.dataset.title);
+  }
+  await post(job.close_url, null, token).catch(() => {}); // It closes by itself after a while.
+}
+
+function showTemplate(id, replaced) {
+  const content = document.getElementById(id).content.cloneNode(true).firstElementChild;
+  replaced.replaceWith(content);
+  return content;
+}
+
+function warn(event) {
+  event.preventDefault();
+}
+
+/** Show what has become of the queue: called on every change of it. */
+function showQueue() {
+  const { count, sentCount, leftCount, isBusy } = queue;
+  const percent = `${Math.floor(queue.progress * 100)} %`;
+  const sent = isBusy ? `${sentCount} of ${images(count)} sent` : `${images(sentCount)} sent`;
+  const done = job ? sent : images(count);
+  section.hidden = !section.querySelector("li");
+  facts.textContent = leftCount ? `${done} · ${leftCount} not ${job ? "sent" : "taken"}` : done;
+  progress.hidden = !isBusy;
+  progress.value = queue.progress;
+  submit.textContent = count ? `Make thumbnails of ${images(count)}` : "Make thumbnails";
+  setTitle("sending", isBusy ? `${percent} sent · Thumbnails` : "");
+  if (job && leftCount > toldLeft) announce(facts.textContent);
+  toldLeft = leftCount;
+  if (isBusy) addEventListener("beforeunload", warn);
+  else removeEventListener("beforeunload", warn);
+  if (queue.isThrough && !isClosed) close();
+}

@@ -1,0 +1,59 @@
+"""A real Chromium before the real servers; whatever it complains about fails the test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import ConsoleMessage, Page
+
+from tests.browser.chromium import ADVICE, find_chromium
+from tests.servers import Servers, running
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    folder = tmp_path_factory.mktemp("browser")
+    with running(folder / "instance", workers=2, max_file_mb=5, max_images=20) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def base_url(servers: Servers) -> str:
+    return servers.url
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    path = find_chromium()
+    assert path, ADVICE
+    # As root, in a container, Chromium cannot use its own sandbox; it sees only our pages here.
+    return {**browser_type_launch_args, "executable_path": path, "args": ["--no-sandbox"]}
+
+
+@pytest.fixture
+def complaints(page: Page) -> list[str]:
+    """Collect what the console and failed scripts say."""
+    said: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            said.append(message.text)
+
+    page.on("console", listen)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    return said
+
+
+@pytest.fixture(autouse=True)
+def no_complaints(complaints: list[str]) -> Iterator[None]:
+    """Fail a test at whose pages the browser complained; a test clears what it provokes."""
+    yield
+    assert complaints == []
+
+
+def write_files(folder: Path, files: dict[str, bytes]) -> list[str]:
+    """Write files to choose; give their paths."""
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return [str(folder / name) for name in files]

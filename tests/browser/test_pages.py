@@ -1,0 +1,314 @@
+"""What only a browser shows: dropping, choosing, following, and what is read to whom."""
+
+import base64
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import write_files
+from tests.images import make_image, make_jpeg, make_png, make_truncated
+
+pytestmark = pytest.mark.browser
+
+PHOTOS = {
+    "portrait.jpg": make_jpeg(size=(400, 300), orientation=6, gps=True),
+    "cutout.png": make_png("RGBA", (300, 200)),
+    "palette.gif": make_image("P", (200, 100), "GIF"),
+}
+
+
+def drop(page: Page, files: Mapping[str, bytes], target: str = "body") -> None:
+    """Drag files over the page and let them go."""
+    encoded = {name: base64.b64encode(data).decode() for name, data in files.items()}
+    transfer = page.evaluate_handle(
+        """(files) => {
+            const transfer = new DataTransfer();
+            for (const [name, data] of Object.entries(files)) {
+                const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+                transfer.items.add(new File([bytes], name));
+            }
+            return transfer;
+        }""",
+        encoded,
+    )
+    for event in ("dragenter", "dragover", "drop"):
+        page.dispatch_event(target, event, {"dataTransfer": transfer})
+
+
+def make(page: Page) -> None:
+    """Press the button, and wait for the end of the job."""
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page).to_have_url(re.compile("/jobs/"))
+    expect(page.locator("#job-panel:not([hx-get]) h1")).to_contain_text("done", timeout=20_000)
+
+
+def natural_sizes(page: Page) -> list[list[int]]:
+    """Wait for all thumbnails to be loaded; give their sizes in pixels."""
+    page.wait_for_function(
+        "[...document.querySelectorAll('.frame img')].every((i) => i.complete && i.naturalWidth)"
+    )
+    return page.eval_on_selector_all(  # type: ignore[no-any-return]
+        ".frame img", "(images) => images.map((i) => [i.naturalWidth, i.naturalHeight])"
+    )
+
+
+def choose_preset(page: Page, name: str) -> None:
+    """Tick one preset and no other."""
+    for box in page.locator("input[name=presets]").all():
+        box.set_checked(box.get_attribute("value") == name)
+
+
+def test_dropped_files_become_thumbnails_on_a_page_that_finishes_by_itself(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "web-set")
+    drop(page, PHOTOS)
+    expect(page.locator(".row")).to_have_count(3)
+    make(page)
+    expect(page.locator("h1")).to_have_text("3 of 3 images done")
+    assert natural_sizes(page) == [[320, 240], [300, 200], [200, 100]]
+    expect(page.locator("#job-panel")).not_to_have_attribute("hx-get", "")
+
+
+def test_finished_page_asks_no_more(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": make_jpeg()})
+    make(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(1500)  # Three times the interval; there is no event for what is not sent.
+    assert [url for url in asked if "panel" in url] == []
+
+
+def test_chosen_files_become_thumbnails(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg(size=(300, 200))}))
+    make(page)
+    assert natural_sizes(page) == [[100, 100]]
+
+
+def test_pasted_picture_is_added_by_its_time(page: Page) -> None:
+    page.goto("/")
+    page.evaluate(
+        """(data) => {
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+        }""",
+        base64.b64encode(make_png()).decode(),
+    )
+    expect(page.locator(".row-name")).to_contain_text("pasted 20")
+
+
+def test_output_of_ones_own_is_made(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "none of them")
+    page.locator("#outputs-0-width").fill("64")
+    page.locator("#outputs-0-height").fill("48")
+    page.locator("#outputs-0-fit").select_option("cover")
+    page.get_by_role("button", name="Add another size").click()
+    page.locator("#outputs-1-width").fill("32")
+    drop(page, {"a.jpg": make_jpeg(size=(400, 300))})
+    make(page)
+    links = page.locator(".thumbnails a:not(.download)")
+    expect(links).to_have_text(["64 × 48 WebP", "32 × 24 WebP"])
+
+
+def test_wrong_size_is_said_beside_its_field(page: Page, complaints: list[str]) -> None:
+    page.goto("/")
+    page.locator("#outputs-0-width").fill("0")
+    drop(page, {"a.jpg": make_jpeg()})
+    page.get_by_role("button", name="Make thumbnails").click()
+    error = page.locator("#outputs-0-width-error")
+    expect(error).to_have_text("The width must be from 1 to 4096 pixels.")
+    expect(page.locator("#outputs-0-width")).to_be_focused()
+    complaints.clear()  # Chromium reports every 422.
+
+
+def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.goto("/")
+    drop(
+        page,
+        {
+            "good.jpg": make_jpeg(),
+            "notes.jpg": b"only words",
+            "empty.png": b"",
+            "large.jpg": b"\xff\xd8\xff" + bytes(5_500_000),
+            ".DS_Store": b"clutter",
+        },
+    )
+    expect(page.locator(".row-why:visible")).to_have_text(
+        [
+            "This is a text file with an image's name. Upload the picture itself.",
+            "This file is empty. Choose it again, or export it anew.",
+            "This file is 6 MB; the limit is 5 MB. Export it smaller.",
+        ]
+    )
+    assert "POST" not in sent
+    make(page)
+    expect(page.locator("h1")).to_have_text("1 of 1 image done")
+    expect(page.locator(".row.refused")).to_have_count(3)
+
+
+def test_failed_image_says_why_beside_those_that_are_done(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"good.jpg": make_jpeg(), "cut.jpg": make_truncated()})
+    make(page)
+    expect(page.locator("h1")).to_have_text("1 of 2 images done, 1 failed")
+    expect(page.locator(".frame.failed")).to_contain_text("This image is incomplete")
+
+
+def test_strange_names_are_shown_as_they_are(page: Page) -> None:
+    page.goto("/")
+    names = ["<script>alert(1)<b>.jpg", 'quo"te.jpg', "日本電波塔.jpg", "n" * 300 + ".jpg"]
+    drop(page, {name: make_jpeg() for name in names})
+    expect(page.locator(".row-name").first).to_have_text(names[0])
+    make(page)
+    expect(page.locator(".frame-name").first).to_have_text(names[0])
+    width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert width <= 0
+
+
+def test_thumbnails_appear_while_later_files_are_still_sent(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    large = make_image("RGB", (1000, 800), "BMP")  # 2.4 MB, sent in about two seconds below.
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_500_000},
+    )
+    drop(page, {"small.jpg": make_jpeg(), "1.bmp": large, "2.bmp": large, "3.bmp": large})
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator(".frame.done")).not_to_have_count(0, timeout=15_000)
+    expect(page.locator(".row progress:visible").first).to_be_visible()
+    expect(page).to_have_title(re.compile("% sent"))
+    expect(page.locator("h1")).to_have_text("4 of 4 images done", timeout=20_000)
+
+
+def test_cancelled_file_is_not_sent_and_the_others_are(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
+    page.get_by_role("button", name="Remove a.jpg").click()
+    make(page)
+    expect(page.locator(".frame-name")).to_have_text(["b.jpg"])
+
+
+def test_file_that_broke_off_can_be_sent_again(page: Page, complaints: list[str]) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": make_jpeg()})
+    page.route("**/images", lambda route: route.abort(), times=1)
+    page.get_by_role("button", name="Make thumbnails").click()
+    page.get_by_role("button", name="Retry a.jpg").click()
+    expect(page.locator("h1")).to_have_text("1 of 1 image done", timeout=20_000)
+    complaints.clear()  # Chromium reports the request that was cut.
+
+
+def test_polling_goes_on_after_an_error_of_the_server(page: Page, complaints: list[str]) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": make_jpeg()})
+    page.route("**/panel*", lambda route: route.fulfill(status=500, body="oops"), times=2)
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator("h1")).to_have_text("1 of 1 image done", timeout=20_000)
+    expect(page.locator("body")).not_to_contain_text("oops")
+    complaints.clear()
+
+
+def test_reload_of_the_job_page_shows_the_same(page: Page) -> None:
+    page.goto("/")
+    drop(page, PHOTOS)
+    make(page)
+    page.reload()
+    expect(page.locator("h1")).to_have_text("3 of 3 images done")
+    expect(page.locator(".frame")).to_have_count(3)
+
+
+def test_back_leads_to_a_fresh_upload_page(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": make_jpeg()})
+    make(page)
+    page.go_back()
+    expect(page.get_by_role("button", name="Make thumbnails")).to_be_visible()
+    expect(page.locator(".row")).to_have_count(0)
+
+
+def test_job_is_deleted_from_its_page(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": make_jpeg()})
+    make(page)
+    address = page.url
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page).to_have_url(re.compile("/$"))
+    response = page.request.get(address)
+    assert response.status == 404
+
+
+def test_only_changed_words_are_announced(page: Page) -> None:
+    page.goto("/")
+    drop(page, PHOTOS)
+    make(page)
+    expect(page.get_by_role("status")).to_have_text("3 of 3 images done")
+
+
+def test_whole_way_works_without_script(browser: Browser, base_url: str, tmp_path: Path) -> None:
+    context = browser.new_context(java_script_enabled=False, base_url=base_url)
+    page = context.new_page()
+    page.goto("/")
+    page.set_input_files("#images", write_files(tmp_path, PHOTOS))
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page).to_have_url(re.compile("/jobs/"))
+    expect(page.locator("h1")).to_have_text("3 of 3 images done", timeout=20_000)
+    expect(page.locator(".frame img")).to_have_count(3)
+    context.close()
+
+
+def test_whole_way_works_by_keyboard(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg()}))
+    page.locator("#submit").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("1 of 1 image done", timeout=20_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto("/")
+    check(page)
+    drop(page, {"good.jpg": make_jpeg(), "cut.jpg": make_truncated(), "notes.jpg": b"words"})
+    check(page)
+    make(page)
+    check(page)
+    page.get_by_role("link", name="Delete").click()
+    check(page)
+    for path in ("/jobs", "/docs"):
+        page.goto(path)
+        check(page)
+
+
+def check(page: Page) -> None:
+    """Ask axe about the page as it is."""
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+@pytest.mark.parametrize("width", [320, 3840])
+def test_pages_fit_every_screen(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    for path in ("/", "/jobs", "/docs"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.goto("/")
+    drop(page, PHOTOS)
+    make(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

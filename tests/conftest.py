@@ -1,0 +1,152 @@
+"""What the tests share: an application on a folder of its own, and people who use it."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import TestResponse, encode_multipart
+
+from webapp import create_app, sandbox
+from webapp.config import Config
+from webapp.jobs import Jobs
+from webapp.tasks import work_on_next_image
+
+LIMITS = sandbox.Limits(
+    memory_bytes=1_500_000_000, wall_seconds=30, cpu_seconds=60, file_bytes=100_000_000
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Settings with a data folder of the test's own; a test overrides this fixture for others."""
+    return Config(instance=tmp_path / "instance")
+
+
+class Client(FlaskClient):
+    """Read every answer to its end, as a client over HTTP does, so that its file is closed."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        return super().open(*args, **{"buffered": True, **kwargs})
+
+
+@contextmanager
+def running_app(config: Config) -> Iterator[Flask]:
+    """Make an application, and close its databases in the end."""
+    app = create_app(config)
+    app.testing = True
+    app.test_client_class = Client
+    try:
+        yield app
+    finally:
+        app.extensions["jobs"].store.close()
+        app.extensions["huey"].storage.close()
+
+
+@pytest.fixture
+def app(config: Config) -> Iterator[Flask]:
+    with running_app(config) as app:
+        yield app
+
+
+@pytest.fixture
+def jobs(app: Flask) -> Jobs:
+    return app.extensions["jobs"]  # type: ignore[no-any-return]
+
+
+def part(data: bytes, name: str) -> FileStorage:
+    """Make one file of a form."""
+    return FileStorage(io.BytesIO(data), filename=name)
+
+
+def multipart(**fields: Any) -> dict[str, Any]:
+    """Encode a form in memory: Werkzeug's client spools large ones to a file it forgets."""
+    boundary, data = encode_multipart(fields)
+    return {"data": data, "content_type": f"multipart/form-data; boundary={boundary}"}
+
+
+class Person:
+    """A person at the pages without JavaScript: keeps cookies, sends what the form has."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def get(self, path: str) -> TestResponse:
+        return self.client.get(path, headers={"Accept": "text/html"})
+
+    def token(self) -> str:
+        """Read the CSRF token from the upload page."""
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.get("/").text)
+        assert found
+        return found[1]
+
+    def post(self, path: str, **fields: object) -> TestResponse:
+        form = multipart(csrf_token=self.token(), **fields)
+        return self.client.post(path, headers={"Accept": "text/html"}, **form)
+
+    def upload(self, *files: tuple[bytes, str], **fields: object) -> TestResponse:
+        """Send the form with these files; the preset is the square unless said otherwise."""
+        images = [part(data, name) for data, name in files]
+        return self.post("/jobs", **{"images": images, "presets": "square", **fields})
+
+
+class Script(Person):
+    """The page's own script: asks for JSON and sends one file a request."""
+
+    def send(self, path: str, **fields: object) -> TestResponse:
+        headers = {"Accept": "application/json", "X-CSRFToken": self.token()}
+        return self.client.post(path, headers=headers, **multipart(**fields))
+
+    def create(self, **fields: object) -> dict[str, str]:
+        response = self.send("/jobs", **{"presets": "square", **fields})
+        assert response.status_code == 201, response.text
+        return response.json  # type: ignore[return-value]
+
+    def add(self, job: dict[str, str], data: bytes, name: str = "a.jpg") -> TestResponse:
+        return self.send(job["images_url"], images=part(data, name))
+
+
+@pytest.fixture
+def person(app: Flask) -> Person:
+    return Person(app.test_client())
+
+
+@pytest.fixture
+def stranger(app: Flask) -> Person:
+    """Someone else, who has the link."""
+    return Person(app.test_client())
+
+
+@pytest.fixture
+def script(app: Flask) -> Script:
+    return Script(app.test_client())
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A program over HTTP."""
+    return app.test_client()
+
+
+def work(jobs: Jobs) -> None:
+    """Work on everything that waits, as the consumer's workers do, sandbox and all."""
+    while jobs.has_work():
+        work_on_next_image(jobs, LIMITS)
+
+
+def files_left(jobs: Jobs) -> list[str]:
+    """List all files of all jobs, finished or not."""
+    storage = jobs.storage
+    folders = (storage.originals, storage.thumbnails, storage.tmp)
+    return [str(path) for folder in folders for path in folder.rglob("*")]
+
+
+def nothing_left(jobs: Jobs) -> bool:
+    """Say whether no job, row or file is there."""
+    return not jobs.ids() and not files_left(jobs)

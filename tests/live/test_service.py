@@ -1,0 +1,169 @@
+"""The shipped commands, really run: upload over HTTP, thumbnails as files, death and recovery."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.images import make_jpeg, make_truncated
+from tests.servers import ROOT, Client, Servers, free_port, running, wait_until
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with running(tmp_path_factory.mktemp("live") / "instance", workers=2) as servers:
+        yield servers
+
+
+@pytest.fixture
+def client(servers: Servers) -> Iterator[Client]:
+    client = servers.client()
+    yield client
+    client.close()
+
+
+def finish(client: Client, job_id: str) -> None:
+    wait_until(lambda: client.finished(job_id), what=f"job {job_id}")
+
+
+def test_uploaded_image_becomes_a_thumbnail(client: Client) -> None:
+    job_id = client.submit(make_jpeg(size=(400, 300)))
+    finish(client, job_id)
+    answer = client.get(f"/download_thumbnail/{job_id}")
+    assert Image.open(BytesIO(answer.body)).size == (100, 100)
+
+
+def test_bad_image_disturbs_nobody(client: Client) -> None:
+    bad, good = client.submit(make_truncated()), client.submit(make_jpeg())
+    finish(client, bad)
+    finish(client, good)
+    assert client.get(f"/check_job_status/{bad}").json["status"] == "Error"
+    assert client.get(f"/check_job_status/{good}").status == 303
+
+
+def test_job_survives_the_death_of_a_worker(servers: Servers, client: Client) -> None:
+    photo = make_jpeg(size=(4000, 3000))
+    job_ids = [client.submit(photo) for _ in range(12)]
+    for pid in servers.children("consumer"):
+        os.kill(pid, signal.SIGKILL)
+    for job_id in job_ids:
+        finish(client, job_id)
+    assert {client.get(f"/check_job_status/{job_id}").status for job_id in job_ids} == {303}
+
+
+def test_work_whose_bell_was_lost_is_found(servers: Servers, client: Client) -> None:
+    consumer = servers.processes["consumer"]
+    consumer.send_signal(signal.SIGTERM)
+    consumer.wait(20)
+    job_id = client.submit(make_jpeg())
+    (servers.instance / "queue.db").unlink()
+    servers.start_one("consumer", ["huey_consumer", "webapp.consumer.huey"])
+    finish(client, job_id)
+
+
+def test_health_tells_that_the_consumer_is_gone_and_back(servers: Servers, client: Client) -> None:
+    consumer = servers.processes["consumer"]
+    consumer.send_signal(signal.SIGTERM)
+    consumer.wait(20)
+    wait_until(lambda: client.get("/healthcheck").status == 503, what="an unhealthy answer")
+    servers.start_one("consumer", ["huey_consumer", "webapp.consumer.huey"])
+    wait_until(lambda: client.get("/healthcheck").status == 200, what="a healthy answer")
+
+
+def test_workers_end_with_their_killed_consumer(tmp_path: Path) -> None:
+    with running(tmp_path / "instance", workers=2) as servers:
+        children = servers.children("consumer")
+        servers.processes["consumer"].kill()
+        servers.processes["consumer"].wait()
+        wait_until(lambda: not any(is_alive(pid) for pid in children), 2.0, "the workers' end")
+
+
+def test_image_in_hand_is_finished_on_a_graceful_stop(tmp_path: Path) -> None:
+    with running(tmp_path / "instance", workers=1) as servers, closing(servers.client()) as client:
+        job_id = client.submit(make_jpeg(size=(6000, 4000)))
+        path = f"/check_job_status/{job_id}"
+        servers.processes["consumer"].send_signal(signal.SIGTERM)
+        assert servers.processes["consumer"].wait(20) in (0, -signal.SIGTERM)
+        assert client.get(path).json["status"] in ("Succeeded", "Processing")
+        servers.start_one("consumer", ["huey_consumer", "webapp.consumer.huey"])
+        finish(client, job_id)
+        assert client.get(path).status == 303
+
+
+def test_expired_job_is_swept_with_its_files(tmp_path: Path) -> None:
+    with (
+        running(tmp_path / "instance", retention_hours=0.001) as servers,
+        closing(servers.client()) as client,
+    ):
+        job_id = client.submit(make_jpeg())
+        wait_until(lambda: client.get(f"/check_job_status/{job_id}").status == 404, what="expiry")
+        originals = servers.instance / "originals"
+        # The sweep runs when the consumer starts, and each minute.
+        servers.processes["consumer"].send_signal(signal.SIGTERM)
+        servers.processes["consumer"].wait(20)
+        assert (originals / job_id).exists()
+        servers.start_one("consumer", ["huey_consumer", "webapp.consumer.huey"])
+        wait_until(lambda: not (originals / job_id).exists(), what="the sweep")
+
+
+def test_upload_of_100_mb_does_not_fill_the_webs_memory(tmp_path: Path) -> None:
+    with (
+        running(tmp_path / "instance", max_file_mb=110, web_workers=1) as servers,
+        closing(servers.client()) as client,
+    ):
+        client.submit(make_jpeg())
+        before = servers.web_memory()
+        client.upload(b"\xff\xd8\xff" + bytes(100_000_000))
+        assert servers.web_memory() - before < 20_000_000
+
+
+def test_make_run_says_where_it_is_and_stops_all_on_interrupt(tmp_path: Path) -> None:
+    port = free_port()
+    environ = {**os.environ, "PORT": str(port), "THUMBNAIL_INSTANCE": str(tmp_path / "instance")}
+    with subprocess.Popen(
+        ["make", "run"], cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as run:
+        client = Client("127.0.0.1", port)
+        wait_until(lambda: is_healthy(client), 60.0, "a healthy server")
+        # Ctrl-C reaches make and what it runs in the foreground.
+        honcho = int(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()[0])
+        os.kill(honcho, signal.SIGINT)
+        output = run.communicate(timeout=20)[0].decode()
+    assert f"http://127.0.0.1:{port}" in output
+    assert not is_healthy(client)
+    client.close()
+
+
+def test_wrong_setting_refuses_to_start_with_one_sentence(tmp_path: Path) -> None:
+    environ = {
+        **os.environ,
+        "THUMBNAIL_INSTANCE": str(tmp_path),
+        "THUMBNAIL_MAX_IMAGES": "many",
+    }
+    ended = subprocess.run(["make", "run"], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert ended.returncode != 0
+    said = [line for line in ended.stderr.splitlines() if not line.startswith("make")]
+    assert said == ['THUMBNAIL_MAX_IMAGES must be a whole number, not "many".']
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def is_healthy(client: Client) -> bool:
+    try:
+        return client.get("/healthcheck").status == 200
+    except OSError:
+        return False

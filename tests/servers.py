@@ -1,0 +1,220 @@
+"""The real thing, started as `make run` starts it, and a client to talk to it.
+
+Shared by the live tests, the browser tests and the benchmark.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+WEB = ["gunicorn", "wsgi:app"]
+CONSUMER = ["huey_consumer", "webapp.consumer.huey"]
+
+
+def free_port() -> int:
+    """Find a port of the loopback address that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]  # type: ignore[no-any-return]
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
+    """Ask again and again until the answer is true; give it, or fail."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = condition()
+        if answer:
+            return answer
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {what or condition}")
+
+
+@dataclass
+class Answer:
+    """What a server said."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, read as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass
+class Client:
+    """Talk HTTP to a server on a kept connection; keep its cookies; follow nothing."""
+
+    host: str
+    port: int
+    cookies: dict[str, str] = field(default_factory=dict)
+    _connection: http.client.HTTPConnection | None = None
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send one request; a connection that the server closed meanwhile is opened anew."""
+        sent = {"Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items()), **(headers or {})}
+        for is_last in (False, True):
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+            try:
+                self._connection.request(method, path, body, sent)
+                response = self._connection.getresponse()
+                answer = Answer(response.status, dict(response.headers), response.read())
+            except (ConnectionError, http.client.HTTPException):
+                self.close()
+                if is_last:
+                    raise
+            else:
+                self._keep_cookies(response)
+                return answer
+        raise AssertionError("unreachable")
+
+    def get(self, path: str, accept: str = "*/*") -> Answer:
+        """Get a path."""
+        return self.request("GET", path, headers={"Accept": accept})
+
+    def upload(self, data: bytes, name: str = "a.jpg") -> Answer:
+        """Submit one image, as thumbnail-api's clients do."""
+        boundary, body = encode_multipart({"file": FileStorage(BytesIO(data), filename=name)})
+        kind = f"multipart/form-data; boundary={boundary}"
+        return self.request("POST", "/upload_image", body, {"Content-Type": kind})
+
+    def submit(self, data: bytes, name: str = "a.jpg") -> str:
+        """Submit one image that is taken; give the job's id."""
+        answer = self.upload(data, name)
+        assert answer.status == 202, answer.body
+        return answer.json["job_id"]  # type: ignore[no-any-return]
+
+    def finished(self, job_id: str) -> bool:
+        """Say whether a job is over, well or badly."""
+        answer = self.get(f"/check_job_status/{job_id}")
+        return bool(answer.json["status"] != "Processing")
+
+    def _keep_cookies(self, response: http.client.HTTPResponse) -> None:
+        for header in response.headers.get_all("Set-Cookie") or []:
+            name, _, value = header.partition(";")[0].partition("=")
+            self.cookies[name] = value
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+
+class Servers:
+    """Run the web server and the consumer on a data folder of their own."""
+
+    def __init__(self, instance: Path, **settings: object) -> None:
+        self.instance = instance
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = instance.parent / f"{instance.name}.log"
+        self._environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("THUMBNAIL_")},
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "PORT": str(self.port),
+            "THUMBNAIL_INSTANCE": str(instance),
+            **{f"THUMBNAIL_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """Start both and wait until they are healthy."""
+        self.start_one("web", WEB)
+        self.start_one("consumer", CONSUMER)
+        client = self.client()
+        wait_until(lambda: self._is_healthy(client), what="a healthy server")
+        client.close()
+
+    def start_one(self, name: str, command: list[str]) -> None:
+        """Start one process in a session of its own."""
+        with self._log.open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _is_healthy(self, client: Client) -> bool:
+        for name, process in self.processes.items():
+            assert process.poll() is None, (
+                f"{name} ended with {process.returncode}\n{self.output()}"
+            )
+        try:
+            return client.get("/healthcheck").status == 200
+        except OSError:
+            return False
+
+    def client(self) -> Client:
+        """Make a client of this server."""
+        return Client("127.0.0.1", self.port)
+
+    def children(self, name: str) -> list[int]:
+        """List the process ids of the children of a process, oldest first."""
+        pid = self.processes[name].pid
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+
+    def web_memory(self) -> int:
+        """Give the resident memory of the web processes, in bytes."""
+        pages = [
+            int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.children("web")
+        ]
+        return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def output(self) -> str:
+        """Read all that the processes printed."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def stop(self) -> None:
+        """Ask the processes to end, and end them if they do not."""
+        for process in self.processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@contextlib.contextmanager
+def running(instance: Path, **settings: object) -> Iterator[Servers]:
+    """Run the servers for as long as the block lasts; show what they printed if it fails."""
+    servers = Servers(instance, **settings)
+    try:
+        servers.start()
+        yield servers
+    except BaseException:
+        print(servers.output())
+        raise
+    finally:
+        servers.stop()

@@ -1,0 +1,171 @@
+"""Following a job, with and without script."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Person, Script, nothing_left, work
+from tests.images import make_jpeg, make_truncated
+from webapp.config import Config
+from webapp.jobs import Jobs
+
+GONE = "/jobs/00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(instance=tmp_path / "instance")
+
+
+def start(person: Person, *pictures: bytes) -> str:
+    """Submit a job; give the path of its page."""
+    files = [(data, f"{number}.jpg") for number, data in enumerate(pictures, 1)]
+    return person.upload(*files).headers["Location"]
+
+
+def polled(page: str) -> str | None:
+    """Find the address that a panel will ask next, if any."""
+    found = re.search(r'hx-get="([^"]+)"', page)
+    return found[1] if found else None
+
+
+def test_page_shows_every_image_with_its_state(person: Person, jobs: Jobs) -> None:
+    page = person.get(start(person, make_jpeg(), make_jpeg())).text
+    assert "0 of 2 images done" in page
+    assert page.count("waiting</span>") == 2
+
+
+def test_thumbnail_is_linked_with_its_size_and_what_was_saved(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg(size=(400, 300)))
+    work(jobs)
+    page = person.get(path).text
+    made = jobs.job(path.rpartition("/")[2]).images[0].thumbnails[0]
+    assert f'href="{made.url}"' in page
+    assert "100 × 100 JPEG" in page
+    assert re.search(r"[−+]\d+ %", page)
+    assert person.get(made.url).data.startswith(b"\xff\xd8")
+
+
+def test_failed_image_says_why(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_truncated())
+    work(jobs)
+    page = person.get(path).text
+    assert "0 of 1 image done, 1 failed" in page
+    assert "truncated" in page
+
+
+def test_running_page_reloads_by_itself_without_script(person: Person) -> None:
+    assert '<meta http-equiv="refresh"' in person.get(start(person, make_jpeg())).text
+
+
+def test_finished_page_neither_reloads_nor_polls(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    work(jobs)
+    page = person.get(path).text
+    assert 'http-equiv="refresh"' not in page
+    assert polled(page) is None
+
+
+def test_unchanged_panel_is_not_sent_again(person: Person) -> None:
+    address = polled(person.get(start(person, make_jpeg())).text)
+    assert address
+    response = person.get(address)
+    assert (response.status_code, response.data) == (204, b"")
+
+
+def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -> None:
+    address = polled(person.get(start(person, make_jpeg(), make_jpeg())).text)
+    assert address
+    claim = jobs.claim("w1")
+    assert claim
+    panel = person.get(address)
+    assert panel.status_code == 200
+    assert panel.text.lstrip().startswith("<section")
+    assert polled(panel.text) not in (None, address)
+
+
+def test_last_panel_stops_the_polling(person: Person, jobs: Jobs) -> None:
+    address = polled(person.get(start(person, make_jpeg())).text)
+    assert address
+    work(jobs)
+    panel = person.get(address)
+    assert "1 of 1 image done" in panel.text
+    assert polled(panel.text) is None
+
+
+def test_panel_goes_on_while_images_are_still_uploaded(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    script.add(job, make_jpeg())
+    work(jobs)
+    assert polled(script.get(job["panel_url"]).text)
+    script.send(job["close_url"])
+    assert polled(script.get(job["panel_url"]).text) is None
+
+
+@pytest.mark.parametrize("query", ["", "?v=7", "?v=x"])
+def test_panel_of_a_job_that_is_gone_ends_the_polling(person: Person, query: str) -> None:
+    panel = person.get(f"{GONE}/panel{query}")
+    assert panel.status_code == 200
+    assert "This job is gone" in panel.text
+    assert polled(panel.text) is None
+
+
+@pytest.mark.parametrize("path", [GONE, "/jobs/1", "/jobs/../etc", "/jobs/%00"])
+def test_unknown_or_malformed_job_is_not_found(person: Person, path: str) -> None:
+    response = person.get(path)
+    assert response.status_code == 404
+    assert "expired" in response.text
+
+
+def test_expired_job_is_not_found(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    job = jobs.job(path.rpartition("/")[2])
+    after = job.expires + timedelta(seconds=1)
+    assert jobs.store.job(job.id, after.timestamp()) is None
+
+
+def test_panel_is_never_cached(person: Person) -> None:
+    assert person.get(f"{GONE}/panel").headers["Cache-Control"] == "no-store"
+
+
+def test_owner_deletes_a_job_after_being_asked(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    work(jobs)
+    thumbnail = jobs.job(path.rpartition("/")[2]).images[0].thumbnails[0].url
+    assert "Delete this job?" in person.get(f"{path}/delete").text
+    assert person.post(f"{path}/delete").status_code == 303
+    assert person.get(path).status_code == 404
+    assert person.get(thumbnail).status_code == 404
+    assert nothing_left(jobs)
+
+
+def test_whoever_has_the_link_can_look_but_not_delete(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    path = start(person, make_jpeg())
+    page = stranger.get(path)
+    assert page.status_code == 200
+    assert "/delete" not in page.text
+    response = stranger.post(f"{path}/delete")
+    assert response.status_code == 403
+    assert "Only the browser that made this job" in response.text
+    assert jobs.ids()
+
+
+def test_delete_without_a_token_is_refused(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    assert person.client.post(f"{path}/delete").status_code == 400
+    assert jobs.ids()
+
+
+def test_ones_own_jobs_are_listed_and_no_others(person: Person, stranger: Person) -> None:
+    path = start(person, make_jpeg())
+    assert path in person.get("/jobs").text
+    assert path not in stranger.get("/jobs").text
+
+
+def test_removed_location_is_told(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg(gps=True), make_jpeg())
+    assert "location removed from 1 photo" in person.get(path).text

@@ -1,0 +1,36 @@
+"""What we ship to browsers: pinned, ours, and fit for a strict CSP."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+VENDOR = ROOT / "static/vendor"
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+
+
+@pytest.mark.parametrize("entry", json.loads((VENDOR / "vendor.json").read_text()))
+def test_vendored_file_is_what_was_pinned(entry: dict[str, str]) -> None:
+    content = (VENDOR / entry["file"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+
+
+def test_every_vendored_file_is_pinned() -> None:
+    pinned = {entry["file"] for entry in json.loads((VENDOR / "vendor.json").read_text())}
+    assert {path.name for path in VENDOR.glob("*.js")} == pinned
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_template_has_nothing_that_the_csp_forbids(template: Path) -> None:
+    text = template.read_text()
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)", text)
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", text)
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_template_needs_no_evaluation_in_htmx(template: Path) -> None:
+    text = template.read_text()
+    assert not re.search(r"hx-on|hx-vars|\"js:|hx-trigger=\"[^\"]*\[", text)

@@ -1,0 +1,250 @@
+"""Uploading, with the page's form and with its script."""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.conftest import Person, Script, files_left, nothing_left, part
+from tests.images import make_image, make_jpeg, make_png, make_too_many_scans
+from webapp.config import Config
+from webapp.jobs import Jobs
+from webapp.recipes import Recipe
+
+SMALL = {"max_file_mb": 1, "max_images": 3, "max_megapixels": 0.05, "max_jpeg_scans": 20}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(instance=tmp_path / "instance", **SMALL)  # type: ignore[arg-type]
+
+
+def outputs(jobs: Jobs) -> list[str]:
+    """List the files that the newest job makes of each image."""
+    recipe = Recipe.from_json(jobs.job(jobs.ids()[0]).recipe)
+    return [output.file_name for output in recipe.outputs]
+
+
+def test_page_says_limits_and_what_becomes_of_the_images(person: Person) -> None:
+    page = person.get("/").text
+    for words in ("up to 1 MB each, 3 at a time", "Kept for 24 hours", "Anyone with the link"):
+        assert words in page
+
+
+def test_form_without_script_leads_to_the_job(person: Person, jobs: Jobs) -> None:
+    response = person.upload((make_jpeg(), "a.jpg"), (make_png(), "b.png"))
+    assert response.status_code == 303
+    assert response.headers["Location"] == f"/jobs/{jobs.ids()[0]}"
+    assert [image.name for image in jobs.job(jobs.ids()[0]).images] == ["a.jpg", "b.png"]
+
+
+def test_presets_and_outputs_of_ones_own_make_one_recipe(person: Person, jobs: Jobs) -> None:
+    own = {"outputs-0-width": "64", "outputs-0-height": "48", "outputs-0-fit": "cover"}
+    person.upload((make_jpeg(), "a.jpg"), presets=["square", "card"], **own)
+    assert outputs(jobs) == ["square.jpg", "card.webp", "64x48-cover.jpg"]
+
+
+def test_output_without_a_size_is_not_asked_for(person: Person, jobs: Jobs) -> None:
+    person.upload((make_jpeg(), "a.jpg"), **{"outputs-0-width": "", "outputs-0-quality": "50"})
+    assert outputs(jobs) == ["square.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("width", "sentence"),
+    [
+        ("0", "The width must be from 1 to 4096 pixels."),
+        ("-1", "The width must be from 1 to 4096 pixels."),
+        ("99999999", "The width must be from 1 to 4096 pixels."),
+        ("wide", "The width must be a whole number of pixels."),
+    ],
+)
+def test_wrong_size_is_said_beside_the_field(
+    person: Person, jobs: Jobs, width: str, sentence: str
+) -> None:
+    response = person.upload((make_jpeg(), "a.jpg"), **{"outputs-0-width": width})
+    assert response.status_code == 422
+    assert sentence in response.text
+    assert f'value="{width}"' in response.text
+    assert nothing_left(jobs)
+
+
+def test_wrong_size_is_said_to_the_script_with_its_field(script: Script, jobs: Jobs) -> None:
+    response = script.send("/jobs", **{"outputs-0-width": "0"})
+    assert response.status_code == 422
+    assert response.json == {
+        "code": "invalid_recipe",
+        "detail": "The width must be from 1 to 4096 pixels.",
+        "field": "outputs-0-width",
+    }
+    assert nothing_left(jobs)
+
+
+def test_unknown_preset_is_refused(person: Person, jobs: Jobs) -> None:
+    response = person.upload((make_jpeg(), "a.jpg"), presets="huge")
+    assert response.status_code == 422
+    assert "There is no preset of that name." in response.text
+    assert nothing_left(jobs)
+
+
+def test_nothing_chosen_is_said(person: Person, jobs: Jobs) -> None:
+    response = person.upload((b"", ""))
+    assert response.status_code == 422
+    assert "Choose at least one image." in response.text
+    assert nothing_left(jobs)
+
+
+BAD_FILES = {
+    "text": (b"just words, no picture", "notes.jpg", 415, "This is a text file"),
+    "unsupported": (b"%PDF-1.7 and so on", "a.jpg", 415, "PDF"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.png", 415, "SVG"),
+    "empty": (b"", "empty.jpg", 415, "empty"),
+    "bytes": (
+        b"\xff\xd8\xff" + bytes(1_900_000),
+        "big.jpg",
+        413,
+        "This file is 2 MB; the limit is 1 MB",
+    ),
+    "pixels": (make_jpeg(size=(400, 300)), "wide.jpg", 415, "0.2 megapixels; the limit is 0.05"),
+    "scans": (make_too_many_scans(), "slow.jpg", 415, "scans"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_bad_file_is_refused_by_name_with_the_reason(
+    person: Person, jobs: Jobs, case: tuple[bytes, str, int, str]
+) -> None:
+    data, name, status, sentence = case
+    response = person.upload((data, name))
+    assert response.status_code == status
+    assert name in response.text
+    assert sentence in response.text
+    assert nothing_left(jobs)
+
+
+@pytest.mark.parametrize("case", BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_bad_file_is_refused_in_the_same_words_to_the_script(
+    script: Script, jobs: Jobs, case: tuple[bytes, str, int, str]
+) -> None:
+    data, name, status, sentence = case
+    job = script.create()
+    response = script.add(job, data, name)
+    assert response.status_code == status
+    assert response.json is not None
+    assert sentence in response.json["detail"]
+    script.send(job["close_url"])
+    assert nothing_left(jobs)
+
+
+def test_good_files_go_on_when_one_is_refused(person: Person, jobs: Jobs) -> None:
+    response = person.upload((b"words", "notes.txt"), (make_jpeg(), "good.jpg"))
+    assert response.status_code == 303
+    page = person.get(response.headers["Location"]).text
+    assert "notes.txt: This is a text file" in page
+    assert [image.name for image in jobs.job(jobs.ids()[0]).images] == ["good.jpg"]
+
+
+def test_more_files_than_a_job_takes_are_refused_by_name(person: Person, jobs: Jobs) -> None:
+    response = person.upload(*[(make_jpeg(), f"{number}.jpg") for number in range(4)])
+    page = person.get(response.headers["Location"]).text
+    assert "3.jpg: A job has at most 3 images." in page
+    assert jobs.job(jobs.ids()[0]).total == 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../../etc/passwd", 'quo"te.jpg', "<script>alert(1)<x.jpg", "a\u202eb.jpg", "n" * 300, ""],
+    ids=["slashes", "quotes", "script", "rtl", "long", "none"],
+)
+def test_strange_name_is_shown_harmlessly(person: Person, jobs: Jobs, name: str) -> None:
+    response = person.upload((make_jpeg(), name))
+    assert response.status_code == 303
+    page = person.get(response.headers["Location"]).text
+    assert "<script>alert" not in page
+    assert "\u202e" not in page
+    assert "etc" not in page.split("<main")[1]
+    assert jobs.job(jobs.ids()[0]).total == 1
+
+
+def test_script_sends_images_one_by_one_and_closes(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    for name in ("a.jpg", "b.jpg"):
+        response = script.add(job, make_jpeg(), name)
+        assert response.status_code == 201
+        assert response.json is not None
+        assert response.json["name"] == name
+    assert jobs.job(job["id"]).is_open
+    assert script.send(job["close_url"]).status_code == 204
+    assert not jobs.job(job["id"]).is_open
+
+
+def test_images_keep_the_order_of_the_uploader_however_they_arrive(
+    script: Script, jobs: Jobs
+) -> None:
+    job = script.create()
+    for name, position in (("b.jpg", "2"), ("a.jpg", "1"), ("c.jpg", "9" * 30)):
+        script.send(job["images_url"], images=part(make_jpeg(), name), position=position)
+    assert [image.name for image in jobs.job(job["id"]).images] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_image_for_a_closed_job_is_refused(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    script.add(job, make_jpeg())
+    script.send(job["close_url"])
+    response = script.add(job, make_jpeg())
+    assert response.status_code == 409
+    assert response.json is not None
+    assert response.json["code"] == "job_closed"
+
+
+def test_only_the_owner_can_add_images(script: Script, app: object, stranger: Person) -> None:
+    job = script.create()
+    other = Script(stranger.client)
+    assert other.add(job, make_jpeg()).status_code == 403
+    assert other.send(job["close_url"]).status_code == 403
+
+
+@pytest.mark.parametrize("token", [None, "wrong"])
+def test_form_without_the_right_token_is_refused(
+    client: FlaskClient, jobs: Jobs, token: str | None
+) -> None:
+    data = {"images": (io.BytesIO(make_jpeg()), "a.jpg"), "presets": "square"}
+    if token:
+        data["csrf_token"] = token
+    response = client.post("/jobs", data=data, headers={"Accept": "text/html"})
+    assert response.status_code == 400
+    assert "Load it again." in response.text
+    assert nothing_left(jobs)
+
+
+def test_request_larger_than_any_is_refused(person: Person, jobs: Jobs, app: object) -> None:
+    person.client.application.config["MAX_CONTENT_LENGTH"] = 1000
+    response = person.upload((make_jpeg(size=(200, 200)), "a.jpg"))
+    assert response.status_code == 413
+    assert "Send fewer files." in response.text
+    assert nothing_left(jobs)
+
+
+def test_broken_off_upload_leaves_nothing(client: FlaskClient, jobs: Jobs) -> None:
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+        + make_jpeg()[:200]
+    )
+    client.post("/upload_image", data=body, content_type="multipart/form-data; boundary=x")
+    assert files_left(jobs) == []
+
+
+def test_no_pixels_are_decoded_for_the_answer(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    data = make_image("RGB", (200, 200), "png")
+    cut = data[: len(data) // 2]
+    assert script.add(job, cut, "cut.png").status_code == 201
+
+
+def test_every_field_of_the_form_has_a_label(person: Person) -> None:
+    page = person.get("/").text
+    ids = re.findall(r'<(?:input|select)[^>]* id="([^"]+)"', page)
+    assert ids
+    unlabelled = [i for i in ids if i != "csrf_token" and f'for="{i}"' not in page]
+    assert unlabelled == []

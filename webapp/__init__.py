@@ -1,0 +1,41 @@
+"""Thumbnails: a web app that turns people's images into thumbnails."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).parent.parent
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from webapp.config import Config
+
+
+def create_app(config: "Config | None" = None) -> "Flask":
+    """Make the application, with the environment's settings where none are given."""
+    # Imported here, for this package is also the consumer's: its workers fork for every image, and
+    # without Flask on board that takes two thirds of the time.
+    from flask import Flask
+
+    from webapp import cli, errors, formatters, security, views
+    from webapp.config import load
+    from webapp.jobs import Jobs
+    from webapp.tasks import create_huey
+
+    config = config or load()
+    app = Flask(
+        __name__,
+        static_folder=ROOT / "static",
+        template_folder=ROOT / "templates",
+        instance_path=str(config.instance.resolve()),
+    )
+    jobs = Jobs(config)
+    app.extensions["config"] = config
+    app.extensions["jobs"] = jobs
+    app.extensions["huey"] = create_huey(config, jobs)
+    security.init_app(app, config)
+    errors.init_app(app)
+    formatters.init_app(app)
+    views.init_app(app, config)
+    cli.init_app(app)
+    return app

@@ -1,0 +1,114 @@
+"""Turn exceptions into answers: a page, a fragment or JSON, in the same words.
+
+Each error of the application carries a stable `code` and a sentence that a person can act on. The
+log gets the cause.
+"""
+
+import errno
+import logging
+from dataclasses import dataclass
+
+from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from webapp.jobs import FileTooLarge, JobClosed, JobNotFound, NoImages, TooManyImages
+from webapp.recipes import InvalidRecipe
+from webapp.thumbnails import ImageError
+
+logger = logging.getLogger(__name__)
+
+STATUS: dict[type[Exception], int] = {
+    JobNotFound: 404,
+    JobClosed: 409,
+    FileTooLarge: 413,
+    NoImages: 422,
+    TooManyImages: 422,
+    InvalidRecipe: 422,
+    ImageError: 415,
+}
+
+TITLES = {
+    400: "That did not come through",
+    403: "Not yours to do",
+    404: "Nothing here",
+    405: "Not that way",
+    409: "Too late",
+    413: "Too large",
+    415: "Not an image we can read",
+    422: "Something is not right",
+    500: "Our mistake",
+    507: "No room left",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Say what went wrong, to a person and to a program."""
+
+    status: int
+    code: str
+    detail: str
+    field: str | None = None
+
+    @property
+    def title(self) -> str:
+        """A few words over the sentence."""
+        return TITLES.get(self.status, "That did not work")
+
+
+def problem(error: Exception) -> Problem:
+    """Describe an error, of ours or of the framework's."""
+    for known, status in STATUS.items():
+        if isinstance(error, known):
+            return Problem(status, error.code, str(error), getattr(error, "field", None))  # type: ignore[attr-defined]
+    if isinstance(error, CSRFError):
+        sentence = "This page was open for too long or in another session. Load it again."
+        return Problem(400, "csrf", sentence)
+    if isinstance(error, RequestEntityTooLarge):
+        return Problem(413, "request_too_large", "That is too much at once. Send fewer files.")
+    if isinstance(error, HTTPException):
+        return _http_problem(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem(507, "no_space", "The server's disk is full. Try again later.")
+    return Problem(500, "internal_error", "Something went wrong on our side. Try again.")
+
+
+def _http_problem(error: HTTPException) -> Problem:
+    sentences = {
+        404: "There is nothing at this address. It may have expired.",
+        405: "This address does not take that method.",
+    }
+    status = error.code or 500
+    code = error.name.lower().replace(" ", "_")
+    return Problem(status, code, sentences.get(status, error.description or error.name))
+
+
+def answer(error: Exception) -> Response:
+    """Answer a request that failed."""
+    said = problem(error)
+    if said.status >= 500:
+        logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    if request.blueprint == "compat":
+        response = jsonify(detail=said.detail)
+    elif not asks_for_html():
+        response = jsonify(code=said.code, detail=said.detail, field=said.field)
+    else:
+        fragment = "HX-Request" in request.headers
+        template = "errors/_error.html" if fragment else "errors/error.html"
+        words = {**vars(said), "title": said.title}
+        response = make_response(render_template(template, **words))
+    response.status_code = said.status
+    return response
+
+
+def asks_for_html() -> bool:
+    """Say whether the client named HTML, as browsers and htmx do and programs do not."""
+    return "HX-Request" in request.headers or any(
+        mimetype == "text/html" for mimetype, _ in request.accept_mimetypes
+    )
+
+
+def init_app(app: Flask) -> None:
+    """Answer every exception here."""
+    app.register_error_handler(Exception, answer)

@@ -1,0 +1,37 @@
+"""How pages write numbers and times."""
+
+from datetime import datetime
+
+from flask import Flask
+
+
+def filesize(count: int) -> str:
+    """Write a number of bytes as people read it: `512 B`, `31 kB`, `4.1 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    if count < 999_500:
+        return f"{count / 1000:.0f} kB"
+    return f"{count / 1_000_000:.1f} MB"
+
+
+def saving(part: float) -> str:
+    """Write the part of the bytes that was saved: `−94 %`, or `+12 %` where a file grew."""
+    percent = round(part * 100)
+    return f"−{percent} %" if percent >= 0 else f"+{-percent} %"
+
+
+def date_and_time(moment: datetime) -> str:
+    """Write a moment: `25 Nov 07:30 UTC`."""
+    return f"{moment:%-d %b %H:%M} UTC"
+
+
+def format_name(format: str) -> str:
+    """Write an image format by its proper name: `WebP`."""
+    return "WebP" if format == "webp" else format.upper()
+
+
+def init_app(app: Flask) -> None:
+    """Give the templates these filters."""
+    app.jinja_env.filters.update(
+        filesize=filesize, saving=saving, datetime=date_and_time, format_name=format_name
+    )

@@ -1,0 +1,95 @@
+"""The forms that people fill in."""
+
+from itertools import chain
+
+from flask_wtf import FlaskForm
+from werkzeug.datastructures import FileStorage
+from wtforms import (
+    BooleanField,
+    ColorField,
+    FieldList,
+    Form,
+    FormField,
+    IntegerField,
+    MultipleFileField,
+    SelectField,
+    SelectMultipleField,
+)
+
+from webapp.jobs import NoImages
+from webapp.recipes import (
+    FITS,
+    FORMATS,
+    PRESETS,
+    InvalidRecipe,
+    Output,
+    Recipe,
+    combine,
+    parse_output,
+    preset,
+)
+
+
+class OutputForm(Form):  # type: ignore[misc]
+    """Ask for one output of one's own; left without a size, it is not asked for."""
+
+    width = IntegerField("Width")
+    height = IntegerField("Height")
+    fit = SelectField("Fit", choices=FITS)
+    format = SelectField("Format", choices=FORMATS, default="webp")
+    quality = IntegerField("Quality")
+    background = ColorField("Background", default="#ffffff")
+    enlarge = BooleanField("Enlarge")
+
+    def output(self) -> Output | None:
+        """Read the output, in the words of `recipes`.
+
+        Raises InvalidRecipe, and says the same beside the field.
+        """
+        given = {field.short_name: (field.raw_data or [""])[0] for field in self}
+        if not given["width"].strip() and not given["height"].strip():
+            return None
+        try:
+            return parse_output(given)
+        except InvalidRecipe as error:
+            field = self[error.field]
+            field.errors = [str(error)]
+            raise InvalidRecipe(field.name, str(error)) from None
+
+
+class UploadForm(FlaskForm):  # type: ignore[misc]
+    """Ask for images and for what to make of them."""
+
+    images = MultipleFileField("Images")
+    presets = SelectMultipleField(
+        "Presets",
+        choices=list(PRESETS),
+        default=["web-set"],
+    )
+    outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=50)
+
+    def files(self) -> list[FileStorage]:
+        """List what was chosen; a browser sends a nameless empty file for nothing.
+
+        Raises NoImages, and says the same beside the field.
+        """
+        files = [file for file in self.images.data or [] if file.filename or file.stream.bytes]
+        if not files:
+            error = NoImages()
+            self.images.errors = [str(error)]
+            raise error
+        return files
+
+    def recipe(self) -> Recipe:
+        """Read the recipe: all chosen presets and outputs, in this order.
+
+        Raises InvalidRecipe, and says the same beside the field.
+        """
+        own = [entry.form.output() for entry in self.outputs.entries]
+        try:
+            chosen = [preset(name) for name in self.presets.data or []]
+            outputs = chain.from_iterable(preset.recipe.outputs for preset in chosen)
+            return combine([*outputs, *filter(None, own)])
+        except InvalidRecipe as error:
+            self.presets.errors = [str(error)]
+            raise

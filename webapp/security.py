@@ -1,0 +1,68 @@
+"""Headers, cookies, CSRF and the secret key."""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from flask import Flask, Response
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from webapp.config import Config
+
+CSP = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' blob: data:",  # blob and data: pictures made in the page, never fetched.
+    "connect-src": "'self'",  # htmx and uploads.
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+HEADERS = {
+    "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in CSP.items()),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",  # A job's address is the key to it: tell it to nobody.
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+csrf = CSRFProtect()
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Protect every form, and put the headers on every answer that has none of its own."""
+    app.config.update(
+        SECRET_KEY=config.secret_key or _kept_key(config.instance / "secret_key"),
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=config.cookie_secure,
+        WTF_CSRF_TIME_LIMIT=None,  # As long as the session: a page left open still works.
+    )
+    csrf.init_app(app)
+    app.after_request(_add_headers)
+    if config.trusted_proxies:
+        count = config.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, count, count, count)  # type: ignore[method-assign]
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _kept_key(path: Path) -> str:
+    """Read the key made at the first start; of several processes that make one, the first wins."""
+    if not path.exists():
+        descriptor, draft = tempfile.mkstemp(dir=path.parent)  # Its mode is 0600.
+        with open(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(draft)
+    return path.read_text()

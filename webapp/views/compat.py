@@ -1,0 +1,73 @@
+"""The routes of thumbnail-api, for its clients, which work unchanged."""
+
+from uuid import UUID
+
+from flask import Blueprint, abort, jsonify, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from webapp.job_store import Image
+from webapp.jobs import JobNotFound
+from webapp.recipes import PRESETS
+from webapp.security import csrf
+from webapp.views.request import current_jobs, submit_image
+from webapp.views.results import send
+
+blueprint = Blueprint("compat", __name__)
+csrf.exempt(blueprint)  # Programs have no page to take a token from.
+
+RECIPE = PRESETS["square"].recipe
+
+
+@blueprint.post("/upload_image")
+def upload_image() -> ResponseReturnValue:
+    """Submit the one image of a new job."""
+    if request.content_length is None:
+        abort(411, "Send the length of the request as Content-Length.")
+    file = request.files.get("file")
+    if file is None:
+        abort(422, "Send the image as the form field “file”.")
+    job_id = submit_image(RECIPE, file)
+    status_url = url_for("compat.check_job_status", job_id=job_id)
+    return jsonify(job_id=job_id), 202, {"Location": status_url}
+
+
+@blueprint.get("/check_job_status/<job_id>")
+def check_job_status(job_id: str) -> ResponseReturnValue:
+    """Say how far a job is."""
+    image = _only_image(job_id)
+    if image.is_failed:
+        return jsonify(status="Error", error=image.error_message)
+    if not image.is_done:
+        return jsonify(status="Processing")
+    thumbnail_url = url_for("compat.download_thumbnail", job_id=job_id)
+    return jsonify(status="Succeeded"), 303, {"Location": thumbnail_url}
+
+
+@blueprint.get("/download_thumbnail/<job_id>")
+def download_thumbnail(job_id: str) -> ResponseReturnValue:
+    """Send the thumbnail of a job."""
+    wanted = RECIPE.outputs[0].file_name
+    paths = [made.path for made in _only_image(job_id).thumbnails if made.file_name == wanted]
+    if not paths:
+        abort(404, "This job has no such thumbnail, or not yet.")
+    return send(paths[0])
+
+
+@blueprint.get("/docs")
+def docs() -> str:
+    """Document these routes."""
+    return render_template("docs/index.html")
+
+
+def _only_image(job_id: str) -> Image:
+    """Read the image of a job made here, or the first of one made elsewhere.
+
+    Raises JobNotFound, also where the id is none of ours.
+    """
+    try:
+        images = current_jobs().job(str(UUID(job_id))).images
+    except ValueError:
+        raise JobNotFound(job_id) from None
+    if not images:
+        raise JobNotFound(job_id)
+    return images[0]

@@ -1,0 +1,171 @@
+"""A job's life as seen from outside: created, given images, closed, followed, deleted."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from flask import (
+    Blueprint,
+    Response,
+    flash,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+from werkzeug.datastructures import FileStorage
+
+from webapp.errors import asks_for_html, problem
+from webapp.forms import UploadForm
+from webapp.job_store import Job
+from webapp.jobs import FileTooLarge, JobNotFound, NoImages, TooManyImages, clean_name
+from webapp.recipes import InvalidRecipe
+from webapp.thumbnails import ImageError
+from webapp.views import uploads
+from webapp.views.request import (
+    add_image,
+    become_owner,
+    current_config,
+    current_jobs,
+    current_owner,
+    require_owner,
+)
+
+blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
+
+REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say nothing of others.
+
+
+@blueprint.post("")
+def create() -> ResponseReturnValue:
+    """Create a job: a whole one from a form, or an open one for a script that sends the images."""
+    form = UploadForm()
+    if asks_for_html():
+        return _create_whole(form)
+    job_id = current_jobs().submit(form.recipe(), become_owner())
+    return jsonify(_addresses(job_id)), 201
+
+
+def _create_whole(form: UploadForm) -> ResponseReturnValue:
+    try:
+        recipe, files = form.recipe(), form.files()
+    except (InvalidRecipe, NoImages) as error:
+        return uploads.page(form), problem(error).status
+    job_id = current_jobs().submit(recipe, become_owner())
+    refused = _add_all(job_id, files)
+    current_jobs().close(job_id)
+    if len(refused) == len(files):
+        return uploads.page(form, refused), refused[0].problem.status
+    for file in refused:
+        flash(f"{file.name}: {file.detail}", "refused")
+    return redirect(url_for("jobs.show", job_id=job_id), 303)
+
+
+def _add_all(job_id: str, files: Sequence[FileStorage]) -> list[uploads.Refused]:
+    """Add what can be added; never refuse all for the sake of one."""
+    refused = []
+    for file in files:
+        try:
+            add_image(job_id, file)
+        except REFUSALS as error:
+            refused.append(uploads.Refused(clean_name(file.filename or ""), problem(error)))
+    return refused
+
+
+def _addresses(job_id: str) -> dict[str, str]:
+    return {
+        "id": job_id,
+        "url": url_for("jobs.show", job_id=job_id),
+        "images_url": url_for("jobs.add_images", job_id=job_id),
+        "panel_url": url_for("jobs.panel", job_id=job_id),
+        "close_url": url_for("jobs.close", job_id=job_id),
+    }
+
+
+@blueprint.post("/<uuid:job_id>/images")
+def add_images(job_id: UUID) -> ResponseReturnValue:
+    """Take one more image of an open job."""
+    require_owner(str(job_id))
+    file = request.files.get("images")
+    if file is None:
+        raise NoImages
+    image_id = add_image(str(job_id), file, request.form.get("position", type=_position))
+    return jsonify(id=image_id, name=clean_name(file.filename or "")), 201
+
+
+def _position(text: str) -> int:
+    """Read an image's place in the order of its uploader; ValueError makes it the last."""
+    position = int(text)
+    if not 0 <= position < 1_000_000:
+        raise ValueError(text)
+    return position
+
+
+@blueprint.post("/<uuid:job_id>/close")
+def close(job_id: UUID) -> ResponseReturnValue:
+    """Hear that no more images come."""
+    require_owner(str(job_id))
+    current_jobs().close(str(job_id))
+    return "", 204
+
+
+@blueprint.get("")
+def index() -> ResponseReturnValue:
+    """List jobs: a page of one's own for a person, ids as thumbnail-api gave them for a program."""
+    owner = current_owner()
+    if asks_for_html():
+        return render_template("jobs/index.html", jobs=current_jobs().owned(owner) if owner else [])
+    if current_config().list_all_jobs:
+        return jsonify(job_ids=current_jobs().ids())
+    return jsonify(job_ids=current_jobs().ids(owner) if owner else [])
+
+
+@blueprint.get("/<uuid:job_id>")
+def show(job_id: UUID) -> Response:
+    """Show a job, its images and what was made of them so far."""
+    return _fresh(_render("jobs/show.html", current_jobs().job(str(job_id))))
+
+
+@blueprint.get("/<uuid:job_id>/panel")
+def panel(job_id: UUID) -> Response:
+    """Give the part of the job page that changes; 204 where it is as it was at version `v`.
+
+    The panel of a finished job asks for no other, and neither does that of a job that is gone.
+    """
+    try:
+        version, is_finished = current_jobs().progress(str(job_id))
+        if version == request.args.get("v", type=int) and not is_finished:
+            return _fresh("", 204)
+        return _fresh(_render("jobs/_panel.html", current_jobs().job(str(job_id))))
+    except JobNotFound:
+        return _fresh(render_template("jobs/_gone.html"))
+
+
+@blueprint.get("/<uuid:job_id>/delete")
+def confirm_delete(job_id: UUID) -> str:
+    """Ask whether to delete a job."""
+    require_owner(str(job_id))
+    return _render("jobs/delete.html", current_jobs().job(str(job_id)))
+
+
+@blueprint.post("/<uuid:job_id>/delete")
+def delete(job_id: UUID) -> ResponseReturnValue:
+    """Delete a job with all its files."""
+    require_owner(str(job_id))
+    current_jobs().delete(str(job_id))
+    return redirect(url_for("uploads.new"), 303)
+
+
+def _render(template: str, job: Job) -> str:
+    is_owner = job.owner is not None and job.owner == current_owner()
+    return render_template(template, job=job, is_owner=is_owner, form=FlaskForm())
+
+
+def _fresh(body: str, status: int = 200) -> Response:
+    """Answer with what no cache may keep."""
+    response = make_response(body, status)
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,98 @@
+"""What every view gets of a request: its uploads, its parts of the application, its owner."""
+
+import secrets
+from typing import IO, Any, cast
+
+from flask import Request, abort, current_app, session
+from werkzeug.datastructures import FileStorage
+
+from webapp.config import Config
+from webapp.jobs import Jobs
+from webapp.recipes import Recipe
+from webapp.storage import Upload
+from webapp.tasks import ring
+
+MB = 1_000_000
+
+
+class UploadRequest(Request):
+    """Receive file parts straight into the data folder, and leave nothing behind."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._uploads: list[Upload] = []
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        """Open where the form parser puts a file part; called by Werkzeug for each."""
+        upload = current_jobs().open_upload()
+        self._uploads.append(upload)
+        return cast(IO[bytes], upload)
+
+    def close(self) -> None:
+        """End the request, also one that broke off in the middle of a file."""
+        super().close()
+        for upload in self._uploads:
+            upload.close()
+
+
+def current_config() -> Config:
+    """Give the settings of the current application."""
+    return current_app.extensions["config"]  # type: ignore[no-any-return]
+
+
+def current_jobs() -> Jobs:
+    """Give the jobs of the current application."""
+    return current_app.extensions["jobs"]  # type: ignore[no-any-return]
+
+
+def current_owner() -> str | None:
+    """Give the id of the browser or program that asks, if it ever submitted anything."""
+    return session.get("owner")
+
+
+def become_owner() -> str:
+    """Give the id of the browser or program that submits; its cookie will remember it."""
+    session.permanent = True
+    return session.setdefault("owner", secrets.token_urlsafe(16))  # type: ignore[no-any-return]
+
+
+def require_owner(job_id: str) -> None:
+    """Refuse whoever did not submit the job: its address is for reading.
+
+    Raises JobNotFound, or Forbidden.
+    """
+    job = current_jobs().job(job_id)
+    if job.owner is None or job.owner != current_owner():
+        abort(403, "Only the browser that made this job can change it.")
+
+
+def submit_image(recipe: Recipe, file: FileStorage) -> str:
+    """Make a job of an uploaded file and ring for a worker; give the job's id.
+
+    Raises what Jobs.submit_image raises.
+    """
+    job_id = current_jobs().submit_image(recipe, become_owner(), _upload(file), file.filename or "")
+    ring(current_app.extensions["huey"])
+    return job_id
+
+
+def add_image(job_id: str, file: FileStorage, position: int | None = None) -> str:
+    """Add an uploaded file to a job and ring for a worker; give the image's id.
+
+    Raises what Jobs.add_image raises.
+    """
+    name = file.filename or ""
+    image_id = current_jobs().add_image(job_id, _upload(file), name, position)
+    ring(current_app.extensions["huey"])
+    return image_id
+
+
+def _upload(file: FileStorage) -> Upload:
+    """Give what UploadRequest received the file into."""
+    return cast(Upload, file.stream)

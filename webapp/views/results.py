@@ -1,0 +1,37 @@
+"""Thumbnails as static files, where no nginx serves them by alias."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response, abort, send_from_directory
+
+from webapp.recipes import EXTENSIONS
+from webapp.views.request import current_jobs
+
+blueprint = Blueprint("results", __name__)
+
+# The same types and headers as in deploy/nginx. A thumbnail's address never gets other content.
+TYPES = {extension: f"image/{format}" for format, extension in EXTENSIONS.items()}
+HEADERS = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@blueprint.get("/thumbnails/<uuid:job_id>/<uuid:image_id>/<int:attempt>/<file_name>")
+def thumbnail(job_id: UUID, image_id: UUID, attempt: int, file_name: str) -> Response:
+    """Send one thumbnail."""
+    return send(f"{job_id}/{image_id}/{attempt}/{file_name}")
+
+
+def send(path: str) -> Response:
+    """Send the thumbnail at a path below the folder of all thumbnails.
+
+    Raises NotFound, also where it is of no type that we make.
+    """
+    mimetype = TYPES.get(path.rpartition(".")[2])
+    if mimetype is None:
+        abort(404)
+    response = send_from_directory(current_jobs().storage.thumbnails, path, mimetype=mimetype)
+    response.headers.update(HEADERS)
+    return response

@@ -1,0 +1,43 @@
+"""The upload page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import Blueprint, render_template
+
+from webapp.errors import Problem
+from webapp.forms import UploadForm
+from webapp.recipes import PRESETS
+from webapp.views.request import current_config
+
+blueprint = Blueprint("uploads", __name__)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Name a file that was not taken, and say why."""
+
+    name: str
+    problem: Problem
+
+    @property
+    def detail(self) -> str:
+        """The reason, for a person."""
+        return self.problem.detail
+
+
+@blueprint.get("/")
+def new() -> str:
+    """Ask for images and for what to make of them."""
+    return page(UploadForm())
+
+
+def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
+    """Render the upload page, with what was wrong the first time."""
+    return render_template(
+        "uploads/new.html",
+        form=form,
+        presets=PRESETS.values(),
+        limits=current_config(),
+        refused=refused,
+    )
