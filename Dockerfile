@@ -1,0 +1,29 @@
+# One image for the web server and the consumer: the Procfile starts both.
+#   docker build -t thumbnails . && docker run -p 8000:8000 -v thumbnails:/data thumbnails
+ARG BASE=python:3.13-slim
+FROM ${BASE}
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+
+# The locks alone, so that a change of the code does not install them again.
+WORKDIR /app
+COPY requirements.txt .
+RUN python3 -m venv /venv && /venv/bin/pip install --require-hashes -r requirements.txt
+
+COPY Procfile gunicorn.conf.py wsgi.py ./
+COPY webapp webapp
+COPY templates templates
+COPY static static
+
+# Nobody's home: the code is not theirs to change, and only /data is to be written.
+RUN useradd --system --uid 10001 --home-dir /data thumbnails \
+    && install --directory --owner thumbnails --group thumbnails --mode 750 /data
+USER thumbnails
+VOLUME /data
+
+ENV PATH=/venv/bin:$PATH HOST=0.0.0.0 PORT=8000 THUMBNAIL_INSTANCE=/data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15s \
+    CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/healthcheck')"]
+CMD ["honcho", "start"]

@@ -1,0 +1,130 @@
+"""The real nginx, with the configuration we ship, before the real gunicorn."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from tests.images import make_jpeg
+from tests.servers import ROOT, Client, Servers, free_port, running, wait_until
+
+pytestmark = pytest.mark.live
+
+NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    folder = tmp_path_factory.mktemp("nginx")
+    with running(folder / "instance", trusted_proxies=1, web_workers=1, web_threads=2) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def nginx(servers: Servers) -> Iterator[Client]:
+    """Run nginx; give a client that talks to it."""
+    assert NGINX, "This test needs nginx. On Debian: apt-get install nginx"
+    port, folder = free_port(), servers.instance.parent
+    (folder / "nginx.conf").write_text(configuration(servers, port))
+    log = (folder / "nginx.log").open("w")
+    with subprocess.Popen([NGINX, "-p", folder, "-c", "nginx.conf"], stderr=log) as process:
+        try:
+            wait_until(lambda: is_open(port), what="an open port")
+            client = Client("127.0.0.1", port)
+            yield client
+            client.close()
+        finally:
+            process.terminate()
+            log.close()
+            print((folder / "nginx.log").read_text())
+
+
+def configuration(servers: Servers, port: int) -> str:
+    """Put the shipped server into a whole configuration, with this test's names and paths."""
+    shipped = (ROOT / "deploy/nginx/thumbnails.conf").read_text()
+    for there, here in (
+        ("127.0.0.1:8000", f"127.0.0.1:{servers.port}"),
+        ("listen 80;", f"listen 127.0.0.1:{port};"),
+        ("/srv/thumbnails/instance", str(servers.instance)),
+        ("/srv/thumbnails", str(servers.instance.parent)),
+    ):
+        assert there in shipped
+        shipped = shipped.replace(there, here)
+    return (
+        "daemon off; pid nginx.pid; error_log stderr; user root;"
+        "events {} http { access_log off;"
+        " proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;"
+        f"{shipped} }}"
+    )
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def make_thumbnail(client: Client) -> str:
+    """Go the whole way through nginx; give the thumbnail's address."""
+    job_id = client.submit(make_jpeg(size=(300, 200)))
+    wait_until(lambda: client.finished(job_id), what="the job")
+    page = client.get(f"/jobs/{job_id}", accept="text/html").body.decode()
+    return page.split('href="/thumbnails/')[1].split('"')[0]
+
+
+def test_whole_way_works_through_nginx(nginx: Client) -> None:
+    answer = nginx.get(f"/thumbnails/{make_thumbnail(nginx)}")
+    assert Image.open(BytesIO(answer.body)).size == (100, 100)
+
+
+def test_thumbnail_comes_from_nginx_with_the_headers_of_flask(
+    nginx: Client, servers: Servers
+) -> None:
+    path = f"/thumbnails/{make_thumbnail(nginx)}"
+    with closing(servers.client()) as client:
+        direct = client.get(path)
+    through = nginx.get(path)
+    assert direct.headers["Server"] == "gunicorn"
+    assert through.headers["Server"].startswith("nginx")
+    for name in (
+        "Content-Type",
+        "Content-Length",
+        "Cache-Control",
+        "Content-Security-Policy",
+        "X-Content-Type-Options",
+    ):
+        assert through.headers[name] == direct.headers[name]
+    assert through.body == direct.body
+
+
+@pytest.mark.parametrize("path", ["none.jpg", "../jobs.db", "..%2fjobs.db", "", "%2e%2e/jobs.db"])
+def test_nothing_else_is_served(nginx: Client, path: str) -> None:
+    answer = nginx.get(f"/thumbnails/{path}")
+    assert answer.status in (400, 404)
+    assert not answer.headers["Content-Type"].startswith("image/")
+
+
+def test_stalled_uploads_hold_no_worker(nginx: Client, servers: Servers) -> None:
+    stalled = []
+    for _ in range(8):  # More than the web server has threads.
+        half = socket.create_connection(("127.0.0.1", nginx.port))
+        half.sendall(
+            b"POST /upload_image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        )
+        stalled.append(half)
+    assert nginx.get("/healthcheck").status == 200
+    for half in stalled:
+        half.close()
+
+
+def test_request_over_the_limit_is_refused_by_nginx(nginx: Client) -> None:
+    headers = {"Content-Length": str(600_000_000), "Content-Type": "multipart/form-data"}
+    with socket.create_connection(("127.0.0.1", nginx.port)) as connection:
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        connection.sendall(f"POST /upload_image HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+        assert b" 413 " in connection.recv(100)
