@@ -1,3 +1,4 @@
+import io
 import os
 import struct
 import time
@@ -166,8 +167,8 @@ def test_16_bits_are_scaled_and_not_clipped(mode: str, engine: Engine) -> None:
 
 
 def test_dark_16_bits_stay_dark(engine: Engine) -> None:
-    made = engine.picture(encode(Image.new("I;16", (40, 20), 514), "png"), png(40, 20))
-    assert made.getpixel((5, 5)) == 2
+    made = engine.picture(encode(Image.new("I;16", (40, 20), 200), "png"), png(40, 20))
+    assert made.getpixel((5, 5)) == 1
 
 
 @pytest.mark.parametrize(
@@ -340,6 +341,14 @@ def test_pad_centres_on_the_background(engine: Engine) -> None:
         assert made.getpixel(corner) == (0x10, 0x20, 0x30)
 
 
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "avif"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1)], ids=str)
+def test_smallest_sides_can_be_encoded(size: Size, format: Format, engine: Engine) -> None:
+    for mode in ("RGB", "RGBA", "L", "LA"):
+        made = engine.picture(make_png(mode, size), Output("made", 300, 300, format=format))
+        assert made.size == size
+
+
 # Colour
 
 
@@ -457,6 +466,13 @@ def test_transparent_grey_is_flattened(engine: Engine) -> None:
     assert_near(made.getpixel((20, 10)), (0x33, 0x66, 0x99), 4)
 
 
+def test_transparent_shade_of_grey_is_transparent(engine: Engine) -> None:
+    grey = Image.new("L", (40, 40), 90)
+    grey.paste(200, (0, 0, 40, 20))
+    made = engine.picture(encode(grey, "png", transparency=90), png(40, 40))
+    assert (made.getpixel((20, 5)), made.getpixel((20, 35))) == ((200, 255), (0, 0))
+
+
 def test_padding_is_opaque_around_a_transparent_picture(engine: Engine) -> None:
     output = png(40, 40, "pad", background="#336699")
     made = engine.picture(encode(make_half_transparent(), "png"), output)
@@ -566,6 +582,7 @@ REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
     "long text": ("äöü ".encode() * 500, Unsupported, "This is a text file"),
     "html": (b"\n<!DOCTYPE html><html></html>", Unsupported, "This is a web page"),
     "svg": (b'<?xml version="1.0"?>\n<svg xmlns="x"/>', Unsupported, "This is an SVG drawing"),
+    "svg with a doctype": (b"<!DOCTYPE svg>\n<svg/>", Unsupported, "This is an SVG drawing"),
     "pdf": (b"%PDF-1.7\n\xff\xfe", Unsupported, "This is a PDF"),
     "heic": (HEIC, Unsupported, "This is a HEIC photo"),
     "heic by another brand": (HEIC_AS_MIF1, Unsupported, "This is a HEIC photo"),
@@ -673,6 +690,12 @@ def test_scans_are_counted_across_chunks(engine: Engine, monkeypatch: pytest.Mon
     assert engine.header(make_jpeg((60, 40), progressive_scans=50)).format == "jpeg"
     with pytest.raises(TooManyScans):
         engine.header(make_jpeg((60, 40), progressive_scans=51))
+
+
+def test_photo_of_one_scan_is_not_read_to_its_end() -> None:
+    photo = io.BytesIO(make_jpeg((1600, 1200)))
+    thumbnails._check_jpeg_scans(photo, 50)
+    assert photo.tell() < 2000
 
 
 def test_endless_segments_are_refused_fast(engine: Engine) -> None:

@@ -218,8 +218,8 @@ def _open(file: IO[bytes], limits: Limits) -> Image.Image:
         raise Empty
     if head.startswith(b"\xff\xd8\xff"):
         _check_jpeg_scans(file, limits.max_jpeg_scans)
-    # A RIFF file says how long it is; libwebp says of a short one only that it will not decode.
-    if head.startswith(b"RIFF") and int.from_bytes(head[4:8], "little") > _length(file) - 8:
+    # A WebP says how long it is; its decoder says of a short one only that it will not do.
+    if head[8:12] == b"WEBP" and int.from_bytes(head[4:8], "little") > _length(file) - 8:
         raise Truncated
     try:
         image = Image.open(file, formats=_FORMATS)
@@ -255,12 +255,12 @@ _UNSUPPORTED = tuple(
         ),
         (rb"%PDF", "This is a PDF. Export the page as PNG or JPEG."),
         (
-            rb"(\xef\xbb\xbf)?\s*(<\?xml.{0,400}?)?<svg",
-            "This is an SVG drawing, which we cannot read. Export it as PNG.",
-        ),
-        (
             rb"(\xef\xbb\xbf)?\s*<(!doctype html|html)",
             "This is a web page, not a picture. Save the picture itself and upload that.",
+        ),
+        (
+            rb"(\xef\xbb\xbf)?\s*(<[?!].{0,400}?)?<svg",
+            "This is an SVG drawing, which we cannot read. Export it as PNG.",
         ),
         (rb"PK\x03\x04|Rar!|7z\xbc\xaf", "This is an archive. Unpack it and upload the pictures."),
         (rb"8BPS", "This is a Photoshop document. Export it as PNG or JPEG."),
@@ -310,7 +310,7 @@ def _check_jpeg_scans(file: IO[bytes], limit: int) -> None:
     EXIF, or the film that a phone appends, has bytes that only look like scans.
     """
     file.seek(2)
-    scans = components = 0
+    scans, components = 0, b""
     for _ in range(_MAX_MARKERS):
         marker = _next_marker(file)
         if marker == _EOI:
@@ -320,10 +320,10 @@ def _check_jpeg_scans(file: IO[bytes], limit: int) -> None:
         length = int.from_bytes(file.read(2), "big")
         body = file.read(6)
         if marker in _SEQUENTIAL:
-            components = body[-1] if body else 0
+            components = body[5:6]
         if marker == _SOS:
             # One scan has it all: libjpeg raises at a second one (JERR_EOI_EXPECTED in jdinput.c).
-            if not scans and body[:1] == bytes([components]):
+            if not scans and body[:1] == components:
                 return
             scans += 1
         if scans > limit:
@@ -364,9 +364,9 @@ def _read_exif(image: Image.Image) -> tuple[int, bool]:
         exif = Image.Image.getexif(image)
         orientation = exif.get(ExifTags.Base.Orientation)
         had_gps = bool(exif.get_ifd(ExifTags.IFD.GPSInfo))
+        return (int(orientation) if orientation in _TRANSPOSE else 1), had_gps
     except Exception:
         return 1, False
-    return (orientation if orientation in _TRANSPOSE else 1), had_gps
 
 
 def _seen_size(image: Image.Image, orientation: int) -> Size:
@@ -404,7 +404,7 @@ def _plan(output: Output, source: Size) -> _Cut:
 
 
 def _box(output: Output) -> Size:
-    """Bound a free side too: a strip of 100 x 100,000 pixels is no thumbnail."""
+    """Give an output's box; a free side is bounded too, as no thumbnail is 100,000 pixels high."""
     return output.width or MAX_SIDE, output.height or MAX_SIDE
 
 

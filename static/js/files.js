@@ -40,7 +40,7 @@ export function fileSize(bytes) {
 export async function findFault(file, maxMb) {
   if (!file.size) return "This file is empty. Choose it again, or export it anew.";
   if (file.size > maxMb * MB) {
-    const size = Math.round(file.size / MB);
+    const size = Math.ceil(file.size / MB);
     return `This file is ${size} MB; the limit is ${maxMb} MB. Export it smaller.`;
   }
   try {

@@ -3,8 +3,8 @@
 import { fileSize } from "./files.js";
 import { sendFile } from "./upload.js";
 
-// The next file follows when all of this one has gone: side by side they would share the line, so
-// that the first thumbnails came late and images in another order.
+// The next file follows when all of this one has gone: side by side they would share the line, and
+// the first thumbnails would come late.
 const UNANSWERED = 2;
 
 export class Queue {
@@ -14,6 +14,7 @@ export class Queue {
   #onChange;
   #items = new Set(); // Waiting, sending, failed or refused; what is sent leaves.
   #job = null; // {imagesUrl, token}, once sending has begun.
+  #added = 0;
   #sent = { count: 0, bytes: 0 };
 
   constructor(section, rowTemplate, onChange) {
@@ -59,7 +60,8 @@ export class Queue {
   add(file, fault) {
     const row = this.#rowTemplate.content.cloneNode(true).firstElementChild;
     const state = fault ? "refused" : "waiting";
-    const item = { file, row, state, why: fault, part: 0, stop: null };
+    const position = (this.#added += 1);
+    const item = { file, position, row, state, why: fault, part: 0, stop: null };
     row.querySelector(".row-name").textContent = file.name;
     row.querySelector("progress").ariaLabel = `${file.name} sent`;
     row.querySelector(".row-remove").addEventListener("click", () => this.#remove(item));
@@ -103,7 +105,7 @@ export class Queue {
     };
     try {
       const { imagesUrl, token } = this.#job;
-      await sendFile(imagesUrl, item.file, token, { signal: item.stop.signal, onProgress });
+      await sendFile(imagesUrl, item, token, { signal: item.stop.signal, onProgress });
       this.#sent.count += 1;
       this.#sent.bytes += item.file.size;
       this.#drop(item, this.#section);

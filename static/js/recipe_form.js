@@ -31,7 +31,8 @@ outputs.addEventListener("click", (event) => {
 
 /** Show a problem beside its field, or above the button if it has none. */
 export function showProblem({ message, field }) {
-  const place = document.getElementById(`${field}-error`) ?? document.getElementById("upload-error");
+  const beside = document.getElementById(`${field}-error`);
+  const place = beside ?? document.getElementById("upload-error");
   place.textContent = message;
   place.hidden = false;
   const control = document.getElementById(field);

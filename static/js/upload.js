@@ -24,9 +24,13 @@ export async function post(url, body, token) {
   return text ? JSON.parse(text) : null;
 }
 
-/** Send one file; by XMLHttpRequest, because fetch cannot tell how much of it has gone. */
-export function sendFile(url, file, token, { signal, onProgress }) {
+/**
+ * Send one file; by XMLHttpRequest, because fetch cannot tell how much of it has gone. The server
+ * keeps images in the order of their positions, whichever arrives first.
+ */
+export function sendFile(url, { file, position }, token, { signal, onProgress }) {
   const body = new FormData();
+  body.append("position", position);
   body.append("images", file, file.name);
   const request = new XMLHttpRequest();
   request.open("POST", url);

@@ -53,7 +53,7 @@ input.addEventListener("change", () => {
 });
 
 addEventListener("paste", (event) => {
-  const isText = document.activeElement?.closest("input:not([type=file], [type=checkbox]), textarea");
+  const isText = document.activeElement?.matches("input:not([type=file], [type=checkbox])");
   if (job || isText || !event.clipboardData.files.length) return;
   event.preventDefault();
   add(listPasted(event.clipboardData));
