@@ -24,7 +24,7 @@ IDLE_IMAGES = 40
 CLIENTS = 8
 LOAD_IMAGES = 320
 # How often a client asks whether its job is done. With others there, asking takes their time.
-IDLE_POLL, LOAD_POLL = 0.004, 0.025  # Seconds.
+IDLE_POLL, LOAD_POLL = 0.004, 0.05  # Seconds.
 LARGE_MB = 100
 
 

@@ -157,6 +157,27 @@ def on_black(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(black, picture.convert("RGBA")).convert("RGB")
 
 
+def test_widths_beyond_a_small_source_come_out_once(engine: Engine) -> None:
+    widths = [Output(f"{w}w", w, None, format=f) for w in (40, 200, 300) for f in ("webp", "jpeg")]
+    made = engine.make(make_jpeg(size=(120, 80)), *widths)
+    assert [thumbnail.file_name for thumbnail in made] == [
+        "40w.webp",
+        "40w.jpg",
+        "200w.webp",
+        "200w.jpg",
+    ]
+
+
+def test_equal_sizes_that_look_different_are_all_made(engine: Engine) -> None:
+    outputs = (
+        Output("contain", 300, 200),
+        Output("pad", 300, 200, "pad"),
+        Output("black", 300, 200, "pad", background="#000000"),
+        Output("poor", 300, 200, quality=10),
+    )
+    assert len(engine.make(make_jpeg(size=(120, 80)), *outputs)) == 4
+
+
 @pytest.mark.parametrize("mode", ["I;16", "I"])
 def test_16_bits_are_scaled_and_not_clipped(mode: str, engine: Engine) -> None:
     image = Image.new("I", (40, 20), 32896)

@@ -174,22 +174,27 @@ def read_header(source: Path, limits: Limits) -> Header:
 def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: Limits) -> list[Thumbnail]:
     """Decode an image once and write `folder / output.file_name` for each output of a recipe.
 
-    Outputs come in the order of the recipe, upright, in sRGB and without metadata. Nothing stays
-    behind on an error. Raises ImageError, MemoryError, or OSError where writing fails.
+    Outputs come in the order of the recipe, upright, in sRGB and without metadata. One that would
+    be the same as an earlier one is left out: of a small source, all the larger widths of a
+    responsive set come out at its own size. Nothing stays behind on an error. Raises ImageError,
+    MemoryError, or OSError where writing fails.
     """
     with source.open("rb") as file, _decoder_faults():
         decoded = _decode(_open(file, limits), recipe.outputs)
     frames = _resize_all(decoded.frame, decoded.cuts)
     pictures = {cut: _finish(frames[cut], decoded) for cut in frames}
-    made = []
+    made: dict[tuple[object, ...], Thumbnail] = {}
     try:
         for output, cut in zip(recipe.outputs, decoded.cuts, strict=True):
-            made.append(_write(_compose(pictures[cut], output), output, folder))
+            picture = _compose(pictures[cut], output)
+            looks = (cut, picture.size, output.background, output.format, output.encoder_quality)
+            if looks not in made:
+                made[looks] = _write(picture, output, folder)
     except BaseException:
-        for output in recipe.outputs[: len(made) + 1]:
+        for output in recipe.outputs:
             (folder / output.file_name).unlink(missing_ok=True)
         raise
-    return made
+    return list(made.values())
 
 
 # Opening
