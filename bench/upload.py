@@ -24,7 +24,7 @@ IDLE_IMAGES = 40
 CLIENTS = 8
 LOAD_IMAGES = 320
 # How often a client asks whether its job is done. With others there, asking takes their time.
-IDLE_POLL, LOAD_POLL = 0.004, 0.05  # Seconds.
+IDLE_POLL, LOAD_POLL = 0.004, 0.1  # Seconds.
 LARGE_MB = 100
 
 
@@ -35,7 +35,7 @@ def make_photo() -> bytes:
     grey = Image.blend(shapes, grain, 0.4)
     photo = Image.merge("RGB", (grey, grey.point(lambda v: v * 0.9), grey.rotate(180)))
     buffer = BytesIO()
-    photo.save(buffer, "jpeg", quality=84)
+    photo.save(buffer, "jpeg", quality=90)
     return buffer.getvalue()
 
 

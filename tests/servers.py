@@ -7,6 +7,8 @@ import contextlib
 import http.client
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -23,8 +25,11 @@ from werkzeug.test import encode_multipart
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
-WEB = ["gunicorn", "wsgi:app"]
-CONSUMER = ["huey_consumer", "webapp.consumer.huey"]
+# The shipped commands, by name.
+COMMANDS = {
+    name: shlex.split(command)
+    for name, command in re.findall(r"^(\w+): (.+)$", (ROOT / "Procfile").read_text(), re.MULTILINE)
+}
 
 
 def free_port() -> int:
@@ -141,17 +146,17 @@ class Servers:
 
     def start(self) -> None:
         """Start both and wait until they are healthy."""
-        self.start_one("web", WEB)
-        self.start_one("consumer", CONSUMER)
+        for name in COMMANDS:
+            self.start_one(name)
         client = self.client()
         wait_until(lambda: self._is_healthy(client), what="a healthy server")
         client.close()
 
-    def start_one(self, name: str, command: list[str]) -> None:
+    def start_one(self, name: str) -> None:
         """Start one process in a session of its own."""
         with self._log.open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                command,
+                COMMANDS[name],
                 cwd=ROOT,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,

@@ -80,7 +80,7 @@ def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: JobStore)
     add_image(store, "a")
     slow = claim(store, "slow")
     claim(store, "quick", LEASE + 1)
-    assert not store.finish(slow, [ROW], LEASE + 2)
+    assert not store.finish(slow, "f", [ROW], LEASE + 2)
     assert not store.fail(slow, "corrupt", "…", LEASE + 2)
     assert not store.renew(slow, LEASE + 99)
     assert state(store) == "working"
@@ -89,7 +89,7 @@ def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: JobStore)
 def test_finished_image_has_its_thumbnails_in_order(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
-    assert store.finish(claim(store), [ROW, {**ROW, "file_name": "b.jpg"}], NOW)
+    assert store.finish(claim(store), "f", [ROW, {**ROW, "file_name": "b.jpg"}], NOW)
     job = store.job("job", NOW)
     assert job
     assert [thumbnail.file_name for thumbnail in job.images[0].thumbnails] == ["a.jpg", "b.jpg"]
@@ -148,7 +148,7 @@ def test_every_change_that_a_page_shows_raises_the_version(store: JobStore) -> N
     versions.append(store.progress("job", NOW))
     claimed = claim(store)
     versions.append(store.progress("job", NOW))
-    store.finish(claimed, [ROW], NOW)
+    store.finish(claimed, "f", [ROW], NOW)
     versions.append(store.progress("job", NOW))
     store.close_job("job", NOW)
     versions.append(store.progress("job", NOW))
@@ -188,7 +188,7 @@ def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: JobStore) ->
     add_image(store, "a")
     claimed = claim(store)
     store.delete_job("job")
-    assert not store.finish(claimed, [ROW], NOW)
+    assert not store.finish(claimed, "f", [ROW], NOW)
     assert store.claim("w", NOW, LEASE, CAP) is None
 
 

@@ -24,7 +24,7 @@ def test_every_setting_is_documented_with_its_default_and_reason() -> None:
     expected = [
         (
             environment_name(item.name),
-            "`cores`" if item.name == "workers" else documented(item.default),
+            "`cores + 1`" if item.name == "workers" else documented(item.default),
             item.metadata["why"],
         )
         for item in fields(Config)

@@ -48,7 +48,8 @@ def test_path_to_anything_else_is_not_found(
     client: FlaskClient, made: list[Thumbnail], wrong: str
 ) -> None:
     folder = made[0].url.rpartition("/")[0]
-    assert client.get(wrong.format(folder=folder)).status_code == 404
+    path = wrong.format(folder=folder)
+    assert client.get(path, follow_redirects=True).status_code == 404
 
 
 def test_file_of_another_type_is_not_served(

@@ -17,8 +17,9 @@ def storage(tmp_path: Path) -> Storage:
 def publish(storage: Storage, job: str = "job", attempt: int = 1) -> Path:
     folder = storage.open_folder()
     (folder / "a.jpg").write_bytes(b"thumbnail")
-    storage.publish(folder, job, "image", attempt)
-    return storage.thumbnails / job / "image" / str(attempt)
+    place = storage.thumbnails_folder(job, "image", attempt)
+    storage.publish(folder, place)
+    return storage.thumbnails / place
 
 
 def test_kept_upload_is_the_original(storage: Storage) -> None:
@@ -53,13 +54,13 @@ def test_published_folder_appears_at_once_and_leaves_tmp(storage: Storage) -> No
 
 def test_late_attempt_is_removed_without_touching_the_other(storage: Storage) -> None:
     first, second = publish(storage, attempt=1), publish(storage, attempt=2)
-    storage.unpublish("job", "image", 1)
+    storage.unpublish(storage.thumbnails_folder("job", "image", 1))
     assert (first.exists(), second.exists()) == (False, True)
 
 
 def test_attempt_that_outlived_its_job_leaves_no_folder(storage: Storage) -> None:
     publish(storage)
-    storage.unpublish("job", "image", 1)
+    storage.unpublish(storage.thumbnails_folder("job", "image", 1))
     assert list(storage.thumbnails.iterdir()) == []
 
 

@@ -42,8 +42,8 @@ class Config:
         "", "Signs the session cookie. Empty: made once and kept in `instance/secret_key`."
     )
     workers: int = setting(
-        os.cpu_count() or 1,
-        "Consumer's worker processes. Default: one for each core; decoding is all CPU.",
+        (os.cpu_count() or 1) + 1,
+        "Consumer's worker processes. Default: one more than cores, as one waits for the disk.",
         minimum=1,
     )
     web_workers: int = setting(2, "Gunicorn's processes.", minimum=1)

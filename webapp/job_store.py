@@ -78,7 +78,7 @@ CREATE INDEX images_claimable ON images (attempts > 1, created)
 CREATE TABLE thumbnails (
     image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
     number INTEGER NOT NULL,             -- its place in the recipe
-    attempt INTEGER NOT NULL,
+    folder TEXT NOT NULL,                -- below the folder of all thumbnails
     file_name TEXT NOT NULL,
     format TEXT NOT NULL,
     width INTEGER NOT NULL,
@@ -106,9 +106,8 @@ END"""
 class Thumbnail:
     """One output file made from one image."""
 
-    job_id: str
     image_id: str
-    attempt: int
+    folder: str
     file_name: str
     format: str
     width: int
@@ -121,7 +120,7 @@ class Thumbnail:
     @property
     def path(self) -> str:
         """Where it lies below the folder of all thumbnails."""
-        return f"{self.job_id}/{self.image_id}/{self.attempt}/{self.file_name}"
+        return f"{self.folder}/{self.file_name}"
 
     @property
     def url(self) -> str:
@@ -406,7 +405,7 @@ class JobStore:
     def _images(self, job_id: str) -> tuple[Image, ...]:
         thumbnails: dict[str, list[Thumbnail]] = {}
         for row in self._rows(
-            "SELECT thumbnails.*, job_id, images.bytes AS source_bytes, name AS source_name"
+            "SELECT thumbnails.*, images.bytes AS source_bytes, name AS source_name"
             " FROM thumbnails JOIN images ON images.id = image_id"
             " WHERE job_id = :id ORDER BY image_id, thumbnails.number",
             id=job_id,
@@ -525,7 +524,9 @@ class JobStore:
             )
         )
 
-    def finish(self, claim: Claim, thumbnails: Sequence[dict[str, Any]], now: float) -> bool:
+    def finish(
+        self, claim: Claim, folder: str, thumbnails: Sequence[dict[str, Any]], now: float
+    ) -> bool:
         """Mark an image done and write its thumbnails' rows; False where the claim is lost.
 
         `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
@@ -539,7 +540,7 @@ class JobStore:
                 **_held(claim),
             )
             if held:
-                place = {"image_id": claim.image_id, "attempt": claim.attempt}
+                place = {"image_id": claim.image_id, "folder": folder}
                 db.table("thumbnails").insert_all(
                     {**place, "number": number, **thumbnail}
                     for number, thumbnail in enumerate(thumbnails, 1)

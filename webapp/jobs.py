@@ -237,11 +237,15 @@ class Jobs:
 
         Raises ClaimLost, with nothing published.
         """
-        self.storage.publish(folder, claim.job_id, claim.image_id, claim.attempt)
+        place = self._place(claim)
+        self.storage.publish(folder, place)
         rows = [asdict(thumbnail) for thumbnail in thumbnails]
-        if not self.store.finish(claim, rows, time()):
-            self.storage.unpublish(claim.job_id, claim.image_id, claim.attempt)
+        if not self.store.finish(claim, place, rows, time()):
+            self.storage.unpublish(place)
             raise ClaimLost
+
+    def _place(self, claim: Claim) -> str:
+        return self.storage.thumbnails_folder(claim.job_id, claim.image_id, claim.attempt)
 
     def fail(self, claim: Claim, code: str, message: str) -> None:
         """Give an image up, for a reason that its owner reads."""
@@ -250,7 +254,7 @@ class Jobs:
 
     def release(self, claim: Claim) -> None:
         """Put an image back, where a worker is told to stop in the middle of it."""
-        self.storage.unpublish(claim.job_id, claim.image_id, claim.attempt)
+        self.storage.unpublish(self._place(claim))
         self.store.release(claim)
 
     def has_work(self) -> bool:

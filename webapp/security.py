@@ -38,6 +38,7 @@ def init_app(app: Flask, config: Config) -> None:
         SECRET_KEY=config.secret_key or _kept_key(config.instance / "secret_key"),
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.cookie_secure,
+        SESSION_REFRESH_EACH_REQUEST=False,  # Signing it anew took a quarter of each poll.
         WTF_CSRF_TIME_LIMIT=None,  # As long as the session: a page left open still works.
     )
     csrf.init_app(app)

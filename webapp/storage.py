@@ -1,7 +1,7 @@
 """Originals and thumbnails on disk. Nothing else knows where a result file lies.
 
     instance/originals/<job>/<image>                       what was uploaded
-    instance/thumbnails/<job>/<image>/<attempt>/<file>     what was made of it
+    instance/thumbnails/<job>/<image>-<attempt>/<file>     what was made of it
     instance/tmp/                                          whatever is not finished
 
 A file or folder is written under `tmp/`, synced, and renamed to its place, so a reader never sees
@@ -109,28 +109,31 @@ class Storage:
         folder.chmod(0o750)
         return folder
 
-    def publish(self, folder: Path, job_id: str, image_id: str, attempt: int) -> None:
-        """Move a finished folder of thumbnails to its public place, in one step.
+    def thumbnails_folder(self, job_id: str, image_id: str, attempt: int) -> str:
+        """Give the place of an image's thumbnails, below the folder of all.
 
         Each attempt has a place of its own: a URL's content never changes, and a worker that was
         overtaken cannot touch the files of the one that overtook it.
         """
-        for file in folder.iterdir():
-            _sync(file)
-        _sync(folder)
-        parent = self.thumbnails / job_id / image_id
-        parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        os.rename(folder, parent / str(attempt))
-        for changed in (parent, parent.parent, self.thumbnails):
-            _sync(changed)
+        return f"{job_id}/{image_id}-{attempt}"
 
-    def unpublish(self, job_id: str, image_id: str, attempt: int) -> None:
-        """Remove the thumbnails of an attempt that came too late."""
-        folder = self.thumbnails / job_id / image_id / str(attempt)
-        shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # Another attempt or another image is there.
-            folder.parent.rmdir()
-            folder.parent.parent.rmdir()
+    def publish(self, finished: Path, folder: str) -> None:
+        """Move a finished folder of thumbnails to its public place, in one step."""
+        for file in finished.iterdir():
+            _sync(file)
+        _sync(finished)
+        target = self.thumbnails / folder
+        target.parent.mkdir(mode=0o750, exist_ok=True)
+        os.rename(finished, target)
+        _sync(target.parent)
+        _sync(self.thumbnails)
+
+    def unpublish(self, folder: str) -> None:
+        """Remove thumbnails that came too late."""
+        target = self.thumbnails / folder
+        shutil.rmtree(target, ignore_errors=True)
+        with suppress(OSError):  # Other images of the job are there.
+            target.parent.rmdir()
 
     def discard(self, folder: Path) -> None:
         """Remove an unfinished folder, if it is still there."""

@@ -7,6 +7,7 @@ so it may be lost with its worker; the job's rows are the truth, and an idle wor
 import logging
 import os
 import socket
+import sqlite3
 import time
 from dataclasses import asdict
 from functools import partial
@@ -31,6 +32,15 @@ LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PN
 IDLE_LOOK_SECONDS = 1.0  # How often an idle worker looks for work whose bell was lost, and beats.
 
 
+class DoorbellStorage(SqliteStorage):  # type: ignore[misc]
+    """Save the two waits for the disk that each message costs: a lost one is no harm."""
+
+    def _create_connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection = super()._create_connection()
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+
 class ThumbnailHuey(Huey):  # type: ignore[misc]
     """Carry the application's parts to its tasks, and start consumers the one way that works."""
 
@@ -38,7 +48,7 @@ class ThumbnailHuey(Huey):  # type: ignore[misc]
         path = config.instance / "queue.db"
         if not path.exists():
             path.touch(0o600)  # Messages are pickles: whoever writes this file can run code.
-        super().__init__("thumbnails", storage_class=SqliteStorage, results=False, filename=path)
+        super().__init__("thumbnails", storage_class=DoorbellStorage, results=False, filename=path)
         self.jobs = jobs
         self._options = {
             "workers": config.workers,

@@ -65,7 +65,7 @@ def test_work_whose_bell_was_lost_is_found(servers: Servers, client: Client) -> 
     consumer.wait(20)
     job_id = client.submit(make_jpeg())
     (servers.instance / "queue.db").unlink()
-    servers.start_one("consumer", ["huey_consumer", "webapp.consumer.huey"])
+    servers.start_one("consumer")
     finish(client, job_id)
 
 
@@ -74,7 +74,7 @@ def test_health_tells_that_the_consumer_is_gone_and_back(servers: Servers, clien
     consumer.send_signal(signal.SIGTERM)
     consumer.wait(20)
     wait_until(lambda: client.get("/healthcheck").status == 503, what="an unhealthy answer")
-    servers.start_one("consumer", ["huey_consumer", "webapp.consumer.huey"])
+    servers.start_one("consumer")
     wait_until(lambda: client.get("/healthcheck").status == 200, what="a healthy answer")
 
 
@@ -93,7 +93,7 @@ def test_image_in_hand_is_finished_on_a_graceful_stop(tmp_path: Path) -> None:
         servers.processes["consumer"].send_signal(signal.SIGTERM)
         assert servers.processes["consumer"].wait(20) in (0, -signal.SIGTERM)
         assert client.get(path).json["status"] in ("Succeeded", "Processing")
-        servers.start_one("consumer", ["huey_consumer", "webapp.consumer.huey"])
+        servers.start_one("consumer")
         finish(client, job_id)
         assert client.get(path).status == 303
 
@@ -110,7 +110,7 @@ def test_expired_job_is_swept_with_its_files(tmp_path: Path) -> None:
         servers.processes["consumer"].send_signal(signal.SIGTERM)
         servers.processes["consumer"].wait(20)
         assert (originals / job_id).exists()
-        servers.start_one("consumer", ["huey_consumer", "webapp.consumer.huey"])
+        servers.start_one("consumer")
         wait_until(lambda: not (originals / job_id).exists(), what="the sweep")
 
 

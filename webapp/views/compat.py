@@ -9,8 +9,8 @@ from webapp.job_store import Image
 from webapp.jobs import JobNotFound
 from webapp.recipes import PRESETS
 from webapp.security import csrf
+from webapp.views import results
 from webapp.views.request import current_jobs, submit_image
-from webapp.views.results import send
 
 blueprint = Blueprint("compat", __name__)
 csrf.exempt(blueprint)  # Programs have no page to take a token from.
@@ -50,7 +50,7 @@ def download_thumbnail(job_id: str) -> ResponseReturnValue:
     paths = [made.path for made in _only_image(job_id).thumbnails if made.file_name == wanted]
     if not paths:
         abort(404, "This job has no such thumbnail, or not yet.")
-    return send(paths[0])
+    return results.thumbnail(paths[0])
 
 
 @blueprint.get("/docs")

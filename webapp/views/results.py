@@ -1,7 +1,5 @@
 """Thumbnails as static files, where no nginx serves them by alias."""
 
-from uuid import UUID
-
 from flask import Blueprint, Response, abort, send_from_directory
 
 from webapp.recipes import EXTENSIONS
@@ -18,13 +16,8 @@ HEADERS = {
 }
 
 
-@blueprint.get("/thumbnails/<uuid:job_id>/<uuid:image_id>/<int:attempt>/<file_name>")
-def thumbnail(job_id: UUID, image_id: UUID, attempt: int, file_name: str) -> Response:
-    """Send one thumbnail."""
-    return send(f"{job_id}/{image_id}/{attempt}/{file_name}")
-
-
-def send(path: str) -> Response:
+@blueprint.get("/thumbnails/<path:path>")
+def thumbnail(path: str) -> Response:
     """Send the thumbnail at a path below the folder of all thumbnails.
 
     Raises NotFound, also where it is of no type that we make.
