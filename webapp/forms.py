@@ -15,7 +15,9 @@ from wtforms import (
     SelectField,
     SelectMultipleField,
 )
+from wtforms.fields.choices import SelectChoice
 
+from webapp.formatters import format_name
 from webapp.jobs import NoImages
 from webapp.recipes import (
     FITS,
@@ -36,7 +38,11 @@ class OutputForm(Form):  # type: ignore[misc]
     width = IntegerField("Width")
     height = IntegerField("Height")
     fit = SelectField("Fit", choices=FITS)
-    format = SelectField("Format", choices=FORMATS, default="webp")
+    format = SelectField(
+        "Format",
+        choices=[SelectChoice(name, format_name(name)) for name in FORMATS],
+        default="webp",
+    )
     quality = IntegerField("Quality")
     background = ColorField("Background", default="#ffffff")
     enlarge = BooleanField("Enlarge")

@@ -21,7 +21,7 @@ from sqlite_utils import Database, Migrations
 State = Literal["waiting", "working", "done", "failed", "cancelled"]
 
 BUSY_SECONDS = 10.0  # How long a writer waits for another; the longest transaction takes 0.01.
-PREVIEW_SIDE = 320  # Pixels; a tile of the job page shows no more.
+PREVIEW_SIDE = 480  # Pixels; a tile of the job page has 270, or twice that on a fine screen.
 JOURNAL_BYTES = 64_000_000  # The WAL is cut back to this after a burst.
 
 migrations = Migrations("webapp")
@@ -183,7 +183,7 @@ class Image:
 
     @property
     def preview(self) -> Thumbnail | None:
-        """The thumbnail to show for it: the smallest of at least 320 pixels, or the largest."""
+        """The thumbnail to show for it: the smallest that fills a tile, or the largest."""
         by_size = sorted(self.thumbnails, key=lambda made: max(made.width, made.height))
         large = [made for made in by_size if max(made.width, made.height) >= PREVIEW_SIDE]
         return next(iter(large or by_size[::-1]), None)
