@@ -46,6 +46,12 @@ lock: ## Make the hashed locks anew from pyproject.toml (needs uv)
 	@uv pip compile pyproject.toml --group dev -o requirements-dev.txt $(LOCK)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --quiet
 
+HTMX := 4.0.1
+vendor: ## Fetch htmx anew (needs npm); its checksum belongs into static/vendor/vendor.json
+	@cd static/vendor && npm pack --silent htmx.org@$(HTMX) \
+		&& tar -xzf htmx.org-$(HTMX).tgz --strip-components=2 package/dist/htmx.min.js \
+		&& mv htmx.min.js htmx-$(HTMX).min.js && rm htmx.org-$(HTMX).tgz && sha256sum htmx-$(HTMX).min.js
+
 clean: ## Remove what was made, but no data
 	@rm -rf $(VENV) htmlcov artifacts .coverage* .*_cache
 	@find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -r {} +
