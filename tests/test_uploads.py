@@ -106,7 +106,7 @@ BAD_FILES = {
         413,
         "This file is 2 MB; the limit is 1 MB",
     ),
-    "pixels": (make_jpeg(size=(400, 300)), "wide.jpg", 415, "0.2 megapixels; the limit is 0.05"),
+    "pixels": (make_jpeg(size=(400, 300)), "wide.jpg", 413, "0.2 megapixels; the limit is 0.05"),
     "scans": (make_too_many_scans(), "slow.jpg", 415, "scans"),
 }
 

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from webapp.jobs import FileTooLarge, JobClosed, JobNotFound, NoImages, TooManyImages
 from webapp.recipes import InvalidRecipe
-from webapp.thumbnails import ImageError
+from webapp.thumbnails import ImageError, TooManyPixels
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,8 @@ STATUS: dict[type[Exception], int] = {
     NoImages: 422,
     TooManyImages: 422,
     InvalidRecipe: 422,
-    ImageError: 415,
+    TooManyPixels: 413,
+    ImageError: 415,  # Any other of them.
 }
 
 TITLES = {
