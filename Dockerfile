@@ -15,15 +15,16 @@ COPY webapp webapp
 COPY templates templates
 COPY static static
 
-# Nobody's home: the code is not theirs to change, and only /data is to be written.
+# Who runs it, by way of the entrypoint: the code is not theirs to change, only /data is.
 RUN useradd --system --uid 10001 --home-dir /data thumbnails \
     && install --directory --owner thumbnails --group thumbnails --mode 750 /data
-USER thumbnails
 VOLUME /data
+COPY deploy/docker-entrypoint /usr/local/bin/
 
 ENV PATH=/venv/bin:$PATH HOST=0.0.0.0 PORT=8000 THUMBNAIL_INSTANCE=/data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s \
     CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/healthcheck')"]
+ENTRYPOINT ["docker-entrypoint"]
 CMD ["honcho", "start"]

@@ -41,10 +41,10 @@ type-check: $(VENV)/dev ## Check types alone
 bench: $(VENV)/dev ## Measure upload to thumbnail, here or at BASE_URL=
 	@python -m bench.upload $(BASE_URL)
 
-lock: ## Make the hashed locks anew from pyproject.toml (needs uv)
-	@uv pip compile pyproject.toml -o requirements.txt $(LOCK)
-	@uv pip compile pyproject.toml --group dev -o requirements-dev.txt $(LOCK)
-LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --quiet
+lock: ## Bring the hashed locks up to pyproject.toml, or all anew with LOCK_ARGS=--upgrade (needs uv)
+	@uv pip compile pyproject.toml -o requirements.txt $(LOCK) $(LOCK_ARGS)
+	@uv pip compile pyproject.toml --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 HTMX := 4.0.1
 vendor: ## Fetch htmx anew (needs npm); its checksum belongs into static/vendor/vendor.json

@@ -1,19 +1,30 @@
 """How gunicorn runs; it reads this file by itself."""
 
+import os
+import resource
+
 from webapp.config import load
 
 _config = load()
+_host = f"[{_config.host}]" if ":" in _config.host else _config.host
 
-bind = f"{_config.host}:{_config.port}"
+bind = f"{_host}:{_config.port}"
 worker_class = "gthread"
 workers = _config.web_workers
 threads = _config.web_threads
-worker_tmp_dir = "/dev/shm"  # The heartbeat file: never on a disk that may be busy or full.
+keepalive = 75  # Longer than nginx keeps its connections: it must be the one that closes.
 control_socket_disable = True  # We have no use for it, and it would lie in the home folder.
 max_requests = 10_000  # A new process now and then bounds what memory fragments.
 max_requests_jitter = 1_000
 
+if os.path.isdir("/dev/shm"):
+    worker_tmp_dir = "/dev/shm"  # The heartbeat file: never on a disk that may be busy or full.
+
+# A form without script holds all its files open, and every thread may have one.
+_, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
+
 
 def when_ready(server):  # type: ignore[no-untyped-def]
     """Say where the pages are."""
-    server.log.info("Thumbnails is at http://%s:%s", _config.host, _config.port)
+    server.log.info("Thumbnails is at http://%s", bind)

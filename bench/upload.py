@@ -82,11 +82,11 @@ def measure_load(host: str, port: int, photo: bytes) -> None:
     )
 
 
-def measure_memory(servers: Servers) -> None:
-    """Print by how much the web processes grow over one large upload."""
-    before = servers.web_memory()
-    answer = servers.client().upload(b"\xff\xd8\xff" + bytes(LARGE_MB * 1_000_000))
-    growth = servers.web_memory() - before
+def measure_memory(servers: Servers, photo: bytes) -> None:
+    """Print by how much the web processes grow, at the most, over one large upload."""
+    before = servers.reset_web_peak()
+    answer = servers.client().upload(photo + bytes(LARGE_MB * 1_000_000))
+    growth = servers.web_peak() - before
     print(
         f"upload of {LARGE_MB} MB             +{growth / 1e6:.1f} MB in the web ({answer.status})"
     )
@@ -108,7 +108,7 @@ def main() -> None:
     ):
         measure_idle(servers.client(), photo)
         measure_load("127.0.0.1", servers.port, photo)
-        measure_memory(servers)
+        measure_memory(servers, photo)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,13 @@ def multipart(**fields: Any) -> dict[str, Any]:
     return {"data": data, "content_type": f"multipart/form-data; boundary={boundary}"}
 
 
+def find_token(page: str) -> str:
+    """Read the CSRF token from a page with a form."""
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
 class Person:
     """A person at the pages without JavaScript: keeps cookies, sends what the form has."""
 
@@ -82,9 +89,7 @@ class Person:
 
     def token(self) -> str:
         """Read the CSRF token from the upload page."""
-        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.get("/").text)
-        assert found
-        return found[1]
+        return find_token(self.get("/").text)
 
     def post(self, path: str, **fields: object) -> TestResponse:
         form = multipart(csrf_token=self.token(), **fields)

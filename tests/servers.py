@@ -186,12 +186,15 @@ class Servers:
             int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         ]
 
-    def web_memory(self) -> int:
-        """Give the resident memory of the web processes, in bytes."""
-        pages = [
-            int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.children("web")
-        ]
-        return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+    def web_peak(self) -> int:
+        """Give the largest memory that the web processes ever had resident, in bytes."""
+        return sum(_peak_of(pid) for pid in self.children("web"))
+
+    def reset_web_peak(self) -> int:
+        """Forget the peak so far; give what is resident now."""
+        for pid in self.children("web"):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+        return self.web_peak()
 
     def output(self) -> str:
         """Read all that the processes printed."""
@@ -209,6 +212,11 @@ class Servers:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _peak_of(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 @contextlib.contextmanager

@@ -142,9 +142,7 @@ def test_upload_that_is_too_large_is_refused(tmp_path: Path) -> None:
         assert nothing_left(app.extensions["jobs"])
 
 
-def test_client_lists_its_own_jobs_and_no_others(
-    client: FlaskClient, app: object, stranger: object
-) -> None:
+def test_client_lists_its_own_jobs_and_no_others(client: FlaskClient) -> None:
     job_id = upload(client, make_jpeg())
     assert client.get("/jobs").json == {"job_ids": [job_id]}
     other = client.application.test_client()

@@ -57,4 +57,6 @@ def test_full_disk_is_told_as_such(broken: Person) -> None:
 
 
 def test_wrong_method_is_told(person: Person) -> None:
-    assert person.client.delete("/").status_code == 405
+    answer = person.client.delete("/")
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["Allow"]

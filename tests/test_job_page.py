@@ -1,22 +1,14 @@
 """Following a job, with and without script."""
 
 import re
-from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import Person, Script, nothing_left, work
 from tests.images import make_jpeg, make_truncated
-from webapp.config import Config
 from webapp.jobs import Jobs
 
 GONE = "/jobs/00000000-0000-4000-8000-000000000000"
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    return Config(instance=tmp_path / "instance")
 
 
 def start(person: Person, *pictures: bytes) -> str:
@@ -121,9 +113,9 @@ def test_unknown_or_malformed_job_is_not_found(person: Person, path: str) -> Non
 
 def test_expired_job_is_not_found(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
-    job = jobs.job(path.rpartition("/")[2])
-    after = job.expires + timedelta(seconds=1)
-    assert jobs.store.job(job.id, after.timestamp()) is None
+    jobs.store._change("UPDATE jobs SET expires = 1")
+    assert person.get(path).status_code == 404
+    assert "This job is gone" in person.get(f"{path}/panel").text
 
 
 def test_panel_is_never_cached(person: Person) -> None:
@@ -148,6 +140,7 @@ def test_whoever_has_the_link_can_look_but_not_delete(
     page = stranger.get(path)
     assert page.status_code == 200
     assert "/delete" not in page.text
+    assert stranger.get(f"{path}/delete").status_code == 403
     response = stranger.post(f"{path}/delete")
     assert response.status_code == 403
     assert "Only the browser that made this job" in response.text

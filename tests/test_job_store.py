@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from webapp.job_store import Claim, JobStore, NewImage
+from webapp.storage import is_disk_full
 
 NOW = 1_000_000.0
 LEASE = NOW + 8
@@ -115,11 +116,60 @@ def test_image_that_cost_five_workers_is_given_up(store: JobStore) -> None:
     assert state(store) == "failed"
 
 
-def test_released_image_waits_again_and_has_lost_no_attempt(store: JobStore) -> None:
+def test_released_image_waits_again_however_often(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
-    store.release(claim(store))
-    assert claim(store, "w2").attempt == 1
+    attempts = []
+    for _ in range(2 * CAP):
+        claimed = claim(store)
+        attempts.append(claimed.attempt)
+        assert store.release(claimed)
+    assert state(store) == "waiting"
+    assert attempts == list(range(1, 2 * CAP + 1))  # No token is ever used twice.
+
+
+def test_finished_image_cannot_be_released(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    claimed = claim(store)
+    store.finish(claimed, "f", [ROW], NOW)
+    assert not store.release(claimed)
+    assert state(store) == "done"
+
+
+def test_transaction_that_fails_leaves_nothing(store: JobStore) -> None:
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        add_job(store)
+        raise ZeroDivisionError
+    assert store.job("job", NOW) is None
+
+
+def test_full_disk_is_told_as_such(store: JobStore) -> None:
+    add_job(store)
+    pages = store._rows("PRAGMA page_count")[0]["page_count"]
+    store._rows(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OSError, match="full") as caught:
+        for number in range(1000):
+            add_job(store, f"job {number}")
+    assert is_disk_full(caught.value)
+
+
+def test_open_job_that_never_got_an_image_expires_early(store: JobStore) -> None:
+    add_job(store, "empty")
+    add_job(store)
+    add_image(store, "a")
+    assert store.expired_job_ids(NOW + 150) == ["empty"]
+
+
+def test_job_closes_by_itself_when_its_uploader_is_gone(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    store.finish(claim(store), "f", [ROW], NOW)
+    before, after = store.progress("job", NOW + 1), store.progress("job", NOW + 200)
+    assert before
+    assert after
+    assert (before[1], after[1]) == (False, True)
+    assert before[0] == after[0]
 
 
 def test_many_claim_at_once_and_nobody_gets_the_same(store: JobStore) -> None:

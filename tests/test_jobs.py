@@ -1,6 +1,7 @@
 """The life of a job, with real files and rows."""
 
-import dataclasses
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from webapp.jobs import (
     clean_name,
 )
 from webapp.recipes import PRESETS
-from webapp.storage import Upload
+from webapp.storage import ABANDONED_SECONDS, Upload
 from webapp.thumbnails import ImageError
 
 SQUARE = PRESETS["square"].recipe
@@ -128,11 +129,10 @@ def test_job_deleted_while_a_worker_has_it_leaves_nothing(jobs: Jobs) -> None:
     job_id = submit(jobs, make_jpeg())
     claim = jobs.claim("w1")
     assert claim
-    folder = jobs.storage.open_folder()
     jobs.delete(job_id)
     with pytest.raises(ClaimLost):
         jobs.renew(claim)
-    with pytest.raises(ClaimLost):
+    with jobs.storage.open_folder() as folder, pytest.raises(ClaimLost):
         jobs.finish(claim, folder, [])
     assert nothing_left(jobs)
 
@@ -145,14 +145,34 @@ def test_interrupted_work_is_put_back(jobs: Jobs) -> None:
     assert jobs.job(job_id).waiting == 1
 
 
-def test_sweep_removes_expired_jobs_and_no_others(jobs: Jobs, config: Config) -> None:
-    kept = submit(jobs, make_jpeg())
-    brief = Jobs(dataclasses.replace(config, retention_hours=-1.0))
-    expired = brief.submit(SQUARE, "owner")
+def test_sweep_removes_expired_jobs_and_no_others(jobs: Jobs) -> None:
+    kept, expired = submit(jobs, make_jpeg()), submit(jobs, make_jpeg())
+    work(jobs)
+    jobs.store._change("UPDATE jobs SET expires = 1 WHERE id = :id", id=expired)
     jobs.sweep()
-    brief.store.close()
-    assert jobs.store.expired_job_ids(now=0) == []
-    assert (jobs.ids(), jobs.store.job(expired, now=0)) == ([kept], None)
+    assert (jobs.ids(), jobs.store.has_job(expired)) == ([kept], False)
+    assert not (jobs.storage.originals / expired).exists()
+    assert not (jobs.storage.thumbnails / expired).exists()
+
+
+def test_sweep_removes_old_files_that_no_row_knows(jobs: Jobs) -> None:
+    kept = submit(jobs, make_jpeg())
+    orphans = [jobs.storage.originals / "gone", jobs.storage.thumbnails / "gone"]
+    long_ago = time.time() - ABANDONED_SECONDS - 1
+    for orphan in orphans:
+        orphan.mkdir()
+        (orphan / "file").write_bytes(b"x")
+    for folder in (*orphans, jobs.storage.originals / kept):
+        os.utime(folder, (long_ago, long_ago))
+    jobs.sweep()
+    assert not any(orphan.exists() for orphan in orphans)
+    assert (jobs.storage.originals / kept).exists()
+
+
+def test_sweep_spares_files_whose_row_is_about_to_come(jobs: Jobs) -> None:
+    (jobs.storage.originals / "coming").mkdir()
+    jobs.sweep()
+    assert (jobs.storage.originals / "coming").exists()
 
 
 @pytest.mark.parametrize(

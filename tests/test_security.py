@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Person, running_app
+from tests.conftest import Person, find_token, multipart, part, running_app
 from tests.images import make_jpeg
 from webapp.config import Config
 
@@ -19,7 +19,7 @@ def test_every_answer_has_the_headers(person: Person, path: str) -> None:
     headers = person.get(path).headers
     assert headers["Content-Security-Policy"] == CSP
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
 
 
 def test_cookie_is_out_of_reach_of_scripts_and_other_sites(person: Person) -> None:
@@ -41,3 +41,37 @@ def test_queue_is_for_nobody_else(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path)):
         pass
     assert (tmp_path / "queue.db").stat().st_mode & 0o077 == 0
+
+
+def test_form_works_behind_a_proxy_with_tls(tmp_path: Path) -> None:
+    config = Config(instance=tmp_path, trusted_proxies=1, cookie_secure=True)
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "pictures.example"}
+    with running_app(config) as app:
+        client = app.test_client()
+        page = client.get("/", headers=headers, base_url="https://pictures.example")
+        token = find_token(page.text)
+        form = multipart(csrf_token=token, presets="square", images=part(make_jpeg(), "a.jpg"))
+        answer = client.post(
+            "/jobs",
+            headers={**headers, "Accept": "text/html"},
+            base_url="https://pictures.example",
+            **form,
+        )
+    assert answer.status_code == 303
+    assert "Secure" in page.headers["Set-Cookie"]
+
+
+def test_forwarded_headers_are_not_believed_without_a_proxy(person: Person) -> None:
+    page = person.client.get("/docs", headers={"X-Forwarded-Host": "evil.example"})
+    assert "evil.example" not in page.text
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_page_of_another_site_cannot_upload_in_a_persons_name(person: Person, site: str) -> None:
+    answer = person.client.post(
+        "/upload_image",
+        headers={"Sec-Fetch-Site": site},
+        **multipart(file=part(make_jpeg(), "a.jpg")),
+    )
+    assert answer.status_code == 403
+    assert "Set-Cookie" not in answer.headers

@@ -15,10 +15,10 @@ def storage(tmp_path: Path) -> Storage:
 
 
 def publish(storage: Storage, job: str = "job", attempt: int = 1) -> Path:
-    folder = storage.open_folder()
-    (folder / "a.jpg").write_bytes(b"thumbnail")
     place = storage.thumbnails_folder(job, "image", attempt)
-    storage.publish(folder, place)
+    with storage.open_folder() as folder:
+        (folder / "a.jpg").write_bytes(b"thumbnail")
+        storage.publish(folder, place)
     return storage.thumbnails / place
 
 

@@ -2,12 +2,13 @@ import io
 import os
 import struct
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from tests.images import (
     BLUE,
@@ -36,7 +37,7 @@ from webapp.thumbnails import (
     Empty,
     Header,
     ImageError,
-    Limits,
+    ImageLimits,
     Thumbnail,
     TooManyPixels,
     TooManyScans,
@@ -62,7 +63,7 @@ class Engine:
 
     def make(self, image: bytes, *outputs: Output) -> list[Thumbnail]:
         self.source.write_bytes(image)
-        return make_thumbnails(self.source, Recipe(outputs), self.folder, Limits())
+        return make_thumbnails(self.source, Recipe(outputs), self.folder, ImageLimits())
 
     def picture(self, image: bytes, output: Output) -> Image.Image:
         """Make one thumbnail and load it."""
@@ -78,9 +79,9 @@ class Engine:
         assert path.stat().st_size == made.bytes
         return picture
 
-    def header(self, image: bytes, limits: Limits | None = None) -> Header:
+    def header(self, image: bytes, limits: ImageLimits | None = None) -> Header:
         self.source.write_bytes(image)
-        return read_header(self.source, limits or Limits())
+        return read_header(self.source, limits or ImageLimits())
 
 
 @pytest.fixture
@@ -667,7 +668,7 @@ def test_every_error_has_a_code_of_its_own() -> None:
 def test_name_decides_nothing(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(make_jpeg())
-    assert read_header(path, Limits()).format == "jpeg"
+    assert read_header(path, ImageLimits()).format == "jpeg"
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "webp", "gif", "tiff", "bmp", "avif"])
@@ -687,7 +688,7 @@ def test_header_of_any_size_is_read_fast(engine: Engine) -> None:
 
 
 def test_limits_are_those_given(engine: Engine) -> None:
-    limits = Limits(max_megapixels=0.01, max_megapixels_other=0.005, max_jpeg_scans=20)
+    limits = ImageLimits(max_megapixels=0.01, max_megapixels_other=0.005, max_jpeg_scans=20)
     assert engine.header(make_jpeg((100, 100)), limits).width == 100
     with pytest.raises(TooManyPixels):
         engine.header(make_jpeg((101, 100)), limits)
@@ -729,7 +730,7 @@ def test_endless_segments_are_refused_fast(engine: Engine) -> None:
 
 def test_missing_source_is_no_fault_of_an_image(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        read_header(tmp_path / "nothing", Limits())
+        read_header(tmp_path / "nothing", ImageLimits())
 
 
 def test_full_disk_is_no_fault_of_an_image(engine: Engine) -> None:
@@ -749,3 +750,46 @@ def test_want_of_memory_is_no_fault_of_an_image(
     monkeypatch.setattr(thumbnails, "_decode", fail)
     with pytest.raises(MemoryError):
         engine.make(make_jpeg(), png(60, 60))
+
+
+WEBP_KINDS: dict[str, dict[str, Any]] = {
+    "lossy": {},
+    "lossless": {"lossless": True},
+    "extended": {"exif": make_exif(orientation=6, gps=True)},
+}
+
+
+@pytest.mark.parametrize("options", WEBP_KINDS.values(), ids=WEBP_KINDS.keys())
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_webp_header_says_what_pillow_says(
+    mode: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    source = tmp_path / "a.webp"
+    source.write_bytes(encode(make_picture(mode, (121, 83)), "WEBP", **options))
+    header = read_header(source, ImageLimits())
+    with Image.open(source) as image:
+        exif = image.getexif()
+        size = image.size[::-1] if exif else image.size
+        assert (header.width, header.height) == size
+        assert header.orientation == exif.get(ExifTags.Base.Orientation, 1)
+        assert header.had_gps == bool(exif.get_ifd(ExifTags.IFD.GPSInfo))
+
+
+def test_webp_that_promises_too_much_is_refused_before_it_costs_memory(tmp_path: Path) -> None:
+    source = tmp_path / "bomb.webp"
+    bits = (15_999 | 15_999 << 14).to_bytes(4, "little")
+    source.write_bytes(b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f" + bits + bytes(9))
+    tracemalloc.start()
+    with pytest.raises(TooManyPixels, match="256 megapixels"):
+        read_header(source, ImageLimits())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("end", [12, 16, 20, 25, 29])
+def test_webp_that_ends_in_its_header_is_refused(end: int, tmp_path: Path) -> None:
+    source = tmp_path / "cut.webp"
+    source.write_bytes(encode(make_picture(), "WEBP")[:end])
+    with pytest.raises(Truncated):
+        read_header(source, ImageLimits())

@@ -1,8 +1,10 @@
 """Uploading, with the page's form and with its script."""
 
+import errno
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,7 +15,7 @@ from webapp.config import Config
 from webapp.jobs import Jobs
 from webapp.recipes import Recipe
 
-SMALL = {"max_file_mb": 1, "max_images": 3, "max_megapixels": 0.05, "max_jpeg_scans": 20}
+SMALL = {"max_file_mb": 1, "max_images": 3, "max_megapixels": 0.05, "max_jpeg_scans": 15}
 
 
 @pytest.fixture
@@ -198,7 +200,7 @@ def test_image_for_a_closed_job_is_refused(script: Script, jobs: Jobs) -> None:
     assert response.json["code"] == "job_closed"
 
 
-def test_only_the_owner_can_add_images(script: Script, app: object, stranger: Person) -> None:
+def test_only_the_owner_can_add_images(script: Script, stranger: Person) -> None:
     job = script.create()
     other = Script(stranger.client)
     assert other.add(job, make_jpeg()).status_code == 403
@@ -248,3 +250,29 @@ def test_every_field_of_the_form_has_a_label(person: Person) -> None:
     assert ids
     unlabelled = [i for i in ids if i != "csrf_token" and f'for="{i}"' not in page]
     assert unlabelled == []
+
+
+def test_names_of_many_refused_files_do_not_burst_the_cookie(person: Person, jobs: Jobs) -> None:
+    bad = [(b"words", f"{number:036}.heic") for number in range(150)]
+    response = person.upload((make_jpeg(), "good.jpg"), *bad)
+    page = person.get(response.headers["Location"]).text
+    assert "145 more files were not taken." in page
+    assert jobs.job(jobs.ids()[0]).owner
+
+
+def test_form_that_cannot_be_taken_whole_is_not_taken_by_half(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_image, calls = jobs.store.add_image, []
+
+    def fill_the_disk(*args: Any) -> bool:
+        calls.append(args)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return add_image(*args)
+
+    monkeypatch.setattr(jobs.store, "add_image", fill_the_disk)
+    response = person.upload((make_jpeg(), "1.jpg"), (make_jpeg(), "2.jpg"))
+    assert response.status_code == 507
+    assert "disk is full" in response.text
+    assert nothing_left(jobs)

@@ -4,6 +4,7 @@ import difflib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,18 @@ class ConfigError(SystemExit):
     """
 
 
-def setting(default: Any, why: str, *, minimum: float | None = None) -> Any:
-    """Declare a setting: a dataclass field with its reason and its smallest value."""
-    return field(default=default, metadata={"why": why, "minimum": minimum})
+def setting(default: Any, why: str, *, minimum: float = -inf, maximum: float = 1e6) -> Any:
+    """Declare a setting: a dataclass field with its reason and its bounds, if it is a number.
+
+    No number needs to be larger than a million; what is, overflows somewhere behind.
+    """
+    return field(default=default, metadata={"why": why, "minimum": minimum, "maximum": maximum})
+
+
+def count_cores() -> int:
+    """Count the cores that this process may use, which in a container may not be all."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it.
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class Config:
     """
 
     host: str = setting("127.0.0.1", "Address that gunicorn listens on; loopback until you decide.")
-    port: int = setting(8000, "Port that gunicorn listens on.", minimum=0)
+    port: int = setting(8000, "Port that gunicorn listens on.", minimum=1, maximum=65535)
     instance: Path = setting(
         Path("instance"), "Folder of all data: databases, originals, thumbnails. One file system."
     )
@@ -42,7 +52,7 @@ class Config:
         "", "Signs the session cookie. Empty: made once and kept in `instance/secret_key`."
     )
     workers: int = setting(
-        (os.cpu_count() or 1) + 1,
+        count_cores() + 1,
         "Consumer's worker processes. Default: one more than cores, as one waits for the disk.",
         minimum=1,
     )
@@ -125,10 +135,18 @@ def _read(variable: str, text: str, item: "Field[Any]") -> Any:
         value = parse(text.strip())
     except ValueError:
         raise ConfigError(f'{variable} must be {wanted}, not "{text}".') from None
-    minimum = item.metadata["minimum"]
-    if minimum is not None and not value >= minimum:  # NaN is not at least anything either.
-        raise ConfigError(f"{variable} must be at least {minimum:g}, not {text}.")
+    if isinstance(value, float | int):
+        minimum, maximum = item.metadata["minimum"], item.metadata["maximum"]
+        if not minimum <= value <= maximum:  # NaN is not between anything either.
+            bounds = f"from {minimum:g} to {maximum:,.9g}"
+            raise ConfigError(f"{variable} must be {bounds}, not {text}.")
     return value
+
+
+def _parse_path(text: str) -> Path:
+    if not text:
+        raise ValueError(text)
+    return Path(text)
 
 
 def _parse_bool(text: str) -> bool:
@@ -142,5 +160,5 @@ _PARSERS: dict[type, tuple[str, Callable[[str], Any]]] = {
     int: ("a whole number", int),
     float: ("a number", float),
     str: ("text", str),
-    Path: ("a path", Path),
+    Path: ("a path", _parse_path),
 }

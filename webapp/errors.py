@@ -4,7 +4,6 @@ Each error of the application carries a stable `code` and a sentence that a pers
 log gets the cause.
 """
 
-import errno
 import logging
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from webapp.jobs import FileTooLarge, JobClosed, JobNotFound, NoImages, TooManyImages
 from webapp.recipes import InvalidRecipe
+from webapp.storage import is_disk_full
 from webapp.thumbnails import ImageError, TooManyPixels
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def problem(error: Exception) -> Problem:
         return Problem(413, "request_too_large", "That is too much at once. Send fewer files.")
     if isinstance(error, HTTPException):
         return _http_problem(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return Problem(507, "no_space", "The server's disk is full. Try again later.")
     return Problem(500, "internal_error", "Something went wrong on our side. Try again.")
 
@@ -100,6 +100,8 @@ def answer(error: Exception) -> Response:
         words = {**vars(said), "title": said.title}
         response = make_response(render_template(template, **words))
     response.status_code = said.status
+    if isinstance(error, HTTPException):  # Such as Allow, of a 405.
+        response.headers.extend((n, v) for n, v in error.get_headers() if n != "Content-Type")
     return response
 
 

@@ -1,5 +1,6 @@
 """The forms that people fill in."""
 
+from io import SEEK_END
 from itertools import chain
 
 from flask_wtf import FlaskForm
@@ -79,7 +80,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
 
         Raises NoImages, and says the same beside the field.
         """
-        files = [file for file in self.images.data or [] if file.filename or file.stream.bytes]
+        files = [file for file in self.images.data or [] if file.filename or file.seek(0, SEEK_END)]
         if not files:
             error = NoImages()
             self.images.errors = [str(error)]

@@ -5,6 +5,7 @@ transaction, guarded by the claim that allows it, so any number of processes may
 Times are seconds since 1970, UTC.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -62,6 +63,7 @@ CREATE TABLE images (
     state TEXT NOT NULL DEFAULT 'waiting'
         CHECK (state IN ('waiting', 'working', 'done', 'failed', 'cancelled')),
     attempts INTEGER NOT NULL DEFAULT 0, -- claims so far; the last one's number is its token
+    released INTEGER NOT NULL DEFAULT 0, -- those of them that were given back unharmed
     claimed_by TEXT,
     lease REAL,                          -- the claim holds until then
     error_code TEXT,
@@ -72,7 +74,7 @@ CREATE TABLE images (
 
 CREATE INDEX images_position ON images (job_id, position, created);
 
-CREATE INDEX images_claimable ON images (attempts > 1, created)
+CREATE INDEX images_claimable ON images (attempts - released > 1, created)
     WHERE state IN ('waiting', 'working');
 
 CREATE TABLE thumbnails (
@@ -170,11 +172,6 @@ class Image:
     def is_failed(self) -> bool:
         """Whether it was given up, for the reason in `error_message`."""
         return self.state == "failed"
-
-    @property
-    def is_working(self) -> bool:
-        """Whether a worker has it in hand."""
-        return self.state == "working"
 
     @property
     def is_finished(self) -> bool:
@@ -328,23 +325,27 @@ class JobStore:
         if db.conn.in_transaction:
             yield db
             return
-        db.conn.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-        except BaseException:
-            db.conn.execute("ROLLBACK")
-            raise
-        db.conn.execute("COMMIT")
+        with _disk_faults():
+            db.conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.conn.execute("COMMIT")
+            except BaseException:
+                if db.conn.in_transaction:  # A full disk may have ended it already.
+                    db.conn.execute("ROLLBACK")
+                raise
 
     def _rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """Run one statement and read all its rows, which is also what commits a write."""
-        cursor = self._db.conn.execute(sql, values)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        with _disk_faults():
+            cursor = self._db.conn.execute(sql, values)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def _change(self, sql: str, **values: Any) -> int:
         """Run one writing statement; give the number of rows it changed."""
-        return self._db.conn.execute(sql, values).rowcount
+        with _disk_faults():
+            return self._db.conn.execute(sql, values).rowcount
 
     # Jobs
 
@@ -422,13 +423,24 @@ class JobStore:
 
     def job_ids(self, now: float, owner: str | None = None) -> list[str]:
         """List the ids of one owner's jobs, or of all, newest first."""
+        whose = "" if owner is None else " AND owner = :owner"
         rows = self._rows(
-            "SELECT id FROM jobs WHERE expires > :now AND (:owner IS NULL OR owner = :owner)"
-            " ORDER BY created DESC",
+            f"SELECT id FROM jobs WHERE expires > :now{whose} ORDER BY created DESC",
             now=now,
             owner=owner,
         )
         return [row["id"] for row in rows]
+
+    def is_owner(self, job_id: str, owner: str | None, now: float) -> bool | None:
+        """Say whether somebody submitted a job; None where there is no such job."""
+        rows = self._rows(
+            "SELECT coalesce(owner = :owner, 0) AS is_owner FROM jobs"
+            " WHERE id = :id AND expires > :now",
+            id=job_id,
+            owner=owner,
+            now=now,
+        )
+        return bool(rows[0]["is_owner"]) if rows else None
 
     def progress(self, job_id: str, now: float) -> tuple[int, bool] | None:
         """Give a job's version and whether it is finished, for the price of one look-up."""
@@ -454,10 +466,17 @@ class JobStore:
         self._change("DELETE FROM jobs WHERE id = :id", id=job_id)
 
     def expired_job_ids(self, now: float) -> list[str]:
-        """List the jobs whose time is over."""
-        return [
-            row["id"] for row in self._rows("SELECT id FROM jobs WHERE expires <= :now", now=now)
-        ]
+        """List the jobs whose time is over, or that were left open and never got an image."""
+        rows = self._rows(
+            "SELECT id FROM jobs WHERE expires <= :now OR (open_until <= :now"
+            " AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = jobs.id))",
+            now=now,
+        )
+        return [row["id"] for row in rows]
+
+    def has_job(self, job_id: str) -> bool:
+        """Say whether a job has a row, expired or not."""
+        return bool(self._rows("SELECT 1 FROM jobs WHERE id = :id", id=job_id))
 
     # Images
 
@@ -495,8 +514,8 @@ class JobStore:
             "UPDATE images SET state = 'working', attempts = attempts + 1, claimed_by = :worker,"
             " lease = :lease WHERE id = (SELECT id FROM images"
             " WHERE state IN ('waiting', 'working') AND (state = 'waiting' OR lease < :now)"
-            " AND attempts < :max_attempts"
-            " ORDER BY attempts > 1, created LIMIT 1)"
+            " AND attempts - released < :max_attempts"
+            " ORDER BY attempts - released > 1, created LIMIT 1)"
             " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
             " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
             worker=worker,
@@ -560,12 +579,17 @@ class JobStore:
             )
         )
 
-    def release(self, claim: Claim) -> None:
-        """Put an image back among the waiting, as if this claim had not been."""
-        self._change(
-            "UPDATE images SET state = 'waiting', attempts = attempts - 1, claimed_by = NULL,"
-            f" lease = NULL WHERE {_HELD}",
-            **_held(claim),
+    def release(self, claim: Claim) -> bool:
+        """Put an image back among the waiting, as if nobody had tried; False where it is lost.
+
+        Its number of attempts stays: no two claims ever have the same token.
+        """
+        return bool(
+            self._change(
+                "UPDATE images SET state = 'waiting', released = released + 1, claimed_by = NULL,"
+                f" lease = NULL WHERE {_HELD}",
+                **_held(claim),
+            )
         )
 
     def fail_lost(self, code: str, message: str, now: float, max_attempts: int) -> int:
@@ -573,7 +597,8 @@ class JobStore:
         return self._change(
             "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
             " finished = :now, claimed_by = NULL, lease = NULL"
-            " WHERE state = 'working' AND lease < :now AND attempts >= :max_attempts",
+            " WHERE state IN ('waiting', 'working') AND state = 'working' AND lease < :now"
+            " AND attempts - released >= :max_attempts",
             code=code,
             message=message,
             now=now,
@@ -598,6 +623,17 @@ class JobStore:
     def forget_workers(self, before: float) -> None:
         """Remove the rows of workers that are no more."""
         self._change("DELETE FROM workers WHERE beat < :before", before=before)
+
+
+@contextmanager
+def _disk_faults() -> Iterator[None]:
+    """Raise for a full disk what writing a file raises for it: OSError with ENOSPC."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+            raise
+        raise OSError(errno.ENOSPC, str(error)) from error
 
 
 # What guards every change by a worker: nobody else has claimed the image since.

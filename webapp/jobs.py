@@ -19,7 +19,7 @@ from webapp.config import Config
 from webapp.job_store import Claim, Job, JobStore, NewImage
 from webapp.recipes import Recipe
 from webapp.storage import Storage, Upload
-from webapp.thumbnails import Limits, Thumbnail, read_header
+from webapp.thumbnails import ImageLimits, Thumbnail, read_header
 
 MAX_ATTEMPTS = 5  # Workers that one image may cost before we give up on it.
 LEASE_SECONDS = 8.0  # A claim is renewed every second, so a dead worker's image waits 8 at most.
@@ -88,7 +88,7 @@ class Jobs:
     def __init__(self, config: Config) -> None:
         self.storage = Storage(config.instance)
         self.store = JobStore(config.instance / "jobs.db")
-        self.limits = Limits(
+        self.limits = ImageLimits(
             max_megapixels=config.max_megapixels,
             max_megapixels_other=config.max_megapixels_other,
             max_jpeg_scans=config.max_jpeg_scans,
@@ -178,9 +178,9 @@ class Jobs:
 
         Raises JobNotFound.
         """
+        self.store.close_job(job_id, time())  # First: from here on no image can come.
         if not self.job(job_id).images:
             self.delete(job_id)
-        self.store.close_job(job_id, time())
 
     def job(self, job_id: str) -> Job:
         """Read a job with its images and thumbnails.
@@ -209,6 +209,16 @@ class Jobs:
     def ids(self, owner: str | None = None) -> list[str]:
         """List the ids of one owner's jobs, or of everybody's, newest first."""
         return self.store.job_ids(time(), owner)
+
+    def is_owner(self, job_id: str, owner: str | None) -> bool:
+        """Say whether somebody submitted a job.
+
+        Raises JobNotFound.
+        """
+        answer = self.store.is_owner(job_id, owner, time())
+        if answer is None:
+            raise JobNotFound(job_id)
+        return answer
 
     def delete(self, job_id: str) -> None:
         """Remove a job, its rows and its files, at once; a worker on it notices and gives up."""
@@ -253,9 +263,21 @@ class Jobs:
             raise ClaimLost
 
     def release(self, claim: Claim) -> None:
-        """Put an image back, where a worker is told to stop in the middle of it."""
+        """Put an image back, unharmed, where its worker cannot go on.
+
+        Raises ClaimLost; the image may be finished by then.
+        """
+        if not self.store.release(claim):
+            raise ClaimLost
         self.storage.unpublish(self._place(claim))
-        self.store.release(claim)
+
+    def give_up(self, claim: Claim) -> None:
+        """Let another worker try an image at once, where something in ours went wrong.
+
+        Raises ClaimLost.
+        """
+        if not self.store.renew(claim, lease=time()):
+            raise ClaimLost
 
     def has_work(self) -> bool:
         """Say whether some image waits for a worker; images that cost too many are given up."""
@@ -277,6 +299,9 @@ class Jobs:
         """Remove what expired, and what crashes left behind."""
         for job_id in self.store.expired_job_ids(time()):
             self.delete(job_id)
+        for job_id in self.storage.abandoned_job_ids():
+            if not self.store.has_job(job_id):
+                self.storage.delete_job(job_id)
         self.storage.sweep()
         self.store.forget_workers(time() - 3600)
 

@@ -104,10 +104,12 @@ def run(
     return _verdict(answer, status, limits)
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent dies, if the kernel can."""
     if _prctl:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # It died before the kernel was told.
+        os._exit(1)
 
 
 @contextmanager
@@ -180,6 +182,8 @@ def _verdict(answer: bytes, status: int, limits: Limits) -> Any:
         # JSON and never pickle: a pickle from a child that hostile bytes took over is their code.
         kind, value = json.loads(answer)
     except (ValueError, TypeError, RecursionError):
+        if status == -signal.SIGKILL:  # The kernel ran out of memory and chose this process.
+            raise OutOfMemory(limits.memory_bytes) from None
         raise Crashed(status) from None
     if kind == "result":
         return value
@@ -208,9 +212,7 @@ def _be_the_child(
 
 def _isolate(writable: int, parent: int) -> None:
     """Let go of what was the parent's: descriptors, signals, and life beyond its own."""
-    die_with_parent()
-    if os.getppid() != parent:  # It died before the kernel was told.
-        os._exit(1)
+    die_with_parent(parent)
     gc.freeze()  # Collecting the parent's garbage would close descriptors that are ours by now.
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):  # Nothing to read; and hostile bytes write no line into our logs.

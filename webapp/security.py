@@ -25,7 +25,8 @@ CSP = {
 HEADERS = {
     "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in CSP.items()),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",  # A job's address is the key to it: tell it to nobody.
+    # A job's address is the key to it: tell it to no other site.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
@@ -39,6 +40,7 @@ def init_app(app: Flask, config: Config) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.cookie_secure,
         SESSION_REFRESH_EACH_REQUEST=False,  # Signing it anew took a quarter of each poll.
+        WTF_CSRF_SSL_STRICT=False,  # It compares hosts, and a proxy may well change ours.
         WTF_CSRF_TIME_LIMIT=None,  # As long as the session: a page left open still works.
     )
     csrf.init_app(app)

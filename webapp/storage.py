@@ -8,12 +8,17 @@ A file or folder is written under `tmp/`, synced, and renamed to its place, so a
 half of one. Ids are UUIDs that we made; an uploaded file's own name is never part of a path.
 """
 
+import errno
+import logging
 import os
 import shutil
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 ABANDONED_SECONDS = 3600.0  # No upload or decode lasts an hour: what is older was left by a crash.
 
@@ -103,11 +108,15 @@ class Storage:
         with suppress(OSError):  # Other images of the job are there.
             (self.originals / job_id).rmdir()
 
-    def open_folder(self) -> Path:
-        """Make a folder under `tmp/` for the thumbnails of one image."""
+    @contextmanager
+    def open_folder(self) -> Iterator[Path]:
+        """Make a folder under `tmp/` for an image's thumbnails; remove it, unless published."""
         folder = Path(tempfile.mkdtemp(prefix="thumbnails-", dir=self.tmp))
         folder.chmod(0o750)
-        return folder
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def thumbnails_folder(self, job_id: str, image_id: str, attempt: int) -> str:
         """Give the place of an image's thumbnails, below the folder of all.
@@ -135,10 +144,6 @@ class Storage:
         with suppress(OSError):  # Other images of the job are there.
             target.parent.rmdir()
 
-    def discard(self, folder: Path) -> None:
-        """Remove an unfinished folder, if it is still there."""
-        shutil.rmtree(folder, ignore_errors=True)
-
     def delete_job(self, job_id: str) -> None:
         """Remove all files of a job: out of sight at once, then from the disk."""
         doomed = Path(tempfile.mkdtemp(prefix="deleted-", dir=self.tmp))
@@ -149,11 +154,31 @@ class Storage:
 
     def sweep(self) -> None:
         """Remove what crashes left under `tmp/`; uploads and decodes in progress are younger."""
-        limit = time.time() - ABANDONED_SECONDS
-        for path in self.tmp.iterdir():
-            with suppress(FileNotFoundError):  # Finished in between.
-                if path.stat().st_mtime < limit:
-                    _remove(path)
+        for path in _abandoned(self.tmp):
+            try:
+                _remove(path)
+            except OSError:
+                logger.exception("cannot remove %s", path)
+
+    def abandoned_job_ids(self) -> set[str]:
+        """List the jobs whose folders nobody has touched for so long that their rows must be there.
+
+        A crash between a file and its row, or between a row and its files, leaves one without.
+        """
+        return {path.name for path in (*_abandoned(self.originals), *_abandoned(self.thumbnails))}
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Say whether an error means that the disk, or a quota on it, is full: it may pass."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _abandoned(folder: Path) -> Iterator[Path]:
+    limit = time.time() - ABANDONED_SECONDS
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # Gone in between.
+            if path.stat().st_mtime < limit:
+                yield path
 
 
 def _remove(path: Path) -> None:

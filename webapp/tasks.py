@@ -4,11 +4,14 @@ The queue is a doorbell: a message only says "there is work". Huey removes it be
 so it may be lost with its worker; the job's rows are the truth, and an idle worker looks there.
 """
 
+import errno
 import logging
+import multiprocessing
 import os
 import socket
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,12 +27,13 @@ from webapp.config import Config
 from webapp.job_store import Claim
 from webapp.jobs import ClaimLost, Jobs
 from webapp.recipes import Recipe
-from webapp.thumbnails import ImageError, Limits, Thumbnail, make_thumbnails
+from webapp.storage import is_disk_full
+from webapp.thumbnails import ImageError, ImageLimits, Thumbnail, make_thumbnails
 
 logger = logging.getLogger(__name__)
 
 LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PNG has 67 million.
-IDLE_LOOK_SECONDS = 1.0  # How often an idle worker looks for work whose bell was lost, and beats.
+BEAT_SECONDS = 1.0  # How often a worker says that it is alive; an idle one also looks for work.
 
 
 class DoorbellStorage(SqliteStorage):  # type: ignore[misc]
@@ -68,30 +72,48 @@ class ThumbnailHuey(Huey):  # type: ignore[misc]
 
 
 class ThumbnailWorker(Worker):  # type: ignore[misc]
-    """Beat, and look for work whose message was lost, whenever nothing is to do."""
+    """Beat, and look at the rows whenever no bell is waiting."""
 
+    _next_beat = 0.0
     _next_look = 0.0
+    _tasks_at_look = 0
 
     def initialize(self) -> None:
         """Tie the worker's life to the consumer's."""
-        sandbox.die_with_parent()
+        sandbox.die_with_parent(consumer_pid())
         super().initialize()
 
     def loop(self, now: Any = None) -> None:
-        """Take one message, as Huey does, after a look at the rows once a second."""
-        if time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + IDLE_LOOK_SECONDS
-            self._look()
+        """Take one message, as Huey does, and beat once a second."""
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + BEAT_SECONDS
+            self._try(self._beat)
         super().loop(now)
 
+    def sleep(self) -> None:
+        """Look for work whose bell was lost; Huey calls this when it finds no message.
+
+        Once a second, and after each task: as long as there is work, nobody waits for a second.
+        """
+        if time.monotonic() >= self._next_look or self.task_count > self._tasks_at_look:
+            self._next_look = time.monotonic() + BEAT_SECONDS
+            self._tasks_at_look = self.task_count
+            self._try(self._look)
+        super().sleep()
+
+    def _beat(self) -> None:
+        self.huey.jobs.beat(worker_name())
+
     def _look(self) -> None:
+        if self.huey.jobs.has_work():
+            ring(self.huey)
+
+    def _try(self, action: Callable[[], None]) -> None:
+        """Do what may fail for now: a worker that dies of a full disk helps nobody."""
         try:
-            self.huey.jobs.beat(worker_name())
-            if self.huey.jobs.has_work():
-                ring(self.huey)
+            action()
         except Exception:
-            # A full disk or a locked database passes; a worker that died of it would not help.
-            logger.exception("cannot look for work")
+            logger.exception("a worker cannot reach the database")
 
 
 class ThumbnailScheduler(Scheduler):  # type: ignore[misc]
@@ -99,7 +121,7 @@ class ThumbnailScheduler(Scheduler):  # type: ignore[misc]
 
     def initialize(self) -> None:
         """Tie the scheduler's life to the consumer's."""
-        sandbox.die_with_parent()
+        sandbox.die_with_parent(consumer_pid())
         super().initialize()
 
 
@@ -143,6 +165,13 @@ def ring(huey: ThumbnailHuey) -> None:
         logger.exception("cannot ring for a worker")
 
 
+def consumer_pid() -> int:
+    """Give the process id of the consumer that this process is a child of."""
+    parent = multiprocessing.parent_process()
+    assert parent
+    return parent.pid or 0
+
+
 def worker_name() -> str:
     """Name this process among those of all machines."""
     return f"{socket.gethostname()}:{os.getpid()}"
@@ -153,39 +182,62 @@ def work_on_next_image(jobs: Jobs, limits: sandbox.Limits) -> None:
     claim = jobs.claim(worker_name())
     if claim is None:
         return
-    folder = jobs.storage.open_folder()
     try:
-        _work_on(claim, folder, jobs, limits)
+        _work_on(claim, jobs, limits)
     except ClaimLost:
-        logger.warning("image %s of job %s was taken over", claim.image_id, claim.job_id)
+        _log_lost(claim)
     except KeyboardInterrupt:
-        jobs.release(claim)
+        _put_back(claim, jobs.release)
         raise
-    finally:
-        jobs.storage.discard(folder)
+    except Exception as error:
+        # A full disk passes, so the image may wait as long as it takes. Anything else is tried
+        # again a few times.
+        if _put_back(claim, jobs.release if is_disk_full(error) else jobs.give_up):
+            raise
 
 
-def _work_on(claim: Claim, folder: Path, jobs: Jobs, limits: sandbox.Limits) -> None:
-    source = jobs.storage.original(claim.job_id, claim.image_id)
-    make = partial(_make, source, Recipe.from_json(claim.recipe), folder, jobs.limits)
+def _put_back(claim: Claim, way: Callable[[Claim], None]) -> bool:
+    """Let go of an image; say whether it was still ours: of a deleted job, its files are gone."""
     try:
-        answer = sandbox.run(make, limits, on_wait=partial(jobs.renew, claim))
-    except sandbox.SandboxError as error:
-        logger.warning("image %s of job %s: %s", claim.image_id, claim.job_id, error.code)
-        jobs.fail(claim, error.code, _SENTENCES[error.code].format(limits=limits))
-        return
-    if "error" in answer:
-        jobs.fail(claim, answer["error"], answer["message"])
-        return
-    jobs.finish(claim, folder, [Thumbnail(**made) for made in answer["thumbnails"]])
+        way(claim)
+    except ClaimLost:
+        _log_lost(claim)
+        return False
+    return True
 
 
-def _make(source: Path, recipe: Recipe, folder: Path, limits: Limits) -> dict[str, Any]:
+def _log_lost(claim: Claim) -> None:
+    logger.warning("image %s of job %s is no longer ours", claim.image_id, claim.job_id)
+
+
+def _work_on(claim: Claim, jobs: Jobs, limits: sandbox.Limits) -> None:
+    source = jobs.storage.original(claim.job_id, claim.image_id)
+    with jobs.storage.open_folder() as folder:
+        make = partial(_make, source, Recipe.from_json(claim.recipe), folder, jobs.limits)
+        try:
+            answer = sandbox.run(make, limits, on_wait=partial(jobs.renew, claim))
+        except sandbox.SandboxError as error:
+            logger.warning("image %s of job %s: %s", claim.image_id, claim.job_id, error)
+            jobs.fail(claim, error.code, _SENTENCES[error.code].format(limits=limits))
+            return
+        if "disk_full" in answer:
+            raise OSError(errno.ENOSPC, answer["disk_full"])
+        if "error" in answer:
+            jobs.fail(claim, answer["error"], answer["message"])
+            return
+        jobs.finish(claim, folder, [Thumbnail(**made) for made in answer["thumbnails"]])
+
+
+def _make(source: Path, recipe: Recipe, folder: Path, limits: ImageLimits) -> dict[str, Any]:
     """Run in the sandbox: answer with plain values, which is all that comes out of it."""
     try:
         thumbnails = make_thumbnails(source, recipe, folder, limits)
     except ImageError as error:
         return {"error": error.code, "message": str(error)}
+    except OSError as error:
+        if is_disk_full(error):
+            return {"disk_full": str(error)}
+        raise
     return {"thumbnails": [asdict(thumbnail) for thumbnail in thumbnails]}
 
 

@@ -36,6 +36,7 @@ from webapp.views.request import (
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
+MAX_FLASHES = 5  # They travel in the session cookie, which browsers drop over 4 kB.
 REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say nothing of others.
 
 
@@ -55,12 +56,20 @@ def _create_whole(form: UploadForm) -> ResponseReturnValue:
     except (InvalidRecipe, NoImages) as error:
         return uploads.page(form), problem(error).status
     job_id = current_jobs().submit(recipe, become_owner())
-    refused = _add_all(job_id, files)
+    try:
+        refused = _add_all(job_id, files)
+    except BaseException:
+        current_jobs().delete(
+            job_id
+        )  # Half a job would be made a second time when it is sent again.
+        raise
     current_jobs().close(job_id)
     if len(refused) == len(files):
         return uploads.page(form, refused), refused[0].problem.status
-    for file in refused:
+    for file in refused[:MAX_FLASHES]:
         flash(f"{file.name}: {file.detail}", "refused")
+    if len(refused) > MAX_FLASHES:
+        flash(f"{len(refused) - MAX_FLASHES} more files were not taken.", "refused")
     return redirect(url_for("jobs.show", job_id=job_id), 303)
 
 

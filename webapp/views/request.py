@@ -12,8 +12,6 @@ from webapp.recipes import Recipe
 from webapp.storage import Upload
 from webapp.tasks import ring
 
-MB = 1_000_000
-
 
 class UploadRequest(Request):
     """Receive file parts straight into the data folder, and leave nothing behind."""
@@ -67,8 +65,7 @@ def require_owner(job_id: str) -> None:
 
     Raises JobNotFound, or Forbidden.
     """
-    job = current_jobs().job(job_id)
-    if job.owner is None or job.owner != current_owner():
+    if not current_jobs().is_owner(job_id, current_owner()):
         abort(403, "Only the browser that made this job can change it.")
 
 

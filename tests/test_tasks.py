@@ -1,0 +1,160 @@
+"""What a worker does with one image, and with what can go wrong."""
+
+import errno
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests.conftest import LIMITS, Person, files_left
+from tests.images import make_jpeg
+from webapp import sandbox, tasks
+from webapp.config import Config
+from webapp.job_store import Image
+from webapp.jobs import MAX_ATTEMPTS, Jobs
+from webapp.tasks import create_huey, ring, work_on_next_image
+
+
+@pytest.fixture
+def image(person: Person, jobs: Jobs) -> Callable[[], Image]:
+    """Submit an image; give a way to read how it fares."""
+    job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+    return lambda: jobs.job(job_id).images[0]
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let the sandbox end in this way."""
+
+    def run(*args: Any, **options: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(sandbox, "run", run)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (sandbox.TimedOut(30), "timed_out", "took longer than 30 s to decode"),
+        (sandbox.OutOfMemory(1), "out_of_memory", "needs more memory than the server gives"),
+        (sandbox.Crashed(-11), "crashed", "stopped the decoder"),
+    ],
+    ids=lambda value: getattr(value, "code", None),
+)
+def test_death_of_the_child_is_a_verdict_on_the_image(
+    jobs: Jobs,
+    image: Callable[[], Image],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    code: str,
+    sentence: str,
+) -> None:
+    fail_with(monkeypatch, error)
+    work_on_next_image(jobs, LIMITS)
+    assert (image().state, image().error_code) == ("failed", code)
+    assert sentence in str(image().error_message)
+
+
+def test_limits_of_the_settings_reach_the_child(
+    tmp_path: Path, jobs: Jobs, image: Callable[[], Image]
+) -> None:
+    config = Config(instance=tmp_path / "instance", decode_seconds=0.0001)
+    huey = create_huey(config, jobs)
+    huey.work.call_local()
+    huey.storage.close()
+    assert image().error_code == "timed_out"
+
+
+def test_interrupted_image_waits_unharmed(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(monkeypatch, KeyboardInterrupt())
+    for _ in range(MAX_ATTEMPTS + 1):
+        with pytest.raises(KeyboardInterrupt):
+            work_on_next_image(jobs, LIMITS)
+    assert image().state == "waiting"
+
+
+def test_interrupt_after_the_end_keeps_the_thumbnails(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = jobs.finish
+
+    def finish_and_be_interrupted(*args: Any) -> None:
+        finish(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs, "finish", finish_and_be_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        work_on_next_image(jobs, LIMITS)
+    (thumbnail,) = image().thumbnails
+    assert (jobs.storage.thumbnails / thumbnail.path).is_file()
+
+
+def test_image_waits_for_a_full_disk_as_long_as_it_takes(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        fail_with(full, OSError(errno.ENOSPC, "No space left on device"))
+        for _ in range(MAX_ATTEMPTS + 1):
+            with pytest.raises(OSError, match="No space"):
+                work_on_next_image(jobs, LIMITS)
+            assert jobs.has_work()
+    work_on_next_image(jobs, LIMITS)
+    assert image().state == "done"
+
+
+def test_full_disk_in_the_child_is_told_as_such(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make_thumbnails(*args: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tasks, "make_thumbnails", make_thumbnails)
+    with pytest.raises(OSError, match="No space"):
+        work_on_next_image(jobs, LIMITS)
+    assert image().state == "waiting"
+
+
+def test_our_own_mistake_is_tried_a_few_times_and_then_told(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(monkeypatch, sandbox.Failed("Traceback …"))
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(sandbox.Failed):
+            work_on_next_image(jobs, LIMITS)
+    assert not jobs.has_work()
+    assert (image().state, image().error_code) == ("failed", "worker_lost")
+
+
+def test_image_of_a_deleted_job_is_let_go_without_a_fuss(
+    jobs: Jobs, image: Callable[[], Image], caplog: pytest.LogCaptureFixture
+) -> None:
+    claim = jobs.claim
+
+    def claim_and_delete(worker: str) -> Any:
+        claimed = claim(worker)
+        jobs.delete(image().job_id)
+        return claimed
+
+    jobs.claim = claim_and_delete  # type: ignore[method-assign]
+    work_on_next_image(jobs, LIMITS)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert files_left(jobs) == []
+
+
+def test_bell_that_cannot_ring_is_no_harm(
+    app: Flask, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enqueue(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(app.extensions["huey"].storage, "enqueue", enqueue)
+    ring(app.extensions["huey"])
+    assert "cannot ring for a worker" in caplog.text
+
+
+def test_upload_rings(app: Flask, image: Callable[[], Image]) -> None:
+    assert app.extensions["huey"].pending_count() == 1
