@@ -27,4 +27,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s \
     CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/healthcheck')"]
 ENTRYPOINT ["docker-entrypoint"]
-CMD ["honcho", "start"]
+CMD ["honcho", "--env", "/dev/null", "start"]

@@ -11,7 +11,10 @@ help: ## List what can be made
 
 run: $(VENV)/runtime ## Start the pages and the consumer at http://127.0.0.1:8000 (PORT=, HOST=)
 	@flask --app wsgi jobs migrate
-	@honcho start
+	@$(HONCHO) start
+
+# Left alone, honcho sets PORT to 5000, and lets .env win over the environment.
+HONCHO = PORT=$$(python -c 'from webapp.config import load; print(load().port)') honcho --env /dev/null
 
 test: $(VENV)/dev browser ## Run all tests, with a coverage report in htmlcov/
 	@pytest --cov --cov-report=html --cov-report=term:skip-covered

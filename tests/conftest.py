@@ -109,7 +109,7 @@ class Script(Person):
         return self.client.post(path, headers=headers, **multipart(**fields))
 
     def create(self, **fields: object) -> dict[str, str]:
-        response = self.send("/jobs", **{"presets": "square", **fields})
+        response = self.send("/jobs/open", **{"presets": "square", **fields})
         assert response.status_code == 201, response.text
         return response.json  # type: ignore[return-value]
 

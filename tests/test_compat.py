@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from tests.conftest import multipart, nothing_left, part, running_app, work
+from tests.conftest import Person, multipart, nothing_left, part, running_app, work
 from tests.images import make_image, make_jpeg, make_truncated
 from webapp.config import Config
 from webapp.jobs import Jobs
@@ -170,3 +170,8 @@ def test_docs_name_every_route(client: FlaskClient) -> None:
 
 def test_root_answers(client: FlaskClient) -> None:
     assert client.get("/").status_code == 200
+
+
+def test_job_without_this_thumbnail_is_not_found(person: Person, client: FlaskClient) -> None:
+    job_id = person.upload((make_jpeg(), "a.jpg"), presets="card").headers["Location"][6:]
+    assert client.get(f"/check_job_status/{job_id}").status_code == 404

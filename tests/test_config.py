@@ -7,6 +7,12 @@ import pytest
 from webapp.config import ConfigError, load
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stay in a folder of the test's own: the settings make the data folder there."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_defaults_need_no_environment() -> None:
     config = load({})
     assert (config.host, config.port, config.instance) == ("127.0.0.1", 8000, Path("instance"))
@@ -44,6 +50,11 @@ def test_switches_take_the_usual_words(text: str, value: bool) -> None:
         ("THUMBNAIL_MAX_IMAGE", "5", "is not a setting. Did you mean THUMBNAIL_MAX_IMAGES?"),
         ("THUMBNAIL_RETENTION_HOURS", "inf", "must be from 0.001 to 1,000,000, not inf."),
         ("THUMBNAIL_INSTANCE", "", 'THUMBNAIL_INSTANCE must be a path, not "".'),
+        ("HOST", "127.0.0.1x", 'HOST must be an address of this machine, not "127.0.0.1x".'),
+        ("THUMBNAIL_PORT", "9000", "THUMBNAIL_PORT is not a setting. Did you mean PORT?"),
+        ("THUMBNAIL_MAX_REQUEST_MB", "1", "must not be less than THUMBNAIL_MAX_FILE_MB."),
+        ("THUMBNAIL_INSTANCE", "/proc/nope", "THUMBNAIL_INSTANCE cannot be made:"),
+        ("THUMBNAIL_INSTANCE", __file__, "THUMBNAIL_INSTANCE cannot be made:"),
         ("PORT", "99999", "PORT must be from 1 to 65,535, not 99999."),
         ("PORT", "http", 'PORT must be a whole number, not "http".'),
     ],
@@ -58,6 +69,5 @@ def test_dotenv_file_is_read_below_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".env").write_text("THUMBNAIL_MAX_IMAGES=3\nTHUMBNAIL_MAX_FILE_MB=4\n")
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("THUMBNAIL_MAX_FILE_MB", "5")
     assert (load().max_images, load().max_file_mb) == (3, 5)

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,19 @@ def open_files() -> dict[int, str]:
 
 
 def children() -> list[str]:
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    """List the children that are ours: other tests' servers may run."""
+    everybody = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [child for child in everybody if child not in OTHERS]
+
+
+@pytest.fixture(autouse=True)
+def others() -> Iterator[None]:
+    OTHERS.update(children())
+    yield
+    OTHERS.clear()
+
+
+OTHERS: set[str] = set()
 
 
 @pytest.mark.parametrize(

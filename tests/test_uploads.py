@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import Person, Script, files_left, nothing_left, part
-from tests.images import make_image, make_jpeg, make_png, make_too_many_scans
+from tests.conftest import Person, Script, files_left, multipart, nothing_left, part
+from tests.images import (
+    make_image,
+    make_jpeg,
+    make_png,
+    make_png_chunk,
+    make_too_many_scans,
+)
 from webapp.config import Config
 from webapp.jobs import Jobs
 from webapp.recipes import Recipe
@@ -73,7 +79,7 @@ def test_wrong_size_is_said_beside_the_field(
 
 
 def test_wrong_size_is_said_to_the_script_with_its_field(script: Script, jobs: Jobs) -> None:
-    response = script.send("/jobs", **{"outputs-0-width": "0"})
+    response = script.send("/jobs/open", **{"outputs-0-width": "0"})
     assert response.status_code == 422
     assert response.json == {
         "code": "invalid_recipe",
@@ -275,4 +281,43 @@ def test_form_that_cannot_be_taken_whole_is_not_taken_by_half(
     response = person.upload((make_jpeg(), "1.jpg"), (make_jpeg(), "2.jpg"))
     assert response.status_code == 507
     assert "disk is full" in response.text
+    assert nothing_left(jobs)
+
+
+MALFORMED: dict[str, dict[str, Any]] = {
+    "images as text": {"images": "a.jpg"},
+    "a file as width": {"outputs-0-width": part(b"640", "640.txt"), "presets": []},
+    "an odd digit": {"outputs-²-width": "640"},
+    "an endless number": {f"outputs-{'9' * 5000}-width": "640"},
+}
+
+
+@pytest.mark.parametrize("fields", MALFORMED.values(), ids=MALFORMED.keys())
+def test_malformed_form_is_refused_and_leaves_nothing(
+    person: Person, jobs: Jobs, fields: dict[str, Any]
+) -> None:
+    response = person.post("/jobs", **{"presets": "square", **fields})
+    assert response.status_code in (400, 422)
+    assert nothing_left(jobs)
+
+
+def test_form_makes_a_whole_job_whoever_sends_it(person: Person, jobs: Jobs) -> None:
+    form = multipart(csrf_token=person.token(), presets="square", images=part(make_jpeg(), "a.jpg"))
+    response = person.client.post("/jobs", headers={"Accept": "*/*"}, **form)
+    assert response.status_code == 303
+    assert jobs.job(jobs.ids()[0]).total == 1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_header_of_a_million_pieces_holds_nobody_up(person: Person, jobs: Jobs, kind: str) -> None:
+    pieces = 70_000
+    if kind == "PNG":
+        whole = make_png()
+        data = whole[:33] + make_png_chunk(b"teSt", b"") * pieces + whole[33:]
+    else:
+        whole = make_image("P", (40, 30), "GIF")
+        start = 13 + 3 * (2 << (whole[10] & 7))
+        data = whole[:start] + b"\x21\xfe\x01x\0" * pieces + whole[start:]
+    response = person.upload((data, "a.bin"))
+    assert response.status_code == 415
     assert nothing_left(jobs)

@@ -2,11 +2,12 @@
 
 import difflib
 import os
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType
 
 from dotenv import dotenv_values
 
@@ -21,6 +22,9 @@ class ConfigError(SystemExit):
     A SystemExit, so that whatever loads the settings (gunicorn, the consumer, the command line)
     prints the sentence and no traceback.
     """
+
+
+Host = NewType("Host", str)
 
 
 def setting(default: Any, why: str, *, minimum: float = -inf, maximum: float = 1e6) -> Any:
@@ -43,7 +47,9 @@ class Config:
     `THUMBNAIL_MAX_FILE_MB`; only HOST and PORT go without the prefix.
     """
 
-    host: str = setting("127.0.0.1", "Address that gunicorn listens on; loopback until you decide.")
+    host: Host = setting(
+        "127.0.0.1", "Address that gunicorn listens on; loopback until you decide."
+    )
     port: int = setting(8000, "Port that gunicorn listens on.", minimum=1, maximum=65535)
     instance: Path = setting(
         Path("instance"), "Folder of all data: databases, originals, thumbnails. One file system."
@@ -114,23 +120,38 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     for variable in environ:
         if variable.startswith(PREFIX) and variable not in known:
             raise ConfigError(_unknown(variable, list(known)))
-    return Config(
+    config = Config(
         **{
             item.name: _read(variable, environ[variable], item)
             for variable, item in known.items()
             if variable in environ
         }
     )
+    _check(config)
+    return config
+
+
+def _check(config: Config) -> None:
+    """Check what no setting can tell by itself."""
+    if config.max_request_mb < config.max_file_mb:
+        raise ConfigError("THUMBNAIL_MAX_REQUEST_MB must not be less than THUMBNAIL_MAX_FILE_MB.")
+    try:
+        config.instance.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"THUMBNAIL_INSTANCE cannot be made: {error}.") from None
+    if not os.access(config.instance, os.W_OK | os.X_OK):
+        raise ConfigError(f"THUMBNAIL_INSTANCE is not ours to write: {config.instance}.")
 
 
 def _unknown(variable: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(variable, known, 1)
+    bare = variable.removeprefix(PREFIX)
+    close = [bare] if bare in known else difflib.get_close_matches(variable, known, 1)
     hint = f" Did you mean {close[0]}?" if close else ""
     return f"{variable} is not a setting.{hint}"
 
 
 def _read(variable: str, text: str, item: "Field[Any]") -> Any:
-    wanted, parse = _PARSERS[item.type]  # type: ignore[index]
+    wanted, parse = _PARSERS[item.type]
     try:
         value = parse(text.strip())
     except ValueError:
@@ -141,6 +162,15 @@ def _read(variable: str, text: str, item: "Field[Any]") -> Any:
             bounds = f"from {minimum:g} to {maximum:,.9g}"
             raise ConfigError(f"{variable} must be {bounds}, not {text}.")
     return value
+
+
+def _parse_host(text: str) -> str:
+    """Take an address or a name that this machine can find."""
+    try:
+        socket.getaddrinfo(text, None)
+    except (OSError, UnicodeError):
+        raise ValueError(text) from None
+    return text
 
 
 def _parse_path(text: str) -> Path:
@@ -155,10 +185,11 @@ def _parse_bool(text: str) -> bool:
     return text.lower() in TRUE
 
 
-_PARSERS: dict[type, tuple[str, Callable[[str], Any]]] = {
+_PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     bool: ("1 or 0", _parse_bool),
     int: ("a whole number", int),
     float: ("a number", float),
     str: ("text", str),
+    Host: ("an address of this machine", _parse_host),
     Path: ("a path", _parse_path),
 }

@@ -3,6 +3,7 @@
 from io import SEEK_END
 from itertools import chain
 
+from flask import abort
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import FileStorage
 from wtforms import (
@@ -53,7 +54,7 @@ class OutputForm(Form):  # type: ignore[misc]
 
         Raises InvalidRecipe, and says the same beside the field.
         """
-        given = {field.short_name: (field.raw_data or [""])[0] for field in self}
+        given = {field.short_name: _text(field.raw_data) for field in self}
         if not given["width"].strip() and not given["height"].strip():
             return None
         try:
@@ -80,7 +81,11 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
 
         Raises NoImages, and says the same beside the field.
         """
-        files = [file for file in self.images.data or [] if file.filename or file.seek(0, SEEK_END)]
+        files = [
+            file
+            for file in self.images.data or []
+            if isinstance(file, FileStorage) and (file.filename or file.seek(0, SEEK_END))
+        ]
         if not files:
             error = NoImages()
             self.images.errors = [str(error)]
@@ -100,3 +105,19 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         except InvalidRecipe as error:
             self.presets.errors = [str(error)]
             raise
+
+
+def read_upload_form() -> UploadForm:
+    """Read the form of the current request.
+
+    Raises BadRequest, where WTForms cannot even number the fields.
+    """
+    try:
+        return UploadForm()
+    except ValueError:
+        abort(400, "This form cannot be read. Load the page again.")
+
+
+def _text(values: list[object] | None) -> str:
+    """Give the first value of a field; a file is no text."""
+    return next((value for value in values or [] if isinstance(value, str)), "")

@@ -23,7 +23,7 @@ from webapp.thumbnails import ImageLimits, Thumbnail, read_header
 
 MAX_ATTEMPTS = 5  # Workers that one image may cost before we give up on it.
 LEASE_SECONDS = 8.0  # A claim is renewed every second, so a dead worker's image waits 8 at most.
-OPEN_SECONDS = 600.0  # A job whose uploader went away without a word is closed after this.
+OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
 ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is not there.
 MB = 1_000_000
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.

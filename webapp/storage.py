@@ -129,10 +129,12 @@ class Storage:
     def publish(self, finished: Path, folder: str) -> None:
         """Move a finished folder of thumbnails to its public place, in one step."""
         for file in finished.iterdir():
+            file.chmod(0o640)
             _sync(file)
         _sync(finished)
         target = self.thumbnails / folder
-        target.parent.mkdir(mode=0o750, exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
+        target.parent.chmod(0o750)  # Not by mkdir: a strict umask would keep the web server out.
         os.rename(finished, target)
         _sync(target.parent)
         _sync(self.thumbnails)

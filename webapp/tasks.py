@@ -66,17 +66,23 @@ class ThumbnailHuey(Huey):  # type: ignore[misc]
             "shutdown_timeout": 20.0,
         }
 
+    def mend(self) -> None:
+        """Make the queue anew where its file was removed under our feet."""
+        try:
+            self.storage.enqueued_items(limit=1)
+        except sqlite3.Error:
+            self.storage.initialize_schema()
+
     def create_consumer(self, **options: Any) -> Consumer:
         """Make the consumer; our options win over those of the command line."""
         return ThumbnailConsumer(self, **options | self._options)
 
 
 class ThumbnailWorker(Worker):  # type: ignore[misc]
-    """Beat, and look at the rows whenever no bell is waiting."""
+    """Beat, and look at the rows while no bell is waiting."""
 
     _next_beat = 0.0
     _next_look = 0.0
-    _tasks_at_look = 0
 
     def initialize(self) -> None:
         """Tie the worker's life to the consumer's."""
@@ -93,11 +99,10 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
     def sleep(self) -> None:
         """Look for work whose bell was lost; Huey calls this when it finds no message.
 
-        Once a second, and after each task: as long as there is work, nobody waits for a second.
+        Once a second, and as long as there is work.
         """
-        if time.monotonic() >= self._next_look or self.task_count > self._tasks_at_look:
+        if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + BEAT_SECONDS
-            self._tasks_at_look = self.task_count
             self._try(self._look)
         super().sleep()
 
@@ -105,8 +110,10 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
         self.huey.jobs.beat(worker_name())
 
     def _look(self) -> None:
+        self.huey.mend()
         if self.huey.jobs.has_work():
-            ring(self.huey)
+            self._next_look = 0.0
+            self.huey.work.call_local()
 
     def _try(self, action: Callable[[], None]) -> None:
         """Do what may fail for now: a worker that dies of a full disk helps nobody."""

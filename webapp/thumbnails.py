@@ -168,7 +168,7 @@ def read_header(source: Path, limits: ImageLimits) -> Header:
         if _is_webp(file.read(_HEAD)):
             return _read_webp_header(file, limits)
         file.seek(0)
-        image = _open(file, limits)
+        image = _open(cast(IO[bytes], _HeaderFile(file)), limits)
         orientation, had_gps = _read_exif(image)
         width, height = _seen_size(image, orientation)
         return Header(_format(image).lower(), width, height, orientation, had_gps)
@@ -248,6 +248,31 @@ def _check_size(size: Size, format: str, limits: ImageLimits) -> None:
         raise TooManyPixels(size, limit)
     if not size[0] * size[1]:
         raise Corrupt
+
+
+class _HeaderFile:
+    """Bound what reading a header may take: millions of empty chunks would hold up everybody.
+
+    No header needs to read a file more than once, or in more pieces than this.
+    """
+
+    _MAX_READS = 50_000
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._bytes = file.seek(0, os.SEEK_END) + (1 << 20)
+        self._reads = self._MAX_READS
+        self.seek, self.tell = file.seek, file.tell
+        file.seek(0)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on, as long as it is within the bounds."""
+        data = self._file.read(size)
+        self._bytes -= len(data)
+        self._reads -= 1
+        if self._bytes < 0 or self._reads < 0:
+            raise Corrupt
+        return data
 
 
 def _format(image: Image.Image) -> str:

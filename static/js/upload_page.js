@@ -92,7 +92,7 @@ form.addEventListener("submit", async (event) => {
 async function begin() {
   const fields = new FormData(form);
   fields.delete("images");
-  job = await post(form.action, fields, token);
+  job = await post(form.dataset.openUrl, fields, token);
   const panel = showTemplate("panel-template", form);
   panel.before(section);
   followJob(panel, job);

@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_dropped_files_become_thumbnails_on_a_page_that_finishes_by_itself(page:
     expect(page.locator(".row")).to_have_count(3)
     make(page)
     expect(page.locator("h1")).to_have_text("3 of 3 images done")
-    assert natural_sizes(page) == [[320, 240], [300, 200], [200, 100]]
+    assert natural_sizes(page) == [[400, 300], [300, 200], [200, 100]]
     expect(page.locator("#job-panel")).not_to_have_attribute("hx-get", "")
 
 
@@ -255,9 +256,21 @@ def test_job_is_deleted_from_its_page(page: Page) -> None:
 
 def test_only_changed_words_are_announced(page: Page) -> None:
     page.goto("/")
+    page.evaluate(
+        """() => {
+            window.said = [];
+            const status = document.querySelector("[role=status]");
+            const listen = () => said.push(status.textContent);
+            new MutationObserver(listen).observe(status, { childList: true, characterData: true });
+        }"""
+    )
     drop(page, PHOTOS)
     make(page)
     expect(page.get_by_role("status")).to_have_text("3 of 3 images done")
+    said = page.evaluate("said")
+    assert said[0] == "3 images"
+    assert all(before != after for before, after in pairwise(said))
+    assert said.count("3 of 3 images done") == 1
 
 
 def test_whole_way_works_without_script(browser: Browser, base_url: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from webapp.job_store import Image
 from webapp.jobs import JobNotFound
-from webapp.recipes import PRESETS
+from webapp.recipes import PRESETS, Recipe
 from webapp.security import csrf
 from webapp.views import results
 from webapp.views.request import current_jobs, submit_image
@@ -71,14 +71,14 @@ def docs() -> str:
 
 
 def _only_image(job_id: str) -> Image:
-    """Read the image of a job made here, or the first of one made elsewhere.
+    """Read the image of a job made here, or the first of another that makes this thumbnail.
 
     Raises JobNotFound, also where the id is none of ours.
     """
     try:
-        images = current_jobs().job(str(UUID(job_id))).images
+        job = current_jobs().job(str(UUID(job_id)))
     except ValueError:
         raise JobNotFound(job_id) from None
-    if not images:
+    if not job.images or RECIPE.outputs[0] not in Recipe.from_json(job.recipe).outputs:
         raise JobNotFound(job_id)
-    return images[0]
+    return job.images[0]

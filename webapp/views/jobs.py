@@ -19,7 +19,7 @@ from flask_wtf import FlaskForm
 from werkzeug.datastructures import FileStorage
 
 from webapp.errors import asks_for_html, problem
-from webapp.forms import UploadForm
+from webapp.forms import read_upload_form
 from webapp.job_store import Job
 from webapp.jobs import FileTooLarge, JobNotFound, NoImages, TooManyImages, clean_name
 from webapp.recipes import InvalidRecipe
@@ -40,17 +40,17 @@ MAX_FLASHES = 5  # They travel in the session cookie, which browsers drop over 4
 REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say nothing of others.
 
 
-@blueprint.post("")
-def create() -> ResponseReturnValue:
-    """Create a job: a whole one from a form, or an open one for a script that sends the images."""
-    form = UploadForm()
-    if asks_for_html():
-        return _create_whole(form)
-    job_id = current_jobs().submit(form.recipe(), become_owner())
+@blueprint.post("/open")
+def open_job() -> ResponseReturnValue:
+    """Create an open job, for a script that then sends the images one by one."""
+    job_id = current_jobs().submit(read_upload_form().recipe(), become_owner())
     return jsonify(_addresses(job_id)), 201
 
 
-def _create_whole(form: UploadForm) -> ResponseReturnValue:
+@blueprint.post("")
+def create() -> ResponseReturnValue:
+    """Create a whole job from a form."""
+    form = read_upload_form()
     try:
         recipe, files = form.recipe(), form.files()
     except (InvalidRecipe, NoImages) as error:
