@@ -9,12 +9,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# A wrong setting ends it here, with one sentence. Left alone, honcho makes PORT 5000, and lets .env
+# win over the environment.
 run: $(VENV)/runtime ## Start the pages and the consumer at http://127.0.0.1:8000 (PORT=, HOST=)
-	@flask --app wsgi jobs migrate
-	@$(HONCHO) start
-
-# Left alone, honcho sets PORT to 5000, and lets .env win over the environment.
-HONCHO = PORT=$$(python -c 'from webapp.config import load; print(load().port)') honcho --env /dev/null
+	@PORT=$$(python -c 'from webapp.config import load; print(load().port)') \
+		&& PORT=$$PORT exec honcho --env /dev/null start
 
 test: $(VENV)/dev browser ## Run all tests, with a coverage report in htmlcov/
 	@pytest --cov --cov-report=html --cov-report=term:skip-covered
