@@ -70,10 +70,15 @@ def make_corners(size: Size = (120, 80)) -> Image.Image:
     return image.resize(size, Image.Resampling.NEAREST)
 
 
+PILLOW_NAMES = {"heic": "HEIF", "jp2": "JPEG2000"}
+
+
 def encode(image: Image.Image, format: str, **options: Any) -> bytes:
     """Encode a picture; the options are those of Pillow's `save`."""
     file = io.BytesIO()
-    image.save(file, format, **options)
+    if format.lower() == "ico":
+        options = {"sizes": [image.size], **options}  # Not also smaller ones.
+    image.save(file, PILLOW_NAMES.get(format.lower(), format), **options)
     return file.getvalue()
 
 

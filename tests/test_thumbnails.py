@@ -127,6 +127,14 @@ SOURCES = {
     "CMYK tiff": ("CMYK", "tiff"),
     "YCbCr tiff": ("YCbCr", "tiff"),
     "LAB tiff": ("LAB", "tiff"),
+    "RGB heic": ("RGB", "heic"),
+    "RGBA heic": ("RGBA", "heic"),
+    "L heic": ("L", "heic"),
+    "RGB jp2": ("RGB", "jp2"),
+    "RGBA jp2": ("RGBA", "jp2"),
+    "LA jp2": ("LA", "jp2"),
+    "RGBA ico": ("RGBA", "ico"),
+    "P ico": ("P", "ico"),
 }
 
 
@@ -597,7 +605,6 @@ def test_header_tells_of_a_place(gps: bool, engine: Engine) -> None:
 # What is refused
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
-HEIC_AS_MIF1 = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(100)
 REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
     "empty": (b"", Empty, "This file is empty"),
     "text": (b"Just some words.\n\tAnd more \xc3\xa4.\n", Unsupported, "This is a text file"),
@@ -606,12 +613,18 @@ REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
     "svg": (b'<?xml version="1.0"?>\n<svg xmlns="x"/>', Unsupported, "This is an SVG drawing"),
     "svg with a doctype": (b"<!DOCTYPE svg>\n<svg/>", Unsupported, "This is an SVG drawing"),
     "pdf": (b"%PDF-1.7\n\xff\xfe", Unsupported, "This is a PDF"),
-    "heic": (HEIC, Unsupported, "This is a HEIC photo"),
-    "heic by another brand": (HEIC_AS_MIF1, Unsupported, "This is a HEIC photo"),
+    "damaged heic": (HEIC, Corrupt, "This image is damaged"),
+    "jpeg xl": (b"\xff\x0a" + bytes(100), Unsupported, "This is a JPEG XL image"),
+    "cut heic": (make_truncated(make_image(format="heic"), 0.8), Corrupt, "damaged"),
+    "cut jp2": (make_truncated(make_image(format="jp2"), 0.3), Corrupt, "damaged"),
     "mp4": (b"\0\0\0\x18ftypisom\0\0\0\0" + bytes(100), Unsupported, "This is a video"),
     "webm": (b"\x1a\x45\xdf\xa3" + bytes(100), Unsupported, "This is a video"),
     "zip": (b"PK\x03\x04" + bytes(100), Unsupported, "This is an archive"),
-    "ppm": (b"P6 1 1 255\n\0\0\0", Unsupported, "Upload a JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF"),
+    "ppm": (
+        b"P6 1 1 255\n\0\0\0",
+        Unsupported,
+        "Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF",
+    ),
     "random": (bytes(range(256)), Unsupported, "This is no image that we can read"),
     "gif of nothing": (b"GIF89a", Corrupt, "This image is damaged"),
     "png without pixels": (make_png_header((10, 10)), Truncated, "its end is missing"),

@@ -27,7 +27,7 @@ def date_and_time(moment: datetime) -> str:
 
 def format_name(format: str) -> str:
     """Write an image format by its proper name: `WebP`."""
-    return "WebP" if format == "webp" else format.upper()
+    return {"webp": "WebP", "jp2": "JPEG 2000"}.get(format, format.upper())
 
 
 def init_app(app: Flask) -> None:

@@ -21,8 +21,10 @@ from PIL import (
     BmpImagePlugin,
     ExifTags,
     GifImagePlugin,
+    IcoImagePlugin,
     Image,
     ImageCms,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
@@ -30,6 +32,7 @@ from PIL import (
     UnidentifiedImageError,
     WebPImagePlugin,
 )
+from pillow_heif import register_heif_opener
 
 from webapp.recipes import MAX_SIDE, Format, Output, Recipe
 
@@ -45,15 +48,22 @@ _READERS = (
     TiffImagePlugin.TiffImageFile,
     BmpImagePlugin.BmpImageFile,
     AvifImagePlugin.AvifImageFile,
+    IcoImagePlugin.IcoImageFile,
+    Jpeg2KImagePlugin.Jpeg2KImageFile,
 )
-_FORMATS = [str(reader.format) for reader in _READERS]
-# A JPEG followed by more pictures is still a JPEG.
-_SAME_FORMAT = {str(MpoImagePlugin.MpoImageFile.format): "JPEG"}
+_FORMATS = [*(str(reader.format) for reader in _READERS), "HEIF"]
+_SAME_FORMAT = {
+    str(MpoImagePlugin.MpoImageFile.format): "JPEG",  # One followed by more pictures.
+    "JPEG2000": "JP2",
+    "HEIF": "HEIC",  # As people know it.
+}
 
 Image.preinit()
 Image.MAX_IMAGE_PIXELS = None  # Our limits are per format, as the decoders' appetites are.
 # Each thread of the AVIF decoder maps 70 MB, which on a large machine exceeds the memory limit.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 2
+# Of the pictures in a HEIC, its main one alone.
+register_heif_opener(decode_threads=2, thumbnails=False, depth_images=False, aux_images=False)
 # What is odd about a stranger's metadata is no news to the operator.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
@@ -283,11 +293,7 @@ _UNSUPPORTED = tuple(
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), sentence)
     for pattern, sentence in (
         (
-            rb".{4}ftyp(hei|hev|m[is]f1.{0,48}(hei|hev))",
-            "This is a HEIC photo, which we cannot read. Export it as JPEG.",
-        ),
-        (
-            rb".{4}ftyp(?!avi|m[is]f1)|\x1a\x45\xdf\xa3|RIFF....AVI |\0\0\x01[\xb3\xba]",
+            rb".{4}ftyp(?!avi|hei|hev|m[is]f1)|\x1a\x45\xdf\xa3|RIFF....AVI |\0\0\x01[\xb3\xba]",
             "This is a video, not a picture. Upload a picture.",
         ),
         (rb"%PDF", "This is a PDF. Export the page as PNG or JPEG."),
@@ -302,8 +308,8 @@ _UNSUPPORTED = tuple(
         (rb"PK\x03\x04|Rar!|7z\xbc\xaf", "This is an archive. Unpack it and upload the pictures."),
         (rb"8BPS", "This is a Photoshop document. Export it as PNG or JPEG."),
         (
-            rb"\xff\x0a|\0\0\0\x0c(JXL |jP  )",
-            "This is a JPEG XL or JPEG 2000 image, which we cannot read. Export it as JPEG.",
+            rb"\xff\x0a|\0\0\0\x0cJXL ",
+            "This is a JPEG XL image, which we cannot read. Export it as JPEG.",
         ),
     )
 )
@@ -320,7 +326,7 @@ def _explain(head: bytes) -> ImageError:
     if _is_text(head):
         return Unsupported("This is a text file with an image's name. Upload the picture itself.")
     return Unsupported(
-        "This is no image that we can read. Upload a JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF file."
+        "This is no image that we can read. Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF file."
     )
 
 

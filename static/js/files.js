@@ -12,13 +12,12 @@ const IMAGES = [
   /^.{4}ftyp.*avi[fs]/s, // AVIF may be any of its brands.
   /^(II[*+]\0|MM\0[*+])/, // TIFF and BigTIFF
   /^BM/, // BMP
+  /^.{4}ftyp(hei|hev|m[is]f1)/s, // HEIC
+  /^\0\0\x01\0/, // ICO
+  /^(\0\0\0\x0cjP {2}|\xff\x4f\xff\x51)/, // JPEG 2000
 ];
 // What people take for images most often, in the server's words.
 const OTHERS = [
-  [
-    /^.{4}ftyp(hei|hev|m[is]f1.*(hei|hev))/s,
-    "This is a HEIC photo, which we cannot read. Export it as JPEG.",
-  ],
   [/^%PDF/, "This is a PDF. Export the page as PNG or JPEG."],
   [/^\s*<(svg|\?xml)/i, "This is an SVG drawing, which we cannot read. Export it as PNG."],
   [
@@ -27,7 +26,7 @@ const OTHERS = [
   ],
 ];
 const UNKNOWN =
-  "This is no image that we can read. Upload a JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF file.";
+  "This is no image that we can read. Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF file.";
 
 /** Write a number of bytes as the server does: `31 kB`, `4.1 MB`. */
 export function fileSize(bytes) {
