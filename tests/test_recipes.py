@@ -32,8 +32,10 @@ def test_quality_depends_on_the_format_unless_given() -> None:
         ({}, "width", "Give a width, a height or both."),
         ({"width": "5", "fit": "cover"}, "height", "Fit cover needs both a width and a height."),
         ({"width": "5", "fit": "fill"}, "fit", "The fit must be one of contain, cover, pad."),
-        ({"width": "5", "format": "svg"}, "format", "one of jpeg, png, webp, avif."),
+        ({"width": "5", "format": "svg"}, "format", "one of jpeg, png, webp, avif, source."),
         ({"width": "5", "quality": "101"}, "quality", "The quality must be from 1 to 100."),
+        ({"width": "5", "max_kb": "0"}, "max_kb", "The limit must be from 1 to 100000 kB."),
+        ({"width": "5", "max_kb": "few"}, "max_kb", "must be a whole number of kilobytes."),
         ({"width": "5", "background": "red"}, "background", "a colour like #ffffff."),
     ],
 )
@@ -75,6 +77,15 @@ def test_what_is_asked_for_twice_is_made_once() -> None:
 def test_different_outputs_of_one_name_get_a_number() -> None:
     recipe = combine([Output("320w", 320, None, quality=q) for q in (50, 90)])
     assert [output.file_name for output in recipe.outputs] == ["320w.jpg", "320w-2.jpg"]
+
+
+def test_limit_in_kilobytes_is_read() -> None:
+    assert parse_output({"width": "320", "max_kb": "120"}).max_bytes == 120_000
+
+
+def test_output_in_the_sources_format_cannot_take_anothers_file() -> None:
+    with pytest.raises(InvalidRecipe, match="a name of its own"):
+        combine([Output("a", 5, None, format="jpeg"), Output("a", 5, None, format="source")])
 
 
 def test_square_preset_is_what_thumbnail_api_made() -> None:

@@ -33,6 +33,7 @@ from tests.images import (
 from webapp import thumbnails
 from webapp.recipes import Fit, Format, Output, Recipe
 from webapp.thumbnails import (
+    ByteBudget,
     Corrupt,
     Empty,
     Header,
@@ -185,6 +186,53 @@ def test_equal_sizes_that_look_different_are_all_made(engine: Engine) -> None:
         Output("poor", 300, 200, quality=10),
     )
     assert len(engine.make(make_jpeg(size=(120, 80)), *outputs)) == 4
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
+def test_best_quality_within_the_limit_is_found_and_told(format: Format, engine: Engine) -> None:
+    photo = make_jpeg(size=(600, 400))
+    (free,) = engine.make(photo, Output("free", 300, 200, format=format))
+    limit = free.bytes * 2 // 3
+    (made,) = engine.make(photo, Output("fits", 300, 200, format=format, max_bytes=limit))
+    assert made.quality
+    better = Output("better", 300, 200, format=format, quality=made.quality + 1)
+    assert made.bytes <= limit < engine.make(photo, better)[0].bytes
+
+
+def test_file_within_its_limit_keeps_its_quality(engine: Engine) -> None:
+    (made,) = engine.make(make_jpeg(), Output("a", 60, 60, max_bytes=1_000_000))
+    assert made.quality == 80
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+def test_limit_that_cannot_be_met_is_an_error_that_leaves_nothing(
+    format: Format, engine: Engine
+) -> None:
+    output = Output("a", 1000, 800, format=format, max_bytes=1000, enlarge=True)
+    with pytest.raises(ByteBudget, match=r"does not fit into 1 kB: at its worst it has \d+ kB"):
+        engine.make(make_jpeg(size=(1000, 800)), output)
+    assert list(engine.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp"])
+def test_copy_of_the_same_size_is_not_larger_than_the_source(
+    format: Format, engine: Engine
+) -> None:
+    source = encode(make_picture(size=(300, 200)), format, quality=30)
+    (made,) = engine.make(source, Output("a", 300, 200, format=format, quality=95))
+    assert made.bytes <= len(source)
+
+
+SOURCE_FORMATS = {
+    "jpeg": "jpeg", "png": "png", "webp": "webp", "avif": "avif", "heic": "jpeg", "jp2": "jpeg",
+    "gif": "png", "tiff": "png", "bmp": "png", "ico": "png",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "made_as"), SOURCE_FORMATS.items())
+def test_format_of_the_source_is_kept_or_nearly(source: str, made_as: str, engine: Engine) -> None:
+    (made,) = engine.make(make_image("RGB", format=source), Output("a", 40, 40, format="source"))
+    assert engine.load(made).format == made_as.upper()
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I"])
@@ -675,6 +723,7 @@ def test_every_error_has_a_code_of_its_own() -> None:
         "truncated": Truncated,
         "too_many_pixels": TooManyPixels,
         "too_many_scans": TooManyScans,
+        "byte_budget": ByteBudget,
     }
 
 

@@ -42,10 +42,12 @@ class OutputForm(Form):  # type: ignore[misc]
     fit = SelectField("Fit", choices=FITS)
     format = SelectField(
         "Format",
-        choices=[SelectChoice(name, format_name(name)) for name in FORMATS],
+        choices=[SelectChoice(name, format_name(name)) for name in FORMATS]
+        + [SelectChoice("source", "as source")],
         default="webp",
     )
     quality = IntegerField("Quality")
+    max_kb = IntegerField("Limit")
     background = ColorField("Background", default="#ffffff")
     enlarge = BooleanField("Enlarge")
 

@@ -12,8 +12,21 @@ from typing import Literal, cast, get_args
 
 Fit = Literal["contain", "cover", "pad"]
 Format = Literal["jpeg", "png", "webp", "avif"]
+AskedFormat = Format | Literal["source"]  # "source": that of the source, or what comes near it.
 FITS: tuple[Fit, ...] = get_args(Fit)
 FORMATS: tuple[Format, ...] = get_args(Format)
+ASKED_FORMATS: tuple[AskedFormat, ...] = (*FORMATS, "source")
+
+# What "source" means for sources in a format that we do not write: photos become JPEG, drawings and
+# whatever may be transparent PNG.
+NEAREST_FORMAT: Mapping[str, Format] = {
+    "heic": "jpeg",
+    "jp2": "jpeg",
+    "gif": "png",
+    "ico": "png",
+    "bmp": "png",
+    "tiff": "png",
+}
 
 # The quality at which each encoder's artefacts stay invisible at thumbnail size. The scales differ:
 # AVIF's 60 looks like JPEG's 80. PNG is lossless, so it has none.
@@ -22,6 +35,7 @@ DEFAULT_QUALITY: Mapping[Format, int | None] = {"jpeg": 80, "webp": 80, "avif": 
 EXTENSIONS: Mapping[Format, str] = {"jpeg": "jpg", "png": "png", "webp": "webp", "avif": "avif"}
 
 MAX_SIDE = 4096  # Pixels; the largest thumbnail we make. Beyond it a picture is no thumbnail.
+MIN_BUDGET, MAX_BUDGET = 1000, 100_000_000  # Bytes.
 MAX_OUTPUTS = 20  # The largest responsive set in use, 10 widths in 2 formats.
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # Becomes a file name and a part of a URL.
@@ -45,17 +59,19 @@ class Output:
     `fit` has the CSS meaning: `contain` stays inside the box, `cover` fills it and crops what is
     over, `pad` stays inside and fills up to the exact box with `background`. One side may be None
     with `contain`: it follows from the source's aspect ratio. `background` is `#rrggbb`; it also
-    lies under transparent pixels where the format has none.
+    lies under transparent pixels where the format has none. `quality` is the best that is used:
+    with `max_bytes`, it is lowered until the file is no larger.
     """
 
     name: str
     width: int | None
     height: int | None
     fit: Fit = "contain"
-    format: Format = "jpeg"
+    format: AskedFormat = "jpeg"
     quality: int | None = None
     background: str = "#ffffff"
     enlarge: bool = False
+    max_bytes: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made.
@@ -71,10 +87,12 @@ class Output:
             raise InvalidRecipe("width", "Give a width, a height or both.")
         if self.fit != "contain" and (self.width is None or self.height is None):
             raise InvalidRecipe("height", f"Fit {self.fit} needs both a width and a height.")
-        if self.format not in FORMATS:
-            raise InvalidRecipe("format", f"The format must be one of {', '.join(FORMATS)}.")
+        if self.format not in ASKED_FORMATS:
+            raise InvalidRecipe("format", f"The format must be one of {', '.join(ASKED_FORMATS)}.")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise InvalidRecipe("quality", "The quality must be from 1 to 100.")
+        if self.max_bytes is not None and not MIN_BUDGET <= self.max_bytes <= MAX_BUDGET:
+            raise InvalidRecipe("max_kb", "The limit must be from 1 to 100000 kB.")
         if not _COLOR.fullmatch(self.background):
             raise InvalidRecipe("background", "The background must be a colour like #ffffff.")
         if not _NAME.fullmatch(self.name):
@@ -82,17 +100,23 @@ class Output:
                 "name", "An output's name is 1 to 40 lower-case letters, digits and hyphens."
             )
 
+    def decided(self, source: str) -> "Output":
+        """Give the output with its format decided, given that of the source."""
+        if self.format != "source":
+            return self
+        format = NEAREST_FORMAT.get(source, cast(Format, source))
+        return replace(self, format=format)
+
     @property
     def encoder_quality(self) -> int | None:
-        """The quality to encode with; None where the format is lossless."""
-        if DEFAULT_QUALITY[self.format] is None:
-            return None
-        return self.quality or DEFAULT_QUALITY[self.format]
+        """The best quality to encode with, of a decided format; None where it is lossless."""
+        default = DEFAULT_QUALITY[cast(Format, self.format)]
+        return default and (self.quality or default)
 
     @property
     def file_name(self) -> str:
-        """The name of the thumbnail's file, such as `square.jpg`."""
-        return f"{self.name}.{EXTENSIONS[self.format]}"
+        """The name of the thumbnail's file, of a decided format: `square.jpg`."""
+        return f"{self.name}.{EXTENSIONS[cast(Format, self.format)]}"
 
 
 @dataclass(frozen=True)
@@ -110,9 +134,14 @@ class Recipe:
             raise InvalidRecipe("outputs", "Choose at least one output.")
         if len(self.outputs) > MAX_OUTPUTS:
             raise InvalidRecipe("outputs", f"A recipe has at most {MAX_OUTPUTS} outputs.")
-        names = [output.file_name for output in self.outputs]
-        if len(set(names)) < len(names):
+        if len({(output.name, output.format) for output in self.outputs}) < len(self.outputs):
             raise InvalidRecipe("outputs", "Two outputs have the same name and format.")
+        sources = [output.name for output in self.outputs if output.format == "source"]
+        others = {output.name for output in self.outputs if output.format != "source"}
+        if others.intersection(sources):  # Of some sources, they would have the same file.
+            raise InvalidRecipe(
+                "outputs", "An output in the source's format needs a name of its own."
+            )
 
     def to_json(self) -> str:
         """Write the recipe as the text that `from_json` reads."""
@@ -137,13 +166,16 @@ def parse_output(fields: Mapping[str, str]) -> Output:
     width = _whole_number(given, "width", "pixels")
     height = _whole_number(given, "height", "pixels")
     fit = cast(Fit, given.get("fit", "contain"))  # Output checks it.
+    format = cast(AskedFormat, given.get("format", "jpeg"))
+    max_kb = _whole_number(given, "max_kb", "kilobytes")
     return Output(
-        name=given.get("name") or _size_name(width, height, fit),
+        name=given.get("name") or _size_name(width, height, fit, format),
         width=width,
         height=height,
         fit=fit,
-        format=cast(Format, given.get("format", "jpeg")),
+        format=format,
         quality=_whole_number(given, "quality", "percent"),
+        max_bytes=None if max_kb is None else max_kb * 1000,
         background=given.get("background", "#ffffff").lower(),
         enlarge=given.get("enlarge", "") in ("1", "on", "true", "y"),
     )
@@ -159,13 +191,14 @@ def _whole_number(fields: Mapping[str, str], field: str, unit: str) -> int | Non
     return int(text)
 
 
-def _size_name(width: int | None, height: int | None, fit: Fit) -> str:
-    """Name an output by its size: `640x360-cover`, `320w`, `200h`."""
+def _size_name(width: int | None, height: int | None, fit: Fit, format: AskedFormat) -> str:
+    """Name an output by its size: `640x360-cover`, `320w`, `200h`, `320w-source`."""
+    suffix = "-source" if format == "source" else ""
     if height is None:
-        return f"{width}w"
+        return f"{width}w{suffix}"
     if width is None:
-        return f"{height}h"
-    return f"{width}x{height}-{fit}"
+        return f"{height}h{suffix}"
+    return f"{width}x{height}-{fit}{suffix}"
 
 
 def combine(outputs: Iterable[Output]) -> Recipe:
@@ -174,10 +207,11 @@ def combine(outputs: Iterable[Output]) -> Recipe:
     What is asked for twice is made once; different outputs of one name get a number.
     Raises InvalidRecipe.
     """
-    taken: dict[str, int] = {}
+    taken: dict[tuple[str, str], int] = {}
     named = []
     for output in dict.fromkeys(outputs):
-        count = taken[output.file_name] = taken.get(output.file_name, 0) + 1
+        key = (output.name, output.format)
+        count = taken[key] = taken.get(key, 0) + 1
         named.append(output if count == 1 else replace(output, name=f"{output.name}-{count}"))
     return Recipe(tuple(named))
 

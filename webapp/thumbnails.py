@@ -8,6 +8,7 @@ import io
 import math
 import os
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -142,6 +143,18 @@ class TooManyScans(ImageError):
         )
 
 
+class ByteBudget(ImageError):
+    """No quality makes a file as small as was asked for."""
+
+    code = "byte_budget"
+
+    def __init__(self, file_name: str, limit: int, smallest: int) -> None:
+        super().__init__(
+            f"{file_name} does not fit into {limit / 1000:g} kB: at its worst it has"
+            f" {math.ceil(smallest / 1000)} kB. Ask for fewer pixels or allow more bytes."
+        )
+
+
 @dataclass(frozen=True)
 class Header:
     """Tell what an image's header says.
@@ -195,18 +208,26 @@ def make_thumbnails(
     MemoryError, or OSError where writing fails.
     """
     with source.open("rb") as file, _decoder_faults():
-        decoded = _decode(_open(file, limits), recipe.outputs)
+        image = _open(file, limits)
+        source_format = _format(image).lower()
+        outputs = [output.decided(source_format) for output in recipe.outputs]
+        decoded = _decode(image, outputs)
+    source_bytes = source.stat().st_size
     frames = _resize_all(decoded.frame, decoded.cuts)
     pictures = {cut: _finish(frames[cut], decoded) for cut in frames}
     made: dict[tuple[object, ...], Thumbnail] = {}
     try:
-        for output, cut in zip(recipe.outputs, decoded.cuts, strict=True):
+        for output, cut in zip(outputs, decoded.cuts, strict=True):
             picture = _compose(pictures[cut], output)
-            looks = (cut, picture.size, output.background, output.format, output.encoder_quality)
+            encoding = (output.format, output.encoder_quality, output.max_bytes)
+            looks = (cut, picture.size, output.background, *encoding)
             if looks not in made:
-                made[looks] = _write(picture, output, folder)
+                # Of the same format and size, the source is what a person would use instead.
+                is_copy = output.format == source_format and picture.size == decoded.seen
+                ceiling = source_bytes if is_copy else None
+                made[looks] = _write(picture, output, folder, ceiling)
     except BaseException:
-        for output in recipe.outputs:
+        for output in outputs:
             (folder / output.file_name).unlink(missing_ok=True)
         raise
     return list(made.values())
@@ -589,6 +610,7 @@ class _Decoded:
     """Hold the pixels of a source, as stored, and what it takes to finish them."""
 
     frame: _Frame
+    seen: Size
     cuts: list[_Cut]  # As stored; one for each output, equal where outputs share a picture.
     orientation: int
     profile: bytes | None
@@ -609,7 +631,7 @@ def _decode(image: Image.Image, outputs: Iterable[Output]) -> _Decoded:
     extent = _draft(image, max(cut.scale for cut in cuts)) if is_jpeg else stored
     profile = image.info.get("icc_profile")
     frame = _Frame(_resizable(image), (0, 0, *stored), extent)
-    return _Decoded(frame, cuts, orientation, profile)
+    return _Decoded(frame, seen, cuts, orientation, profile)
 
 
 def _draft(image: Image.Image, scale: float) -> tuple[float, float]:
@@ -744,14 +766,51 @@ def _compose(image: Image.Image, output: Output) -> Image.Image:
     return canvas
 
 
-def _write(image: Image.Image, output: Output, folder: Path) -> Thumbnail:
-    """Encode in memory, so that a full disk keeps its own error, and write the file."""
-    quality = output.encoder_quality
-    options = dict(_ENCODING[output.format], **({} if quality is None else {"quality": quality}))
-    encoded = io.BytesIO()
-    image.save(encoded, output.format, **options)
-    content = encoded.getvalue()
+def _write(
+    image: Image.Image, output: Output, folder: Path, ceiling: int | None = None
+) -> Thumbnail:
+    """Encode in memory, so that a full disk keeps its own error, and write the file.
+
+    Raises ByteBudget. A file larger than `ceiling` is made smaller too, but only as far as it goes.
+    """
+    limit = min(output.max_bytes or sys.maxsize, ceiling or sys.maxsize)
+    content, quality = _encode_within(image, output, limit)
+    if output.max_bytes and len(content) > output.max_bytes:
+        raise ByteBudget(output.file_name, output.max_bytes, len(content))
     (folder / output.file_name).write_bytes(content)
-    return Thumbnail(
-        output.file_name, image.width, image.height, len(content), output.format, quality
-    )
+    format = cast(Format, output.format)
+    return Thumbnail(output.file_name, image.width, image.height, len(content), format, quality)
+
+
+_MAX_ENCODES = 8  # Bisecting 100 qualities takes 7, after the one that most often does.
+
+
+def _encode_within(image: Image.Image, output: Output, limit: int) -> tuple[bytes, int | None]:
+    """Encode with the best quality whose file is within the limit, or else as small as can be."""
+    best = output.encoder_quality
+    content = _encode(image, output.format, best)
+    if len(content) <= limit:
+        return content, best
+    if best is None:
+        return _encode(image, output.format, None, compress_level=9), None
+    smallest, low, high = (content, best), 1, best - 1
+    for _ in range(_MAX_ENCODES):
+        if low > high:
+            break
+        quality = (low + high) // 2
+        content = _encode(image, output.format, quality)
+        if len(content) <= limit:
+            smallest, low = (content, quality), quality + 1
+        else:
+            high = quality - 1
+            if len(content) < len(smallest[0]):
+                smallest = (content, quality)
+    return smallest
+
+
+def _encode(image: Image.Image, format: str, quality: int | None, **options: Any) -> bytes:
+    if quality is not None:
+        options["quality"] = quality
+    encoded = io.BytesIO()
+    image.save(encoded, format, **{**_ENCODING[cast(Format, format)], **options})
+    return encoded.getvalue()
