@@ -13,14 +13,10 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
-from webapp import create_app, sandbox
+from webapp import create_app
 from webapp.config import Config
 from webapp.jobs import Jobs
 from webapp.tasks import work_on_next_image
-
-LIMITS = sandbox.Limits(
-    memory_bytes=1_500_000_000, wall_seconds=30, cpu_seconds=60, file_bytes=100_000_000
-)
 
 
 @pytest.fixture
@@ -142,7 +138,7 @@ def client(app: Flask) -> FlaskClient:
 def work(jobs: Jobs) -> None:
     """Work on everything that waits, as the consumer's workers do, sandbox and all."""
     while jobs.has_work():
-        work_on_next_image(jobs, LIMITS)
+        work_on_next_image(jobs)
 
 
 def files_left(jobs: Jobs) -> list[str]:

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.conftest import LIMITS, Person, files_left
+from tests.conftest import Person, files_left
 from tests.images import make_jpeg
-from webapp import sandbox, tasks
+from webapp import decoder, sandbox
 from webapp.config import Config
+from webapp.decoder import Decoder
 from webapp.job_store import Image
 from webapp.jobs import MAX_ATTEMPTS, Jobs
-from webapp.tasks import create_huey, ring, work_on_next_image
+from webapp.recipes import PRESETS
+from webapp.tasks import ring, work_on_next_image
 
 
 @pytest.fixture
@@ -52,19 +54,22 @@ def test_death_of_the_child_is_a_verdict_on_the_image(
     sentence: str,
 ) -> None:
     fail_with(monkeypatch, error)
-    work_on_next_image(jobs, LIMITS)
+    work_on_next_image(jobs)
     assert (image().state, image().error_code) == ("failed", code)
     assert sentence in str(image().error_message)
 
 
-def test_limits_of_the_settings_reach_the_child(
-    tmp_path: Path, jobs: Jobs, image: Callable[[], Image]
-) -> None:
-    config = Config(instance=tmp_path / "instance", decode_seconds=0.0001)
-    huey = create_huey(config, jobs)
-    huey.work.call_local()
-    huey.storage.close()
-    assert image().error_code == "timed_out"
+def test_limits_of_the_settings_reach_the_child() -> None:
+    limits = Decoder.from_config(Config(decode_seconds=7, decode_memory_mb=300, max_jpeg_scans=9))
+    assert (limits.process.wall_seconds, limits.process.memory_bytes) == (7, 300_000_000)
+    assert limits.image.max_jpeg_scans == 9
+
+
+def test_image_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    brief = Decoder.from_config(Config(decode_seconds=0.0001))
+    (tmp_path / "a.jpg").write_bytes(make_jpeg())
+    with pytest.raises(decoder.TimedOut):
+        brief.make_thumbnails(tmp_path / "a.jpg", PRESETS["square"].recipe, tmp_path)
 
 
 def test_interrupted_image_waits_unharmed(
@@ -73,7 +78,7 @@ def test_interrupted_image_waits_unharmed(
     fail_with(monkeypatch, KeyboardInterrupt())
     for _ in range(MAX_ATTEMPTS + 1):
         with pytest.raises(KeyboardInterrupt):
-            work_on_next_image(jobs, LIMITS)
+            work_on_next_image(jobs)
     assert image().state == "waiting"
 
 
@@ -88,7 +93,7 @@ def test_interrupt_after_the_end_keeps_the_thumbnails(
 
     monkeypatch.setattr(jobs, "finish", finish_and_be_interrupted)
     with pytest.raises(KeyboardInterrupt):
-        work_on_next_image(jobs, LIMITS)
+        work_on_next_image(jobs)
     (thumbnail,) = image().thumbnails
     assert (jobs.storage.thumbnails / thumbnail.path).is_file()
 
@@ -100,9 +105,9 @@ def test_image_waits_for_a_full_disk_as_long_as_it_takes(
         fail_with(full, OSError(errno.ENOSPC, "No space left on device"))
         for _ in range(MAX_ATTEMPTS + 1):
             with pytest.raises(OSError, match="No space"):
-                work_on_next_image(jobs, LIMITS)
+                work_on_next_image(jobs)
             assert jobs.has_work()
-    work_on_next_image(jobs, LIMITS)
+    work_on_next_image(jobs)
     assert image().state == "done"
 
 
@@ -112,9 +117,9 @@ def test_full_disk_in_the_child_is_told_as_such(
     def make_thumbnails(*args: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tasks, "make_thumbnails", make_thumbnails)
+    monkeypatch.setattr(decoder, "make_thumbnails", make_thumbnails)
     with pytest.raises(OSError, match="No space"):
-        work_on_next_image(jobs, LIMITS)
+        work_on_next_image(jobs)
     assert image().state == "waiting"
 
 
@@ -124,7 +129,7 @@ def test_our_own_mistake_is_tried_a_few_times_and_then_told(
     fail_with(monkeypatch, sandbox.Failed("Traceback …"))
     for _ in range(MAX_ATTEMPTS):
         with pytest.raises(sandbox.Failed):
-            work_on_next_image(jobs, LIMITS)
+            work_on_next_image(jobs)
     assert not jobs.has_work()
     assert (image().state, image().error_code) == ("failed", "worker_lost")
 
@@ -140,7 +145,7 @@ def test_image_of_a_deleted_job_is_let_go_without_a_fuss(
         return claimed
 
     jobs.claim = claim_and_delete  # type: ignore[method-assign]
-    work_on_next_image(jobs, LIMITS)
+    work_on_next_image(jobs)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert files_left(jobs) == []
 

@@ -17,7 +17,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
     # without Flask on board that takes two thirds of the time.
     from flask import Flask
 
-    from webapp import errors, formatters, security, views
+    from webapp import cli, errors, formatters, security, views
     from webapp.config import load
     from webapp.jobs import Jobs
     from webapp.tasks import create_huey
@@ -37,4 +37,5 @@ def create_app(config: "Config | None" = None) -> "Flask":
     errors.init_app(app)
     formatters.init_app(app)
     views.init_app(app, config)
+    cli.init_app(app)
     return app

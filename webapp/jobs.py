@@ -16,10 +16,11 @@ from time import time
 from uuid import uuid4
 
 from webapp.config import Config
+from webapp.decoder import Decoder
 from webapp.job_store import Claim, Job, JobStore, NewImage
 from webapp.recipes import Recipe
 from webapp.storage import Storage, Upload
-from webapp.thumbnails import ImageLimits, Thumbnail, read_header
+from webapp.thumbnails import Thumbnail, read_header
 
 MAX_ATTEMPTS = 5  # Workers that one image may cost before we give up on it.
 LEASE_SECONDS = 8.0  # A claim is renewed every second, so a dead worker's image waits 8 at most.
@@ -88,11 +89,7 @@ class Jobs:
     def __init__(self, config: Config) -> None:
         self.storage = Storage(config.instance)
         self.store = JobStore(config.instance / "jobs.db")
-        self.limits = ImageLimits(
-            max_megapixels=config.max_megapixels,
-            max_megapixels_other=config.max_megapixels_other,
-            max_jpeg_scans=config.max_jpeg_scans,
-        )
+        self.decoder = Decoder.from_config(config)
         self._retention_seconds = config.retention_hours * 3600
         self._max_images = config.max_images
         self._max_file_mb = config.max_file_mb
@@ -155,7 +152,7 @@ class Jobs:
         if upload.is_too_large:
             raise FileTooLarge(upload.bytes, self._max_file_mb)
         upload.flush()
-        header = read_header(upload.path, self.limits)
+        header = read_header(upload.path, self.decoder.image)
         return NewImage(
             id=str(uuid4()),
             position=position,

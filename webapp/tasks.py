@@ -4,7 +4,6 @@ The queue is a doorbell: a message only says "there is work". Huey removes it be
 so it may be lost with its worker; the job's rows are the truth, and an idle worker looks there.
 """
 
-import errno
 import logging
 import multiprocessing
 import os
@@ -12,9 +11,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from huey import crontab
@@ -28,11 +25,10 @@ from webapp.job_store import Claim
 from webapp.jobs import ClaimLost, Jobs
 from webapp.recipes import Recipe
 from webapp.storage import is_disk_full
-from webapp.thumbnails import ImageError, ImageLimits, Thumbnail, make_thumbnails
+from webapp.thumbnails import ImageError
 
 logger = logging.getLogger(__name__)
 
-LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PNG has 67 million.
 BEAT_SECONDS = 1.0  # How often a worker says that it is alive; an idle one also looks for work.
 
 
@@ -142,16 +138,10 @@ class ThumbnailConsumer(Consumer):  # type: ignore[misc]
 def create_huey(config: Config, jobs: Jobs) -> ThumbnailHuey:
     """Make the queue and register its tasks."""
     huey = ThumbnailHuey(config, jobs)
-    limits = sandbox.Limits(
-        memory_bytes=config.decode_memory_mb * 1_000_000,
-        wall_seconds=config.decode_seconds,
-        cpu_seconds=2 * config.decode_seconds,  # AVIF decodes in two threads.
-        file_bytes=LARGEST_FILE,
-    )
 
     @huey.task(name="work")  # type: ignore[untyped-decorator]
     def work() -> None:
-        work_on_next_image(jobs, limits)
+        work_on_next_image(jobs)
 
     @huey.periodic_task(crontab(), name="sweep")  # type: ignore[untyped-decorator]
     def sweep() -> None:
@@ -184,13 +174,13 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def work_on_next_image(jobs: Jobs, limits: sandbox.Limits) -> None:
+def work_on_next_image(jobs: Jobs) -> None:
     """Claim one image and make all its thumbnails, or find out why that cannot be."""
     claim = jobs.claim(worker_name())
     if claim is None:
         return
     try:
-        _work_on(claim, jobs, limits)
+        _work_on(claim, jobs)
     except ClaimLost:
         _log_lost(claim)
     except KeyboardInterrupt:
@@ -217,42 +207,14 @@ def _log_lost(claim: Claim) -> None:
     logger.warning("image %s of job %s is no longer ours", claim.image_id, claim.job_id)
 
 
-def _work_on(claim: Claim, jobs: Jobs, limits: sandbox.Limits) -> None:
+def _work_on(claim: Claim, jobs: Jobs) -> None:
     source = jobs.storage.original(claim.job_id, claim.image_id)
+    recipe = Recipe.from_json(claim.recipe)
     with jobs.storage.open_folder() as folder:
-        make = partial(_make, source, Recipe.from_json(claim.recipe), folder, jobs.limits)
         try:
-            answer = sandbox.run(make, limits, on_wait=partial(jobs.renew, claim))
-        except sandbox.SandboxError as error:
-            logger.warning("image %s of job %s: %s", claim.image_id, claim.job_id, error)
-            jobs.fail(claim, error.code, _SENTENCES[error.code].format(limits=limits))
-            return
-        if "disk_full" in answer:
-            raise OSError(errno.ENOSPC, answer["disk_full"])
-        if "error" in answer:
-            jobs.fail(claim, answer["error"], answer["message"])
-            return
-        jobs.finish(claim, folder, [Thumbnail(**made) for made in answer["thumbnails"]])
-
-
-def _make(source: Path, recipe: Recipe, folder: Path, limits: ImageLimits) -> dict[str, Any]:
-    """Run in the sandbox: answer with plain values, which is all that comes out of it."""
-    try:
-        thumbnails = make_thumbnails(source, recipe, folder, limits)
-    except ImageError as error:
-        return {"error": error.code, "message": str(error)}
-    except OSError as error:
-        if is_disk_full(error):
-            return {"disk_full": str(error)}
-        raise
-    return {"thumbnails": [asdict(thumbnail) for thumbnail in thumbnails]}
-
-
-_SENTENCES = {
-    "timed_out": "This image took longer than {limits.wall_seconds:g} s to decode."
-    " Export it smaller, or as JPEG.",
-    "out_of_memory": "This image needs more memory than the server gives to one."
-    " Export it smaller, or as JPEG.",
-    "crashed": "This image stopped the decoder. It is probably damaged:"
-    " open it in an image editor, save it anew and try again.",
-}
+            made = jobs.decoder.make_thumbnails(source, recipe, folder, partial(jobs.renew, claim))
+        except ImageError as error:
+            logger.warning("image %s of job %s: %s", claim.image_id, claim.job_id, error.code)
+            jobs.fail(claim, error.code, str(error))
+        else:
+            jobs.finish(claim, folder, made)

@@ -1,0 +1,73 @@
+"""Thumbnails from the command line."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from PIL import Image
+
+from tests.images import make_jpeg
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(make_jpeg(size=(300, 200)))
+    return path
+
+
+def make(app: Flask, *arguments: object) -> Result:
+    runner = app.test_cli_runner()
+    return runner.invoke(args=["thumbnails", "make", *map(str, arguments)])
+
+
+def test_preset_and_size_are_made_into_the_folder(app: Flask, photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "folder"
+    result = make(app, photo, "--preset", "square", "--width", "60", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in out.iterdir()) == ["photo-60w.jpg", "photo-square.jpg"]
+    with Image.open(out / "photo-60w.jpg") as image:
+        assert image.size == (60, 40)
+
+
+def test_table_tells_what_was_made(app: Flask, photo: Path, tmp_path: Path) -> None:
+    output = make(app, photo, "--width", "60", "--format", "webp", "--out", tmp_path).output
+    assert "photo-60w.webp  60 × 40 WebP" in output
+
+
+def test_failure_is_told_and_the_others_are_made(app: Flask, photo: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "notes.jpg"
+    bad.write_text("only words")
+    missing = tmp_path / "missing.jpg"
+    out = tmp_path / "out"
+    result = make(app, bad, missing, photo, "--preset", "square", "--out", out)
+    assert result.exit_code == 1
+    assert "notes.jpg: This is a text file" in result.output
+    assert "missing.jpg: There is no such file." in result.output
+    assert [path.name for path in out.iterdir()] == ["photo-square.jpg"]
+
+
+def test_what_is_there_is_kept(app: Flask, photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for _ in range(2):
+        make(app, photo, "--preset", "square", "--out", out)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "photo-square (1).jpg",
+        "photo-square.jpg",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--width", "0"], "The width must be from 1 to 4096 pixels."),
+        ([], "Choose at least one output."),
+        (["--preset", "huge"], "huge"),
+    ],
+    ids=str,
+)
+def test_wrong_option_is_said(app: Flask, photo: Path, options: list[str], sentence: str) -> None:
+    result = make(app, photo, *options)
+    assert result.exit_code == 2
+    assert sentence in result.output
