@@ -43,6 +43,7 @@ def state(store: JobStore, image: int = 0) -> str:
     return job.images[image].state
 
 
+FACTS = {"width": 40, "height": 30, "had_gps": False, "thumbhash": "", "color": "#000000"}
 ROW = {
     "file_name": "a.jpg", "format": "jpeg", "width": 4, "height": 3, "bytes": 100, "quality": 80,
 }  # fmt: skip
@@ -81,7 +82,7 @@ def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: JobStore)
     add_image(store, "a")
     slow = claim(store, "slow")
     claim(store, "quick", LEASE + 1)
-    assert not store.finish(slow, "f", [ROW], LEASE + 2)
+    assert not store.finish(slow, FACTS, "f", [ROW], LEASE + 2)
     assert not store.fail(slow, "corrupt", "…", LEASE + 2)
     assert not store.renew(slow, LEASE + 99)
     assert state(store) == "working"
@@ -90,7 +91,7 @@ def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: JobStore)
 def test_finished_image_has_its_thumbnails_in_order(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
-    assert store.finish(claim(store), "f", [ROW, {**ROW, "file_name": "b.jpg"}], NOW)
+    assert store.finish(claim(store), FACTS, "f", [ROW, {**ROW, "file_name": "b.jpg"}], NOW)
     job = store.job("job", NOW)
     assert job
     assert [thumbnail.file_name for thumbnail in job.images[0].thumbnails] == ["a.jpg", "b.jpg"]
@@ -132,7 +133,7 @@ def test_finished_image_cannot_be_released(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
     claimed = claim(store)
-    store.finish(claimed, "f", [ROW], NOW)
+    store.finish(claimed, FACTS, "f", [ROW], NOW)
     assert not store.release(claimed)
     assert state(store) == "done"
 
@@ -164,7 +165,7 @@ def test_open_job_that_never_got_an_image_expires_early(store: JobStore) -> None
 def test_job_closes_by_itself_when_its_uploader_is_gone(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
-    store.finish(claim(store), "f", [ROW], NOW)
+    store.finish(claim(store), FACTS, "f", [ROW], NOW)
     before, after = store.progress("job", NOW + 1), store.progress("job", NOW + 200)
     assert before
     assert after
@@ -198,7 +199,7 @@ def test_every_change_that_a_page_shows_raises_the_version(store: JobStore) -> N
     versions.append(store.progress("job", NOW))
     claimed = claim(store)
     versions.append(store.progress("job", NOW))
-    store.finish(claimed, "f", [ROW], NOW)
+    store.finish(claimed, FACTS, "f", [ROW], NOW)
     versions.append(store.progress("job", NOW))
     store.close_job("job", NOW)
     versions.append(store.progress("job", NOW))
@@ -238,7 +239,7 @@ def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: JobStore) ->
     add_image(store, "a")
     claimed = claim(store)
     store.delete_job("job")
-    assert not store.finish(claimed, "f", [ROW], NOW)
+    assert not store.finish(claimed, FACTS, "f", [ROW], NOW)
     assert store.claim("w", NOW, LEASE, CAP) is None
 
 

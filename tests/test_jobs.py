@@ -22,7 +22,7 @@ from webapp.jobs import (
 )
 from webapp.recipes import PRESETS
 from webapp.storage import ABANDONED_SECONDS, Upload
-from webapp.thumbnails import ImageError
+from webapp.thumbnails import Header, ImageError, Result
 
 SQUARE = PRESETS["square"].recipe
 
@@ -132,8 +132,9 @@ def test_job_deleted_while_a_worker_has_it_leaves_nothing(jobs: Jobs) -> None:
     jobs.delete(job_id)
     with pytest.raises(ClaimLost):
         jobs.renew(claim)
+    nothing = Result(Header("jpeg", 1, 1, 1, False), "", "#000000", [])
     with jobs.storage.open_folder() as folder, pytest.raises(ClaimLost):
-        jobs.finish(claim, folder, [])
+        jobs.finish(claim, folder, nothing)
     assert nothing_left(jobs)
 
 

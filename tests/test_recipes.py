@@ -36,6 +36,8 @@ def test_quality_depends_on_the_format_unless_given() -> None:
         ({"width": "5", "quality": "101"}, "quality", "The quality must be from 1 to 100."),
         ({"width": "5", "max_kb": "0"}, "max_kb", "The limit must be from 1 to 100000 kB."),
         ({"width": "5", "max_kb": "few"}, "max_kb", "must be a whole number of kilobytes."),
+        ({"width": "5", "focus": "2,0"}, "focus", "smart, or two numbers from 0 to 1."),
+        ({"width": "5", "focus": "left"}, "focus", "smart, or two numbers from 0 to 1."),
         ({"width": "5", "background": "red"}, "background", "a colour like #ffffff."),
     ],
 )
@@ -86,6 +88,14 @@ def test_limit_in_kilobytes_is_read() -> None:
 def test_output_in_the_sources_format_cannot_take_anothers_file() -> None:
     with pytest.raises(InvalidRecipe, match="a name of its own"):
         combine([Output("a", 5, None, format="jpeg"), Output("a", 5, None, format="source")])
+
+
+@pytest.mark.parametrize(
+    ("text", "focus"), [("", (0.5, 0.5)), ("smart", "smart"), ("0.25, 1", (0.25, 1.0))]
+)
+def test_focus_is_read_and_survives_being_stored(text: str, focus: object) -> None:
+    output = parse_output({"width": "5", "height": "5", "fit": "cover", "focus": text})
+    assert Recipe.from_json(Recipe((output,)).to_json()).outputs[0].focus == focus
 
 
 def test_square_preset_is_what_thumbnail_api_made() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageColor, ImageFile
 
 from tests.images import (
     BLUE,
@@ -31,6 +31,7 @@ from tests.images import (
     psnr,
 )
 from webapp import decoder, thumbnails
+from webapp.placeholders import thumbhash_to_png
 from webapp.recipes import Fit, Format, Output, Recipe
 from webapp.thumbnails import (
     ByteBudget,
@@ -39,6 +40,7 @@ from webapp.thumbnails import (
     Header,
     ImageError,
     ImageLimits,
+    Result,
     Thumbnail,
     TooManyPixels,
     TooManyScans,
@@ -63,6 +65,9 @@ class Engine:
         self.folder.mkdir()
 
     def make(self, image: bytes, *outputs: Output) -> list[Thumbnail]:
+        return self.result(image, *outputs).thumbnails
+
+    def result(self, image: bytes, *outputs: Output) -> Result:
         self.source.write_bytes(image)
         return make_thumbnails(self.source, Recipe(outputs), self.folder, ImageLimits())
 
@@ -199,6 +204,28 @@ def test_best_quality_within_the_limit_is_found_and_told(format: Format, engine:
     assert made.bytes <= limit < engine.make(photo, better)[0].bytes
 
 
+def test_result_tells_what_the_image_was(engine: Engine) -> None:
+    photo = make_jpeg(size=(300, 200), orientation=6, gps=True)
+    result = engine.result(photo, png(60, 60))
+    assert result.header == engine.header(photo)
+    assert result.header.had_gps
+
+
+def test_placeholder_shows_the_picture_and_its_colour(engine: Engine) -> None:
+    result = engine.result(encode(Image.new("RGB", (90, 60), RED), "PNG"), png(60, 60))
+    assert_near(ImageColor.getrgb(result.color), RED)
+    with Image.open(io.BytesIO(thumbhash_to_png(result.thumbhash))) as placeholder:
+        assert_near(placeholder.convert("RGB").getpixel((5, 5)), RED, 12)
+
+
+def test_size_told_late_by_a_png_is_the_one_in_the_result(engine: Engine) -> None:
+    exif = make_exif(orientation=6).removeprefix(b"Exif\0\0")
+    plain = make_png(size=(120, 80))
+    late = plain[:-12] + make_png_chunk(b"eXIf", exif) + plain[-12:]
+    header = engine.result(late, png(60, 60)).header
+    assert (header.width, header.height, header.orientation) == (80, 120, 6)
+
+
 def test_file_within_its_limit_keeps_its_quality(engine: Engine) -> None:
     (made,) = engine.make(make_jpeg(), Output("a", 60, 60, max_bytes=1_000_000))
     assert made.quality == 80
@@ -320,6 +347,48 @@ def test_orientation_is_applied_in_other_formats(
     header = engine.header(image)
     assert made.size == expected.size == (header.width, header.height)
     assert psnr(made, expected) > 25  # Of another orientation: 10.
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("size", "focus", "corners"),
+    [
+        ((20, 80), (0.0, 0.5), (0, 2)),
+        ((20, 80), (1.0, 0.5), (1, 3)),
+        ((90, 20), (0.5, 0.0), (0, 1)),
+        ((90, 20), (0.5, 1.0), (2, 3)),
+    ],
+    ids=["left", "right", "top", "bottom"],
+)
+def test_focus_is_kept_in_every_orientation(
+    size: Size,
+    focus: tuple[float, float],
+    corners: tuple[int, int],
+    orientation: int,
+    engine: Engine,
+) -> None:
+    photo = make_jpeg(image=make_corners((360, 240)), orientation=orientation)
+    made = engine.picture(photo, png(*size, "cover", focus=focus))
+    assert made.size == size
+    ends = ((size[0] // 2, 8), (size[0] // 2, size[1] - 9)) if size[0] < size[1] else None
+    first, last = ends or ((8, size[1] // 2), (size[0] - 9, size[1] // 2))
+    assert_near(made.getpixel(first), CORNERS[corners[0]], 12)
+    assert_near(made.getpixel(last), CORNERS[corners[1]], 12)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_smart_crop_keeps_the_detail(orientation: int, engine: Engine) -> None:
+    picture = Image.new("RGB", (900, 300), (120, 130, 140))
+    picture.paste(make_corners((120, 120)).resize((120, 120)), (740, 90))
+    photo = make_jpeg(image=picture, orientation=orientation)
+    smart = engine.picture(photo, png(100, 100, "cover", focus="smart"))
+    centred = engine.picture(photo, png(100, 100, "cover"))
+    assert len(smart.getcolors(100_000) or ()) > 100 > len(centred.getcolors(100_000) or ())
+
+
+def test_smart_crop_of_a_plain_picture_is_centred(engine: Engine) -> None:
+    source = encode(Image.new("RGB", (300, 100), "navy"), "PNG")
+    assert engine.picture(source, png(50, 50, "cover", focus="smart")).size == (50, 50)
 
 
 def test_orientation_behind_the_pixels_of_a_png_is_applied(engine: Engine) -> None:
@@ -716,7 +785,7 @@ def test_what_is_refused_says_why(
 
 
 def test_every_error_has_a_code_of_its_own() -> None:
-    assert decoder.ImageError is ImageError  # Its errors are among them.
+    assert decoder.TimedOut in ImageError.__subclasses__()
     codes = [vars(error).get("code") for error in ImageError.__subclasses__()]
     assert sorted(filter(None, codes)) == [
         "byte_budget",

@@ -85,7 +85,7 @@ def _make_one(source: Path, recipe: Recipe, out: Path, decoder: Decoder) -> Outc
         return Outcome(source, [], "There is no such file.")
     try:
         with tempfile.TemporaryDirectory(dir=out) as folder:
-            made = decoder.make_thumbnails(source.absolute(), recipe, Path(folder))
+            made = decoder.make_thumbnails(source.absolute(), recipe, Path(folder)).thumbnails
             places = [_free_name(out, f"{source.stem}-{one.file_name}") for one in made]
             for one, place in zip(made, places, strict=True):
                 (Path(folder) / one.file_name).rename(place)

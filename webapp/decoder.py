@@ -11,7 +11,14 @@ from webapp import sandbox
 from webapp.config import Config
 from webapp.recipes import Recipe
 from webapp.storage import is_disk_full
-from webapp.thumbnails import ImageError, ImageLimits, Thumbnail, make_thumbnails
+from webapp.thumbnails import (
+    Header,
+    ImageError,
+    ImageLimits,
+    Result,
+    Thumbnail,
+    make_thumbnails,
+)
 
 LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PNG has 67 million.
 
@@ -81,7 +88,7 @@ class Decoder:
         recipe: Recipe,
         folder: Path,
         on_wait: Callable[[], None] | None = None,
-    ) -> list[Thumbnail]:
+    ) -> Result:
         """Do in a child process what the function of this name does.
 
         `on_wait` is called about once a second meanwhile. Raises ImageError; OSError where the disk
@@ -100,7 +107,12 @@ class Decoder:
             raise OSError(errno.ENOSPC, answer["disk_full"])
         if "error" in answer:
             raise _Told(answer["error"], answer["message"])
-        return [Thumbnail(**made) for made in answer["thumbnails"]]
+        return Result(
+            Header(**answer["header"]),
+            answer["thumbhash"],
+            answer["color"],
+            [Thumbnail(**made) for made in answer["thumbnails"]],
+        )
 
 
 class _Told(ImageError):
@@ -114,11 +126,10 @@ class _Told(ImageError):
 def _make(source: Path, recipe: Recipe, folder: Path, limits: ImageLimits) -> dict[str, Any]:
     """Run in the child: answer with plain values, which is all that comes out of it."""
     try:
-        thumbnails = make_thumbnails(source, recipe, folder, limits)
+        return asdict(make_thumbnails(source, recipe, folder, limits))
     except ImageError as error:
         return {"error": error.code, "message": str(error)}
     except OSError as error:
         if is_disk_full(error):
             return {"disk_full": str(error)}
         raise
-    return {"thumbnails": [asdict(thumbnail) for thumbnail in thumbnails]}

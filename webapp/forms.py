@@ -49,6 +49,9 @@ class OutputForm(Form):  # type: ignore[misc]
     quality = IntegerField("Quality")
     max_kb = IntegerField("Limit")
     background = ColorField("Background", default="#ffffff")
+    focus = SelectField(
+        "Crop", choices=[SelectChoice("", "centre"), SelectChoice("smart", "detail")], default=""
+    )
     enlarge = BooleanField("Enlarge")
 
     def output(self) -> Output | None:

@@ -35,6 +35,13 @@ def create_tables(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def add_placeholders(db: Database) -> None:
+    """Add what a page shows of an image before its thumbnail is loaded."""
+    db.execute("ALTER TABLE images ADD COLUMN thumbhash TEXT")
+    db.execute("ALTER TABLE images ADD COLUMN color TEXT")
+
+
 _SCHEMA = """\
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY,
@@ -544,18 +551,26 @@ class JobStore:
         )
 
     def finish(
-        self, claim: Claim, folder: str, thumbnails: Sequence[dict[str, Any]], now: float
+        self,
+        claim: Claim,
+        facts: dict[str, Any],
+        folder: str,
+        thumbnails: Sequence[dict[str, Any]],
+        now: float,
     ) -> bool:
         """Mark an image done and write its thumbnails' rows; False where the claim is lost.
 
+        `facts` has what decoding told of the image: width, height, had_gps, thumbhash and color.
         `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
         bytes and quality.
         """
         with self.transaction() as db:
             held = self._change(
-                "UPDATE images SET state = 'done', finished = :now, claimed_by = NULL, lease = NULL"
-                f" WHERE {_HELD}",
+                "UPDATE images SET state = 'done', finished = :now, claimed_by = NULL,"
+                " lease = NULL, width = :width, height = :height, had_gps = :had_gps,"
+                f" thumbhash = :thumbhash, color = :color WHERE {_HELD}",
                 now=now,
+                **facts,
                 **_held(claim),
             )
             if held:

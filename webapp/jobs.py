@@ -20,7 +20,7 @@ from webapp.decoder import Decoder
 from webapp.job_store import Claim, Job, JobStore, NewImage
 from webapp.recipes import Recipe
 from webapp.storage import Storage, Upload
-from webapp.thumbnails import Thumbnail, read_header
+from webapp.thumbnails import Result, read_header
 
 MAX_ATTEMPTS = 5  # Workers that one image may cost before we give up on it.
 LEASE_SECONDS = 8.0  # A claim is renewed every second, so a dead worker's image waits 8 at most.
@@ -239,15 +239,23 @@ class Jobs:
         if not self.store.renew(claim, now + LEASE_SECONDS):
             raise ClaimLost
 
-    def finish(self, claim: Claim, folder: Path, thumbnails: list[Thumbnail]) -> None:
+    def finish(self, claim: Claim, folder: Path, result: Result) -> None:
         """Publish the files of `folder` as the image's thumbnails.
 
         Raises ClaimLost, with nothing published.
         """
         place = self._place(claim)
         self.storage.publish(folder, place)
-        rows = [asdict(thumbnail) for thumbnail in thumbnails]
-        if not self.store.finish(claim, place, rows, time()):
+        rows = [asdict(thumbnail) for thumbnail in result.thumbnails]
+        header = result.header
+        facts = {
+            "width": header.width,
+            "height": header.height,
+            "had_gps": header.had_gps,
+            "thumbhash": result.thumbhash,
+            "color": result.color,
+        }
+        if not self.store.finish(claim, facts, place, rows, time()):
             self.storage.unpublish(place)
             raise ClaimLost
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 Fit = Literal["contain", "cover", "pad"]
 Format = Literal["jpeg", "png", "webp", "avif"]
@@ -16,6 +16,10 @@ AskedFormat = Format | Literal["source"]  # "source": that of the source, or wha
 FITS: tuple[Fit, ...] = get_args(Fit)
 FORMATS: tuple[Format, ...] = get_args(Format)
 ASKED_FORMATS: tuple[AskedFormat, ...] = (*FORMATS, "source")
+
+# Where a crop is kept: fractions of width and height, or where the detail is.
+Focus = tuple[float, float] | Literal["smart"]
+CENTRE: Focus = (0.5, 0.5)
 
 # What "source" means for sources in a format that we do not write: photos become JPEG, drawings and
 # whatever may be transparent PNG.
@@ -60,7 +64,9 @@ class Output:
     over, `pad` stays inside and fills up to the exact box with `background`. One side may be None
     with `contain`: it follows from the source's aspect ratio. `background` is `#rrggbb`; it also
     lies under transparent pixels where the format has none. `quality` is the best that is used:
-    with `max_bytes`, it is lowered until the file is no larger.
+    with `max_bytes`, it is lowered until the file is no larger. `focus` is what `cover` keeps in
+    the middle if it can: a point of the source as it is seen, in fractions of width and height, or
+    wherever the detail is ("smart").
     """
 
     name: str
@@ -72,6 +78,7 @@ class Output:
     background: str = "#ffffff"
     enlarge: bool = False
     max_bytes: int | None = None
+    focus: Focus = CENTRE
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made.
@@ -91,6 +98,8 @@ class Output:
             raise InvalidRecipe("format", f"The format must be one of {', '.join(ASKED_FORMATS)}.")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise InvalidRecipe("quality", "The quality must be from 1 to 100.")
+        if self.focus != "smart" and not all(0 <= part <= 1 for part in self.focus):
+            raise InvalidRecipe("focus", "The focus must be smart, or two numbers from 0 to 1.")
         if self.max_bytes is not None and not MIN_BUDGET <= self.max_bytes <= MAX_BUDGET:
             raise InvalidRecipe("max_kb", "The limit must be from 1 to 100000 kB.")
         if not _COLOR.fullmatch(self.background):
@@ -153,7 +162,13 @@ class Recipe:
 
         Raises InvalidRecipe.
         """
-        return cls(tuple(Output(**output) for output in json.loads(text)))
+        return cls(tuple(_output_from_json(fields) for fields in json.loads(text)))
+
+
+def _output_from_json(fields: dict[str, Any]) -> Output:
+    if isinstance(fields.get("focus"), list):  # JSON has no tuples.
+        fields["focus"] = tuple(fields["focus"])
+    return Output(**fields)
 
 
 def parse_output(fields: Mapping[str, str]) -> Output:
@@ -176,6 +191,7 @@ def parse_output(fields: Mapping[str, str]) -> Output:
         format=format,
         quality=_whole_number(given, "quality", "percent"),
         max_bytes=None if max_kb is None else max_kb * 1000,
+        focus=_focus(given.get("focus", "")),
         background=given.get("background", "#ffffff").lower(),
         enlarge=given.get("enlarge", "") in ("1", "on", "true", "y"),
     )
@@ -189,6 +205,19 @@ def _whole_number(fields: Mapping[str, str], field: str, unit: str) -> int | Non
     if not re.fullmatch(r"-?[0-9]{1,9}", text):
         raise InvalidRecipe(field, f"The {field} must be a whole number of {unit}.")
     return int(text)
+
+
+def _focus(text: str) -> Focus:
+    """Read `smart`, `0.3,0.7`, or nothing for the centre."""
+    if text == "smart":
+        return "smart"
+    if not text:
+        return CENTRE
+    numbers = re.fullmatch(r"([01]?\.?\d{0,6}),\s*([01]?\.?\d{0,6})", text)
+    try:
+        return (float(numbers[1]), float(numbers[2])) if numbers else (-1, -1)
+    except ValueError:
+        return (-1, -1)  # Output refuses it.
 
 
 def _size_name(width: int | None, height: int | None, fit: Fit, format: AskedFormat) -> str:
@@ -247,19 +276,19 @@ PRESETS: Mapping[str, Preset] = {
             "avatar",
             "Avatar",
             "256 × 256 · cover · WebP",
-            Recipe((Output("avatar", 256, 256, "cover", "webp"),)),
+            Recipe((Output("avatar", 256, 256, "cover", "webp", focus="smart"),)),
         ),
         Preset(
             "card",
             "Card",
             "640 × 360 · cover · WebP",
-            Recipe((Output("card", 640, 360, "cover", "webp"),)),
+            Recipe((Output("card", 640, 360, "cover", "webp", focus="smart"),)),
         ),
         Preset(
             "social",
             "Social",
             "1200 × 630 · cover · JPEG",
-            Recipe((Output("social", 1200, 630, "cover"),)),
+            Recipe((Output("social", 1200, 630, "cover", focus="smart"),)),
         ),
         Preset(
             "web-set",

@@ -35,9 +35,12 @@ from PIL import (
 )
 from pillow_heif import register_heif_opener
 
+from webapp.focus import find_focus
+from webapp.placeholders import dominant_color, thumbhash
 from webapp.recipes import MAX_SIDE, Format, Output, Recipe
 
 Size = tuple[int, int]
+Point = tuple[float, float]  # In fractions of width and height.
 Region = tuple[float, float, float, float]
 
 # The only readers that untrusted bytes may reach. Imported here, so that no fork imports them.
@@ -182,6 +185,19 @@ class Thumbnail:
     quality: int | None
 
 
+@dataclass(frozen=True)
+class Result:
+    """Tell what an image was and what was made of it.
+
+    `thumbhash` is a drawing of it in 30 characters, `color` the one that stands out: `#rrggbb`.
+    """
+
+    header: Header
+    thumbhash: str
+    color: str
+    thumbnails: list[Thumbnail]
+
+
 def read_header(source: Path, limits: ImageLimits) -> Header:
     """Read what an image is, without decoding its pixels.
 
@@ -197,24 +213,24 @@ def read_header(source: Path, limits: ImageLimits) -> Header:
         return Header(_format(image).lower(), width, height, orientation, had_gps)
 
 
-def make_thumbnails(
-    source: Path, recipe: Recipe, folder: Path, limits: ImageLimits
-) -> list[Thumbnail]:
+def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLimits) -> Result:
     """Decode an image once and write `folder / output.file_name` for each output of a recipe.
 
-    Outputs come in the order of the recipe, upright, in sRGB and without metadata. One that would
-    be the same as an earlier one is left out: of a small source, all the larger widths of a
+    Thumbnails come in the order of the recipe, upright, in sRGB and without metadata. One that
+    would be the same as an earlier one is left out: of a small source, all the larger widths of a
     responsive set come out at its own size. Nothing stays behind on an error. Raises ImageError,
     MemoryError, or OSError where writing fails.
     """
     with source.open("rb") as file, _decoder_faults():
         image = _open(file, limits)
-        source_format = _format(image).lower()
-        outputs = [output.decided(source_format) for output in recipe.outputs]
+        outputs = [output.decided(_format(image).lower()) for output in recipe.outputs]
         decoded = _decode(image, outputs)
-    source_bytes = source.stat().st_size
+    header, source_bytes = decoded.header, source.stat().st_size
+    original = (header.format, header.width, header.height)
     frames = _resize_all(decoded.frame, decoded.cuts)
-    pictures = {cut: _finish(frames[cut], decoded) for cut in frames}
+    pictures = {
+        cut: _finish(frame, header.orientation, decoded.profile) for cut, frame in frames.items()
+    }
     made: dict[tuple[object, ...], Thumbnail] = {}
     try:
         for output, cut in zip(outputs, decoded.cuts, strict=True):
@@ -223,14 +239,15 @@ def make_thumbnails(
             looks = (cut, picture.size, output.background, *encoding)
             if looks not in made:
                 # Of the same format and size, the source is what a person would use instead.
-                is_copy = output.format == source_format and picture.size == decoded.seen
+                is_copy = (output.format, *picture.size) == original
                 ceiling = source_bytes if is_copy else None
                 made[looks] = _write(picture, output, folder, ceiling)
     except BaseException:
         for output in outputs:
             (folder / output.file_name).unlink(missing_ok=True)
         raise
-    return list(made.values())
+    smallest = min(pictures.values(), key=lambda picture: picture.width * picture.height)
+    return Result(header, thumbhash(smallest), dominant_color(smallest), list(made.values()))
 
 
 # Opening
@@ -523,16 +540,27 @@ class _Cut:
         left, top, right, bottom = self.region
         return max(self.size[0] / (right - left), self.size[1] / (bottom - top))
 
-    def turned(self) -> "_Cut":
-        """Exchange the axes. As regions are centred, no flip matters to them."""
+    def as_stored(self, seen: Size, orientation: int) -> "_Cut":
+        """Turn a cut of the picture as it is seen into one of the picture as it is stored."""
         left, top, right, bottom = self.region
+        if orientation in (2, 3, 6, 7):
+            left, right = seen[0] - right, seen[0] - left
+        if orientation in (3, 4, 7, 8):
+            top, bottom = seen[1] - bottom, seen[1] - top
+        if orientation < 5:
+            return _Cut((left, top, right, bottom), self.size)
         return _Cut((top, left, bottom, right), (self.size[1], self.size[0]))
 
 
-def _plan(output: Output, source: Size) -> _Cut:
-    """Choose region and size for an output, given the size of the source as it is seen."""
-    plan = _plan_cover if output.fit == "cover" else _plan_contain
-    return plan(_box(output), source, output.enlarge)
+def _plan(output: Output, source: Size, smart: Point | None = None) -> _Cut:
+    """Choose region and size for an output, given the size of the source as it is seen.
+
+    `smart` is the focus found in the picture; until it is, the centre stands for it.
+    """
+    if output.fit != "cover":
+        return _plan_contain(_box(output), source, output.enlarge)
+    focus = (smart or (0.5, 0.5)) if output.focus == "smart" else output.focus
+    return _plan_cover(_box(output), source, output.enlarge, focus)
 
 
 def _box(output: Output) -> Size:
@@ -548,13 +576,14 @@ def _plan_contain(box: Size, source: Size, enlarge: bool) -> _Cut:
     return _Cut((0, 0, *source), size)
 
 
-def _plan_cover(box: Size, source: Size, enlarge: bool) -> _Cut:
+def _plan_cover(box: Size, source: Size, enlarge: bool, focus: Point) -> _Cut:
     """Fill the box and crop the rest, as CSS does (Pillow's `fit`; its `cover` does not crop)."""
     shrink = 1 if enlarge else min(1, source[0] / box[0], source[1] / box[1])
     size = (max(1, round(box[0] * shrink)), max(1, round(box[1] * shrink)))
     scale = max(size[0] / source[0], size[1] / source[1])
     width, height = min(size[0] / scale, source[0]), min(size[1] / scale, source[1])
-    left, top = (source[0] - width) / 2, (source[1] - height) / 2
+    left = min(max(source[0] * focus[0] - width / 2, 0), source[0] - width)
+    top = min(max(source[1] * focus[1] - height / 2, 0), source[1] - height)
     return _Cut((left, top, left + width, top + height), size)
 
 
@@ -563,6 +592,7 @@ def _plan_cover(box: Size, source: Size, enlarge: bool) -> _Cut:
 # How much larger than its result a picture must be to be resized from. Less loses sharpness, more
 # is not seen: from 1.3 on, a draft decode plus LANCZOS is at least 42 dB from a full decode.
 _HEADROOM = 1.3
+_FOCUS_SIDE = 128  # Pixels; more is not looked at.
 
 
 @dataclass(frozen=True)
@@ -609,10 +639,9 @@ class _Frame:
 class _Decoded:
     """Hold the pixels of a source, as stored, and what it takes to finish them."""
 
+    header: Header
     frame: _Frame
-    seen: Size
     cuts: list[_Cut]  # As stored; one for each output, equal where outputs share a picture.
-    orientation: int
     profile: bytes | None
 
 
@@ -623,15 +652,24 @@ def _decode(image: Image.Image, outputs: Iterable[Output]) -> _Decoded:
         # First, for Pillow turns a TIFF while loading it, and a PNG may end with its EXIF.
         image.load()
         stored = image.size
-    orientation, _ = _read_exif(image)
+    orientation, had_gps = _read_exif(image)
     seen = _seen_size(image, orientation)
-    cuts = [_plan(output, seen) for output in outputs]
-    if orientation >= 5:
-        cuts = [cut.turned() for cut in cuts]
-    extent = _draft(image, max(cut.scale for cut in cuts)) if is_jpeg else stored
+    scale = max(_plan(output, seen).scale for output in outputs)  # The same wherever the focus is.
+    extent = _draft(image, scale) if is_jpeg else stored
     profile = image.info.get("icc_profile")
     frame = _Frame(_resizable(image), (0, 0, *stored), extent)
-    return _Decoded(frame, seen, cuts, orientation, profile)
+    is_smart = any(output.fit == "cover" and output.focus == "smart" for output in outputs)
+    smart = _find_focus(frame, seen, orientation) if is_smart else None
+    cuts = [_plan(output, seen, smart).as_stored(seen, orientation) for output in outputs]
+    header = Header(_format(image).lower(), *seen, orientation, had_gps)
+    return _Decoded(header, frame, cuts, profile)
+
+
+def _find_focus(frame: _Frame, seen: Size, orientation: int) -> Point:
+    """Look for the detail in a small upright copy; its colours need not be exact."""
+    box = (_FOCUS_SIDE, _FOCUS_SIDE)
+    whole = _plan_contain(box, seen, enlarge=False).as_stored(seen, orientation)
+    return find_focus(_finish(frame.cut(whole).image, orientation, profile=None))
 
 
 def _draft(image: Image.Image, scale: float) -> tuple[float, float]:
@@ -692,14 +730,14 @@ def _resize_all(source: _Frame, cuts: Iterable[_Cut]) -> dict[_Cut, Image.Image]
 # Finishing: on the small picture, where it costs next to nothing
 
 
-def _finish(image: Image.Image, decoded: _Decoded) -> Image.Image:
+def _finish(image: Image.Image, orientation: int, profile: bytes | None) -> Image.Image:
     """Bring a resized picture to L, LA, RGB or RGBA in sRGB, upright, without metadata."""
     straight = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
     if straight:
         image = image.convert(straight)
-    image = _to_srgb(image, decoded.profile)
-    if decoded.orientation in _TRANSPOSE:
-        image = image.transpose(_TRANSPOSE[decoded.orientation])
+    image = _to_srgb(image, profile)
+    if orientation in _TRANSPOSE:
+        image = image.transpose(_TRANSPOSE[orientation])
     image.info = {}  # Encoders write what they find here: profile, comment, transparency.
     return image
 

@@ -1,0 +1,306 @@
+"""Describe a picture in a few bytes: what to show until its thumbnail arrives.
+
+A picture is upright, in sRGB and in one of the modes L, LA, RGB and RGBA; a small thumbnail serves
+as well as the original. A size is (width, height), in pixels.
+"""
+
+import base64
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import mul
+from typing import cast
+
+from PIL import Image, ImageStat
+
+Size = tuple[int, int]
+
+
+def thumbhash(image: Image.Image) -> str:
+    """Compute the ThumbHash of a picture: some 25 bytes of shape, colour and opacity, in base64.
+
+    The format is Evan Wallace's, https://evanw.github.io/thumbhash/, which keeps the coarsest
+    cosine waves of a picture. Any of its decoders can draw it.
+    """
+    small = _as_color(image).resize(_HASHED_SIZE, Image.Resampling.BILINEAR)
+    has_alpha = small.mode == "RGBA" and small.getchannel("A").getextrema() != (255, 255)
+    width_terms, height_terms = _light_terms(image.size, has_alpha)
+    landscape = image.width > image.height
+
+    pixels = _on_its_average(small).tobytes()
+    reds, greens, blues = pixels[::3], pixels[1::3], pixels[2::3]
+    rgb = list(zip(reds, greens, blues, strict=True))
+    light = _measure(
+        [red + green + blue for red, green, blue in rgb],
+        765,
+        small.size,
+        (max(3, width_terms), max(3, height_terms)),
+    )
+    yellow = _measure([red + green - 2 * blue for red, green, blue in rgb], 510, small.size)
+    red = _measure([red - green for red, green, _ in rgb], 255, small.size)
+
+    fields = [
+        (_level(light.mean, 63), 6),
+        (_level(yellow.mean / 2 + 0.5, 63), 6),
+        (_level(red.mean / 2 + 0.5, 63), 6),
+        (_level(light.scale, 31), 5),
+        (int(has_alpha), 1),
+        (height_terms if landscape else width_terms, 3),
+        (_level(yellow.scale, 63), 6),
+        (_level(red.scale, 63), 6),
+        (int(landscape), 1),
+    ]
+    channels = [light, yellow, red]
+    if has_alpha:
+        alpha = _measure(small.getchannel("A").tobytes(), 255, small.size, _ALPHA_TERMS)
+        fields += [(_level(alpha.mean, 15), 4), (_level(alpha.scale, 15), 4)]
+        channels.append(alpha)
+    fields += [(level, 4) for channel in channels for level in channel.wave_levels()]
+    return base64.b64encode(_pack(fields)).decode()
+
+
+def thumbhash_to_png(hash: str) -> bytes:
+    """Draw a ThumbHash as a PNG of 32 pixels at the longer side, blurred, to be shown enlarged.
+
+    Raises ValueError if it is no ThumbHash.
+    """
+    take = _Reader(base64.b64decode(hash, validate=True))
+    light_mean = take.bits(6) / 63
+    yellow_mean, red_mean = take.bits(6) / 31.5 - 1, take.bits(6) / 31.5 - 1
+    light_scale = take.bits(5) / 31
+    has_alpha = bool(take.bits(1))
+    shorter, longer = max(1, take.bits(3)), _LIGHT_TERMS[has_alpha]
+    # The quarter makes up for what rounding takes from weak colours.
+    yellow_scale, red_scale = take.bits(6) / 63 * 1.25, take.bits(6) / 63 * 1.25
+    width_terms, height_terms = (longer, shorter) if take.bits(1) else (shorter, longer)
+    alpha_mean, alpha_scale = (take.bits(4) / 15, take.bits(4) / 15) if has_alpha else (1, 0)
+
+    size = _fit((width_terms, height_terms), _DRAWN_SIDE)
+    light_terms = (max(3, width_terms), max(3, height_terms))
+    planes = [
+        _draw(take.channel(light_mean, light_scale, light_terms), size),
+        _draw(take.channel(yellow_mean, yellow_scale), size),
+        _draw(take.channel(red_mean, red_scale), size),
+    ]
+    pixels = [_to_rgb(*pixel) for pixel in zip(*planes, strict=True)]
+    image = Image.frombytes("RGB", size, bytes(value for pixel in pixels for value in pixel))
+    if has_alpha:
+        opacities = _draw(take.channel(alpha_mean, alpha_scale, _ALPHA_TERMS), size)
+        alpha = bytes(_level(opacity, 255) for opacity in opacities)
+        image.putalpha(Image.frombytes("L", size, alpha))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def dominant_color(image: Image.Image) -> str:
+    """Name the colour, as `#rrggbb`, that covers most of a picture.
+
+    Pillow's octree sorts a small copy into 64 colours. The one with the most pixels like it, at
+    most 48 of 255 away in RGB, wins, and their average is the answer: so a sky counts as one colour
+    although it is a gradient. Pixels less than half as opaque as the most opaque one are left out.
+    A picture that cannot be seen is black.
+    """
+    counted = _count_colors(_visible(_as_color(image).resize(_COUNTED_SIZE, Image.Resampling.BOX)))
+    clusters = [
+        [(count, other) for count, other in counted if math.dist(color, other) <= _ALIKE]
+        for _, color in counted
+    ]
+    cluster = max(clusters, key=lambda cluster: sum(count for count, _ in cluster))
+    total = sum(count for count, _ in cluster)
+    bands = [
+        round(sum(count * color[band] for count, color in cluster) / total) for band in (0, 1, 2)
+    ]
+    return "#" + bytes(bands).hex()
+
+
+def _as_color(image: Image.Image) -> Image.Image:
+    """Give a picture in RGB, or in RGBA if its mode has alpha.
+
+    Pillow resizes RGBA with its colours weighted by their opacity, as it must be.
+    """
+    return image.convert("RGBA" if image.mode in ("LA", "RGBA") else "RGB")
+
+
+def _fit(shape: Size, side: int) -> Size:
+    """Scale a shape so that its longer side is the one given."""
+    longer = max(shape)
+    return max(1, round(shape[0] * side / longer)), max(1, round(shape[1] * side / longer))
+
+
+# The colour that covers most
+
+_COUNTED_SIZE = (64, 64)
+_ALIKE = 48  # Of 255: how far apart two shades of one colour may be.
+
+
+def _visible(image: Image.Image) -> Image.Image:
+    """Give the pixels that count as a picture of one row."""
+    if image.mode == "RGB":
+        return image
+    alpha = image.getchannel("A").tobytes()
+    least = max(alpha) / 2
+    if not least:
+        return Image.new("RGB", (1, 1))
+    pixels = image.convert("RGB").tobytes()
+    seen = [pixels[3 * i : 3 * i + 3] for i, opacity in enumerate(alpha) if opacity >= least]
+    return Image.frombytes("RGB", (len(seen), 1), b"".join(seen))
+
+
+def _count_colors(image: Image.Image) -> list[tuple[int, bytes]]:
+    """Count the pixels of each of the 64 colours that the octree finds."""
+    reduced = image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    palette = bytes(reduced.getpalette("RGB") or ())
+    counted = cast(list[tuple[int, int]], reduced.getcolors())
+    return [(count, palette[3 * index : 3 * index + 3]) for count, index in counted]
+
+
+# ThumbHash
+
+# Square whatever the shape, for waves are counted by the side. With more pixels, one level in ten
+# would be another by one.
+_HASHED_SIZE = (32, 32)
+_DRAWN_SIDE = 32  # The finest wave is 9 pixels long.
+_LIGHT_TERMS = (7, 5)  # Of the longer side: without alpha, and with.
+_COLOR_TERMS = (3, 3)
+_ALPHA_TERMS = (5, 5)
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """Hold the average of one property of all pixels and the waves about it, in fractions."""
+
+    terms: Size
+    mean: float
+    waves: list[float]  # In the order of _wave_numbers.
+
+    @property
+    def scale(self) -> float:
+        """The strongest wave; rounding errors are none."""
+        scale = max(map(abs, self.waves))
+        return scale if scale > 1e-9 else 0
+
+    def wave_levels(self) -> list[int]:
+        """Give each wave relative to the strongest, of 4 bits."""
+        scale = self.scale
+        return [_level(wave / scale / 2 + 0.5, 15) if scale else 0 for wave in self.waves]
+
+
+def _light_terms(size: Size, has_alpha: bool) -> Size:
+    """Tell how many waves of lightness are kept across and down: fewer on the shorter side."""
+    terms, longer = _LIGHT_TERMS[has_alpha], max(size)
+    return max(1, _half_up(terms * size[0] / longer)), max(1, _half_up(terms * size[1] / longer))
+
+
+@lru_cache
+def _wave_numbers(terms: Size) -> list[Size]:
+    """List the waves that are kept: the half of them that is not fine both across and down."""
+    across, down = terms
+    return [
+        (x, y)
+        for y in range(down)
+        for x in range(across)
+        if (x or y) and x * down < across * (down - y)
+    ]
+
+
+@lru_cache(maxsize=256)
+def _cosines(samples: int, terms: int) -> list[list[float]]:
+    """List, for each wave number, the values of its wave at the middle of each sample."""
+    return [
+        [math.cos(math.pi / samples * wave * (sample + 0.5)) for sample in range(samples)]
+        for wave in range(terms)
+    ]
+
+
+def _measure(plane: Sequence[int], white: int, size: Size, terms: Size = _COLOR_TERMS) -> _Channel:
+    """Transform a plane of values, of which `white` is the whole, by cosines."""
+    width, height = size
+    rows = [plane[start : start + width] for start in range(0, width * height, width)]
+    across = [[_dot(row, wave) for row in rows] for wave in _cosines(width, terms[0])]
+    down = _cosines(height, terms[1])
+    pixels = white * width * height
+    waves = [_dot(across[x], down[y]) / pixels for x, y in _wave_numbers(terms)]
+    return _Channel(terms, sum(plane) / pixels, waves)
+
+
+def _draw(channel: _Channel, size: Size) -> list[float]:
+    """Add up the waves of a channel at each pixel of a picture."""
+    width, height = size
+    across, down = _cosines(width, channel.terms[0]), _cosines(height, channel.terms[1])
+    plane = []
+    for y in range(height):
+        row = [channel.mean] * width
+        for x in range(channel.terms[0]):
+            strength = sum(
+                2 * wave * down[number[1]][y]
+                for number, wave in zip(_wave_numbers(channel.terms), channel.waves, strict=True)
+                if number[0] == x
+            )
+            row = [value + strength * cosine for value, cosine in zip(row, across[x], strict=True)]
+        plane += row
+    return plane
+
+
+def _dot(values: Iterable[float], weights: Iterable[float]) -> float:
+    return math.fsum(map(mul, values, weights))
+
+
+def _on_its_average(image: Image.Image) -> Image.Image:
+    """Lay a picture on its average colour, so that what is transparent adds no waves."""
+    if image.mode == "RGB":
+        return image
+    *colors, alpha = ImageStat.Stat(image.convert("RGBa")).sum
+    average = [_half_up(255 * color / alpha) if alpha else 0 for color in colors]
+    ground = Image.new("RGB", image.size, (average[0], average[1], average[2]))
+    ground.paste(image, mask=image)
+    return ground
+
+
+def _to_rgb(light: float, yellow: float, red: float) -> tuple[int, int, int]:
+    """Turn lightness, yellow against blue and red against green into levels of 255."""
+    b = light - yellow * 2 / 3
+    r = (3 * light - b + red) / 2
+    return _level(r, 255), _level(r - red, 255), _level(b, 255)
+
+
+def _half_up(value: float) -> int:
+    """Round as the format's other encoders do; Python's `round` goes to the even number."""
+    return math.floor(value + 0.5)
+
+
+def _level(fraction: float, highest: int) -> int:
+    return _half_up(min(max(fraction, 0), 1) * highest)
+
+
+def _pack(fields: Iterable[tuple[int, int]]) -> bytes:
+    """Store (value, bits) one after the other, the lowest bit first."""
+    packed = length = 0
+    for value, bits in fields:
+        packed |= value << length
+        length += bits
+    return packed.to_bytes((length + 7) // 8, "little")
+
+
+class _Reader:
+    """Take what `_pack` has stored, in the same order."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = int.from_bytes(data, "little")
+        self._left = 8 * len(data)
+
+    def bits(self, count: int) -> int:
+        """Take a value of so many bits."""
+        if count > self._left:
+            raise ValueError("This is not a whole ThumbHash.")
+        value = self._rest & ((1 << count) - 1)
+        self._rest >>= count
+        self._left -= count
+        return value
+
+    def channel(self, mean: float, scale: float, terms: Size = _COLOR_TERMS) -> _Channel:
+        """Take the waves of a channel, 4 bits each."""
+        waves = [(self.bits(4) / 7.5 - 1) * scale for _ in _wave_numbers(terms)]
+        return _Channel(terms, mean, waves)
