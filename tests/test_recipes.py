@@ -38,7 +38,11 @@ def test_quality_depends_on_the_format_unless_given() -> None:
         ({"width": "5", "max_kb": "few"}, "max_kb", "must be a whole number of kilobytes."),
         ({"width": "5", "focus": "2,0"}, "focus", "smart, or two numbers from 0 to 1."),
         ({"width": "5", "focus": "left"}, "focus", "smart, or two numbers from 0 to 1."),
-        ({"width": "5", "background": "red"}, "background", "a colour like #ffffff."),
+        (
+            {"width": "5", "background": "red"},
+            "background",
+            "a colour like #ffffff, or transparent.",
+        ),
     ],
 )
 def test_wrong_output_is_refused_with_its_field(

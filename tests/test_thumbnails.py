@@ -1,6 +1,7 @@
 import io
 import os
 import struct
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageColor, ImageFile
 
 from tests.images import (
@@ -32,7 +35,7 @@ from tests.images import (
 )
 from webapp import decoder, thumbnails
 from webapp.placeholders import thumbhash_to_png
-from webapp.recipes import Fit, Format, Output, Recipe
+from webapp.recipes import FITS, FORMATS, MAX_SIDE, Fit, Format, Output, Recipe
 from webapp.thumbnails import (
     ByteBudget,
     Corrupt,
@@ -226,6 +229,40 @@ def test_size_told_late_by_a_png_is_the_one_in_the_result(engine: Engine) -> Non
     assert (header.width, header.height, header.orientation) == (80, 120, 6)
 
 
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "avif"])
+def test_copyright_and_author_are_kept_if_asked_and_nothing_else(
+    format: Format, engine: Engine
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist], exif[ExifTags.Base.Copyright] = "Ada", "© Ada 2026"
+    exif[ExifTags.Base.Make] = "Camera"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    photo = encode(make_picture(), "JPEG", exif=exif)
+    kept, bare = engine.make(
+        photo,
+        Output("kept", 50, 50, format=format, keep_copyright=True),
+        Output("bare", 50, 50, format=format),
+    )
+    with Image.open(engine.folder / kept.file_name) as image:
+        assert set(image.getexif()) == {ExifTags.Base.Artist, ExifTags.Base.Copyright}
+    with Image.open(engine.folder / bare.file_name) as image:
+        assert dict(image.getexif()) == {}
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "avif"])
+def test_padding_may_be_transparent(format: Format, engine: Engine) -> None:
+    output = Output("a", 60, 60, "pad", format, background="transparent")
+    made = engine.picture(make_jpeg(size=(60, 30)), output).convert("RGBA")
+    assert made.getpixel((30, 5))[3] == 0  # type: ignore[index]
+    assert made.getpixel((30, 30))[3] == 255  # type: ignore[index]
+
+
+def test_transparent_padding_is_white_in_jpeg(engine: Engine) -> None:
+    output = Output("a", 60, 60, "pad", background="transparent")
+    made = engine.picture(make_jpeg(size=(60, 30)), output)
+    assert_near(made.getpixel((30, 5)), (255, 255, 255))
+
+
 def test_file_within_its_limit_keeps_its_quality(engine: Engine) -> None:
     (made,) = engine.make(make_jpeg(), Output("a", 60, 60, max_bytes=1_000_000))
     assert made.quality == 80
@@ -412,7 +449,7 @@ def test_broken_exif_is_as_good_as_none(exif: bytes, engine: Engine) -> None:
 
 # Fit
 
-FITS: dict[str, tuple[Size, Output, Size]] = {
+FIT_CASES: dict[str, tuple[Size, Output, Size]] = {
     "contain, wide": ((400, 200), png(100, 100), (100, 50)),
     "contain, tall": ((200, 400), png(100, 100), (50, 100)),
     "contain, rounded": ((300, 199), png(100, 100), (100, 66)),
@@ -438,7 +475,7 @@ FITS: dict[str, tuple[Size, Output, Size]] = {
 
 
 @pytest.mark.parametrize("as_jpeg", [True, False], ids=["jpeg", "png"])
-@pytest.mark.parametrize(("source", "output", "expected"), FITS.values(), ids=FITS)
+@pytest.mark.parametrize(("source", "output", "expected"), FIT_CASES.values(), ids=FIT_CASES)
 def test_fit_gives_the_size(
     source: Size, output: Output, expected: Size, as_jpeg: bool, engine: Engine
 ) -> None:
@@ -929,3 +966,77 @@ def test_webp_that_ends_in_its_header_is_refused(end: int, tmp_path: Path) -> No
     source.write_bytes(encode(make_picture(), "WEBP")[:end])
     with pytest.raises(Truncated):
         read_header(source, ImageLimits())
+
+
+# Properties
+
+SIDES = st.integers(1, 100_000)
+OUTPUTS = st.builds(
+    Output,
+    name=st.just("a"),
+    width=st.integers(1, MAX_SIDE),
+    height=st.integers(1, MAX_SIDE),
+    fit=st.sampled_from(FITS),
+    enlarge=st.booleans(),
+    focus=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+
+
+@given(output=OUTPUTS, source=st.tuples(SIDES, SIDES))
+def test_plan_stays_within_the_box_and_the_source(output: Output, source: Size) -> None:
+    cut = thumbnails._plan(output, source)
+    left, top, right, bottom = cut.region
+    assert output.width
+    assert output.height
+    assert 1 <= cut.size[0] <= output.width
+    assert 1 <= cut.size[1] <= output.height
+    assert -1e-6 <= left < right <= source[0] + 1e-6
+    assert -1e-6 <= top < bottom <= source[1] + 1e-6
+
+
+@given(output=OUTPUTS, source=st.tuples(SIDES, SIDES))
+def test_plan_never_enlarges_unless_asked(output: Output, source: Size) -> None:
+    cut = thumbnails._plan(output, source)
+    if not output.enlarge:
+        # A side of less than a pixel becomes one.
+        assert cut.size[0] <= max(1, source[0])
+        assert cut.size[1] <= max(1, source[1])
+
+
+@given(output=OUTPUTS, source=st.tuples(st.integers(50, 5000), st.integers(50, 5000)))
+def test_plan_keeps_the_aspect_ratio_but_for_rounding(output: Output, source: Size) -> None:
+    cut = thumbnails._plan(output, source)
+    left, top, right, bottom = cut.region
+    scale = min(cut.size[0] / (right - left), cut.size[1] / (bottom - top))
+    assert abs(cut.size[0] - (right - left) * scale) <= 1
+    assert abs(cut.size[1] - (bottom - top) * scale) <= 1
+
+
+@given(source=st.tuples(SIDES, SIDES), orientation=st.integers(1, 8), output=OUTPUTS)
+def test_cut_fits_the_stored_picture(source: Size, orientation: int, output: Output) -> None:
+    cut = thumbnails._plan(output, source).as_stored(source, orientation)
+    stored = source if orientation < 5 else source[::-1]
+    left, top, right, bottom = cut.region
+    assert -1e-6 <= left < right <= stored[0] + 1e-6
+    assert -1e-6 <= top < bottom <= stored[1] + 1e-6
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    box=st.tuples(st.integers(1, 120), st.integers(1, 120)),
+    fit=st.sampled_from(FITS),
+    format=st.sampled_from(FORMATS),
+    mode=st.sampled_from(["L", "RGB", "RGBA", "P"]),
+)
+def test_any_size_in_any_box_is_made_as_told(
+    size: Size, box: Size, fit: Fit, format: Format, mode: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "source"
+        source.write_bytes(encode(make_picture(mode, size), "PNG"))
+        recipe = Recipe((Output("a", *box, fit, format),))
+        (made,) = make_thumbnails(source, recipe, Path(folder), ImageLimits()).thumbnails
+        with Image.open(Path(folder) / made.file_name) as image:
+            assert image.size == (made.width, made.height)
+            assert image.size == box or fit != "pad"

@@ -53,6 +53,7 @@ class OutputForm(Form):  # type: ignore[misc]
         "Crop", choices=[SelectChoice("", "centre"), SelectChoice("smart", "detail")], default=""
     )
     enlarge = BooleanField("Enlarge")
+    keep_copyright = BooleanField("Keep copyright")
 
     def output(self) -> Output | None:
         """Read the output, in the words of `recipes`.

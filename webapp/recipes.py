@@ -43,7 +43,7 @@ MIN_BUDGET, MAX_BUDGET = 1000, 100_000_000  # Bytes.
 MAX_OUTPUTS = 20  # The largest responsive set in use, 10 widths in 2 formats.
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # Becomes a file name and a part of a URL.
-_COLOR = re.compile(r"#[0-9a-f]{6}")
+_COLOR = re.compile(r"#[0-9a-f]{6}|transparent")
 
 
 class InvalidRecipe(ValueError):
@@ -62,11 +62,13 @@ class Output:
 
     `fit` has the CSS meaning: `contain` stays inside the box, `cover` fills it and crops what is
     over, `pad` stays inside and fills up to the exact box with `background`. One side may be None
-    with `contain`: it follows from the source's aspect ratio. `background` is `#rrggbb`; it also
-    lies under transparent pixels where the format has none. `quality` is the best that is used:
-    with `max_bytes`, it is lowered until the file is no larger. `focus` is what `cover` keeps in
-    the middle if it can: a point of the source as it is seen, in fractions of width and height, or
-    wherever the detail is ("smart").
+    with `contain`: it follows from the source's aspect ratio.
+
+    `background` is `#rrggbb` or "transparent", which is white in JPEG; it also lies under
+    transparent pixels there. `quality` is the best that is used: with `max_bytes`, it is lowered
+    until the file is no larger. `focus` is what `cover` keeps in the middle if it can: a point of
+    the source as it is seen, in fractions of width and height, or wherever the detail is ("smart").
+    `keep_copyright` keeps the copyright notice and the author's name, and no other metadata.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Output:
     enlarge: bool = False
     max_bytes: int | None = None
     focus: Focus = CENTRE
+    keep_copyright: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made.
@@ -103,7 +106,8 @@ class Output:
         if self.max_bytes is not None and not MIN_BUDGET <= self.max_bytes <= MAX_BUDGET:
             raise InvalidRecipe("max_kb", "The limit must be from 1 to 100000 kB.")
         if not _COLOR.fullmatch(self.background):
-            raise InvalidRecipe("background", "The background must be a colour like #ffffff.")
+            sentence = "The background must be a colour like #ffffff, or transparent."
+            raise InvalidRecipe("background", sentence)
         if not _NAME.fullmatch(self.name):
             raise InvalidRecipe(
                 "name", "An output's name is 1 to 40 lower-case letters, digits and hyphens."
@@ -193,7 +197,8 @@ def parse_output(fields: Mapping[str, str]) -> Output:
         max_bytes=None if max_kb is None else max_kb * 1000,
         focus=_focus(given.get("focus", "")),
         background=given.get("background", "#ffffff").lower(),
-        enlarge=given.get("enlarge", "") in ("1", "on", "true", "y"),
+        enlarge=_switch(given, "enlarge"),
+        keep_copyright=_switch(given, "keep_copyright"),
     )
 
 
@@ -205,6 +210,10 @@ def _whole_number(fields: Mapping[str, str], field: str, unit: str) -> int | Non
     if not re.fullmatch(r"-?[0-9]{1,9}", text):
         raise InvalidRecipe(field, f"The {field} must be a whole number of {unit}.")
     return int(text)
+
+
+def _switch(fields: Mapping[str, str], field: str) -> bool:
+    return fields.get(field, "") in ("1", "on", "true", "y")
 
 
 def _focus(text: str) -> Focus:

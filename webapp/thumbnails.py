@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -225,29 +225,19 @@ def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLim
         image = _open(file, limits)
         outputs = [output.decided(_format(image).lower()) for output in recipe.outputs]
         decoded = _decode(image, outputs)
-    header, source_bytes = decoded.header, source.stat().st_size
-    original = (header.format, header.width, header.height)
     frames = _resize_all(decoded.frame, decoded.cuts)
     pictures = {
-        cut: _finish(frame, header.orientation, decoded.profile) for cut, frame in frames.items()
+        cut: _finish(frame, decoded.header.orientation, decoded.profile)
+        for cut, frame in frames.items()
     }
-    made: dict[tuple[object, ...], Thumbnail] = {}
     try:
-        for output, cut in zip(outputs, decoded.cuts, strict=True):
-            picture = _compose(pictures[cut], output)
-            encoding = (output.format, output.encoder_quality, output.max_bytes)
-            looks = (cut, picture.size, output.background, *encoding)
-            if looks not in made:
-                # Of the same format and size, the source is what a person would use instead.
-                is_copy = (output.format, *picture.size) == original
-                ceiling = source_bytes if is_copy else None
-                made[looks] = _write(picture, output, folder, ceiling)
+        made = _write_all(pictures, decoded, outputs, folder, source.stat().st_size)
     except BaseException:
         for output in outputs:
             (folder / output.file_name).unlink(missing_ok=True)
         raise
     smallest = min(pictures.values(), key=lambda picture: picture.width * picture.height)
-    return Result(header, thumbhash(smallest), dominant_color(smallest), list(made.values()))
+    return Result(decoded.header, thumbhash(smallest), dominant_color(smallest), made)
 
 
 # Opening
@@ -518,6 +508,22 @@ def _read_exif_tags(load: Callable[[], Image.Exif]) -> tuple[int, bool]:
         return 1, False
 
 
+_RIGHTS = (ExifTags.Base.Artist, ExifTags.Base.Copyright)
+
+
+def _read_rights(image: Image.Image) -> bytes:
+    """Give EXIF with nothing but the author and the copyright notice; empty without either."""
+    try:
+        exif = Image.Image.getexif(image)
+        rights = Image.Exif()
+        for tag in _RIGHTS:
+            if tag in exif:
+                rights[tag] = exif[tag]
+        return rights.tobytes() if rights else b""
+    except Exception:
+        return b""  # Broken EXIF is as good as none.
+
+
 def _seen_size(image: Image.Image, orientation: int) -> Size:
     """Give the size after orientation; of a TIFF, Pillow has turned it already."""
     if orientation >= 5 and image.format != "TIFF":
@@ -643,6 +649,7 @@ class _Decoded:
     frame: _Frame
     cuts: list[_Cut]  # As stored; one for each output, equal where outputs share a picture.
     profile: bytes | None
+    rights: bytes  # EXIF with the author and the copyright notice, if there is either.
 
 
 def _decode(image: Image.Image, outputs: Iterable[Output]) -> _Decoded:
@@ -662,7 +669,7 @@ def _decode(image: Image.Image, outputs: Iterable[Output]) -> _Decoded:
     smart = _find_focus(frame, seen, orientation) if is_smart else None
     cuts = [_plan(output, seen, smart).as_stored(seen, orientation) for output in outputs]
     header = Header(_format(image).lower(), *seen, orientation, had_gps)
-    return _Decoded(header, frame, cuts, profile)
+    return _Decoded(header, frame, cuts, profile, _read_rights(image))
 
 
 def _find_focus(frame: _Frame, seen: Size, orientation: int) -> Point:
@@ -791,13 +798,39 @@ _ENCODING: Mapping[Format, Mapping[str, Any]] = {
 }
 
 
+def _write_all(
+    pictures: Mapping[_Cut, Image.Image],
+    decoded: _Decoded,
+    outputs: Iterable[Output],
+    folder: Path,
+    source_bytes: int,
+) -> list[Thumbnail]:
+    """Write a file for each output that does not look like one before it."""
+    header = decoded.header
+    original = (header.format, header.width, header.height)
+    made: dict[tuple[object, ...], Thumbnail] = {}
+    for output, cut in zip(outputs, decoded.cuts, strict=True):
+        picture = _compose(pictures[cut], output)
+        encoding = (output.format, output.encoder_quality, output.max_bytes, output.keep_copyright)
+        looks = (cut, picture.size, output.background, *encoding)
+        if looks in made:
+            continue
+        # Of the same format and size, the source is what a person would use instead.
+        is_copy = (output.format, *picture.size) == original
+        exif = decoded.rights if output.keep_copyright else b""
+        made[looks] = _write(picture, output, folder, exif, source_bytes if is_copy else None)
+    return list(made.values())
+
+
 def _compose(image: Image.Image, output: Output) -> Image.Image:
     """Lay the background where the output needs one: around a padded picture, under a JPEG."""
     size = _box(output) if output.fit == "pad" else image.size
     has_alpha, flat = image.mode in ("LA", "RGBA"), output.format == "jpeg"
     if size == image.size and not (has_alpha and flat):
         return image
-    canvas = Image.new("RGBA" if has_alpha and not flat else "RGB", size, output.background)
+    is_clear = output.background == "transparent"
+    color = "#ffffff00" if is_clear else output.background
+    canvas = Image.new("RGB" if flat or not (has_alpha or is_clear) else "RGBA", size, color)
     corner = ((size[0] - image.width) // 2, (size[1] - image.height) // 2)
     image = image.convert("RGBA" if has_alpha else "RGB")
     canvas.paste(image, corner, image if has_alpha and flat else None)
@@ -805,38 +838,40 @@ def _compose(image: Image.Image, output: Output) -> Image.Image:
 
 
 def _write(
-    image: Image.Image, output: Output, folder: Path, ceiling: int | None = None
+    image: Image.Image, output: Output, folder: Path, exif: bytes, ceiling: int | None
 ) -> Thumbnail:
     """Encode in memory, so that a full disk keeps its own error, and write the file.
 
     Raises ByteBudget. A file larger than `ceiling` is made smaller too, but only as far as it goes.
     """
     limit = min(output.max_bytes or sys.maxsize, ceiling or sys.maxsize)
-    content, quality = _encode_within(image, output, limit)
+    format = cast(Format, output.format)
+    encode = partial(_encode, image, format, exif)
+    content, quality = _encode_within(limit, encode, output.encoder_quality)
     if output.max_bytes and len(content) > output.max_bytes:
         raise ByteBudget(output.file_name, output.max_bytes, len(content))
     (folder / output.file_name).write_bytes(content)
-    format = cast(Format, output.format)
     return Thumbnail(output.file_name, image.width, image.height, len(content), format, quality)
 
 
 _MAX_ENCODES = 8  # Bisecting 100 qualities takes 7, after the one that most often does.
 
 
-def _encode_within(image: Image.Image, output: Output, limit: int) -> tuple[bytes, int | None]:
+def _encode_within(
+    limit: int, encode: Callable[..., bytes], best: int | None
+) -> tuple[bytes, int | None]:
     """Encode with the best quality whose file is within the limit, or else as small as can be."""
-    best = output.encoder_quality
-    content = _encode(image, output.format, best)
+    content = encode(best)
     if len(content) <= limit:
         return content, best
     if best is None:
-        return _encode(image, output.format, None, compress_level=9), None
+        return encode(None, compress_level=9), None
     smallest, low, high = (content, best), 1, best - 1
     for _ in range(_MAX_ENCODES):
         if low > high:
             break
         quality = (low + high) // 2
-        content = _encode(image, output.format, quality)
+        content = encode(quality)
         if len(content) <= limit:
             smallest, low = (content, quality), quality + 1
         else:
@@ -846,9 +881,13 @@ def _encode_within(image: Image.Image, output: Output, limit: int) -> tuple[byte
     return smallest
 
 
-def _encode(image: Image.Image, format: str, quality: int | None, **options: Any) -> bytes:
+def _encode(
+    image: Image.Image, format: Format, exif: bytes, quality: int | None, **options: Any
+) -> bytes:
     if quality is not None:
         options["quality"] = quality
+    if exif:
+        options["exif"] = exif
     encoded = io.BytesIO()
-    image.save(encoded, format, **{**_ENCODING[cast(Format, format)], **options})
+    image.save(encoded, format, **{**_ENCODING[format], **options})
     return encoded.getvalue()
