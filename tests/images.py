@@ -108,6 +108,12 @@ def make_jpeg(
     return _repeat_last_scan(encode(image, "JPEG", progressive=True, **options), progressive_scans)
 
 
+def make_animation(format: str, size: Size = (60, 40)) -> bytes:
+    """Make an animation of a red, a green and a blue frame, 80 ms each."""
+    frames = [Image.new("RGB", size, color) for color in (RED, GREEN, BLUE)]
+    return encode(frames[0], format, save_all=True, append_images=frames[1:], duration=80)
+
+
 def make_exif(orientation: int | None = None, gps: bool = False) -> bytes:
     """Make an EXIF block, with a place (Greenwich) if asked for."""
     exif = Image.Exif()

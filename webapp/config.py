@@ -89,6 +89,9 @@ class Config:
         "Scans of a JPEG. A normal progressive one has 10; thousands stall a decoder.",
         minimum=1,
     )
+    max_frames: int = setting(
+        200, "Frames of an animation, where its movement is asked for; all are decoded.", minimum=1
+    )
     decode_seconds: float = setting(
         30.0, "Seconds, by the clock, that one image may take before it is given up.", minimum=0.1
     )

@@ -73,6 +73,7 @@ class Decoder:
                 max_megapixels=config.max_megapixels,
                 max_megapixels_other=config.max_megapixels_other,
                 max_jpeg_scans=config.max_jpeg_scans,
+                max_frames=config.max_frames,
             ),
             sandbox.Limits(
                 memory_bytes=config.decode_memory_mb * 1_000_000,

@@ -54,6 +54,7 @@ class OutputForm(Form):  # type: ignore[misc]
     )
     enlarge = BooleanField("Enlarge")
     keep_copyright = BooleanField("Keep copyright")
+    animated = BooleanField("Animated")
 
     def output(self) -> Output | None:
         """Read the output, in the words of `recipes`.

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 Fit = Literal["contain", "cover", "pad"]
-Format = Literal["jpeg", "png", "webp", "avif"]
+Format = Literal["jpeg", "png", "webp", "avif", "gif"]
 AskedFormat = Format | Literal["source"]  # "source": that of the source, or what comes near it.
 FITS: tuple[Fit, ...] = get_args(Fit)
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -34,9 +34,21 @@ NEAREST_FORMAT: Mapping[str, Format] = {
 
 # The quality at which each encoder's artefacts stay invisible at thumbnail size. The scales differ:
 # AVIF's 60 looks like JPEG's 80. PNG is lossless, so it has none.
-DEFAULT_QUALITY: Mapping[Format, int | None] = {"jpeg": 80, "webp": 80, "avif": 60, "png": None}
+DEFAULT_QUALITY: Mapping[Format, int | None] = {
+    "jpeg": 80,
+    "webp": 80,
+    "avif": 60,
+    "png": None,
+    "gif": None,
+}
 
-EXTENSIONS: Mapping[Format, str] = {"jpeg": "jpg", "png": "png", "webp": "webp", "avif": "avif"}
+EXTENSIONS: Mapping[Format, str] = {
+    "jpeg": "jpg",
+    "png": "png",
+    "webp": "webp",
+    "avif": "avif",
+    "gif": "gif",
+}
 
 MAX_SIDE = 4096  # Pixels; the largest thumbnail we make. Beyond it a picture is no thumbnail.
 MIN_BUDGET, MAX_BUDGET = 1000, 100_000_000  # Bytes.
@@ -69,6 +81,8 @@ class Output:
     until the file is no larger. `focus` is what `cover` keeps in the middle if it can: a point of
     the source as it is seen, in fractions of width and height, or wherever the detail is ("smart").
     `keep_copyright` keeps the copyright notice and the author's name, and no other metadata.
+    `animated` keeps the movement of a GIF, WebP or PNG, in WebP or GIF; without it, the first frame
+    is made.
     """
 
     name: str
@@ -82,6 +96,7 @@ class Output:
     max_bytes: int | None = None
     focus: Focus = CENTRE
     keep_copyright: bool = False
+    animated: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made.
@@ -99,6 +114,10 @@ class Output:
             raise InvalidRecipe("height", f"Fit {self.fit} needs both a width and a height.")
         if self.format not in ASKED_FORMATS:
             raise InvalidRecipe("format", f"The format must be one of {', '.join(ASKED_FORMATS)}.")
+        if self.animated and self.format not in ("webp", "gif"):
+            raise InvalidRecipe("format", "An animation is made as webp or gif.")
+        if self.format == "gif" and not self.animated:
+            raise InvalidRecipe("format", "GIF is for animations; for a still picture, take png.")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise InvalidRecipe("quality", "The quality must be from 1 to 100.")
         if self.focus != "smart" and not all(0 <= part <= 1 for part in self.focus):
@@ -199,6 +218,7 @@ def parse_output(fields: Mapping[str, str]) -> Output:
         background=given.get("background", "#ffffff").lower(),
         enlarge=_switch(given, "enlarge"),
         keep_copyright=_switch(given, "keep_copyright"),
+        animated=_switch(given, "animated"),
     )
 
 

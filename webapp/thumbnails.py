@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any, cast
@@ -37,7 +37,7 @@ from pillow_heif import register_heif_opener
 
 from webapp.focus import find_focus
 from webapp.placeholders import dominant_color, thumbhash
-from webapp.recipes import MAX_SIDE, Format, Output, Recipe
+from webapp.recipes import CENTRE, MAX_SIDE, Format, Output, Recipe
 
 Size = tuple[int, int]
 Point = tuple[float, float]  # In fractions of width and height.
@@ -79,6 +79,7 @@ class ImageLimits:
     max_megapixels: float = 100  # JPEG and PNG, whose decoders are frugal.
     max_megapixels_other: float = 50
     max_jpeg_scans: int = 50
+    max_frames: int = 200  # Of an animation, if its movement is asked for.
 
 
 class ImageError(Exception):
@@ -143,6 +144,18 @@ class TooManyScans(ImageError):
         super().__init__(
             f"This JPEG is stored in more than {limit} scans, where 10 are usual."
             " Save it again as a plain JPEG, not a progressive one."
+        )
+
+
+class TooManyFrames(ImageError):
+    """Decoding all of an animation would take too much time."""
+
+    code = "too_many_frames"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"This animation has more than {limit} frames, or too many pixels in all."
+            " Shorten it, or ask for a still picture."
         )
 
 
@@ -225,13 +238,14 @@ def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLim
         image = _open(file, limits)
         outputs = [output.decided(_format(image).lower()) for output in recipe.outputs]
         decoded = _decode(image, outputs)
-    frames = _resize_all(decoded.frame, decoded.cuts)
+        frames = _resize_all(decoded.frame, decoded.cuts)
+        animation = _read_animation(image, decoded, outputs, limits)  # Last: it moves the image on.
     pictures = {
         cut: _finish(frame, decoded.header.orientation, decoded.profile)
         for cut, frame in frames.items()
     }
     try:
-        made = _write_all(pictures, decoded, outputs, folder, source.stat().st_size)
+        made = _write_all(pictures, animation, decoded, outputs, folder, source.stat().st_size)
     except BaseException:
         for output in outputs:
             (folder / output.file_name).unlink(missing_ok=True)
@@ -734,6 +748,60 @@ def _resize_all(source: _Frame, cuts: Iterable[_Cut]) -> dict[_Cut, Image.Image]
     return made
 
 
+# Animations
+
+_ANIMATED = ("gif", "webp", "png")  # The pages of a TIFF and the pictures of an MPO do not move.
+_ANIMATION_SHARE = 10  # An animation may have this many times the pixels of a picture, in all.
+
+
+@dataclass(frozen=True)
+class _Animation:
+    """Hold all frames of an animation, cut and finished, and how long each is shown."""
+
+    frames: Mapping[_Cut, list[Image.Image]]
+    durations: list[int]  # Milliseconds.
+    loop: int  # 0 is for ever.
+
+    def options(self, cut: _Cut, output: Output) -> dict[str, Any]:
+        """Tell the encoder of the frames after the first."""
+        return {
+            "save_all": True,
+            "append_images": [_compose(frame, output) for frame in self.frames[cut][1:]],
+            "duration": self.durations,
+            "loop": self.loop,
+            **({"disposal": 2} if output.format == "gif" else {}),
+        }
+
+
+def _read_animation(
+    image: Image.Image, decoded: _Decoded, outputs: Iterable[Output], limits: ImageLimits
+) -> _Animation | None:
+    """Decode all frames, if some output asks for them and there is more than one."""
+    cuts = {cut for output, cut in zip(outputs, decoded.cuts, strict=True) if output.animated}
+    count = getattr(image, "n_frames", 1) if cuts and decoded.header.format in _ANIMATED else 1
+    if count == 1:
+        return None
+    pixels = count * image.width * image.height
+    if count > limits.max_frames or pixels > _ANIMATION_SHARE * limits.max_megapixels_other * 1e6:
+        raise TooManyFrames(limits.max_frames)
+    frames: dict[_Cut, list[Image.Image]] = {cut: [] for cut in cuts}
+    durations = []
+    for number in range(count):
+        image.seek(number)
+        whole = _Frame(image.convert("RGBA").convert("RGBa"), (0, 0, *image.size), image.size)
+        durations.append(int(image.info.get("duration") or 100))
+        for cut, made in frames.items():
+            picture = whole.cut(cut).image
+            made.append(_opaque(_finish(picture, decoded.header.orientation, decoded.profile)))
+    return _Animation(frames, durations, image.info.get("loop", 0))
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Drop an alpha channel that hides nothing: a GIF's colours come out better without."""
+    extrema = image.getchannel("A").getextrema()
+    return image.convert("RGB") if extrema == (255, 255) else image
+
+
 # Finishing: on the small picture, where it costs next to nothing
 
 
@@ -795,11 +863,13 @@ _ENCODING: Mapping[Format, Mapping[str, Any]] = {
     "webp": {"method": 2},
     "avif": {"speed": 10, "max_threads": AvifImagePlugin.DEFAULT_MAX_THREADS},
     "png": {"compress_level": 6},
+    "gif": {},
 }
 
 
 def _write_all(
     pictures: Mapping[_Cut, Image.Image],
+    animation: _Animation | None,
     decoded: _Decoded,
     outputs: Iterable[Output],
     folder: Path,
@@ -811,15 +881,27 @@ def _write_all(
     made: dict[tuple[object, ...], Thumbnail] = {}
     for output, cut in zip(outputs, decoded.cuts, strict=True):
         picture = _compose(pictures[cut], output)
-        encoding = (output.format, output.encoder_quality, output.max_bytes, output.keep_copyright)
-        looks = (cut, picture.size, output.background, *encoding)
+        looks = (cut, picture.size, replace(output, **_HIDDEN))
         if looks in made:
             continue
         # Of the same format and size, the source is what a person would use instead.
         is_copy = (output.format, *picture.size) == original
-        exif = decoded.rights if output.keep_copyright else b""
-        made[looks] = _write(picture, output, folder, exif, source_bytes if is_copy else None)
+        options: dict[str, Any] = {"exif": decoded.rights} if output.keep_copyright else {}
+        if animation and output.animated:
+            options |= animation.options(cut, output)
+        made[looks] = _write(picture, output, folder, options, source_bytes if is_copy else None)
     return list(made.values())
+
+
+# What is not seen in a file: outputs that differ in nothing else come out the same.
+_HIDDEN: Mapping[str, Any] = {
+    "name": "a",
+    "width": 1,
+    "height": 1,
+    "fit": "contain",
+    "enlarge": False,
+    "focus": CENTRE,
+}
 
 
 def _compose(image: Image.Image, output: Output) -> Image.Image:
@@ -838,7 +920,11 @@ def _compose(image: Image.Image, output: Output) -> Image.Image:
 
 
 def _write(
-    image: Image.Image, output: Output, folder: Path, exif: bytes, ceiling: int | None
+    image: Image.Image,
+    output: Output,
+    folder: Path,
+    options: Mapping[str, Any],
+    ceiling: int | None,
 ) -> Thumbnail:
     """Encode in memory, so that a full disk keeps its own error, and write the file.
 
@@ -846,7 +932,7 @@ def _write(
     """
     limit = min(output.max_bytes or sys.maxsize, ceiling or sys.maxsize)
     format = cast(Format, output.format)
-    encode = partial(_encode, image, format, exif)
+    encode = partial(_encode, image, format, options)
     content, quality = _encode_within(limit, encode, output.encoder_quality)
     if output.max_bytes and len(content) > output.max_bytes:
         raise ByteBudget(output.file_name, output.max_bytes, len(content))
@@ -865,7 +951,7 @@ def _encode_within(
     if len(content) <= limit:
         return content, best
     if best is None:
-        return encode(None, compress_level=9), None
+        return encode(None, smallest=True), None
     smallest, low, high = (content, best), 1, best - 1
     for _ in range(_MAX_ENCODES):
         if low > high:
@@ -882,12 +968,15 @@ def _encode_within(
 
 
 def _encode(
-    image: Image.Image, format: Format, exif: bytes, quality: int | None, **options: Any
+    image: Image.Image,
+    format: Format,
+    options: Mapping[str, Any],
+    quality: int | None,
+    smallest: bool = False,
 ) -> bytes:
+    chosen = {"compress_level": 9} if smallest else {}
     if quality is not None:
-        options["quality"] = quality
-    if exif:
-        options["exif"] = exif
+        chosen["quality"] = quality
     encoded = io.BytesIO()
-    image.save(encoded, format, **{**_ENCODING[format], **options})
+    image.save(encoded, format, **{**_ENCODING[format], **options, **chosen})
     return encoded.getvalue()
