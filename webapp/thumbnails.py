@@ -250,8 +250,17 @@ def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLim
         for output in outputs:
             (folder / output.file_name).unlink(missing_ok=True)
         raise
-    smallest = min(pictures.values(), key=lambda picture: picture.width * picture.height)
-    return Result(decoded.header, thumbhash(smallest), dominant_color(smallest), made)
+    sample = _sample(pictures.values())
+    return Result(decoded.header, thumbhash(sample), dominant_color(sample), made)
+
+
+def _sample(pictures: Iterable[Image.Image]) -> Image.Image:
+    """Give the smallest picture, and no larger than placeholders look at."""
+    smallest = min(pictures, key=lambda picture: picture.width * picture.height)
+    return smallest.reduce(max(1, min(smallest.size) // _SAMPLE_SIDE))
+
+
+_SAMPLE_SIDE = 64  # Pixels of the shorter side.
 
 
 # Opening
