@@ -43,6 +43,17 @@ type-check: $(VENV)/dev ## Check types alone
 bench: $(VENV)/dev ## Measure upload to thumbnail, here or at BASE_URL=
 	@python -m bench.upload $(BASE_URL)
 
+.PHONY: bench-engine bench-peers
+bench-engine: $(VENV)/dev ## Measure the engine beside its peers, as often as ROUNDS= says
+	@python -m bench.engine $(ROUNDS)
+
+PEERS := bench/peers
+bench-peers: $(BIN)/python ## Install what bench-engine measures against (sharp needs npm)
+	@python -m venv $(PEERS)/.venv
+	@$(PEERS)/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(PEERS)/requirements.txt
+	@if command -v npm >/dev/null; then npm install --prefix $(PEERS) --no-package-lock --no-audit --no-fund --silent; \
+		else echo "npm is not here: left out sharp" >&2; fi
+
 lock: ## Bring the hashed locks up to pyproject.toml, or all anew with LOCK_ARGS=--upgrade (needs uv)
 	@uv pip compile pyproject.toml -o requirements.txt $(LOCK) $(LOCK_ARGS)
 	@uv pip compile pyproject.toml --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)

@@ -1,0 +1,337 @@
+"""Measure the engine against what one would use instead, and print a Markdown table.
+
+    make bench-peers                what is not installed is left out
+    make bench-engine ROUNDS=15
+
+The real `make_thumbnails` and its peers take turns at the same files, round by round, so that
+whatever else the machine does hits all of them. Each is a process that stays, runs on one core,
+reads a file in the page cache, writes JPEG files of quality 80 and times itself. Figures are
+medians; in brackets is ours divided by theirs, so less than 1 is faster, but for images a second,
+where more is. This asserts nothing. Linux only.
+"""
+
+import os
+import platform
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFilter
+
+from bench import peers
+from bench.peers import FLOOR, OPENCV, OURS, PEERS, PYVIPS, SHARP, THUMBNAIL, Peer, Worker
+from bench.peers.worker import Job
+
+ROUNDS = 15
+MEMORY_ROUNDS = 3
+BATCH = 16  # Images to each process, to tell how many come through in a second.
+QUALITY = 80
+FIVE = (1024, 512, 256, 128, 64)
+TWO_PROCESSES = (OURS, SHARP, PYVIPS, OPENCV, THUMBNAIL)
+# Raise it when photos come out differently: they are kept in the temporary folder.
+PHOTOS = Path(tempfile.gettempdir()) / "thumbnails-bench-1"
+
+# Photos
+
+Size = tuple[int, int]
+MP12, MP24, MP100 = (4000, 3000), (6000, 4000), (11544, 8658)
+# How much of each octave, coarse to fine, replaces what there is: 1/f, but for a lens's softness.
+_LIGHT = [(level, 0.3) for level in range(9, 2, -1)] + [(2, 0.22), (1, 0.12), (0, 0.1)]
+_COLOR = [(level, 0.3) for level in range(9, 4, -1)]
+
+
+def make_photo(size: Size) -> Image.Image:
+    """Make what costs a decoder as much as a photo does: soft shapes, 1/f noise, a little grain."""
+    dice = random.Random(size[0])
+    light = Image.blend(_texture(size, _LIGHT, dice), _shapes(size, dice), 0.4)
+    grey = Image.new("L", size, 128)
+    blue, red = (Image.blend(grey, _texture(size, _COLOR, dice), 0.3) for _ in range(2))
+    return Image.merge("YCbCr", (light, blue, red)).convert("RGB")
+
+
+def _texture(size: Size, octaves: list[tuple[int, float]], dice: random.Random) -> Image.Image:
+    """Lay ever finer noise over coarse noise; level 1 has half the pixels of level 0 a side."""
+    picture = Image.new("L", (2, 2), 128)
+    for level, weight in octaves:
+        width, height = max(2, size[0] >> level), max(2, size[1] >> level)
+        noise = Image.frombytes("L", (width, height), dice.randbytes(width * height))
+        picture = Image.blend(picture.resize(noise.size, Image.Resampling.BICUBIC), noise, weight)
+    return picture.resize(size, Image.Resampling.BICUBIC)
+
+
+def _shapes(size: Size, dice: random.Random) -> Image.Image:
+    """Draw soft discs, light and dark."""
+    canvas = Image.new("L", (size[0] // 16, size[1] // 16), 90)
+    draw = ImageDraw.Draw(canvas)
+    for _ in range(30):
+        x, y = dice.randrange(canvas.width), dice.randrange(canvas.height)
+        radius = dice.randrange(canvas.height // 20, canvas.height // 4)
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), dice.randrange(20, 240))
+    return canvas.filter(ImageFilter.GaussianBlur(1)).resize(size, Image.Resampling.BICUBIC)
+
+
+def _palette(photo: Image.Image) -> Image.Image:
+    return photo.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+
+
+def photo(name: str, size: Size = MP12) -> str:
+    """Give the path of a photo such as `palette.png`, made at the first time."""
+    path = PHOTOS / f"{size[0]}x{size[1]}-{name}"
+    if not path.exists():
+        print(f"Making {path.name} ...", file=sys.stderr)
+        PHOTOS.mkdir(exist_ok=True)
+        picture = make_photo(size)
+        if name.startswith("palette"):
+            picture = _palette(picture)
+        unfinished = path.with_stem("unfinished")
+        picture.save(unfinished, quality={".jpg": 88, ".avif": 60}.get(path.suffix, 80))
+        unfinished.replace(path)
+    return str(path)
+
+
+# What is measured
+
+
+@dataclass(frozen=True)
+class Target:
+    """Bound our figure, as a ratio to the one in a column; without a column, as it is."""
+
+    limit: float
+    column: str = ""
+    at_least: bool = False
+    name: str = ""  # What to call the column in this row, if not by its heading.
+
+    def __str__(self) -> str:
+        sign = "≥" if self.at_least else "≤"
+        if not self.column:
+            return f"{sign} {self.limit:g}"
+        return f"{sign} {self.limit:.2f} × {self.name or self.column}"
+
+    def verdict(self, figures: Mapping[str, float]) -> str:
+        """Say whether the target is met; `?` without the peer."""
+        if self.column and self.column not in figures:
+            return "?"
+        reached = figures[OURS.column] / (figures[self.column] if self.column else 1)
+        return (
+            "yes" if (reached >= self.limit if self.at_least else reached <= self.limit) else "no"
+        )
+
+
+@dataclass(frozen=True)
+class Work:
+    """Describe a row: a photo, the sizes to make of it, and what we want to reach."""
+
+    title: str
+    name: str
+    sizes: tuple[int, ...] = (256,)
+    targets: tuple[Target, ...] = ()
+    size: Size = MP12
+    cascade: bool = False
+
+    def job(self, folder: Path, repeat: int = 1) -> Job:
+        """Write the row as a worker wants it; the photo is made and in the page cache then."""
+        source = photo(self.name, self.size)
+        Path(source).read_bytes()
+        return {
+            "source": source,
+            "folder": str(folder),
+            "sizes": list(self.sizes),
+            "quality": QUALITY,
+            "cascade": self.cascade,
+            "repeat": repeat,
+        }
+
+
+def against(**limits: float) -> tuple[Target, ...]:
+    """Write targets as ratios to columns."""
+    return tuple(Target(limit, column) for column, limit in limits.items())
+
+
+JPEG = Work("JPEG 12 MP", "photo.jpg", targets=against(floor=1.12, sharp=0.95, pyvips=0.80))
+ALONE = Work("JPEG 12 MP → 1024", "photo.jpg", (1024,), against(sharp=1.0))
+TOGETHER = Work(
+    "JPEG 12 MP → 1024, 512, 256, 128, 64; first bracket: to 1024 alone",
+    "photo.jpg",
+    FIVE,
+    (Target(1.15, "floor", name="1024 alone"), *against(pyvips=0.6, sharp=0.6)),
+)
+WORKS = (
+    JPEG,
+    Work("JPEG 24 MP", "photo.jpg", size=MP24),
+    Work("JPEG 100 MP", "photo.jpg", size=MP100),
+    ALONE,
+    TOGETHER,
+    Work("the same, peers too make the small from the large", "photo.jpg", FIVE, cascade=True),
+    Work("WebP 12 MP", "photo.webp", targets=against(pyvips=1.0)),
+    Work("PNG RGB 12 MP", "photo.png", targets=against(pyvips=1.1)),
+    Work("PNG palette 12 MP", "palette.png", targets=against(pyvips=1.1)),
+    Work("AVIF 12 MP", "photo.avif", targets=against(sharp=0.5)),
+)
+LARGE = Work("Peak memory in MB, JPEG 100 MP", "photo.jpg", size=MP100, targets=(Target(60),))
+TWO = (Target(1.9, "floor", at_least=True, name="one"), Target(1.05, "sharp", at_least=True))
+
+# Measuring
+
+Contest = Mapping[str, Callable[[], float]]
+
+
+@dataclass
+class Bench:
+    """Hold the workers of a run and make its rows."""
+
+    folder: Path
+    rounds: int
+    workers: dict[Peer, Worker] = field(default_factory=dict)
+    seconds: dict[Peer, Worker] = field(default_factory=dict)  # On the other core.
+
+    def rows(self) -> Iterator[str]:
+        """Measure one row after the other."""
+        for work in WORKS:
+            yield self.row(work)
+        if len(peers.CORES) > 1:
+            yield self.row_of_two()
+        yield self.row_of_memory()
+
+    def row(self, work: Work) -> str:
+        """Measure the time for one image, in milliseconds."""
+        job = work.job(self.folder)
+        contest = {
+            peer.column: partial(milliseconds, worker, job) for peer, worker in self.workers.items()
+        }
+        if len(work.sizes) > 1:
+            alone = ALONE.job(self.folder)
+            contest[FLOOR.column] = partial(milliseconds, self.workers[OURS], alone)
+        elif not work.name.endswith(".jpg"):
+            del contest[FLOOR.column]  # Only JPEG is decoded to scale.
+        return format_row(work.title, measure(contest, self.rounds), work.targets)
+
+    def row_of_two(self) -> str:
+        """Measure images a second of two processes; in place of a floor stands one of ours."""
+        job = JPEG.job(self.folder, BATCH)
+        contest = {FLOOR.column: partial(rate, [self.workers[OURS]], job)}
+        for peer, second in self.seconds.items():
+            contest[peer.column] = partial(rate, [self.workers[peer], second], job)
+        title = "Images/s of two processes, JPEG 12 MP; first bracket: to one"
+        return format_row(title, measure(contest, self.rounds), TWO)
+
+    def row_of_memory(self) -> str:
+        """Measure the peak memory of a fresh process, in millions of bytes."""
+        job = LARGE.job(self.folder)
+        contest = {
+            peer.column: partial(peak_memory, peer, job) for peer in self.workers if peer != FLOOR
+        }
+        return format_row(LARGE.title, measure(contest, MEMORY_ROUNDS), LARGE.targets)
+
+
+def measure(contest: Contest, rounds: int) -> dict[str, float]:
+    """Run each contestant once a round, in any order; give the medians of those who can."""
+    figures: dict[str, list[float]] = {name: [] for name in contest if _can(name, contest[name])}
+    dice = random.Random(0)
+    for _ in range(rounds):
+        for name in dice.sample(list(figures), len(figures)):
+            figures[name].append(contest[name]())
+    return {name: statistics.median(figures[name]) for name in figures}
+
+
+def _can(name: str, run: Callable[[], float]) -> bool:
+    """Warm up; whoever fails is left out."""
+    try:
+        run()
+    except peers.Failed as error:
+        print(f"{name} left out: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def milliseconds(worker: Worker, job: Job) -> float:
+    """Give the time that the worker measured."""
+    return worker.run(job) * 1000
+
+
+def rate(workers: Sequence[Worker], job: Job) -> float:
+    """Give the images a second of workers that all do the same job at once."""
+    start = time.perf_counter()
+    for worker in workers:
+        worker.begin(job)
+    for worker in workers:
+        worker.end()
+    return len(workers) * job["repeat"] / (time.perf_counter() - start)
+
+
+def peak_memory(peer: Peer, job: Job) -> float:
+    """Give the millions of bytes that a process held at the most that did only this job."""
+    with Worker(peer) as worker:
+        worker.run(job)
+        return worker.peak_memory() / 1e6
+
+
+# The table
+
+COLUMNS = [peer.column for peer in PEERS]
+
+
+def format_head() -> str:
+    """Write the two first lines of the table."""
+    heads = ["work, → 256 px unless said", *COLUMNS, "target", "met"]
+    return f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}"
+
+
+def format_row(title: str, figures: Mapping[str, float], targets: Sequence[Target]) -> str:
+    """Write a line of the table."""
+    cells = [
+        title,
+        *(format_cell(figures, column) for column in COLUMNS),
+        "; ".join(map(str, targets)),
+        "; ".join(target.verdict(figures) for target in targets),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def format_cell(figures: Mapping[str, float], column: str) -> str:
+    """Write a figure and its ratio."""
+    if column not in figures:
+        return "–"
+    figure = f"{figures[column]:.1f}"
+    return (
+        figure
+        if column == OURS.column
+        else f"{figure} ({figures[OURS.column] / figures[column]:.2f})"
+    )
+
+
+def start_workers(bench: Bench, stack: ExitStack) -> None:
+    """Start who is installed, and say who is not."""
+    for peer in PEERS:
+        try:
+            worker = bench.workers[peer] = stack.enter_context(Worker(peer))
+            if peer in TWO_PROCESSES and len(peers.CORES) > 1:
+                bench.seconds[peer] = stack.enter_context(Worker(peer, 1))
+            print(f"- {peer.column}: {worker.version}")
+        except peers.NotInstalled as error:
+            print(f"- {error}: left out (make bench-peers)")
+
+
+def main() -> None:
+    """Measure all rows, with as many rounds as the command line says."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    load = os.getloadavg()[0]
+    python = platform.python_version()
+    print(f"Python {python}, {len(peers.CORES)} cores, load {load:.1f}, {rounds} rounds\n")
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        bench = Bench(Path(folder), rounds)
+        start_workers(bench, stack)
+        print(f"\n{format_head()}")
+        for row in bench.rows():
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Start what the engine is measured against, each in a process and environment of its own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, cast
+
+from bench.peers.worker import Job
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+CORES = sorted(os.sched_getaffinity(0))
+
+
+class NotInstalled(Exception):
+    """A peer is not here; the message says what is missing."""
+
+
+class Failed(Exception):
+    """A peer could not do a job, such as reading a format it does not know."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Name one way of making thumbnails; `column` is its heading in the table."""
+
+    name: str
+    column: str
+    program: str
+
+    @property
+    def command(self) -> list[str]:
+        """The command that starts a worker of this kind."""
+        if self.name == "sharp":
+            return [self.program, str(HERE / "sharp.mjs")]
+        return [self.program, "-m", "bench.peers.worker", self.name]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What to add to the environment: what our consumer has, where that helps.
+
+        It helps everybody but sharp, which takes a tenth longer for WebP with it.
+        """
+        return {} if self.name == "sharp" else consumer_environment()
+
+
+_PYTHON = str(HERE / ".venv" / "bin" / "python")
+OURS = Peer("ours", "ours", sys.executable)
+FLOOR = Peer("floor", "floor", sys.executable)
+SHARP = Peer("sharp", "sharp", "node")
+PYVIPS = Peer("pyvips", "pyvips", _PYTHON)
+OPENCV = Peer("opencv", "OpenCV", _PYTHON)
+THUMBNAIL = Peer("thumbnail", "`thumbnail()`", sys.executable)
+PEERS = (OURS, FLOOR, SHARP, PYVIPS, OPENCV, THUMBNAIL)
+
+
+class Worker:
+    """Hold a process that makes thumbnails, on one core, as long as the `with` lasts.
+
+    One core each: a server has as many workers as cores, so that threads find none idle.
+    """
+
+    def __init__(self, peer: Peer, core: int = 0) -> None:
+        with _held_to(CORES[-1 - core]):
+            self._process = _start(peer)
+        try:
+            self.version = str(self._read()["version"])
+        except (Failed, ValueError) as error:
+            self.__exit__(None, None, None)
+            raise NotInstalled(f"{peer.name} does not start") from error
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        cast(IO[str], self._process.stdin).close()
+        self._process.wait(60)
+        cast(IO[str], self._process.stdout).close()
+
+    def begin(self, job: Job) -> None:
+        """Send a job without waiting for it."""
+        stdin = cast(IO[str], self._process.stdin)
+        stdin.write(json.dumps(job) + "\n")
+        stdin.flush()
+
+    def end(self) -> float:
+        """Wait for the job that began; give its seconds, measured by the worker.
+
+        Raises Failed.
+        """
+        return float(str(self._read()["seconds"]))
+
+    def run(self, job: Job) -> float:
+        """Do a job and give its seconds."""
+        self.begin(job)
+        return self.end()
+
+    def peak_memory(self) -> int:
+        """Give the most memory that the process has had, in bytes."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) * 1024
+
+    def _read(self) -> dict[str, object]:
+        line = cast(IO[str], self._process.stdout).readline()
+        if not line:
+            raise Failed("It ended.")
+        answer: dict[str, object] = json.loads(line)
+        if "error" in answer:
+            raise Failed(answer["error"])
+        return answer
+
+
+def _start(peer: Peer) -> "subprocess.Popen[str]":
+    """Start a worker; what it complains of while loading is not ours to show."""
+    try:
+        return subprocess.Popen(
+            peer.command,
+            cwd=ROOT,
+            env={**os.environ, **peer.environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    except OSError as error:
+        raise NotInstalled(f"{peer.name}: {Path(peer.program).name} is not here") from error
+
+
+@contextmanager
+def _held_to(core: int) -> Iterator[None]:
+    """Have what starts meanwhile run on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def consumer_environment() -> dict[str, str]:
+    """Read what the Procfile sets for the process that makes thumbnails."""
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    consumer = next(line for line in lines if line.startswith("consumer:"))
+    return dict(word.split("=", 1) for word in consumer.split() if "=" in word)

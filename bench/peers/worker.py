@@ -1,0 +1,157 @@
+"""Make thumbnails with one library, one JSON line per job, and time each job from within.
+
+    python -m bench.peers.worker pyvips
+
+Runs in the environment that has the library, so it imports nothing else before it is told what.
+Every peer is written as its own documentation advises. Files in, JPEG files out, no metadata.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypedDict
+
+
+class Job(TypedDict):
+    """Say what to make: a thumbnail that fits into a square of each size, `repeat` times."""
+
+    source: str
+    folder: str
+    sizes: list[int]
+    quality: int
+    cascade: bool  # Make the smaller sizes from the largest; ours always does.
+    repeat: int
+
+
+Maker = Callable[[Job], None]
+
+
+def load_ours() -> tuple[str, Maker]:
+    """Give the product's own engine."""
+    from PIL import __version__, features
+
+    from webapp.recipes import Output, Recipe
+    from webapp.thumbnails import ImageLimits, make_thumbnails
+
+    def make(job: Job) -> None:
+        sizes, quality = job["sizes"], job["quality"]
+        recipe = Recipe(tuple(Output(str(size), size, size, quality=quality) for size in sizes))
+        make_thumbnails(Path(job["source"]), recipe, Path(job["folder"]), ImageLimits())
+
+    turbo = features.version("libjpeg_turbo")
+    return f"Pillow {__version__}, libjpeg-turbo {turbo}", make
+
+
+def load_thumbnail() -> tuple[str, Maker]:
+    """Give `Image.thumbnail`, as every tutorial has it."""
+    from PIL import Image, ImageOps, __version__
+
+    def make(job: Job) -> None:
+        for size in job["sizes"]:
+            with Image.open(job["source"]) as image:
+                image.thumbnail((size, size))
+                upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright.save(target(job, size), quality=job["quality"])
+
+    return f"Pillow {__version__}", make
+
+
+def load_floor() -> tuple[str, Maker]:
+    """Give libjpeg-turbo's scaled decode alone: no resize, no encode."""
+    from PIL import Image, __version__
+
+    def make(job: Job) -> None:
+        with Image.open(job["source"]) as image:
+            wanted = max(job["sizes"]) * 1.3 / max(image.size)
+            image.draft(None, (int(image.width * wanted), int(image.height * wanted)))
+            image.load()
+
+    return f"Pillow {__version__}", make
+
+
+def load_pyvips() -> tuple[str, Maker]:
+    """Give libvips, whose `thumbnail` decodes as small as it can."""
+    vips: Any = importlib.import_module("pyvips")
+    vips.cache_set_max(0)  # Or the second round would find the picture of the first.
+
+    def make(job: Job) -> None:
+        largest: Any = None
+        for size in job["sizes"]:
+            box = {"height": size, "size": "down"}
+            if largest is None or not job["cascade"]:
+                image = vips.Image.thumbnail(job["source"], size, **box)
+                image = largest = image.copy_memory() if job["cascade"] else image
+            else:
+                image = largest.thumbnail_image(size, **box)
+            image.jpegsave(target(job, size), Q=job["quality"], keep="none")
+
+    library = ".".join(str(vips.version(part)) for part in range(3))
+    return f"pyvips {vips.__version__}, libvips {library}", make
+
+
+def load_opencv() -> tuple[str, Maker]:
+    """Give OpenCV: a reduced read, of JPEG as libjpeg does it, and the mean of areas."""
+    cv2: Any = importlib.import_module("cv2")
+    cv2.setNumThreads(1)
+    flags = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+    flags |= {8: cv2.IMREAD_REDUCED_COLOR_8, 1: cv2.IMREAD_COLOR}
+    # OpenCV cannot tell a size without decoding; whoever uses it knows it from elsewhere.
+    widths: dict[str, int] = {}
+
+    def make(job: Job) -> None:
+        source = job["source"]
+        if source not in widths:
+            widths[source] = cv2.imread(source).shape[1]
+        image: Any = None
+        for size in job["sizes"]:
+            if image is None or not job["cascade"]:
+                reductions = [by for by in flags if widths[source] // by >= size]
+                by = max(reductions) if source.endswith(".jpg") else 1
+                image = cv2.imread(source, flags[by])
+            scale = size / max(image.shape)
+            box = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+            image = cv2.resize(image, box, interpolation=cv2.INTER_AREA)
+            cv2.imwrite(target(job, size), image, [cv2.IMWRITE_JPEG_QUALITY, job["quality"]])
+
+    return f"OpenCV {cv2.__version__}", make
+
+
+def target(job: Job, size: int) -> str:
+    """Name the file for one size."""
+    return os.path.join(job["folder"], f"{size}.jpg")
+
+
+LOADERS = {
+    "ours": load_ours,
+    "thumbnail": load_thumbnail,
+    "floor": load_floor,
+    "pyvips": load_pyvips,
+    "opencv": load_opencv,
+}
+
+
+def answer(make: Maker, job: Job) -> dict[str, object]:
+    """Do a job; give the seconds it took, or why it failed."""
+    start = time.perf_counter()
+    try:
+        for _ in range(job["repeat"]):
+            make(job)
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+    return {"seconds": time.perf_counter() - start}
+
+
+def main() -> None:
+    """Say the version, then answer jobs until stdin ends."""
+    version, make = LOADERS[sys.argv[1]]()
+    print(json.dumps({"version": version}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(make, json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
