@@ -21,8 +21,9 @@ from webapp.jobs import (
     clean_name,
 )
 from webapp.recipes import PRESETS
+from webapp.sources import Header, ImageError
 from webapp.storage import ABANDONED_SECONDS, Upload
-from webapp.thumbnails import Header, ImageError, Result
+from webapp.thumbnails import Result
 
 SQUARE = PRESETS["square"].recipe
 

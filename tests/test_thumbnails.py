@@ -34,25 +34,27 @@ from tests.images import (
     make_wide_gamut_profile,
     psnr,
 )
-from webapp import decoder, thumbnails
+from webapp import decoder, sources, thumbnails
 from webapp.placeholders import thumbhash_to_png
 from webapp.recipes import FITS, FORMATS, MAX_SIDE, Fit, Format, Output, Recipe
-from webapp.thumbnails import (
-    ByteBudget,
+from webapp.sources import (
     Corrupt,
     Empty,
     Header,
     ImageError,
     ImageLimits,
-    Result,
-    Thumbnail,
-    TooManyFrames,
     TooManyPixels,
     TooManyScans,
     Truncated,
     Unsupported,
-    make_thumbnails,
     read_header,
+)
+from webapp.thumbnails import (
+    ByteBudget,
+    Result,
+    Thumbnail,
+    TooManyFrames,
+    make_thumbnails,
 )
 
 # What Pillow has to say about odd metadata; webapp.thumbnails silences it, pytest undoes that.
@@ -378,7 +380,7 @@ def test_orientation_is_applied(orientation: int, fit: Fit, engine: Engine) -> N
 def test_orientation_is_applied_in_other_formats(
     format: str, orientation: int, engine: Engine
 ) -> None:
-    turn = thumbnails._TRANSPOSE.get(orientation)
+    turn = sources.TRANSPOSE.get(orientation)
     upright = make_corners((64, 48))
     image = encode(upright, format, exif=make_exif(orientation))
     expected = upright.transpose(turn) if turn is not None else upright
@@ -884,7 +886,7 @@ def test_bytes_that_look_like_scans_do_not_count(engine: Engine) -> None:
 
 
 def test_scans_are_counted_across_chunks(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thumbnails, "_CHUNK", 1)
+    monkeypatch.setattr(sources, "_CHUNK", 1)
     assert engine.header(make_jpeg((60, 40), progressive_scans=50)).format == "jpeg"
     with pytest.raises(TooManyScans):
         engine.header(make_jpeg((60, 40), progressive_scans=51))
@@ -892,7 +894,7 @@ def test_scans_are_counted_across_chunks(engine: Engine, monkeypatch: pytest.Mon
 
 def test_photo_of_one_scan_is_not_read_to_its_end() -> None:
     photo = io.BytesIO(make_jpeg((1600, 1200)))
-    thumbnails._check_jpeg_scans(photo, 50)
+    sources._check_jpeg_scans(photo, 50)
     assert photo.tell() < 2000
 
 

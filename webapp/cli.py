@@ -23,7 +23,8 @@ from webapp.recipes import (
     parse_output,
     preset,
 )
-from webapp.thumbnails import ImageError, Thumbnail
+from webapp.sources import ImageError
+from webapp.thumbnails import Thumbnail
 
 thumbnails = AppGroup("thumbnails", help="Make thumbnails without server and queue.")
 

@@ -10,15 +10,9 @@ from typing import Any
 from webapp import sandbox
 from webapp.config import Config
 from webapp.recipes import Recipe
+from webapp.sources import Header, ImageError, ImageLimits
 from webapp.storage import is_disk_full
-from webapp.thumbnails import (
-    Header,
-    ImageError,
-    ImageLimits,
-    Result,
-    Thumbnail,
-    make_thumbnails,
-)
+from webapp.thumbnails import Result, Thumbnail, make_thumbnails
 
 LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PNG has 67 million.
 

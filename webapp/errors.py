@@ -13,8 +13,8 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from webapp.jobs import FileTooLarge, JobClosed, JobNotFound, NoImages, TooManyImages
 from webapp.recipes import InvalidRecipe
+from webapp.sources import ImageError, TooManyPixels
 from webapp.storage import is_disk_full
-from webapp.thumbnails import ImageError, TooManyPixels
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,9 @@ from webapp.config import Config
 from webapp.decoder import Decoder
 from webapp.job_store import Claim, Job, JobStore, NewImage
 from webapp.recipes import Recipe
+from webapp.sources import read_header
 from webapp.storage import Storage, Upload
-from webapp.thumbnails import Result, read_header
+from webapp.thumbnails import Result
 
 MAX_ATTEMPTS = 5  # Workers that one image may cost before we give up on it.
 LEASE_SECONDS = 8.0  # A claim is renewed every second, so a dead worker's image waits 8 at most.

@@ -24,8 +24,8 @@ from webapp.config import Config
 from webapp.job_store import Claim
 from webapp.jobs import ClaimLost, Jobs
 from webapp.recipes import Recipe
+from webapp.sources import ImageError
 from webapp.storage import is_disk_full
-from webapp.thumbnails import ImageError
 
 logger = logging.getLogger(__name__)
 

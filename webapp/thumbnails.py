@@ -1,4 +1,4 @@
-"""Turn one image file into its thumbnails: open it safely, decode once, fit, encode.
+"""Turn one image file into its thumbnails: decode once, fit, orient, colour, encode.
 
 Pillow only; this module knows neither Flask nor the queue. A box or size is (width, height), a
 region (left, top, right, bottom), in pixels.
@@ -6,145 +6,34 @@ region (left, top, right, bottom), in pixels.
 
 import io
 import math
-import os
-import re
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    ExifTags,
-    GifImagePlugin,
-    IcoImagePlugin,
-    Image,
-    ImageCms,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
-from pillow_heif import register_heif_opener
+from PIL import AvifImagePlugin, Image, ImageCms
 
 from webapp.focus import find_focus
 from webapp.placeholders import dominant_color, thumbhash
 from webapp.recipes import CENTRE, MAX_SIDE, Format, Output, Recipe
+from webapp.sources import (
+    TRANSPOSE,
+    Header,
+    ImageError,
+    ImageLimits,
+    Size,
+    decoder_faults,
+    format_of,
+    open_image,
+    read_exif,
+    read_rights,
+    seen_size,
+)
 
-Size = tuple[int, int]
 Point = tuple[float, float]  # In fractions of width and height.
 Region = tuple[float, float, float, float]
-
-# The only readers that untrusted bytes may reach. Imported here, so that no fork imports them.
-_READERS = (
-    JpegImagePlugin.JpegImageFile,
-    PngImagePlugin.PngImageFile,
-    WebPImagePlugin.WebPImageFile,
-    GifImagePlugin.GifImageFile,
-    TiffImagePlugin.TiffImageFile,
-    BmpImagePlugin.BmpImageFile,
-    AvifImagePlugin.AvifImageFile,
-    IcoImagePlugin.IcoImageFile,
-    Jpeg2KImagePlugin.Jpeg2KImageFile,
-)
-_FORMATS = [*(str(reader.format) for reader in _READERS), "HEIF"]
-_SAME_FORMAT = {
-    str(MpoImagePlugin.MpoImageFile.format): "JPEG",  # One followed by more pictures.
-    "JPEG2000": "JP2",
-    "HEIF": "HEIC",  # As people know it.
-}
-
-Image.preinit()
-Image.MAX_IMAGE_PIXELS = None  # Our limits are per format, as the decoders' appetites are.
-# Each thread of the AVIF decoder maps 70 MB, which on a large machine exceeds the memory limit.
-AvifImagePlugin.DEFAULT_MAX_THREADS = 2
-# Of the pictures in a HEIC, its main one alone.
-register_heif_opener(decode_threads=2, thumbnails=False, depth_images=False, aux_images=False)
-# What is odd about a stranger's metadata is no news to the operator.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-
-
-@dataclass(frozen=True)
-class ImageLimits:
-    """Bound what a source may cost; megapixels are 10⁶ pixels."""
-
-    max_megapixels: float = 100  # JPEG and PNG, whose decoders are frugal.
-    max_megapixels_other: float = 50
-    max_jpeg_scans: int = 50
-    max_frames: int = 200  # Of an animation, if its movement is asked for.
-
-
-class ImageError(Exception):
-    """No thumbnails can be made of this file; the message tells a person why and what to do."""
-
-    code: str
-
-
-class Unsupported(ImageError):
-    """The file is not an image, or in a format that we do not read."""
-
-    code = "unsupported_format"
-
-
-class Empty(ImageError):
-    """The file has no bytes."""
-
-    code = "empty"
-
-    def __init__(self) -> None:
-        super().__init__("This file is empty. Choose it again, or export it anew.")
-
-
-class Corrupt(ImageError):
-    """The decoder rejects the file."""
-
-    code = "corrupt"
-
-    def __init__(self) -> None:
-        super().__init__("This image is damaged. Open it in another program and save it anew.")
-
-
-class Truncated(ImageError):
-    """The file ends before its picture does."""
-
-    code = "truncated"
-
-    def __init__(self) -> None:
-        super().__init__("This image is incomplete: its end is missing. Copy or export it again.")
-
-
-class TooManyPixels(ImageError):
-    """Decoding would take too much memory."""
-
-    code = "too_many_pixels"
-
-    def __init__(self, size: Size, limit: float) -> None:
-        # Rounded up, so that the number shown is above the limit even if only just.
-        megapixels = math.ceil(size[0] * size[1] / 1e5) / 10
-        super().__init__(
-            f"This image has {megapixels:,.10g} megapixels; the limit is {limit:g}."
-            " Export it smaller."
-        )
-
-
-class TooManyScans(ImageError):
-    """Decoding would take too much time: each scan of a JPEG passes over the whole picture."""
-
-    code = "too_many_scans"
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"This JPEG is stored in more than {limit} scans, where 10 are usual."
-            " Save it again as a plain JPEG, not a progressive one."
-        )
 
 
 class TooManyFrames(ImageError):
@@ -172,21 +61,6 @@ class ByteBudget(ImageError):
 
 
 @dataclass(frozen=True)
-class Header:
-    """Tell what an image's header says.
-
-    `format` is in lower case; width and height are those of the picture as it is seen, after
-    `orientation` (EXIF, 1 to 8).
-    """
-
-    format: str
-    width: int
-    height: int
-    orientation: int
-    had_gps: bool
-
-
-@dataclass(frozen=True)
 class Thumbnail:
     """Describe one file that was made; `quality` is None where the format is lossless."""
 
@@ -211,21 +85,6 @@ class Result:
     thumbnails: list[Thumbnail]
 
 
-def read_header(source: Path, limits: ImageLimits) -> Header:
-    """Read what an image is, without decoding its pixels.
-
-    The content decides, never the name. Raises ImageError.
-    """
-    with source.open("rb") as file, _decoder_faults():
-        if _is_webp(file.read(_HEAD)):
-            return _read_webp_header(file, limits)
-        file.seek(0)
-        image = _open(cast(IO[bytes], _HeaderFile(file)), limits)
-        orientation, had_gps = _read_exif(image)
-        width, height = _seen_size(image, orientation)
-        return Header(_format(image).lower(), width, height, orientation, had_gps)
-
-
 def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLimits) -> Result:
     """Decode an image once and write `folder / output.file_name` for each output of a recipe.
 
@@ -234,9 +93,9 @@ def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLim
     responsive set come out at its own size. Nothing stays behind on an error. Raises ImageError,
     MemoryError, or OSError where writing fails.
     """
-    with source.open("rb") as file, _decoder_faults():
-        image = _open(file, limits)
-        outputs = [output.decided(_format(image).lower()) for output in recipe.outputs]
+    with source.open("rb") as file, decoder_faults():
+        image = open_image(file, limits)
+        outputs = [output.decided(format_of(image).lower()) for output in recipe.outputs]
         decoded = _decode(image, outputs)
         frames = _resize_all(decoded.frame, decoded.cuts)
         animation = _read_animation(image, decoded, outputs, limits)  # Last: it moves the image on.
@@ -261,297 +120,6 @@ def _sample(pictures: Iterable[Image.Image]) -> Image.Image:
 
 
 _SAMPLE_SIDE = 64  # Pixels of the shorter side.
-
-
-# Opening
-
-_HEAD = 512  # Bytes that tell what a file is.
-
-
-@contextmanager
-def _decoder_faults() -> Iterator[None]:
-    """Turn whatever a decoder raises at a file into the ImageError that it means."""
-    try:
-        yield
-    except (ImageError, MemoryError):
-        raise
-    except Exception as error:
-        text = str(error).lower()
-        if "out of memory" in text:
-            raise MemoryError(str(error)) from error
-        if isinstance(error, EOFError) or "truncated" in text:
-            raise Truncated from error
-        raise Corrupt from error
-
-
-def _open(file: IO[bytes], limits: ImageLimits) -> Image.Image:
-    """Open an image of an allowed format and size; its pixels are not decoded yet."""
-    head = file.read(_HEAD)
-    if not head:
-        raise Empty
-    if head.startswith(b"\xff\xd8\xff"):
-        _check_jpeg_scans(file, limits.max_jpeg_scans)
-    if _is_webp(head):
-        _check_webp(file, limits)
-    try:
-        image = Image.open(file, formats=_FORMATS)
-    except UnidentifiedImageError as error:
-        raise _explain(head) from error
-    _check_size(image.size, _format(image), limits)
-    return image
-
-
-def _check_size(size: Size, format: str, limits: ImageLimits) -> None:
-    """Refuse an image with more pixels than its format may have, or with none."""
-    frugal = format in ("JPEG", "PNG")
-    limit = limits.max_megapixels if frugal else limits.max_megapixels_other
-    if size[0] * size[1] > limit * 1e6:
-        raise TooManyPixels(size, limit)
-    if not size[0] * size[1]:
-        raise Corrupt
-
-
-class _HeaderFile:
-    """Bound what reading a header may take: millions of empty chunks would hold up everybody.
-
-    No header needs to read a file more than once, or in more pieces than this.
-    """
-
-    _MAX_READS = 50_000
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._bytes = file.seek(0, os.SEEK_END) + (1 << 20)
-        self._reads = self._MAX_READS
-        self.seek, self.tell = file.seek, file.tell
-        file.seek(0)
-
-    def read(self, size: int = -1) -> bytes:
-        """Read on, as long as it is within the bounds."""
-        data = self._file.read(size)
-        self._bytes -= len(data)
-        self._reads -= 1
-        if self._bytes < 0 or self._reads < 0:
-            raise Corrupt
-        return data
-
-
-def _format(image: Image.Image) -> str:
-    return _SAME_FORMAT.get(str(image.format), str(image.format))
-
-
-_UNSUPPORTED = tuple(
-    (re.compile(pattern, re.DOTALL | re.IGNORECASE), sentence)
-    for pattern, sentence in (
-        (
-            rb".{4}ftyp(?!avi|hei|hev|m[is]f1)|\x1a\x45\xdf\xa3|RIFF....AVI |\0\0\x01[\xb3\xba]",
-            "This is a video, not a picture. Upload a picture.",
-        ),
-        (rb"%PDF", "This is a PDF. Export the page as PNG or JPEG."),
-        (
-            rb"(\xef\xbb\xbf)?\s*<(!doctype html|html)",
-            "This is a web page, not a picture. Save the picture itself and upload that.",
-        ),
-        (
-            rb"(\xef\xbb\xbf)?\s*(<[?!].{0,400}?)?<svg",
-            "This is an SVG drawing, which we cannot read. Export it as PNG.",
-        ),
-        (rb"PK\x03\x04|Rar!|7z\xbc\xaf", "This is an archive. Unpack it and upload the pictures."),
-        (rb"8BPS", "This is a Photoshop document. Export it as PNG or JPEG."),
-        (
-            rb"\xff\x0a|\0\0\0\x0cJXL ",
-            "This is a JPEG XL image, which we cannot read. Export it as JPEG.",
-        ),
-    )
-)
-
-
-def _explain(head: bytes) -> ImageError:
-    """Tell why no reader wants a file that begins with `head`."""
-    for pattern, sentence in _UNSUPPORTED:
-        if pattern.match(head):
-            return Unsupported(sentence)
-    accepts = [accept for _, accept in map(Image.OPEN.__getitem__, _FORMATS) if accept]
-    if any(accept(head[:16]) for accept in accepts):
-        return Corrupt()
-    if _is_text(head):
-        return Unsupported("This is a text file with an image's name. Upload the picture itself.")
-    return Unsupported(
-        "This is no image that we can read. Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF file."
-    )
-
-
-def _is_text(head: bytes) -> bool:
-    """Whether bytes look like text in UTF-8, perhaps cut inside its last character."""
-    text = head.decode("utf-8", "replace")[:-1]
-    return "\ufffd" not in text and "".join(text.split()).isprintable()
-
-
-# WebP headers
-#
-# Read here, for Pillow reads a whole WebP and allocates the whole picture before it tells the size:
-# 100 MB of file, or 1.8 GB for a file of 34 bytes, in the web server. The format is RFC 9649's.
-
-_MAX_CHUNKS = 10_000  # A still picture has ten; an animation's EXIF may come after all frames.
-_MAX_EXIF = 1 << 20  # Bytes; JPEG allows 64 kB.
-
-
-def _is_webp(head: bytes) -> bool:
-    return head.startswith(b"RIFF") and head[8:12] == b"WEBP"
-
-
-def _read_webp_header(file: IO[bytes], limits: ImageLimits) -> Header:
-    width, height = _check_webp(file, limits)
-    orientation, had_gps = _read_exif_tags(lambda: _read_webp_exif(file))
-    if orientation >= 5:
-        width, height = height, width
-    return Header("webp", width, height, orientation, had_gps)
-
-
-def _check_webp(file: IO[bytes], limits: ImageLimits) -> Size:
-    """Refuse a WebP that is too short or too large; give its size as stored."""
-    length = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = file.read(30)
-    if int.from_bytes(head[4:8], "little") > length - 8:
-        raise Truncated
-    size = _read_webp_size(head[12:16], head[20:])
-    _check_size(size, "WEBP", limits)
-    return size
-
-
-def _read_webp_size(kind: bytes, content: bytes) -> Size:
-    """Read the size from the first chunk: of the canvas, or of a lossy or lossless frame."""
-    if kind == b"VP8X":
-        return int.from_bytes(content[4:7], "little") + 1, int.from_bytes(
-            content[7:10], "little"
-        ) + 1
-    if kind == b"VP8 ":
-        width, height = content[6:8], content[8:10]
-        return int.from_bytes(width, "little") & 0x3FFF, int.from_bytes(height, "little") & 0x3FFF
-    if kind == b"VP8L":
-        bits = int.from_bytes(content[1:5], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    raise Corrupt
-
-
-def _read_webp_exif(file: IO[bytes]) -> Image.Exif:
-    """Find the EXIF among the chunks; it may be empty."""
-    exif = Image.Exif()
-    file.seek(12)
-    for _ in range(_MAX_CHUNKS):
-        chunk = file.read(8)
-        length = int.from_bytes(chunk[4:], "little")
-        if len(chunk) < 8:
-            break
-        if chunk.startswith(b"EXIF"):
-            exif.load(file.read(min(length, _MAX_EXIF)))
-            break
-        file.seek(length + length % 2, os.SEEK_CUR)
-    return exif
-
-
-# JPEG scans
-
-_SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
-_SEQUENTIAL = (0xC0, 0xC1, 0xC9)  # Frames whose scans each hold whole components.
-# 0xFF before anything that, inside a scan, is not a stuffed zero, a restart or a fill byte.
-_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
-_CHUNK = 1 << 14
-_MAX_MARKERS = 10_000  # A 100 MP photo with every kind of metadata has some hundreds.
-
-
-def _check_jpeg_scans(file: IO[bytes], limit: int) -> None:
-    """Refuse a JPEG with more scans than `limit`, reading no more of it than it takes.
-
-    Follows the markers as libjpeg does, up to the end of the first picture: the thumbnail in the
-    EXIF, or the film that a phone appends, has bytes that only look like scans.
-    """
-    file.seek(2)
-    scans, components = 0, b""
-    for _ in range(_MAX_MARKERS):
-        marker = _next_marker(file)
-        if marker == _EOI:
-            return
-        if marker in (_SOI, _TEM):
-            continue
-        length = int.from_bytes(file.read(2), "big")
-        body = file.read(6)
-        if marker in _SEQUENTIAL:
-            components = body[5:6]
-        if marker == _SOS:
-            # One scan has it all: libjpeg raises at a second one (JERR_EOI_EXPECTED in jdinput.c).
-            if not scans and body[:1] == components:
-                return
-            scans += 1
-        if scans > limit:
-            raise TooManyScans(limit)
-        file.seek(max(length - 2, 0) - len(body), os.SEEK_CUR)
-    raise Corrupt
-
-
-def _next_marker(file: IO[bytes]) -> int:
-    """Read on to behind the next marker and give its code; at the end of the file, EOI."""
-    last = b""
-    while chunk := file.read(_CHUNK):
-        found = _MARKER.search(last + chunk)
-        if found:
-            file.seek(found.end() - len(last + chunk), os.SEEK_CUR)
-            return found[1][0]
-        last = chunk[-1:]
-    return _EOI
-
-
-# Orientation
-
-_TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-def _read_exif(image: Image.Image) -> tuple[int, bool]:
-    """Read the orientation, and whether there is a place; broken EXIF is as good as none."""
-    # Not the method of PngImageFile: it decodes all pixels in search of EXIF behind them.
-    return _read_exif_tags(lambda: Image.Image.getexif(image))
-
-
-def _read_exif_tags(load: Callable[[], Image.Exif]) -> tuple[int, bool]:
-    try:
-        exif = load()
-        orientation = exif.get(ExifTags.Base.Orientation)
-        had_gps = bool(exif.get_ifd(ExifTags.IFD.GPSInfo))
-        return (int(orientation) if orientation in _TRANSPOSE else 1), had_gps
-    except Exception:
-        return 1, False
-
-
-_RIGHTS = (ExifTags.Base.Artist, ExifTags.Base.Copyright)
-
-
-def _read_rights(image: Image.Image) -> bytes:
-    """Give EXIF with nothing but the author and the copyright notice; empty without either."""
-    try:
-        exif = Image.Image.getexif(image)
-        rights = Image.Exif()
-        for tag in _RIGHTS:
-            if tag in exif:
-                rights[tag] = exif[tag]
-        return rights.tobytes() if rights else b""
-    except Exception:
-        return b""  # Broken EXIF is as good as none.
-
-
-def _seen_size(image: Image.Image, orientation: int) -> Size:
-    """Give the size after orientation; of a TIFF, Pillow has turned it already."""
-    if orientation >= 5 and image.format != "TIFF":
-        return image.height, image.width
-    return image.size
 
 
 # Geometry
@@ -677,13 +245,13 @@ class _Decoded:
 
 def _decode(image: Image.Image, outputs: Iterable[Output]) -> _Decoded:
     """Decode an image at the smallest scale that serves all outputs."""
-    stored, is_jpeg = image.size, _format(image) == "JPEG"
+    stored, is_jpeg = image.size, format_of(image) == "JPEG"
     if not is_jpeg:
         # First, for Pillow turns a TIFF while loading it, and a PNG may end with its EXIF.
         image.load()
         stored = image.size
-    orientation, had_gps = _read_exif(image)
-    seen = _seen_size(image, orientation)
+    orientation, had_gps = read_exif(image)
+    seen = seen_size(image, orientation)
     scale = max(_plan(output, seen).scale for output in outputs)  # The same wherever the focus is.
     extent = _draft(image, scale) if is_jpeg else stored
     profile = image.info.get("icc_profile")
@@ -691,8 +259,8 @@ def _decode(image: Image.Image, outputs: Iterable[Output]) -> _Decoded:
     is_smart = any(output.fit == "cover" and output.focus == "smart" for output in outputs)
     smart = _find_focus(frame, seen, orientation) if is_smart else None
     cuts = [_plan(output, seen, smart).as_stored(seen, orientation) for output in outputs]
-    header = Header(_format(image).lower(), *seen, orientation, had_gps)
-    return _Decoded(header, frame, cuts, profile, _read_rights(image))
+    header = Header(format_of(image).lower(), *seen, orientation, had_gps)
+    return _Decoded(header, frame, cuts, profile, read_rights(image))
 
 
 def _find_focus(frame: _Frame, seen: Size, orientation: int) -> Point:
@@ -820,8 +388,8 @@ def _finish(image: Image.Image, orientation: int, profile: bytes | None) -> Imag
     if straight:
         image = image.convert(straight)
     image = _to_srgb(image, profile)
-    if orientation in _TRANSPOSE:
-        image = image.transpose(_TRANSPOSE[orientation])
+    if orientation in TRANSPOSE:
+        image = image.transpose(TRANSPOSE[orientation])
     image.info = {}  # Encoders write what they find here: profile, comment, transparency.
     return image
 

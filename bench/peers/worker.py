@@ -35,7 +35,8 @@ def load_ours() -> tuple[str, Maker]:
     from PIL import __version__, features
 
     from webapp.recipes import Output, Recipe
-    from webapp.thumbnails import ImageLimits, make_thumbnails
+    from webapp.sources import ImageLimits
+    from webapp.thumbnails import make_thumbnails
 
     def make(job: Job) -> None:
         sizes, quality = job["sizes"], job["quality"]

@@ -23,7 +23,7 @@ from webapp.forms import read_upload_form
 from webapp.job_store import Job
 from webapp.jobs import FileTooLarge, JobNotFound, NoImages, TooManyImages, clean_name
 from webapp.recipes import InvalidRecipe
-from webapp.thumbnails import ImageError
+from webapp.sources import ImageError
 from webapp.views import uploads
 from webapp.views.request import (
     add_image,
