@@ -98,7 +98,7 @@ def thumbhash_to_png(hash: str) -> bytes:
 def dominant_color(image: Image.Image) -> str:
     """Name the colour, as `#rrggbb`, that covers most of a picture.
 
-    Pillow's octree sorts a small copy into 64 colours. The one with the most pixels like it, at
+    Pillow's octree sorts a small copy into 32 colours. The one with the most pixels like it, at
     most 48 of 255 away in RGB, wins, and their average is the answer: so a sky counts as one colour
     although it is a gradient. Pixels less than half as opaque as the most opaque one are left out.
     A picture that cannot be seen is black.
@@ -150,8 +150,8 @@ def _visible(image: Image.Image) -> Image.Image:
 
 
 def _count_colors(image: Image.Image) -> list[tuple[int, bytes]]:
-    """Count the pixels of each of the 64 colours that the octree finds."""
-    reduced = image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    """Count the pixels of each of the 32 colours that the octree finds."""
+    reduced = image.quantize(32, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     palette = bytes(reduced.getpalette("RGB") or ())
     counted = cast(list[tuple[int, int]], reduced.getcolors())
     return [(count, palette[3 * index : 3 * index + 3]) for count, index in counted]
@@ -245,7 +245,8 @@ def _draw(channel: _Channel, size: Size) -> list[float]:
 
 
 def _dot(values: Iterable[float], weights: Iterable[float]) -> float:
-    return math.fsum(map(mul, values, weights))
+    products: Iterable[float] = map(mul, values, weights)
+    return sum(products)
 
 
 def _on_its_average(image: Image.Image) -> Image.Image:
