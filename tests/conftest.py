@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
@@ -23,6 +24,11 @@ from webapp.tasks import work_on_next_image
 def config(tmp_path: Path) -> Config:
     """Settings with a data folder of the test's own; a test overrides this fixture for others."""
     return Config(instance=tmp_path / "instance")
+
+
+# The same examples each time, however slow the machine is: a test that fails must fail again.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile("steady")
 
 
 class Client(FlaskClient):
