@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers import wait_until
 from webapp import sandbox
 from webapp.sandbox import Crashed, Failed, Limits, OutOfMemory, SandboxError, TimedOut, run
 
@@ -249,13 +249,6 @@ def lives(process: int) -> bool:
         return ") Z " not in Path(f"/proc/{process}/stat").read_text()
     except FileNotFoundError:
         return False
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true within 10 s"
-        time.sleep(0.01)
 
 
 def test_child_dies_with_its_parent(tmp_path: Path) -> None:
