@@ -1,6 +1,6 @@
 # Thin verbs. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check fix format type-check bench lock vendor clean
+.PHONY: help run vips test test-fast check fix format type-check bench lock vendor clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,6 +14,9 @@ help: ## List what can be made
 run: $(VENV)/runtime ## Start the pages and the consumer at http://127.0.0.1:8000 (PORT=, HOST=)
 	@PORT=$$(python -c 'from webapp.config import load; print(load().port)') \
 		&& PORT=$$PORT exec honcho --env /dev/null start
+
+vips: requirements-vips.txt | $(BIN)/python ## Install libvips too: a third faster for PNG and large thumbnails
+	@$(call install,$<)
 
 test: $(VENV)/dev browser ## Run all tests, with a coverage report in htmlcov/
 	@pytest --cov --cov-report=html --cov-report=term:skip-covered
@@ -56,7 +59,8 @@ bench-peers: $(BIN)/python ## Install what bench-engine measures against (sharp 
 
 lock: ## Bring the hashed locks up to pyproject.toml, or all anew with LOCK_ARGS=--upgrade (needs uv)
 	@uv pip compile pyproject.toml -o requirements.txt $(LOCK) $(LOCK_ARGS)
-	@uv pip compile pyproject.toml --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)
+	@uv pip compile pyproject.toml --extra vips -o requirements-vips.txt $(LOCK) $(LOCK_ARGS)
+	@uv pip compile pyproject.toml --extra vips --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 HTMX := 4.0.1

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageColor, ImageFile
+from PIL.PngImagePlugin import PngInfo
 
 from tests.images import (
     BLUE,
@@ -289,6 +290,17 @@ def test_copy_of_the_same_size_is_not_larger_than_the_source(
     source = encode(make_picture(size=(300, 200)), format, quality=30)
     (made,) = engine.make(source, Output("a", 300, 200, format=format, quality=95))
     assert made.bytes <= len(source)
+
+
+def test_copy_of_a_png_is_not_larger_than_the_source(engine: Engine) -> None:
+    text = PngInfo()
+    text.add_text("Comment", "Nobody's business" * 10)
+    source = encode(make_picture("P", (300, 200)), "png", pnginfo=text)
+    (made,) = engine.make(source, Output("a", 300, 200, format="source"))
+    picture = engine.load(made)
+    assert made.bytes <= len(source)
+    assert not picture.info
+    assert psnr(picture.convert("RGB"), make_picture("P", (300, 200)).convert("RGB")) == 100
 
 
 SOURCE_FORMATS = {

@@ -355,6 +355,44 @@ def _read_webp_exif(file: IO[bytes]) -> Image.Exif:
     return exif
 
 
+# PNG chunks
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
+_PNG_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
+
+
+def has_late_metadata(source: Path) -> bool:
+    """Say whether a PNG goes on to tell of itself behind its pixels, or is not in order."""
+    with source.open("rb") as file:
+        names = [name for name, _, _ in _png_chunks(file)]
+    return b"IDAT" not in names or set(names[names.index(b"IDAT") :]) != {b"IDAT", b"IEND"}
+
+
+def read_bare_png(source: Path) -> bytes:
+    """Give a PNG as it is, but for its metadata and all frames after the first."""
+    bare = bytearray(_PNG_SIGNATURE)
+    with source.open("rb") as file:
+        for name, start, length in _png_chunks(file):
+            if name in _PNG_PICTURE:
+                file.seek(start)
+                bare += file.read(length)
+    return bytes(bare) + _PNG_END
+
+
+def _png_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """Find the chunks of a PNG: each one's name, its start, and its length with all around it."""
+    start = len(_PNG_SIGNATURE)
+    file.seek(start)
+    while len(head := file.read(8)) == 8:
+        name, length = head[4:], int.from_bytes(head[:4], "big") + 12
+        yield name, start, length
+        if name == b"IEND":
+            break
+        start += length
+        file.seek(start)
+
+
 # JPEG scans
 
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from PIL import AvifImagePlugin, Image, ImageCms
 
+from webapp import vips
 from webapp.focus import find_focus
 from webapp.placeholders import dominant_color, thumbhash
 from webapp.recipes import CENTRE, MAX_SIDE, Format, Output, Recipe
@@ -26,7 +27,9 @@ from webapp.sources import (
     Size,
     decoder_faults,
     format_of,
+    has_late_metadata,
     open_image,
+    read_bare_png,
     read_exif,
     read_rights,
     seen_size,
@@ -96,7 +99,7 @@ def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLim
     with source.open("rb") as file, decoder_faults():
         image = open_image(file, limits)
         outputs = [output.decided(format_of(image).lower()) for output in recipe.outputs]
-        decoded = _decode(image, outputs)
+        decoded = _decode(image, source, outputs)
         frames = _resize_all(decoded.frame, decoded.cuts)
         animation = _read_animation(image, decoded, outputs, limits)  # Last: it moves the image on.
     pictures = {
@@ -104,7 +107,7 @@ def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLim
         for cut, frame in frames.items()
     }
     try:
-        made = _write_all(pictures, animation, decoded, outputs, folder, source.stat().st_size)
+        made = _write_all(pictures, animation, decoded, outputs, folder, source)
     except BaseException:
         for output in outputs:
             (folder / output.file_name).unlink(missing_ok=True)
@@ -189,6 +192,7 @@ def _plan_cover(box: Size, source: Size, enlarge: bool, focus: Point) -> _Cut:
 # How much larger than its result a picture must be to be resized from. Less loses sharpness, more
 # is not seen: from 1.3 on, a draft decode plus LANCZOS is at least 42 dB from a full decode.
 _HEADROOM = 1.3
+_GAP = 2.0  # Averaging down to this many times the result, before LANCZOS, is not seen either.
 _FOCUS_SIDE = 128  # Pixels; more is not looked at.
 
 
@@ -226,8 +230,9 @@ class _Frame:
 
     def cut(self, cut: _Cut) -> "_Frame":
         """Resize to what the cut asks for."""
-        image = self.image.resize(
-            cut.size, Image.Resampling.LANCZOS, self.box(cut.region), reducing_gap=2.0
+        box = self.box(cut.region)
+        image = vips.resize(self.image, cut.size, box) or self.image.resize(
+            cut.size, Image.Resampling.LANCZOS, box, reducing_gap=_GAP
         )
         return _Frame(image, cut.region, cut.size)
 
@@ -243,23 +248,21 @@ class _Decoded:
     rights: bytes  # EXIF with the author and the copyright notice, if there is either.
 
 
-def _decode(image: Image.Image, outputs: Iterable[Output]) -> _Decoded:
+def _decode(image: Image.Image, source: Path, outputs: Iterable[Output]) -> _Decoded:
     """Decode an image at the smallest scale that serves all outputs."""
-    stored, is_jpeg = image.size, format_of(image) == "JPEG"
-    if not is_jpeg:
+    is_png = vips.can_read(image) and not has_late_metadata(source)
+    if format_of(image) != "JPEG" and not is_png:
         # First, for Pillow turns a TIFF while loading it, and a PNG may end with its EXIF.
         image.load()
-        stored = image.size
     orientation, had_gps = read_exif(image)
     seen = seen_size(image, orientation)
     scale = max(_plan(output, seen).scale for output in outputs)  # The same wherever the focus is.
-    extent = _draft(image, scale) if is_jpeg else stored
-    profile = image.info.get("icc_profile")
-    frame = _Frame(_resizable(image), (0, 0, *stored), extent)
+    frame = (_read_png(image, source, scale) if is_png else None) or _read(image, scale)
     is_smart = any(output.fit == "cover" and output.focus == "smart" for output in outputs)
     smart = _find_focus(frame, seen, orientation) if is_smart else None
     cuts = [_plan(output, seen, smart).as_stored(seen, orientation) for output in outputs]
     header = Header(format_of(image).lower(), *seen, orientation, had_gps)
+    profile = image.info.get("icc_profile")
     return _Decoded(header, frame, cuts, profile, read_rights(image))
 
 
@@ -270,16 +273,24 @@ def _find_focus(frame: _Frame, seen: Size, orientation: int) -> Point:
     return find_focus(_finish(frame.cut(whole).image, orientation, profile=None))
 
 
-def _draft(image: Image.Image, scale: float) -> tuple[float, float]:
-    """Let libjpeg decode at 1/2, 1/4 or 1/8 if that leaves enough; give the exact new size.
+def _read(image: Image.Image, scale: float) -> _Frame:
+    """Decode with Pillow; of a JPEG, 1/2, 1/4 or 1/8 if that leaves enough.
 
     A size of 1001 at 1/8 is 125.125, in a picture of 126 pixels: resizing all 126 would stretch it.
     """
-    wanted = [max(1, int(side * scale * _HEADROOM)) for side in image.size]
+    stored = image.size
+    wanted = [max(1, int(side * scale * _HEADROOM)) for side in stored]
     drafted = image.draft(None, (wanted[0], wanted[1]))
-    if drafted is None:
-        return image.size
-    return drafted[1][2], drafted[1][3]
+    extent = drafted[1][2:] if drafted else stored
+    return _Frame(_resizable(image), (0, 0, *stored), extent)
+
+
+def _read_png(image: Image.Image, source: Path, scale: float) -> _Frame | None:
+    """Decode a PNG at 1/2, 1/3, 1/4, … with libvips, if that leaves as much as Pillow's gap."""
+    factor = max(1, int(1 / (scale * _GAP)))
+    picture = vips.read_png(source, image.size, image.mode, factor)
+    extent = (image.width / factor, image.height / factor)
+    return _Frame(picture, (0, 0, *image.size), extent) if picture else None
 
 
 def _resizable(image: Image.Image) -> Image.Image:
@@ -450,23 +461,20 @@ def _write_all(
     decoded: _Decoded,
     outputs: Iterable[Output],
     folder: Path,
-    source_bytes: int,
+    source: Path,
 ) -> list[Thumbnail]:
     """Write a file for each output that does not look like one before it."""
-    header = decoded.header
-    original = (header.format, header.width, header.height)
     made: dict[tuple[object, ...], Thumbnail] = {}
     for output, cut in zip(outputs, decoded.cuts, strict=True):
         picture = _compose(pictures[cut], output)
         looks = (cut, picture.size, replace(output, **_HIDDEN))
         if looks in made:
             continue
-        # Of the same format and size, the source is what a person would use instead.
-        is_copy = (output.format, *picture.size) == original
         options: dict[str, Any] = {"exif": decoded.rights} if output.keep_copyright else {}
         if animation and output.animated:
             options |= animation.options(cut, output)
-        made[looks] = _write(picture, output, folder, options, source_bytes if is_copy else None)
+        copied = source if _is_copy(picture, output, decoded, options) else None
+        made[looks] = _write(picture, output, folder, options, copied)
     return list(made.values())
 
 
@@ -479,6 +487,19 @@ _HIDDEN: Mapping[str, Any] = {
     "enlarge": False,
     "focus": CENTRE,
 }
+
+
+def _is_copy(
+    picture: Image.Image, output: Output, decoded: _Decoded, options: Mapping[str, Any]
+) -> bool:
+    """Say whether the source could be used in place of the output, metadata aside."""
+    header = decoded.header
+    if (output.format, *picture.size) != (header.format, header.width, header.height):
+        return False
+    # Encoding a PNG cannot be made to give less, but its own pixels can be taken as they are.
+    return output.format != "png" or (
+        header.orientation == 1 and not decoded.profile and not options
+    )
 
 
 def _compose(image: Image.Image, output: Output) -> Image.Image:
@@ -501,16 +522,19 @@ def _write(
     output: Output,
     folder: Path,
     options: Mapping[str, Any],
-    ceiling: int | None,
+    copied: Path | None,
 ) -> Thumbnail:
     """Encode in memory, so that a full disk keeps its own error, and write the file.
 
-    Raises ByteBudget. A file larger than `ceiling` is made smaller too, but only as far as it goes.
+    No larger than `copied`, the source that the output could be a copy of. Raises ByteBudget.
     """
-    limit = min(output.max_bytes or sys.maxsize, ceiling or sys.maxsize)
+    ceiling = copied.stat().st_size if copied else sys.maxsize
     format = cast(Format, output.format)
     encode = partial(_encode, image, format, options)
+    limit = min(output.max_bytes or sys.maxsize, ceiling)
     content, quality = _encode_within(limit, encode, output.encoder_quality)
+    if copied and format == "png" and len(content) > ceiling:
+        content = read_bare_png(copied)
     if output.max_bytes and len(content) > output.max_bytes:
         raise ByteBudget(output.file_name, output.max_bytes, len(content))
     (folder / output.file_name).write_bytes(content)
@@ -521,14 +545,12 @@ _MAX_ENCODES = 8  # Bisecting 100 qualities takes 7, after the one that most oft
 
 
 def _encode_within(
-    limit: int, encode: Callable[..., bytes], best: int | None
+    limit: int, encode: Callable[[int | None], bytes], best: int | None
 ) -> tuple[bytes, int | None]:
     """Encode with the best quality whose file is within the limit, or else as small as can be."""
     content = encode(best)
-    if len(content) <= limit:
+    if best is None or len(content) <= limit:
         return content, best
-    if best is None:
-        return encode(None, smallest=True), None
     smallest, low, high = (content, best), 1, best - 1
     for _ in range(_MAX_ENCODES):
         if low > high:
@@ -545,15 +567,9 @@ def _encode_within(
 
 
 def _encode(
-    image: Image.Image,
-    format: Format,
-    options: Mapping[str, Any],
-    quality: int | None,
-    smallest: bool = False,
+    image: Image.Image, format: Format, options: Mapping[str, Any], quality: int | None
 ) -> bytes:
-    chosen = {"compress_level": 9} if smallest else {}
-    if quality is not None:
-        chosen["quality"] = quality
+    chosen = {} if quality is None else {"quality": quality}
     encoded = io.BytesIO()
     image.save(encoded, format, **{**_ENCODING[format], **options, **chosen})
     return encoded.getvalue()

@@ -53,12 +53,13 @@ class Peer:
 
 _PYTHON = str(HERE / ".venv" / "bin" / "python")
 OURS = Peer("ours", "ours", sys.executable)
+PILLOW = Peer("pillow", "ours, Pillow alone", sys.executable)
 FLOOR = Peer("floor", "floor", sys.executable)
 SHARP = Peer("sharp", "sharp", "node")
 PYVIPS = Peer("pyvips", "pyvips", _PYTHON)
 OPENCV = Peer("opencv", "OpenCV", _PYTHON)
 THUMBNAIL = Peer("thumbnail", "`thumbnail()`", sys.executable)
-PEERS = (OURS, FLOOR, SHARP, PYVIPS, OPENCV, THUMBNAIL)
+PEERS = (OURS, PILLOW, FLOOR, SHARP, PYVIPS, OPENCV, THUMBNAIL)
 
 
 class Worker:

@@ -34,6 +34,7 @@ def load_ours() -> tuple[str, Maker]:
     """Give the product's own engine."""
     from PIL import __version__, features
 
+    from webapp import vips
     from webapp.recipes import Output, Recipe
     from webapp.sources import ImageLimits
     from webapp.thumbnails import make_thumbnails
@@ -44,7 +45,16 @@ def load_ours() -> tuple[str, Maker]:
         make_thumbnails(Path(job["source"]), recipe, Path(job["folder"]), ImageLimits())
 
     turbo = features.version("libjpeg_turbo")
-    return f"Pillow {__version__}, libjpeg-turbo {turbo}", make
+    version = f"Pillow {__version__}, libjpeg-turbo {turbo}"
+    return f"{version}, with libvips" if vips.libvips else version, make
+
+
+def load_pillow() -> tuple[str, Maker]:
+    """Give the product's engine as it is where libvips is not installed."""
+    from webapp import vips
+
+    vips.libvips = None
+    return load_ours()
 
 
 def load_thumbnail() -> tuple[str, Maker]:
@@ -128,6 +138,7 @@ def target(job: Job, size: int) -> str:
 
 LOADERS = {
     "ours": load_ours,
+    "pillow": load_pillow,
     "thumbnail": load_thumbnail,
     "floor": load_floor,
     "pyvips": load_pyvips,

@@ -1,0 +1,177 @@
+"""With libvips or without it, the same picture comes out."""
+
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from tests.images import (
+    encode,
+    make_corners,
+    make_exif,
+    make_image,
+    make_jpeg,
+    make_picture,
+    make_png,
+    make_png_chunk,
+    make_truncated,
+    psnr,
+)
+from webapp import ROOT, vips
+from webapp.config import Config
+from webapp.decoder import Decoder
+from webapp.recipes import Output, Recipe
+from webapp.sources import ImageError, ImageLimits
+from webapp.thumbnails import make_thumbnails
+
+Make = Callable[..., Image.Image]
+
+LARGE = (1203, 801)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Make a PNG thumbnail of bytes."""
+
+    def make(image: bytes, output: Output) -> Image.Image:
+        source = tmp_path / "source"
+        source.write_bytes(image)
+        made = make_thumbnails(source, Recipe((output,)), tmp_path, ImageLimits())
+        return Image.open(BytesIO((tmp_path / made.thumbnails[0].file_name).read_bytes()))
+
+    return make
+
+
+@pytest.fixture
+def make_without(make: Make, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Make the same where libvips is not installed."""
+
+    def make_without(image: bytes, output: Output) -> Image.Image:
+        with monkeypatch.context() as patch:
+            patch.setattr(vips, "libvips", None)
+            return make(image, output)
+
+    return make_without
+
+
+def make_wide_png() -> bytes:
+    """Make a PNG of 16 bits a channel, which Pillow cannot write: each byte twice."""
+    picture = make_picture("RGB", LARGE).tobytes()
+    line = LARGE[0] * 3
+    lines = b"".join(
+        b"\0" + bytes(byte for byte in picture[start : start + line] for _ in range(2))
+        for start in range(0, len(picture), line)
+    )
+    header = struct.pack(">IIBBBBB", *LARGE, 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(make_png_chunk(*chunk) for chunk in chunks)
+
+
+IMAGES = {
+    "rgb": make_png("RGB", LARGE),
+    "grey": make_png("L", LARGE),
+    "palette": make_png("P", LARGE),
+    "palette of 4": make_png("P", LARGE, bits=2),
+    "1 bit": make_png("1", LARGE),
+    "16 bits": make_png("I;16", LARGE),
+    "16 bits a channel": make_wide_png(),
+    "alpha": make_png("RGBA", LARGE),
+    "palette with a transparent colour": make_png("P", LARGE, transparency=0),
+    "a transparent colour": make_png("RGB", LARGE, transparency=(0, 0, 0)),
+    "jpeg": make_jpeg(LARGE),
+    "grey jpeg": make_jpeg(image=make_picture("L", LARGE)),
+    "webp": make_image("RGB", LARGE, "webp"),
+}
+OUTPUTS = {
+    "small": Output("a", 100, 100, format="png"),
+    "large": Output("a", 500, 500, format="png"),
+    "as it is": Output("a", 1203, 801, format="png"),
+    "odd": Output("a", 267, None, format="png"),
+    "cropped": Output("a", 200, 300, "cover", "png"),
+    "enlarged": Output("a", 2000, 2000, format="png", enlarge=True),
+}
+
+
+@pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
+@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+def test_picture_is_the_same_with_libvips(
+    make: Make, make_without: Make, image: bytes, output: Output
+) -> None:
+    one, other = make(image, output), make_without(image, output)
+    # Nothing but black and white next to each other shows every rounding.
+    assert psnr(one, other) > (35 if image == IMAGES["1 bit"] else 45)
+
+
+def test_libvips_makes_large_thumbnails(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vips, "resize", partial(_require, vips.resize))
+    assert make(make_jpeg((2000, 1500)), OUTPUTS["large"]).size == (500, 375)
+
+
+def _require(way: Callable[..., Image.Image | None], *args: object) -> Image.Image:
+    made = way(*args)
+    assert made
+    return made
+
+
+def test_png_is_decoded_by_libvips(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", None)
+    assert make(make_png("RGB", LARGE), OUTPUTS["small"]).size == (100, 67)
+
+
+def test_libvips_keeps_the_limits_of_the_sandbox(tmp_path: Path) -> None:
+    made = _make_in_sandbox(tmp_path)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "1024 × 683" in made.stdout
+
+
+def test_process_forked_from_one_that_used_libvips_does_without(make: Make, tmp_path: Path) -> None:
+    png = make_png("RGB", LARGE)
+    make(png, OUTPUTS["small"])
+    (tmp_path / "source").write_bytes(png)
+    decoder = Decoder.from_config(Config(decode_seconds=10))
+    made = decoder.make_thumbnails(tmp_path / "source", Recipe((OUTPUTS["small"],)), tmp_path)
+    assert len(made.thumbnails) == 1
+
+
+def _make_in_sandbox(folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Make a thumbnail of a large PNG in a new process, in a quarter of the usual memory."""
+    (folder / "large.png").write_bytes(make_png("RGB", (6000, 4000)))
+    command = [sys.executable, "-m", "flask", "thumbnails", "make", "large.png", "--width", "1024"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "THUMBNAIL_DECODE_MEMORY_MB": "400"}
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        make_truncated(make_png("RGB", LARGE)),
+        make_png("RGB", LARGE)[:-6] + b"broken",
+        make_png("RGB", LARGE).replace(b"IDAT", b"IDOT", 1),
+    ],
+    ids=["truncated", "broken end", "no pixels"],
+)
+def test_fault_is_found_with_libvips_as_without(
+    make: Make, make_without: Make, image: bytes
+) -> None:
+    verdicts: list[object] = []
+    for way in (make, make_without):
+        try:
+            verdicts.append(way(image, OUTPUTS["small"]).size)
+        except ImageError as error:
+            verdicts.append(error.code)
+    assert verdicts[0] == verdicts[1]
+
+
+def test_png_that_says_at_its_end_how_it_is_turned_is_upright(make: Make) -> None:
+    png = encode(make_corners((300, 200)), "PNG")
+    exif = make_png_chunk(b"eXIf", make_exif(orientation=6).removeprefix(b"Exif\0\0"))
+    turned = make(png[:-12] + exif + png[-12:], OUTPUTS["small"])
+    assert turned.size == (67, 100)
