@@ -106,7 +106,7 @@ def dominant_color(image: Image.Image) -> str:
     counted = _count_colors(_visible(_as_color(image).resize(_COUNTED_SIZE, Image.Resampling.BOX)))
     clusters = [
         [(count, other) for count, other in counted if math.dist(color, other) <= _ALIKE]
-        for _, color in counted
+        for _, color in sorted(counted)[-_CENTRES:]
     ]
     cluster = max(clusters, key=lambda cluster: sum(count for count, _ in cluster))
     total = sum(count for count, _ in cluster)
@@ -133,6 +133,7 @@ def _fit(shape: Size, side: int) -> Size:
 # The colour that covers most
 
 _COUNTED_SIZE = (64, 64)
+_CENTRES = 8  # Shades that others may be like; rarer ones are not what covers most.
 _ALIKE = 48  # Of 255: how far apart two shades of one colour may be.
 
 
@@ -159,9 +160,9 @@ def _count_colors(image: Image.Image) -> list[tuple[int, bytes]]:
 
 # ThumbHash
 
-# Square whatever the shape, for waves are counted by the side. With more pixels, one level in ten
+# Square whatever the shape, for waves are counted by the side. With more pixels, one level in 30
 # would be another by one.
-_HASHED_SIZE = (32, 32)
+_HASHED_SIZE = (24, 24)
 _DRAWN_SIDE = 32  # The finest wave is 9 pixels long.
 _LIGHT_TERMS = (7, 5)  # Of the longer side: without alpha, and with.
 _COLOR_TERMS = (3, 3)

@@ -41,7 +41,8 @@ def resize(
     if not (1 <= x < _FAR and 1 <= y < _FAR):
         return None
     picture = libvips.Image.new_from_memory(image.tobytes(), *image.size, bands, "uchar")
-    picture = picture.crop(left, top, right - left, bottom - top)
+    if (right - left, bottom - top) != image.size:
+        picture = picture.crop(left, top, right - left, bottom - top)
     return _to_pillow(picture.reduce(x, y, kernel="lanczos3", gap=2.0), image.mode, size)
 
 
