@@ -15,7 +15,7 @@ run: $(VENV)/runtime ## Start the pages and the consumer at http://127.0.0.1:800
 	@PORT=$$(python -c 'from webapp.config import load; print(load().port)') \
 		&& PORT=$$PORT exec honcho --env /dev/null start
 
-vips: requirements-vips.txt | $(BIN)/python ## Install libvips too: a third faster for PNG and large thumbnails
+vips: requirements-vips.txt | $(BIN)/python ## Install libvips too: a third faster for PNG, WebP and large thumbnails
 	@$(call install,$<)
 
 test: $(VENV)/dev browser ## Run all tests, with a coverage report in htmlcov/

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from tests.images import (
     encode,
@@ -35,6 +35,7 @@ from webapp.thumbnails import make_thumbnails
 Make = Callable[..., Image.Image]
 
 LARGE = (1203, 801)
+WEBP = make_image("RGB", LARGE, "webp")
 
 
 @pytest.fixture
@@ -88,7 +89,9 @@ IMAGES = {
     "a transparent colour": make_png("RGB", LARGE, transparency=(0, 0, 0)),
     "jpeg": make_jpeg(LARGE),
     "grey jpeg": make_jpeg(image=make_picture("L", LARGE)),
-    "webp": make_image("RGB", LARGE, "webp"),
+    "webp": WEBP,
+    "turned webp": encode(make_picture("RGB", LARGE), "webp", exif=make_exif(orientation=6)),
+    "webp with alpha": make_image("RGBA", LARGE, "webp"),
 }
 OUTPUTS = {
     "small": Output("a", 100, 100, format="png"),
@@ -115,15 +118,16 @@ def test_libvips_makes_large_thumbnails(make: Make, monkeypatch: pytest.MonkeyPa
     assert make(make_jpeg((2000, 1500)), OUTPUTS["large"]).size == (500, 375)
 
 
-def _require(way: Callable[..., Image.Image | None], *args: object) -> Image.Image:
+def _require(way: Callable[..., object], *args: object) -> object:
     made = way(*args)
     assert made
     return made
 
 
-def test_png_is_decoded_by_libvips(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", None)
-    assert make(make_png("RGB", LARGE), OUTPUTS["small"]).size == (100, 67)
+@pytest.mark.parametrize("format", ["png", "webp"])
+def test_libvips_decodes(format: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vips, "read", partial(_require, vips.read))
+    assert make(make_image("RGB", LARGE, format), OUTPUTS["small"]).size == (100, 67)
 
 
 def test_libvips_keeps_the_limits_of_the_sandbox(tmp_path: Path) -> None:
@@ -155,8 +159,12 @@ def _make_in_sandbox(folder: Path) -> "subprocess.CompletedProcess[str]":
         make_truncated(make_png("RGB", LARGE)),
         make_png("RGB", LARGE)[:-6] + b"broken",
         make_png("RGB", LARGE).replace(b"IDAT", b"IDOT", 1),
+        make_truncated(WEBP),
+        make_image("RGB", LARGE, "webp")[:200]
+        + bytes(400)
+        + make_image("RGB", LARGE, "webp")[600:],
     ],
-    ids=["truncated", "broken end", "no pixels"],
+    ids=["truncated", "broken end", "no pixels", "truncated webp", "damaged webp"],
 )
 def test_fault_is_found_with_libvips_as_without(
     make: Make, make_without: Make, image: bytes

@@ -362,8 +362,13 @@ _PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 _PNG_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
 
 
-def has_late_metadata(source: Path) -> bool:
-    """Say whether a PNG goes on to tell of itself behind its pixels, or is not in order."""
+def has_late_metadata(image: Image.Image, source: Path) -> bool:
+    """Say whether a PNG tells more of itself behind its pixels, or is not in order.
+
+    Of any other image, opening has read all that it tells.
+    """
+    if image.format != "PNG":
+        return False
     with source.open("rb") as file:
         names = [name for name, _, _ in _png_chunks(file)]
     return b"IDAT" not in names or set(names[names.index(b"IDAT") :]) != {b"IDAT", b"IEND"}

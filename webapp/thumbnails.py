@@ -192,7 +192,6 @@ def _plan_cover(box: Size, source: Size, enlarge: bool, focus: Point) -> _Cut:
 # How much larger than its result a picture must be to be resized from. Less loses sharpness, more
 # is not seen: from 1.3 on, a draft decode plus LANCZOS is at least 42 dB from a full decode.
 _HEADROOM = 1.3
-_GAP = 2.0  # Averaging down to this many times the result, before LANCZOS, is not seen either.
 _FOCUS_SIDE = 128  # Pixels; more is not looked at.
 
 
@@ -232,7 +231,7 @@ class _Frame:
         """Resize to what the cut asks for."""
         box = self.box(cut.region)
         image = vips.resize(self.image, cut.size, box) or self.image.resize(
-            cut.size, Image.Resampling.LANCZOS, box, reducing_gap=_GAP
+            cut.size, Image.Resampling.LANCZOS, box, reducing_gap=2.0
         )
         return _Frame(image, cut.region, cut.size)
 
@@ -250,14 +249,14 @@ class _Decoded:
 
 def _decode(image: Image.Image, source: Path, outputs: Iterable[Output]) -> _Decoded:
     """Decode an image at the smallest scale that serves all outputs."""
-    is_png = vips.can_read(image) and not has_late_metadata(source)
-    if format_of(image) != "JPEG" and not is_png:
+    use_vips = vips.can_read(image) and not has_late_metadata(image, source)
+    if format_of(image) != "JPEG" and not use_vips:
         # First, for Pillow turns a TIFF while loading it, and a PNG may end with its EXIF.
         image.load()
     orientation, had_gps = read_exif(image)
     seen = seen_size(image, orientation)
     scale = max(_plan(output, seen).scale for output in outputs)  # The same wherever the focus is.
-    frame = (_read_png(image, source, scale) if is_png else None) or _read(image, scale)
+    frame = (_read_with_vips(image, source, scale) if use_vips else None) or _read(image, scale)
     is_smart = any(output.fit == "cover" and output.focus == "smart" for output in outputs)
     smart = _find_focus(frame, seen, orientation) if is_smart else None
     cuts = [_plan(output, seen, smart).as_stored(seen, orientation) for output in outputs]
@@ -285,12 +284,9 @@ def _read(image: Image.Image, scale: float) -> _Frame:
     return _Frame(_resizable(image), (0, 0, *stored), extent)
 
 
-def _read_png(image: Image.Image, source: Path, scale: float) -> _Frame | None:
-    """Decode a PNG at 1/2, 1/3, 1/4, … with libvips, if that leaves as much as Pillow's gap."""
-    factor = max(1, int(1 / (scale * _GAP)))
-    picture = vips.read_png(source, image.size, image.mode, factor)
-    extent = (image.width / factor, image.height / factor)
-    return _Frame(picture, (0, 0, *image.size), extent) if picture else None
+def _read_with_vips(image: Image.Image, source: Path, scale: float) -> _Frame | None:
+    read = vips.read(source, image, scale)
+    return _Frame(read[0], (0, 0, *image.size), read[1]) if read else None
 
 
 def _resizable(image: Image.Image) -> Image.Image:

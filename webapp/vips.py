@@ -1,8 +1,8 @@
 """Do with libvips what it does faster than Pillow, to the same picture.
 
-It is optional (`pip install thumbnail-webapp[vips]`): each function answers None where libvips is
-not there or the picture is not of the plain kind that it takes here, and Pillow does the work then.
-A size is (width, height), a region (left, top, right, bottom), in pixels.
+It is optional (`pip install thumbnail-webapp[vips]`): a function answers None where libvips is not
+there or the picture is not of the plain kind that it takes here, and Pillow does the work then. A
+size is (width, height), a region (left, top, right, bottom), in pixels.
 """
 
 import os
@@ -21,9 +21,9 @@ else:
     libvips.concurrency_set(1)  # One worker process a core is enough.
 
 _process: int | None = None  # The one that used libvips first.
-_FAR = 4  # From here on, handing the picture over costs more than libvips gains.
-_BANDS = {"L": 1, "RGB": 3}
-_PNG_BANDS = {**_BANDS, "P": 3}
+_BANDS = {"L": 1, "RGB": 3, "P": 3}
+_FAR = 4  # From here on, handing a picture over costs more than libvips gains.
+_PNG_GAP, _WEBP_GAP = 2, 3  # How many times its result a picture is that nobody tells from more.
 
 
 def resize(
@@ -33,44 +33,69 @@ def resize(
 
     The edges of the region must fall between pixels.
     """
-    bands = _BANDS.get(image.mode)
-    if bands is None or any(edge % 1 for edge in region) or not _is_usable():
+    if image.mode not in ("L", "RGB") or any(edge % 1 for edge in region) or not _is_usable():
         return None
     left, top, right, bottom = map(int, region)
     x, y = (right - left) / size[0], (bottom - top) / size[1]
     if not (1 <= x < _FAR and 1 <= y < _FAR):
         return None
-    picture = libvips.Image.new_from_memory(image.tobytes(), *image.size, bands, "uchar")
+    picture = libvips.Image.new_from_memory(
+        image.tobytes(), *image.size, _BANDS[image.mode], "uchar"
+    )
     if (right - left, bottom - top) != image.size:
         picture = picture.crop(left, top, right - left, bottom - top)
     return _to_pillow(picture.reduce(x, y, kernel="lanczos3", gap=2.0), image.mode, size)
 
 
 def can_read(image: Image.Image) -> bool:
-    """Say whether `read_png` may know what to do with an image of which the header is read."""
-    return (
-        image.format == "PNG"
-        and image.mode in _PNG_BANDS
-        and not image.has_transparency_data
-        and _is_usable()
-    )
+    """Say whether `read` may know what to do with an image of which the header is read."""
+    if image.format == "PNG":
+        is_plain = image.mode in _BANDS and not image.has_transparency_data
+    else:
+        is_plain = (
+            image.format == "WEBP"
+            and image.mode == "RGB"
+            and not getattr(image, "is_animated", False)
+        )
+    return is_plain and _is_usable()
 
 
-def read_png(source: Path, size: tuple[int, int], mode: str, factor: int) -> Image.Image | None:
-    """Decode a PNG, averaging squares of `factor` × `factor` pixels while its lines come in.
+def read(
+    source: Path, image: Image.Image, scale: float
+) -> tuple[Image.Image, tuple[float, float]] | None:
+    """Decode an image as small as it may be to be resized to `scale`; give its exact size too.
 
-    The last of a line or column may have less to average. A file with any fault is left to Pillow,
+    A PNG is averaged while its lines come in, so that the last of a line or column may stand for
+    less; libwebp scales a WebP itself, a row at a time. A file with any fault is left to Pillow,
     whose verdict counts.
     """
     try:
-        picture = libvips.Image.pngload(str(source), access="sequential", fail_on="warning")
-        if picture.format != "uchar" or picture.bands != _PNG_BANDS[mode]:
-            return None
-        picture = picture.shrink(factor, factor, ceil=True)
-        shrunk = (-(-size[0] // factor), -(-size[1] // factor))
-        return _to_pillow(picture, "L" if mode == "L" else "RGB", shrunk)
+        if image.format == "PNG":
+            return _read_png(source, image, max(1, int(1 / (scale * _PNG_GAP))))
+        return _read_webp(source, scale * _WEBP_GAP)
     except libvips.Error:
         return None
+
+
+def _read_png(
+    source: Path, image: Image.Image, factor: int
+) -> tuple[Image.Image, tuple[float, float]] | None:
+    picture = libvips.Image.pngload(str(source), access="sequential", fail_on="warning")
+    if picture.format != "uchar" or picture.bands != _BANDS[image.mode]:
+        return None
+    picture = picture.shrink(factor, factor, ceil=True)
+    shrunk = (-(-image.width // factor), -(-image.height // factor))
+    made = _to_pillow(picture, "L" if image.mode == "L" else "RGB", shrunk)
+    return (made, (image.width / factor, image.height / factor)) if made else None
+
+
+def _read_webp(source: Path, scale: float) -> tuple[Image.Image, tuple[float, float]] | None:
+    if scale > 0.5:  # Nothing is gained.
+        return None
+    picture = libvips.Image.webpload(str(source), scale=scale, fail_on="warning")
+    size = (picture.width, picture.height)
+    made = _to_pillow(picture, "RGB", size) if picture.bands == 3 else None
+    return (made, size) if made else None
 
 
 def _is_usable() -> bool:
