@@ -1,5 +1,6 @@
 """Thumbnails from the command line."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,14 @@ def test_wrong_option_is_said(app: Flask, photo: Path, options: list[str], sente
     result = make(app, photo, *options)
     assert result.exit_code == 2
     assert sentence in result.output
+
+
+def test_backup_is_made_and_its_size_told(app: Flask, tmp_path: Path) -> None:
+    result = app.test_cli_runner().invoke(args=["jobs", "backup", str(tmp_path / "copy.db")])
+    assert result.exit_code == 0
+    assert re.search(r"copy\.db: \d+ kB", result.output)
+
+
+def test_backup_over_a_file_is_refused(app: Flask, photo: Path) -> None:
+    result = app.test_cli_runner().invoke(args=["jobs", "backup", str(photo)])
+    assert (result.exit_code, "No backup was made" in result.output) == (1, True)

@@ -1,12 +1,17 @@
 """Rows: claims, leases and tokens under every kind of death."""
 
+import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from webapp.job_store import Claim, JobStore, NewImage
+from webapp import ROOT
+from webapp.job_store import Claim, JobStore, NewImage, has_wal_reset_bug
 from webapp.storage import is_disk_full
 
 NOW = 1_000_000.0
@@ -243,17 +248,16 @@ def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: JobStore) ->
     assert store.claim("w", NOW, LEASE, CAP) is None
 
 
-def test_two_processes_may_migrate_at_once(tmp_path: Path) -> None:
-    stores: list[JobStore] = []
-    threads = [
-        threading.Thread(target=lambda: stores.append(JobStore(tmp_path / "jobs.db")))
-        for _ in range(8)
+def test_processes_may_migrate_at_once(tmp_path: Path) -> None:
+    start = "import sys; from pathlib import Path; from webapp.job_store import JobStore; "
+    command = [
+        sys.executable,
+        "-c",
+        start + "JobStore(Path(sys.argv[1]))",
+        str(tmp_path / "jobs.db"),
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(stores) == 8
+    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
 
 
 def test_database_is_for_nobody_else(store: JobStore, tmp_path: Path) -> None:
@@ -265,3 +269,36 @@ def test_worker_that_beats_is_seen(store: JobStore) -> None:
     store.beat("w1", NOW)
     store.beat("w1", NOW + 1)
     assert store.last_beat() == NOW + 1
+
+
+def test_backup_is_whole_and_private_while_others_write(store: JobStore, tmp_path: Path) -> None:
+    add_job(store)
+    copy = tmp_path / "copy.db"
+    with closing(sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE jobs SET owner = 'nobody'")
+        store.backup(copy)
+        other.execute("COMMIT")
+    assert copy.stat().st_mode & 0o077 == 0
+    restored = JobStore(copy)
+    job = restored.job("job", NOW)
+    restored.close()
+    assert job
+    assert (job.owner, job.total) == ("owner", 0)
+
+
+def test_backup_never_overwrites(store: JobStore, tmp_path: Path) -> None:
+    (tmp_path / "copy.db").write_text("precious")
+    with pytest.raises(FileExistsError):
+        store.backup(tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("version", "is_affected"),
+    [((3, 6, 23), False), ((3, 46, 1), True), ((3, 51, 2), True), ((3, 51, 3), False)],
+)
+def test_sqlite_that_may_damage_a_database_is_known(
+    version: tuple[int, ...], is_affected: bool
+) -> None:
+    assert has_wal_reset_bug(version) == is_affected

@@ -1,4 +1,4 @@
-"""Commands for whoever wants thumbnails without a server."""
+"""Commands for operators, and for whoever wants thumbnails without a server."""
 
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +26,19 @@ from webapp.recipes import (
 from webapp.sources import ImageError
 from webapp.thumbnails import Thumbnail
 
+jobs = AppGroup("jobs", help="Look after the jobs of the server.")
 thumbnails = AppGroup("thumbnails", help="Make thumbnails without server and queue.")
+
+
+@jobs.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(file: Path) -> None:
+    """Copy the database of jobs into FILE, which must not be there yet, while the server runs."""
+    try:
+        current_app.extensions["jobs"].store.backup(file)
+    except OSError as error:
+        raise click.ClickException(f"No backup was made: {error}") from None
+    click.echo(f"{file}: {filesize(file.stat().st_size)}")
 
 
 @dataclass(frozen=True)
@@ -119,4 +131,5 @@ def _table(outcomes: list[Outcome]) -> Iterator[str]:
 
 def init_app(app: Flask) -> None:
     """Register the commands."""
+    app.cli.add_command(jobs)
     app.cli.add_command(thumbnails)

@@ -7,17 +7,24 @@ Times are seconds since 1970, UTC.
 
 import errno
 import fcntl
+import logging
 import os
-import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlite_utils import Database, Migrations
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    from sqlite_utils.utils import sqlite3  # pysqlite3 where it is installed: its SQLite is newer.
+
+logger = logging.getLogger(__name__)
 
 State = Literal["waiting", "working", "done", "failed", "cancelled"]
 
@@ -309,12 +316,27 @@ class JobStore:
             fcntl.flock(folder, fcntl.LOCK_EX)
             if not self._path.exists():
                 self._path.touch(0o600)
+            if has_wal_reset_bug(sqlite3.sqlite_version_info):
+                logger.warning("SQLite %s can damage a database; %s", sqlite3.sqlite_version, _CURE)
             db = self._connect()
             db.execute("PRAGMA journal_mode = WAL")
             migrations.apply(db)
             db.close()
         finally:
             os.close(folder)
+
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy into a new file while others go on reading and writing.
+
+        Raises OSError, with no file left: FileExistsError where there is one already.
+        """
+        path.touch(0o600, exist_ok=False)  # It says what everybody's files are called.
+        try:
+            with _disk_faults():
+                self._db.conn.execute("VACUUM INTO :path", {"path": str(path)})
+        except BaseException:
+            path.unlink()
+            raise
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -620,6 +642,32 @@ class JobStore:
             max_attempts=max_attempts,
         )
 
+    def image_places(self) -> list[tuple[str, str, str | None]]:
+        """List what must have files: job and image, and the folder of its thumbnails if it is done.
+
+        Images that a worker has are left out: it sees for itself.
+        """
+        rows = self._rows(
+            "SELECT DISTINCT job_id, id, folder FROM images"
+            " LEFT JOIN thumbnails ON image_id = images.id WHERE state IN ('waiting', 'done')"
+        )
+        return [(row["job_id"], row["id"], row["folder"]) for row in rows]
+
+    def fail_without_files(self, image_id: str, code: str, message: str, now: float) -> bool:
+        """Mark an image failed whose files are gone, with what was made of it."""
+        with self.transaction():
+            failed = self._change(
+                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+                " finished = :now WHERE id = :id AND state IN ('waiting', 'done')",
+                id=image_id,
+                code=code,
+                message=message,
+                now=now,
+            )
+            if failed:
+                self._change("DELETE FROM thumbnails WHERE image_id = :id", id=image_id)
+        return bool(failed)
+
     # Workers
 
     def beat(self, worker: str, now: float) -> None:
@@ -638,6 +686,17 @@ class JobStore:
     def forget_workers(self, before: float) -> None:
         """Remove the rows of workers that are no more."""
         self._change("DELETE FROM workers WHERE beat < :before", before=before)
+
+
+def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
+    """Say whether a version of SQLite may, if rarely, damage a database that two write at once.
+
+    https://sqlite.org/wal.html#walresetbug
+    """
+    return (3, 7, 0) <= version < (3, 51, 3)
+
+
+_CURE = "install pysqlite3 0.6.1, or Python with SQLite 3.51.3, or newer ones."
 
 
 @contextmanager
