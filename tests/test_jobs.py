@@ -1,6 +1,7 @@
 """The life of a job, with real files and rows."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,13 @@ from tests.conftest import files_left, nothing_left, work
 from tests.images import make_jpeg, make_truncated
 from webapp.config import Config
 from webapp.jobs import (
+    FILE_LOST,
     ClaimLost,
     FileTooLarge,
     JobClosed,
     JobNotFound,
     Jobs,
+    NoSpace,
     TooManyImages,
     clean_name,
 )
@@ -175,6 +178,39 @@ def test_sweep_spares_files_whose_row_is_about_to_come(jobs: Jobs) -> None:
     (jobs.storage.originals / "coming").mkdir()
     jobs.sweep()
     assert (jobs.storage.originals / "coming").exists()
+
+
+def test_waiting_image_whose_original_is_gone_fails_and_says_so(jobs: Jobs) -> None:
+    job_id = submit(jobs, make_jpeg())
+    shutil.rmtree(jobs.storage.originals / job_id)
+    work(jobs)
+    (image,) = jobs.job(job_id).images
+    assert (image.state, image.error_code, image.error_message) == ("failed", *FILE_LOST)
+
+
+@pytest.mark.parametrize("folder", ["originals", "thumbnails"])
+def test_sweep_fails_images_whose_files_are_gone_and_no_others(jobs: Jobs, folder: str) -> None:
+    kept, robbed = submit(jobs, make_jpeg()), submit(jobs, make_jpeg())
+    if folder == "thumbnails":
+        work(jobs)
+    shutil.rmtree(getattr(jobs.storage, folder) / robbed)
+    jobs.sweep()
+    (image,) = jobs.job(robbed).images
+    assert (image.state, image.error_code, image.thumbnails) == ("failed", "file_lost", ())
+    assert jobs.job(kept).failed == 0
+
+
+def test_upload_is_refused_before_the_disk_is_full_and_work_goes_on(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(jobs, make_jpeg())
+    monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 499_000_000)
+    with received(jobs, make_jpeg()) as upload, pytest.raises(NoSpace):
+        jobs.submit_image(SQUARE, "owner", upload, "a.jpg")
+    with pytest.raises(NoSpace):
+        jobs.submit(SQUARE, "owner")
+    work(jobs)
+    assert jobs.job(job_id).done == 1
 
 
 @pytest.mark.parametrize(

@@ -321,3 +321,13 @@ def test_header_of_a_million_pieces_holds_nobody_up(person: Person, jobs: Jobs, 
     response = person.upload((data, "a.bin"))
     assert response.status_code == 415
     assert nothing_left(jobs)
+
+
+def test_upload_to_a_full_disk_is_told_so_and_keeps_nothing(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 1_000_000)
+    answer = person.upload((make_jpeg(), "a.jpg"))
+    assert answer.status_code == 507
+    assert "The server&#39;s disk is full" in answer.text
+    assert nothing_left(jobs)

@@ -77,6 +77,11 @@ class Config:
         "Megabytes of one request: a form without script sends all its files in one.",
         minimum=1,
     )
+    min_free_mb: int = setting(
+        500,
+        "Megabytes of disk that stay free: uploads are refused below it, and work goes on.",
+        minimum=0,
+    )
     max_images: int = setting(200, "Images of one job.", minimum=1)
     max_megapixels: float = setting(
         100.0, "Megapixels of a JPEG or PNG: both decode in about 4 bytes a pixel.", minimum=0.001

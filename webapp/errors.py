@@ -11,7 +11,7 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from webapp.jobs import FileTooLarge, JobClosed, JobNotFound, NoImages, TooManyImages
+from webapp.jobs import FileTooLarge, JobClosed, JobNotFound, NoImages, NoSpace, TooManyImages
 from webapp.recipes import InvalidRecipe
 from webapp.sources import ImageError, TooManyPixels
 from webapp.storage import is_disk_full
@@ -23,6 +23,7 @@ STATUS: dict[type[Exception], int] = {
     JobClosed: 409,
     FileTooLarge: 413,
     NoImages: 422,
+    NoSpace: 507,
     TooManyImages: 422,
     InvalidRecipe: 422,
     TooManyPixels: 413,
@@ -71,7 +72,7 @@ def problem(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         return _http_problem(error)
     if is_disk_full(error):
-        return Problem(507, "no_space", "The server's disk is full. Try again later.")
+        return Problem(507, NoSpace.code, str(NoSpace()))
     return Problem(500, "internal_error", "Something went wrong on our side. Try again.")
 
 

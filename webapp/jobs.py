@@ -28,6 +28,7 @@ LEASE_SECONDS = 8.0  # A claim is renewed every second, so a dead worker's image
 OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
 ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is not there.
 MB = 1_000_000
+FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
 
 
@@ -68,6 +69,15 @@ class TooManyImages(Exception):
         super().__init__(f"A job has at most {limit} images. Start a new one for the rest.")
 
 
+class NoSpace(Exception):
+    """The disk is nearly full: what is left is for the work that was accepted."""
+
+    code = "no_space"
+
+    def __init__(self) -> None:
+        super().__init__("The server's disk is full. Nothing was kept; try again later.")
+
+
 class FileTooLarge(Exception):
     """An uploaded file has more bytes than a file may have."""
 
@@ -92,16 +102,25 @@ class Jobs:
         self.store = JobStore(config.instance / "jobs.db")
         self.decoder = Decoder.from_config(config)
         self._retention_seconds = config.retention_hours * 3600
+        self._min_free = config.min_free_mb * MB
         self._max_images = config.max_images
         self._max_file_mb = config.max_file_mb
 
     # For whoever submits and follows
 
     def submit(self, recipe: Recipe, owner: str | None) -> str:
-        """Create an open job without images; give its id, which cannot be guessed."""
+        """Create an open job without images; give its id, which cannot be guessed.
+
+        Raises NoSpace.
+        """
+        self._require_space()
         job_id = str(uuid4())
         self._add_job(job_id, recipe, owner, time())
         return job_id
+
+    def _require_space(self) -> None:
+        if self.storage.free_bytes() < self._min_free:
+            raise NoSpace
 
     def _add_job(self, job_id: str, recipe: Recipe, owner: str | None, now: float) -> None:
         expires = now + self._retention_seconds
@@ -110,7 +129,7 @@ class Jobs:
     def submit_image(self, recipe: Recipe, owner: str | None, upload: Upload, name: str) -> str:
         """Create a whole job of one image, at half the price of the three steps; give its id.
 
-        Raises FileTooLarge or ImageError; nothing is kept then.
+        Raises NoSpace, FileTooLarge or ImageError; nothing is kept then.
         """
         image = self._read(upload, name)
         job_id = str(uuid4())
@@ -121,15 +140,16 @@ class Jobs:
         return job_id
 
     def open_upload(self) -> Upload:
-        """Open a file to receive one image."""
-        return self.storage.open_upload(self._max_file_mb * MB)
+        """Open a file to receive one image; where there is no room, it keeps nothing of it."""
+        has_space = self.storage.free_bytes() >= self._min_free
+        return self.storage.open_upload(self._max_file_mb * MB if has_space else 0)
 
     def add_image(self, job_id: str, upload: Upload, name: str, position: int | None = None) -> str:
         """Make a received file an image of an open job; give the image's id.
 
         Files that are sent side by side arrive in any order: `position` keeps that of the uploader.
-        Raises FileTooLarge, ImageError where it is no image that we take, JobNotFound, JobClosed or
-        TooManyImages; nothing is kept then.
+        Raises NoSpace, FileTooLarge, ImageError where it is no image that we take, JobNotFound,
+        JobClosed or TooManyImages; nothing is kept then.
         """
         image = self._read(upload, name, position)
         now = time()
@@ -150,6 +170,8 @@ class Jobs:
 
     def _read(self, upload: Upload, name: str, position: int | None = None) -> NewImage:
         """Tell what an upload is, or refuse it. Only the header is read."""
+        if not upload.limit:
+            raise NoSpace
         if upload.is_too_large:
             raise FileTooLarge(upload.bytes, self._max_file_mb)
         upload.flush()
@@ -308,6 +330,9 @@ class Jobs:
         for job_id in self.storage.abandoned_job_ids():
             if not self.store.has_job(job_id):
                 self.storage.delete_job(job_id)
+        for job_id, image_id, folder in self.store.image_places():
+            if not self.storage.has_files(job_id, image_id, folder):
+                self.store.fail_without_files(image_id, *FILE_LOST, time())
         self.storage.sweep()
         self.store.forget_workers(time() - 3600)
 

@@ -33,13 +33,13 @@ class Upload:
     def __init__(self, path: Path, descriptor: int, limit: int) -> None:
         self.path = path
         self.bytes = 0
-        self._limit = limit
+        self.limit = limit
         self._file = open(descriptor, "w+b")  # noqa: SIM115 - closed by close()
 
     @property
     def is_too_large(self) -> bool:
         """Whether more bytes came than the limit allows."""
-        return self.bytes > self._limit
+        return self.bytes > self.limit
 
     def write(self, data: bytes) -> int:
         """Add bytes at the end."""
@@ -84,6 +84,10 @@ class Storage:
         for folder in (self.originals, self.tmp):
             folder.mkdir(mode=0o700, exist_ok=True)
 
+    def free_bytes(self) -> int:
+        """Tell how much more the disk takes."""
+        return shutil.disk_usage(self.tmp).free
+
     def open_upload(self, limit: int) -> Upload:
         """Open a file under `tmp/` to receive an upload of at most `limit` bytes."""
         descriptor, path = tempfile.mkstemp(prefix="upload-", dir=self.tmp)
@@ -101,6 +105,12 @@ class Storage:
     def original(self, job_id: str, image_id: str) -> Path:
         """Give the path of an image's original."""
         return self.originals / job_id / image_id
+
+    def has_files(self, job_id: str, image_id: str, folder: str | None) -> bool:
+        """Say whether an image has its original, or, where a folder is named, its thumbnails."""
+        if folder is None:
+            return self.original(job_id, image_id).exists()
+        return (self.thumbnails / folder).exists()
 
     def delete_original(self, job_id: str, image_id: str) -> None:
         """Remove an original whose row could not be written."""

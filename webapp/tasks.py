@@ -22,7 +22,7 @@ from huey.storage import SqliteStorage
 from webapp import sandbox
 from webapp.config import Config
 from webapp.job_store import Claim
-from webapp.jobs import ClaimLost, Jobs
+from webapp.jobs import FILE_LOST, ClaimLost, Jobs
 from webapp.recipes import Recipe
 from webapp.sources import ImageError
 from webapp.storage import is_disk_full
@@ -108,8 +108,8 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
     def _look(self) -> None:
         self.huey.mend()
         if self.huey.jobs.has_work():
-            self._next_look = 0.0
             self.huey.work.call_local()
+            self._next_look = 0.0  # Not where it failed: a full disk is not freed by asking often.
 
     def _try(self, action: Callable[[], None]) -> None:
         """Do what may fail for now: a worker that dies of a full disk helps nobody."""
@@ -209,6 +209,9 @@ def _log_lost(claim: Claim) -> None:
 
 def _work_on(claim: Claim, jobs: Jobs) -> None:
     source = jobs.storage.original(claim.job_id, claim.image_id)
+    if not source.exists():
+        jobs.fail(claim, *FILE_LOST)
+        return
     recipe = Recipe.from_json(claim.recipe)
     with jobs.storage.open_folder() as folder:
         try:
