@@ -1,4 +1,4 @@
-"""What the tests share: an application on a folder of its own, and people who use it."""
+"""What the tests share: an application on a folder of its own, people who use it, an engine."""
 
 import io
 import re
@@ -14,6 +14,7 @@ from hypothesis import settings
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
+from tests.engine import Engine
 from webapp import create_app
 from webapp.config import Config
 from webapp.jobs import Jobs
@@ -29,6 +30,11 @@ def config(tmp_path: Path) -> Config:
 # The same examples each time, however slow the machine is: a test that fails must fail again.
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return Engine(tmp_path)
 
 
 class Client(FlaskClient):

@@ -1,0 +1,77 @@
+import pytest
+from PIL import Image
+
+from tests.engine import Engine, assert_near, png
+from tests.images import BLUE, GREEN, RED, encode, make_animation
+from webapp.recipes import Format, Output
+from webapp.thumbnails import TooManyFrames
+
+
+def test_only_the_first_frame_is_used(engine: Engine) -> None:
+    frames = [Image.new("RGB", (40, 20), color) for color in (RED, GREEN, BLUE)]
+    for format in ("gif", "webp", "png", "avif", "tiff"):
+        animation = encode(frames[0], format, save_all=True, append_images=frames[1:])
+        made = engine.picture(animation, png(20, 10))
+        assert_near(made.convert("RGB").getpixel((10, 5)), RED, 6)
+
+
+@pytest.mark.parametrize("source", ["gif", "webp", "png"])
+def test_animation_is_still_unless_asked(source: str, engine: Engine) -> None:
+    made = engine.picture(make_animation(source), png(40, 40))
+    assert_near(made.convert("RGB").getpixel((20, 13)), RED, 12)
+
+
+@pytest.mark.parametrize("format", ["webp", "gif"])
+@pytest.mark.parametrize("source", ["gif", "webp", "png"])
+def test_animation_keeps_its_frames_and_its_time(
+    source: str, format: Format, engine: Engine
+) -> None:
+    output = Output("a", 40, 40, "pad", format, animated=True)
+    (made,) = engine.make(make_animation(source), output)
+    with Image.open(engine.folder / made.file_name) as animation:
+        assert animation.size == (40, 40)
+        assert animation.n_frames == 3  # type: ignore[attr-defined]
+        for number, color in enumerate((RED, GREEN, BLUE)):
+            animation.seek(number)
+            animation.load()
+            assert animation.info["duration"] == 80
+            assert_near(animation.convert("RGB").getpixel((20, 20)), color, 12)
+
+
+def test_still_and_moving_come_of_one_source(engine: Engine) -> None:
+    outputs = (
+        Output("a", 40, 40, format="webp"),
+        Output("b", 40, 40, format="webp", animated=True),
+    )
+    still, moving = engine.make(make_animation("gif"), *outputs)
+    with Image.open(engine.folder / still.file_name) as picture:
+        assert getattr(picture, "n_frames", 1) == 1
+    with Image.open(engine.folder / moving.file_name) as picture:
+        assert picture.n_frames == 3  # type: ignore[attr-defined]
+
+
+def test_pages_of_a_tiff_do_not_move(engine: Engine) -> None:
+    pages = [Image.new("RGB", (60, 40), color) for color in (RED, GREEN)]
+    source = encode(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    (made,) = engine.make(source, Output("a", 40, 40, format="webp", animated=True))
+    with Image.open(engine.folder / made.file_name) as picture:
+        assert getattr(picture, "n_frames", 1) == 1
+
+
+def test_transparent_animation_stays_so(engine: Engine) -> None:
+    frames = [Image.new("RGBA", (60, 40), (0, 0, 0, 0)) for _ in range(2)]
+    for number, frame in enumerate(frames):
+        frame.paste((*RED, 255), (20 * number, 0, 20 * number + 20, 40))
+    source = encode(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=80)
+    (made,) = engine.make(source, Output("a", 60, 40, format="gif", animated=True))
+    with Image.open(engine.folder / made.file_name) as animation:
+        animation.seek(1)
+        assert animation.convert("RGBA").getpixel((10, 20))[3] == 0  # type: ignore[index]
+
+
+def test_animation_of_too_many_frames_is_refused_only_if_it_is_to_move(engine: Engine) -> None:
+    frames = [Image.new("L", (4, 4), number) for number in range(201)]
+    source = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert engine.make(source, png(4, 4))
+    with pytest.raises(TooManyFrames, match="more than 200 frames"):
+        engine.make(source, Output("a", 4, 4, format="gif", animated=True))

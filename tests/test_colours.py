@@ -1,0 +1,211 @@
+from collections.abc import Callable
+
+import pytest
+from PIL import Image
+
+from tests.engine import Engine, assert_corners, assert_near, png
+from tests.images import (
+    RED,
+    encode,
+    make_corners,
+    make_grey_profile,
+    make_image,
+    make_jpeg,
+    make_picture,
+    make_wide_gamut_profile,
+)
+from webapp import thumbnails
+from webapp.recipes import Format, Output
+
+# Grey of more than 8 bits
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I"])
+def test_16_bits_are_scaled_and_not_clipped(mode: str, engine: Engine) -> None:
+    image = Image.new("I", (40, 20), 32896)
+    image.paste(65535, (20, 0, 40, 20))
+    format = "png" if mode == "I;16" else "tiff"
+    made = engine.picture(encode(image.convert(mode), format), png(40, 20))
+    assert (made.mode, made.getpixel((5, 5)), made.getpixel((35, 5))) == ("L", 128, 255)
+
+
+def test_dark_16_bits_stay_dark(engine: Engine) -> None:
+    made = engine.picture(encode(Image.new("I;16", (40, 20), 200), "png"), png(40, 20))
+    assert made.getpixel((5, 5)) == 1
+
+
+@pytest.mark.parametrize(
+    ("white", "grey"), [(1.0, 0.5), (255.0, 127.5), (65535.0, 32767.5), (1e6, 5e5)]
+)
+def test_floats_are_scaled_by_the_white_they_suggest(
+    white: float, grey: float, engine: Engine
+) -> None:
+    image = Image.new("F", (40, 20), grey)
+    image.paste(white, (20, 0, 40, 20))
+    made = engine.picture(encode(image, "tiff"), png(40, 20))
+    assert (made.getpixel((5, 5)), made.getpixel((35, 5))) == (127, 255)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 0.0, -5.0])
+def test_odd_floats_do_not_fail(value: float, engine: Engine) -> None:
+    assert engine.picture(encode(Image.new("F", (40, 20), value), "tiff"), png(20, 20)).size
+
+
+def test_grey_stays_grey(engine: Engine) -> None:
+    for format in ("jpeg", "png"):
+        assert engine.picture(make_image("L"), Output("made", 60, 60, format=format)).mode == "L"
+
+
+# Profiles and CMYK
+
+
+def test_wide_gamut_is_converted_to_srgb(engine: Engine) -> None:
+    # By the matrices and the curve of both spaces: Display P3's 180, 110, 90 in sRGB.
+    photo = make_jpeg(
+        image=Image.new("RGB", (64, 64), (180, 110, 90)),
+        icc=make_wide_gamut_profile(),
+        quality=100,
+        subsampling=0,
+    )
+    made = engine.picture(photo, png(32, 32))
+    assert_near(made.getpixel((16, 16)), (191, 106, 85), 2)
+    assert "icc_profile" not in made.info
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_profile_of_grey_is_converted_and_grey_stays_grey(mode: str, engine: Engine) -> None:
+    picture = Image.new("L", (40, 40), 55).convert(mode)
+    made = engine.picture(encode(picture, "png", icc_profile=make_grey_profile(1.0)), png(20, 20))
+    assert made.mode == mode
+    assert made.getchannel("L").getpixel((10, 10)) == 128  # 55 / 255 of the light.
+
+
+def test_profile_leaves_alpha_alone(engine: Engine) -> None:
+    image = Image.new("RGBA", (40, 40), (180, 110, 90, 77))
+    image.paste((180, 110, 90, 255), (0, 0, 40, 20))
+    profile = make_wide_gamut_profile()
+    made = engine.picture(encode(image, "png", icc_profile=profile), png(40, 40))
+    assert_near(made.getpixel((20, 5)), (191, 106, 85, 255), 2)
+    assert_near(made.getpixel((20, 35)), (191, 106, 85, 77), 2)
+
+
+def test_srgb_needs_no_conversion() -> None:
+    profile = make_wide_gamut_profile()
+    assert thumbnails._transform(profile, "RGB")
+    srgb = profile.replace("Wide".encode("utf-16-be"), "sRGB".encode("utf-16-be"))
+    assert thumbnails._transform(srgb, "RGB") is None
+
+
+def test_transform_is_built_once_for_each_profile() -> None:
+    first = thumbnails._transform(make_wide_gamut_profile(), "RGB")
+    assert thumbnails._transform(make_wide_gamut_profile(), "RGB") is first
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "CMYK", "P"])
+def test_profile_of_another_space_or_alpha_does_no_harm(mode: str, engine: Engine) -> None:
+    format = "tiff" if mode == "CMYK" else "png"
+    image = encode(make_picture(mode), format, icc_profile=make_wide_gamut_profile())
+    made = engine.picture(image, png(60, 40))
+    assert made.mode == {"CMYK": "RGB", "P": "RGB"}.get(mode, mode)
+
+
+@pytest.mark.parametrize("profile", [b"nonsense", b"\0" * 200])
+def test_broken_profile_is_as_good_as_none(profile: bytes, engine: Engine) -> None:
+    assert_corners(engine.picture(make_jpeg(image=make_corners(), icc=profile), png(60, 40)))
+
+
+@pytest.mark.parametrize("format", ["jpeg", "tiff"])
+def test_white_of_cmyk_stays_white(format: str, engine: Engine) -> None:
+    image = encode(Image.new("CMYK", (60, 20), (0, 0, 0, 0)), format)
+    made = engine.picture(image, png(50, 50, "pad", background="#ffffff"))
+    assert made.getcolors() == [(2500, (255, 255, 255))]
+
+
+# Transparency
+
+
+def make_half_transparent() -> Image.Image:
+    """Make a picture whose left half is opaque red and whose right half is nothing."""
+    picture = Image.new("RGBA", (80, 40), (0, 0, 0, 0))
+    picture.paste((*RED, 255), (0, 0, 40, 40))
+    return picture
+
+
+TRANSPARENT: dict[str, Callable[[], bytes]] = {
+    "RGBA png": lambda: encode(make_half_transparent(), "png"),
+    "RGBA webp": lambda: encode(make_half_transparent(), "webp", lossless=True),
+    "RGBA tiff": lambda: encode(make_half_transparent(), "tiff"),
+    "P png": lambda: encode(make_half_transparent().quantize(), "png"),
+    "P gif": lambda: encode(make_half_transparent(), "gif"),
+    "RGB png with a transparent colour": lambda: encode(
+        make_half_transparent().convert("RGB"), "png", transparency=(0, 0, 0)
+    ),
+}
+
+
+@pytest.mark.parametrize("make", TRANSPARENT.values(), ids=TRANSPARENT)
+def test_transparency_is_flattened_on_the_background(
+    make: Callable[[], bytes], engine: Engine
+) -> None:
+    output = Output("made", 40, 40, background="#00c8ff", quality=95)
+    made = engine.picture(make(), output)
+    assert made.mode == "RGB"
+    assert_near(made.getpixel((5, 10)), RED, 8)
+    assert_near(made.getpixel((35, 10)), (0, 0xC8, 0xFF), 8)
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "avif"])
+@pytest.mark.parametrize("make", TRANSPARENT.values(), ids=TRANSPARENT)
+def test_transparency_is_kept_where_the_format_has_it(
+    make: Callable[[], bytes], format: Format, engine: Engine
+) -> None:
+    made = engine.picture(make(), Output("made", 40, 40, format=format, quality=None))
+    assert made.mode == "RGBA"
+    assert_near(made.getpixel((5, 10)), (*RED, 255), 12)
+    alpha = made.getchannel("A").getpixel((35, 10))
+    assert isinstance(alpha, int)
+    assert alpha <= 2
+
+
+def test_transparent_grey_is_flattened(engine: Engine) -> None:
+    image = Image.new("LA", (80, 40), (200, 0))
+    made = engine.picture(encode(image, "png"), Output("made", 40, 40, background="#336699"))
+    assert_near(made.getpixel((20, 10)), (0x33, 0x66, 0x99), 4)
+
+
+def test_transparent_shade_of_grey_is_transparent(engine: Engine) -> None:
+    grey = Image.new("L", (40, 40), 90)
+    grey.paste(200, (0, 0, 40, 20))
+    made = engine.picture(encode(grey, "png", transparency=90), png(40, 40))
+    assert (made.getpixel((20, 5)), made.getpixel((20, 35))) == ((200, 255), (0, 0))
+
+
+def test_padding_is_opaque_around_a_transparent_picture(engine: Engine) -> None:
+    output = png(40, 40, "pad", background="#336699")
+    made = engine.picture(encode(make_half_transparent(), "png"), output)
+    assert made.getpixel((20, 2)) == (0x33, 0x66, 0x99, 255)
+    assert made.getchannel("A").getpixel((35, 20)) == 0
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "avif"])
+def test_padding_may_be_transparent(format: Format, engine: Engine) -> None:
+    output = Output("a", 60, 60, "pad", format, background="transparent")
+    made = engine.picture(make_jpeg(size=(60, 30)), output).convert("RGBA")
+    assert made.getpixel((30, 5))[3] == 0  # type: ignore[index]
+    assert made.getpixel((30, 30))[3] == 255  # type: ignore[index]
+
+
+def test_transparent_padding_is_white_in_jpeg(engine: Engine) -> None:
+    output = Output("a", 60, 60, "pad", background="transparent")
+    made = engine.picture(make_jpeg(size=(60, 30)), output)
+    assert_near(made.getpixel((30, 5)), (255, 255, 255))
+
+
+def test_invisible_colour_does_not_bleed_into_the_edge(engine: Engine) -> None:
+    picture = Image.new("RGBA", (300, 300), (0, 0, 0, 0))
+    picture.paste((255, 255, 255, 255), (0, 0, 155, 300))
+    made = engine.picture(encode(picture, "png"), png(37, 37))
+    colors = made.getcolors() or []
+    partial = [color for _, color in colors if isinstance(color, tuple) and 0 < color[3] < 255]
+    assert partial
+    assert all(min(color[:3]) >= 250 for color in partial)

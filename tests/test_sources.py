@@ -1,0 +1,243 @@
+import io
+import struct
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import ExifTags, Image, ImageFile
+
+from tests.engine import Engine, assert_corners, png
+from tests.images import (
+    encode,
+    make_corners,
+    make_exif,
+    make_image,
+    make_jpeg,
+    make_picture,
+    make_png,
+    make_png_header,
+    make_too_many_scans,
+    make_truncated,
+)
+from webapp import sources
+from webapp.recipes import Output
+from webapp.sources import (
+    Corrupt,
+    Empty,
+    Header,
+    ImageError,
+    ImageLimits,
+    TooManyPixels,
+    TooManyScans,
+    Truncated,
+    Unsupported,
+    read_header,
+)
+
+# What Pillow has to say about odd metadata; webapp.sources silences it, pytest undoes that.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+# What a header says
+
+
+def test_name_decides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(make_jpeg())
+    assert read_header(path, ImageLimits()).format == "jpeg"
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "gif", "tiff", "bmp", "avif"])
+def test_header_is_read_without_pixels(
+    format: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("it decodes pixels"))
+    assert engine.header(make_image("RGB", (90, 60), format)).width == 90
+
+
+def test_header_of_any_size_is_read_fast(engine: Engine) -> None:
+    started = time.process_time()
+    assert engine.header(make_png_header((9000, 9000))) == Header("png", 9000, 9000, 1, False)
+    with pytest.raises(TooManyPixels):
+        engine.header(make_png_header((2_000_000_000, 2_000_000_000)))
+    assert time.process_time() - started < 0.1
+
+
+@pytest.mark.parametrize("gps", [True, False])
+def test_header_tells_of_a_place(gps: bool, engine: Engine) -> None:
+    assert engine.header(make_jpeg(gps=gps)).had_gps is gps
+
+
+def test_photo_followed_by_another_counts_as_jpeg(engine: Engine) -> None:
+    photo = encode(make_corners(), "mpo", save_all=True, append_images=[make_picture()])
+    assert engine.header(photo).format == "jpeg"
+    assert_corners(engine.picture(photo, png(60, 40)))
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [b"Exif\0\0", b"Exif\0\0garbage", make_exif(6)[:20], make_exif(6).replace(b"\x06", b"\x09")],
+    ids=["empty", "garbage", "cut", "nine"],
+)
+def test_broken_exif_is_as_good_as_none(exif: bytes, engine: Engine) -> None:
+    photo = encode(make_corners(), "jpeg", exif=exif)
+    assert engine.header(photo) == Header("jpeg", 120, 80, 1, False)
+    assert_corners(engine.picture(photo, png(60, 40)))
+
+
+# What is refused
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+
+REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
+    "empty": (b"", Empty, "This file is empty"),
+    "text": (b"Just some words.\n\tAnd more \xc3\xa4.\n", Unsupported, "This is a text file"),
+    "long text": ("äöü ".encode() * 500, Unsupported, "This is a text file"),
+    "html": (b"\n<!DOCTYPE html><html></html>", Unsupported, "This is a web page"),
+    "svg": (b'<?xml version="1.0"?>\n<svg xmlns="x"/>', Unsupported, "This is an SVG drawing"),
+    "svg with a doctype": (b"<!DOCTYPE svg>\n<svg/>", Unsupported, "This is an SVG drawing"),
+    "pdf": (b"%PDF-1.7\n\xff\xfe", Unsupported, "This is a PDF"),
+    "damaged heic": (HEIC, Corrupt, "This image is damaged"),
+    "jpeg xl": (b"\xff\x0a" + bytes(100), Unsupported, "This is a JPEG XL image"),
+    "cut heic": (make_truncated(make_image(format="heic"), 0.8), Corrupt, "damaged"),
+    "cut jp2": (make_truncated(make_image(format="jp2"), 0.3), Corrupt, "damaged"),
+    "mp4": (b"\0\0\0\x18ftypisom\0\0\0\0" + bytes(100), Unsupported, "This is a video"),
+    "webm": (b"\x1a\x45\xdf\xa3" + bytes(100), Unsupported, "This is a video"),
+    "zip": (b"PK\x03\x04" + bytes(100), Unsupported, "This is an archive"),
+    "ppm": (
+        b"P6 1 1 255\n\0\0\0",
+        Unsupported,
+        "Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF",
+    ),
+    "random": (bytes(range(256)), Unsupported, "This is no image that we can read"),
+    "gif of nothing": (b"GIF89a", Corrupt, "This image is damaged"),
+    "png without pixels": (make_png_header((10, 10)), Truncated, "its end is missing"),
+    "cut jpeg": (make_truncated(make_jpeg()), Truncated, "its end is missing"),
+    "cut in the header": (make_jpeg()[:100], Truncated, "its end is missing"),
+    "cut png": (make_truncated(make_png()), Truncated, "its end is missing"),
+    "cut webp": (make_truncated(make_image(format="webp")), Truncated, "its end is missing"),
+    "cut gif": (make_truncated(make_image("P", format="gif")), Truncated, "its end is missing"),
+    "cut tiff": (make_truncated(make_image(format="tiff")), Truncated, "its end is missing"),
+    "cut bmp": (make_truncated(make_image(format="bmp")), Truncated, "its end is missing"),
+    "cut avif": (make_truncated(make_image(format="avif"), 0.95), Truncated, "its end is missing"),
+    "damaged png": (make_png()[:60] + b"\0" * 200 + make_png()[260:], Corrupt, "damaged"),
+    "many scans": (make_too_many_scans(60), TooManyScans, "more than 50 scans"),
+    "many pixels": (
+        make_png_header((12_000, 12_000)),
+        TooManyPixels,
+        r"This image has 144 megapixels; the limit is 100\. Export it smaller\.",
+    ),
+    "a few too many pixels": (
+        make_png_header((10_000_001, 10)),
+        TooManyPixels,
+        r"has 100\.1 megapixels; the limit is 100\.",
+    ),
+    "many pixels of another format": (
+        b"GIF89a" + struct.pack("<HHBBB", 10_000, 6000, 0, 0, 0) + b"," + bytes(20),
+        TooManyPixels,
+        r"has 60 megapixels; the limit is 50\.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("image", "error", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_says_why(
+    image: bytes, error: type[ImageError], words: str, engine: Engine
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        engine.make(image, png(60, 60), Output("other", 60, 60))
+    assert type(caught.value) is error
+    assert str(caught.value).endswith(".")
+    assert list(engine.folder.iterdir()) == []
+
+
+def test_missing_source_is_no_fault_of_an_image(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_header(tmp_path / "nothing", ImageLimits())
+
+
+def test_limits_are_those_given(engine: Engine) -> None:
+    limits = ImageLimits(max_megapixels=0.01, max_megapixels_other=0.005, max_jpeg_scans=20)
+    assert engine.header(make_jpeg((100, 100)), limits).width == 100
+    with pytest.raises(TooManyPixels):
+        engine.header(make_jpeg((101, 100)), limits)
+    with pytest.raises(TooManyPixels, match=r"limit is 0\.005"):
+        engine.header(make_image("RGB", (100, 51), "webp"), limits)
+    assert engine.header(make_jpeg((90, 60), progressive_scans=20), limits)
+    with pytest.raises(TooManyScans, match="more than 20 scans"):
+        engine.header(make_jpeg((90, 60), progressive_scans=21), limits)
+
+
+# Scans of a JPEG
+
+
+def test_bytes_that_look_like_scans_do_not_count(engine: Engine) -> None:
+    scans = b"\xff\xda\0\x08" * 100
+    commented = make_jpeg(comment=scans, progressive=True)
+    assert engine.header(commented).format == "jpeg"
+    assert engine.header(make_jpeg(progressive=True) + scans).format == "jpeg"
+    assert engine.header(make_jpeg() + scans).format == "jpeg"
+
+
+def test_scans_are_counted_across_chunks(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_CHUNK", 1)
+    assert engine.header(make_jpeg((60, 40), progressive_scans=50)).format == "jpeg"
+    with pytest.raises(TooManyScans):
+        engine.header(make_jpeg((60, 40), progressive_scans=51))
+
+
+def test_photo_of_one_scan_is_not_read_to_its_end() -> None:
+    photo = io.BytesIO(make_jpeg((1600, 1200)))
+    sources._check_jpeg_scans(photo, 50)
+    assert photo.tell() < 2000
+
+
+def test_endless_segments_are_refused_fast(engine: Engine) -> None:
+    with pytest.raises(Corrupt):
+        engine.header(b"\xff\xd8" + b"\xff\xfe\0\x02" * 1_000_000)
+
+
+# Headers of WebP
+
+WEBP_KINDS: dict[str, dict[str, Any]] = {
+    "lossy": {},
+    "lossless": {"lossless": True},
+    "extended": {"exif": make_exif(orientation=6, gps=True)},
+}
+
+
+@pytest.mark.parametrize("options", WEBP_KINDS.values(), ids=WEBP_KINDS.keys())
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_webp_header_says_what_pillow_says(
+    mode: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    source = tmp_path / "a.webp"
+    source.write_bytes(encode(make_picture(mode, (121, 83)), "WEBP", **options))
+    header = read_header(source, ImageLimits())
+    with Image.open(source) as image:
+        exif = image.getexif()
+        size = image.size[::-1] if exif else image.size
+        assert (header.width, header.height) == size
+        assert header.orientation == exif.get(ExifTags.Base.Orientation, 1)
+        assert header.had_gps == bool(exif.get_ifd(ExifTags.IFD.GPSInfo))
+
+
+def test_webp_that_promises_too_much_is_refused_before_it_costs_memory(tmp_path: Path) -> None:
+    source = tmp_path / "bomb.webp"
+    bits = (15_999 | 15_999 << 14).to_bytes(4, "little")
+    source.write_bytes(b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f" + bits + bytes(9))
+    tracemalloc.start()
+    with pytest.raises(TooManyPixels, match="256 megapixels"):
+        read_header(source, ImageLimits())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("end", [12, 16, 20, 25, 29])
+def test_webp_that_ends_in_its_header_is_refused(end: int, tmp_path: Path) -> None:
+    source = tmp_path / "cut.webp"
+    source.write_bytes(encode(make_picture(), "WEBP")[:end])
+    with pytest.raises(Truncated):
+        read_header(source, ImageLimits())
