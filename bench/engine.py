@@ -23,11 +23,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFilter
-
 from bench import peers
 from bench.peers import FLOOR, OPENCV, OURS, PEERS, PYVIPS, SHARP, THUMBNAIL, Peer, Worker
 from bench.peers.worker import Job
+from bench.photos import MP12, MP24, MP100, Size, photo
 
 ROUNDS = 15
 MEMORY_ROUNDS = 3
@@ -35,66 +34,6 @@ BATCH = 16  # Images to each process, to tell how many come through in a second.
 QUALITY = 80
 FIVE = (1024, 512, 256, 128, 64)
 TWO_PROCESSES = (OURS, SHARP, PYVIPS, OPENCV, THUMBNAIL)
-# Raise it when photos come out differently: they are kept in the temporary folder.
-PHOTOS = Path(tempfile.gettempdir()) / "thumbnails-bench-1"
-
-# Photos
-
-Size = tuple[int, int]
-MP12, MP24, MP100 = (4000, 3000), (6000, 4000), (11544, 8658)
-# How much of each octave, coarse to fine, replaces what there is: 1/f, but for a lens's softness.
-_LIGHT = [(level, 0.3) for level in range(9, 2, -1)] + [(2, 0.22), (1, 0.12), (0, 0.1)]
-_COLOR = [(level, 0.3) for level in range(9, 4, -1)]
-
-
-def make_photo(size: Size) -> Image.Image:
-    """Make what costs a decoder as much as a photo does: soft shapes, 1/f noise, a little grain."""
-    dice = random.Random(size[0])
-    light = Image.blend(_texture(size, _LIGHT, dice), _shapes(size, dice), 0.4)
-    grey = Image.new("L", size, 128)
-    blue, red = (Image.blend(grey, _texture(size, _COLOR, dice), 0.3) for _ in range(2))
-    return Image.merge("YCbCr", (light, blue, red)).convert("RGB")
-
-
-def _texture(size: Size, octaves: list[tuple[int, float]], dice: random.Random) -> Image.Image:
-    """Lay ever finer noise over coarse noise; level 1 has half the pixels of level 0 a side."""
-    picture = Image.new("L", (2, 2), 128)
-    for level, weight in octaves:
-        width, height = max(2, size[0] >> level), max(2, size[1] >> level)
-        noise = Image.frombytes("L", (width, height), dice.randbytes(width * height))
-        picture = Image.blend(picture.resize(noise.size, Image.Resampling.BICUBIC), noise, weight)
-    return picture.resize(size, Image.Resampling.BICUBIC)
-
-
-def _shapes(size: Size, dice: random.Random) -> Image.Image:
-    """Draw soft discs, light and dark."""
-    canvas = Image.new("L", (size[0] // 16, size[1] // 16), 90)
-    draw = ImageDraw.Draw(canvas)
-    for _ in range(30):
-        x, y = dice.randrange(canvas.width), dice.randrange(canvas.height)
-        radius = dice.randrange(canvas.height // 20, canvas.height // 4)
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), dice.randrange(20, 240))
-    return canvas.filter(ImageFilter.GaussianBlur(1)).resize(size, Image.Resampling.BICUBIC)
-
-
-def _palette(photo: Image.Image) -> Image.Image:
-    return photo.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-
-
-def photo(name: str, size: Size = MP12) -> str:
-    """Give the path of a photo such as `palette.png`, made at the first time."""
-    path = PHOTOS / f"{size[0]}x{size[1]}-{name}"
-    if not path.exists():
-        print(f"Making {path.name} ...", file=sys.stderr)
-        PHOTOS.mkdir(exist_ok=True)
-        picture = make_photo(size)
-        if name.startswith("palette"):
-            picture = _palette(picture)
-        unfinished = path.with_stem("unfinished")
-        picture.save(unfinished, quality={".jpg": 88, ".avif": 60}.get(path.suffix, 80))
-        unfinished.replace(path)
-    return str(path)
-
 
 # What is measured
 
