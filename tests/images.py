@@ -8,9 +8,12 @@ import io
 import math
 import struct
 import zlib
-from typing import Any
+from collections import Counter
+from typing import Any, cast
 
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageStat
+
+from tests.profiles import Color, to_lab
 
 Size = tuple[int, int]
 
@@ -30,6 +33,12 @@ _TURNED = {
 }
 
 
+def turn(picture: Image.Image, orientation: int) -> Image.Image:
+    """Turn a picture as a camera stores it that says this orientation."""
+    transpose = _TURNED[orientation]
+    return picture if transpose is None else picture.transpose(transpose)
+
+
 def make_picture(mode: str = "RGB", size: Size = (120, 80)) -> Image.Image:
     """Make a picture with gradients and fine detail, as a photo has, in any mode of Pillow's.
 
@@ -42,24 +51,27 @@ def make_picture(mode: str = "RGB", size: Size = (120, 80)) -> Image.Image:
     red = ImageChops.blend(across, detail, 0.4)
     blue = ImageChops.blend(Image.radial_gradient("L").resize(size), detail, 0.2)
     rgb = Image.merge("RGB", (red, across.transpose(Image.Transpose.FLIP_TOP_BOTTOM), blue))
-    if mode in ("I", "I;16"):
-        return red.convert("I").point(lambda value: value * 257).convert(mode)
-    if mode == "F":
-        return red.convert("F").point(lambda value: value * (1 / 255) + 0)
-    if mode == "LAB":
-        return _to_lab(rgb)
+    if mode in ("I", "I;16", "F"):
+        return convert(red, mode)
     if mode in ("LA", "La", "RGBA", "RGBa"):
         straight = rgb.convert("RGBA")
         straight.putalpha(across)
         return straight.convert("LA").convert(mode) if mode[0] == "L" else straight.convert(mode)
-    return rgb.convert(mode)
+    return convert(rgb, mode)
 
 
-def _to_lab(image: Image.Image) -> Image.Image:
-    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
-    converted = ImageCms.profileToProfile(image, srgb, lab, outputMode="LAB")
-    assert converted
-    return converted
+def convert(picture: Image.Image, mode: str) -> Image.Image:
+    """Bring a picture of 8 bits to any mode; those of more bits use their whole range."""
+    if mode in ("I", "I;16"):
+        return picture.convert("L").convert("I").point(lambda value: value * 257).convert(mode)
+    if mode == "F":
+        return picture.convert("L").convert("F").point(lambda value: value * (1 / 255) + 0)
+    if mode == "LAB":
+        srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        converted = ImageCms.profileToProfile(picture, srgb, lab, outputMode="LAB")
+        assert converted
+        return converted
+    return picture.convert(mode)
 
 
 def make_corners(size: Size = (120, 80)) -> Image.Image:
@@ -97,15 +109,23 @@ def make_jpeg(
     With an orientation it is stored turned and says so in its EXIF, with `gps` it says where it was
     taken. `progressive_scans` makes it progressive and repeats its last scan up to that number.
     """
-    image = image or make_picture("RGB", size)
-    turn = _TURNED[orientation or 1]
-    if turn is not None:
-        image = image.transpose(turn)
+    image = turn(image or make_picture("RGB", size), orientation or 1)
     options |= {"exif": make_exif(orientation, gps)} if orientation or gps else {}
     options |= {"icc_profile": icc} if icc else {}
     if not progressive_scans:
         return encode(image, "JPEG", **options)
     return _repeat_last_scan(encode(image, "JPEG", progressive=True, **options), progressive_scans)
+
+
+def make_ycck_jpeg(picture: Image.Image, **options: Any) -> bytes:
+    """Make a CMYK JPEG as Photoshop does: inverted, and its C, M and Y as YCbCr."""
+    cyan, magenta, yellow, black = picture.split()
+    ycc = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr")
+    # Pillow inverts all four on their way into the file; YCbCr is to arrive as it is.
+    channels = [ImageChops.invert(channel) for channel in ycc.split()]
+    jpeg = encode(Image.merge("CMYK", (*channels, black)), "jpeg", **options)
+    kind = jpeg.index(b"Adobe") + 11
+    return jpeg[:kind] + b"\2" + jpeg[kind + 1 :]
 
 
 def make_animation(format: str, size: Size = (60, 40)) -> bytes:
@@ -172,40 +192,22 @@ def make_truncated(image: bytes | None = None, share: float = 0.6) -> bytes:
     return image[: int(len(image) * share)]
 
 
-def make_wide_gamut_profile() -> bytes:
-    """Make an ICC profile with the curve of sRGB and the primaries of Display P3."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    primaries = {
-        b"rXYZ": (0.51512, 0.24120, -0.00105),
-        b"gXYZ": (0.29198, 0.69225, 0.04189),
-        b"bXYZ": (0.15710, 0.06657, 0.78407),
-    }
-    for tag, xyz in primaries.items():
-        entry = profile.index(tag)
-        (offset,) = struct.unpack_from(">I", profile, entry + 4)
-        struct.pack_into(">iii", profile, offset + 8, *(round(part * 65536) for part in xyz))
-    return bytes(profile).replace("sRGB".encode("utf-16-be"), "Wide".encode("utf-16-be"))
-
-
-def make_grey_profile(gamma: float) -> bytes:
-    """Make an ICC profile of grey with any gamma."""
-    white = struct.pack(">iii", 63190, 65536, 54061)  # D50, in 1/65536.
-    tags = {
-        b"wtpt": b"XYZ \0\0\0\0" + white,
-        b"kTRC": b"curv\0\0\0\0" + struct.pack(">IHxx", 1, round(gamma * 256)),
-    }
-    table, content, start = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
-    for name, tag in tags.items():
-        table += name + struct.pack(">II", start + len(content), len(tag))
-        content += tag
-    kinds = struct.pack(">I4s4s4s", 0x02100000, b"mntr", b"GRAY", b"XYZ ")
-    head = struct.pack(">I4x", start + len(content)) + kinds + bytes(12) + b"acsp" + bytes(28)
-    return (head + white).ljust(128, b"\0") + table + content
-
-
 def psnr(one: Image.Image, other: Image.Image) -> float:
     """Compare two pictures of one size and mode: dB; 40 and more is not seen."""
     assert (one.size, one.mode) == (other.size, other.mode)
     squares = ImageStat.Stat(ImageChops.difference(one, other)).sum2
     error = sum(squares) / (one.width * one.height * len(squares))
     return 100.0 if error == 0 else 20 * math.log10(255 / error**0.5)
+
+
+def delta_e(one: Image.Image, other: Image.Image) -> tuple[float, float]:
+    """Tell how far apart the colours of two pictures are to the eye, on average and at most.
+
+    By CIE76 (ΔE*ab), pixel by pixel: 2 is hardly noticed side by side, from red to orange are 50.
+    """
+    assert one.size == other.size
+    colors = (cast(Any, image.convert("RGB")).get_flattened_data() for image in (one, other))
+    pairs: Counter[tuple[Color, Color]] = Counter(zip(*colors, strict=True))
+    distances = {pair: math.dist(to_lab(pair[0]), to_lab(pair[1])) for pair in pairs}
+    total = sum(distances[pair] * count for pair, count in pairs.items())
+    return total / pairs.total(), max(distances.values())

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -6,13 +7,19 @@ from PIL import Image
 from tests.engine import Engine, assert_corners, assert_near, png
 from tests.images import (
     RED,
+    delta_e,
     encode,
     make_corners,
-    make_grey_profile,
     make_image,
     make_jpeg,
     make_picture,
+    make_ycck_jpeg,
+)
+from tests.profiles import (
+    make_grey_profile,
+    make_ink_profile,
     make_wide_gamut_profile,
+    overprint,
 )
 from webapp import thumbnails
 from webapp.recipes import Format, Output
@@ -73,11 +80,19 @@ def test_wide_gamut_is_converted_to_srgb(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "LA"])
-def test_profile_of_grey_is_converted_and_grey_stays_grey(mode: str, engine: Engine) -> None:
-    picture = Image.new("L", (40, 40), 55).convert(mode)
-    made = engine.picture(encode(picture, "png", icc_profile=make_grey_profile(1.0)), png(20, 20))
+@pytest.mark.parametrize(
+    ("gamma", "stored", "seen"),
+    # By the curve of sRGB: the grey of so much light, which is the stored share to the gamma.
+    [(1.0, 55, 128), (1.8, 30, 40), (1.8, 128, 147), (2.2, 20, 12), (2.2, 128, 129)],
+)
+def test_profile_of_grey_is_converted_and_grey_stays_grey(
+    gamma: float, stored: int, seen: int, mode: str, engine: Engine
+) -> None:
+    picture = Image.new("L", (40, 40), stored).convert(mode)
+    profile = make_grey_profile(gamma)
+    made = engine.picture(encode(picture, "png", icc_profile=profile), png(20, 20))
     assert made.mode == mode
-    assert made.getchannel("L").getpixel((10, 10)) == 128  # 55 / 255 of the light.
+    assert made.getchannel("L").getpixel((10, 10)) == pytest.approx(seen, abs=1)
 
 
 def test_profile_leaves_alpha_alone(engine: Engine) -> None:
@@ -119,6 +134,30 @@ def test_white_of_cmyk_stays_white(format: str, engine: Engine) -> None:
     image = encode(Image.new("CMYK", (60, 20), (0, 0, 0, 0)), format)
     made = engine.picture(image, png(50, 50, "pad", background="#ffffff"))
     assert made.getcolors() == [(2500, (255, 255, 255))]
+
+
+PRINTED = list(itertools.product((False, True), repeat=4))
+
+
+@pytest.mark.parametrize("printed", PRINTED, ids=lambda inks: "".join("-+"[ink] for ink in inks))
+@pytest.mark.parametrize("kind", ["CMYK jpeg", "YCCK jpeg", "CMYK tiff"])
+def test_inks_look_as_their_profile_says(
+    kind: str, printed: tuple[bool, bool, bool, bool], engine: Engine
+) -> None:
+    picture = Image.new("CMYK", (40, 40), tuple(255 * ink for ink in printed))
+    profile = make_ink_profile()
+    if kind == "YCCK jpeg":
+        image = make_ycck_jpeg(picture, icc_profile=profile, quality=95)
+    else:
+        image = encode(picture, kind.removeprefix("CMYK "), icc_profile=profile)
+    made = engine.picture(image, png(20, 20))
+    assert delta_e(made, Image.new("RGB", (20, 20), overprint(*printed)))[1] < 3
+
+
+def test_profile_of_a_palette_is_that_of_its_colours(engine: Engine) -> None:
+    picture = Image.new("RGB", (40, 40), (180, 110, 90)).quantize(2)
+    image = encode(picture, "png", icc_profile=make_wide_gamut_profile())
+    assert_near(engine.picture(image, png(20, 20)).getpixel((10, 10)), (191, 106, 85), 2)
 
 
 # Transparency

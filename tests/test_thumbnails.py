@@ -13,9 +13,9 @@ from tests.images import (
     make_jpeg,
     make_picture,
     make_png,
-    make_wide_gamut_profile,
     psnr,
 )
+from tests.profiles import make_wide_gamut_profile
 from webapp import decoder, thumbnails
 from webapp.placeholders import thumbhash_to_png
 from webapp.recipes import Format, Output
