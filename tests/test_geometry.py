@@ -1,8 +1,9 @@
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -208,6 +209,7 @@ OUTPUTS = st.builds(
     enlarge=st.booleans(),
     focus=st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
+SQUARE = png(100, 100)
 
 
 @given(output=OUTPUTS, source=st.tuples(SIDES, SIDES))
@@ -220,6 +222,25 @@ def test_plan_stays_within_the_box_and_the_source(output: Output, source: Size) 
     assert 1 <= cut.size[1] <= output.height
     assert -1e-6 <= left < right <= source[0] + 1e-6
     assert -1e-6 <= top < bottom <= source[1] + 1e-6
+
+
+@given(output=OUTPUTS, source=st.tuples(SIDES, SIDES))
+@example(replace(SQUARE, fit="cover", enlarge=True), (1, 10_000))
+def test_plan_of_cover_fills_its_box_or_keeps_its_shape(output: Output, source: Size) -> None:
+    cover = replace(output, fit="cover")
+    size, box = thumbnails._plan(cover, source).size, (output.width or 0, output.height or 0)
+    fits = output.enlarge or (box[0] <= source[0] and box[1] <= source[1])
+    shrink = 1 if fits else min(source[0] / box[0], source[1] / box[1])
+    assert size == tuple(max(1, round(side * shrink)) for side in box)
+
+
+@given(output=OUTPUTS, source=st.tuples(SIDES, SIDES))
+@example(SQUARE, (1, 10_000))
+@example(SQUARE, (10_000, 1))
+def test_plan_of_contain_is_as_large_as_its_box_lets_it(output: Output, source: Size) -> None:
+    size = thumbnails._plan(replace(output, fit="contain"), source).size
+    at_the_box = size[0] == output.width or size[1] == output.height
+    assert at_the_box or (size == source and not output.enlarge)
 
 
 @given(output=OUTPUTS, source=st.tuples(SIDES, SIDES))
@@ -258,15 +279,18 @@ def test_cut_fits_the_stored_picture(source: Size, orientation: int, output: Out
     fit=st.sampled_from(FITS),
     format=st.sampled_from(FORMATS),
     mode=st.sampled_from(["L", "RGB", "RGBA", "P"]),
+    enlarge=st.booleans(),
 )
 def test_any_size_in_any_box_is_made_as_told(
-    size: Size, box: Size, fit: Fit, format: Format, mode: str
+    size: Size, box: Size, fit: Fit, format: Format, mode: str, enlarge: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
         source.write_bytes(encode(make_picture(mode, size), "PNG"))
-        recipe = Recipe((Output("a", *box, fit, format, animated=format == "gif"),))
+        output = Output("a", *box, fit, format, animated=format == "gif", enlarge=enlarge)
+        recipe = Recipe((output,))
         (made,) = make_thumbnails(source, recipe, Path(folder), ImageLimits()).thumbnails
         with Image.open(Path(folder) / made.file_name) as image:
             assert image.size == (made.width, made.height)
-            assert image.size == box or fit != "pad"
+            is_exact = fit == "pad" or (fit == "cover" and enlarge)
+            assert image.size == box or not is_exact
