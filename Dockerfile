@@ -1,5 +1,6 @@
 # One image for the web server and the consumer: the Procfile starts both.
-#   docker build -t thumbnails . && docker run -p 8000:8000 -v thumbnails:/data thumbnails
+#   docker build -t thumbnails .
+#   docker run --stop-timeout 45 -p 8000:8000 -v thumbnails:/data thumbnails
 ARG BASE=python:3.13-slim
 FROM ${BASE}
 
@@ -27,4 +28,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s \
     CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/healthcheck')"]
 ENTRYPOINT ["docker-entrypoint"]
-CMD ["honcho", "--env", "/dev/null", "start"]
+CMD ["python3", "-m", "webapp.serve"]

@@ -9,11 +9,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# A wrong setting ends it here, with one sentence. Left alone, honcho makes PORT 5000, and lets .env
-# win over the environment.
 run: $(VENV)/runtime ## Start the pages and the consumer at http://127.0.0.1:8000 (PORT=, HOST=)
-	@PORT=$$(python -c 'from webapp.config import load; print(load().port)') \
-		&& PORT=$$PORT exec honcho --env /dev/null start
+	@exec python -m webapp.serve
 
 vips: requirements-vips.txt | $(BIN)/python ## Install libvips too: a third faster for PNG, WebP and large thumbnails
 	@$(call install,$<)

@@ -1,0 +1,72 @@
+"""Stopping all of it, and starting it again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
+
+from tests.images import make_jpeg
+from tests.servers import BIN, ROOT, Client, free_port, wait_until
+
+pytestmark = pytest.mark.live
+
+PHOTO = make_jpeg() + bytes(200_000)  # What follows its end is nobody's business.
+HALF = 150_000
+
+
+@contextmanager
+def serving(instance: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Client]]:
+    """Run what `make run` runs."""
+    port = free_port()
+    environ = {**os.environ, "THUMBNAIL_INSTANCE": str(instance), "PORT": str(port)}
+    environ["PATH"] = f"{BIN}{os.pathsep}{environ['PATH']}"
+    serve = subprocess.Popen([sys.executable, "-m", "webapp.serve"], cwd=ROOT, env=environ)
+    try:
+        with closing(Client("127.0.0.1", port)) as client:
+            wait_until(lambda: is_healthy(client), what="a healthy server")
+            yield serve, client
+    finally:
+        serve.terminate()
+        serve.wait(60)
+
+
+def is_healthy(client: Client) -> bool:
+    try:
+        return client.get("/healthcheck").status == 200
+    except OSError:
+        return False
+
+
+def test_upload_in_progress_ends_when_all_is_stopped_and_goes_on_after_the_next_start(
+    tmp_path: Path,
+) -> None:
+    boundary, body = encode_multipart({"file": FileStorage(BytesIO(PHOTO), "a.jpg")})
+    head = (
+        "POST /upload_image HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: multipart/form-data; boundary={boundary}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with serving(tmp_path) as (serve, client):
+        with socket.create_connection((client.host, client.port)) as upload:
+            upload.sendall(head.encode() + body[:HALF])
+            wait_until(lambda: any((tmp_path / "tmp").iterdir()), what="the upload's file")
+            serve.send_signal(signal.SIGTERM)
+            time.sleep(7)  # Longer than honcho gives by itself.
+            upload.sendall(body[HALF:])
+            answer = upload.recv(10_000).decode()
+        assert answer.startswith("HTTP/1.1 202"), answer
+        assert serve.wait(20) in (0, 143)
+    job_id = answer.split("/check_job_status/")[1][:36]
+    with serving(tmp_path) as (_, client):
+        wait_until(lambda: client.finished(job_id), what="the job's end")
+        assert client.get(f"/download_thumbnail/{job_id}").status == 200
