@@ -3,6 +3,9 @@
 import os
 import resource
 
+from gunicorn import glogging
+
+from webapp import logs
 from webapp.config import load
 
 _config = load()
@@ -23,6 +26,19 @@ if os.path.isdir("/dev/shm"):
 # A form without script holds all its files open, and every thread may have one.
 _, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
+
+
+class Logger(glogging.Logger):  # type: ignore[misc]
+    """Write gunicorn's own lines as we write ours."""
+
+    def setup(self, cfg):  # type: ignore[no-untyped-def]
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+        logs.configure(_config, "web")
+
+
+logger_class = Logger
 
 
 def when_ready(server):  # type: ignore[no-untyped-def]

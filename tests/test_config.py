@@ -22,6 +22,10 @@ def test_environment_overrides_the_default() -> None:
     assert load({"THUMBNAIL_RETENTION_HOURS": "1.5"}).retention_hours == 1.5
 
 
+def test_level_of_the_log_is_taken_in_any_case() -> None:
+    assert load({"THUMBNAIL_LOG_LEVEL": "WARNING"}).log_level == "warning"
+
+
 def test_host_and_port_have_no_prefix() -> None:
     config = load({"HOST": "0.0.0.0", "PORT": "9000"})
     assert (config.host, config.port) == ("0.0.0.0", 9000)
@@ -52,6 +56,12 @@ def test_switches_take_the_usual_words(text: str, value: bool) -> None:
         ("THUMBNAIL_INSTANCE", "", 'THUMBNAIL_INSTANCE must be a path, not "".'),
         ("HOST", "127.0.0.1x", 'HOST must be an address of this machine, not "127.0.0.1x".'),
         ("THUMBNAIL_PORT", "9000", "THUMBNAIL_PORT is not a setting. Did you mean PORT?"),
+        (
+            "THUMBNAIL_LOG_FORMAT",
+            "xml",
+            'THUMBNAIL_LOG_FORMAT must be one of text, json, not "xml".',
+        ),
+        ("THUMBNAIL_LOG_LEVEL", "", "must be one of debug, info, warning, error, not"),
         ("THUMBNAIL_MAX_REQUEST_MB", "1", "must not be less than THUMBNAIL_MAX_FILE_MB."),
         ("THUMBNAIL_INSTANCE", "/proc/nope", "THUMBNAIL_INSTANCE cannot be made:"),
         ("THUMBNAIL_INSTANCE", __file__, "THUMBNAIL_INSTANCE cannot be made:"),

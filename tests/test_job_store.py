@@ -118,7 +118,7 @@ def test_image_that_cost_five_workers_is_given_up(store: JobStore) -> None:
         claim(store, now=NOW + 20 * attempt)
     later = NOW + 20 * CAP
     assert store.claim("w", later, later + 8, CAP) is None
-    assert store.fail_lost("worker_lost", "…", later, CAP) == 1
+    assert len(store.fail_lost("worker_lost", "…", later, CAP)) == 1
     assert state(store) == "failed"
 
 

@@ -1,7 +1,6 @@
 """What a worker does with one image, and with what can go wrong."""
 
 import errno
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +97,20 @@ def test_interrupt_after_the_end_keeps_the_thumbnails(
     assert (jobs.storage.thumbnails / thumbnail.path).is_file()
 
 
+def test_worker_tells_that_it_put_an_image_back(
+    jobs: Jobs,
+    image: Callable[[], Image],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fail_with(monkeypatch, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        work_on_next_image(jobs)
+    (record,) = caplog.records
+    assert record.message == "image put back"
+    assert vars(record)["image_id"] == image().id
+
+
 def test_image_waits_for_a_full_disk_as_long_as_it_takes(
     jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +137,10 @@ def test_full_disk_in_the_child_is_told_as_such(
 
 
 def test_our_own_mistake_is_tried_a_few_times_and_then_told(
-    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+    jobs: Jobs,
+    image: Callable[[], Image],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     fail_with(monkeypatch, sandbox.Failed("Traceback …"))
     for _ in range(MAX_ATTEMPTS):
@@ -132,6 +148,10 @@ def test_our_own_mistake_is_tried_a_few_times_and_then_told(
             work_on_next_image(jobs)
     assert not jobs.has_work()
     assert (image().state, image().error_code) == ("failed", "worker_lost")
+    assert (caplog.messages[-1], vars(caplog.records[-1])["code"]) == (
+        "image failed",
+        "worker_lost",
+    )
 
 
 def test_image_of_a_deleted_job_is_let_go_without_a_fuss(
@@ -146,7 +166,7 @@ def test_image_of_a_deleted_job_is_let_go_without_a_fuss(
 
     jobs.claim = claim_and_delete  # type: ignore[method-assign]
     work_on_next_image(jobs)
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert caplog.messages == ["image lost to another worker, or deleted"]
     assert files_left(jobs) == []
 
 

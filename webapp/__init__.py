@@ -17,7 +17,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
     # without Flask on board that takes two thirds of the time.
     from flask import Flask
 
-    from webapp import cli, errors, formatters, security, views
+    from webapp import cli, errors, formatters, request_log, security, views
     from webapp.config import load
     from webapp.jobs import Jobs
     from webapp.tasks import create_huey
@@ -33,6 +33,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
     app.extensions["config"] = config
     app.extensions["jobs"] = jobs
     app.extensions["huey"] = create_huey(config, jobs)
+    request_log.init_app(app, config)
     security.init_app(app, config)
     errors.init_app(app)
     formatters.init_app(app)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from math import inf
 from pathlib import Path
-from typing import Any, NewType
+from typing import Any, Literal, NewType, get_args
 
 from dotenv import dotenv_values
 
@@ -25,6 +25,8 @@ class ConfigError(SystemExit):
 
 
 Host = NewType("Host", str)
+LogFormat = Literal["text", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 def setting(default: Any, why: str, *, minimum: float = -inf, maximum: float = 1e6) -> Any:
@@ -108,7 +110,13 @@ class Config:
     )
     cookie_secure: bool = setting(False, "Send cookies over HTTPS only. Turn on behind TLS.")
     trusted_proxies: int = setting(
-        0, "Proxies in front whose `X-Forwarded-*` headers are believed.", minimum=0
+        0,
+        "Proxies in front whose `X-Forwarded-*` and `X-Request-ID` headers are believed.",
+        minimum=0,
+    )
+    log_format: LogFormat = setting("text", "Of log lines: `text`, or `json`, an object a line.")
+    log_level: LogLevel = setting(
+        "info", "Log nothing below this: `debug`, `info`, `warning` or `error`."
     )
 
 
@@ -193,6 +201,17 @@ def _parse_bool(text: str) -> bool:
     return text.lower() in TRUE
 
 
+def _parse_choice(kind: Any) -> tuple[str, Callable[[str], str]]:
+    """Take one of the words of a Literal."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in get_args(kind):
+            raise ValueError(text)
+        return text.lower()
+
+    return "one of " + ", ".join(get_args(kind)), parse
+
+
 _PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     bool: ("1 or 0", _parse_bool),
     int: ("a whole number", int),
@@ -200,4 +219,6 @@ _PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     str: ("text", str),
     Host: ("an address of this machine", _parse_host),
     Path: ("a path", _parse_path),
+    LogFormat: _parse_choice(LogFormat),
+    LogLevel: _parse_choice(LogLevel),
 }

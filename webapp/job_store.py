@@ -281,6 +281,7 @@ class Claim:
     recipe: str
     worker: str
     attempt: int
+    waited: float  # Seconds since the upload.
 
 
 class JobStore:
@@ -546,6 +547,7 @@ class JobStore:
             " AND attempts - released < :max_attempts"
             " ORDER BY attempts - released > 1, created LIMIT 1)"
             " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
+            " :now - created AS waited,"
             " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
             worker=worker,
             now=now,
@@ -629,18 +631,21 @@ class JobStore:
             )
         )
 
-    def fail_lost(self, code: str, message: str, now: float, max_attempts: int) -> int:
-        """Mark failed what cost its last worker; give the number of images."""
-        return self._change(
+    def fail_lost(
+        self, code: str, message: str, now: float, max_attempts: int
+    ) -> list[tuple[str, str]]:
+        """Mark failed what cost its last worker; give the ids of the jobs and images."""
+        rows = self._rows(
             "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
             " finished = :now, claimed_by = NULL, lease = NULL"
             " WHERE state IN ('waiting', 'working') AND state = 'working' AND lease < :now"
-            " AND attempts - released >= :max_attempts",
+            " AND attempts - released >= :max_attempts RETURNING job_id, id",
             code=code,
             message=message,
             now=now,
             max_attempts=max_attempts,
         )
+        return [(row["job_id"], row["id"]) for row in rows]
 
     def image_places(self) -> list[tuple[str, str, str | None]]:
         """List what must have files: job and image, and the folder of its thumbnails if it is done.

@@ -5,6 +5,7 @@ What is acknowledged is on the disk: first the file, then the row, and only then
 for a worker.
 """
 
+import logging
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -19,9 +20,11 @@ from webapp.config import Config
 from webapp.decoder import Decoder
 from webapp.job_store import Claim, Job, JobStore, NewImage
 from webapp.recipes import Recipe
-from webapp.sources import read_header
+from webapp.sources import ImageError, read_header
 from webapp.storage import Storage, Upload
 from webapp.thumbnails import Result
+
+logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5  # Workers that one image may cost before we give up on it.
 LEASE_SECONDS = 8.0  # A claim is renewed every second, so a dead worker's image waits 8 at most.
@@ -131,12 +134,14 @@ class Jobs:
 
         Raises NoSpace, FileTooLarge or ImageError; nothing is kept then.
         """
-        image = self._read(upload, name)
+        with self._logged_refusals(name):
+            image = self._read(upload, name)
         job_id = str(uuid4())
         now = time()
         with self._kept(upload, job_id, image.id), self.store.transaction():
             self._add_job(job_id, recipe, owner, now)
             self.store.add_image(job_id, image, now, open_until=now, max_images=1)
+        _log_accepted(job_id, image)
         return job_id
 
     def open_upload(self) -> Upload:
@@ -151,12 +156,24 @@ class Jobs:
         Raises NoSpace, FileTooLarge, ImageError where it is no image that we take, JobNotFound,
         JobClosed or TooManyImages; nothing is kept then.
         """
-        image = self._read(upload, name, position)
-        now = time()
-        with self._kept(upload, job_id, image.id):
-            if not self.store.add_image(job_id, image, now, now + OPEN_SECONDS, self._max_images):
-                self._refuse(job_id)
+        with self._logged_refusals(name):
+            image = self._read(upload, name, position)
+            now = time()
+            with self._kept(upload, job_id, image.id):
+                until = now + OPEN_SECONDS
+                if not self.store.add_image(job_id, image, now, until, self._max_images):
+                    self._refuse(job_id)
+        _log_accepted(job_id, image)
         return image.id
+
+    @contextmanager
+    def _logged_refusals(self, name: str) -> Iterator[None]:
+        """Tell the operator of a file that is not taken, and why."""
+        try:
+            yield
+        except (FileTooLarge, ImageError, JobClosed, NoSpace, TooManyImages) as error:
+            logger.info("image refused", extra={"code": error.code, "file_name": clean_name(name)})
+            raise
 
     @contextmanager
     def _kept(self, upload: Upload, job_id: str, image_id: str) -> Iterator[None]:
@@ -244,6 +261,7 @@ class Jobs:
         """Remove a job, its rows and its files, at once; a worker on it notices and gives up."""
         self.store.delete_job(job_id)
         self.storage.delete_job(job_id)
+        logger.info("job deleted", extra={"job_id": job_id})
 
     # For workers
 
@@ -311,7 +329,8 @@ class Jobs:
         """Say whether some image waits for a worker; images that cost too many are given up."""
         now = time()
         message = "The server gave up on this image after several tries. Try again later."
-        self.store.fail_lost("worker_lost", message, now, MAX_ATTEMPTS)
+        for job_id, image_id in self.store.fail_lost("worker_lost", message, now, MAX_ATTEMPTS):
+            _log_failed(job_id, image_id, "worker_lost")
         return self.store.has_claimable(now)
 
     def beat(self, worker: str) -> None:
@@ -331,10 +350,22 @@ class Jobs:
             if not self.store.has_job(job_id):
                 self.storage.delete_job(job_id)
         for job_id, image_id, folder in self.store.image_places():
-            if not self.storage.has_files(job_id, image_id, folder):
-                self.store.fail_without_files(image_id, *FILE_LOST, time())
+            if self.storage.has_files(job_id, image_id, folder):
+                continue
+            if self.store.fail_without_files(image_id, *FILE_LOST, time()):
+                _log_failed(job_id, image_id, FILE_LOST[0])
         self.storage.sweep()
         self.store.forget_workers(time() - 3600)
+
+
+def _log_accepted(job_id: str, image: NewImage) -> None:
+    facts = {"file_name": image.name, "format": image.format, "bytes": image.bytes}
+    logger.info("image accepted", extra={"job_id": job_id, "image_id": image.id, **facts})
+
+
+def _log_failed(job_id: str, image_id: str, code: str) -> None:
+    """Log a failure that no worker saw."""
+    logger.error("image failed", extra={"job_id": job_id, "image_id": image_id, "code": code})
 
 
 def clean_name(name: str) -> str:

@@ -21,7 +21,7 @@ def main() -> None:
     manager.KILL_WAIT = STOP_SECONDS
     # Left alone, honcho makes it 5000, and lets .env win over the environment.
     os.environ["PORT"] = str(load().port)
-    command.main(["start", "--env", os.devnull])
+    command.main(["start", "--env", os.devnull, "--no-prefix"])  # Our lines say whose they are.
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ class ThumbnailHuey(Huey):  # type: ignore[misc]
 
     def create_consumer(self, **options: Any) -> Consumer:
         """Make the consumer; our options win over those of the command line."""
+        logging.getLogger("huey").handlers.clear()  # huey_consumer's own: it would say all twice.
         return ThumbnailConsumer(self, **options | self._options)
 
 
@@ -145,7 +146,9 @@ def create_huey(config: Config, jobs: Jobs) -> ThumbnailHuey:
 
     @huey.periodic_task(crontab(), name="sweep")  # type: ignore[untyped-decorator]
     def sweep() -> None:
+        began = time.perf_counter()
         jobs.sweep()
+        logger.info("swept", extra={"ms": _ms_since(began)})
 
     huey.work = work
     return huey
@@ -182,7 +185,7 @@ def work_on_next_image(jobs: Jobs) -> None:
     try:
         _work_on(claim, jobs)
     except ClaimLost:
-        _log_lost(claim)
+        _log("image lost to another worker, or deleted", claim, logging.WARNING)
     except KeyboardInterrupt:
         _put_back(claim, jobs.release)
         raise
@@ -198,26 +201,39 @@ def _put_back(claim: Claim, way: Callable[[Claim], None]) -> bool:
     try:
         way(claim)
     except ClaimLost:
-        _log_lost(claim)
+        _log("image lost to another worker, or deleted", claim, logging.WARNING)
         return False
+    _log("image put back", claim, logging.WARNING)
     return True
 
 
-def _log_lost(claim: Claim) -> None:
-    logger.warning("image %s of job %s is no longer ours", claim.image_id, claim.job_id)
+def _log(event: str, claim: Claim, level: int = logging.INFO, **facts: Any) -> None:
+    """Log what became of an image, with what joins it to the lines of its upload."""
+    ids = {"job_id": claim.job_id, "image_id": claim.image_id, "attempt": claim.attempt}
+    logger.log(level, event, extra={**ids, **facts})
+
+
+def _ms_since(began: float) -> int:
+    return round((time.perf_counter() - began) * 1000)
 
 
 def _work_on(claim: Claim, jobs: Jobs) -> None:
+    _log("image claimed", claim, wait_ms=round(claim.waited * 1000))
     source = jobs.storage.original(claim.job_id, claim.image_id)
     if not source.exists():
-        jobs.fail(claim, *FILE_LOST)
+        code, message = FILE_LOST
+        jobs.fail(claim, code, message)
+        _log("image failed", claim, logging.ERROR, code=code)
         return
     recipe = Recipe.from_json(claim.recipe)
+    began = time.perf_counter()
     with jobs.storage.open_folder() as folder:
         try:
             made = jobs.decoder.make_thumbnails(source, recipe, folder, partial(jobs.renew, claim))
         except ImageError as error:
-            logger.warning("image %s of job %s: %s", claim.image_id, claim.job_id, error.code)
             jobs.fail(claim, error.code, str(error))
+            _log("image failed", claim, logging.WARNING, code=error.code, work_ms=_ms_since(began))
         else:
             jobs.finish(claim, folder, made)
+            outputs = len(made.thumbnails)
+            _log("image done", claim, outputs=outputs, work_ms=_ms_since(began))

@@ -1,0 +1,223 @@
+"""Logs: a line each, whatever a stranger wrote into it, and from the upload to the end."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import replace
+from io import StringIO
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests.conftest import Person, part, work
+from tests.images import make_jpeg, make_truncated
+from webapp import logs
+from webapp.config import Config
+from webapp.jobs import Jobs
+
+HOSTILE = 'a\n2026-01-01T00:00:00.000Z ERROR web[1] fake\x1b[31m\u202e "job_id": 1\x9b.jpg'
+
+
+@contextmanager
+def logging_to(stream: StringIO, config: Config) -> Iterator[None]:
+    """Log there, and leave pytest's own handlers as they were."""
+    root, ours = logging.getLogger(), logging.getLogger("webapp")
+    levels = root.level, ours.level
+    with redirect_stderr(stream):
+        logs.configure(config, "web")
+    yield
+    root.handlers = [it for it in root.handlers if not isinstance(it.formatter, logs.Formatter)]
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+@pytest.fixture
+def said(config: Config) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Log JSON; give a way to read what was logged so far."""
+    stream = StringIO()
+    with logging_to(stream, replace(config, log_format="json")):
+        yield lambda: [json.loads(line) for line in stream.getvalue().split("\n")[:-1]]
+
+
+@pytest.fixture
+def text(config: Config) -> Iterator[Callable[[], str]]:
+    """Log text; give a way to read what was logged so far."""
+    stream = StringIO()
+    with logging_to(stream, config):
+        yield stream.getvalue
+
+
+def log(message: str = "event", **facts: object) -> None:
+    logging.getLogger("webapp.test").info(message, extra=facts)
+
+
+def test_json_line_has_what_happened_and_to_what(said: Callable[[], list[dict[str, Any]]]) -> None:
+    log("image done", job_id="j1", work_ms=12)
+    (line,) = said()
+    assert line["time"].endswith("Z")
+    assert (line["level"], line["process"], line["message"]) == ("INFO", "web", "image done")
+    assert (line["job_id"], line["work_ms"]) == ("j1", 12)
+
+
+def test_text_line_is_for_people(text: Callable[[], str]) -> None:
+    log("image done", job_id="j1", file_name="my photo.jpg", missing=None)
+    line = text()
+    assert line.endswith(' image done job_id=j1 file_name="my photo.jpg"\n')
+    assert " INFO web[" in line
+
+
+@pytest.mark.parametrize("message", ["event", HOSTILE], ids=["field", "message"])
+def test_hostile_text_stays_on_its_line(text: Callable[[], str], message: str) -> None:
+    log(message, file_name=HOSTILE)
+    line = text()
+    assert line.count("\n") == 1
+    assert line[:-1].isprintable()
+
+
+def test_hostile_text_in_json_comes_back_whole(said: Callable[[], list[dict[str, Any]]]) -> None:
+    log(HOSTILE, file_name=HOSTILE)
+    (line,) = said()
+    assert line["message"] == line["file_name"] == HOSTILE
+
+
+def test_traceback_looks_like_no_other_line(text: Callable[[], str]) -> None:
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        logging.getLogger("webapp.test").exception("failed")
+    first, *rest = text().splitlines()
+    assert first.endswith(" failed")
+    assert "ValueError" in "".join(rest)
+    assert all(line.startswith("  ") and line.isprintable() for line in rest)
+
+
+def test_lines_below_the_level_are_left_out(config: Config) -> None:
+    stream = StringIO()
+    with logging_to(stream, replace(config, log_level="warning")):
+        log()
+    assert stream.getvalue() == ""
+
+
+def test_pillow_does_not_tell_what_is_in_files(config: Config) -> None:
+    stream = StringIO()
+    with logging_to(stream, replace(config, log_level="debug")):
+        logging.getLogger("PIL.TiffImagePlugin").debug("tag: GPSLatitude - value: 48.1")
+    assert stream.getvalue() == ""
+
+
+def test_image_is_followed_from_upload_to_end(
+    person: Person, jobs: Jobs, said: Callable[[], list[dict[str, Any]]]
+) -> None:
+    uploaded = person.client.post("/upload_image", data={"file": part(make_jpeg(), "a.jpg")})
+    accepted, request = said()[:2]
+    assert accepted["message"] == "image accepted"
+    assert accepted["request_id"] == request["request_id"] == uploaded.headers["X-Request-ID"]
+    work(jobs)
+    of_image = [line for line in said()[2:] if line["image_id"] == accepted["image_id"]]
+    assert [line["message"] for line in of_image] == ["image claimed", "image done"]
+    assert {line["job_id"] for line in of_image} == {uploaded.json["job_id"]}  # type: ignore[index]
+    assert of_image[1]["outputs"] == 1
+    assert of_image[1]["work_ms"] > 0
+
+
+def test_failure_is_logged_with_its_code(
+    person: Person, jobs: Jobs, said: Callable[[], list[dict[str, Any]]]
+) -> None:
+    person.upload((make_truncated(), "a.jpg"))
+    work(jobs)
+    (failed,) = (line for line in said() if line["message"] == "image failed")
+    assert failed["code"] == "truncated"
+
+
+def test_refusal_is_logged_with_its_code(
+    person: Person, said: Callable[[], list[dict[str, Any]]]
+) -> None:
+    person.upload((b"no image", "a.jpg"))
+    (refused,) = (line for line in said() if line["message"] == "image refused")
+    assert (refused["code"], refused["file_name"]) == ("unsupported_format", "a.jpg")
+
+
+def test_hostile_file_name_forges_no_line(person: Person, text: Callable[[], str]) -> None:
+    person.upload((make_jpeg(), HOSTILE.replace("\n", "%0A")), (make_jpeg(), "b\x1b[2J\r.jpg"))
+    for line in text().splitlines():
+        assert line.isprintable()
+        assert " ERROR " not in line.partition(" file_name=")[0]
+
+
+def test_answer_is_logged_with_its_request(
+    person: Person, said: Callable[[], list[dict[str, Any]]]
+) -> None:
+    response = person.get("/nowhere")
+    (line,) = said()
+    expected = {
+        "message": "request",
+        "method": "GET",
+        "path": "/nowhere",
+        "status": 404,
+        "bytes": len(response.data),
+        "client": "127.0.0.1",
+        "request_id": response.headers["X-Request-ID"],
+    }
+    assert line | expected == line
+    assert line["ms"] > 0
+
+
+def test_secrets_of_a_request_are_not_logged(person: Person, text: Callable[[], str]) -> None:
+    person.client.set_cookie("session", "SECRET-cookie")
+    headers = {"Authorization": "Bearer SECRET-token", "X-CSRFToken": "SECRET-csrf"}
+    person.client.get("/jobs?token=SECRET-query", headers=headers)
+    person.client.post("/jobs", headers=headers, data={"SECRET-field": "SECRET-value"})
+    lines = text()
+    assert "path=/jobs" in lines
+    assert "SECRET" not in lines
+
+
+def test_every_answer_names_its_request(person: Person) -> None:
+    ids = {person.get("/").headers["X-Request-ID"] for _ in range(3)}
+    assert len(ids) == 3
+
+
+def test_id_of_a_stranger_is_not_believed(person: Person) -> None:
+    response = person.client.get("/", headers={"X-Request-ID": "forged"})
+    assert response.headers["X-Request-ID"] != "forged"
+
+
+class TestBehindProxy:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(config, trusted_proxies=1)
+
+    @pytest.mark.parametrize("given", ["0af7651916cd43dd8448eb211c80319c", "a-B-3", "x" * 64])
+    def test_its_id_is_taken(self, person: Person, given: str) -> None:
+        response = person.client.get("/", headers={"X-Request-ID": given})
+        assert response.headers["X-Request-ID"] == given
+
+    @pytest.mark.parametrize("given", ["", "a b", "x" * 65, "a\x1b[31m", "a/../b", "é"])
+    def test_id_that_is_none_is_replaced(self, person: Person, given: str) -> None:
+        response = person.client.get("/", headers={"X-Request-ID": given})
+        assert response.headers["X-Request-ID"] not in ("", given)
+
+
+def test_page_of_our_mistake_names_the_request(app: Flask) -> None:
+    @app.get("/bug")
+    def bug() -> str:
+        raise RuntimeError("secret detail")
+
+    response = Person(app.test_client()).get("/bug")
+    assert response.status_code == 500
+    assert f"request {response.headers['X-Request-ID']}" in response.text
+
+
+def test_mistake_is_logged_with_its_request(
+    app: Flask, said: Callable[[], list[dict[str, Any]]]
+) -> None:
+    @app.get("/bug")
+    def bug() -> str:
+        raise RuntimeError("why")
+
+    response = app.test_client().get("/bug")
+    failed, _ = said()
+    assert "RuntimeError: why" in failed["traceback"]
+    assert failed["request_id"] == response.headers["X-Request-ID"]

@@ -1,0 +1,87 @@
+"""Log lines, alike in the web server and the consumer: text, or JSON with an object a line.
+
+What happened is the message; to which job, image or request are fields of their own, given as
+`extra`. Whatever a stranger may have written (file names, paths) is escaped, so no text can look
+like another line or reach a terminal's controls.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from webapp.config import Config
+
+# The request that is being answered; a consumer answers none.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+_OWN_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def configure(config: Config, process: str) -> None:
+    """Write all log lines of this process, and of those it forks, to standard error.
+
+    Libraries never say more than their INFO: Pillow's DEBUG tells what is in the files.
+    """
+    level = logging.getLevelNamesMapping()[config.log_level.upper()]
+    handler = logging.StreamHandler()
+    handler.setFormatter(Formatter(_json_line if config.log_format == "json" else _line, process))
+    handler.setLevel(level)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(level, logging.INFO))
+    logging.getLogger("webapp").setLevel(level)
+
+
+class Formatter(logging.Formatter):
+    """Make one line of what a record says, in the way that `write` does it."""
+
+    def __init__(self, write: Callable[[dict[str, Any]], str], process: str) -> None:
+        super().__init__()
+        self._write = write
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Gather the fields of a record, those that are None aside."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        fields = {
+            "time": time.replace("+00:00", "Z"),
+            "level": record.levelname,
+            "process": self._process,
+            "pid": record.process,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": request_id.get(),
+            **{key: value for key, value in vars(record).items() if key not in _OWN_FIELDS},
+            "traceback": self.formatException(record.exc_info) if record.exc_info else None,
+        }
+        return self._write({key: value for key, value in fields.items() if value is not None})
+
+
+def _json_line(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, default=str)
+
+
+def _line(fields: dict[str, Any]) -> str:
+    """Write fields for people: what happened, then `key=value`, and a traceback below, indented."""
+    heads = ("time", "level", "process", "pid", "logger", "message")
+    time, level, process, pid, _, message = (fields.pop(key) for key in heads)
+    traceback = fields.pop("traceback", "").splitlines()
+    values = "".join(f" {key}={_shown(str(value))}" for key, value in fields.items())
+    first = f"{time} {level} {process}[{pid}] {_escaped(message)}{values}"
+    return "\n  ".join([first, *map(_escaped, traceback)])
+
+
+def _shown(value: str) -> str:
+    """Quote a value that would not end where it ends."""
+    if value and value.isprintable() and not set(value) & set(' "=\\'):
+        return value
+    return json.dumps(value, ensure_ascii=not value.isprintable())
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
