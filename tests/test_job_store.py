@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,10 @@ def claim(store: JobStore, worker: str = "w1", now: float = NOW) -> Claim:
     claimed = store.claim(worker, now, now + 8, CAP)
     assert claimed
     return claimed
+
+
+def finish(store: JobStore, claimed: Claim) -> bool:
+    return store.finish(claimed, FACTS, "f", [ROW], NOW)
 
 
 def state(store: JobStore, image: int = 0) -> str:
@@ -138,7 +143,7 @@ def test_finished_image_cannot_be_released(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
     claimed = claim(store)
-    store.finish(claimed, FACTS, "f", [ROW], NOW)
+    finish(store, claimed)
     assert not store.release(claimed)
     assert state(store) == "done"
 
@@ -170,7 +175,7 @@ def test_open_job_that_never_got_an_image_expires_early(store: JobStore) -> None
 def test_job_closes_by_itself_when_its_uploader_is_gone(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
-    store.finish(claim(store), FACTS, "f", [ROW], NOW)
+    finish(store, claim(store))
     before, after = store.progress("job", NOW + 1), store.progress("job", NOW + 200)
     assert before
     assert after
@@ -204,7 +209,7 @@ def test_every_change_that_a_page_shows_raises_the_version(store: JobStore) -> N
     versions.append(store.progress("job", NOW))
     claimed = claim(store)
     versions.append(store.progress("job", NOW))
-    store.finish(claimed, FACTS, "f", [ROW], NOW)
+    finish(store, claimed)
     versions.append(store.progress("job", NOW))
     store.close_job("job", NOW)
     versions.append(store.progress("job", NOW))
@@ -244,7 +249,7 @@ def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: JobStore) ->
     add_image(store, "a")
     claimed = claim(store)
     store.delete_job("job")
-    assert not store.finish(claimed, FACTS, "f", [ROW], NOW)
+    assert not finish(store, claimed)
     assert store.claim("w", NOW, LEASE, CAP) is None
 
 
@@ -265,10 +270,12 @@ def test_database_is_for_nobody_else(store: JobStore, tmp_path: Path) -> None:
 
 
 def test_worker_that_beats_is_seen(store: JobStore) -> None:
-    assert store.last_beat() is None
+    assert store.queue(NOW).last_beat is None
     store.beat("w1", NOW)
     store.beat("w1", NOW + 1)
-    assert store.last_beat() == NOW + 1
+    store.beat("gone", NOW - 1)
+    queue = store.queue(alive_since=NOW)
+    assert (queue.workers, queue.last_beat) == (1, NOW + 1)
 
 
 def test_backup_is_whole_and_private_while_others_write(store: JobStore, tmp_path: Path) -> None:
@@ -302,3 +309,129 @@ def test_sqlite_that_may_damage_a_database_is_known(
     version: tuple[int, ...], is_affected: bool
 ) -> None:
     assert has_wal_reset_bug(version) == is_affected
+
+
+def test_queue_is_as_deep_as_images_are_unfinished(store: JobStore) -> None:
+    add_job(store)
+    for name in ("done", "in hand", "waiting"):
+        add_image(store, name)
+    finish(store, claim(store))
+    claim(store)
+    assert store.queue(NOW).depth == 2
+
+
+def test_oldest_wait_is_that_of_no_image_in_hand(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "in hand", NOW)
+    add_image(store, "waiting", NOW + 1)
+    claim(store)
+    assert store.queue(NOW).oldest == NOW + 1
+
+
+def test_oldest_wait_is_found_among_images_that_cost_workers_too(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "poison", NOW)
+    claim(store)
+    store.release(claim(store, now=LEASE + 1))
+    add_image(store, "clean", LEASE)
+    assert store.queue(NOW).oldest == NOW
+
+
+def test_nobody_waits_in_an_empty_queue(store: JobStore) -> None:
+    assert (store.queue(NOW).depth, store.queue(NOW).oldest) == (0, None)
+
+
+def counted(store: JobStore) -> dict[tuple[str, str], int]:
+    return {(counter.what, counter.code): counter.count for counter in store.counters()}
+
+
+def test_what_became_of_images_is_counted(store: JobStore) -> None:
+    add_job(store)
+    for name in ("a", "b", "c"):
+        add_image(store, name)
+    finish(store, claim(store))
+    store.fail(claim(store), "crashed", "…", NOW)
+    assert counted(store) == {("accepted", ""): 3, ("done", ""): 1, ("failed", "crashed"): 1}
+
+
+def test_counters_outlive_the_rows(store: JobStore) -> None:
+    add_job(store)
+    for name in ("a", "b"):
+        add_image(store, name)
+    finish(store, claim(store))
+    store.delete_job("job")
+    assert counted(store) == {("accepted", ""): 2, ("done", ""): 1, ("deleted", ""): 1}
+
+
+def test_late_finish_is_not_counted(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    late = claim(store)
+    finish(store, claim(store, "w2", LEASE + 1))
+    finish(store, late)
+    assert counted(store)[("done", "")] == 1
+
+
+def filled(store: JobStore, what: str) -> list[tuple[float, int, float]]:
+    return [(b.up_to, b.count, b.seconds) for b in store.durations(what) if b.count]
+
+
+def test_wait_lasts_until_the_first_claim(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a", NOW)
+    claim(store, now=NOW + 3)
+    claim(store, "w2", NOW + 50)
+    assert filled(store, "wait") == [(5.0, 1, 3.0)]
+
+
+def test_work_lasts_from_the_last_claim_to_the_end(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a", NOW)
+    claim(store)
+    store.fail(claim(store, "w2", NOW + 50), "timed_out", "…", NOW + 81)
+    assert filled(store, "work") == [(inf, 1, 31.0)]
+
+
+def test_image_that_cost_its_workers_took_no_work(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "poison")
+    for attempt in range(CAP):
+        claim(store, now=NOW + 20 * attempt)
+    store.fail_lost("worker_lost", "…", NOW + 20 * CAP, CAP)
+    assert filled(store, "work") == []
+
+
+def test_clock_that_is_set_back_makes_no_negative_wait(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a", NOW)
+    claim(store, now=NOW - 60)
+    assert filled(store, "wait") == [(0.05, 1, 0.0)]
+
+
+def test_images_of_before_the_counters_are_counted(tmp_path: Path) -> None:
+    store = JobStore(tmp_path / "jobs.db")
+    add_job(store)
+    for name in ("a", "b", "c"):
+        add_image(store, name)
+    finish(store, claim(store))
+    store.fail(claim(store), "crashed", "…", NOW)
+    forget_counters(store)
+    store.close()
+    store = JobStore(tmp_path / "jobs.db")
+    assert counted(store) == {("accepted", ""): 3, ("done", ""): 1, ("failed", "crashed"): 1}
+    store.close()
+
+
+def forget_counters(store: JobStore) -> None:
+    """Bring the file back to the schema that had none."""
+    for trigger in ("accepted", "finished", "deleted"):
+        store._change(f"DROP TRIGGER {trigger}_counted")
+    for trigger in ("wait", "work"):
+        store._change(f"DROP TRIGGER {trigger}_measured")
+    for statement in (
+        "DROP TABLE counters",
+        "DROP TABLE durations",
+        "ALTER TABLE images DROP COLUMN claimed",
+        "DELETE FROM _sqlite_migrations WHERE name = 'add_counters'",
+    ):
+        store._change(statement)

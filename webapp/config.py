@@ -118,6 +118,9 @@ class Config:
     log_level: LogLevel = setting(
         "info", "Log nothing below this: `debug`, `info`, `warning` or `error`."
     )
+    metrics_token: str = setting(
+        "", "Opens `GET /metrics` to whoever sends it as Bearer token. Empty: off."
+    )
 
 
 def environment_name(name: str) -> str:

@@ -49,6 +49,13 @@ def add_placeholders(db: Database) -> None:
     db.execute("ALTER TABLE images ADD COLUMN color TEXT")
 
 
+@migrations()
+def add_counters(db: Database) -> None:
+    """Count for the operator what happens to images, as their rows do not stay."""
+    for statement in _COUNTERS.split(";\n\n"):
+        db.execute(statement)
+
+
 _SCHEMA = """\
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY,
@@ -115,6 +122,69 @@ END;
 
 CREATE TRIGGER image_changed AFTER UPDATE OF state ON images BEGIN
     UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
+END"""
+
+# Triggers, for then a count is right whichever statement changes an image, in the same transaction.
+_COUNTERS = """\
+ALTER TABLE images ADD COLUMN claimed REAL /* when the last claim began */;
+
+CREATE TABLE counters (
+    what TEXT NOT NULL,                  -- 'accepted', 'refused', an image's last state, 'deleted'
+    code TEXT NOT NULL,                  -- of the error, if there is one
+    count INTEGER NOT NULL,
+    PRIMARY KEY (what, code)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE durations (
+    what TEXT NOT NULL,                  -- 'wait' for the first claim, 'work' of the last one
+    up_to REAL NOT NULL,                 -- seconds: from the bucket before to this
+    count INTEGER NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0.0,   -- their sum
+    PRIMARY KEY (what, up_to)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO counters
+    SELECT 'accepted', '', count(*) FROM images UNION ALL SELECT 'done', '', 0;
+
+INSERT INTO counters
+    SELECT state, coalesce(error_code, ''), count(*) FROM images
+    WHERE state NOT IN ('waiting', 'working') GROUP BY 1, 2
+    ON CONFLICT DO UPDATE SET count = excluded.count;
+
+INSERT INTO durations (what, up_to) VALUES
+    ('wait', 0.05), ('wait', 0.1), ('wait', 0.25), ('wait', 0.5), ('wait', 1), ('wait', 2.5),
+    ('wait', 5), ('wait', 10), ('wait', 30), ('wait', 60), ('wait', 120), ('wait', 300),
+    ('wait', 9e999), -- infinity
+    ('work', 0.01), ('work', 0.025), ('work', 0.05), ('work', 0.1), ('work', 0.25), ('work', 0.5),
+    ('work', 1), ('work', 2.5), ('work', 5), ('work', 10), ('work', 30), ('work', 9e999);
+
+CREATE TRIGGER accepted_counted AFTER INSERT ON images BEGIN
+    UPDATE counters SET count = count + 1 WHERE what = 'accepted';
+END;
+
+CREATE TRIGGER finished_counted AFTER UPDATE OF state ON images
+WHEN old.state IN ('waiting', 'working') AND new.state NOT IN ('waiting', 'working') BEGIN
+    INSERT INTO counters VALUES (new.state, coalesce(new.error_code, ''), 1)
+        ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+
+CREATE TRIGGER deleted_counted AFTER DELETE ON images WHEN old.state IN ('waiting', 'working') BEGIN
+    INSERT INTO counters VALUES ('deleted', '', 1) ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+
+CREATE TRIGGER wait_measured AFTER UPDATE OF state ON images
+WHEN old.attempts = 0 AND new.state = 'working' BEGIN
+    UPDATE durations SET count = count + 1, seconds = seconds + max(new.claimed - new.created, 0)
+        WHERE what = 'wait' AND up_to = (SELECT min(up_to) FROM durations
+        WHERE what = 'wait' AND up_to >= new.claimed - new.created);
+END;
+
+CREATE TRIGGER work_measured AFTER UPDATE OF state ON images
+WHEN old.state = 'working' AND new.state IN ('done', 'failed')
+AND new.error_code IS NOT 'worker_lost' BEGIN
+    UPDATE durations SET count = count + 1, seconds = seconds + max(new.finished - new.claimed, 0)
+        WHERE what = 'work' AND up_to = (SELECT min(up_to) FROM durations
+        WHERE what = 'work' AND up_to >= new.finished - new.claimed);
 END"""
 
 
@@ -282,6 +352,35 @@ class Claim:
     worker: str
     attempt: int
     waited: float  # Seconds since the upload.
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Say how much there is to do, and who does it."""
+
+    depth: int  # Images that are not finished: they wait, or are being worked on.
+    oldest: float | None  # When the upload came that waits for the longest time.
+    workers: int  # Those that are alive.
+    last_beat: float | None  # Of any worker, alive or not.
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Tell how often something happened to an image since the database was made."""
+
+    what: str
+    code: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Tell how many times took up to so many seconds, and more than the bucket before has."""
+
+    what: str
+    up_to: float
+    count: int
+    seconds: float
 
 
 class JobStore:
@@ -542,7 +641,7 @@ class JobStore:
         """
         rows = self._rows(
             "UPDATE images SET state = 'working', attempts = attempts + 1, claimed_by = :worker,"
-            " lease = :lease WHERE id = (SELECT id FROM images"
+            " claimed = :now, lease = :lease WHERE id = (SELECT id FROM images"
             " WHERE state IN ('waiting', 'working') AND (state = 'waiting' OR lease < :now)"
             " AND attempts - released < :max_attempts"
             " ORDER BY attempts - released > 1, created LIMIT 1)"
@@ -684,13 +783,47 @@ class JobStore:
             now=now,
         )
 
-    def last_beat(self) -> float | None:
-        """Give the time of the last sign of life of any worker."""
-        return self._rows("SELECT max(beat) AS beat FROM workers")[0]["beat"]  # type: ignore[no-any-return]
-
     def forget_workers(self, before: float) -> None:
         """Remove the rows of workers that are no more."""
         self._change("DELETE FROM workers WHERE beat < :before", before=before)
+
+    # For the operator
+
+    def queue(self, alive_since: float) -> Queue:
+        """Say how much there is to do and who was there since then.
+
+        From the index alone: 40 ms where a million images wait, nothing where a thousand do.
+        """
+        waiting = (
+            "SELECT created FROM images WHERE state IN ('waiting', 'working')"
+            " AND state = 'waiting' AND (attempts - released > 1) = {} ORDER BY created LIMIT 1"
+        )
+        rows = self._rows(
+            "SELECT (SELECT count(*) FROM images WHERE state IN ('waiting', 'working')) AS depth,"
+            f" (SELECT min(created) FROM (SELECT * FROM ({waiting.format(0)})"
+            f" UNION ALL SELECT * FROM ({waiting.format(1)}))) AS oldest,"
+            " (SELECT count(*) FROM workers WHERE beat > :alive_since) AS workers,"
+            " (SELECT max(beat) FROM workers) AS last_beat",
+            alive_since=alive_since,
+        )
+        return Queue(**rows[0])
+
+    def count_refused(self, code: str) -> None:
+        """Count an upload that was not taken; all else is counted by triggers."""
+        self._change(
+            "INSERT INTO counters VALUES ('refused', :code, 1)"
+            " ON CONFLICT DO UPDATE SET count = count + 1",
+            code=code,
+        )
+
+    def counters(self) -> list[Counter]:
+        """Read all counters."""
+        return [Counter(**row) for row in self._rows("SELECT * FROM counters ORDER BY what, code")]
+
+    def durations(self, what: str) -> list[Bucket]:
+        """Read the histogram of the images' `wait` or `work`, its buckets in order."""
+        rows = self._rows("SELECT * FROM durations WHERE what = :what ORDER BY up_to", what=what)
+        return [Bucket(**row) for row in rows]
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:

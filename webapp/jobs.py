@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
 from time import time
@@ -97,6 +97,17 @@ class ClaimLost(Exception):
     """Another worker has the image by now, or its job is gone."""
 
 
+@dataclass(frozen=True)
+class Health:
+    """Say how the consumer fares and how much there is to do."""
+
+    workers: int  # Those that are alive.
+    last_beat_seconds: float | None  # Since any worker was alive, if one ever was.
+    queue_depth: int  # Images that are not finished: they wait, or are being worked on.
+    oldest_wait_seconds: float  # Of the images that wait for a worker.
+    free_disk_bytes: int
+
+
 class Jobs:
     """Do all that happens to jobs, on rows and files that belong together."""
 
@@ -134,7 +145,7 @@ class Jobs:
 
         Raises NoSpace, FileTooLarge or ImageError; nothing is kept then.
         """
-        with self._logged_refusals(name):
+        with self._counted_refusals(name):
             image = self._read(upload, name)
         job_id = str(uuid4())
         now = time()
@@ -156,7 +167,7 @@ class Jobs:
         Raises NoSpace, FileTooLarge, ImageError where it is no image that we take, JobNotFound,
         JobClosed or TooManyImages; nothing is kept then.
         """
-        with self._logged_refusals(name):
+        with self._counted_refusals(name):
             image = self._read(upload, name, position)
             now = time()
             with self._kept(upload, job_id, image.id):
@@ -167,12 +178,13 @@ class Jobs:
         return image.id
 
     @contextmanager
-    def _logged_refusals(self, name: str) -> Iterator[None]:
+    def _counted_refusals(self, name: str) -> Iterator[None]:
         """Tell the operator of a file that is not taken, and why."""
         try:
             yield
         except (FileTooLarge, ImageError, JobClosed, NoSpace, TooManyImages) as error:
             logger.info("image refused", extra={"code": error.code, "file_name": clean_name(name)})
+            self.store.count_refused(error.code)
             raise
 
     @contextmanager
@@ -337,11 +349,6 @@ class Jobs:
         """Note that a worker is alive."""
         self.store.beat(worker, time())
 
-    def has_live_worker(self) -> bool:
-        """Say whether any worker was alive in the last few seconds."""
-        beat = self.store.last_beat()
-        return beat is not None and time() - beat < ALIVE_SECONDS
-
     def sweep(self) -> None:
         """Remove what expired, and what crashes left behind."""
         for job_id in self.store.expired_job_ids(time()):
@@ -356,6 +363,21 @@ class Jobs:
                 _log_failed(job_id, image_id, FILE_LOST[0])
         self.storage.sweep()
         self.store.forget_workers(time() - 3600)
+
+    # For the operator
+
+    def health(self) -> Health:
+        """Say how the consumer fares and how much there is to do."""
+        now = time()
+        queue = self.store.queue(alive_since=now - ALIVE_SECONDS)
+        beat, oldest = queue.last_beat, queue.oldest
+        return Health(
+            workers=queue.workers,
+            last_beat_seconds=None if beat is None else round(now - beat, 3),
+            queue_depth=queue.depth,
+            oldest_wait_seconds=0.0 if oldest is None else round(now - oldest, 3),
+            free_disk_bytes=self.storage.free_bytes(),
+        )
 
 
 def _log_accepted(job_id: str, image: NewImage) -> None:

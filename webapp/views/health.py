@@ -1,9 +1,15 @@
-"""Whether the service works, for load balancers and for people on call."""
+"""How the service fares: for load balancers, for people on call, and for Prometheus."""
 
-from flask import Blueprint, current_app, jsonify
+from dataclasses import asdict
+from secrets import compare_digest
+
+from flask import Blueprint, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
+from prometheus_client.exposition import choose_encoder
+from werkzeug.datastructures import WWWAuthenticate
 
-from webapp.views.request import current_jobs
+from webapp.metrics import JobsCollector
+from webapp.views.request import current_config, current_jobs
 
 blueprint = Blueprint("health", __name__)
 
@@ -12,10 +18,29 @@ blueprint = Blueprint("health", __name__)
 def healthcheck() -> ResponseReturnValue:
     """Answer 200 where the database answers and a worker is alive; else 503 with the reason."""
     try:
-        alive = current_jobs().has_live_worker()
+        health = current_jobs().health()
     except Exception:
         current_app.logger.exception("the database does not answer")
-        return jsonify(status="unhealthy", reason="The database does not answer."), 503
-    if not alive:
-        return jsonify(status="unhealthy", reason="No consumer is alive."), 503
-    return jsonify(status="healthy")
+        reason = "The database does not answer."
+        return jsonify(status="unhealthy", reason=reason, web="ok", database="failed"), 503
+    facts = {"web": "ok", "database": "ok", **asdict(health)}
+    if not health.workers:
+        return jsonify(status="unhealthy", reason="No consumer is alive.", **facts), 503
+    return jsonify(status="healthy", **facts)
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Give the metrics to who has the token for them, in the format that is asked for."""
+    _require_token(current_config().metrics_token)
+    encode, kind = choose_encoder(request.headers.get("Accept", ""))
+    return Response(encode(JobsCollector(current_jobs())), content_type=kind)
+
+
+def _require_token(token: str) -> None:
+    """Refuse whoever does not send the token; where there is none, there is nothing here."""
+    if not token:
+        abort(404)
+    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not compare_digest(sent.encode("latin-1"), token.encode()):
+        abort(401, "Send the token for metrics.", www_authenticate=WWWAuthenticate("bearer"))

@@ -1,0 +1,72 @@
+"""Metrics for Prometheus, computed from the rows.
+
+The counters are rows too, changed together with the images they count: so any process gives the
+same answer, and neither a restart nor kill -9 makes one wrong.
+"""
+
+from collections.abc import Iterator
+from itertools import accumulate
+from math import inf
+
+from prometheus_client import Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from webapp.jobs import Jobs
+
+UPLOADS = ("accepted", "refused")  # Of `counters`; the others tell what became of an image.
+
+
+class JobsCollector(Collector):
+    """Collect what the operator may ask of all jobs."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything anew."""
+        yield from self._counters()
+        yield self._histogram("wait", "Seconds from an image's upload to its first claim.")
+        yield self._histogram("work", "Seconds from an image's last claim to its end.")
+        yield from self._gauges()
+
+    def _counters(self) -> Iterator[Metric]:
+        labels = ("outcome", "code")
+        uploads = CounterMetricFamily(
+            "thumbnails_uploads", "Files sent: accepted, or refused with a code.", labels=labels
+        )
+        images = CounterMetricFamily(
+            "thumbnails_images",
+            "Images that ended: done, failed with a code, or deleted before.",
+            labels=labels,
+        )
+        for counter in self._jobs.store.counters():
+            family = uploads if counter.what in UPLOADS else images
+            family.add_metric((counter.what, counter.code), counter.count)
+        yield uploads
+        yield images
+
+    def _histogram(self, what: str, why: str) -> Metric:
+        buckets = self._jobs.store.durations(what)
+        counts = accumulate(bucket.count for bucket in buckets)
+        limits = ["+Inf" if bucket.up_to == inf else str(bucket.up_to) for bucket in buckets]
+        return HistogramMetricFamily(
+            f"thumbnails_{what}_seconds",
+            why,
+            buckets=list(zip(limits, counts, strict=True)),
+            sum_value=sum(bucket.seconds for bucket in buckets),
+        )
+
+    def _gauges(self) -> Iterator[Metric]:
+        health = self._jobs.health()
+        for name, why, value in (
+            ("queue_depth", "Images that wait or are being worked on.", health.queue_depth),
+            ("oldest_wait_seconds", "Age of the oldest that waits.", health.oldest_wait_seconds),
+            ("workers", "Workers of the consumer that are alive.", health.workers),
+            ("free_disk_bytes", "Room left on the data's disk.", health.free_disk_bytes),
+        ):
+            yield GaugeMetricFamily(f"thumbnails_{name}", why, value)
