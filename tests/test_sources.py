@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image, ImageFile
 
+from tests import hostile
 from tests.engine import Engine, assert_corners, png
 from tests.images import (
     encode,
@@ -48,12 +49,30 @@ def test_name_decides_nothing(tmp_path: Path) -> None:
     assert read_header(path, ImageLimits()).format == "jpeg"
 
 
-@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "gif", "tiff", "bmp", "avif"])
+@pytest.mark.parametrize(
+    "format", ["jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic", "ico", "jp2"]
+)
 def test_header_is_read_without_pixels(
     format: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    image = make_image("RGB", (90, 60), format)
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("it decodes pixels"))
-    assert engine.header(make_image("RGB", (90, 60), format)).width == 90
+    assert engine.header(image).width == 90
+
+
+@pytest.mark.parametrize("picture", [{}, {"bitmap_format": "bmp"}], ids=["png", "bmp"])
+def test_header_of_an_icon_says_what_pillow_says(picture: dict[str, Any], engine: Engine) -> None:
+    icon = encode(make_picture("RGBA", (90, 60)), "ICO", **picture)
+    assert engine.header(icon) == Header("ico", 90, 60, 1, False)
+    assert engine.result(icon, png(60, 60)).header == engine.header(icon)
+
+
+def test_icon_of_a_picture_larger_than_it_says_is_refused_unread(engine: Engine) -> None:
+    icon = hostile.ico(make_png_header((20_000, 20_000)))
+    with pytest.raises(TooManyPixels, match="400 megapixels"):
+        engine.header(icon)
+    with pytest.raises(TooManyPixels, match="400 megapixels"):
+        engine.make(icon, png(60, 60))
 
 
 def test_header_of_any_size_is_read_fast(engine: Engine) -> None:

@@ -158,10 +158,12 @@ def read_header(source: Path, limits: ImageLimits) -> Header:
     The content decides, never the name. Raises ImageError.
     """
     with source.open("rb") as file, decoder_faults():
-        if _is_webp(file.read(_HEAD)):
+        head = file.read(_HEAD)
+        if _is_webp(head):
             return _read_webp_header(file, limits)
-        file.seek(0)
-        image = open_image(cast(IO[bytes], _HeaderFile(file)), limits)
+        if head.startswith(_ICO_SIGNATURE):
+            return Header("ico", *_check_ico(_bounded(file), limits), 1, False)
+        image = open_image(_bounded(file), limits)
         orientation, had_gps = read_exif(image)
         width, height = seen_size(image, orientation)
         return Header(format_of(image).lower(), width, height, orientation, had_gps)
@@ -197,6 +199,8 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
         _check_jpeg_scans(file, limits.max_jpeg_scans)
     if _is_webp(head):
         _check_webp(file, limits)
+    if head.startswith(_ICO_SIGNATURE):
+        _check_ico(file, limits)
     try:
         image = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError as error:
@@ -238,6 +242,10 @@ class _HeaderFile:
         if self._bytes < 0 or self._reads < 0:
             raise Corrupt
         return data
+
+
+def _bounded(file: IO[bytes]) -> IO[bytes]:
+    return cast(IO[bytes], _HeaderFile(file))
 
 
 def format_of(image: Image.Image) -> str:
@@ -353,6 +361,29 @@ def _read_webp_exif(file: IO[bytes]) -> Image.Exif:
             break
         file.seek(length + length % 2, os.SEEK_CUR)
     return exif
+
+
+# ICO pictures
+
+_ICO_SIGNATURE = b"\0\0\1\0"
+
+
+def _check_ico(file: IO[bytes], limits: ImageLimits) -> Size:
+    """Refuse an icon whose picture is too large; give the size of the picture.
+
+    It may be a PNG or BMP of any size, whatever the icon says, and Pillow decodes it while it opens
+    the icon: 1.6 GB for a file of 1 MB, in the web server.
+    """
+    file.seek(0)
+    start = IcoImagePlugin.IcoFile(file).entry[0].offset
+    file.seek(start)
+    is_png = file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
+    file.seek(start)
+    reader = PngImagePlugin.PngImageFile if is_png else BmpImagePlugin.DibImageFile
+    width, height = reader(file).size
+    size = (width, height if is_png else height // 2)  # Half the lines of a BMP are its mask.
+    _check_size(size, "ICO", limits)
+    return size
 
 
 # PNG chunks
