@@ -2,6 +2,8 @@ import io
 import struct
 import time
 import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,26 @@ def test_what_is_refused_says_why(
 def test_missing_source_is_no_fault_of_an_image(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_header(tmp_path / "nothing", ImageLimits())
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (hostile.tiff_bombs, "tiff-5-million-strips.tiff"),
+        (hostile.tiff_lies, "tiff-photo-with-place-of-4-million-numbers.tiff"),
+        (hostile.exif_lies, "exif-of-24-megabytes.png"),
+    ],
+)
+def test_millions_of_numbers_in_a_header_are_not_listed(
+    make: Callable[[], hostile.Files], name: str, engine: Engine
+) -> None:
+    image = make()[name]
+    tracemalloc.start()
+    with suppress(ImageError):
+        engine.header(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000_000
 
 
 def test_limits_are_those_given(engine: Engine) -> None:
