@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests import hostile
 from tests.images import (
     encode,
     make_corners,
@@ -183,3 +184,11 @@ def test_png_that_says_at_its_end_how_it_is_turned_is_upright(make: Make) -> Non
     exif = make_png_chunk(b"eXIf", make_exif(orientation=6).removeprefix(b"Exif\0\0"))
     turned = make(png[:-12] + exif + png[-12:], OUTPUTS["small"])
     assert turned.size == (67, 100)
+
+
+@pytest.mark.parametrize("size", [(1, 3_000_000), (3_000_000, 1)])
+def test_endless_line_is_left_to_pillow(
+    size: tuple[int, int], make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vips, "read", lambda *_: pytest.fail("libvips takes seconds for it"))
+    make(hostile.png(*size), Output("made", 60, 60, format="png"))

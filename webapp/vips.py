@@ -23,6 +23,7 @@ else:
 _process: int | None = None  # The one that used libvips first.
 _BANDS = {"L": 1, "RGB": 3, "P": 3}
 _FAR = 4  # From here on, handing a picture over costs more than libvips gains.
+_LONGEST = 100_000  # Pixels; of a hundred million in one line, libvips takes up to a minute.
 _PNG_GAP, _WEBP_GAP = 2, 3  # How many times its result a picture is that nobody tells from more.
 
 
@@ -57,7 +58,7 @@ def can_read(image: Image.Image) -> bool:
             and image.mode == "RGB"
             and not getattr(image, "is_animated", False)
         )
-    return is_plain and _is_usable()
+    return is_plain and max(image.size) <= _LONGEST and _is_usable()
 
 
 def read(
