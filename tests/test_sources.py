@@ -154,6 +154,11 @@ REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
         TooManyPixels,
         r"has 100\.1 megapixels; the limit is 100\.",
     ),
+    "many pixels in runs": (
+        hostile.bmp(5000, 1100, b"\0\1", bits=8, compression=1, colors=256),
+        TooManyPixels,
+        r"has 5\.5 megapixels; the limit is 5\.",
+    ),
     "many pixels of another format": (
         b"GIF89a" + struct.pack("<HHBBB", 10_000, 6000, 0, 0, 0) + b"," + bytes(20),
         TooManyPixels,
