@@ -78,6 +78,13 @@ def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -
     assert polled(panel.text) not in (None, address)
 
 
+def test_version_that_is_no_text_gets_the_panel(person: Person) -> None:
+    panel = person.client.get(
+        start(person, make_jpeg()) + "/panel", environ_overrides={"QUERY_STRING": "v=\xff"}
+    )
+    assert panel.status_code == 200
+
+
 def test_last_panel_stops_the_polling(person: Person, jobs: Jobs) -> None:
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address

@@ -19,6 +19,8 @@ class UploadRequest(Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._uploads: list[Upload] = []
+        # Werkzeug raises at a query that is not in UTF-8, wherever it is read.
+        self.query_string = self.query_string.decode(errors="replace").encode()
 
     def _get_file_stream(
         self,
