@@ -372,18 +372,21 @@ def _read_animation(
     durations = []
     for number in range(count):
         image.seek(number)
-        whole = _Frame(image.convert("RGBA").convert("RGBa"), (0, 0, *image.size), image.size)
+        whole = _Frame(_resizable(image), (0, 0, *image.size), image.size)
         durations.append(int(image.info.get("duration") or 100))
         for cut, made in frames.items():
             picture = whole.cut(cut).image
-            made.append(_opaque(_finish(picture, decoded.header.orientation, decoded.profile)))
+            made.append(_colored(_finish(picture, decoded.header.orientation, decoded.profile)))
     return _Animation(frames, durations, image.info.get("loop", 0))
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    """Drop an alpha channel that hides nothing: a GIF's colours come out better without."""
-    extrema = image.getchannel("A").getextrema()
-    return image.convert("RGB") if extrema == (255, 255) else image
+def _colored(image: Image.Image) -> Image.Image:
+    """Bring a frame to the mode of all, RGB, or to RGBA where something shows through.
+
+    A GIF's colours come out better without an alpha channel that hides nothing.
+    """
+    has_alpha = image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema() != (255, 255)
+    return image.convert("RGBA" if has_alpha else "RGB")
 
 
 # Finishing: on the small picture, where it costs next to nothing
