@@ -1,0 +1,208 @@
+"""Hundreds of hostile files over HTTP, to the shipped commands, while somebody else uploads photos.
+
+One siege, and a test for each thing that must hold in it.
+"""
+
+import random
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from statistics import quantiles
+
+import pytest
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
+
+from tests.conftest import find_token
+from tests.hostile import hostile_files
+from tests.images import make_jpeg
+from tests.servers import Client, Servers, running, wait_until
+from webapp.config import Config
+
+pytestmark = pytest.mark.live
+
+WORKERS, SENDERS = 3, 2  # With all workers on hostile files, a clean one waits for one of them.
+SECONDS = 15.0  # Until each has its answer.
+
+
+@dataclass
+class Siege:
+    """What came of it all."""
+
+    files: dict[str, bytes] = field(repr=False)
+    statuses: dict[str, int] = field(default_factory=dict)  # Of the uploads.
+    sentences: dict[str, str] = field(default_factory=dict)  # Of those that were refused.
+    seconds: dict[str, float] = field(default_factory=dict)  # From sending to the end of its job.
+    clean_seconds: list[float] = field(default_factory=list)  # The same, of clean images.
+    clean_failures: list[str] = field(default_factory=list)
+    decoder_peak: int = 0  # Bytes of address space, the largest of all decoding processes seen.
+    web_peak: int = 0  # Bytes resident, that all web processes together gained.
+    consumer_before: list[int] = field(default_factory=list)  # Process ids.
+    consumer_after: list[int] = field(default_factory=list)
+    web_before: list[int] = field(default_factory=list)
+    web_after: list[int] = field(default_factory=list)
+    # State and error code of each image that was taken.
+    outcomes: list[tuple[str, str | None]] = field(default_factory=list, repr=False)
+    output: str = field(default="", repr=False)
+
+
+@pytest.fixture(scope="module")
+def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
+    siege = Siege(hostile_files())
+    with running(tmp_path_factory.mktemp("siege") / "instance", workers=WORKERS) as servers:
+        before = servers.reset_web_peak()
+        siege.consumer_before = servers.children("consumer")
+        siege.web_before = servers.children("web")
+        over = threading.Event()
+        with ThreadPoolExecutor() as others:
+            watching = others.submit(watch_decoders, servers, siege, over)
+            cleaning = others.submit(send_clean, servers.client(), siege, over)
+            try:
+                send_all(servers, siege)
+            finally:
+                over.set()
+            cleaning.result()
+            watching.result()
+        siege.consumer_after = servers.children("consumer")
+        siege.web_after = servers.children("web")
+        siege.web_peak = servers.web_peak() - before
+        siege.output = servers.output()
+        with closing(sqlite3.connect(servers.instance / "jobs.db")) as database:
+            siege.outcomes = database.execute("SELECT state, error_code FROM images").fetchall()
+        yield siege
+
+
+def send_all(servers: Servers, siege: Siege) -> None:
+    """Send every file, in a disorder that is always the same."""
+    names = sorted(siege.files)
+    random.Random(4).shuffle(names)
+    with ThreadPoolExecutor(SENDERS) as senders:
+        shares = [names[start::SENDERS] for start in range(SENDERS)]
+        for sent in [senders.submit(send_share, servers.client(), siege, s) for s in shares]:
+            sent.result()
+
+
+def send_share(client: Client, siege: Siege, names: list[str]) -> None:
+    """Send files one after another, each when the one before has its answer."""
+    with closing(client):
+        for number, name in enumerate(names):
+            send = send_form if name.startswith("moving") or number % 4 == 0 else send_image
+            started = time.monotonic()
+            send(client, siege, name)
+            siege.seconds[name] = time.monotonic() - started
+
+
+def send_image(client: Client, siege: Siege, name: str) -> None:
+    """Send a file as a program does."""
+    answer = client.upload(siege.files[name], name)
+    siege.statuses[name] = answer.status
+    if answer.status == 202:
+        job_id = answer.json["job_id"]
+        wait_until(lambda: client.finished(job_id), 2 * SECONDS, name)
+    else:
+        siege.sentences[name] = answer.json["detail"]
+
+
+def send_form(client: Client, siege: Siege, name: str) -> None:
+    """Send a file as the page without script does, and ask for its movement."""
+    token = find_token(client.get("/", accept="text/html").body.decode())
+    asked = {"width": "64", "height": "64", "format": "webp", "animated": "y"}
+    output = {f"outputs-0-{name}": value for name, value in asked.items()}
+    image = FileStorage(BytesIO(siege.files[name]), filename=name)
+    fields = {"csrf_token": token, "presets": "square", **output, "images": image}
+    boundary, body = encode_multipart(fields)
+    kind = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Accept": "text/html"}
+    answer = client.request("POST", "/jobs", body, kind)
+    siege.statuses[name] = answer.status
+    if answer.status == 303:
+        panel = f"{answer.headers['Location']}/panel"
+        wait_until(lambda: b"hx-get" not in client.get(panel).body, 2 * SECONDS, name)
+    else:
+        found = re.search(r'class="row-why">([^<]+)<', answer.body.decode())
+        siege.sentences[name] = found[1] if found else ""
+
+
+def send_clean(client: Client, siege: Siege, over: threading.Event) -> None:
+    """Send photos, one after another, as somebody does who has nothing to do with it."""
+    photo = make_jpeg((1600, 1200))
+    with closing(client):
+        while not over.wait(0.1):
+            started = time.monotonic()
+            job_id = client.submit(photo)
+            wait_until(lambda job_id=job_id: client.finished(job_id), 60.0, "a clean image")  # type: ignore[misc]
+            siege.clean_seconds.append(time.monotonic() - started)
+            answer = client.get(f"/check_job_status/{job_id}")
+            if answer.status != 303:
+                siege.clean_failures.append(answer.body.decode())
+
+
+def watch_decoders(servers: Servers, siege: Siege, over: threading.Event) -> None:
+    """Look at the memory of all processes that decode, again and again."""
+    while not over.wait(0.01):
+        for worker in servers.children("consumer"):
+            try:
+                for child in Path(f"/proc/{worker}/task/{worker}/children").read_text().split():
+                    status = Path(f"/proc/{child}/status").read_text()
+                    peak = int(status.split("VmPeak:")[1].split()[0]) * 1024
+                    siege.decoder_peak = max(siege.decoder_peak, peak)
+            except (FileNotFoundError, ProcessLookupError, IndexError):
+                continue  # It ended in between.
+
+
+def test_there_are_enough_of_them(siege: Siege) -> None:
+    assert len(siege.files) >= 150
+
+
+def test_each_is_answered_in_time(siege: Siege) -> None:
+    assert siege.seconds.keys() == siege.files.keys()
+    assert {n: s for n, s in siege.seconds.items() if s > SECONDS} == {}
+
+
+def test_each_is_taken_or_refused_with_a_reason(siege: Siege) -> None:
+    assert set(siege.statuses.values()) == {202, 303, 413, 415}
+    refused = {name for name, status in siege.statuses.items() if status >= 400}
+    assert siege.sentences.keys() == refused
+    assert {n: s for n, s in siege.sentences.items() if not s.endswith(".")} == {}
+
+
+def test_each_that_is_taken_ends_done_or_failed_for_a_reason_of_its_own(siege: Siege) -> None:
+    assert {state for state, _ in siege.outcomes} == {"done", "failed"}
+    assert {code for state, code in siege.outcomes if state == "failed"} <= {
+        "byte_budget",
+        "corrupt",
+        "out_of_memory",
+        "timed_out",
+        "too_many_frames",
+        "truncated",
+    }
+
+
+def test_no_process_dies_of_them(siege: Siege) -> None:
+    assert siege.consumer_after == siege.consumer_before
+    assert siege.web_after == siege.web_before
+
+
+def test_nothing_unforeseen_happens(siege: Siege) -> None:
+    assert "Traceback" not in siege.output
+    assert "internal_error" not in siege.output
+
+
+def test_no_decoder_exceeds_its_memory(siege: Siege) -> None:
+    limit = Config.decode_memory_mb * 1_000_000
+    assert limit / 2 < siege.decoder_peak <= limit  # Some try, or the test shows nothing.
+
+
+def test_web_server_needs_little_memory_for_them(siege: Siege) -> None:
+    assert siege.web_peak < 200_000_000  # One icon took 1.6 GB; what is received takes none.
+
+
+def test_other_peoples_images_flow_meanwhile(siege: Siege) -> None:
+    assert siege.clean_failures == []
+    assert quantiles(siege.clean_seconds, n=20)[-1] < 2.0
