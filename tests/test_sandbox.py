@@ -23,6 +23,9 @@ HASTY = Limits(
 )
 
 
+PROC = Path("/proc")
+
+
 def wait_for_ever() -> None:
     while True:
         signal.pause()
@@ -134,7 +137,7 @@ def write_to_the_pipe(answer: bytes) -> Callable[[], None]:
 )
 def test_forged_answer_is_a_crash(answer: bytes) -> None:
     with pytest.raises(Crashed):
-        run(write_to_the_pipe(answer), ROOMY)
+        run(write_to_the_pipe(answer), ROOMY, readable=[PROC])
 
 
 def test_child_that_hides_its_end_is_killed() -> None:
@@ -151,9 +154,9 @@ def test_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     def write(size: int) -> int:
         return (tmp_path / "file").write_bytes(bytes(size))
 
-    assert run(lambda: write(10_000_000), ROOMY) == 10_000_000
+    assert run(lambda: write(10_000_000), ROOMY, writable=[tmp_path]) == 10_000_000
     with pytest.raises(Failed, match=r"OSError: .*File too large"):
-        run(lambda: write(10_000_001), ROOMY)
+        run(lambda: write(10_000_001), ROOMY, writable=[tmp_path])
 
 
 def test_exception_is_a_failure_with_its_traceback() -> None:
@@ -215,7 +218,7 @@ def test_nothing_leaks_after_many_runs() -> None:
 
 def test_descriptors_of_the_parent_are_closed_in_the_child(tmp_path: Path) -> None:
     with (tmp_path / "secret").open("w"), socket.socket():
-        files = run(lambda: sorted(open_files().values()), ROOMY)
+        files = run(lambda: sorted(open_files().values()), ROOMY, readable=[PROC])
     assert files[:3] == ["/dev/null"] * 3
     assert [file.split(":")[0] for file in files[3:]] == ["pipe"]
 
@@ -259,7 +262,7 @@ from webapp.sandbox import Limits, run
 def work():
     pathlib.Path({str(told)!r}).write_text(str(os.getpid()))
     signal.pause()
-run(work, Limits(10**9, 30, 30, 10**6))
+run(work, Limits(10**9, 30, 30, 10**6), writable=[pathlib.Path({str(tmp_path)!r})])
 """
     parent = subprocess.Popen([sys.executable, "-c", script])
     wait_until(lambda: told.exists() and told.read_text() != "")

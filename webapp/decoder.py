@@ -91,7 +91,7 @@ class Decoder:
         """
         work = partial(_make, source, recipe, folder, self.image)
         try:
-            answer = sandbox.run(work, self.process, on_wait)
+            answer = sandbox.run(work, self.process, on_wait, readable=[source], writable=[folder])
         except sandbox.TimedOut:
             raise TimedOut(self.process.wall_seconds) from None
         except sandbox.OutOfMemory:

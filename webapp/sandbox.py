@@ -14,16 +14,19 @@ import select
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
+
+from webapp.confinement import confine
 
 MAX_RESULT = 1_000_000  # Bytes of JSON. More than any honest result; the sender is not trusted.
 _WAIT_SECONDS = 1.0  # Between two calls of on_wait.
 
 # From <linux/prctl.h>. Loaded before any fork: the child must not need to open a library.
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_PDEATHSIG = 1
 _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
@@ -35,6 +38,16 @@ class Limits:
     wall_seconds: float
     cpu_seconds: float
     file_bytes: int
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Hold what the child is to do, and within what."""
+
+    function: Callable[[], Any]
+    limits: Limits
+    readable: Iterable[Path]
+    writable: Iterable[Path]
 
 
 class SandboxError(Exception):
@@ -83,23 +96,30 @@ class Failed(Exception):
 
 
 def run(
-    function: Callable[[], Any], limits: Limits, on_wait: Callable[[], None] | None = None
+    function: Callable[[], Any],
+    limits: Limits,
+    on_wait: Callable[[], None] | None = None,
+    *,
+    readable: Iterable[Path] = (),
+    writable: Iterable[Path] = (),
 ) -> Any:
     """Call the function in a child process and return its result, which JSON must be able to say.
 
-    `on_wait` is called about once a second meanwhile. The child is gone when this returns, also
-    when `on_wait` raises or an interrupt arrives. Its result is only as trustworthy as the bytes it
-    worked on. Raises SandboxError, or Failed with the traceback if the function raised.
+    Where the kernel can hold it to that, the child opens no files but those that are `readable` or
+    `writable` or lie below them, and reaches neither other processes nor the network. `on_wait` is
+    called about once a second meanwhile. The child is gone when this returns, also when `on_wait`
+    raises or an interrupt arrives. Its result is only as trustworthy as the bytes it worked on.
+    Raises SandboxError, or Failed with the traceback if the function raised.
     """
-    readable, writable = os.pipe()
+    outlet, inlet = os.pipe()
     child = 0
     try:
         with _signals_held():
-            child = _fork(function, limits, writable)
-        answer = _read_answer(readable, limits, on_wait)
+            child = _fork(_Run(function, limits, readable, writable), inlet)
+        answer = _read_answer(outlet, limits, on_wait)
     finally:
         with _signals_held():
-            os.close(readable)
+            os.close(outlet)
             status = _reap(child)
     return _verdict(answer, status, limits)
 
@@ -125,19 +145,19 @@ def _signals_held() -> Iterator[None]:
 # The parent
 
 
-def _fork(function: Callable[[], Any], limits: Limits, writable: int) -> int:
-    """Start the child, which alone keeps the pipe's writable end; give its process id."""
+def _fork(run: _Run, inlet: int) -> int:
+    """Start the child, which alone keeps the pipe's inlet; give its process id."""
     parent = os.getpid()
     try:
         child = os.fork()
         if child == 0:
-            _be_the_child(function, limits, writable, parent)
+            _be_the_child(run, inlet, parent)
         return child
     finally:
-        os.close(writable)
+        os.close(inlet)
 
 
-def _read_answer(readable: int, limits: Limits, on_wait: Callable[[], None] | None) -> bytes:
+def _read_answer(outlet: int, limits: Limits, on_wait: Callable[[], None] | None) -> bytes:
     """Read what the child sends until it ends or its time is up.
 
     Raises TimedOut; Crashed if it sends more than an honest child would.
@@ -146,7 +166,7 @@ def _read_answer(readable: int, limits: Limits, on_wait: Callable[[], None] | No
     deadline = time.monotonic() + limits.wall_seconds
     next_wait = time.monotonic() + _WAIT_SECONDS
     poll = select.poll()
-    poll.register(readable, select.POLLIN)
+    poll.register(outlet, select.POLLIN)
     while True:
         now = time.monotonic()
         if now >= deadline:
@@ -156,7 +176,7 @@ def _read_answer(readable: int, limits: Limits, on_wait: Callable[[], None] | No
             if on_wait:
                 on_wait()
         if poll.poll(math.ceil((min(deadline, next_wait) - now) * 1000)):
-            chunk = os.read(readable, 65536)
+            chunk = os.read(outlet, 65536)
             if not chunk:
                 return bytes(answer)
             answer += chunk
@@ -195,30 +215,29 @@ def _verdict(answer: bytes, status: int, limits: Limits) -> Any:
 # The child
 
 
-def _be_the_child(
-    function: Callable[[], Any], limits: Limits, writable: int, parent: int
-) -> NoReturn:
+def _be_the_child(run: _Run, inlet: int, parent: int) -> NoReturn:
     """Confine this process, run the function, send its answer; never return to the caller."""
     exit_code = 1
     try:
-        _isolate(writable, parent)
-        _confine(limits)
-        _send(_answer(function), writable)
+        _isolate(inlet, parent)
+        _limit(run.limits)
+        confine(run.readable, run.writable)
+        _send(_answer(run.function), inlet)
         exit_code = 0
     finally:
         # No clean-up and no flush: both belong to the parent, of whom this is a copy.
         os._exit(exit_code)
 
 
-def _isolate(writable: int, parent: int) -> None:
+def _isolate(inlet: int, parent: int) -> None:
     """Let go of what was the parent's: descriptors, signals, and life beyond its own."""
     die_with_parent(parent)
     gc.freeze()  # Collecting the parent's garbage would close descriptors that are ours by now.
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):  # Nothing to read; and hostile bytes write no line into our logs.
         os.dup2(nothing, standard)
-    os.closerange(3, writable)
-    os.closerange(writable + 1, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(3, inlet)
+    os.closerange(inlet + 1, os.sysconf("SC_OPEN_MAX"))
     for number in signal.valid_signals():
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
@@ -229,9 +248,7 @@ def _isolate(writable: int, parent: int) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _confine(limits: Limits) -> None:
-    if _prctl:
-        _prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+def _limit(limits: Limits) -> None:
     _set_limit(resource.RLIMIT_CORE, 0)
     # Writing beyond it raises OSError (EFBIG): Python ignores SIGXFSZ.
     _set_limit(resource.RLIMIT_FSIZE, limits.file_bytes)
@@ -258,6 +275,6 @@ def _answer(function: Callable[[], Any]) -> bytes:
         return json.dumps(["failed", traceback.format_exc()[-MAX_RESULT // 10 :]]).encode()
 
 
-def _send(answer: bytes, writable: int) -> None:
+def _send(answer: bytes, inlet: int) -> None:
     while answer:
-        answer = answer[os.write(writable, answer) :]
+        answer = answer[os.write(inlet, answer) :]
