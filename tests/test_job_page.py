@@ -1,6 +1,7 @@
 """Following a job, with and without script."""
 
 import re
+from uuid import UUID
 
 import pytest
 
@@ -38,6 +39,23 @@ def test_thumbnail_is_linked_with_its_size_and_what_was_saved(person: Person, jo
     assert "100 × 100 JPEG" in page
     assert re.search(r"[−+]\d+ %", page)
     assert person.get(made.url).data.startswith(b"\xff\xd8")
+
+
+def test_page_says_that_its_link_is_the_key_to_it(person: Person, stranger: Person) -> None:
+    path = start(person, make_jpeg())
+    for visitor in (person, stranger):
+        assert "anyone with this page's link can see it" in visitor.get(path).text
+
+
+def test_jobs_of_others_are_not_listed(person: Person, stranger: Person) -> None:
+    path = start(person, make_jpeg())
+    assert path in person.get("/jobs").text
+    assert path not in stranger.get("/jobs").text
+
+
+def test_job_ids_cannot_be_guessed(person: Person) -> None:
+    ids = [UUID(start(person, make_jpeg()).removeprefix("/jobs/")) for _ in range(5)]
+    assert {job_id.version for job_id in ids} == {4}  # 122 bits from the system's own source.
 
 
 def test_failed_image_says_why(person: Person, jobs: Jobs) -> None:

@@ -31,7 +31,8 @@ def test_thumbnail_is_cached_for_ever_and_can_do_no_harm(
 ) -> None:
     headers = client.get(made[0].url).headers
     assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    policy = "default-src 'none'; frame-ancestors 'none'; sandbox"
+    assert headers["Content-Security-Policy"] == policy
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
@@ -41,14 +42,21 @@ def test_size_in_bytes_is_that_of_the_file(client: FlaskClient, made: list[Thumb
 
 @pytest.mark.parametrize(
     "wrong",
-    ["{folder}/none.jpg", "{folder}/", "{folder}/..%2f..%2fjobs.db", "{folder}/%2e%2e/secret_key",
-     "/thumbnails/jobs.db", "/thumbnails/../jobs.db", "/thumbnails//etc/passwd.jpg"],
+    ["{folder}/none.jpg", "{folder}/", "{folder}", "{job}/", "/thumbnails/",
+     "{folder}/..%2f..%2fjobs.db", "{folder}/%2e%2e/secret_key", "/thumbnails/jobs.db",
+     "/thumbnails/../jobs.db", "/thumbnails//etc/passwd.jpg", "{folder}//{file}",
+     "{folder}/./{file}", "{folder}/%2e/{file}", "{folder}%2f..%2f{name}%2f{file}",
+     "{folder}/{file}%00", "{folder}/{file}%0a", "{folder}/{file}/", "{folder}/{file}%2f.",
+     "{folder}/%c0%ae%c0%ae/{file}", "{folder}/..%5c{file}", "{folder}/{upper}",
+     "{folder}\uff0f{file}",
+     "{folder}/{file};a", "{folder}/%252e%252e%252fjobs.db"],
 )  # fmt: skip
 def test_path_to_anything_else_is_not_found(
     client: FlaskClient, made: list[Thumbnail], wrong: str
 ) -> None:
-    folder = made[0].url.rpartition("/")[0]
-    path = wrong.format(folder=folder)
+    folder, _, file = made[0].url.rpartition("/")
+    job, _, name = folder.rpartition("/")
+    path = wrong.format(folder=folder, job=job, name=name, file=file, upper=file.upper())
     assert client.get(path, follow_redirects=True).status_code == 404
 
 
@@ -58,3 +66,15 @@ def test_file_of_another_type_is_not_served(
     folder = jobs.storage.thumbnails / os.path.dirname(made[0].path)
     (folder / "evil.html").write_text("<script>")
     assert client.get(made[0].url.rpartition("/")[0] + "/evil.html").status_code == 404
+
+
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_link_is_not_followed(
+    client: FlaskClient, jobs: Jobs, made: list[Thumbnail], linked: str
+) -> None:
+    file = jobs.storage.thumbnails / made[0].path
+    place = file if linked == "file" else file.parent
+    place.rename(jobs.storage.tmp / "elsewhere")
+    place.symlink_to(jobs.storage.tmp / "elsewhere")
+    assert file.exists()
+    assert client.get(made[0].url).status_code == 404

@@ -1,12 +1,18 @@
 """Headers, cookies and keys."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.datastructures import Headers
 
-from tests.conftest import Person, find_token, multipart, part, running_app
+from tests.conftest import Person, find_token, multipart, part, running_app, work
 from tests.images import make_jpeg
 from webapp.config import Config
+from webapp.jobs import Jobs
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -14,12 +20,83 @@ CSP = (
 )
 
 
-@pytest.mark.parametrize("path", ["/", "/jobs", "/docs", "/nowhere", "/static/css/site.css"])
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), "
+    "payment=(), publickey-credentials-get=(), usb=()",
+}
+
+
+def guarding(headers: Headers) -> dict[str, str]:
+    """Give those headers of an answer that guard whoever reads it."""
+    names = {*HEADERS, "Strict-Transport-Security"}
+    return {name: headers[name] for name in names if name in headers}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/jobs",
+        "/docs",
+        "/healthcheck",
+        "/nowhere",
+        "/thumbnails/none.jpg",
+        "/static/css/site.css",
+        "/static/js/upload.js",
+        "/static/none.js",
+    ],
+)
 def test_every_answer_has_the_headers(person: Person, path: str) -> None:
-    headers = person.get(path).headers
-    assert headers["Content-Security-Policy"] == CSP
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "same-origin"
+    assert guarding(person.get(path).headers) == HEADERS
+
+
+def test_refusals_and_faults_have_the_headers(app: Flask, person: Person) -> None:
+    app.add_url_rule("/bug", view_func=lambda: str(1 / 0))
+    assert guarding(person.client.post("/jobs").headers) == HEADERS
+    assert guarding(person.client.delete("/").headers) == HEADERS
+    answer = person.get("/bug")
+    assert answer.status_code == 500
+    assert guarding(answer.headers) == HEADERS
+
+
+def test_thumbnail_has_the_headers_and_a_policy_of_its_own(person: Person, jobs: Jobs) -> None:
+    job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+    work(jobs)
+    policy = "default-src 'none'; frame-ancestors 'none'; sandbox"
+    for path in (jobs.job(job_id).images[0].thumbnails[0].url, f"/download_thumbnail/{job_id}"):
+        headers = person.get(path).headers
+        assert guarding(headers) == {**HEADERS, "Content-Security-Policy": policy}
+        assert headers["Content-Type"] == "image/jpeg"
+
+
+def test_https_alone_is_asked_for_where_the_operator_says_so(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path, hsts_days=30)) as app:
+        headers = app.test_client().get("/").headers
+    assert guarding(headers) == {**HEADERS, "Strict-Transport-Security": "max-age=2592000"}
+
+
+PROGRAM_ROUTES = {"/upload_image"}  # Without a token, and documented so.
+
+
+def test_whatever_changes_something_needs_a_token(client: FlaskClient, app: Flask) -> None:
+    """Walk all routes, so that a new one cannot be forgotten."""
+    changing = [
+        rule for rule in app.url_map.iter_rules() if rule.methods and "POST" in rule.methods
+    ]
+    others = {method for rule in app.url_map.iter_rules() for method in rule.methods or ()}
+    assert others <= {"GET", "HEAD", "OPTIONS", "POST"}
+    docs = client.get("/docs").text
+    for rule in changing:
+        path = re.sub(r"<[^>]+>", "00000000-0000-4000-8000-000000000000", rule.rule)
+        if path in PROGRAM_ROUTES:
+            assert path in docs
+            continue
+        answer = client.post(path)
+        assert (answer.status_code, (answer.json or {}).get("code")) == (400, "csrf"), path
 
 
 def test_cookie_is_out_of_reach_of_scripts_and_other_sites(person: Person) -> None:
@@ -37,10 +114,38 @@ def test_secret_key_is_made_once_and_private(tmp_path: Path) -> None:
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
 
 
-def test_queue_is_for_nobody_else(tmp_path: Path) -> None:
-    with running_app(Config(instance=tmp_path)):
-        pass
-    assert (tmp_path / "queue.db").stat().st_mode & 0o077 == 0
+def test_nothing_under_the_data_folder_is_for_others(tmp_path: Path) -> None:
+    folder = tmp_path / "instance"
+    umask = os.umask(0)  # The most careless there is.
+    try:
+        with running_app(Config(instance=folder)) as app:
+            person, jobs = Person(app.test_client()), app.extensions["jobs"]
+            person.upload((make_jpeg(), "done.jpg"))
+            work(jobs)
+            person.upload((make_jpeg(), "waiting.jpg"))
+            modes = {
+                str(path.relative_to(folder)): path.stat().st_mode & 0o777
+                for path in (folder, *folder.rglob("*"))
+            }
+    finally:
+        os.umask(umask)
+    assert {"jobs.db-wal", "jobs.db-shm", "queue.db-wal", "queue.db-shm"} <= set(modes)
+    assert [name for name, mode in modes.items() if mode & 0o007] == []
+    # nginx's group reads thumbnails, and passes through what is above them.
+    shared = {name for name, mode in modes.items() if mode & 0o070}
+    assert {name.split("/")[0] for name in shared} == {".", "thumbnails"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/originals/{}", "/instance/originals/{}", "/static/../instance/originals/{}",
+     "/static/%2e%2e/instance/jobs.db", "/static/..%2fwsgi.py", "/thumbnails/../originals/{}",
+     "/jobs.db", "/instance/secret_key", "/.env"],
+)  # fmt: skip
+def test_originals_and_other_files_are_never_served(person: Person, jobs: Jobs, path: str) -> None:
+    job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+    original = f"{job_id}/{jobs.job(job_id).images[0].id}"
+    assert person.get(path.format(original)).status_code == 404
 
 
 def test_form_works_behind_a_proxy_with_tls(tmp_path: Path) -> None:

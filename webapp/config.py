@@ -109,6 +109,12 @@ class Config:
         False, "List everybody's jobs at `GET /jobs`, as thumbnail-api did; otherwise one's own."
     )
     cookie_secure: bool = setting(False, "Send cookies over HTTPS only. Turn on behind TLS.")
+    hsts_days: int = setting(
+        0,
+        "Days for which browsers that came by HTTPS once are to come by nothing else. Turn on"
+        " behind TLS that is there to stay.",
+        minimum=0,
+    )
     trusted_proxies: int = setting(
         0,
         "Proxies in front whose `X-Forwarded-*` and `X-Request-ID` headers are believed.",

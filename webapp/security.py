@@ -28,6 +28,9 @@ HEADERS = {
     # A job's address is the key to it: tell it to no other site.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    # We use none of it, and neither shall what may one day get into a page.
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=()"
+    ", publickey-credentials-get=(), usb=()",
 }
 
 csrf = CSRFProtect()
@@ -44,16 +47,20 @@ def init_app(app: Flask, config: Config) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # As long as the session: a page left open still works.
     )
     csrf.init_app(app)
-    app.after_request(_add_headers)
+    headers = {**HEADERS}
+    if config.hsts_days:
+        # Browsers ignore it where it does not come over TLS.
+        headers["Strict-Transport-Security"] = f"max-age={config.hsts_days * 86400}"
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
     if config.trusted_proxies:
         count = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, count, count, count)  # type: ignore[method-assign]
-
-
-def _add_headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
 
 
 def _kept_key(path: Path) -> str:

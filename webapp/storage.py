@@ -11,6 +11,7 @@ half of one. Ids are UUIDs that we made; an uploaded file's own name is never pa
 import errno
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -19,6 +20,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
+
+# <job>/<image>-<attempt>/<output>.<extension>
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_PUBLISHED = re.compile(rf"{_UUID}/{_UUID}-[0-9]+/[a-z0-9-]+\.[a-z]+", re.ASCII)
 
 ABANDONED_SECONDS = 3600.0  # No upload or decode lasts an hour: what is older was left by a crash.
 
@@ -135,6 +140,17 @@ class Storage:
         overtaken cannot touch the files of the one that overtook it.
         """
         return f"{job_id}/{image_id}-{attempt}"
+
+    def thumbnail(self, path: str) -> Path | None:
+        """Find a published thumbnail by its path below the folder of all; None for anything else.
+
+        A path is taken as we write it and in no other spelling. No link is followed: we make none.
+        """
+        if not _PUBLISHED.fullmatch(path):
+            return None
+        file = self.thumbnails / path
+        is_there = file.is_file() and file.resolve() == self.thumbnails.resolve() / path
+        return file if is_there else None
 
     def publish(self, finished: Path, folder: str) -> None:
         """Move a finished folder of thumbnails to its public place, in one step."""

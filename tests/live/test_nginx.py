@@ -96,16 +96,42 @@ def test_thumbnail_comes_from_nginx_with_the_headers_of_flask(
         "Cache-Control",
         "Content-Security-Policy",
         "X-Content-Type-Options",
+        "Referrer-Policy",
     ):
         assert through.headers[name] == direct.headers[name]
     assert through.body == direct.body
 
 
-@pytest.mark.parametrize("path", ["none.jpg", "../jobs.db", "..%2fjobs.db", "", "%2e%2e/jobs.db"])
-def test_nothing_else_is_served(nginx: Client, path: str) -> None:
-    answer = nginx.get(f"/thumbnails/{path}")
+@pytest.mark.parametrize(
+    "path",
+    ["none.jpg", "../jobs.db", "..%2fjobs.db", "", "%2e%2e/jobs.db", "jobs.db",
+     "%252e%252e/jobs.db",
+     "{folder}/none.jpg", "{folder}/", "{folder}", "{folder}/..%2f..%2f..%2fjobs.db",
+     "{folder}/../../../secret_key", "{folder}/{file}%00", "{folder}/{file}/", "{folder}/evil.html",
+     "{folder}/%c0%ae%c0%ae/{file}", "{folder}/..%5c{file}", "{folder}/{upper}",
+     "{folder}/link.jpg", "{linked}/{file}"],
+)  # fmt: skip
+def test_nothing_else_is_served(nginx: Client, servers: Servers, path: str) -> None:
+    folder, _, file = make_thumbnail(nginx).rpartition("/")
+    place = servers.instance / "thumbnails" / folder
+    (place / "evil.html").write_text("<script>")
+    (place / "link.jpg").symlink_to(servers.instance / "secret_key")
+    linked = f"{folder}9"  # Another attempt's, by its name.
+    place.with_name(place.name + "9").symlink_to(place)
+    names = {"folder": folder, "file": file, "upper": file.upper(), "linked": linked}
+    answer = nginx.get(f"/thumbnails/{path.format(**names)}")
     assert answer.status in (400, 404)
     assert not answer.headers["Content-Type"].startswith("image/")
+    assert b"<script" not in answer.body
+
+
+def test_missing_thumbnail_says_so_with_the_headers(nginx: Client) -> None:
+    folder = make_thumbnail(nginx).rpartition("/")[0]
+    answer = nginx.get(f"/thumbnails/{folder}/none.jpg")
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "text/html")
+    assert b"Nothing here" in answer.body
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
 
 
 def test_stalled_uploads_hold_no_worker(nginx: Client, servers: Servers) -> None:

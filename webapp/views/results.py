@@ -1,6 +1,6 @@
 """Thumbnails as static files, where no nginx serves them by alias."""
 
-from flask import Blueprint, Response, abort, send_from_directory
+from flask import Blueprint, Response, abort, send_file
 
 from webapp.recipes import EXTENSIONS
 from webapp.views.request import current_jobs
@@ -11,7 +11,7 @@ blueprint = Blueprint("results", __name__)
 TYPES = {extension: f"image/{format}" for format, extension in EXTENSIONS.items()}
 HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -22,9 +22,10 @@ def thumbnail(path: str) -> Response:
 
     Raises NotFound, also where it is of no type that we make.
     """
+    file = current_jobs().storage.thumbnail(path)
     mimetype = TYPES.get(path.rpartition(".")[2])
-    if mimetype is None:
+    if file is None or mimetype is None:
         abort(404)
-    response = send_from_directory(current_jobs().storage.thumbnails, path, mimetype=mimetype)
+    response = send_file(file, mimetype=mimetype)
     response.headers.update(HEADERS)
     return response
