@@ -2,7 +2,15 @@
 
 import pytest
 
-from webapp.recipes import PRESETS, InvalidRecipe, Output, Recipe, combine, parse_output
+from webapp.recipes import (
+    PRESETS,
+    InvalidRecipe,
+    Output,
+    Recipe,
+    RecipeLimits,
+    combine,
+    parse_output,
+)
 
 
 def test_output_is_read_from_text() -> None:
@@ -69,21 +77,27 @@ def test_recipe_survives_being_stored() -> None:
 
 def test_empty_recipe_is_refused() -> None:
     with pytest.raises(InvalidRecipe, match="at least one output"):
-        combine([])
+        combine([], RecipeLimits())
 
 
 def test_too_many_outputs_are_refused() -> None:
-    with pytest.raises(InvalidRecipe, match="at most 20 outputs"):
-        combine(Output(f"{width}w", width, None) for width in range(1, 22))
+    with pytest.raises(InvalidRecipe, match="at most 2 outputs"):
+        combine([Output(f"{w}w", w, None) for w in (1, 2, 3)], RecipeLimits(max_outputs=2))
+
+
+def test_side_beyond_the_limit_is_refused_with_its_name() -> None:
+    with pytest.raises(InvalidRecipe, match="height must be from 1 to 100 pixels") as caught:
+        combine([Output("a", 100, 101)], RecipeLimits(max_side=100))
+    assert caught.value.field == "height"
 
 
 def test_what_is_asked_for_twice_is_made_once() -> None:
     output = Output("320w", 320, None)
-    assert combine([output, output]).outputs == (output,)
+    assert combine([output, output], RecipeLimits()).outputs == (output,)
 
 
 def test_different_outputs_of_one_name_get_a_number() -> None:
-    recipe = combine([Output("320w", 320, None, quality=q) for q in (50, 90)])
+    recipe = combine([Output("320w", 320, None, quality=q) for q in (50, 90)], RecipeLimits())
     assert [output.file_name for output in recipe.outputs] == ["320w.jpg", "320w-2.jpg"]
 
 
@@ -93,7 +107,9 @@ def test_limit_in_kilobytes_is_read() -> None:
 
 def test_output_in_the_sources_format_cannot_take_anothers_file() -> None:
     with pytest.raises(InvalidRecipe, match="a name of its own"):
-        combine([Output("a", 5, None, format="jpeg"), Output("a", 5, None, format="source")])
+        combine(
+            [Output("a", 5, None, format=format) for format in ("jpeg", "source")], RecipeLimits()
+        )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
     # without Flask on board that takes two thirds of the time.
     from flask import Flask
 
-    from webapp import cli, errors, formatters, request_log, security, views
+    from webapp import admission, cli, errors, formatters, request_log, security, views
     from webapp.config import load
     from webapp.jobs import Jobs
     from webapp.tasks import create_huey
@@ -34,6 +34,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
     app.extensions["jobs"] = jobs
     app.extensions["huey"] = create_huey(config, jobs)
     request_log.init_app(app, config)
+    admission.init_app(app)  # First: what is refused is not even read.
     security.init_app(app, config)
     errors.init_app(app)
     formatters.init_app(app)

@@ -87,7 +87,7 @@ def _recipe(presets: tuple[str, ...], fields: dict[str, str]) -> Recipe:
     try:
         if fields["width"] or fields["height"]:
             outputs.append(parse_output(fields))
-        return combine(outputs)
+        return combine(outputs, current_app.extensions["jobs"].recipe_limits)
     except InvalidRecipe as error:
         raise click.UsageError(str(error)) from None
 

@@ -99,6 +99,27 @@ class Config:
     max_frames: int = setting(
         200, "Frames of an animation, where its movement is asked for; all are decoded.", minimum=1
     )
+    max_outputs: int = setting(
+        20, "Outputs of one recipe. The largest sets in use have 10 widths in 2 formats.", minimum=1
+    )
+    max_side: int = setting(
+        4096, "Pixels of a side that an output may ask for.", minimum=1, maximum=4096
+    )
+    max_jobs_per_hour: int = setting(
+        5000,
+        "Jobs of one client, known by its address, within an hour. A program may send each"
+        " image as a job, and an office behind one address is one client.",
+        minimum=1,
+    )
+    max_mb_per_hour: int = setting(
+        10_000, "Megabytes that one client may send within an hour.", minimum=1
+    )
+    max_waiting: int = setting(
+        10_000,
+        "Images that may wait for a worker, of all clients. At 50 a second the last of them waits"
+        " for three minutes.",
+        minimum=1,
+    )
     decode_seconds: float = setting(
         30.0, "Seconds, by the clock, that one image may take before it is given up.", minimum=0.1
     )
@@ -160,6 +181,10 @@ def _check(config: Config) -> None:
     """Check what no setting can tell by itself."""
     if config.max_request_mb < config.max_file_mb:
         raise ConfigError("THUMBNAIL_MAX_REQUEST_MB must not be less than THUMBNAIL_MAX_FILE_MB.")
+    if config.max_mb_per_hour < config.max_request_mb:
+        raise ConfigError(
+            "THUMBNAIL_MAX_MB_PER_HOUR must not be less than THUMBNAIL_MAX_REQUEST_MB."
+        )
     try:
         config.instance.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:

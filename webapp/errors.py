@@ -11,7 +11,16 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from webapp.jobs import FileTooLarge, JobClosed, JobNotFound, NoImages, NoSpace, TooManyImages
+from webapp.jobs import (
+    Busy,
+    FileTooLarge,
+    JobClosed,
+    JobNotFound,
+    NoImages,
+    NoSpace,
+    QueueFull,
+    TooManyImages,
+)
 from webapp.recipes import InvalidRecipe
 from webapp.sources import ImageError, TooManyPixels
 from webapp.storage import is_disk_full
@@ -27,6 +36,8 @@ STATUS: dict[type[Exception], int] = {
     TooManyImages: 422,
     InvalidRecipe: 422,
     TooManyPixels: 413,
+    QueueFull: 503,
+    Busy: 429,  # Any other of them: this client's own doing.
     ImageError: 415,  # Any other of them.
 }
 
@@ -39,7 +50,9 @@ TITLES = {
     413: "Too large",
     415: "Not an image we can read",
     422: "Something is not right",
+    429: "Too much at once",
     500: "Our mistake",
+    503: "Busy",
     507: "No room left",
 }
 
@@ -89,7 +102,7 @@ def _http_problem(error: HTTPException) -> Problem:
 def answer(error: Exception) -> Response:
     """Answer a request that failed."""
     said = problem(error)
-    if said.status >= 500:
+    if said.status >= 500 and not isinstance(error, Busy):
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
     if request.blueprint == "compat":
         response = jsonify(detail=said.detail)
@@ -101,6 +114,8 @@ def answer(error: Exception) -> Response:
         words = {**vars(said), "title": said.title}
         response = make_response(render_template(template, **words))
     response.status_code = said.status
+    if isinstance(error, Busy):
+        response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, HTTPException):  # Such as Allow, of a 405.
         response.headers.extend((n, v) for n, v in error.get_headers() if n != "Content-Type")
     return response

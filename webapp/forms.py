@@ -28,6 +28,7 @@ from webapp.recipes import (
     InvalidRecipe,
     Output,
     Recipe,
+    RecipeLimits,
     combine,
     parse_output,
     preset,
@@ -56,7 +57,7 @@ class OutputForm(Form):  # type: ignore[misc]
     keep_copyright = BooleanField("Keep copyright")
     animated = BooleanField("Animated")
 
-    def output(self) -> Output | None:
+    def output(self, max_side: int) -> Output | None:
         """Read the output, in the words of `recipes`.
 
         Raises InvalidRecipe, and says the same beside the field.
@@ -65,7 +66,9 @@ class OutputForm(Form):  # type: ignore[misc]
         if not given["width"].strip() and not given["height"].strip():
             return None
         try:
-            return parse_output(given)
+            output = parse_output(given)
+            output.check_sides(max_side)
+            return output
         except InvalidRecipe as error:
             field = self[error.field]
             field.errors = [str(error)]
@@ -99,16 +102,16 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
             raise error
         return files
 
-    def recipe(self) -> Recipe:
+    def recipe(self, limits: RecipeLimits) -> Recipe:
         """Read the recipe: all chosen presets and outputs, in this order.
 
         Raises InvalidRecipe, and says the same beside the field.
         """
-        own = [entry.form.output() for entry in self.outputs.entries]
+        own = [entry.form.output(limits.max_side) for entry in self.outputs.entries]
         try:
             chosen = [preset(name) for name in self.presets.data or []]
             outputs = chain.from_iterable(preset.recipe.outputs for preset in chosen)
-            return combine([*outputs, *filter(None, own)])
+            return combine([*outputs, *filter(None, own)], limits)
         except InvalidRecipe as error:
             self.presets.errors = [str(error)]
             raise

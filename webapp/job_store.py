@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +31,7 @@ State = Literal["waiting", "working", "done", "failed", "cancelled"]
 
 BUSY_SECONDS = 10.0  # How long a writer waits for another; the longest transaction takes 0.01.
 PREVIEW_SIDE = 480  # Pixels; a tile of the job page has 270, or twice that on a fine screen.
+WINDOW_MINUTES = 60  # Of the limits of one client.
 JOURNAL_BYTES = 64_000_000  # The WAL is cut back to this after a burst.
 
 migrations = Migrations("webapp")
@@ -54,6 +56,15 @@ def add_counters(db: Database) -> None:
     """Count for the operator what happens to images, as their rows do not stay."""
     for statement in _COUNTERS.split(";\n\n"):
         db.execute(statement)
+
+
+@migrations()
+def add_usage(db: Database) -> None:
+    """Add what each client used of its limits, by the minute."""
+    db.execute(
+        "CREATE TABLE usage (client TEXT, what TEXT, minute INTEGER, amount INTEGER NOT NULL,"
+        " PRIMARY KEY (client, what, minute)) STRICT, WITHOUT ROWID"
+    )
 
 
 _SCHEMA = """\
@@ -665,6 +676,11 @@ class JobStore:
             )
         )
 
+    def has_waiting(self, count: int) -> bool:
+        """Say whether at least so many images wait or are in a worker's hands."""
+        sql = "SELECT 1 FROM images WHERE state IN ('waiting', 'working') LIMIT 1 OFFSET :before"
+        return bool(self._rows(sql, before=count - 1))
+
     def renew(self, claim: Claim, lease: float) -> bool:
         """Prolong a claim; False where it is lost."""
         return bool(
@@ -824,6 +840,56 @@ class JobStore:
         """Read the histogram of the images' `wait` or `work`, its buckets in order."""
         rows = self._rows("SELECT * FROM durations WHERE what = :what ORDER BY up_to", what=what)
         return [Bucket(**row) for row in rows]
+
+    # Usage
+
+    def spend(self, client: str, what: str, amount: int, limit: int, now: float) -> int:
+        """Count an amount towards a client's limit within an hour, if it still fits.
+
+        Give 0, or else the seconds until it will.
+        """
+        minute = int(now // 60)
+        with self._hasty(), self.transaction():
+            rows = self._rows(
+                "SELECT minute, amount FROM usage WHERE client = :client AND what = :what"
+                " AND minute > :over ORDER BY minute",
+                client=client,
+                what=what,
+                over=minute - WINDOW_MINUTES,
+            )
+            excess = sum(row["amount"] for row in rows) + amount - limit
+            if excess <= 0:
+                self._change(
+                    "INSERT INTO usage VALUES (:client, :what, :minute, :amount)"
+                    " ON CONFLICT DO UPDATE SET amount = usage.amount + excluded.amount",
+                    client=client,
+                    what=what,
+                    minute=minute,
+                    amount=amount,
+                )
+                return 0
+        last = minute
+        for row in rows:
+            excess -= row["amount"]
+            if excess <= 0:
+                last = row["minute"]
+                break
+        return ceil((last + WINDOW_MINUTES) * 60 - now)
+
+    def forget_usage(self, now: float) -> None:
+        """Remove what no longer counts: clients are kept for an hour and no longer."""
+        self._change(
+            "DELETE FROM usage WHERE minute <= :over", over=int(now // 60) - WINDOW_MINUTES
+        )
+
+    @contextmanager
+    def _hasty(self) -> Iterator[None]:
+        """Write without waiting for the disk what a power cut may take."""
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:

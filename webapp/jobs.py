@@ -19,7 +19,7 @@ from uuid import uuid4
 from webapp.config import Config
 from webapp.decoder import Decoder
 from webapp.job_store import Claim, Job, JobStore, NewImage
-from webapp.recipes import Recipe
+from webapp.recipes import Recipe, RecipeLimits
 from webapp.sources import ImageError, read_header
 from webapp.storage import Storage, Upload
 from webapp.thumbnails import Result
@@ -30,6 +30,8 @@ MAX_ATTEMPTS = 5  # Workers that one image may cost before we give up on it.
 LEASE_SECONDS = 8.0  # A claim is renewed every second, so a dead worker's image waits 8 at most.
 OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
 ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is not there.
+# A full queue has room for hundreds again after this, and asking sooner would only add to the load.
+QUEUE_SECONDS = 20
 MB = 1_000_000
 FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
@@ -93,6 +95,34 @@ class FileTooLarge(Exception):
         )
 
 
+class Busy(Exception):
+    """Too much is going on, of this client or of all; it passes within `retry_after` seconds."""
+
+    code: str
+
+    def __init__(self, sentence: str, retry_after: int) -> None:
+        super().__init__(f"{sentence} There is room again in {_duration(retry_after)}.")
+        self.retry_after = retry_after
+
+
+class TooManyJobs(Busy):
+    """A client makes more jobs than it may."""
+
+    code = "too_many_jobs"
+
+
+class TooManyBytes(Busy):
+    """A client sends more than it may."""
+
+    code = "too_many_bytes"
+
+
+class QueueFull(Busy):
+    """So many images wait that another would wait for too long."""
+
+    code = "queue_full"
+
+
 class ClaimLost(Exception):
     """Another worker has the image by now, or its job is gone."""
 
@@ -119,8 +149,39 @@ class Jobs:
         self._min_free = config.min_free_mb * MB
         self._max_images = config.max_images
         self._max_file_mb = config.max_file_mb
+        self._max_waiting = config.max_waiting
+        self._max_jobs_per_hour = config.max_jobs_per_hour
+        self._max_mb_per_hour = config.max_mb_per_hour
+        self.recipe_limits = RecipeLimits(config.max_outputs, config.max_side)
 
     # For whoever submits and follows
+
+    def admit_images(self) -> None:
+        """Say whether images are taken now.
+
+        Raises QueueFull.
+        """
+        if self.store.has_waiting(self._max_waiting):
+            raise QueueFull("Too many images wait for their turn.", QUEUE_SECONDS)
+
+    def admit_bytes(self, client: str, count: int) -> None:
+        """Let a client send so many bytes.
+
+        Raises TooManyBytes.
+        """
+        limit = self._max_mb_per_hour
+        if wait := self.store.spend(client, "bytes", count, limit * MB, time()):
+            sentence = f"Your address has sent {limit} MB within an hour, or would with this."
+            raise TooManyBytes(sentence, wait)
+
+    def admit_job(self, client: str) -> None:
+        """Let a client make one more job.
+
+        Raises TooManyJobs.
+        """
+        limit = self._max_jobs_per_hour
+        if wait := self.store.spend(client, "jobs", 1, limit, time()):
+            raise TooManyJobs(f"Your address has made {limit} jobs within an hour.", wait)
 
     def submit(self, recipe: Recipe, owner: str | None) -> str:
         """Create an open job without images; give its id, which cannot be guessed.
@@ -363,6 +424,7 @@ class Jobs:
                 _log_failed(job_id, image_id, FILE_LOST[0])
         self.storage.sweep()
         self.store.forget_workers(time() - 3600)
+        self.store.forget_usage(time())
 
     # For the operator
 
@@ -388,6 +450,13 @@ def _log_accepted(job_id: str, image: NewImage) -> None:
 def _log_failed(job_id: str, image_id: str, code: str) -> None:
     """Log a failure that no worker saw."""
     logger.error("image failed", extra={"job_id": job_id, "image_id": image_id, "code": code})
+
+
+def _duration(seconds: int) -> str:
+    """Write seconds as people say them, rounded up: `20 seconds`, `12 minutes`."""
+    if seconds <= 90:
+        return f"{seconds} seconds" if seconds != 1 else "1 second"
+    return f"{ceil(seconds / 60)} minutes"
 
 
 def clean_name(name: str) -> str:

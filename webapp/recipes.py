@@ -52,7 +52,6 @@ EXTENSIONS: Mapping[Format, str] = {
 
 MAX_SIDE = 4096  # Pixels; the largest thumbnail we make. Beyond it a picture is no thumbnail.
 MIN_BUDGET, MAX_BUDGET = 1000, 100_000_000  # Bytes.
-MAX_OUTPUTS = 20  # The largest responsive set in use, 10 widths in 2 formats.
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # Becomes a file name and a part of a URL.
 _COLOR = re.compile(r"#[0-9a-f]{6}|transparent")
@@ -66,6 +65,14 @@ class InvalidRecipe(ValueError):
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence)
         self.field = field
+
+
+@dataclass(frozen=True)
+class RecipeLimits:
+    """Bound what a recipe may ask for; a side is in pixels."""
+
+    max_outputs: int = 20
+    max_side: int = MAX_SIDE
 
 
 @dataclass(frozen=True)
@@ -103,9 +110,7 @@ class Output:
 
         Raises InvalidRecipe.
         """
-        for side, value in (("width", self.width), ("height", self.height)):
-            if value is not None and not 1 <= value <= MAX_SIDE:
-                raise InvalidRecipe(side, f"The {side} must be from 1 to {MAX_SIDE} pixels.")
+        self.check_sides(MAX_SIDE)
         if self.fit not in FITS:
             raise InvalidRecipe("fit", f"The fit must be one of {', '.join(FITS)}.")
         if self.width is None and self.height is None:
@@ -131,6 +136,15 @@ class Output:
             raise InvalidRecipe(
                 "name", "An output's name is 1 to 40 lower-case letters, digits and hyphens."
             )
+
+    def check_sides(self, max_side: int) -> None:
+        """Refuse sides that are too large, or none at all.
+
+        Raises InvalidRecipe.
+        """
+        for side, value in (("width", self.width), ("height", self.height)):
+            if value is not None and not 1 <= value <= max_side:
+                raise InvalidRecipe(side, f"The {side} must be from 1 to {max_side} pixels.")
 
     def decided(self, source: str) -> "Output":
         """Give the output with its format decided, given that of the source."""
@@ -158,14 +172,12 @@ class Recipe:
     outputs: tuple[Output, ...]
 
     def __post_init__(self) -> None:
-        """Refuse an empty, too long or ambiguous list.
+        """Refuse an empty or ambiguous list.
 
         Raises InvalidRecipe.
         """
         if not self.outputs:
             raise InvalidRecipe("outputs", "Choose at least one output.")
-        if len(self.outputs) > MAX_OUTPUTS:
-            raise InvalidRecipe("outputs", f"A recipe has at most {MAX_OUTPUTS} outputs.")
         if len({(output.name, output.format) for output in self.outputs}) < len(self.outputs):
             raise InvalidRecipe("outputs", "Two outputs have the same name and format.")
         sources = [output.name for output in self.outputs if output.format == "source"]
@@ -259,8 +271,8 @@ def _size_name(width: int | None, height: int | None, fit: Fit, format: AskedFor
     return f"{width}x{height}-{fit}{suffix}"
 
 
-def combine(outputs: Iterable[Output]) -> Recipe:
-    """Make one recipe of outputs from several places.
+def combine(outputs: Iterable[Output], limits: RecipeLimits) -> Recipe:
+    """Make one recipe, within the limits, of outputs from several places.
 
     What is asked for twice is made once; different outputs of one name get a number.
     Raises InvalidRecipe.
@@ -268,9 +280,12 @@ def combine(outputs: Iterable[Output]) -> Recipe:
     taken: dict[tuple[str, str], int] = {}
     named = []
     for output in dict.fromkeys(outputs):
+        output.check_sides(limits.max_side)
         key = (output.name, output.format)
         count = taken[key] = taken.get(key, 0) + 1
         named.append(output if count == 1 else replace(output, name=f"{output.name}-{count}"))
+    if len(named) > limits.max_outputs:
+        raise InvalidRecipe("outputs", f"A recipe has at most {limits.max_outputs} outputs.")
     return Recipe(tuple(named))
 
 

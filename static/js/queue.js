@@ -1,7 +1,7 @@
 /** The list of files to send: a row for each, one on the way while the server checks the other. */
 
 import { fileSize } from "./files.js";
-import { sendFile } from "./upload.js";
+import { describeWait, sendFile, wait } from "./upload.js";
 
 // The next file follows when all of this one has gone: side by side they would share the line, and
 // the first thumbnails would come late.
@@ -14,6 +14,7 @@ export class Queue {
   #onChange;
   #items = new Set(); // Waiting, sending, failed or refused; what is sent leaves.
   #job = null; // {imagesUrl, token}, once sending has begun.
+  #pause = ""; // Why nothing is sent for now, and until when.
   #added = 0;
   #sent = { count: 0, bytes: 0 };
 
@@ -31,6 +32,11 @@ export class Queue {
 
   get sentCount() {
     return this.#sent.count;
+  }
+
+  /** Why nothing is sent for now, and until when; empty while all goes on. */
+  get pause() {
+    return this.#pause;
   }
 
   /** How many files stay behind as things are: refused, or not got through. */
@@ -89,7 +95,7 @@ export class Queue {
   }
 
   #sendNext() {
-    if (!this.#job) return;
+    if (!this.#job || this.#pause) return;
     const [next] = this.#in("waiting");
     const sent = this.#in("sending");
     const isFree = sent.length < UNANSWERED && sent.every((item) => item.part === 1);
@@ -111,12 +117,27 @@ export class Queue {
       this.#drop(item, this.#section);
     } catch (error) {
       if (item.stop.signal.aborted) return;
+      if (error.waitSeconds) {
+        this.#change(item, { state: "waiting", part: 0 });
+        this.#wait(error);
+        return;
+      }
       this.#list.append(item.row);
       const state = error.canRetry ? "failed" : "refused";
       this.#change(item, { state, part: 0, why: error.message });
     } finally {
       this.#sendNext();
     }
+  }
+
+  /** Send nothing until the server has room again, and then go on. */
+  async #wait(error) {
+    this.#pause = describeWait(error);
+    this.#onChange();
+    await wait(error.waitSeconds);
+    this.#pause = "";
+    this.#onChange();
+    this.#sendNext();
   }
 
   #retry(item) {

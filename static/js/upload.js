@@ -2,14 +2,25 @@
 
 /** What the server, or the way to it, had against a request; the message is for people. */
 export class RequestError extends Error {
-  constructor(status, problem) {
+  constructor(status, problem, retryAfter) {
     super(problem.detail);
     this.field = problem.field;
     this.canRetry = status === 0 || status === 429 || status >= 500;
+    this.waitSeconds = Number(retryAfter); // 0 where the server did not say when to come again.
   }
 }
 
 const LOST = { detail: "The connection was lost." };
+
+/** Say in one sentence what the server is busy with, and when this goes on by itself. */
+export function describeWait({ message, waitSeconds }) {
+  const moment = new Date(Date.now() + waitSeconds * 1000);
+  return `${message} This goes on by itself at ${moment.toLocaleTimeString()}.`;
+}
+
+export function wait(seconds) {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+}
 
 /** Post form fields; gives the answer's JSON, or null where it has none. */
 export async function post(url, body, token) {
@@ -20,7 +31,10 @@ export async function post(url, body, token) {
     throw new RequestError(0, LOST);
   }
   const text = await response.text();
-  if (!response.ok) throw new RequestError(response.status, readProblem(response.status, text));
+  if (!response.ok) {
+    const { status, headers } = response;
+    throw new RequestError(status, readProblem(status, text), headers.get("Retry-After"));
+  }
   return text ? JSON.parse(text) : null;
 }
 
@@ -42,7 +56,10 @@ export function sendFile(url, { file, position }, token, { signal, onProgress })
     request.onload = () => {
       const { status, responseText } = request;
       if (status < 300) resolve();
-      else reject(new RequestError(status, readProblem(status, responseText)));
+      else {
+        const retryAfter = request.getResponseHeader("Retry-After");
+        reject(new RequestError(status, readProblem(status, responseText), retryAfter));
+      }
     };
     request.onerror = () => reject(new RequestError(0, LOST));
     request.onabort = () => reject(signal.reason);

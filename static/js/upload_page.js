@@ -5,7 +5,7 @@ import { followJob } from "./job_page.js";
 import { announce, setTitle } from "./page.js";
 import { Queue } from "./queue.js";
 import { clearProblems, showProblem } from "./recipe_form.js";
-import { post } from "./upload.js";
+import { describeWait, post, wait } from "./upload.js";
 
 const form = document.getElementById("upload");
 const input = document.getElementById("images");
@@ -13,6 +13,7 @@ const submit = document.getElementById("submit");
 const section = document.getElementById("queue");
 const dropFrame = document.getElementById("drop-frame");
 const facts = document.getElementById("queue-facts");
+const pause = document.getElementById("queue-pause");
 const progress = document.getElementById("queue-progress");
 const token = form.elements.csrf_token.value;
 const maxMb = Number(form.dataset.maxFileMb);
@@ -92,12 +93,26 @@ form.addEventListener("submit", async (event) => {
 async function begin() {
   const fields = new FormData(form);
   fields.delete("images");
-  job = await post(form.dataset.openUrl, fields, token);
+  job = await openJob(fields);
   const panel = showTemplate("panel-template", form);
   panel.before(section);
   followJob(panel, job);
   announce(`Sending ${images(queue.count)}.`);
   queue.start(job.images_url, token);
+}
+
+/** Make a job; while the server has no room for one, say so and wait. */
+async function openJob(fields) {
+  for (;;) {
+    try {
+      return await post(form.dataset.openUrl, fields, token);
+    } catch (error) {
+      if (!error.waitSeconds) throw error;
+      showProblem({ message: describeWait(error) });
+      await wait(error.waitSeconds);
+      clearProblems();
+    }
+  }
 }
 
 /** Close the job when nothing more can come; the server deletes one that got no image. */
@@ -130,6 +145,9 @@ function showQueue() {
   const done = job ? sent : images(count);
   section.hidden = !section.querySelector("li");
   facts.textContent = leftCount ? `${done} · ${leftCount} not ${job ? "sent" : "taken"}` : done;
+  pause.textContent = queue.pause;
+  pause.hidden = !queue.pause;
+  if (queue.pause) announce(queue.pause);
   progress.hidden = !isBusy;
   progress.value = queue.progress;
   submit.textContent = count ? `Make thumbnails of ${images(count)}` : "Make thumbnails";

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import write_files
 from tests.images import make_image, make_jpeg, make_png, make_truncated
@@ -193,6 +193,31 @@ def test_thumbnails_appear_while_later_files_are_still_sent(page: Page) -> None:
     expect(page.locator(".row progress:visible").first).to_be_visible()
     expect(page).to_have_title(re.compile("% sent"))
     expect(page.locator("h1")).to_have_text("4 of 4 images done", timeout=20_000)
+
+
+@pytest.mark.parametrize("address", ["**/jobs/open", "**/jobs/*/images"])
+def test_page_waits_as_long_as_the_server_asks_and_goes_on_by_itself(
+    page: Page, complaints: list[str], address: str
+) -> None:
+    answers = [429, 503]
+
+    def refuse(route: Route) -> None:
+        if not answers:
+            route.continue_()
+            return
+        problem = '{"code": "x", "detail": "There is room again in 1 second.", "field": null}'
+        route.fulfill(status=answers.pop(0), headers={"Retry-After": "1"}, body=problem)
+
+    page.route(address, refuse)
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
+    page.get_by_role("button", name="Make thumbnails").click()
+    said = page.locator("#queue-pause:visible, #upload-error:visible")
+    expect(said).to_contain_text("There is room again in 1 second. This goes on by itself at ")
+    expect(page.locator("h1")).to_have_text("2 of 2 images done", timeout=20_000)
+    expect(said).to_have_count(0)
+    complaints.clear()  # Chromium reports every refusal.
 
 
 def test_cancelled_file_is_not_sent_and_the_others_are(page: Page) -> None:

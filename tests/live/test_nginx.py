@@ -154,3 +154,11 @@ def test_request_over_the_limit_is_refused_by_nginx(nginx: Client) -> None:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         connection.sendall(f"POST /upload_image HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
         assert b" 413 " in connection.recv(100)
+
+
+def test_requests_that_come_too_fast_are_told_when_to_come_again(nginx: Client) -> None:
+    """The last of this file: for some seconds its client may send nothing."""
+    answers = (nginx.request("POST", "/upload_image") for _ in range(5000))
+    answer = next(answer for answer in answers if answer.status == 429)
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.json["code"] == "too_many_requests"

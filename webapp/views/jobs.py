@@ -43,7 +43,8 @@ REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say no
 @blueprint.post("/open")
 def open_job() -> ResponseReturnValue:
     """Create an open job, for a script that then sends the images one by one."""
-    job_id = current_jobs().submit(read_upload_form().recipe(), become_owner())
+    recipe = read_upload_form().recipe(current_jobs().recipe_limits)
+    job_id = current_jobs().submit(recipe, become_owner())
     return jsonify(_addresses(job_id)), 201
 
 
@@ -52,7 +53,7 @@ def create() -> ResponseReturnValue:
     """Create a whole job from a form."""
     form = read_upload_form()
     try:
-        recipe, files = form.recipe(), form.files()
+        recipe, files = form.recipe(current_jobs().recipe_limits), form.files()
     except (InvalidRecipe, NoImages) as error:
         return uploads.page(form), problem(error).status
     job_id = current_jobs().submit(recipe, become_owner())

@@ -1,0 +1,222 @@
+"""What one client may send, and what all of them together."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from io import RawIOBase
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from tests.conftest import Person, Script, multipart, nothing_left, part, running_app, work
+from tests.images import make_jpeg
+from webapp.config import Config
+from webapp.job_store import JobStore
+from webapp.jobs import Jobs
+
+NOW = 1_800_000_000.0 + 10
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(instance=tmp_path / "instance", max_jobs_per_hour=2)
+
+
+def submit(app: Flask, address: str = "192.0.2.1") -> TestResponse:
+    """Submit an image as a program does, with no cookie from before."""
+    form = multipart(file=part(make_jpeg(), "a.jpg"))
+    return app.test_client().post(
+        "/upload_image", environ_overrides={"REMOTE_ADDR": address}, **form
+    )
+
+
+def test_job_beyond_the_limit_is_refused_with_retry_after(app: Flask, jobs: Jobs) -> None:
+    assert [submit(app).status_code for _ in range(3)] == [202, 202, 429]
+    answer = submit(app)
+    assert 3500 < int(answer.headers["Retry-After"]) <= 3600
+    assert answer.json == {
+        "detail": "Your address has made 2 jobs within an hour. There is room again in 60 minutes."
+    }
+    assert len(jobs.ids()) == 2
+
+
+def test_person_without_script_gets_a_page_that_says_when(app: Flask, person: Person) -> None:
+    for _ in range(2):
+        person.upload((make_jpeg(), "a.jpg"))
+    answer = person.upload((make_jpeg(), "a.jpg"))
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"]
+    assert "<h1>Too much at once</h1>" in answer.text
+    assert "There is room again in 60 minutes." in answer.text
+
+
+def test_script_gets_the_code_and_can_finish_the_job_it_has(script: Script) -> None:
+    script.create()
+    job = script.create()
+    answer = script.send("/jobs/open", presets="square")
+    assert (answer.status_code, (answer.json or {})["code"]) == (429, "too_many_jobs")
+    assert script.add(job, make_jpeg()).status_code == 201
+
+
+def test_deleted_jobs_count_all_the_same(person: Person) -> None:
+    for _ in range(2):
+        path = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+        person.post(f"{path}/delete")
+    assert person.upload((make_jpeg(), "a.jpg")).status_code == 429
+
+
+def test_another_web_process_counts_the_same_jobs(app: Flask, config: Config) -> None:
+    with running_app(config) as other:
+        assert [submit(one).status_code for one in (app, other, app, other)] == [202, 202, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("192.0.2.1", 429),
+        ("192.0.2.2", 202),
+        ("::ffff:192.0.2.1", 429),
+        ("2001:db8::1", 202),
+    ],
+)
+def test_limit_is_of_one_address(app: Flask, address: str, status: int) -> None:
+    for _ in range(2):
+        submit(app, "192.0.2.1")
+    assert submit(app, address).status_code == status
+
+
+def test_addresses_that_one_household_has_are_one_client(app: Flask) -> None:
+    answers = [submit(app, f"2001:db8:1:2:{part}::1") for part in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert submit(app, "2001:db8:1:3::1").status_code == 202
+
+
+def test_address_that_a_client_claims_is_not_believed(app: Flask) -> None:
+    for _ in range(2):
+        submit(app)
+    form = multipart(file=part(make_jpeg(), "a.jpg"))
+    headers = {"X-Forwarded-For": "198.51.100.1"}
+    assert app.test_client().post("/upload_image", headers=headers, **form).status_code == 202
+    answer = app.test_client().post(
+        "/upload_image", headers=headers, environ_overrides={"REMOTE_ADDR": "192.0.2.1"}, **form
+    )
+    assert answer.status_code == 429
+
+
+class Unread(RawIOBase):
+    """A body that must not be read."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        raise AssertionError("was read")
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/upload_image"])
+def test_refused_body_is_not_read(app: Flask, path: str) -> None:
+    for _ in range(2):
+        submit(app, "127.0.0.1")
+    answer = app.test_client().post(
+        path,
+        content_type="multipart/form-data; boundary=x",
+        environ_overrides={"wsgi.input": Unread(), "CONTENT_LENGTH": "1000000"},
+    )
+    assert answer.status_code == 429
+
+
+@pytest.fixture
+def thrifty(config: Config, tmp_path: Path) -> Iterator[Flask]:
+    """The application that takes one megabyte an hour of each client."""
+    with running_app(replace(config, instance=tmp_path / "thrifty", max_mb_per_hour=1)) as app:
+        yield app
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/upload_image", "/sign-in", "/nowhere"])
+def test_bytes_beyond_the_limit_are_refused_wherever_they_go(thrifty: Flask, path: str) -> None:
+    def send(size: int) -> TestResponse:
+        return thrifty.test_client().post(path, data=b"x" * size)
+
+    assert send(600_000).status_code != 429
+    answer = send(600_000)
+    assert answer.status_code == 429
+    assert "has sent 1 MB within an hour" in answer.text
+    assert 3500 < int(answer.headers["Retry-After"]) <= 3600
+    assert nothing_left(thrifty.extensions["jobs"])
+
+
+def test_upload_that_does_not_say_its_length_is_refused(app: Flask, script: Script) -> None:
+    environ = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = script.client.post("/jobs", environ_overrides=environ)
+    assert answer.status_code == 411
+
+
+def test_images_beyond_those_that_may_wait_are_refused_until_there_is_room(
+    config: Config, tmp_path: Path
+) -> None:
+    with running_app(replace(config, max_jobs_per_hour=9, max_waiting=2)) as app:
+        jobs, script = app.extensions["jobs"], Script(app.test_client())
+        job = script.create()
+        assert [script.add(job, make_jpeg()).status_code for _ in range(3)] == [201, 201, 503]
+        answer = script.add(job, make_jpeg())
+        assert (answer.json or {})["code"] == "queue_full"
+        assert answer.headers["Retry-After"] == "20"
+        assert submit(app).status_code == 503
+        work(jobs)
+        assert script.add(job, make_jpeg()).status_code == 201
+
+
+def test_crowd_is_no_fault_of_ours(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        submit(app)
+    assert "Traceback" not in caplog.text
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[JobStore]:
+    store = JobStore(tmp_path / "jobs.db")
+    yield store
+    store.close()
+
+
+def test_retry_after_is_when_the_oldest_no_longer_counts(store: JobStore) -> None:
+    for later in (0, 600, 1200):
+        assert store.spend("client", "jobs", 2, 6, NOW + later) == 0
+    now = NOW + 1300
+    one, all_three = (
+        store.spend("client", "jobs", 1, 6, now),
+        store.spend("client", "jobs", 6, 6, now),
+    )
+    assert store.spend("client", "jobs", 1, 6, now + one - 1) > 0
+    assert store.spend("client", "jobs", 1, 6, now + one) == 0
+    assert (one, all_three) == (2300 - 10, 3500 - 10)
+
+
+def test_what_can_never_fit_is_not_let_in_by_waiting(store: JobStore) -> None:
+    assert store.spend("client", "bytes", 7, 6, NOW) == 3590
+    assert store.spend("client", "bytes", 7, 6, NOW + 3590) > 0
+
+
+def test_addresses_are_forgotten_within_the_hour(store: JobStore) -> None:
+    store.spend("192.0.2.1", "jobs", 1, 6, NOW)
+    store.forget_usage(NOW + 3500)
+    assert store.spend("192.0.2.1", "jobs", 6, 6, NOW + 3500) > 0
+    store.forget_usage(NOW + 3600)
+    assert b"192.0.2.1" not in [row["client"] for row in store._rows("SELECT client FROM usage")]
+
+
+def test_counting_leaves_the_rows_of_jobs_as_safe_as_they_were(store: JobStore) -> None:
+    store.spend("client", "jobs", 1, 6, NOW)
+    assert store._rows("PRAGMA synchronous") == [{"synchronous": 2}]  # FULL
+
+
+@pytest.mark.parametrize("preset", [[], "web-set"])
+def test_outputs_and_sides_beyond_the_operators_limits_are_refused(
+    config: Config, preset: object
+) -> None:
+    with running_app(replace(config, max_outputs=1, max_side=640)) as app:
+        own = {"outputs-0-width": "641"}
+        answer = Person(app.test_client()).upload((make_jpeg(), "a.jpg"), presets=preset, **own)
+    assert answer.status_code == 422
+    assert "The width must be from 1 to 640 pixels." in answer.text
