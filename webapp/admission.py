@@ -1,13 +1,24 @@
 """Who may send what: decided before a byte of it is read."""
 
+import hmac
+from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 
-from flask import Flask, abort, current_app, request
+from flask import Flask, abort, current_app, request, session
 
 from webapp.jobs import Jobs
 
 MAKE_JOBS = {"jobs.open_job", "jobs.create", "compat.upload_image"}
 TAKE_IMAGES = {*MAKE_JOBS, "jobs.add_images"}
+
+
+class AccessRequired(Exception):
+    """Only those who know the access token may do this."""
+
+    code = "access_token_required"
+
+    def __init__(self) -> None:
+        super().__init__("This needs the access token. Sign in, or send it as a Bearer token.")
 
 
 def init_app(app: Flask) -> None:
@@ -16,21 +27,21 @@ def init_app(app: Flask) -> None:
 
 
 def admit() -> None:
-    """Refuse what is too much, of this client or of all.
+    """Refuse what is not allowed, or too much, of this client or of all.
 
     A body is counted as it is announced, whatever becomes of it: receiving it is what it costs.
-    Raises Busy; LengthRequired where nothing is announced.
+    Raises AccessRequired, Busy, or LengthRequired where nothing is announced.
     """
     if request.method != "POST":
         return
     if "Transfer-Encoding" in request.headers:
         abort(411, "Send the length of the request as Content-Length.")
-    jobs: Jobs = current_app.extensions["jobs"]
     if request.endpoint in TAKE_IMAGES:
-        jobs.admit_images()
-    jobs.admit_bytes(client_name(), request.content_length or 0)
+        require_access()
+        _jobs().admit_images()
+    _jobs().admit_bytes(client_name(), request.content_length or 0)
     if request.endpoint in MAKE_JOBS:
-        jobs.admit_job(client_name())
+        _jobs().admit_job(client_name())
 
 
 def client_name() -> str:
@@ -47,3 +58,58 @@ def client_name() -> str:
             return str(address.ipv4_mapped)
         return f"{IPv6Address(int(address) >> 64 << 64)}/64"
     return str(address)
+
+
+# The access token
+
+
+def require_access() -> None:
+    """Refuse whoever does not know the access token, where there is one.
+
+    Raises AccessRequired, or TooManyAttempts.
+    """
+    if not has_access():
+        raise AccessRequired
+
+
+def has_access() -> bool:
+    """Say whether who asks has signed in or sends the access token, or none is needed.
+
+    Raises TooManyAttempts.
+    """
+    if not _token():
+        return True
+    sent = request.authorization
+    if sent and sent.type == "bearer":
+        return is_token(sent.token or "")
+    return hmac.compare_digest(session.get("access", ""), _fingerprint())
+
+
+def sign_in() -> None:
+    """Have the session remember that the access token was right, until it is changed."""
+    session.permanent = True
+    session["access"] = _fingerprint()
+
+
+def is_token(text: str) -> bool:
+    """Say whether a text is the access token.
+
+    Raises TooManyAttempts.
+    """
+    is_right = hmac.compare_digest(text.encode(), _token().encode())
+    _jobs().admit_attempt(client_name(), is_right)
+    return is_right
+
+
+def _fingerprint() -> str:
+    """Give what only a server with this token and this key can write into a session."""
+    key = str(current_app.secret_key)
+    return hmac.new(key.encode(), _token().encode(), sha256).hexdigest()
+
+
+def _token() -> str:
+    return current_app.extensions["config"].access_token  # type: ignore[no-any-return]
+
+
+def _jobs() -> Jobs:
+    return current_app.extensions["jobs"]  # type: ignore[no-any-return]

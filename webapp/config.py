@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 
 PREFIX = "THUMBNAIL_"
 BARE_NAMES = {"host": "HOST", "port": "PORT"}  # What every platform calls them.
+SHORTEST_TOKEN = 16  # Characters; what is shorter is a word that somebody may guess.
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -58,6 +59,9 @@ class Config:
     )
     secret_key: str = setting(
         "", "Signs the session cookie. Empty: made once and kept in `instance/secret_key`."
+    )
+    access_token: str = setting(
+        "", "Needed to upload: by people on a page, by programs as `Bearer`. Empty: anyone may."
     )
     workers: int = setting(
         count_cores() + 1,
@@ -181,6 +185,11 @@ def _check(config: Config) -> None:
     """Check what no setting can tell by itself."""
     if config.max_request_mb < config.max_file_mb:
         raise ConfigError("THUMBNAIL_MAX_REQUEST_MB must not be less than THUMBNAIL_MAX_FILE_MB.")
+    if 0 < len(config.access_token) < SHORTEST_TOKEN:
+        raise ConfigError(
+            f"THUMBNAIL_ACCESS_TOKEN must have at least {SHORTEST_TOKEN} characters:"
+            " `openssl rand -hex 16` makes one."
+        )
     if config.max_mb_per_hour < config.max_request_mb:
         raise ConfigError(
             "THUMBNAIL_MAX_MB_PER_HOUR must not be less than THUMBNAIL_MAX_REQUEST_MB."

@@ -11,6 +11,7 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from webapp.admission import AccessRequired
 from webapp.jobs import (
     Busy,
     FileTooLarge,
@@ -28,6 +29,7 @@ from webapp.storage import is_disk_full
 logger = logging.getLogger(__name__)
 
 STATUS: dict[type[Exception], int] = {
+    AccessRequired: 401,
     JobNotFound: 404,
     JobClosed: 409,
     FileTooLarge: 413,
@@ -43,6 +45,7 @@ STATUS: dict[type[Exception], int] = {
 
 TITLES = {
     400: "That did not come through",
+    401: "Sign in first",
     403: "Not yours to do",
     404: "Nothing here",
     405: "Not that way",
@@ -114,6 +117,8 @@ def answer(error: Exception) -> Response:
         words = {**vars(said), "title": said.title}
         response = make_response(render_template(template, **words))
     response.status_code = said.status
+    if isinstance(error, AccessRequired):
+        response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Busy):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, HTTPException):  # Such as Allow, of a 405.

@@ -859,14 +859,15 @@ class JobStore:
             )
             excess = sum(row["amount"] for row in rows) + amount - limit
             if excess <= 0:
-                self._change(
-                    "INSERT INTO usage VALUES (:client, :what, :minute, :amount)"
-                    " ON CONFLICT DO UPDATE SET amount = usage.amount + excluded.amount",
-                    client=client,
-                    what=what,
-                    minute=minute,
-                    amount=amount,
-                )
+                if amount:
+                    self._change(
+                        "INSERT INTO usage VALUES (:client, :what, :minute, :amount)"
+                        " ON CONFLICT DO UPDATE SET amount = usage.amount + excluded.amount",
+                        client=client,
+                        what=what,
+                        minute=minute,
+                        amount=amount,
+                    )
                 return 0
         last = minute
         for row in rows:

@@ -32,6 +32,7 @@ OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some upl
 ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is not there.
 # A full queue has room for hundreds again after this, and asking sooner would only add to the load.
 QUEUE_SECONDS = 20
+MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few times.
 MB = 1_000_000
 FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
@@ -117,6 +118,12 @@ class TooManyBytes(Busy):
     code = "too_many_bytes"
 
 
+class TooManyAttempts(Busy):
+    """A client guesses at the access token."""
+
+    code = "too_many_attempts"
+
+
 class QueueFull(Busy):
     """So many images wait that another would wait for too long."""
 
@@ -182,6 +189,15 @@ class Jobs:
         limit = self._max_jobs_per_hour
         if wait := self.store.spend(client, "jobs", 1, limit, time()):
             raise TooManyJobs(f"Your address has made {limit} jobs within an hour.", wait)
+
+    def admit_attempt(self, client: str, is_right: bool) -> None:
+        """Count a wrong access token of a client.
+
+        Raises TooManyAttempts, also for the right one then: guessing must tell nothing.
+        """
+        cost, limit = (0, MAX_WRONG_TOKENS - 1) if is_right else (1, MAX_WRONG_TOKENS)
+        if wait := self.store.spend(client, "wrong tokens", cost, limit, time()):
+            raise TooManyAttempts("Too many wrong access tokens came from your address.", wait)
 
     def submit(self, recipe: Recipe, owner: str | None) -> str:
         """Create an open job without images; give its id, which cannot be guessed.

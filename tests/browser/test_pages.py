@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import write_files
 from tests.images import make_image, make_jpeg, make_png, make_truncated
+from tests.servers import running
 
 pytestmark = pytest.mark.browser
 
@@ -332,6 +334,23 @@ def test_axe_finds_nothing_on_any_page(page: Page, scheme: str) -> None:
     for path in ("/jobs", "/docs"):
         page.goto(path)
         check(page)
+
+
+def test_sign_in_page_lets_a_person_in_without_script(browser: Browser, tmp_path: Path) -> None:
+    with running(tmp_path / "instance", access_token="a-token-for-this-test") as servers:
+        context = browser.new_context(java_script_enabled=False, base_url=servers.url)
+        page = context.new_page()
+        page.goto("/")
+        for token in ("wrong", "a-token-for-this-test"):
+            page.get_by_label("Access token").fill(token)
+            page.get_by_role("button", name="Sign in").click()
+        expect(page).to_have_url(f"{servers.url}/")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_label("Access token")).to_be_focused()
+        context.close()
+        with closing(browser.new_page()) as scripted:
+            scripted.goto(f"{servers.url}/sign-in")
+            check(scripted)
 
 
 def check(page: Page) -> None:

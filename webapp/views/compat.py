@@ -10,7 +10,7 @@ from webapp.jobs import JobNotFound
 from webapp.recipes import PRESETS, Recipe
 from webapp.security import csrf
 from webapp.views import results
-from webapp.views.request import current_jobs, submit_image
+from webapp.views.request import current_config, current_jobs, submit_image
 
 blueprint = Blueprint("compat", __name__)
 csrf.exempt(blueprint)  # Programs have no page to take a token from.
@@ -67,7 +67,7 @@ def download_thumbnail(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/docs")
 def docs() -> str:
     """Document these routes."""
-    return render_template("docs/index.html")
+    return render_template("docs/index.html", needs_token=bool(current_config().access_token))
 
 
 def _only_image(job_id: str) -> Image:

@@ -18,6 +18,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import FileStorage
 
+from webapp.admission import require_access
 from webapp.errors import asks_for_html, problem
 from webapp.forms import read_upload_form
 from webapp.job_store import Job
@@ -129,6 +130,7 @@ def index() -> ResponseReturnValue:
     if asks_for_html():
         return render_template("jobs/index.html", jobs=current_jobs().owned(owner) if owner else [])
     if current_config().list_all_jobs:
+        require_access()  # An id is the key to its job.
         return jsonify(job_ids=current_jobs().ids())
     return jsonify(job_ids=current_jobs().ids(owner) if owner else [])
 

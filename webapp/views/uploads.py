@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import Blueprint, render_template
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 
+from webapp.admission import has_access
 from webapp.errors import Problem
 from webapp.forms import UploadForm
 from webapp.recipes import PRESETS
@@ -27,8 +29,10 @@ class Refused:
 
 
 @blueprint.get("/")
-def new() -> str:
-    """Ask for images and for what to make of them."""
+def new() -> ResponseReturnValue:
+    """Ask for images and for what to make of them; before that, for the access token."""
+    if not has_access():
+        return redirect(url_for("access.ask", next=request.full_path.rstrip("?")), 303)
     return page(UploadForm())
 
 

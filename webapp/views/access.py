@@ -1,0 +1,50 @@
+"""Signing in with the access token, where uploading needs one."""
+
+import re
+
+from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+
+from webapp import admission
+
+blueprint = Blueprint("access", __name__)
+
+# Of this site: browsers read //host, /\host and what has tabs in it as another one's.
+_LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
+
+
+@blueprint.get("/sign-in")
+def ask() -> ResponseReturnValue:
+    """Ask for the access token, unless it is known already."""
+    if admission.has_access():
+        return redirect(_next_path(), 303)
+    return _page()
+
+
+@blueprint.post("/sign-in")
+def sign_in() -> ResponseReturnValue:
+    """Let somebody in who knows the access token, and lead back to where they were going."""
+    if not admission.is_token(request.form.get("token", "").strip()):
+        return _page("This is not the access token."), 401
+    admission.sign_in()
+    return redirect(_next_path(), 303)
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    """Forget that the access token is known; the jobs made in this browser stay its own."""
+    session.pop("access", None)
+    return redirect(url_for("access.ask"), 303)
+
+
+def _page(error: str = "") -> str:
+    return render_template(
+        "access/sign_in.html", form=FlaskForm(), next_path=_next_path(), error=error
+    )
+
+
+def _next_path() -> str:
+    """Give the path that is asked for; for anything that may lead elsewhere, the upload page."""
+    path = request.values.get("next", "")
+    return path if _LOCAL_PATH.fullmatch(path) else url_for("uploads.new")
