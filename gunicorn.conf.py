@@ -1,9 +1,15 @@
 """How gunicorn runs; it reads this file by itself."""
 
+import contextlib
+import logging
 import os
 import resource
+import socket
+import struct
+import time
 
 from gunicorn import glogging
+from gunicorn.workers.gthread import ThreadWorker
 
 from webapp import logs
 from webapp.config import load
@@ -12,7 +18,6 @@ _config = load()
 _host = f"[{_config.host}]" if ":" in _config.host else _config.host
 
 bind = f"{_host}:{_config.port}"
-worker_class = "gthread"
 workers = _config.web_workers
 threads = _config.web_threads
 keepalive = 75  # Longer than nginx keeps its connections: it must be the one that closes.
@@ -41,6 +46,49 @@ class Logger(glogging.Logger):  # type: ignore[misc]
 logger_class = Logger
 
 
+class worker_class(ThreadWorker):
+    """Take leave of clients in the threads.
+
+    Gunicorn does it where it accepts the next, and waits 2 s for each that does not hang up.
+    """
+
+    def handle(self, conn):  # type: ignore[no-untyped-def]
+        """Handle a request; say whether the connection is kept."""
+        is_kept = super().handle(conn)
+        if is_kept is False:
+            _take_leave(conn.sock)
+            conn.close = lambda graceful=False: conn.sock.close()  # All that is left to do there.
+        return is_kept
+
+
+def _take_leave(connection: socket.socket) -> None:
+    """Say that this is the end, and take what is still under way: else the answer may be lost."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(0.5)
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline and connection.recv(65536):
+            pass
+
+
 def when_ready(server):  # type: ignore[no-untyped-def]
-    """Say where the pages are."""
+    """Give up clients that stall, and say where the pages are.
+
+    Gunicorn waits for ever for the rest of a header or of a body, and for the reader of an answer.
+    The kernel need not: connections inherit what is set on the socket that they come from.
+    """
+    seconds, fraction = divmod(_config.stall_seconds, 1)
+    patience = struct.pack("ll", int(seconds), int(fraction * 1e6))
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+        if hasattr(socket, "TCP_DEFER_ACCEPT"):  # One that says nothing at all is not even seen.
+            wait = max(1, int(seconds))
+            listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, wait)
+    server.log.error_log.addFilter(_is_no_stall)
     server.log.info("Thumbnails is at http://%s", bind)
+
+
+def _is_no_stall(record: logging.LogRecord) -> bool:
+    """Keep from the log the traceback of each client that stalls: whoever wants could fill it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))

@@ -72,6 +72,9 @@ class Config:
     web_threads: int = setting(
         8, "Threads of each gunicorn process: requests that one can hold at a time.", minimum=1
     )
+    stall_seconds: float = setting(
+        20.0, "Seconds without a byte from or to a client after which it is given up.", minimum=0.1
+    )
     retention_hours: float = setting(
         24.0, "Hours from a job's creation to its deletion with all its files.", minimum=0.001
     )

@@ -3,8 +3,9 @@
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from io import BytesIO
 
 import pytest
@@ -134,18 +135,26 @@ def test_missing_thumbnail_says_so_with_the_headers(nginx: Client) -> None:
     assert "sandbox" in answer.headers["Content-Security-Policy"]
 
 
-def test_stalled_uploads_hold_no_worker(nginx: Client, servers: Servers) -> None:
-    stalled = []
-    for _ in range(8):  # More than the web server has threads.
-        half = socket.create_connection(("127.0.0.1", nginx.port))
-        half.sendall(
-            b"POST /upload_image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
-            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
-        )
-        stalled.append(half)
-    assert nginx.get("/healthcheck").status == 200
-    for half in stalled:
-        half.close()
+STALLED = (
+    b"POST /upload_image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+    b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+)
+
+
+def test_hundred_slow_clients_change_nothing_for_others(nginx: Client) -> None:
+    before = max(seconds_of_an_upload(nginx) for _ in range(10))
+    with ExitStack() as stack:
+        for number in range(100):  # Fifty times the web server's threads.
+            half = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
+            half.sendall(STALLED if number % 2 else STALLED[:60])
+        during = max(seconds_of_an_upload(nginx) for _ in range(10))
+    assert during < before + 0.5
+
+
+def seconds_of_an_upload(client: Client) -> float:
+    start = time.monotonic()
+    client.submit(make_jpeg())
+    return time.monotonic() - start
 
 
 def test_request_over_the_limit_is_refused_by_nginx(nginx: Client) -> None:

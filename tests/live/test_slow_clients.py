@@ -1,0 +1,74 @@
+"""Clients that stall, at the web server itself: they must not occupy it for good."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from tests.servers import Servers, running, wait_until
+
+pytestmark = pytest.mark.live
+
+HEADER = b"GET / HTTP/1.1\r\nHost: x\r\n"
+BODY = (
+    b"POST /upload_image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+    b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\nabc'
+)
+STALL_SECONDS = 1
+THREADS = 4
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with running(
+        tmp_path_factory.mktemp("slow") / "instance",
+        stall_seconds=STALL_SECONDS,
+        web_workers=1,
+        web_threads=THREADS,
+    ) as servers:
+        yield servers
+
+
+def stall(servers: Servers, sent: bytes, count: int, stack: ExitStack) -> None:
+    """Open connections that send so much and nothing more."""
+    for _ in range(count):
+        connection = stack.enter_context(socket.create_connection(("127.0.0.1", servers.port)))
+        connection.sendall(sent)
+
+
+@pytest.mark.parametrize("sent", [HEADER, BODY], ids=["header", "body"])
+def test_stalled_clients_are_given_up(servers: Servers, sent: bytes) -> None:
+    with ExitStack() as stack, closing(servers.client()) as client:
+        stall(servers, sent, THREADS, stack)
+        started = time.monotonic()
+        assert client.get("/docs").status == 200
+        assert time.monotonic() - started < STALL_SECONDS + 2
+    assert "Traceback" not in servers.output()
+
+
+def test_stalled_upload_leaves_nothing(servers: Servers) -> None:
+    with ExitStack() as stack:
+        stall(servers, BODY + bytes(200_000), 1, stack)
+        uploads = servers.instance / "tmp"
+        wait_until(lambda: list(uploads.iterdir()), what="the upload's beginning")
+        wait_until(lambda: not list(uploads.iterdir()), what="its end")
+
+
+def test_clients_that_say_nothing_are_not_even_seen(servers: Servers) -> None:
+    with ExitStack() as stack, closing(servers.client()) as client:
+        stall(servers, b"", 40, stack)
+        started = time.monotonic()
+        assert client.get("/docs").status == 200
+        assert time.monotonic() - started < 1
+
+
+def test_client_that_is_slow_but_goes_on_is_served(servers: Servers) -> None:
+    request = b"GET /docs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", servers.port)) as connection:
+        for part in (request[:20], request[20:40], request[40:]):
+            connection.sendall(part)
+            time.sleep(STALL_SECONDS * 0.6)  # All of it takes longer than one stall may.
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
