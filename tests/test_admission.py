@@ -104,6 +104,29 @@ def test_address_that_a_client_claims_is_not_believed(app: Flask) -> None:
     assert answer.status_code == 429
 
 
+@pytest.mark.parametrize(
+    ("proxies", "forwarded"), [(1, "claimed, {}"), (2, "claimed, {}, 203.0.113.9")]
+)
+def test_client_behind_proxies_is_the_one_that_they_saw(
+    config: Config, proxies: int, forwarded: str
+) -> None:
+    with running_app(replace(config, trusted_proxies=proxies)) as app:
+
+        def send(address: str) -> int:
+            return (
+                app.test_client()
+                .post(
+                    "/upload_image",
+                    headers={"X-Forwarded-For": forwarded.format(address)},
+                    **multipart(file=part(make_jpeg(), "a.jpg")),
+                )
+                .status_code
+            )
+
+        assert [send("192.0.2.1") for _ in range(3)] == [202, 202, 429]
+        assert send("192.0.2.2") == 202
+
+
 class Unread(RawIOBase):
     """A body that must not be read."""
 

@@ -59,8 +59,8 @@ def init_app(app: Flask, config: Config) -> None:
         return response
 
     if config.trusted_proxies:
-        count = config.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, count, count, count)  # type: ignore[method-assign]
+        # Each adds the address that it saw; scheme and host are the last one's word.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies, x_host=1)  # type: ignore[method-assign]
 
 
 def _kept_key(path: Path) -> str:
