@@ -1,6 +1,6 @@
 """The real thing, started as `make run` starts it, and a client to talk to it.
 
-Shared by the live tests, the browser tests and the benchmark.
+Shared by the live tests, the browser tests, the chaos run and the benchmark.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import re
 import shlex
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -98,11 +99,15 @@ class Client:
         """Get a path."""
         return self.request("GET", path, headers={"Accept": accept})
 
+    def post(self, path: str, headers: Mapping[str, str] | None = None, **fields: Any) -> Answer:
+        """Post a form, with or without files."""
+        boundary, body = encode_multipart(fields)
+        kind = f"multipart/form-data; boundary={boundary}"
+        return self.request("POST", path, body, {"Content-Type": kind, **(headers or {})})
+
     def upload(self, data: bytes, name: str = "a.jpg") -> Answer:
         """Submit one image, as thumbnail-api's clients do."""
-        boundary, body = encode_multipart({"file": FileStorage(BytesIO(data), filename=name)})
-        kind = f"multipart/form-data; boundary={boundary}"
-        return self.request("POST", "/upload_image", body, {"Content-Type": kind})
+        return self.post("/upload_image", file=FileStorage(BytesIO(data), filename=name))
 
     def submit(self, data: bytes, name: str = "a.jpg") -> str:
         """Submit one image that is taken; give the job's id."""
@@ -114,6 +119,13 @@ class Client:
         """Say whether a job is over, well or badly."""
         answer = self.get(f"/check_job_status/{job_id}")
         return bool(answer.json["status"] != "Processing")
+
+    def is_healthy(self) -> bool:
+        """Say whether a server is there and finds itself well."""
+        try:
+            return self.get("/healthcheck").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
 
     def _keep_cookies(self, response: http.client.HTTPResponse) -> None:
         for header in response.headers.get_all("Set-Cookie") or []:
@@ -170,10 +182,7 @@ class Servers:
             assert process.poll() is None, (
                 f"{name} ended with {process.returncode}\n{self.output()}"
             )
-        try:
-            return client.get("/healthcheck").status == 200
-        except OSError:
-            return False
+        return client.is_healthy()
 
     def client(self) -> Client:
         """Make a client of this server."""
@@ -181,10 +190,16 @@ class Servers:
 
     def children(self, name: str) -> list[int]:
         """List the process ids of the children of a process, oldest first."""
-        pid = self.processes[name].pid
-        return [
-            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        ]
+        return children_of(self.processes[name].pid)
+
+    def busy_workers(self) -> list[int]:
+        """List the workers of the consumer that have a child of their own, which decodes."""
+        return [pid for pid in self.children("consumer") if children_of(pid)]
+
+    def rows(self, sql: str, *values: object) -> list[Any]:
+        """Read rows of the jobs' database, beside the application."""
+        with contextlib.closing(sqlite3.connect(self.instance / "jobs.db", timeout=20)) as db:
+            return db.execute(sql, values).fetchall()
 
     def web_peak(self) -> int:
         """Give the largest memory that the web processes ever had resident, in bytes."""
@@ -200,6 +215,16 @@ class Servers:
         """Read all that the processes printed."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    def left_running(self) -> list[int]:
+        """List the processes that run on this data folder, whoever their parent is."""
+        mark = f"THUMBNAIL_INSTANCE={self.instance}".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # Gone, or somebody else's.
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append(int(folder.name))
+        return found
+
     def stop(self) -> None:
         """Ask the processes to end, and end them if they do not."""
         for process in self.processes.values():
@@ -212,6 +237,24 @@ class Servers:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def children_of(pid: int) -> list[int]:
+    """List the process ids of the children of a process, oldest first; none if it is gone."""
+    try:
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _peak_of(pid: int) -> int:

@@ -50,16 +50,6 @@ def test_bad_image_disturbs_nobody(client: Client) -> None:
     assert client.get(f"/check_job_status/{good}").status == 303
 
 
-def test_job_survives_the_death_of_a_worker(servers: Servers, client: Client) -> None:
-    job_id = client.submit(make_image("RGB", (6000, 4000), "PNG"))
-    pid = wait_until(lambda: busy_worker(servers), what="a worker at work")
-    os.kill(pid, signal.SIGKILL)
-    finish(client, job_id)
-    assert client.get(f"/check_job_status/{job_id}").status == 303
-    page = client.get(f"/jobs/{job_id}", accept="text/html").body.decode()
-    assert "-2/square.jpg" in page  # The second attempt's.
-
-
 def test_work_whose_bells_were_lost_is_found_at_once(tmp_path: Path) -> None:
     with (
         running(tmp_path / "instance", workers=1) as servers,
@@ -85,32 +75,16 @@ def test_health_tells_that_the_consumer_is_gone_and_back(servers: Servers, clien
     wait_until(lambda: client.get("/healthcheck").status == 200, what="a healthy answer")
 
 
-def test_workers_end_with_their_killed_consumer(tmp_path: Path) -> None:
-    with running(tmp_path / "instance", workers=2) as servers:
-        children = servers.children("consumer")
-        servers.processes["consumer"].kill()
-        servers.processes["consumer"].wait()
-        wait_until(lambda: not any(is_alive(pid) for pid in children), 2.0, "the workers' end")
-
-
 def test_image_in_hand_is_finished_on_a_graceful_stop(tmp_path: Path) -> None:
     with (
         running(tmp_path / "instance", workers=1) as servers,
         closing(servers.client()) as client,
     ):
         job_id = client.submit(make_image("RGB", (6000, 4000), "PNG"))
-        wait_until(lambda: busy_worker(servers), what="a worker at work")
+        wait_until(servers.busy_workers, what="a worker at work")
         servers.processes["consumer"].send_signal(signal.SIGTERM)
         servers.processes["consumer"].wait(20)
         assert client.get(f"/check_job_status/{job_id}").json["status"] == "Succeeded"
-
-
-def busy_worker(servers: Servers) -> int | None:
-    """Find a worker that has a child of its own, which decodes."""
-    for pid in servers.children("consumer"):
-        if Path(f"/proc/{pid}/task/{pid}/children").read_text():
-            return pid
-    return None
 
 
 def test_queue_that_is_removed_while_all_runs_stops_nothing(tmp_path: Path) -> None:
@@ -180,11 +154,11 @@ def test_make_run_says_where_it_is_and_stops_all_on_interrupt(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     ) as run, closing(Client(host, port or 8000)) as client:  # fmt: skip
-        wait_until(lambda: is_healthy(client), 60.0, "a healthy server")
+        wait_until(client.is_healthy, 60.0, "a healthy server")
         os.killpg(run.pid, signal.SIGINT)  # As Ctrl-C does.
         output = run.communicate(timeout=20)[0].decode()
         assert f"http://{host}:{port or 8000}" in output
-        assert not is_healthy(client)
+        assert not client.is_healthy()
 
 
 def test_wrong_setting_refuses_to_start_with_one_sentence(tmp_path: Path) -> None:
@@ -197,18 +171,3 @@ def test_wrong_setting_refuses_to_start_with_one_sentence(tmp_path: Path) -> Non
     assert ended.returncode != 0
     said = [line for line in ended.stderr.splitlines() if not line.startswith("make")]
     assert said == ['THUMBNAIL_MAX_IMAGES must be a whole number, not "many".']
-
-
-def is_alive(pid: int) -> bool:
-    """Say whether a process runs; one that only waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def is_healthy(client: Client) -> bool:
-    try:
-        return client.get("/healthcheck").status == 200
-    except OSError:
-        return False

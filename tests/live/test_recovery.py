@@ -1,0 +1,163 @@
+"""Processes die or hang and nobody helps: what was accepted is finished all the same."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from tests.images import make_image, make_jpeg
+from tests.servers import Client, Servers, children_of, is_alive, running, wait_until
+from webapp.config import Config
+from webapp.jobs import Jobs
+from webapp.recipes import PRESETS
+
+pytestmark = pytest.mark.live
+
+RECOVERY = 10.0  # Seconds until an image runs again.
+ORPHANS = 2.0  # Seconds that a process may outlive its parent.
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with running(tmp_path_factory.mktemp("recovery") / "instance", workers=2) as servers:
+        yield servers
+
+
+@pytest.fixture
+def client(servers: Servers) -> Iterator[Client]:
+    with closing(servers.client()) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def scan() -> bytes:
+    """An image that keeps a worker busy for long enough to be met at work."""
+    return make_image("RGB", (6000, 4000), "PNG")
+
+
+def meet_at_work(servers: Servers) -> int:
+    """Wait until a worker decodes; give its process id."""
+    pid: int = wait_until(servers.busy_workers, what="a worker at work")[0]
+    return pid
+
+
+def runs_again(servers: Servers, job_id: str) -> bool:
+    rows = servers.rows("SELECT attempts FROM images WHERE job_id = ?", job_id)
+    return bool(rows == [(2,)])
+
+
+def finish(client: Client, job_id: str, seconds: float = 20.0) -> None:
+    wait_until(lambda: client.finished(job_id), seconds, f"job {job_id}")
+    assert client.get(f"/check_job_status/{job_id}").status == 303
+
+
+def test_image_of_a_killed_worker_runs_again_within_10_seconds(
+    servers: Servers, client: Client, scan: bytes
+) -> None:
+    job_id = client.submit(scan)
+    os.kill(meet_at_work(servers), signal.SIGKILL)
+    wait_until(lambda: runs_again(servers, job_id), RECOVERY, "another worker")
+    finish(client, job_id)
+
+
+def test_image_of_a_killed_consumer_runs_again_within_10_seconds_of_its_restart(
+    servers: Servers, client: Client, scan: bytes
+) -> None:
+    job_id = client.submit(scan)
+    meet_at_work(servers)
+    servers.processes["consumer"].kill()
+    servers.processes["consumer"].wait()
+    servers.start_one("consumer")
+    wait_until(lambda: runs_again(servers, job_id), RECOVERY, "another worker")
+    finish(client, job_id)
+
+
+def test_work_whose_bell_was_lost_is_found_within_10_seconds_while_all_is_idle(
+    servers: Servers, client: Client
+) -> None:
+    finish(client, submit_without_bell(servers), RECOVERY)
+
+
+def test_work_whose_bell_was_lost_is_found_within_10_seconds_under_load(
+    servers: Servers, client: Client
+) -> None:
+    with loaded(servers):
+        finish(client, submit_without_bell(servers), RECOVERY)
+
+
+def submit_without_bell(servers: Servers) -> str:
+    """Accept an image as the web does, and lose the message that says so."""
+    jobs = Jobs(Config(instance=servers.instance))
+    with closing(jobs.store), closing(jobs.open_upload()) as upload:
+        upload.write(make_jpeg())
+        return jobs.submit_image(PRESETS["square"].recipe, None, upload, "a.jpg")
+
+
+@contextmanager
+def loaded(servers: Servers) -> Iterator[None]:
+    """Keep more images waiting than there are workers for as long as the block lasts."""
+    over = threading.Event()
+    photo = make_jpeg((2000, 1500))
+
+    def upload() -> None:
+        with closing(servers.client()) as client:
+            while not over.is_set():
+                for _ in range(4):
+                    client.submit(photo)
+                finish(client, client.submit(photo), 60.0)
+
+    people = [threading.Thread(target=upload) for _ in range(3)]
+    for person in people:
+        person.start()
+    try:
+        waiting = "SELECT 1 FROM images WHERE state = 'waiting'"
+        wait_until(lambda: len(servers.rows(waiting)) > 2, what="a queue")
+        yield
+    finally:
+        over.set()
+        for person in people:
+            person.join()
+
+
+def test_hung_worker_is_overtaken_and_its_late_finish_is_refused(
+    servers: Servers, client: Client, scan: bytes
+) -> None:
+    job_id = client.submit(scan)
+    hung = meet_at_work(servers)
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        wait_until(lambda: runs_again(servers, job_id), RECOVERY, "another worker")
+        finish(client, job_id)
+        finished = servers.rows("SELECT version FROM jobs WHERE id = ?", job_id)
+    finally:
+        os.kill(hung, signal.SIGCONT)
+    awake = time.time()
+    beats = "SELECT 1 FROM workers WHERE name LIKE ? AND beat > ?"
+    wait_until(lambda: servers.rows(beats, f"%:{hung}", awake), what="its next beat")
+    wait_until(lambda: not children_of(hung), what="the end of its work")
+    assert servers.rows("SELECT version FROM jobs WHERE id = ?", job_id) == finished
+    (image,) = (servers.instance / "thumbnails" / job_id).iterdir()
+    assert image.name.endswith("-2")
+
+
+def test_workers_end_with_their_killed_consumer(servers: Servers) -> None:
+    children = servers.children("consumer")
+    assert len(children) == 3  # Two workers and the scheduler.
+    servers.processes["consumer"].kill()
+    servers.processes["consumer"].wait()
+    wait_until(lambda: not any(map(is_alive, children)), ORPHANS, "the workers' end")
+    servers.start_one("consumer")
+
+
+def test_decode_child_ends_with_its_killed_worker(
+    servers: Servers, client: Client, scan: bytes
+) -> None:
+    client.submit(scan)
+    worker = meet_at_work(servers)
+    children = children_of(worker)
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, children)), ORPHANS, "the child's end")
