@@ -13,6 +13,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from webapp import logs
 from webapp.config import load
+from webapp.sandbox import die_with_parent
 
 _config = load()
 _host = f"[{_config.host}]" if ":" in _config.host else _config.host
@@ -87,6 +88,11 @@ def when_ready(server):  # type: ignore[no-untyped-def]
             listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, wait)
     server.log.error_log.addFilter(_is_no_stall)
     server.log.info("Thumbnails is at http://%s", bind)
+
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]
+    """Tie the worker's life to the server's: a stalled upload would keep it, and the port."""
+    die_with_parent(server.pid)
 
 
 def _is_no_stall(record: logging.LogRecord) -> bool:

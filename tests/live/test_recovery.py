@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -161,3 +162,23 @@ def test_decode_child_ends_with_its_killed_worker(
     children = children_of(worker)
     os.kill(worker, signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, children)), ORPHANS, "the child's end")
+
+
+def test_web_workers_end_with_their_killed_server_in_the_middle_of_an_upload(
+    servers: Servers, client: Client
+) -> None:
+    children = servers.children("web")
+    with socket.create_connection(("127.0.0.1", servers.port)) as slow:
+        slow.sendall(
+            b"POST /upload_image HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=a\r\n\r\n"
+            b'--a\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+            + bytes(200_000)
+        )
+        receiving = servers.instance / "tmp"
+        wait_until(lambda: list(receiving.glob("upload-*")), what="the upload's file")
+        servers.processes["web"].kill()
+        servers.processes["web"].wait()
+        wait_until(lambda: not any(map(is_alive, children)), ORPHANS, "the workers' end")
+    servers.start_one("web")
+    wait_until(client.is_healthy, what="a healthy server")
