@@ -174,6 +174,23 @@ def test_sweep_removes_old_files_that_no_row_knows(jobs: Jobs) -> None:
     assert (jobs.storage.originals / kept).exists()
 
 
+def test_sweep_removes_old_files_that_no_row_knows_from_jobs_that_go_on(jobs: Jobs) -> None:
+    job_id = submit(jobs, make_jpeg())
+    work(jobs)
+    kept = set(files_left(jobs))
+    jobs.storage.original(job_id, "of-a-killed-upload").write_bytes(b"x")
+    attempt = jobs.storage.thumbnails / job_id / "of-a-killed-worker-1"
+    attempt.mkdir()
+    (attempt / "square.jpg").write_bytes(b"x")
+    jobs.sweep()
+    assert len(files_left(jobs)) == len(kept) + 3
+    long_ago = time.time() - ABANDONED_SECONDS - 1
+    for path in files_left(jobs):
+        os.utime(path, (long_ago, long_ago))
+    jobs.sweep()
+    assert set(files_left(jobs)) == kept
+
+
 def test_sweep_spares_files_whose_row_is_about_to_come(jobs: Jobs) -> None:
     (jobs.storage.originals / "coming").mkdir()
     jobs.sweep()

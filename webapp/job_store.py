@@ -773,6 +773,13 @@ class JobStore:
         )
         return [(row["job_id"], row["id"], row["folder"]) for row in rows]
 
+    def places(self) -> set[str]:
+        """List all that may lie on the disk: `job/image` and the folders of thumbnails."""
+        rows = self._rows(
+            "SELECT job_id || '/' || id AS place FROM images UNION SELECT folder FROM thumbnails"
+        )
+        return {row["place"] for row in rows}
+
     def fail_without_files(self, image_id: str, code: str, message: str, now: float) -> bool:
         """Mark an image failed whose files are gone, with what was made of it."""
         with self.transaction():

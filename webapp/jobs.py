@@ -433,6 +433,9 @@ class Jobs:
         for job_id in self.storage.abandoned_job_ids():
             if not self.store.has_job(job_id):
                 self.storage.delete_job(job_id)
+        # Of jobs that go on: a process was killed between a file and its row.
+        for place in self.storage.abandoned_places() - self.store.places():
+            self.storage.delete_place(place)
         for job_id, image_id, folder in self.store.image_places():
             if self.storage.has_files(job_id, image_id, folder):
                 continue

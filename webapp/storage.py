@@ -195,6 +195,23 @@ class Storage:
         """
         return {path.name for path in (*_abandoned(self.originals), *_abandoned(self.thumbnails))}
 
+    def abandoned_places(self) -> set[str]:
+        """List originals and folders of thumbnails so old that their rows must be there.
+
+        Each as `job/name`, below the folder of all.
+        """
+        return {
+            f"{job.name}/{path.name}"
+            for root in (self.originals, self.thumbnails)
+            for job in root.iterdir()
+            for path in _abandoned(job)
+        }
+
+    def delete_place(self, place: str) -> None:
+        """Remove an original or a folder of thumbnails."""
+        (self.originals / place).unlink(missing_ok=True)
+        shutil.rmtree(self.thumbnails / place, ignore_errors=True)
+
 
 def is_disk_full(error: BaseException) -> bool:
     """Say whether an error means that the disk, or a quota on it, is full: it may pass."""
@@ -203,10 +220,11 @@ def is_disk_full(error: BaseException) -> bool:
 
 def _abandoned(folder: Path) -> Iterator[Path]:
     limit = time.time() - ABANDONED_SECONDS
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError):  # Gone in between.
-            if path.stat().st_mtime < limit:
-                yield path
+    with suppress(FileNotFoundError):  # Gone in between, as each of its files may be.
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < limit:
+                    yield path
 
 
 def _remove(path: Path) -> None:
