@@ -43,6 +43,12 @@ type-check: $(VENV)/dev ## Check types alone
 bench: $(VENV)/dev ## Measure upload to thumbnail, here or at BASE_URL=
 	@python -m bench.upload $(BASE_URL)
 
+.PHONY: chaos
+UPLOADS ?= 500
+SECONDS ?= 300
+chaos: $(VENV)/dev ## Kill processes for SECONDS= and UPLOADS= at least, and count what is lost (SEED=)
+	@python -m tests.chaos $(UPLOADS) $(SECONDS) $(SEED)
+
 .PHONY: bench-engine bench-peers
 bench-engine: $(VENV)/dev ## Measure the engine beside its peers, as often as ROUNDS= says
 	@python -m bench.engine $(ROUNDS)
