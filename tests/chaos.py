@@ -50,7 +50,13 @@ KILL_SECONDS = 1.0
 TROUBLE_SECONDS = 60.0  # Between two poisoned images, each of which costs five workers.
 ORPHAN_SECONDS = 2.0  # How long a child may outlive its parent.
 SETTLE_SECONDS = 180.0  # For what is still waiting when the kills end.
-SETTINGS = {"workers": 3, "decode_seconds": 10, "max_jpeg_scans": 500}
+SETTINGS = {
+    "workers": 3,
+    "decode_seconds": 10,
+    "max_jpeg_scans": 500,
+    "max_jobs_per_hour": 1_000_000,  # All come from one address.
+    "max_mb_per_hour": 1_000_000,
+}
 
 AUDIT = """
 CREATE TABLE audit (at REAL, image_id TEXT, state TEXT, attempt INTEGER);

@@ -27,7 +27,7 @@ from webapp.thumbnails import Result
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5  # Workers that one image may cost before we give up on it.
-LEASE_SECONDS = 8.0  # A claim is renewed every second, so a dead worker's image waits 8 at most.
+LEASE_SECONDS = 6.0  # A claim is renewed every second, so a dead worker's image waits 6 at most.
 OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
 ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is not there.
 # A full queue has room for hundreds again after this, and asking sooner would only add to the load.
