@@ -1,0 +1,123 @@
+"""Markup that shows thumbnails on somebody's page: HTML and Markdown, ready to paste.
+
+An address turns a thumbnail into the URL it has there: of this server, or relative to a page that
+lies beside the files. Every URL is expected to be percent-encoded; all else is escaped here.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import PurePosixPath
+
+from markupsafe import Markup
+
+from webapp.job_store import Image, Job, Thumbnail
+from webapp.recipes import Recipe
+
+Address = Callable[[Thumbnail], str]
+
+# What a browser takes first if it can; and what it falls back to, of those that a set has.
+MODERN = ("avif", "webp")
+FALLBACKS = ("jpeg", "png", "gif", "webp", "avif")
+
+
+def alt_text(name: str) -> str:
+    """Describe a picture by its file's name, as a person would write it: `IMG 2023 beach`."""
+    return re.sub(r"[\s_+-]+", " ", PurePosixPath(name).stem).strip() or name
+
+
+def markdown(thumbnail: Thumbnail, address: Address, alt: str) -> str:
+    """Write a thumbnail in Markdown."""
+    escaped = re.sub(r"([\\\[\]`*_<>&!])", r"\\\1", alt)
+    return f"![{escaped}]({address(thumbnail)})"
+
+
+def html(thumbnails: Sequence[Thumbnail], address: Address, alt: str) -> Markup:
+    """Write a responsive set, or one thumbnail, as the least element that is enough.
+
+    One format is an `<img>`; several are a `<picture>` with a `<source>` for each that not every
+    browser can show. The largest width is what the picture has on a wide screen.
+    """
+    widths = {format: _by_width(thumbnails, format) for format in FALLBACKS}
+    present = [format for format in FALLBACKS if widths[format]]
+    sizes = _sizes(max(thumbnail.width for thumbnail in thumbnails))
+    image = _img(widths[present[0]], sizes, address, alt)
+    sources = [
+        Markup('  <source type="image/{}" srcset="{}" sizes="{}">\n').format(
+            format, _srcset(widths[format], address), sizes
+        )
+        for format in MODERN
+        if format in present[1:]
+    ]
+    if not sources:
+        return image
+    return Markup("<picture>\n{}  {}\n</picture>").format(Markup().join(sources), image)
+
+
+def image_html(image: Image, recipe: Recipe, address: Address) -> Markup:
+    """Write all thumbnails of an image, each responsive set as one element."""
+    alt = alt_text(image.name)
+    return Markup("\n").join(html(group, address, alt) for group in responsive_sets(image, recipe))
+
+
+def job_html(job: Job, address: Address) -> Markup:
+    """Write all thumbnails of a job, image by image."""
+    recipe = Recipe.from_json(job.recipe)
+    made = (image for image in job.images if image.thumbnails)
+    return Markup("\n\n").join(image_html(image, recipe, address) for image in made)
+
+
+def responsive_sets(image: Image, recipe: Recipe) -> list[list[Thumbnail]]:
+    """Group an image's thumbnails by what they show, the largest first.
+
+    A browser may take any of a set, so they have one aspect ratio and are cropped or padded alike.
+    """
+    outputs = {output.decided(image.format).file_name: output for output in recipe.outputs}
+    sets: list[list[Thumbnail]] = []
+    looks = {}
+    for thumbnail in sorted(image.thumbnails, key=lambda made: -made.width * made.height):
+        output = outputs.get(thumbnail.file_name)
+        looks[thumbnail] = (output.fit, output.focus) if output else None
+        for group in sets:
+            if looks[group[0]] == looks[thumbnail] and _same_ratio(group[0], thumbnail):
+                group.append(thumbnail)
+                break
+        else:
+            sets.append([thumbnail])
+    return sets
+
+
+def _same_ratio(one: Thumbnail, other: Thumbnail) -> bool:
+    """Say whether two sizes, whose sides are rounded to pixels, may be of one aspect ratio."""
+    return _narrowest(one) <= _widest(other) and _narrowest(other) <= _widest(one)
+
+
+def _narrowest(thumbnail: Thumbnail) -> float:
+    return (thumbnail.width - 0.5) / (thumbnail.height + 0.5)
+
+
+def _widest(thumbnail: Thumbnail) -> float:
+    return (thumbnail.width + 0.5) / (thumbnail.height - 0.5)
+
+
+def _by_width(thumbnails: Iterable[Thumbnail], format: str) -> list[Thumbnail]:
+    """Give those of one format, the narrowest first; of each width one, as a browser asks for."""
+    by_width = {made.width: made for made in thumbnails if made.format == format}
+    return [by_width[width] for width in sorted(by_width)]
+
+
+def _img(widths: Sequence[Thumbnail], sizes: str, address: Address, alt: str) -> Markup:
+    largest = widths[-1]
+    srcset = Markup(' srcset="{}" sizes="{}"').format(_srcset(widths, address), sizes)
+    return Markup(
+        '<img src="{}"{} width="{}" height="{}" alt="{}" loading="lazy" decoding="async">'
+    ).format(
+        address(largest), srcset if len(widths) > 1 else "", largest.width, largest.height, alt
+    )
+
+
+def _srcset(widths: Iterable[Thumbnail], address: Address) -> str:
+    return ", ".join(f"{address(thumbnail)} {thumbnail.width}w" for thumbnail in widths)
+
+
+def _sizes(width: int) -> str:
+    return f"(max-width: {width}px) 100vw, {width}px"
