@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from flask import Flask
@@ -151,6 +152,12 @@ def work(jobs: Jobs) -> None:
     """Work on everything that waits, as the consumer's workers do, sandbox and all."""
     while jobs.has_work():
         work_on_next_image(jobs)
+
+
+def read_zip(answer: TestResponse) -> ZipFile:
+    """Open the zip that was sent."""
+    assert answer.status_code == 200, answer.text
+    return ZipFile(io.BytesIO(answer.data))
 
 
 def files_left(jobs: Jobs) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 VENDOR = ROOT / "static/vendor"
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+FROM_DISK = ROOT / "templates/archives"  # Opened by no server of ours: it brings its own style.
 
 
 @pytest.mark.parametrize("entry", json.loads((VENDOR / "vendor.json").read_text()))
@@ -23,7 +24,9 @@ def test_every_vendored_file_is_pinned() -> None:
     assert {path.name for path in VENDOR.glob("*.js")} == pinned
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "template", [t for t in TEMPLATES if t.parent != FROM_DISK], ids=lambda path: path.name
+)
 def test_template_has_nothing_that_the_csp_forbids(template: Path) -> None:
     text = template.read_text()
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)", text)

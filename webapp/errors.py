@@ -12,6 +12,8 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from webapp.admission import AccessRequired
+from webapp.archives import NoThumbnails
+from webapp.file_names import InvalidPattern
 from webapp.jobs import (
     Busy,
     FileTooLarge,
@@ -31,11 +33,13 @@ logger = logging.getLogger(__name__)
 STATUS: dict[type[Exception], int] = {
     AccessRequired: 401,
     JobNotFound: 404,
+    NoThumbnails: 404,
     JobClosed: 409,
     FileTooLarge: 413,
     NoImages: 422,
     NoSpace: 507,
     TooManyImages: 422,
+    InvalidPattern: 422,
     InvalidRecipe: 422,
     TooManyPixels: 413,
     QueueFull: 503,

@@ -256,6 +256,8 @@ class Image:
     state: State
     error_code: str | None
     error_message: str | None
+    thumbhash: str | None
+    color: str | None
     thumbnails: tuple[Thumbnail, ...]
 
     @property
@@ -555,7 +557,8 @@ class JobStore:
             thumbnails.setdefault(row["image_id"], []).append(Thumbnail(**row))
         rows = self._rows(
             "SELECT id, job_id, name, bytes, format, width, height, had_gps, state, error_code,"
-            " error_message, row_number() OVER (ORDER BY position, created) AS number FROM images"
+            " error_message, thumbhash, color,"
+            " row_number() OVER (ORDER BY position, created) AS number FROM images"
             " WHERE job_id = :id ORDER BY number",
             id=job_id,
         )

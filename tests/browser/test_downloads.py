@@ -1,0 +1,82 @@
+"""What is in the zip, opened from disk."""
+
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_pages import choose_preset, drop, make
+from tests.images import make_jpeg, make_png, make_truncated
+
+pytestmark = pytest.mark.browser
+
+PHOTOS = {
+    "IMG_2023-beach.jpg": make_jpeg(size=(1600, 1067), gps=True),
+    "portrait.jpg": make_jpeg(size=(600, 800)),
+    "cutout #1.png": make_png("RGBA", (640, 480)),
+    "東京 50%.jpg": make_jpeg(size=(500, 500)),
+    "<b>cut</b>.jpg": make_truncated(),
+}
+
+
+@pytest.fixture
+def unpacked(page: Page, tmp_path: Path) -> Path:
+    """The folder of a job's zip, of a web set of every photo."""
+    page.goto("/")
+    choose_preset(page, "web-set")
+    drop(page, PHOTOS)
+    make(page)
+    answer = page.request.get(f"{page.url}/zip?names={{number}}-{{name}}/{{output}}")
+    (tmp_path / "job.zip").write_bytes(answer.body())
+    with ZipFile(tmp_path / "job.zip") as archive:
+        archive.extractall(tmp_path / "job")
+    return tmp_path / "job"
+
+
+def test_index_shows_all_pictures_from_disk(page: Page, unpacked: Path) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((unpacked / "index.html").as_uri())
+    expect(page.locator("h1")).to_have_text("4 of 5 images done, 1 failed")
+    expect(page.locator("img")).to_have_count(4)
+    for picture in page.locator("img").all():
+        picture.scroll_into_view_if_needed()
+    page.wait_for_function("[...document.images].every((i) => i.complete && i.naturalWidth)")
+    assert [url for url in asked if not url.startswith("file:")] == []
+
+
+def test_links_of_the_index_lead_to_files_of_the_zip(page: Page, unpacked: Path) -> None:
+    page.goto((unpacked / "index.html").as_uri())
+    paths = page.eval_on_selector_all(
+        "a", "(links) => links.map((a) => decodeURIComponent(new URL(a.href).pathname))"
+    )
+    assert len(paths) > 20
+    assert [path for path in paths if not Path(path).is_file()] == []
+
+
+def test_markup_of_the_index_shows_the_pictures_beside_it(page: Page, unpacked: Path) -> None:
+    page.goto((unpacked / "index.html").as_uri())
+    markup = page.get_by_label("HTML for all images").text_content()
+    (unpacked / "mine.html").write_text(f'<!doctype html><meta charset="utf-8">{markup}')
+    page.goto((unpacked / "mine.html").as_uri())
+    expect(page.locator("picture")).to_have_count(4)
+    for picture in page.locator("img").all():
+        picture.scroll_into_view_if_needed()
+    page.wait_for_function("[...document.images].every((i) => i.complete && i.naturalWidth)")
+    chosen = page.eval_on_selector_all("img", "(images) => images.map((i) => i.currentSrc)")
+    assert all(url.endswith(".webp") for url in chosen)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_index_is_for_everyone(page: Page, unpacked: Path, scheme: str, width: int) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto((unpacked / "index.html").as_uri())
+    for summary in page.locator("summary").all():
+        summary.click()
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

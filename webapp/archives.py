@@ -1,0 +1,153 @@
+"""A whole job as one zip, made while it is sent: no temporary file, and little in memory.
+
+    index.html       all thumbnails and what there is to say of them, to open from disk
+    manifest.json    the same for programs; the README documents its keys
+    errors.txt       the images that failed and why, if there are any
+    thumbnails/      the files
+
+Thumbnails are compressed already, so they are stored as they are and the zip's length is known
+before its first byte. Where a file vanishes on the way, as the job is deleted, the iteration
+raises: the server then breaks the connection off before that length is reached, which every client
+notices. A zip that came to its end is whole.
+"""
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+from urllib.parse import quote
+
+from flask import render_template
+from zipstream import ZipStream
+
+from webapp.file_names import image_name, name_thumbnails
+from webapp.job_store import Image, Job, Thumbnail
+from webapp.jobs import FILE_LOST
+from webapp.markup import Address, alt_text, image_html, job_html
+from webapp.recipes import Recipe
+from webapp.storage import Storage
+
+Paths = dict[Thumbnail, str]
+
+VERSION = 1  # Of the manifest; grows where a key changes its meaning, not where one is added.
+
+
+class NoThumbnails(Exception):
+    """There is nothing to pack."""
+
+    code = "no_thumbnails"
+
+    def __init__(self, is_finished: bool) -> None:
+        super().__init__(
+            "This job has no thumbnails: none of its images could be made into one."
+            if is_finished
+            else "No thumbnail of this job is ready yet. Try again in a moment."
+        )
+
+
+def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
+    """Prepare the zip of what is done so far: its `len` is exact, and iterating makes it.
+
+    Raises NoThumbnails or InvalidPattern.
+    """
+    job = _as_on_disk(job, storage)
+    names = name_thumbnails(job.images, pattern)
+    if not names:
+        raise NoThumbnails(job.is_finished)
+    paths = {thumbnail: f"thumbnails/{name}" for thumbnail, name in names.items()}
+    archive = ZipStream(sized=True)
+    archive.add(_index(job, paths), "index.html")
+    archive.add(_manifest(job, paths), "manifest.json")
+    if job.failed:
+        archive.add(_errors(job), "errors.txt")
+    for thumbnail, path in paths.items():
+        archive.add_path(storage.thumbnails / thumbnail.path, path)
+    return archive
+
+
+def archive_name(job: Job) -> str:
+    """Name the zip by what is in it: `beach-and-5-more-thumbnails.zip`."""
+    more = f"-and-{job.total - 1}-more" if job.total > 1 else ""
+    return f"{image_name(job.images[0].name)}{more}-thumbnails.zip"
+
+
+def _as_on_disk(job: Job, storage: Storage) -> Job:
+    """Count as failed what has rows but no files, as the consumer will once it looks."""
+    return replace(job, images=tuple(_image_on_disk(image, storage) for image in job.images))
+
+
+def _image_on_disk(image: Image, storage: Storage) -> Image:
+    if all((storage.thumbnails / made.path).is_file() for made in image.thumbnails):
+        return image
+    code, message = FILE_LOST
+    return replace(image, state="failed", error_code=code, error_message=message, thumbnails=())
+
+
+def _address(paths: Paths) -> Address:
+    """Address thumbnails relative to the index."""
+    return lambda thumbnail: quote(paths[thumbnail])
+
+
+def _index(job: Job, paths: Paths) -> str:
+    recipe, address = Recipe.from_json(job.recipe), _address(paths)
+    return render_template(
+        "archives/index.html",
+        job=job,
+        paths=paths,
+        address=address,
+        job_html=job_html(job, address),
+        image_html={image: image_html(image, recipe, address) for image in job.images},
+    )
+
+
+def _manifest(job: Job, paths: Paths) -> str:
+    recipe = Recipe.from_json(job.recipe)
+    manifest = {
+        "version": VERSION,
+        "job": {
+            "id": job.id,
+            "created": job.created.isoformat(),
+            "expires": job.expires.isoformat(),
+            "is_finished": job.is_finished,
+            "total": job.total,
+            "done": job.done,
+            "failed": job.failed,
+        },
+        "recipe": [asdict(output) for output in recipe.outputs],
+        "images": [_describe(image, recipe, paths) for image in job.images],
+    }
+    return json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
+
+
+def _describe(image: Image, recipe: Recipe, paths: Paths) -> dict[str, Any]:
+    error = {"code": image.error_code, "message": image.error_message}
+    return {
+        "number": image.number,
+        "name": image.name,
+        "state": image.state,
+        "error": error if image.is_failed else None,
+        "bytes": image.bytes,
+        "format": image.format,
+        "width": image.width,
+        "height": image.height,
+        "had_gps": bool(image.had_gps),
+        "thumbhash": image.thumbhash,
+        "color": image.color,
+        "alt": alt_text(image.name),
+        "html": image_html(image, recipe, _address(paths)),
+        "thumbnails": [
+            {
+                "path": paths[made],
+                "width": made.width,
+                "height": made.height,
+                "bytes": made.bytes,
+                "format": made.format,
+                "quality": made.quality,
+            }
+            for made in image.thumbnails
+        ],
+    }
+
+
+def _errors(job: Job) -> str:
+    failed = (image for image in job.images if image.is_failed)
+    return "".join(f"{image.name}: {image.error_message}\n" for image in failed)

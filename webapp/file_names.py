@@ -1,0 +1,133 @@
+"""What the files are called that people take home: safe on every system, and each name once."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from pathlib import PurePosixPath
+
+from webapp.job_store import Image, Thumbnail
+
+DEFAULT_PATTERN = "{name}-{output}"
+FIELDS = ("name", "number", "output", "width", "height", "format")
+MAX_PATTERN = 100  # Characters.
+MAX_FOLDERS = 2  # One within the other.
+
+# Bytes in UTF-8. File systems take 255 of a name, but Windows only 260 characters of a whole path,
+# of which the folder that the zip is unpacked in has some 60.
+NAME_BYTES = 100
+PART_BYTES = 200
+
+# Windows opens a device for these, whatever follows behind a dot.
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
+_FIELD = re.compile(r"\{(.*?)\}")
+
+
+class InvalidPattern(ValueError):
+    """Files cannot be named like that; says what would be right."""
+
+    code = "invalid_names"
+    field = "names"
+
+
+def check_pattern(pattern: str) -> None:
+    """Refuse a pattern that cannot name files.
+
+    A pattern is text with fields, `{number}-{name}/{output}`; the extension is always added.
+    Raises InvalidPattern.
+    """
+    known = ", ".join(f"{{{field}}}" for field in FIELDS)
+    text = _FIELD.sub("", pattern)
+    if len(pattern) > MAX_PATTERN:
+        raise InvalidPattern(f"The names' pattern has at most {MAX_PATTERN} characters.")
+    if not set(_FIELD.findall(pattern)) <= set(FIELDS) or "{" in text or "}" in text:
+        raise InvalidPattern(f"The names' pattern takes {known}, and no other braces.")
+    parts = _FIELD.sub("x", pattern).split("/")
+    if len(parts) > MAX_FOLDERS + 1:
+        raise InvalidPattern(f"The names' pattern has at most {MAX_FOLDERS} folders.")
+    if any(safe_name(part) != part for part in parts):
+        raise InvalidPattern(
+            "The names' pattern must be a name that every system takes: between slashes something,"
+            ' that neither begins nor ends with a dot or a space, and none of \\ : * ? " < > |.'
+        )
+
+
+def name_thumbnails(images: Sequence[Image], pattern: str) -> dict[Thumbnail, str]:
+    """Give each thumbnail of a job a path, with slashes; no two are the same on any system.
+
+    The second image of a name is called "a (1)", in all its thumbnails.
+    Raises InvalidPattern.
+    """
+    check_pattern(pattern)
+    digits = max(2, len(str(len(images))))
+    names = _each_once((image_name(image.name), "") for image in images)
+    wanted = {
+        thumbnail: (
+            _fill(pattern, thumbnail, name, f"{image.number:0{digits}}"),
+            PurePosixPath(thumbnail.file_name).suffix,
+        )
+        for image, name in zip(images, names, strict=True)
+        for thumbnail in image.thumbnails
+    }
+    return dict(zip(wanted, _each_once(wanted.values()), strict=True))
+
+
+def image_name(name: str) -> str:
+    """Name an image's files after it, without its extension."""
+    return safe_name(_cut(PurePosixPath(name).stem, NAME_BYTES))
+
+
+def safe_name(name: str) -> str:
+    """Make a name that Windows, macOS and Linux all take for one file or folder, and show.
+
+    Marks that nobody sees go, as they can turn the reading direction; so do dots and spaces at
+    either end, which hide a file or are dropped. What is left of nothing is `_`.
+    """
+    seen = "".join(
+        " " if unicodedata.category(character)[0] == "Z" else character
+        for character in name
+        if unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+    )
+    safe = re.sub(r'[<>:"/\\|?*]', "_", unicodedata.normalize("NFC", seen)).strip(". ")
+    if _DEVICE.match(safe):
+        safe = f"_{safe}"
+    return _cut(safe, PART_BYTES).rstrip(". ") or "_"
+
+
+def _fill(pattern: str, thumbnail: Thumbnail, name: str, number: str) -> str:
+    values = {
+        "name": name,
+        "number": number,
+        "output": PurePosixPath(thumbnail.file_name).stem,
+        "width": str(thumbnail.width),
+        "height": str(thumbnail.height),
+        "format": thumbnail.format,
+    }
+    return "/".join(
+        safe_name(_FIELD.sub(lambda field: values[field[1]], part)) for part in pattern.split("/")
+    )
+
+
+def _each_once(files: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Join stems and suffixes, with a number where the name was there before: `a (1).jpg`.
+
+    Few systems tell `A` from `a`.
+    """
+    taken: set[str] = set()
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
+    for stem, suffix in files:
+        wanted = free = stem + suffix
+        while _key(free) in taken:
+            free = f"{stem} ({next(numbers[_key(wanted)])}){suffix}"
+        taken.add(_key(free))
+        yield free
+
+
+def _key(path: str) -> str:
+    return unicodedata.normalize("NFC", path.casefold())
+
+
+def _cut(text: str, size: int) -> str:
+    """Keep what of a text has so many bytes in UTF-8, in whole characters."""
+    return text.encode()[:size].decode(errors="ignore")
