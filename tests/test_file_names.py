@@ -81,6 +81,12 @@ def test_long_name_keeps_its_output(person: Person, jobs: Jobs) -> None:
     assert names[0] == "写" * 33 + "-square.jpg"
 
 
+def test_thumbnail_downloaded_alone_is_named_as_in_the_zip(person: Person, jobs: Jobs) -> None:
+    path = person.upload((make_jpeg(), "a:b.jpg")).headers["Location"]
+    work(jobs)
+    assert 'download="a_b-square.jpg"' in person.get(path).text
+
+
 @pytest.mark.parametrize(
     ("pattern", "words"),
     [

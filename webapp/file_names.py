@@ -73,6 +73,11 @@ def name_thumbnails(images: Sequence[Image], pattern: str) -> dict[Thumbnail, st
     return dict(zip(wanted, _each_once(wanted.values()), strict=True))
 
 
+def download_name(thumbnail: Thumbnail) -> str:
+    """Name the file of a thumbnail that is downloaded alone: `coffee-320w.webp`."""
+    return f"{image_name(thumbnail.source_name)}-{thumbnail.file_name}"
+
+
 def image_name(name: str) -> str:
     """Name an image's files after it, without its extension."""
     return safe_name(_cut(PurePosixPath(name).stem, NAME_BYTES))

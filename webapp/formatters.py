@@ -1,8 +1,10 @@
-"""How pages write numbers and times."""
+"""How pages write numbers, times and names."""
 
 from datetime import datetime
 
 from flask import Flask
+
+from webapp.file_names import download_name
 
 
 def filesize(count: int) -> str:
@@ -33,5 +35,9 @@ def format_name(format: str) -> str:
 def init_app(app: Flask) -> None:
     """Give the templates these filters."""
     app.jinja_env.filters.update(
-        filesize=filesize, saving=saving, datetime=date_and_time, format_name=format_name
+        filesize=filesize,
+        saving=saving,
+        datetime=date_and_time,
+        format_name=format_name,
+        download_name=download_name,
     )

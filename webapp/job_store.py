@@ -230,11 +230,6 @@ class Thumbnail:
         return 1 - self.bytes / self.source_bytes
 
     @property
-    def download_name(self) -> str:
-        """The name a person would give the file: `coffee-320w.webp`."""
-        return f"{Path(self.source_name).stem}-{self.file_name}"
-
-    @property
     def has_alpha_format(self) -> bool:
         """Whether the format can be transparent."""
         return self.format != "jpeg"
