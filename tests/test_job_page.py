@@ -1,5 +1,6 @@
 """Following a job, with and without script."""
 
+import html
 import re
 from uuid import UUID
 
@@ -21,7 +22,7 @@ def start(person: Person, *pictures: bytes) -> str:
 def polled(page: str) -> str | None:
     """Find the address that a panel will ask next, if any."""
     found = re.search(r'hx-get="([^"]+)"', page)
-    return found[1] if found else None
+    return html.unescape(found[1]) if found else None
 
 
 def test_page_shows_every_image_with_its_state(person: Person, jobs: Jobs) -> None:

@@ -78,6 +78,9 @@ class Config:
     retention_hours: float = setting(
         24.0, "Hours from a job's creation to its deletion with all its files.", minimum=0.001
     )
+    max_retention_hours: float = setting(
+        168.0, "Hours that a job may be kept, for whom the default is not enough.", minimum=0.001
+    )
     max_file_mb: int = setting(
         50, "Megabytes (10⁶ bytes) of one uploaded file. A 100 MP JPEG has about 40.", minimum=1
     )
@@ -192,6 +195,10 @@ def _check(config: Config) -> None:
         raise ConfigError(
             f"THUMBNAIL_ACCESS_TOKEN must have at least {SHORTEST_TOKEN} characters:"
             " `openssl rand -hex 16` makes one."
+        )
+    if config.max_retention_hours < config.retention_hours:
+        raise ConfigError(
+            "THUMBNAIL_MAX_RETENTION_HOURS must not be less than THUMBNAIL_RETENTION_HOURS."
         )
     if config.max_mb_per_hour < config.max_request_mb:
         raise ConfigError(

@@ -17,6 +17,7 @@ from webapp.file_names import InvalidPattern
 from webapp.jobs import (
     Busy,
     FileTooLarge,
+    ImageNotFound,
     JobClosed,
     JobNotFound,
     NoImages,
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 STATUS: dict[type[Exception], int] = {
     AccessRequired: 401,
+    ImageNotFound: 404,
     JobNotFound: 404,
     NoThumbnails: 404,
     JobClosed: 409,

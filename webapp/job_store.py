@@ -67,6 +67,13 @@ def add_usage(db: Database) -> None:
     )
 
 
+@migrations()
+def add_remaking(db: Database) -> None:
+    """Let images be made again: with another recipe or focal point, or after a failure."""
+    for statement in _REMAKING.split(";\n\n"):
+        db.execute(statement)
+
+
 _SCHEMA = """\
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY,
@@ -199,6 +206,28 @@ AND new.error_code IS NOT 'worker_lost' BEGIN
 END"""
 
 
+_REMAKING = """\
+ALTER TABLE images ADD COLUMN queued REAL NOT NULL DEFAULT 0 /* since when it waits for its turn */;
+
+ALTER TABLE images ADD COLUMN focus_x REAL /* the focal point its owner chose, from 0 to 1 */;
+
+ALTER TABLE images ADD COLUMN focus_y REAL;
+
+UPDATE images SET queued = created;
+
+DROP INDEX images_claimable;
+
+CREATE INDEX images_claimable ON images (attempts - released > 1, queued)
+    WHERE state IN ('waiting', 'working');
+
+CREATE INDEX images_finished ON images (finished) WHERE state = 'done';
+
+CREATE TRIGGER again_counted AFTER UPDATE OF state ON images
+WHEN old.state NOT IN ('waiting', 'working') AND new.state = 'waiting' BEGIN
+    INSERT INTO counters VALUES ('again', '', 1) ON CONFLICT DO UPDATE SET count = count + 1;
+END"""
+
+
 @dataclass(frozen=True)
 class Thumbnail:
     """One output file made from one image."""
@@ -253,6 +282,8 @@ class Image:
     error_message: str | None
     thumbhash: str | None
     color: str | None
+    attempts: int
+    focus: tuple[float, float] | None  # The one that its owner chose.
     thumbnails: tuple[Thumbnail, ...]
 
     @property
@@ -317,6 +348,11 @@ class Job:
         return self._count("waiting")
 
     @property
+    def cancelled(self) -> int:
+        """How many images nobody is to work on any more."""
+        return self._count("cancelled")
+
+    @property
     def had_gps_count(self) -> int:
         """How many images said where they were taken."""
         return sum(image.had_gps for image in self.images)
@@ -359,7 +395,8 @@ class Claim:
     recipe: str
     worker: str
     attempt: int
-    waited: float  # Seconds since the upload.
+    waited: float  # Seconds since it was put into the queue.
+    focus: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -552,12 +589,15 @@ class JobStore:
             thumbnails.setdefault(row["image_id"], []).append(Thumbnail(**row))
         rows = self._rows(
             "SELECT id, job_id, name, bytes, format, width, height, had_gps, state, error_code,"
-            " error_message, thumbhash, color,"
+            " error_message, thumbhash, color, attempts, focus_x, focus_y,"
             " row_number() OVER (ORDER BY position, created) AS number FROM images"
             " WHERE job_id = :id ORDER BY number",
             id=job_id,
         )
-        return tuple(Image(**row, thumbnails=tuple(thumbnails.get(row["id"], ()))) for row in rows)
+        return tuple(
+            Image(**_with_focus(row), thumbnails=tuple(thumbnails.get(row["id"], ())))
+            for row in rows
+        )
 
     def job_ids(self, now: float, owner: str | None = None) -> list[str]:
         """List the ids of one owner's jobs, or of all, newest first."""
@@ -603,6 +643,32 @@ class JobStore:
         """Remove a job's rows."""
         self._change("DELETE FROM jobs WHERE id = :id", id=job_id)
 
+    def set_expiry(self, job_id: str, expires: float) -> None:
+        """Keep a job until then."""
+        self._change(
+            "UPDATE jobs SET expires = :expires, version = version + 1 WHERE id = :id",
+            id=job_id,
+            expires=expires,
+        )
+
+    def set_recipe(self, job_id: str, recipe: str, now: float) -> None:
+        """Give a job another recipe, and put all its images back into the queue for it.
+
+        What was made stays until it is replaced. Who works on an image loses it; what was cancelled
+        stays so.
+        """
+        with self.transaction():
+            self._change(
+                "UPDATE jobs SET recipe = :recipe, version = version + 1 WHERE id = :id",
+                id=job_id,
+                recipe=recipe,
+            )
+            self._queue_again(
+                "job_id = :job_id AND state IN ('working', 'done', 'failed')",
+                job_id=job_id,
+                now=now,
+            )
+
     def expired_job_ids(self, now: float) -> list[str]:
         """List the jobs whose time is over, or that were left open and never got an image."""
         rows = self._rows(
@@ -625,9 +691,11 @@ class JobStore:
         with self.transaction():
             added = self._change(
                 "INSERT INTO images"
-                " (id, job_id, position, name, bytes, format, width, height, had_gps, created)"
+                " (id, job_id, position, name, bytes, format, width, height, had_gps, created,"
+                " queued)"
                 " SELECT :id, :job_id, coalesce(:position, (SELECT count(*) + 1 FROM images"
-                " WHERE job_id = :job_id)), :name, :bytes, :format, :width, :height, :had_gps, :now"
+                " WHERE job_id = :job_id)), :name, :bytes, :format, :width, :height, :had_gps,"
+                " :now, :now"
                 " FROM jobs WHERE id = :job_id AND expires > :now AND open_until > :now"
                 " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
                 **vars(image),
@@ -653,16 +721,16 @@ class JobStore:
             " claimed = :now, lease = :lease WHERE id = (SELECT id FROM images"
             " WHERE state IN ('waiting', 'working') AND (state = 'waiting' OR lease < :now)"
             " AND attempts - released < :max_attempts"
-            " ORDER BY attempts - released > 1, created LIMIT 1)"
+            " ORDER BY attempts - released > 1, queued LIMIT 1)"
             " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
-            " :now - created AS waited,"
+            " :now - queued AS waited, focus_x, focus_y,"
             " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
             worker=worker,
             now=now,
             lease=lease,
             max_attempts=max_attempts,
         )
-        return Claim(**rows[0]) if rows else None
+        return Claim(**_with_focus(rows[0])) if rows else None
 
     def has_claimable(self, now: float) -> bool:
         """Say whether some image waits or was left by a worker."""
@@ -694,8 +762,10 @@ class JobStore:
         folder: str,
         thumbnails: Sequence[dict[str, Any]],
         now: float,
-    ) -> bool:
-        """Mark an image done and write its thumbnails' rows; False where the claim is lost.
+    ) -> list[str] | None:
+        """Mark an image done and write its thumbnails' rows; None where the claim is lost.
+
+        Else give the folders of the thumbnails that these replace.
 
         `facts` has what decoding told of the image: width, height, had_gps, thumbhash and color.
         `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
@@ -710,13 +780,17 @@ class JobStore:
                 **facts,
                 **_held(claim),
             )
-            if held:
-                place = {"image_id": claim.image_id, "folder": folder}
-                db.table("thumbnails").insert_all(
-                    {**place, "number": number, **thumbnail}
-                    for number, thumbnail in enumerate(thumbnails, 1)
-                )
-        return bool(held)
+            if not held:
+                return None
+            replaced = self._rows(
+                "DELETE FROM thumbnails WHERE image_id = :id RETURNING folder", id=claim.image_id
+            )
+            place = {"image_id": claim.image_id, "folder": folder}
+            db.table("thumbnails").insert_all(
+                {**place, "number": number, **thumbnail}
+                for number, thumbnail in enumerate(thumbnails, 1)
+            )
+        return sorted({row["folder"] for row in replaced})
 
     def fail(self, claim: Claim, code: str, message: str, now: float) -> bool:
         """Mark an image failed for a reason; False where the claim is lost."""
@@ -743,6 +817,80 @@ class JobStore:
                 **_held(claim),
             )
         )
+
+    def set_focus(self, job_id: str, image_id: str, focus: tuple[float, float], now: float) -> bool:
+        """Choose an image's focal point and have it made again; False where there is no image."""
+        with self.transaction():
+            found = self._change(
+                "UPDATE images SET focus_x = :x, focus_y = :y"
+                " WHERE job_id = :job_id AND id = :image_id",
+                job_id=job_id,
+                image_id=image_id,
+                x=focus[0],
+                y=focus[1],
+            )
+            self._queue_again(
+                "job_id = :job_id AND id = :image_id AND state IN ('working', 'done', 'failed')",
+                job_id=job_id,
+                image_id=image_id,
+                now=now,
+            )
+        return bool(found)
+
+    def retry(self, job_id: str, image_id: str | None, now: float) -> int:
+        """Put what failed or was cancelled back into the queue: one image, or all of a job."""
+        return self._queue_again(
+            "job_id = :job_id AND (:image_id IS NULL OR id = :image_id)"
+            " AND state IN ('failed', 'cancelled')",
+            job_id=job_id,
+            image_id=image_id,
+            now=now,
+        )
+
+    def _queue_again(self, which: str, now: float, **values: Any) -> int:
+        """Let images wait as if nobody had tried them; their tokens are used up all the same."""
+        return self._change(
+            "UPDATE images SET state = 'waiting', queued = :now, released = attempts,"
+            " claimed_by = NULL, lease = NULL, finished = NULL, error_code = NULL,"
+            f" error_message = NULL WHERE {which}",
+            now=now,
+            **values,
+        )
+
+    def cancel(self, job_id: str, image_id: str | None, now: float) -> int:
+        """Take waiting images out of the queue: one, or all of a job.
+
+        One that was only to be made again keeps what was made before.
+        """
+        return self._change(
+            "UPDATE images SET (state, finished) = (SELECT iif(count(*), 'done', 'cancelled'),"
+            " iif(count(*), NULL, :now) FROM thumbnails WHERE image_id = images.id)"
+            " WHERE job_id = :job_id AND (:image_id IS NULL OR id = :image_id)"
+            " AND state = 'waiting'",
+            job_id=job_id,
+            image_id=image_id,
+            now=now,
+        )
+
+    def count_ahead(self, job_id: str) -> int:
+        """Count the images of other jobs that come before the first of this one that waits."""
+        rows = self._rows(
+            "WITH own AS (SELECT attempts - released > 1 AS is_late, queued FROM images"
+            " WHERE job_id = :id AND state = 'waiting' ORDER BY 1, 2 LIMIT 1)"
+            " SELECT count(*) AS ahead FROM own JOIN images ON state IN ('waiting', 'working')"
+            " AND (attempts - released > 1, images.queued) < (is_late, own.queued)"
+            " AND job_id != :id",
+            id=job_id,
+        )
+        return int(rows[0]["ahead"])
+
+    def mean_work_seconds(self) -> float | None:
+        """Give the time that one of the last images took; None where none was made yet."""
+        rows = self._rows(
+            "SELECT avg(finished - claimed) AS mean FROM (SELECT finished, claimed FROM images"
+            " WHERE state = 'done' AND finished IS NOT NULL ORDER BY finished DESC LIMIT 50)"
+        )
+        return rows[0]["mean"]  # type: ignore[no-any-return]
 
     def fail_lost(
         self, code: str, message: str, now: float, max_attempts: int
@@ -816,12 +964,12 @@ class JobStore:
         From the index alone: 40 ms where a million images wait, nothing where a thousand do.
         """
         waiting = (
-            "SELECT created FROM images WHERE state IN ('waiting', 'working')"
-            " AND state = 'waiting' AND (attempts - released > 1) = {} ORDER BY created LIMIT 1"
+            "SELECT queued FROM images WHERE state IN ('waiting', 'working')"
+            " AND state = 'waiting' AND (attempts - released > 1) = {} ORDER BY queued LIMIT 1"
         )
         rows = self._rows(
             "SELECT (SELECT count(*) FROM images WHERE state IN ('waiting', 'working')) AS depth,"
-            f" (SELECT min(created) FROM (SELECT * FROM ({waiting.format(0)})"
+            f" (SELECT min(queued) FROM (SELECT * FROM ({waiting.format(0)})"
             f" UNION ALL SELECT * FROM ({waiting.format(1)}))) AS oldest,"
             " (SELECT count(*) FROM workers WHERE beat > :alive_since) AS workers,"
             " (SELECT max(beat) FROM workers) AS last_beat",
@@ -918,6 +1066,12 @@ def _disk_faults() -> Iterator[None]:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
             raise
         raise OSError(errno.ENOSPC, str(error)) from error
+
+
+def _with_focus(row: dict[str, Any]) -> dict[str, Any]:
+    """Make one value of the two columns of a focal point."""
+    x, y = row.pop("focus_x"), row.pop("focus_y")
+    return {**row, "focus": None if x is None else (x, y)}
 
 
 # What guards every change by a worker: nobody else has claimed the image since.

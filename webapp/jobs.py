@@ -134,6 +134,23 @@ class ClaimLost(Exception):
     """Another worker has the image by now, or its job is gone."""
 
 
+class ImageNotFound(LookupError):
+    """The job has no such image."""
+
+    code = "image_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("This job has no such image.")
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Say what a job has before it: the images of others, and the seconds until it is finished."""
+
+    ahead: int
+    seconds: int | None  # None where nothing tells yet.
+
+
 @dataclass(frozen=True)
 class Health:
     """Say how the consumer fares and how much there is to do."""
@@ -153,6 +170,7 @@ class Jobs:
         self.store = JobStore(config.instance / "jobs.db")
         self.decoder = Decoder.from_config(config)
         self._retention_seconds = config.retention_hours * 3600
+        self._max_retention_seconds = config.max_retention_hours * 3600
         self._min_free = config.min_free_mb * MB
         self._max_images = config.max_images
         self._max_file_mb = config.max_file_mb
@@ -199,14 +217,16 @@ class Jobs:
         if wait := self.store.spend(client, "wrong tokens", cost, limit, time()):
             raise TooManyAttempts("Too many wrong access tokens came from your address.", wait)
 
-    def submit(self, recipe: Recipe, owner: str | None) -> str:
+    def submit(self, recipe: Recipe, owner: str | None, keep_hours: float | None = None) -> str:
         """Create an open job without images; give its id, which cannot be guessed.
 
-        Raises NoSpace.
+        It is kept for as long as the settings say, unless its owner says otherwise. Raises NoSpace.
         """
         self._require_space()
         job_id = str(uuid4())
         self._add_job(job_id, recipe, owner, time())
+        if keep_hours is not None:
+            self.keep(job_id, keep_hours)
         return job_id
 
     def _require_space(self) -> None:
@@ -346,6 +366,42 @@ class Jobs:
             raise JobNotFound(job_id)
         return answer
 
+    def remake(self, job_id: str, recipe: Recipe) -> None:
+        """Make all images of a job anew; what was made before stays until it is replaced."""
+        self.store.set_recipe(job_id, recipe.to_json(), time())
+
+    def set_focus(self, job_id: str, image_id: str, focus: tuple[float, float]) -> None:
+        """Choose what the crops of an image keep in the middle, and make it anew.
+
+        Raises ImageNotFound.
+        """
+        if not self.store.set_focus(job_id, image_id, focus, time()):
+            raise ImageNotFound
+
+    def retry(self, job_id: str, image_id: str | None = None) -> None:
+        """Try again what failed or was cancelled: one image of a job, or all."""
+        self.store.retry(job_id, image_id, time())
+
+    def cancel(self, job_id: str, image_id: str | None = None) -> None:
+        """Let images that wait wait no longer: one of a job, or all."""
+        self.store.cancel(job_id, image_id, time())
+
+    def keep(self, job_id: str, hours: float) -> None:
+        """Keep a job for so many hours from now, or for less where the settings have less."""
+        self.store.set_expiry(job_id, time() + min(hours * 3600, self._max_retention_seconds))
+
+    def count_ahead(self, job_id: str) -> int:
+        """Count the images of others that come before the first of a job that waits."""
+        return self.store.count_ahead(job_id)
+
+    def outlook(self, job: Job) -> Outlook:
+        """Say when a job's turn comes and how long it all takes, by what the last images took."""
+        ahead, workers = self.store.count_ahead(job.id), self.health().workers
+        mean = self.store.mean_work_seconds()
+        if mean is None or not workers:
+            return Outlook(ahead, None)
+        return Outlook(ahead, ceil((ahead + job.waiting + job.working) * mean / workers))
+
     def delete(self, job_id: str) -> None:
         """Remove a job, its rows and its files, at once; a worker on it notices and gives up."""
         self.store.delete_job(job_id)
@@ -385,9 +441,12 @@ class Jobs:
             "thumbhash": result.thumbhash,
             "color": result.color,
         }
-        if not self.store.finish(claim, facts, place, rows, time()):
+        replaced = self.store.finish(claim, facts, place, rows, time())
+        if replaced is None:
             self.storage.unpublish(place)
             raise ClaimLost
+        for folder_before in replaced:
+            self.storage.unpublish(folder_before)
 
     def _place(self, claim: Claim) -> str:
         return self.storage.thumbnails_folder(claim.job_id, claim.image_id, claim.attempt)

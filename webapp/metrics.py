@@ -41,7 +41,8 @@ class JobsCollector(Collector):
         )
         images = CounterMetricFamily(
             "thumbnails_images",
-            "Images that ended: done, failed with a code, or deleted before.",
+            "Images that ended: done, failed with a code, cancelled, or deleted before; and those"
+            " that were put back to be made again.",
             labels=labels,
         )
         for counter in self._jobs.store.counters():

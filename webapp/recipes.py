@@ -187,6 +187,15 @@ class Recipe:
                 "outputs", "An output in the source's format needs a name of its own."
             )
 
+    def focused(self, focus: tuple[float, float]) -> "Recipe":
+        """Give the recipe with another focal point for all that is cropped."""
+        return Recipe(
+            tuple(
+                replace(output, focus=focus) if output.fit == "cover" else output
+                for output in self.outputs
+            )
+        )
+
     def to_json(self) -> str:
         """Write the recipe as the text that `from_json` reads."""
         return json.dumps([asdict(output) for output in self.outputs])
@@ -249,16 +258,22 @@ def _switch(fields: Mapping[str, str], field: str) -> bool:
 
 
 def _focus(text: str) -> Focus:
-    """Read `smart`, `0.3,0.7`, or nothing for the centre."""
+    """Read `smart`, a point, or nothing for the centre."""
     if text == "smart":
         return "smart"
-    if not text:
-        return CENTRE
-    numbers = re.fullmatch(r"([01]?\.?\d{0,6}),\s*([01]?\.?\d{0,6})", text)
-    try:
-        return (float(numbers[1]), float(numbers[2])) if numbers else (-1, -1)
-    except ValueError:
-        return (-1, -1)  # Output refuses it.
+    return parse_focus(text) if text else CENTRE
+
+
+def parse_focus(text: str) -> tuple[float, float]:
+    """Read a focal point, `0.3,0.7`: fractions of the width and the height.
+
+    Raises InvalidRecipe.
+    """
+    numbers = re.fullmatch(r"(0|1|[01]?\.\d{1,6}),\s*(0|1|[01]?\.\d{1,6})", text)
+    point = (float(numbers[1]), float(numbers[2])) if numbers else (-1.0, -1.0)
+    if not all(0 <= part <= 1 for part in point):
+        raise InvalidRecipe("focus", "The focus must be smart, or two numbers from 0 to 1.")
+    return point
 
 
 def _size_name(width: int | None, height: int | None, fit: Fit, format: AskedFormat) -> str:

@@ -226,6 +226,8 @@ def _work_on(claim: Claim, jobs: Jobs) -> None:
         _log("image failed", claim, logging.ERROR, code=code)
         return
     recipe = Recipe.from_json(claim.recipe)
+    if claim.focus:
+        recipe = recipe.focused(claim.focus)
     began = time.perf_counter()
     with jobs.storage.open_folder() as folder:
         try:

@@ -1,11 +1,14 @@
 """A job's life as seen from outside: created, given images, closed, followed, deleted."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from math import inf
 from uuid import UUID
 
 from flask import (
     Blueprint,
     Response,
+    abort,
     flash,
     jsonify,
     make_response,
@@ -20,10 +23,10 @@ from werkzeug.datastructures import FileStorage
 
 from webapp.admission import require_access
 from webapp.errors import asks_for_html, problem
-from webapp.forms import read_upload_form
+from webapp.forms import UploadForm, read_upload_form
 from webapp.job_store import Job
 from webapp.jobs import FileTooLarge, JobNotFound, NoImages, TooManyImages, clean_name
-from webapp.recipes import InvalidRecipe
+from webapp.recipes import PRESETS, InvalidRecipe, parse_focus
 from webapp.sources import ImageError
 from webapp.views import uploads
 from webapp.views.request import (
@@ -33,10 +36,13 @@ from webapp.views.request import (
     current_jobs,
     current_owner,
     require_owner,
+    ring_for_work,
 )
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
+# Below so many seconds of age, a page polls every so many milliseconds.
+POLL_PACES = ((30, 500), (120, 1000), (600, 2000), (inf, 5000))
 MAX_FLASHES = 5  # They travel in the session cookie, which browsers drop over 4 kB.
 REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say nothing of others.
 
@@ -143,17 +149,95 @@ def show(job_id: UUID) -> Response:
 
 @blueprint.get("/<uuid:job_id>/panel")
 def panel(job_id: UUID) -> Response:
-    """Give the part of the job page that changes; 204 where it is as it was at version `v`.
+    """Give the part of the job page that changes; 204 where nothing did.
 
-    The panel of a finished job asks for no other, and neither does that of a job that is gone.
+    That is where its version is still `v`, and `ahead` images of others come before it. The panel
+    of a finished job asks for no other, and neither does that of a job that is gone.
     """
     try:
         version, is_finished = current_jobs().progress(str(job_id))
-        if version == request.args.get("v", type=int) and not is_finished:
+        seen = (request.args.get("v", type=int), request.args.get("ahead", type=int))
+        if not is_finished and seen == (version, current_jobs().count_ahead(str(job_id))):
             return _fresh("", 204)
-        return _fresh(_render("jobs/_panel.html", current_jobs().job(str(job_id))))
+        return _panel(job_id)
     except JobNotFound:
         return _fresh(render_template("jobs/_gone.html"))
+
+
+def _panel(job_id: UUID) -> Response:
+    return _fresh(_render("jobs/_panel.html", current_jobs().job(str(job_id))))
+
+
+# What its owner does to a job
+
+
+def _changed(job_id: UUID) -> ResponseReturnValue:
+    """Show a job that was just changed: to htmx its panel, to a form its page."""
+    if "HX-Request" in request.headers:
+        return _panel(job_id)
+    return redirect(url_for("jobs.show", job_id=job_id), 303)
+
+
+@blueprint.post("/<uuid:job_id>/retry")
+@blueprint.post("/<uuid:job_id>/images/<uuid:image_id>/retry")
+def retry(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
+    """Try again one image, or all that failed or were cancelled."""
+    require_owner(str(job_id))
+    current_jobs().retry(str(job_id), str(image_id) if image_id else None)
+    ring_for_work()
+    return _changed(job_id)
+
+
+@blueprint.post("/<uuid:job_id>/cancel")
+@blueprint.post("/<uuid:job_id>/images/<uuid:image_id>/cancel")
+def cancel(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
+    """Let one image that waits wait no longer, or all of them."""
+    require_owner(str(job_id))
+    current_jobs().cancel(str(job_id), str(image_id) if image_id else None)
+    return _changed(job_id)
+
+
+@blueprint.post("/<uuid:job_id>/images/<uuid:image_id>/focus")
+def set_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
+    """Have an image cropped around the point `x`, `y`, in fractions of its width and height."""
+    require_owner(str(job_id))
+    focus = parse_focus(f"{request.form.get('x', '')},{request.form.get('y', '')}")
+    current_jobs().set_focus(str(job_id), str(image_id), focus)
+    ring_for_work()
+    return _changed(job_id)
+
+
+@blueprint.post("/<uuid:job_id>/keep")
+def keep(job_id: UUID) -> ResponseReturnValue:
+    """Keep a job for so many `hours` from now."""
+    require_owner(str(job_id))
+    hours = request.form.get("hours", type=float)
+    if hours is None or not 0 < hours < inf:
+        abort(422, "Say for how many hours the job is to be kept.")
+    current_jobs().keep(str(job_id), hours)
+    return _changed(job_id)
+
+
+@blueprint.get("/<uuid:job_id>/remake")
+def ask_for_recipe(job_id: UUID) -> str:
+    """Ask what to make of the images of a job anew."""
+    require_owner(str(job_id))
+    return _render("jobs/remake.html", current_jobs().job(str(job_id)), UploadForm(formdata=None))
+
+
+@blueprint.post("/<uuid:job_id>/remake")
+def remake(job_id: UUID) -> ResponseReturnValue:
+    """Make all images of a job anew, of the same uploads; what is there stays until then."""
+    require_owner(str(job_id))
+    form = read_upload_form()
+    try:
+        recipe = form.recipe(current_jobs().recipe_limits)
+    except InvalidRecipe as error:
+        job = current_jobs().job(str(job_id))
+        return _fresh(_render("jobs/remake.html", job, form), problem(error).status)
+    current_jobs().remake(str(job_id), recipe)
+    ring_for_work()
+    return _changed(job_id)
 
 
 @blueprint.get("/<uuid:job_id>/delete")
@@ -171,9 +255,26 @@ def delete(job_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("uploads.new"), 303)
 
 
-def _render(template: str, job: Job) -> str:
+def _render(template: str, job: Job, form: FlaskForm | None = None) -> str:
+    """Render a page or fragment of a job; its forms need a token even where they have no field."""
     is_owner = job.owner is not None and job.owner == current_owner()
-    return render_template(template, job=job, is_owner=is_owner, form=FlaskForm())
+    outlook = None if job.is_finished else current_jobs().outlook(job)
+    return render_template(
+        template,
+        job=job,
+        is_owner=is_owner,
+        outlook=outlook,
+        poll_ms=_poll_milliseconds(job),
+        form=form or FlaskForm(),
+        presets=PRESETS.values(),
+        limits=current_config(),
+    )
+
+
+def _poll_milliseconds(job: Job) -> int:
+    """Say how often the page of a job asks: what takes a minute need not be watched so closely."""
+    age = (datetime.now(UTC) - job.created).total_seconds()
+    return next(pace for limit, pace in POLL_PACES if age < limit)
 
 
 def _fresh(body: str, status: int = 200) -> Response:

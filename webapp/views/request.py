@@ -77,7 +77,7 @@ def submit_image(recipe: Recipe, file: FileStorage) -> str:
     Raises what Jobs.submit_image raises.
     """
     job_id = current_jobs().submit_image(recipe, become_owner(), _upload(file), file.filename or "")
-    ring(current_app.extensions["huey"])
+    ring_for_work()
     return job_id
 
 
@@ -88,8 +88,13 @@ def add_image(job_id: str, file: FileStorage, position: int | None = None) -> st
     """
     name = file.filename or ""
     image_id = current_jobs().add_image(job_id, _upload(file), name, position)
-    ring(current_app.extensions["huey"])
+    ring_for_work()
     return image_id
+
+
+def ring_for_work() -> None:
+    """Ring for a worker, as there is work again."""
+    ring(current_app.extensions["huey"])
 
 
 def _upload(file: FileStorage) -> Upload:

@@ -1,0 +1,207 @@
+"""What its owner does to a job that is there: make it again, retry, cancel, keep it for longer."""
+
+import re
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.conftest import Person, find_token, multipart, work
+from tests.images import make_corners, make_jpeg, make_truncated
+from webapp.job_store import Job
+from webapp.jobs import Jobs
+
+
+def start(person: Person, *pictures: bytes, **fields: object) -> str:
+    """Submit a job; give its id."""
+    files = [(data, f"{number}.jpg") for number, data in enumerate(pictures, 1)]
+    return person.upload(*files, **fields).headers["Location"].rpartition("/")[2]
+
+
+def post(person: Person, path: str, **fields: object) -> Any:
+    """Press a button of the job page."""
+    headers = {"Accept": "text/html"}
+    if fields.pop("by_htmx", False):
+        headers["HX-Request"] = "true"
+    token = find_token(person.get("/").text)
+    return person.client.post(path, headers=headers, **multipart(csrf_token=token, **fields))
+
+
+def file_names(job: Job) -> list[str]:
+    return [made.file_name for image in job.images for made in image.thumbnails]
+
+
+def test_job_is_made_again_from_the_same_uploads(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(size=(400, 300)))
+    work(jobs)
+    answer = post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/jobs/{job_id}")
+    work(jobs)
+    assert file_names(jobs.job(job_id)) == ["card.webp"]
+
+
+def test_old_thumbnails_stay_until_the_new_ones_are_there(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(size=(400, 300)))
+    work(jobs)
+    (old,) = jobs.job(job_id).images[0].thumbnails
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert jobs.job(job_id).waiting == 1
+    assert person.get(old.url).status_code == 200
+    work(jobs)
+    assert person.get(old.url).status_code == 404
+
+
+def test_old_thumbnails_stay_where_the_new_ones_cannot_be_made(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(size=(400, 300)))
+    work(jobs)
+    own: dict[str, object] = {
+        "outputs-0-width": "300",
+        "outputs-0-max_kb": "1",
+        "outputs-0-format": "png",
+    }
+    post(person, f"/jobs/{job_id}/remake", **own)
+    work(jobs)
+    (image,) = jobs.job(job_id).images
+    assert (image.error_code, file_names(jobs.job(job_id))) == ("byte_budget", ["square.jpg"])
+
+
+def test_worker_with_the_old_recipe_finishes_in_vain(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg())
+    old = jobs.claim("slow")
+    assert old
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert not jobs.store.renew(old, 1e12)
+    work(jobs)
+    assert file_names(jobs.job(job_id)) == ["card.webp"]
+
+
+def test_recipe_that_is_wrong_changes_nothing(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg())
+    work(jobs)
+    answer = post(person, f"/jobs/{job_id}/remake", **{"outputs-0-width": "0"})
+    assert answer.status_code == 422
+    assert jobs.job(job_id).done == 1
+
+
+def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(image=make_corners((400, 200))), presets="avatar")
+    work(jobs)
+    colors = []
+    for x in ("0", "1"):
+        (image,) = jobs.job(job_id).images
+        path = f"/jobs/{job_id}/images/{image.id}/focus"
+        assert post(person, path, x=x, y="0.5").status_code == 303
+        work(jobs)
+        (made,) = jobs.job(job_id).images[0].thumbnails
+        picture = Image.open(BytesIO(person.get(made.url).data)).convert("RGB")
+        colors.append(picture.getpixel((10, 10)))
+    assert [_nearest(color) for color in colors] == ["left", "right"]
+
+
+def _nearest(color: Any) -> str:
+    """Say of which half of make_corners a colour of the upper row is."""
+    return "left" if color[0] > color[1] else "right"
+
+
+@pytest.mark.parametrize(("x", "y"), [("", "0.5"), ("-1", "0"), ("0.5", "1.01"), ("nan", "0")])
+def test_focal_point_outside_the_image_is_refused(person: Person, x: str, y: str) -> None:
+    job_id = start(person, make_jpeg())
+    image_id = re.findall(r"image-([0-9a-f-]{36})", person.get(f"/jobs/{job_id}").text)[0]
+    answer = post(person, f"/jobs/{job_id}/images/{image_id}/focus", x=x, y=y)
+    assert answer.status_code == 422
+
+
+def test_failed_image_is_tried_again(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_truncated(), make_jpeg())
+    work(jobs)
+    failed = next(image for image in jobs.job(job_id).images if image.is_failed)
+    post(person, f"/jobs/{job_id}/images/{failed.id}/retry")
+    job = jobs.job(job_id)
+    assert (job.waiting, job.failed, job.done) == (1, 0, 1)
+
+
+def test_all_failed_images_are_tried_again_as_often_as_new_ones(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_truncated(), make_truncated())
+    for _ in range(7):
+        work(jobs)
+        assert jobs.job(job_id).failed == 2
+        post(person, f"/jobs/{job_id}/retry")
+    assert jobs.job(job_id).waiting == 2
+
+
+def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), make_jpeg())
+    post(person, f"/jobs/{job_id}/cancel")
+    work(jobs)
+    job = jobs.job(job_id)
+    assert (job.cancelled, job.is_finished) == (2, True)
+
+
+def test_image_that_was_to_be_made_again_keeps_what_it_has_when_cancelled(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_jpeg())
+    work(jobs)
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/cancel")
+    assert (jobs.job(job_id).done, file_names(jobs.job(job_id))) == (1, ["square.jpg"])
+
+
+@pytest.mark.parametrize(("hours", "kept"), [("100", 100), ("100000", 168)])
+def test_job_is_kept_for_longer_but_not_for_ever(
+    person: Person, jobs: Jobs, hours: str, kept: int
+) -> None:
+    job_id = start(person, make_jpeg())
+    post(person, f"/jobs/{job_id}/keep", hours=hours)
+    left = jobs.job(job_id).expires - datetime.now(UTC)
+    assert round(left.total_seconds() / 3600) == kept
+
+
+@pytest.mark.parametrize("hours", ["", "0", "-1", "nan", "inf", "long"])
+def test_time_that_is_none_is_refused(person: Person, hours: str) -> None:
+    job_id = start(person, make_jpeg())
+    assert post(person, f"/jobs/{job_id}/keep", hours=hours).status_code == 422
+
+
+def test_htmx_gets_the_panel_of_what_it_changed(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_truncated())
+    work(jobs)
+    answer = post(person, f"/jobs/{job_id}/retry", by_htmx=True)
+    assert answer.status_code == 200
+    assert answer.text.strip().startswith('<section id="job-panel"')
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel", "keep", "remake"])
+def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: str) -> None:
+    job_id = start(person, make_jpeg())
+    answer = post(stranger, f"/jobs/{job_id}/{action}", hours="1", presets="card")
+    assert answer.status_code == 403
+
+
+def test_page_knows_how_many_come_before(person: Person, stranger: Person, jobs: Jobs) -> None:
+    start(stranger, make_jpeg(), make_jpeg(), make_jpeg())
+    job_id = start(person, make_jpeg())
+    assert jobs.outlook(jobs.job(job_id)).ahead == 3
+
+
+def test_time_left_is_told_from_what_the_last_images_took(person: Person, jobs: Jobs) -> None:
+    start(person, make_jpeg())
+    work(jobs)
+    jobs.store._change("UPDATE images SET claimed = finished - 10")
+    jobs.beat("a")
+    jobs.beat("b")
+    job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
+    assert jobs.outlook(jobs.job(job_id)).seconds == 15
+
+
+def test_panel_comes_again_when_others_are_done_with(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    other = start(stranger, make_jpeg())
+    page = person.get(f"/jobs/{start(person, make_jpeg())}").text
+    address = re.findall(r'hx-get="([^"]+)"', page)[0].replace("&amp;", "&")
+    assert person.get(address).status_code == 204
+    jobs.delete(other)
+    assert person.get(address).status_code == 200
