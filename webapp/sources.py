@@ -577,7 +577,8 @@ def read_rights(image: Image.Image) -> bytes:
         rights = Image.Exif()
         for tag in _RIGHTS:
             if tag in exif:
-                rights[tag] = exif[tag]
+                # Pillow reads Latin-1, whatever it is, but writes ASCII: it gets the bytes back.
+                rights[tag] = exif[tag].encode("latin-1")
         return rights.tobytes() if rights else b""
     except Exception:
         return b""  # Broken EXIF is as good as none.
