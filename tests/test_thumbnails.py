@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from PIL import ExifTags, Image, ImageColor
-from PIL.PngImagePlugin import PngInfo
 
 from tests.engine import Engine, assert_near, png
 from tests.images import (
@@ -209,26 +208,6 @@ def test_limit_that_cannot_be_met_is_an_error_that_leaves_nothing(
     with pytest.raises(ByteBudget, match=r"does not fit into 1 kB: at its worst it has \d+ kB"):
         engine.make(make_jpeg(size=(1000, 800)), output)
     assert list(engine.folder.iterdir()) == []
-
-
-@pytest.mark.parametrize("format", ["jpeg", "webp"])
-def test_copy_of_the_same_size_is_not_larger_than_the_source(
-    format: Format, engine: Engine
-) -> None:
-    source = encode(make_picture(size=(300, 200)), format, quality=30)
-    (made,) = engine.make(source, Output("a", 300, 200, format=format, quality=95))
-    assert made.bytes <= len(source)
-
-
-def test_copy_of_a_png_is_not_larger_than_the_source(engine: Engine) -> None:
-    text = PngInfo()
-    text.add_text("Comment", "Nobody's business" * 10)
-    source = encode(make_picture("P", (300, 200)), "png", pnginfo=text)
-    (made,) = engine.make(source, Output("a", 300, 200, format="source"))
-    picture = engine.load(made)
-    assert made.bytes <= len(source)
-    assert not picture.info
-    assert psnr(picture.convert("RGB"), make_picture("P", (300, 200)).convert("RGB")) == 100
 
 
 # Metadata

@@ -205,7 +205,7 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
         _check_webp(file, limits)
     if head.startswith(_ICO_SIGNATURE):
         _check_ico(file, limits)
-    if head.startswith(_PNG_SIGNATURE):
+    if head.startswith(PNG_SIGNATURE):
         _check_png(file)
     try:
         image = Image.open(file, formats=_FORMATS)
@@ -367,17 +367,27 @@ def _read_webp_size(kind: bytes, content: bytes) -> Size:
 def _read_webp_exif(file: IO[bytes]) -> Image.Exif:
     """Find the EXIF among the chunks; it may be empty."""
     exif = Image.Exif()
-    file.seek(12)
-    for _ in range(_MAX_CHUNKS):
-        chunk = file.read(8)
-        length = int.from_bytes(chunk[4:], "little")
-        if len(chunk) < 8:
+    for name, start, length in webp_chunks(file):
+        if name == b"EXIF":
+            file.seek(start + 8)
+            exif.load(file.read(min(length - 8, _MAX_EXIF)))
             break
-        if chunk.startswith(b"EXIF"):
-            exif.load(file.read(min(length, _MAX_EXIF)))
-            break
-        file.seek(length + length % 2, os.SEEK_CUR)
     return exif
+
+
+def webp_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """Find the chunks of a WebP: each one's name, its start, and its length with all around it."""
+    file.seek(4)
+    start, end = 12, int.from_bytes(file.read(4), "little") + 8
+    for _ in range(_MAX_CHUNKS):
+        file.seek(start)
+        head = file.read(8)
+        if start >= end or len(head) < 8:
+            break
+        content = int.from_bytes(head[4:], "little")
+        length = 8 + content + content % 2
+        yield head[:4], start, length
+        start += length
 
 
 # ICO pictures
@@ -394,7 +404,7 @@ def _check_ico(file: IO[bytes], limits: ImageLimits) -> Size:
     file.seek(0)
     start = IcoImagePlugin.IcoFile(file).entry[0].offset
     file.seek(start)
-    is_png = file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
+    is_png = file.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
     file.seek(start)
     reader = PngImagePlugin.PngImageFile if is_png else BmpImagePlugin.DibImageFile
     image = reader(file)
@@ -436,15 +446,13 @@ def _check_directory(
 
 # PNG chunks
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_PNG_CHUNKS = 20_000  # The largest file, in the 8 kB that libpng puts into each, has 6,000.
-_PNG_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
 
 
 def _check_png(file: IO[bytes]) -> None:
     """Refuse a PNG of more chunks than encoders make: millions behind the pixels took 19 s."""
-    if any(count > _MAX_PNG_CHUNKS for count, _ in enumerate(_png_chunks(file), 1)):
+    if any(count > _MAX_PNG_CHUNKS for count, _ in enumerate(png_chunks(file), 1)):
         raise Corrupt
 
 
@@ -456,24 +464,13 @@ def has_late_metadata(image: Image.Image, source: Path) -> bool:
     if image.format != "PNG":
         return False
     with source.open("rb") as file:
-        names = [name for name, _, _ in _png_chunks(file)]
+        names = [name for name, _, _ in png_chunks(file)]
     return b"IDAT" not in names or set(names[names.index(b"IDAT") :]) != {b"IDAT", b"IEND"}
 
 
-def read_bare_png(source: Path) -> bytes:
-    """Give a PNG as it is, but for its metadata and all frames after the first."""
-    bare = bytearray(_PNG_SIGNATURE)
-    with source.open("rb") as file:
-        for name, start, length in _png_chunks(file):
-            if name in _PNG_PICTURE:
-                file.seek(start)
-                bare += file.read(length)
-    return bytes(bare) + _PNG_END
-
-
-def _png_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
+def png_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
     """Find the chunks of a PNG: each one's name, its start, and its length with all around it."""
-    start = len(_PNG_SIGNATURE)
+    start = len(PNG_SIGNATURE)
     file.seek(start)
     while len(head := file.read(8)) == 8:
         name, length = head[4:], int.from_bytes(head[:4], "big") + 12
@@ -486,7 +483,8 @@ def _png_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
 
 # JPEG scans
 
-_SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
+_EOI, _SOS = 0xD9, 0xDA
+_BARE_MARKERS = (0x01, 0xD8, _EOI)  # TEM, SOI and EOI have no segment.
 _SEQUENTIAL = (0xC0, 0xC1, 0xC9)  # Frames whose scans each hold whole components.
 # 0xFF before anything that, inside a scan, is not a stuffed zero, a restart or a fill byte.
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
@@ -495,20 +493,10 @@ _MAX_MARKERS = 10_000  # A 100 MP photo with every kind of metadata has some hun
 
 
 def _check_jpeg_scans(file: IO[bytes], limit: int) -> None:
-    """Refuse a JPEG with more scans than `limit`, reading no more of it than it takes.
-
-    Follows the markers as libjpeg does, up to the end of the first picture: the thumbnail in the
-    EXIF, or the film that a phone appends, has bytes that only look like scans.
-    """
-    file.seek(2)
+    """Refuse a JPEG with more scans than `limit`, reading no more of it than it takes."""
     scans, components = 0, b""
-    for _ in range(_MAX_MARKERS):
-        marker = _next_marker(file)
-        if marker == _EOI:
-            return
-        if marker in (_SOI, _TEM):
-            continue
-        length = int.from_bytes(file.read(2), "big")
+    for marker, start, _ in jpeg_segments(file):
+        file.seek(start + 4)
         body = file.read(6)
         if marker in _SEQUENTIAL:
             components = body[5:6]
@@ -519,20 +507,38 @@ def _check_jpeg_scans(file: IO[bytes], limit: int) -> None:
             scans += 1
         if scans > limit:
             raise TooManyScans(limit)
-        file.seek(max(length - 2, 0) - len(body), os.SEEK_CUR)
+
+
+def jpeg_segments(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
+    """Find the segments of a JPEG: the code of each one's marker, its start and its end.
+
+    Follows the markers as libjpeg does, up to the end of the first picture: the thumbnail in the
+    EXIF, or the film that a phone appends, has bytes that only look like scans. What lies between
+    two segments belongs to a scan. Raises Corrupt where there is no end to them.
+    """
+    end = 2
+    for _ in range(_MAX_MARKERS):
+        file.seek(end)
+        marker, start = _next_marker(file)
+        end = file.tell()
+        if marker not in _BARE_MARKERS:
+            end += max(int.from_bytes(file.read(2), "big"), 2)
+        yield marker, start, end
+        if marker == _EOI:
+            return
     raise Corrupt
 
 
-def _next_marker(file: IO[bytes]) -> int:
-    """Read on to behind the next marker and give its code; at the end of the file, EOI."""
+def _next_marker(file: IO[bytes]) -> tuple[int, int]:
+    """Read on to behind the next marker; give its code and its start, or EOI's where all ends."""
     last = b""
     while chunk := file.read(_CHUNK):
         found = _MARKER.search(last + chunk)
         if found:
-            file.seek(found.end() - len(last + chunk), os.SEEK_CUR)
-            return found[1][0]
+            end = file.seek(found.end() - len(last + chunk), os.SEEK_CUR)
+            return found[1][0], end - 2
         last = chunk[-1:]
-    return _EOI
+    return _EOI, file.tell()
 
 
 # Orientation

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from PIL import AvifImagePlugin, Image, ImageCms
 
-from webapp import vips
+from webapp import bare, vips
 from webapp.focus import find_focus
 from webapp.placeholders import dominant_color, thumbhash
 from webapp.recipes import CENTRE, MAX_SIDE, Format, Output, Recipe
@@ -29,7 +29,6 @@ from webapp.sources import (
     format_of,
     has_late_metadata,
     open_image,
-    read_bare_png,
     read_exif,
     read_rights,
     seen_size,
@@ -65,7 +64,10 @@ class ByteBudget(ImageError):
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """Describe one file that was made; `quality` is None where the format is lossless."""
+    """Describe one file that was made.
+
+    `quality` is None where there was none to choose: in a lossless format, or in a copy.
+    """
 
     file_name: str
     width: int
@@ -93,8 +95,12 @@ def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLim
 
     Thumbnails come in the order of the recipe, upright, in sRGB and without metadata. One that
     would be the same as an earlier one is left out: of a small source, all the larger widths of a
-    responsive set come out at its own size. Nothing stays behind on an error. Raises ImageError,
-    MemoryError, or OSError where writing fails.
+    responsive set come out at its own size. One that shows all that the source does, in its format
+    and size, is never larger than it: where encoding makes it so, it is the source itself, without
+    metadata. Not of an AVIF, nor where the picture is turned, its colours are converted, or the
+    copyright notice is kept: that takes encoding, in the quality asked for and whatever it costs.
+    Nothing stays behind on an error. Raises ImageError, MemoryError, or OSError where writing
+    fails.
     """
     with source.open("rb") as file, decoder_faults():
         image = open_image(file, limits)
@@ -245,6 +251,7 @@ class _Decoded:
     cuts: list[_Cut]  # As stored; one for each output, equal where outputs share a picture.
     profile: bytes | None
     rights: bytes  # EXIF with the author and the copyright notice, if there is either.
+    is_moving_webp: bool
 
 
 def _decode(image: Image.Image, source: Path, outputs: Iterable[Output]) -> _Decoded:
@@ -262,7 +269,8 @@ def _decode(image: Image.Image, source: Path, outputs: Iterable[Output]) -> _Dec
     cuts = [_plan(output, seen, smart).as_stored(seen, orientation) for output in outputs]
     header = Header(format_of(image).lower(), *seen, orientation, had_gps)
     profile = image.info.get("icc_profile")
-    return _Decoded(header, frame, cuts, profile, read_rights(image))
+    is_moving_webp = header.format == "webp" and getattr(image, "is_animated", False)
+    return _Decoded(header, frame, cuts, profile, read_rights(image), is_moving_webp)
 
 
 def _find_focus(frame: _Frame, seen: Size, orientation: int) -> Point:
@@ -416,6 +424,12 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
+def _is_in_srgb(mode: str, profile: bytes | None) -> bool:
+    """Say whether a picture in this mode, with or without alpha, needs no conversion."""
+    opaque = mode.rstrip("aA")
+    return opaque in ("L", "RGB") and not (profile and _transform(profile, opaque))
+
+
 _PROFILE_SPACE = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
@@ -469,10 +483,13 @@ def _write_all(
         looks = (cut, picture.size, replace(output, **_HIDDEN))
         if looks in made:
             continue
-        options: dict[str, Any] = {"exif": decoded.rights} if output.keep_copyright else {}
-        if animation and output.animated:
+        options: dict[str, Any] = {}
+        if output.keep_copyright and decoded.rights:
+            options["exif"] = decoded.rights
+        moves = bool(animation and output.animated)
+        if animation and moves:
             options |= animation.options(cut, output)
-        copied = source if _is_copy(picture, output, decoded, options) else None
+        copied = source if _is_copy(picture, output, cut, decoded, moves) else None
         made[looks] = _write(picture, output, folder, options, copied)
     return list(made.values())
 
@@ -489,15 +506,21 @@ _HIDDEN: Mapping[str, Any] = {
 
 
 def _is_copy(
-    picture: Image.Image, output: Output, decoded: _Decoded, options: Mapping[str, Any]
+    picture: Image.Image, output: Output, cut: _Cut, decoded: _Decoded, moves: bool
 ) -> bool:
-    """Say whether the source could be used in place of the output, metadata aside."""
+    """Say whether the source, bare, shows what the output does: nothing is turned or converted."""
     header = decoded.header
-    if (output.format, *picture.size) != (header.format, header.width, header.height):
-        return False
-    # Encoding a PNG cannot be made to give less, but its own pixels can be taken as they are.
-    return output.format != "png" or (
-        header.orientation == 1 and not decoded.profile and not options
+    whole = _Cut((0, 0, header.width, header.height), (header.width, header.height))
+    return (
+        output.format == header.format
+        and header.format in bare.FORMATS
+        and header.orientation == 1
+        and cut == whole
+        and picture.size == whole.size
+        and _is_in_srgb(decoded.frame.image.mode, decoded.profile)
+        # Bare, a PNG is still, and a GIF is only made to move if it can.
+        and (output.format != "webp" or moves == decoded.is_moving_webp)
+        and not (output.keep_copyright and decoded.rights)
     )
 
 
@@ -525,35 +548,33 @@ def _write(
 ) -> Thumbnail:
     """Encode in memory, so that a full disk keeps its own error, and write the file.
 
-    No larger than `copied`, the source that the output could be a copy of. Raises ByteBudget.
+    The file is no larger than `copied`, the source that it could be a copy of: where it would be,
+    it becomes one. Raises ByteBudget.
     """
-    ceiling = copied.stat().st_size if copied else sys.maxsize
     format = cast(Format, output.format)
     encode = partial(_encode, image, format, options)
-    limit = min(output.max_bytes or sys.maxsize, ceiling)
+    limit = output.max_bytes or sys.maxsize
     content, quality = _encode_within(limit, encode, output.encoder_quality)
-    if copied and format == "png" and len(content) > ceiling:
-        content = read_bare_png(copied)
-    if output.max_bytes and len(content) > output.max_bytes:
-        raise ByteBudget(output.file_name, output.max_bytes, len(content))
+    if copied and len(content) > copied.stat().st_size:
+        content, quality = bare.read_bare(copied, format), None
+    if len(content) > limit:
+        raise ByteBudget(output.file_name, limit, len(content))
     (folder / output.file_name).write_bytes(content)
     return Thumbnail(output.file_name, image.width, image.height, len(content), format, quality)
-
-
-_MAX_ENCODES = 8  # Bisecting 100 qualities takes 7, after the one that most often does.
 
 
 def _encode_within(
     limit: int, encode: Callable[[int | None], bytes], best: int | None
 ) -> tuple[bytes, int | None]:
-    """Encode with the best quality whose file is within the limit, or else as small as can be."""
+    """Encode with the best quality whose file is within the limit, or else as small as can be.
+
+    Bisecting 100 qualities takes at most 7 encodes, after the one that most often does.
+    """
     content = encode(best)
     if best is None or len(content) <= limit:
         return content, best
     smallest, low, high = (content, best), 1, best - 1
-    for _ in range(_MAX_ENCODES):
-        if low > high:
-            break
+    while low <= high:
         quality = (low + high) // 2
         content = encode(quality)
         if len(content) <= limit:
