@@ -128,10 +128,16 @@ def make_ycck_jpeg(picture: Image.Image, **options: Any) -> bytes:
     return jpeg[:kind] + b"\2" + jpeg[kind + 1 :]
 
 
-def make_animation(format: str, size: Size = (60, 40)) -> bytes:
-    """Make an animation of a red, a green and a blue frame, 80 ms each."""
+def make_animation(format: str, size: Size = (60, 40), loop: int | None = 0) -> bytes:
+    """Make an animation of a red, a green and a blue frame, 80 ms each.
+
+    `loop` is in the words of the format; without one, a GIF is shown once.
+    """
     frames = [Image.new("RGB", size, color) for color in (RED, GREEN, BLUE)]
-    return encode(frames[0], format, save_all=True, append_images=frames[1:], duration=80)
+    options = {} if loop is None else {"loop": loop}
+    return encode(
+        frames[0], format, save_all=True, append_images=frames[1:], duration=80, **options
+    )
 
 
 def make_exif(orientation: int | None = None, gps: bool = False) -> bytes:

@@ -135,8 +135,8 @@ def frames_of(image: bytes) -> list[tuple[bytes, object, object]]:
     """List what is seen: the pixels of each frame, its time, and how often all are shown."""
     frames = []
     with Image.open(io.BytesIO(image)) as picture:
-        moving = picture.format != "MPO" and getattr(picture, "n_frames", 1)
-        for number in range(moving or 1):
+        count = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+        for number in range(count):
             picture.seek(number)
             info = picture.info
             pixels = picture.convert("RGBA").tobytes()

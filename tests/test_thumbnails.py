@@ -1,6 +1,8 @@
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import ExifTags, Image, ImageColor
@@ -16,7 +18,7 @@ from tests.images import (
     psnr,
 )
 from tests.profiles import make_wide_gamut_profile
-from webapp import decoder, thumbnails
+from webapp import decoder, thumbnails, vips
 from webapp.placeholders import thumbhash_to_png
 from webapp.recipes import Format, Output
 from webapp.sources import ImageError
@@ -147,6 +149,57 @@ def test_widths_beyond_a_small_source_come_out_once(engine: Engine) -> None:
         "200w.webp",
         "200w.jpg",
     ]
+
+
+def test_outputs_of_a_whole_box_are_made_even_if_they_look_the_same(engine: Engine) -> None:
+    outputs = (
+        Output("avatar", 60, 60, "cover"),
+        Output("icon", 60, 60, "cover"),
+        Output("card", 400, 400),
+        Output("hero", 800, 800),
+    )
+    made = engine.make(make_jpeg(size=(120, 80)), *outputs)
+    files = {one.file_name: (engine.folder / one.file_name).read_bytes() for one in made}
+    assert list(files) == ["avatar.jpg", "icon.jpg", "card.jpg", "hero.jpg"]
+    assert files["avatar.jpg"] == files["icon.jpg"]
+    assert files["card.jpg"] == files["hero.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("given", "left_out"),
+    [
+        ({"background": "#000000"}, True),
+        ({"focus": "smart"}, True),
+        ({"keep_copyright": True}, True),
+        ({"animated": True}, True),
+        ({"quality": 80}, True),
+        ({"quality": 79}, False),
+        ({"max_bytes": 1_000_000}, False),
+    ],
+    ids=str,
+)
+def test_what_is_not_seen_makes_no_second_file(
+    given: dict[str, Any], left_out: bool, engine: Engine
+) -> None:
+    one, other = Output("one", 60, None, format="webp"), Output("other", 60, None, format="webp")
+    made = engine.make(make_jpeg(), one, replace(other, **given))
+    assert len(made) == (1 if left_out else 2)
+
+
+def test_formats_of_one_size_are_resized_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resized, resize = [], Image.Image.resize
+
+    def count(image: Image.Image, size: Size, *args: Any, **options: Any) -> Image.Image:
+        resized.append(size)
+        return resize(image, size, *args, **options)
+
+    monkeypatch.setattr(vips, "libvips", None)
+    monkeypatch.setattr(Image.Image, "resize", count)
+    formats: tuple[Format, ...] = ("png", "jpeg", "webp", "avif")
+    engine.make(make_jpeg(), *(Output("a", 90, 90, format=format) for format in formats))
+    assert resized.count((90, 60)) == 1
 
 
 def test_equal_sizes_that_look_different_are_all_made(engine: Engine) -> None:

@@ -8,7 +8,7 @@ import io
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,7 @@ from PIL import AvifImagePlugin, Image, ImageCms
 from webapp import bare, vips
 from webapp.focus import find_focus
 from webapp.placeholders import dominant_color, thumbhash
-from webapp.recipes import CENTRE, MAX_SIDE, Format, Output, Recipe
+from webapp.recipes import MAX_SIDE, Format, Output, Recipe
 from webapp.sources import (
     TRANSPOSE,
     Header,
@@ -93,12 +93,15 @@ class Result:
 def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLimits) -> Result:
     """Decode an image once and write `folder / output.file_name` for each output of a recipe.
 
-    Thumbnails come in the order of the recipe, upright, in sRGB and without metadata. One that
-    would be the same as an earlier one is left out: of a small source, all the larger widths of a
-    responsive set come out at its own size. One that shows all that the source does, in its format
-    and size, is never larger than it: where encoding makes it so, it is the source itself, without
-    metadata. Not of an AVIF, nor where the picture is turned, its colours are converted, or the
-    copyright notice is kept: that takes encoding, in the quality asked for and whatever it costs.
+    Thumbnails come in the order of the recipe, upright, in sRGB and without metadata. One with a
+    free side is left out if it would be the same as an earlier one: of a small source, all the
+    larger widths of a responsive set come out at its own size.
+
+    A thumbnail that shows all that the source does, in its format and size, is never larger: where
+    encoding makes it so, it is the source itself without metadata. Not of an AVIF, nor where the
+    picture is turned, its colours are converted or its copyright notice is kept: that takes
+    encoding, in the quality asked for and whatever it costs.
+
     Nothing stays behind on an error. Raises ImageError, MemoryError, or OSError where writing
     fails.
     """
@@ -106,19 +109,14 @@ def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLim
         image = open_image(file, limits)
         outputs = [output.decided(format_of(image).lower()) for output in recipe.outputs]
         decoded = _decode(image, source, outputs)
-        frames = _resize_all(decoded.frame, decoded.cuts)
-        animation = _read_animation(image, decoded, outputs, limits)  # Last: it moves the image on.
-    pictures = {
-        cut: _finish(frame, decoded.header.orientation, decoded.profile)
-        for cut, frame in frames.items()
-    }
+        pictures = _make_pictures(image, decoded, outputs, limits)
     try:
-        made = _write_all(pictures, animation, decoded, outputs, folder, source)
+        made = _write_all(pictures, decoded, outputs, folder, source)
     except BaseException:
         for output in outputs:
             (folder / output.file_name).unlink(missing_ok=True)
         raise
-    sample = _sample(pictures.values())
+    sample = _sample([picture.frames[0] for picture in pictures])
     return Result(decoded.header, thumbhash(sample), dominant_color(sample), made)
 
 
@@ -253,6 +251,10 @@ class _Decoded:
     rights: bytes  # EXIF with the author and the copyright notice, if there is either.
     is_moving_webp: bool
 
+    def finish(self, image: Image.Image) -> Image.Image:
+        """Finish a picture that was resized from this source."""
+        return _finish(image, self.header.orientation, self.profile)
+
 
 def _decode(image: Image.Image, source: Path, outputs: Iterable[Output]) -> _Decoded:
     """Decode an image at the smallest scale that serves all outputs."""
@@ -340,52 +342,84 @@ def _resize_all(source: _Frame, cuts: Iterable[_Cut]) -> dict[_Cut, Image.Image]
     return made
 
 
-# Animations
+# Stills and animations
 
 _ANIMATED = ("gif", "webp", "png")  # The pages of a TIFF and the pictures of an MPO do not move.
 _ANIMATION_SHARE = 10  # An animation may have this many times the pixels of a picture, in all.
 
 
 @dataclass(frozen=True)
-class _Animation:
-    """Hold all frames of an animation, cut and finished, and how long each is shown."""
+class _Timing:
+    """Say how long each frame of an animation is shown, and how often all are."""
 
-    frames: Mapping[_Cut, list[Image.Image]]
     durations: list[int]  # Milliseconds.
-    loop: int  # 0 is for ever.
+    plays: int  # 0 is for ever.
 
-    def options(self, cut: _Cut, output: Output) -> dict[str, Any]:
-        """Tell the encoder of the frames after the first."""
-        return {
-            "save_all": True,
-            "append_images": [_compose(frame, output) for frame in self.frames[cut][1:]],
-            "duration": self.durations,
-            "loop": self.loop,
-            **({"disposal": 2} if output.format == "gif" else {}),
-        }
+
+@dataclass(frozen=True)
+class _Picture:
+    """Hold what an output shows, upright and in sRGB: one frame, or all of an animation."""
+
+    cut: _Cut
+    frames: list[Image.Image]
+    timing: _Timing | None = None  # None where it does not move.
+
+
+def _make_pictures(
+    image: Image.Image, decoded: _Decoded, outputs: Iterable[Output], limits: ImageLimits
+) -> list[_Picture]:
+    """Make the picture of each output; decode the rest of an animation if one asks for it."""
+    asked = [output.animated for output in outputs]
+    numbers = _frame_numbers(image, decoded.header.format) if any(asked) else range(1)
+    wanted = [
+        (cut, is_asked and len(numbers) > 1)
+        for cut, is_asked in zip(decoded.cuts, asked, strict=True)
+    ]
+    stills = _resize_all(decoded.frame, (cut for cut, moves in wanted if not moves))
+    made = {(cut, False): _Picture(cut, [decoded.finish(still)]) for cut, still in stills.items()}
+    moving = {cut for cut, moves in wanted if moves}
+    if moving:  # Last: it moves the image on.
+        animations = _read_animation(image, numbers, decoded, moving, limits)
+        made |= {(picture.cut, True): picture for picture in animations}
+    return [made[key] for key in wanted]
+
+
+def _frame_numbers(image: Image.Image, format: str) -> range:
+    """Number the frames that are shown: a PNG may have a picture for who cannot see it move."""
+    count = getattr(image, "n_frames", 1) if format in _ANIMATED else 1
+    return range(1 if getattr(image, "default_image", False) else 0, count)
 
 
 def _read_animation(
-    image: Image.Image, decoded: _Decoded, outputs: Iterable[Output], limits: ImageLimits
-) -> _Animation | None:
-    """Decode all frames, if some output asks for them and there is more than one."""
-    cuts = {cut for output, cut in zip(outputs, decoded.cuts, strict=True) if output.animated}
-    count = getattr(image, "n_frames", 1) if cuts and decoded.header.format in _ANIMATED else 1
-    if count == 1:
-        return None
-    pixels = count * image.width * image.height
-    if count > limits.max_frames or pixels > _ANIMATION_SHARE * limits.max_megapixels_other * 1e6:
+    image: Image.Image,
+    numbers: range,
+    decoded: _Decoded,
+    cuts: Iterable[_Cut],
+    limits: ImageLimits,
+) -> list[_Picture]:
+    """Decode all frames, and make each cut of each."""
+    megapixels = len(numbers) * image.width * image.height / 1e6
+    if len(numbers) > limits.max_frames:
         raise TooManyFrames(limits.max_frames)
-    frames: dict[_Cut, list[Image.Image]] = {cut: [] for cut in cuts}
-    durations = []
-    for number in range(count):
+    if megapixels > _ANIMATION_SHARE * limits.max_megapixels_other:
+        raise TooManyFrames(limits.max_frames)
+    timing = _Timing([], _read_plays(image))
+    pictures = [_Picture(cut, [], timing) for cut in cuts]
+    for number in numbers:
         image.seek(number)
         whole = _Frame(_resizable(image), (0, 0, *image.size), image.size)
-        durations.append(int(image.info.get("duration") or 100))
-        for cut, made in frames.items():
-            picture = whole.cut(cut).image
-            made.append(_colored(_finish(picture, decoded.header.orientation, decoded.profile)))
-    return _Animation(frames, durations, image.info.get("loop", 0))
+        timing.durations.append(int(image.info.get("duration") or 100))
+        for picture in pictures:
+            picture.frames.append(_colored(decoded.finish(whole.cut(picture.cut).image)))
+    return pictures
+
+
+def _read_plays(image: Image.Image) -> int:
+    """Tell how often an animation is shown; 0 is for ever. GIF tells how often it is repeated."""
+    loop = image.info.get("loop")
+    if image.format != "GIF":
+        return loop or 0
+    return 1 if loop is None else loop and loop + 1
 
 
 def _colored(image: Image.Image) -> Image.Image:
@@ -469,69 +503,67 @@ _ENCODING: Mapping[Format, Mapping[str, Any]] = {
 
 
 def _write_all(
-    pictures: Mapping[_Cut, Image.Image],
-    animation: _Animation | None,
+    pictures: Iterable[_Picture],
     decoded: _Decoded,
     outputs: Iterable[Output],
     folder: Path,
     source: Path,
 ) -> list[Thumbnail]:
-    """Write a file for each output that does not look like one before it."""
-    made: dict[tuple[object, ...], Thumbnail] = {}
-    for output, cut in zip(outputs, decoded.cuts, strict=True):
-        picture = _compose(pictures[cut], output)
-        looks = (cut, picture.size, replace(output, **_HIDDEN))
-        if looks in made:
+    """Write a file for each output; of the widths of a set, none that looks like one before it."""
+    encoded: dict[tuple[object, ...], _Encoded] = {}
+    made = []
+    for output, picture in zip(outputs, pictures, strict=True):
+        look = _look(picture, output, decoded.rights)
+        if look not in encoded:
+            encoded[look] = _encode_output(picture, output, decoded, source)
+        elif None in (output.width, output.height):
             continue
-        options: dict[str, Any] = {}
-        if output.keep_copyright and decoded.rights:
-            options["exif"] = decoded.rights
-        moves = bool(animation and output.animated)
-        if animation and moves:
-            options |= animation.options(cut, output)
-        copied = source if _is_copy(picture, output, cut, decoded, moves) else None
-        made[looks] = _write(picture, output, folder, options, copied)
-    return list(made.values())
+        size, format = _composed_size(picture, output), cast(Format, output.format)
+        content, quality = encoded[look]
+        (folder / output.file_name).write_bytes(content)
+        made.append(Thumbnail(output.file_name, *size, len(content), format, quality))
+    return made
 
 
-# What is not seen in a file: outputs that differ in nothing else come out the same.
-_HIDDEN: Mapping[str, Any] = {
-    "name": "a",
-    "width": 1,
-    "height": 1,
-    "fit": "contain",
-    "enlarge": False,
-    "focus": CENTRE,
-}
-
-
-def _is_copy(
-    picture: Image.Image, output: Output, cut: _Cut, decoded: _Decoded, moves: bool
-) -> bool:
-    """Say whether the source, bare, shows what the output does: nothing is turned or converted."""
-    header = decoded.header
-    whole = _Cut((0, 0, header.width, header.height), (header.width, header.height))
+def _look(picture: _Picture, output: Output, rights: bytes) -> tuple[object, ...]:
+    """List all that an output's file depends on: with the same list, it comes out the same."""
     return (
-        output.format == header.format
-        and header.format in bare.FORMATS
-        and header.orientation == 1
-        and cut == whole
-        and picture.size == whole.size
-        and _is_in_srgb(decoded.frame.image.mode, decoded.profile)
-        # Bare, a PNG is still, and a GIF is only made to move if it can.
-        and (output.format != "webp" or moves == decoded.is_moving_webp)
-        and not (output.keep_copyright and decoded.rights)
+        picture.cut,
+        picture.timing is not None,
+        _composed_size(picture, output),
+        _ground(picture, output),
+        output.format,
+        output.encoder_quality,
+        output.max_bytes,
+        bool(output.keep_copyright and rights),
     )
 
 
-def _compose(image: Image.Image, output: Output) -> Image.Image:
-    """Lay the background where the output needs one: around a padded picture, under a JPEG."""
-    size = _box(output) if output.fit == "pad" else image.size
-    has_alpha, flat = image.mode in ("LA", "RGBA"), output.format == "jpeg"
-    if size == image.size and not (has_alpha and flat):
-        return image
-    is_clear = output.background == "transparent"
-    color = "#ffffff00" if is_clear else output.background
+def _composed_size(picture: _Picture, output: Output) -> Size:
+    return _box(output) if output.fit == "pad" else picture.frames[0].size
+
+
+def _ground(picture: _Picture, output: Output) -> str | None:
+    """Name the background, where the output shows it: around a padded picture, under a JPEG."""
+    first = picture.frames[0]
+    shows_through = output.format == "jpeg" and first.mode in ("LA", "RGBA")
+    is_padded = _composed_size(picture, output) != first.size
+    return output.background if is_padded or shows_through else None
+
+
+def _compose(picture: _Picture, output: Output) -> list[Image.Image]:
+    """Lay the background where the output shows it."""
+    ground = _ground(picture, output)
+    if ground is None:
+        return picture.frames
+    size = _composed_size(picture, output)
+    return [_lay(frame, ground, size, output.format == "jpeg") for frame in picture.frames]
+
+
+def _lay(image: Image.Image, ground: str, size: Size, flat: bool) -> Image.Image:
+    """Put a picture into the middle of a larger ground, and flat onto it or with its alpha."""
+    has_alpha, is_clear = image.mode in ("LA", "RGBA"), ground == "transparent"
+    color = "#ffffff00" if is_clear else ground
     canvas = Image.new("RGB" if flat or not (has_alpha or is_clear) else "RGBA", size, color)
     corner = ((size[0] - image.width) // 2, (size[1] - image.height) // 2)
     image = image.convert("RGBA" if has_alpha else "RGB")
@@ -539,33 +571,66 @@ def _compose(image: Image.Image, output: Output) -> Image.Image:
     return canvas
 
 
-def _write(
-    image: Image.Image,
-    output: Output,
-    folder: Path,
-    options: Mapping[str, Any],
-    copied: Path | None,
-) -> Thumbnail:
-    """Encode in memory, so that a full disk keeps its own error, and write the file.
+_Encoded = tuple[bytes, int | None]  # A file and its quality.
 
-    The file is no larger than `copied`, the source that it could be a copy of: where it would be,
-    it becomes one. Raises ByteBudget.
+
+def _encode_output(picture: _Picture, output: Output, decoded: _Decoded, source: Path) -> _Encoded:
+    """Encode in memory, so that a full disk keeps its own error.
+
+    A file that could be a copy of the source becomes one where it would be larger than that.
+    Raises ByteBudget.
     """
+    frames = _compose(picture, output)
     format = cast(Format, output.format)
-    encode = partial(_encode, image, format, options)
+    rights = decoded.rights if output.keep_copyright else b""
+    options: dict[str, Any] = {"exif": rights} if rights else {}
+    if picture.timing:
+        options |= _moving(frames, picture.timing, format)
     limit = output.max_bytes or sys.maxsize
+    encode = partial(_encode, frames[0], format, options)
     content, quality = _encode_within(limit, encode, output.encoder_quality)
-    if copied and len(content) > copied.stat().st_size:
-        content, quality = bare.read_bare(copied, format), None
+    if len(content) > source.stat().st_size and _is_copy(picture, output, decoded):
+        content, quality = bare.read_bare(source, format), None
     if len(content) > limit:
         raise ByteBudget(output.file_name, limit, len(content))
-    (folder / output.file_name).write_bytes(content)
-    return Thumbnail(output.file_name, image.width, image.height, len(content), format, quality)
+    return content, quality
 
 
-def _encode_within(
-    limit: int, encode: Callable[[int | None], bytes], best: int | None
-) -> tuple[bytes, int | None]:
+def _moving(frames: list[Image.Image], timing: _Timing, format: Format) -> dict[str, Any]:
+    """Tell the encoder of the frames after the first, and when they are shown."""
+    options: dict[str, Any] = {
+        "save_all": True,
+        "append_images": frames[1:],
+        "duration": timing.durations,
+        "loop": timing.plays,
+    }
+    if format == "gif":
+        if any(frame.mode == "RGBA" for frame in frames):
+            # Clear each frame for the next: opaque ones store only what changes.
+            options["disposal"] = 2
+        # GIF counts repeats, and is shown once where it does not.
+        options["loop"] = {0: 0, 1: None}.get(timing.plays, timing.plays - 1)
+    return options
+
+
+def _is_copy(picture: _Picture, output: Output, decoded: _Decoded) -> bool:
+    """Say whether the source, bare, shows what the output does: nothing is turned or converted."""
+    header = decoded.header
+    size = (header.width, header.height)
+    return (
+        output.format == header.format
+        and header.format in bare.FORMATS
+        and header.orientation == 1
+        and picture.cut == _Cut((0, 0, *size), size)
+        and _composed_size(picture, output) == size
+        and _is_in_srgb(decoded.frame.image.mode, decoded.profile)
+        # Bare, a PNG is still, and a GIF is only made to move if it can.
+        and (header.format != "webp" or decoded.is_moving_webp == (picture.timing is not None))
+        and not (output.keep_copyright and decoded.rights)
+    )
+
+
+def _encode_within(limit: int, encode: Callable[[int | None], bytes], best: int | None) -> _Encoded:
     """Encode with the best quality whose file is within the limit, or else as small as can be.
 
     Bisecting 100 qualities takes at most 7 encodes, after the one that most often does.
