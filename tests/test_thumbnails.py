@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import ExifTags, Image, ImageColor
+from PIL import ExifTags, Image, ImageColor, ImageFile
 
 from tests.engine import Engine, assert_near, png
 from tests.images import (
@@ -354,6 +354,16 @@ def test_want_of_memory_is_no_fault_of_an_image(
     def fail(*_: object) -> None:
         raise OSError("out of memory error when reading image file")
 
-    monkeypatch.setattr(thumbnails, "_decode", fail)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
     with pytest.raises(MemoryError):
         engine.make(make_jpeg(), png(60, 60))
+
+
+@pytest.mark.parametrize("step", ["_plan", "_resize_all", "_resizable", "_finish", "_encode"])
+def test_mistake_of_ours_is_no_fault_of_an_image(
+    step: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thumbnails, step, lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        engine.make(make_jpeg(), png(60, 60))
+    assert list(engine.folder.iterdir()) == []

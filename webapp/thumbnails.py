@@ -105,8 +105,9 @@ def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLim
     Nothing stays behind on an error. Raises ImageError, MemoryError, or OSError where writing
     fails.
     """
-    with source.open("rb") as file, decoder_faults():
-        image = open_image(file, limits)
+    with source.open("rb") as file:
+        with decoder_faults():
+            image = open_image(file, limits)
         outputs = [output.decided(format_of(image).lower()) for output in recipe.outputs]
         decoded = _decode(image, source, outputs)
         pictures = _make_pictures(image, decoded, outputs, limits)
@@ -258,10 +259,11 @@ class _Decoded:
 
 def _decode(image: Image.Image, source: Path, outputs: Iterable[Output]) -> _Decoded:
     """Decode an image at the smallest scale that serves all outputs."""
-    use_vips = vips.can_read(image) and not has_late_metadata(image, source)
-    if format_of(image) != "JPEG" and not use_vips:
-        # First, for Pillow turns a TIFF while loading it, and a PNG may end with its EXIF.
-        image.load()
+    with decoder_faults():
+        use_vips = vips.can_read(image) and not has_late_metadata(image, source)
+        if format_of(image) != "JPEG" and not use_vips:
+            # First, for Pillow turns a TIFF while loading it, and a PNG may end with its EXIF.
+            image.load()
     orientation, had_gps = read_exif(image)
     seen = seen_size(image, orientation)
     scale = max(_plan(output, seen).scale for output in outputs)  # The same wherever the focus is.
@@ -289,7 +291,9 @@ def _read(image: Image.Image, scale: float) -> _Frame:
     """
     stored = image.size
     wanted = [max(1, int(side * scale * _HEADROOM)) for side in stored]
-    drafted = image.draft(None, (wanted[0], wanted[1]))
+    with decoder_faults():
+        drafted = image.draft(None, (wanted[0], wanted[1]))
+        image.load()
     extent = drafted[1][2:] if drafted else stored
     return _Frame(_resizable(image), (0, 0, *stored), extent)
 
@@ -300,18 +304,19 @@ def _read_with_vips(image: Image.Image, source: Path, scale: float) -> _Frame | 
 
 
 def _resizable(image: Image.Image) -> Image.Image:
-    """Load an image in a mode that resizes well: 8 bits a channel, alpha multiplied in.
+    """Bring a decoded image to a mode that resizes well: 8 bits a channel, alpha multiplied in.
 
     Straight alpha would bleed the colour of invisible pixels into the visible edge.
     """
-    image.load()
     if image.mode == "F" or image.mode.startswith("I"):
         return _to_eight_bits(image)
-    if image.has_transparency_data:
-        straight, multiplied = ("LA", "La") if image.mode in ("1", "L", "LA") else ("RGBA", "RGBa")
-        if image.mode not in (straight, multiplied):
-            image = image.convert(straight)
-        return image if image.mode == multiplied else image.convert(multiplied)
+    if image.mode not in ("La", "RGBa"):
+        with decoder_faults():  # Pillow looks only here whether its palette is whole.
+            has_alpha = image.has_transparency_data
+            straight = "LA" if image.mode in ("1", "L", "LA") else "RGBA"
+            image = image.convert(straight) if has_alpha else image
+        if has_alpha:
+            return image.convert({"LA": "La", "RGBA": "RGBa"}[straight])
     simple = {"1": "L", "P": "RGB", "RGBX": "RGB"}.get(image.mode)
     return image.convert(simple) if simple else image
 
@@ -386,7 +391,10 @@ def _make_pictures(
 
 def _frame_numbers(image: Image.Image, format: str) -> range:
     """Number the frames that are shown: a PNG may have a picture for who cannot see it move."""
-    count = getattr(image, "n_frames", 1) if format in _ANIMATED else 1
+    if format not in _ANIMATED:
+        return range(1)
+    with decoder_faults():
+        count = getattr(image, "n_frames", 1)
     return range(1 if getattr(image, "default_image", False) else 0, count)
 
 
@@ -406,7 +414,9 @@ def _read_animation(
     timing = _Timing([], _read_plays(image))
     pictures = [_Picture(cut, [], timing) for cut in cuts]
     for number in numbers:
-        image.seek(number)
+        with decoder_faults():
+            image.seek(number)
+            image.load()
         whole = _Frame(_resizable(image), (0, 0, *image.size), image.size)
         timing.durations.append(int(image.info.get("duration") or 100))
         for picture in pictures:

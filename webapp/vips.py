@@ -32,7 +32,7 @@ def resize(
 ) -> Image.Image | None:
     """Make a region of a picture smaller, as Pillow's LANCZOS with a `reducing_gap` of 2 does.
 
-    The edges of the region must fall between pixels.
+    The edges of the region must fall between pixels. None too where libvips is out of memory.
     """
     if image.mode not in ("L", "RGB") or any(edge % 1 for edge in region) or not _is_usable():
         return None
@@ -45,7 +45,10 @@ def resize(
     )
     if (right - left, bottom - top) != image.size:
         picture = picture.crop(left, top, right - left, bottom - top)
-    return _to_pillow(picture.reduce(x, y, kernel="lanczos3", gap=2.0), image.mode, size)
+    try:
+        return _to_pillow(picture.reduce(x, y, kernel="lanczos3", gap=2.0), image.mode, size)
+    except libvips.Error:
+        return None
 
 
 def can_read(image: Image.Image) -> bool:
