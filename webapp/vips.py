@@ -20,7 +20,7 @@ else:
     libvips.cache_set_max(0)  # No picture comes twice.
     libvips.concurrency_set(1)  # One worker process a core is enough.
 
-_process: int | None = None  # The one that used libvips first.
+_user: int | None = None  # The process that libvips has its threads in.
 _BANDS = {"L": 1, "RGB": 3, "P": 3}
 _FAR = 4  # From here on, handing a picture over costs more than libvips gains.
 _LONGEST = 100_000  # Pixels; of a hundred million in one line, libvips takes up to a minute.
@@ -40,6 +40,7 @@ def resize(
     x, y = (right - left) / size[0], (bottom - top) / size[1]
     if not (1 <= x < _FAR and 1 <= y < _FAR):
         return None
+    _note_use()
     picture = libvips.Image.new_from_memory(
         image.tobytes(), *image.size, _BANDS[image.mode], "uchar"
     )
@@ -73,6 +74,7 @@ def read(
     less; libwebp scales a WebP itself, a row at a time. A file with any fault is left to Pillow,
     whose verdict counts.
     """
+    _note_use()
     try:
         if image.format == "PNG":
             return _read_png(source, image, max(1, int(1 / (scale * _PNG_GAP))))
@@ -103,10 +105,16 @@ def _read_webp(source: Path, scale: float) -> tuple[Image.Image, tuple[float, fl
 
 
 def _is_usable() -> bool:
-    """Say whether libvips is here, with its threads: a process forked from its user has none."""
-    global _process
-    _process = _process or os.getpid()
-    return libvips is not None and _process == os.getpid()
+    """Say whether libvips is here, with its threads: a process forked from its user has none.
+
+    Only use through this module is seen.
+    """
+    return libvips is not None and _user in (None, os.getpid())
+
+
+def _note_use() -> None:
+    global _user
+    _user = os.getpid()
 
 
 def _to_pillow(picture: Any, mode: str, size: tuple[int, int]) -> Image.Image | None:
