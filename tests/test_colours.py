@@ -1,9 +1,11 @@
 import itertools
+import struct
 from collections.abc import Callable
 
 import pytest
 from PIL import Image
 
+from tests import hostile
 from tests.engine import Engine, assert_corners, assert_near, png
 from tests.images import (
     RED,
@@ -51,6 +53,34 @@ def test_floats_are_scaled_by_the_white_they_suggest(
     image.paste(white, (20, 0, 40, 20))
     made = engine.picture(encode(image, "tiff"), png(40, 20))
     assert (made.getpixel((5, 5)), made.getpixel((35, 5))) == (127, 255)
+
+
+def test_lamp_brighter_than_white_leaves_the_rest_as_it_is(engine: Engine) -> None:
+    image = Image.new("F", (40, 20), 0.5)
+    image.putpixel((39, 19), 1.9)
+    made = engine.picture(encode(image, "tiff"), png(40, 20))
+    assert made.getpixel((5, 5)) == 127
+
+
+def test_sixteen_bits_that_begin_with_white_are_turned_round(engine: Engine) -> None:
+    data = struct.pack("<4H", 0, 0, 65535, 65535) * 10
+    image = hostile.grey_tiff(4, 10, data, bits=16, more=[(262, 3, 1, struct.pack("<H", 0))])
+    made = engine.picture(image, png(4, 10))
+    assert (made.getpixel((0, 5)), made.getpixel((3, 5))) == (255, 0)
+
+
+def test_twelve_bits_use_the_whole_range(engine: Engine) -> None:
+    data = bytes.fromhex("fff800") * 20  # Two pixels: 4095 and 2048.
+    made = engine.picture(hostile.grey_tiff(2, 20, data, bits=12), png(2, 20))
+    assert (made.getpixel((0, 5)), made.getpixel((1, 5))) == (255, 128)
+
+
+def test_transparent_shade_of_16_bits_is_transparent(engine: Engine) -> None:
+    grey = Image.new("I", (40, 40), 90 * 257)
+    grey.paste(200 * 257, (0, 0, 40, 20))
+    image = encode(grey.convert("I;16"), "png", transparency=90 * 257)
+    made = engine.picture(image, png(40, 40))
+    assert (made.getpixel((20, 5)), made.getpixel((20, 35))) == ((200, 255), (0, 0))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 0.0, -5.0])
@@ -152,6 +182,16 @@ def test_inks_look_as_their_profile_says(
         image = encode(picture, kind.removeprefix("CMYK "), icc_profile=profile)
     made = engine.picture(image, png(20, 20))
     assert delta_e(made, Image.new("RGB", (20, 20), overprint(*printed)))[1] < 3
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_deflate"])
+def test_profile_of_a_tiff_in_ycbcr_is_that_of_its_colours(
+    compression: str, engine: Engine
+) -> None:
+    picture = Image.new("RGB", (40, 40), (180, 110, 90)).convert("YCbCr")
+    profile = make_wide_gamut_profile()
+    image = encode(picture, "tiff", compression=compression, icc_profile=profile)
+    assert_near(engine.picture(image, png(20, 20)).getpixel((10, 10)), (191, 106, 85), 3)
 
 
 def test_profile_of_a_palette_is_that_of_its_colours(engine: Engine) -> None:

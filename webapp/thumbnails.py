@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
-from PIL import AvifImagePlugin, Image, ImageCms
+from PIL import AvifImagePlugin, Image, ImageCms, TiffImagePlugin
 
 from webapp import bare, vips
 from webapp.focus import find_focus
@@ -317,23 +317,41 @@ def _resizable(image: Image.Image) -> Image.Image:
             image = image.convert(straight) if has_alpha else image
         if has_alpha:
             return image.convert({"LA": "La", "RGBA": "RGBa"}[straight])
-    simple = {"1": "L", "P": "RGB", "RGBX": "RGB"}.get(image.mode)
+    simple = {"1": "L", "P": "RGB", "RGBX": "RGB", "YCbCr": "RGB"}.get(image.mode)
     return image.convert(simple) if simple else image
 
 
-# The file of other numbers does not say what white is: the least usual one that nothing exceeds.
+# A file of other numbers does not say what white is: the least usual one that nothing exceeds. A
+# lamp may be brighter than the white of floats, up to twice as bright.
 _WHITES = (1.0, 255.0, 65535.0)
-_16_BITS_TO_8 = [(value + 128) // 257 for value in range(65536)]
+_LAMP = 2
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale grey of 16 or 32 bits, or of floats, to 8 bits; Pillow's `convert` would clip it."""
+    """Scale grey of 12, 16 or 32 bits, or of floats, to 8; Pillow's `convert` would clip it."""
     if image.mode.startswith("I;16"):
-        return image.convert("I").point(_16_BITS_TO_8, "L")
+        return _from_sixteen_bits(image)
     _, brightest = cast(tuple[float, float], image.getextrema())
-    scale = 255 / next((white for white in _WHITES if brightest <= white), brightest)
+    most = brightest / _LAMP if image.mode == "F" else brightest
+    scale = 255 / next((white for white in _WHITES if most <= white), brightest)
     half = 0.5 if image.mode == "I" else 0
     return image.point(lambda value: value * scale + half).convert("L")
+
+
+def _from_sixteen_bits(image: Image.Image) -> Image.Image:
+    """Scale grey, and multiply in the alpha of a PNG of which one shade is transparent."""
+    tags = getattr(image, "tag_v2", {})  # Pillow leaves these two of a TIFF to us.
+    scale = 255 / (2 ** tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0] - 1)
+    black = 0
+    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
+        scale, black = -scale, 255
+    wide = image.convert("I")
+    grey = wide.point(lambda value: value * scale + (black + 0.5)).convert("L")
+    clear = image.info.get("transparency")
+    if clear is None:
+        return grey
+    alpha = wide.point([255 * (value != clear) for value in range(65536)], "L")
+    return Image.merge("LA", (grey, alpha)).convert("La")
 
 
 def _resize_all(source: _Frame, cuts: Iterable[_Cut]) -> dict[_Cut, Image.Image]:
