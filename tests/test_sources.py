@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import ExifTags, Image, ImageFile
+from PIL.PngImagePlugin import PngInfo
 
 from tests import hostile
 from tests.engine import Engine, assert_corners, png
@@ -23,6 +24,7 @@ from tests.images import (
     make_png_header,
     make_too_many_scans,
     make_truncated,
+    turn,
 )
 from webapp import sources
 from webapp.recipes import Output
@@ -85,9 +87,61 @@ def test_header_of_any_size_is_read_fast(engine: Engine) -> None:
     assert time.process_time() - started < 0.1
 
 
-@pytest.mark.parametrize("gps", [True, False])
-def test_header_tells_of_a_place(gps: bool, engine: Engine) -> None:
-    assert engine.header(make_jpeg(gps=gps)).had_gps is gps
+NO_PLACE = Image.Exif()
+NO_PLACE.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSVersionID] = b"\2\3\0\0"
+PLACES: dict[str, tuple[dict[str, bytes], bool]] = {
+    "none": ({}, False),
+    "exif": ({"exif": make_exif(gps=True)}, True),
+    "exif without one": ({"exif": make_exif()}, False),
+    "no fix": ({"exif": NO_PLACE.tobytes()}, False),
+    "xmp": ({"xmp": b'<x exif:GPSLatitude="51,28N"/>'}, True),
+    "xmp without one": ({"xmp": b'<x dc:title="GPS"/>'}, False),
+}
+
+
+def put_xmp(format: str, xmp: bytes) -> dict[str, Any]:
+    """Give the option of `save` that puts XMP into a file."""
+    if format == "tiff":
+        return {"tiffinfo": {700: xmp}}
+    if format == "png":
+        text = PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        return {"pnginfo": text}
+    return {"xmp": xmp}
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "tiff", "avif", "heic"])
+@pytest.mark.parametrize(("metadata", "has_place"), PLACES.values(), ids=PLACES)
+def test_header_and_result_tell_of_a_place(
+    metadata: dict[str, bytes], has_place: bool, format: str, engine: Engine
+) -> None:
+    options = put_xmp(format, metadata["xmp"]) if "xmp" in metadata else metadata
+    image = encode(make_picture(), format, **options)
+    assert engine.header(image).had_gps is has_place
+    assert engine.result(image, png(60, 60)).header.had_gps is has_place
+
+
+BY_XMP = {"xmp": b'<x tiff:Orientation="6"/>'}
+BOTH = {"exif": make_exif(6), "xmp": b'<x tiff:Orientation="8"/>'}
+ORIENTED: dict[str, tuple[str, dict[str, bytes]]] = {
+    "jpeg": ("jpeg", {"exif": make_exif(6)}),
+    "jpeg by xmp": ("jpeg", BY_XMP),
+    "jpeg by both": ("jpeg", BOTH),
+    "webp": ("webp", {"exif": make_exif(6)}),
+    "webp by xmp": ("webp", BY_XMP),
+    "webp by both": ("webp", BOTH),
+    "tiff": ("tiff", {"exif": make_exif(6)}),
+}
+
+
+@pytest.mark.parametrize(("format", "options"), ORIENTED.values(), ids=ORIENTED)
+def test_header_and_result_agree_on_the_orientation(
+    format: str, options: dict[str, bytes], engine: Engine
+) -> None:
+    image = encode(turn(make_corners(), 6), format, **options)
+    assert engine.header(image) == Header(format, 120, 80, 6, False)
+    assert engine.result(image, png(60, 60)).header == engine.header(image)
+    assert_corners(engine.picture(image, png(60, 40)), tolerance=16)
 
 
 def test_photo_followed_by_another_counts_as_jpeg(engine: Engine) -> None:
@@ -149,6 +203,21 @@ REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
         "damaged",
     ),
     "png of a palette without colours": (hostile.png(color=3, chunks=[]), Corrupt, "damaged"),
+    "tiff of floats in colour": (
+        hostile.grey_tiff(
+            4,
+            4,
+            bytes(192),
+            more=[
+                (258, 3, 3, struct.pack("<3H", 32, 32, 32)),
+                (262, 3, 1, struct.pack("<H", 2)),
+                (277, 3, 1, struct.pack("<H", 3)),
+                (339, 3, 3, struct.pack("<3H", 3, 3, 3)),
+            ],
+        ),
+        Unsupported,
+        r"This kind of TIFF .* Export it as 8 or 16 bit RGB\.",
+    ),
     "many scans": (make_too_many_scans(60), TooManyScans, "more than 50 scans"),
     "many pixels": (
         make_png_header((12_000, 12_000)),

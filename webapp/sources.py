@@ -8,7 +8,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,6 +210,10 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
     try:
         image = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError as error:
+        if _is_rare_tiff(file, head):
+            raise Unsupported(
+                "This kind of TIFF has channels that we cannot read. Export it as 8 or 16 bit RGB."
+            ) from error
         raise _explain(head) from error
     _check_size(image.size, format_of(image), limits)
     _check_runs(image)
@@ -331,7 +335,7 @@ def _is_webp(head: bytes) -> bool:
 
 def _read_webp_header(file: IO[bytes], limits: ImageLimits) -> Header:
     width, height = _check_webp(file, limits)
-    orientation, had_gps = _read_exif_tags(lambda: _read_webp_exif(file))
+    orientation, had_gps = read_exif(_read_webp_metadata(file))
     if orientation >= 5:
         width, height = height, width
     return Header("webp", width, height, orientation, had_gps)
@@ -364,15 +368,15 @@ def _read_webp_size(kind: bytes, content: bytes) -> Size:
     raise Corrupt
 
 
-def _read_webp_exif(file: IO[bytes]) -> Image.Exif:
-    """Find the EXIF among the chunks; it may be empty."""
-    exif = Image.Exif()
+def _read_webp_metadata(file: IO[bytes]) -> Image.Image:
+    """Make an image of no pixels that has the EXIF and XMP of a WebP, where Pillow has them."""
+    image = Image.Image()
     for name, start, length in webp_chunks(file):
-        if name == b"EXIF":
+        key = {b"EXIF": "exif", b"XMP ": "xmp"}.get(name)
+        if key and key not in image.info:
             file.seek(start + 8)
-            exif.load(file.read(min(length - 8, _MAX_EXIF)))
-            break
-    return exif
+            image.info[key] = file.read(min(length - 8, _MAX_EXIF + 1))
+    return image
 
 
 def webp_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
@@ -432,6 +436,18 @@ def _check_tiff(file: IO[bytes], head: bytes) -> None:
     place = directory.get(ExifTags.IFD.GPSInfo)
     if isinstance(place, int):
         _check_directory(file, directory, place)
+
+
+def _is_rare_tiff(file: IO[bytes], head: bytes) -> bool:
+    """Say whether a file that Pillow does not open is a whole TIFF of channels it does not know."""
+    if head[:4] not in TiffImagePlugin.PREFIXES:
+        return False
+    file.seek(0)
+    try:
+        TiffImagePlugin.TiffImageFile(file)
+    except SyntaxError as error:
+        return "unknown pixel mode" in str(error)
+    return False
 
 
 def _check_directory(
@@ -555,19 +571,20 @@ TRANSPOSE = {
 
 
 def read_exif(image: Image.Image) -> tuple[int, bool]:
-    """Read the orientation, and whether there is a place; broken EXIF is as good as none."""
+    """Read the orientation, and whether there is a place; broken EXIF is as good as none.
+
+    XMP may tell both too.
+    """
     kept = (image.info.get(name) or b"" for name in ("exif", "Raw profile type exif"))
     if any(len(exif) > _MAX_EXIF for exif in kept):
         return 1, False
-    # Not the method of PngImageFile: it decodes all pixels in search of EXIF behind them.
-    return _read_exif_tags(lambda: Image.Image.getexif(image))
-
-
-def _read_exif_tags(load: Callable[[], Image.Exif]) -> tuple[int, bool]:
     try:
-        exif = load()
+        # Not the method of PngImageFile: it decodes all pixels in search of EXIF behind them.
+        exif = Image.Image.getexif(image)
         orientation = exif.get(ExifTags.Base.Orientation)
-        had_gps = bool(exif.get_ifd(ExifTags.IFD.GPSInfo))
+        # Cameras without a fix write the version of this directory and nothing else.
+        had_gps = ExifTags.GPS.GPSLatitude in exif.get_ifd(ExifTags.IFD.GPSInfo)
+        had_gps = had_gps or b"GPSLatitude" in image.info.get("xmp", b"")
         return (int(orientation) if orientation in TRANSPOSE else 1), had_gps
     except Exception:
         return 1, False

@@ -248,33 +248,37 @@ class _Decoded:
     header: Header
     frame: _Frame
     cuts: list[_Cut]  # As stored; one for each output, equal where outputs share a picture.
+    turn: int  # The orientation that is still to be applied.
     profile: bytes | None
     rights: bytes  # EXIF with the author and the copyright notice, if there is either.
     is_moving_webp: bool
 
     def finish(self, image: Image.Image) -> Image.Image:
         """Finish a picture that was resized from this source."""
-        return _finish(image, self.header.orientation, self.profile)
+        return _finish(image, self.turn, self.profile)
 
 
 def _decode(image: Image.Image, source: Path, outputs: Iterable[Output]) -> _Decoded:
     """Decode an image at the smallest scale that serves all outputs."""
     with decoder_faults():
         use_vips = vips.can_read(image) and not has_late_metadata(image, source)
+        # Pillow turns a TIFF while loading it, and forgets that; but a PNG may end with its EXIF.
+        is_tiff = image.format == "TIFF"
+        told = read_exif(image) if is_tiff else None
         if format_of(image) != "JPEG" and not use_vips:
-            # First, for Pillow turns a TIFF while loading it, and a PNG may end with its EXIF.
             image.load()
-    orientation, had_gps = read_exif(image)
+    orientation, had_gps = told or read_exif(image)
     seen = seen_size(image, orientation)
+    turn = 1 if is_tiff else orientation
     scale = max(_plan(output, seen).scale for output in outputs)  # The same wherever the focus is.
     frame = (_read_with_vips(image, source, scale) if use_vips else None) or _read(image, scale)
     is_smart = any(output.fit == "cover" and output.focus == "smart" for output in outputs)
-    smart = _find_focus(frame, seen, orientation) if is_smart else None
-    cuts = [_plan(output, seen, smart).as_stored(seen, orientation) for output in outputs]
+    smart = _find_focus(frame, seen, turn) if is_smart else None
+    cuts = [_plan(output, seen, smart).as_stored(seen, turn) for output in outputs]
     header = Header(format_of(image).lower(), *seen, orientation, had_gps)
     profile = image.info.get("icc_profile")
     is_moving_webp = header.format == "webp" and getattr(image, "is_animated", False)
-    return _Decoded(header, frame, cuts, profile, read_rights(image), is_moving_webp)
+    return _Decoded(header, frame, cuts, turn, profile, read_rights(image), is_moving_webp)
 
 
 def _find_focus(frame: _Frame, seen: Size, orientation: int) -> Point:
