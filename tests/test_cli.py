@@ -2,13 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 from flask import Flask
 from PIL import Image
 
-from tests.images import make_jpeg
+from tests.images import make_animation, make_jpeg
+from webapp import sandbox
 
 
 @pytest.fixture
@@ -34,7 +36,25 @@ def test_preset_and_size_are_made_into_the_folder(app: Flask, photo: Path, tmp_p
 
 def test_table_tells_what_was_made(app: Flask, photo: Path, tmp_path: Path) -> None:
     output = make(app, photo, "--width", "60", "--format", "webp", "--out", tmp_path).output
-    assert "photo-60w.webp  60 × 40 WebP" in output
+    heading, row = output.strip().splitlines()[-2:]
+    assert heading.split() == ["Thumbnail", "Size", "Format", "Quality", "Bytes", "Saved"]
+    assert row.split()[:6] == [str(tmp_path / "photo-60w.webp"), "60", "×", "40", "WebP", "80"]
+
+
+def test_removed_location_is_told(app: Flask, tmp_path: Path) -> None:
+    (tmp_path / "here.jpg").write_bytes(make_jpeg(gps=True))
+    output = make(app, tmp_path / "here.jpg", "--width", "60", "--out", tmp_path).output
+    assert f"{tmp_path / 'here.jpg'}: location removed." in output
+
+
+def test_every_choice_of_the_form_is_an_option(app: Flask, tmp_path: Path) -> None:
+    (tmp_path / "a.gif").write_bytes(make_animation("gif"))
+    options = ("--width", 20, "--height", 20, "--fit", "cover", "--focus", "0,0.5")
+    more = ("--format", "webp", "--animated", "--keep-copyright", "--out", tmp_path)
+    result = make(app, tmp_path / "a.gif", *options, *more)
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "a-20x20-cover.webp") as image:
+        assert image.n_frames == 3  # type: ignore[attr-defined]
 
 
 def test_failure_is_told_and_the_others_are_made(app: Flask, photo: Path, tmp_path: Path) -> None:
@@ -42,11 +62,35 @@ def test_failure_is_told_and_the_others_are_made(app: Flask, photo: Path, tmp_pa
     bad.write_text("only words")
     missing = tmp_path / "missing.jpg"
     out = tmp_path / "out"
-    result = make(app, bad, missing, photo, "--preset", "square", "--out", out)
+    result = make(app, bad, missing, tmp_path, photo, "--preset", "square", "--out", out)
     assert result.exit_code == 1
+    assert f"{tmp_path}: This is a folder." in result.output
     assert "notes.jpg: This is a text file" in result.output
     assert "missing.jpg: There is no such file." in result.output
     assert [path.name for path in out.iterdir()] == ["photo-square.jpg"]
+
+
+def test_mistake_of_ours_is_one_line_and_the_others_are_made(
+    app: Flask, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sandbox.run
+    answers = iter([sandbox.Failed("Traceback\n  in a\nKeyError: 'b'\n")])
+
+    def run(*args: Any) -> Any:
+        for error in answers:
+            raise error
+        return real(*args)
+
+    monkeypatch.setattr(sandbox, "run", run)
+    result = make(app, photo, photo, "--preset", "square", "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "photo.jpg: Something went wrong on our side: KeyError: 'b'\n" in result.output
+    assert "photo-square.jpg" in result.output
+
+
+def test_folder_that_cannot_be_made_is_said(app: Flask, photo: Path) -> None:
+    result = make(app, photo, "--width", 60, "--out", photo / "out")
+    assert (result.exit_code, "The folder cannot be made" in result.output) == (1, True)
 
 
 def test_what_is_there_is_kept(app: Flask, photo: Path, tmp_path: Path) -> None:
@@ -65,6 +109,11 @@ def test_what_is_there_is_kept(app: Flask, photo: Path, tmp_path: Path) -> None:
         (["--width", "0"], "The width must be from 1 to 4096 pixels."),
         ([], "Choose at least one output."),
         (["--preset", "huge"], "huge"),
+        (
+            ["--preset", "square", "--max-kb", "5", "--enlarge"],
+            "Give --width or --height too: presets do not take --max-kb, --enlarge.",
+        ),
+        (["--width", "60", "--focus", "left"], "The focus must be smart, or two numbers"),
     ],
     ids=str,
 )

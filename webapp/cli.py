@@ -10,6 +10,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
+from webapp import sandbox
 from webapp.decoder import Decoder
 from webapp.formatters import filesize, format_name, saving
 from webapp.recipes import (
@@ -47,6 +48,7 @@ class Outcome:
 
     source: Path
     made: list[tuple[Path, Thumbnail]]
+    had_gps: bool = False
     error: str | None = None
 
 
@@ -59,21 +61,28 @@ class Outcome:
 @click.option("--format", type=click.Choice(ASKED_FORMATS))
 @click.option("--quality", help="1 to 100.")
 @click.option("--max-kb", help="Kilobytes that no file may exceed.")
-@click.option("--background", help="A colour like #ffffff.")
+@click.option("--background", help="A colour like #ffffff, or transparent.")
+@click.option("--focus", help="What a crop keeps: smart, or a point like 0.3,0.7.")
 @click.option("--enlarge", is_flag=True, help="Enlarge small images too.")
+@click.option("--keep-copyright", is_flag=True, help="Keep copyright and author from EXIF.")
+@click.option("--animated", is_flag=True, help="Keep movement, in WebP or GIF.")
 @click.option(
     "--out", default=".", type=click.Path(file_okay=False, path_type=Path), help="The folder."
 )
 def make(
-    files: tuple[Path, ...], presets: tuple[str, ...], out: Path, **fields: str | None
+    files: tuple[Path, ...], presets: tuple[str, ...], out: Path, **fields: str | bool | None
 ) -> None:
     """Make thumbnails of FILES, as the server would.
 
-    Ends with code 1 if any file failed, and goes on with the others.
+    With presets, with a size of your own that the other options describe, or with both. Ends with
+    code 1 if any file failed, and goes on with the others.
     """
-    recipe = _recipe(presets, {key: str(value or "") for key, value in fields.items()})
+    recipe = _recipe(presets, {key: _text(value) for key, value in fields.items() if value})
     decoder = Decoder.from_config(current_app.extensions["config"])
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"The folder cannot be made: {error}") from None
     with click.progressbar(files, label="Making thumbnails") as bar:
         outcomes = [_make_one(file, recipe, out, decoder) for file in bar]
     for line in _table(outcomes):
@@ -82,11 +91,18 @@ def make(
         raise SystemExit(1)
 
 
+def _text(value: str | bool | None) -> str:
+    return "on" if value is True else str(value)
+
+
 def _recipe(presets: tuple[str, ...], fields: dict[str, str]) -> Recipe:
     outputs: list[Output] = [output for name in presets for output in preset(name).recipe.outputs]
     try:
-        if fields["width"] or fields["height"]:
+        if "width" in fields or "height" in fields:
             outputs.append(parse_output(fields))
+        elif fields:
+            names = ", ".join(f"--{field.replace('_', '-')}" for field in fields)
+            raise click.UsageError(f"Give --width or --height too: presets do not take {names}.")
         return combine(outputs, current_app.extensions["jobs"].recipe_limits)
     except InvalidRecipe as error:
         raise click.UsageError(str(error)) from None
@@ -94,17 +110,23 @@ def _recipe(presets: tuple[str, ...], fields: dict[str, str]) -> Recipe:
 
 def _make_one(source: Path, recipe: Recipe, out: Path, decoder: Decoder) -> Outcome:
     """Make the thumbnails of one file beside their final place, and move them there."""
+    if source.is_dir():
+        return Outcome(source, [], error="This is a folder.")
     if not source.is_file():
-        return Outcome(source, [], "There is no such file.")
+        return Outcome(source, [], error="There is no such file.")
     try:
         with tempfile.TemporaryDirectory(dir=out) as folder:
-            made = decoder.make_thumbnails(source.absolute(), recipe, Path(folder)).thumbnails
+            result = decoder.make_thumbnails(source.absolute(), recipe, Path(folder))
+            made = result.thumbnails
             places = [_free_name(out, f"{source.stem}-{one.file_name}") for one in made]
             for one, place in zip(made, places, strict=True):
                 (Path(folder) / one.file_name).rename(place)
     except (ImageError, OSError) as error:
-        return Outcome(source, [], str(error))
-    return Outcome(source, list(zip(places, made, strict=True)))
+        return Outcome(source, [], error=str(error))
+    except sandbox.Failed as error:
+        cause = str(error).strip().splitlines()[-1]  # Of a traceback, what was raised.
+        return Outcome(source, [], error=f"Something went wrong on our side: {cause}")
+    return Outcome(source, list(zip(places, made, strict=True)), result.header.had_gps)
 
 
 def _free_name(folder: Path, name: str) -> Path:
@@ -117,16 +139,34 @@ def _free_name(folder: Path, name: str) -> Path:
     return path
 
 
+_HEADING = ("Thumbnail", "Size", "Format", "Quality", "Bytes", "Saved")
+
+
 def _table(outcomes: list[Outcome]) -> Iterator[str]:
-    """Write a line for each thumbnail, and one for each file that failed."""
-    widest = max((len(str(path)) for outcome in outcomes for path, _ in outcome.made), default=0)
+    """Write a line for each thumbnail, and then what there is to say of a file."""
+    rows = [_HEADING, *(row for outcome in outcomes for row in _rows(outcome))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if len(rows) > 1:
+        for name, *cells in rows:
+            padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+            yield "  ".join((f"{name:{widths[0]}}", *padded))
     for outcome in outcomes:
         if outcome.error:
             yield f"{outcome.source}: {outcome.error}"
-        for path, made in outcome.made:
-            size = f"{made.width} × {made.height} {format_name(made.format)}"
-            saved = saving(1 - made.bytes / outcome.source.stat().st_size)
-            yield f"{path!s:{widest}}  {size:16} {filesize(made.bytes):>7} {saved:>6}"
+        if outcome.had_gps:
+            yield f"{outcome.source}: location removed."
+
+
+def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
+    for path, made in outcome.made:
+        yield (
+            str(path),
+            f"{made.width} × {made.height}",
+            format_name(made.format),
+            "" if made.quality is None else str(made.quality),
+            filesize(made.bytes),
+            saving(1 - made.bytes / outcome.source.stat().st_size),
+        )
 
 
 def init_app(app: Flask) -> None:

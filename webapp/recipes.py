@@ -87,7 +87,8 @@ class Output:
     transparent pixels there. `quality` is the best that is used: with `max_bytes`, it is lowered
     until the file is no larger. `focus` is what `cover` keeps in the middle if it can: a point of
     the source as it is seen, in fractions of width and height, or wherever the detail is ("smart").
-    `keep_copyright` keeps the copyright notice and the author's name, and no other metadata.
+    `keep_copyright` keeps the copyright notice and the author's name that are in EXIF, not those in
+    XMP or the text of a PNG, and no other metadata.
     `animated` keeps the movement of a GIF, WebP or PNG, in WebP or GIF; without it, the first frame
     is made.
     """
