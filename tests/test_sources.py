@@ -175,6 +175,7 @@ REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
     "pdf": (b"%PDF-1.7\n\xff\xfe", Unsupported, "This is a PDF"),
     "damaged heic": (HEIC, Corrupt, "This image is damaged"),
     "jpeg xl": (b"\xff\x0a" + bytes(100), Unsupported, "This is a JPEG XL image"),
+    # Pillow's readers of these do not tell a missing end from another fault.
     "cut heic": (make_truncated(make_image(format="heic"), 0.8), Corrupt, "damaged"),
     "cut jp2": (make_truncated(make_image(format="jp2"), 0.3), Corrupt, "damaged"),
     "mp4": (b"\0\0\0\x18ftypisom\0\0\0\0" + bytes(100), Unsupported, "This is a video"),

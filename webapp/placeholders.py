@@ -207,13 +207,17 @@ def _wave_numbers(terms: Size) -> list[Size]:
     ]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256)  # And filled at import, below.
 def _cosines(samples: int, terms: int) -> list[list[float]]:
     """List, for each wave number, the values of its wave at the middle of each sample."""
     return [
         [math.cos(math.pi / samples * wave * (sample + 0.5)) for sample in range(samples)]
         for wave in range(terms)
     ]
+
+
+for _terms in (3, 4, 5, 6, 7):  # For the processes that are forked for one image each.
+    _cosines(_HASHED_SIZE[0], _terms)
 
 
 def _measure(plane: Sequence[int], white: int, size: Size, terms: Size = _COLOR_TERMS) -> _Channel:

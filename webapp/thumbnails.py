@@ -43,10 +43,9 @@ class TooManyFrames(ImageError):
 
     code = "too_many_frames"
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, excess: str) -> None:
         super().__init__(
-            f"This animation has more than {limit} frames, or too many pixels in all."
-            " Shorten it, or ask for a still picture."
+            f"This animation has more than {excess}. Shorten it, or ask for a still picture."
         )
 
 
@@ -57,7 +56,7 @@ class ByteBudget(ImageError):
 
     def __init__(self, file_name: str, limit: int, smallest: int) -> None:
         super().__init__(
-            f"{file_name} does not fit into {limit / 1000:g} kB: at its worst it has"
+            f"{file_name} does not fit into {limit / 1000:g} kB: it has at least"
             f" {math.ceil(smallest / 1000)} kB. Ask for fewer pixels or allow more bytes."
         )
 
@@ -428,11 +427,11 @@ def _read_animation(
     limits: ImageLimits,
 ) -> list[_Picture]:
     """Decode all frames, and make each cut of each."""
-    megapixels = len(numbers) * image.width * image.height / 1e6
     if len(numbers) > limits.max_frames:
-        raise TooManyFrames(limits.max_frames)
-    if megapixels > _ANIMATION_SHARE * limits.max_megapixels_other:
-        raise TooManyFrames(limits.max_frames)
+        raise TooManyFrames(f"{limits.max_frames} frames")
+    most = _ANIMATION_SHARE * limits.max_megapixels_other
+    if len(numbers) * image.width * image.height > most * 1e6:
+        raise TooManyFrames(f"{most:g} megapixels in all its frames")
     timing = _Timing([], _read_plays(image))
     pictures = [_Picture(cut, [], timing) for cut in cuts]
     for number in numbers:
@@ -499,18 +498,21 @@ def _is_in_srgb(mode: str, profile: bytes | None) -> bool:
 _PROFILE_SPACE = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
-@lru_cache(maxsize=16)
+# Made at import, as the processes that decode are forked for one image each.
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+@lru_cache(maxsize=4)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """Build the way from a profile to sRGB; None where there is none to go.
 
-    Cached: it takes 2 ms, and all sizes of an image, or photos of one camera, share it.
+    Cached for all sizes and frames of an image: it takes 2 ms.
     """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if source.profile.xcolor_space.strip() != _PROFILE_SPACE.get(mode) or _is_srgb(source):
             return None
-        target = ImageCms.createProfile("sRGB")
-        return ImageCms.ImageCmsTransform(source, ImageCms.ImageCmsProfile(target), mode, "RGB")
+        return ImageCms.ImageCmsTransform(source, _SRGB, mode, "RGB")
     except (OSError, ValueError, ImageCms.PyCMSError):
         return None  # A broken profile is as good as none.
 
