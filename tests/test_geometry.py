@@ -21,7 +21,7 @@ from tests.images import (
     make_png_chunk,
     psnr,
 )
-from webapp import sources, thumbnails
+from webapp import thumbnails
 from webapp.recipes import FITS, FORMATS, MAX_SIDE, Fit, Format, Output, Recipe
 from webapp.sources import ImageLimits
 from webapp.thumbnails import make_thumbnails
@@ -40,21 +40,6 @@ def test_orientation_is_applied(orientation: int, fit: Fit, engine: Engine) -> N
     made = engine.picture(photo, png(90, 60, fit))
     assert made.size == (90, 60)
     assert_corners(made)
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("format", ["png", "webp", "tiff", "avif"])
-def test_orientation_is_applied_in_other_formats(
-    format: str, orientation: int, engine: Engine
-) -> None:
-    turn = sources.TRANSPOSE.get(orientation)
-    upright = make_corners((64, 48))
-    image = encode(upright, format, exif=make_exif(orientation))
-    expected = upright.transpose(turn) if turn is not None else upright
-    made = engine.picture(image, png(100, 100))
-    header = engine.header(image)
-    assert made.size == expected.size == (header.width, header.height)
-    assert psnr(made, expected) > 25  # Of another orientation: 10.
 
 
 def test_orientation_behind_the_pixels_of_a_png_is_applied(engine: Engine) -> None:

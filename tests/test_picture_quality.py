@@ -91,7 +91,7 @@ class Fitted:
     corner: Size = (0, 0)
 
 
-FITS: Mapping[Fit, Fitted] = {
+FITTED: Mapping[Fit, Fitted] = {
     "contain": Fitted(png(36, 36), (36, 24), (0, 0, 180, 120), (36, 24)),
     "cover": Fitted(png(36, 36, "cover"), (36, 36), (30, 0, 150, 120), (36, 36)),
     "pad": Fitted(
@@ -216,16 +216,16 @@ def make_source(kind: Kind, orientation: int) -> bytes:
 def make_all_fits(kind: Kind, orientation: int) -> dict[str, Image.Image]:
     with tempfile.TemporaryDirectory() as folder:
         engine = Engine(Path(folder))
-        outputs = [replace(fitted.output, name=fit) for fit, fitted in FITS.items()]
+        outputs = [replace(fitted.output, name=fit) for fit, fitted in FITTED.items()]
         made = engine.make(make_source(kind, orientation), *outputs)
-        return {fit: engine.load(one) for fit, one in zip(FITS, made, strict=True)}
+        return {fit: engine.load(one) for fit, one in zip(FITTED, made, strict=True)}
 
 
 @cache
 def make_all_slowly(kind: Kind, orientation: int) -> dict[str, Image.Image]:
     picture = make_reference(make_source(kind, orientation))
     expected: dict[str, Image.Image] = {}
-    for fit, fitted in FITS.items():
+    for fit, fitted in FITTED.items():
         expected[fit] = Image.new(picture.mode, fitted.size, BACKGROUND)
         expected[fit].paste(resize(picture, fitted.inner, fitted.region), fitted.corner)
     return expected
@@ -234,16 +234,16 @@ def make_all_slowly(kind: Kind, orientation: int) -> dict[str, Image.Image]:
 @every_kind
 def test_sizes_are_exactly_those_of_the_fits(kind: Kind, orientation: int) -> None:
     made = make_all_fits(kind, orientation)
-    assert {fit: made[fit].size for fit in FITS} == {fit: FITS[fit].size for fit in FITS}
+    assert {fit: made[fit].size for fit in FITTED} == {fit: FITTED[fit].size for fit in FITTED}
 
 
 @every_kind
 def test_corners_are_where_they_are_seen(kind: Kind, orientation: int) -> None:
     made = make_all_fits(kind, orientation)
-    found = {fit: sort_corners(made[fit], *FITS[fit].corner) for fit in FITS}
+    found = {fit: sort_corners(made[fit], *FITTED[fit].corner) for fit in FITTED}
     # From dark to light: that is blue, red, green, yellow in every mode and profile.
     seen = ["bottom left", "top left", "top right", "bottom right"]
-    assert found == dict.fromkeys(FITS, seen)
+    assert found == dict.fromkeys(FITTED, seen)
 
 
 def sort_corners(picture: Image.Image, left: int, top: int) -> list[str]:
@@ -265,9 +265,9 @@ def mean_light(picture: Image.Image, x: int, y: int) -> float:
 @every_kind
 def test_colours_are_those_of_the_slow_way(kind: Kind, orientation: int) -> None:
     made, expected = make_all_fits(kind, orientation), make_all_slowly(kind, orientation)
-    far = {fit: delta_e(on_white(made[fit]), on_white(expected[fit])) for fit in FITS}
+    far = {fit: delta_e(on_white(made[fit]), on_white(expected[fit])) for fit in FITTED}
     average, worst = kind.tolerance
-    assert all(far[fit][0] <= average and far[fit][1] <= worst for fit in FITS), far
+    assert all(far[fit][0] <= average and far[fit][1] <= worst for fit in FITTED), far
 
 
 def on_white(picture: Image.Image) -> Image.Image:
@@ -278,8 +278,8 @@ def on_white(picture: Image.Image) -> Image.Image:
 @pytest.mark.parametrize(("kind", "orientation"), TABLE_WITH_ALPHA, ids=str)
 def test_transparency_is_that_of_the_slow_way(kind: Kind, orientation: int) -> None:
     made, expected = make_all_fits(kind, orientation), make_all_slowly(kind, orientation)
-    far = {fit: alpha_difference(made[fit], expected[fit]) for fit in FITS}
-    assert all(far[fit] <= 10 for fit in FITS), far
+    far = {fit: alpha_difference(made[fit], expected[fit]) for fit in FITTED}
+    assert all(far[fit] <= 10 for fit in FITTED), far
 
 
 def alpha_difference(one: Image.Image, other: Image.Image) -> int:

@@ -6,14 +6,14 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
-from functools import partial
-from io import BytesIO
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests import hostile
+from tests.engine import Engine
 from tests.images import (
     encode,
     make_corners,
@@ -30,26 +30,17 @@ from webapp import ROOT, vips
 from webapp.config import Config
 from webapp.decoder import Decoder
 from webapp.recipes import Output, Recipe
-from webapp.sources import ImageError, ImageLimits
-from webapp.thumbnails import make_thumbnails
+from webapp.sources import ImageError
 
 Make = Callable[..., Image.Image]
 
 LARGE = (1203, 801)
-WEBP = make_image("RGB", LARGE, "webp")
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """Make a PNG thumbnail of bytes."""
-
-    def make(image: bytes, output: Output) -> Image.Image:
-        source = tmp_path / "source"
-        source.write_bytes(image)
-        made = make_thumbnails(source, Recipe((output,)), tmp_path, ImageLimits())
-        return Image.open(BytesIO((tmp_path / made.thumbnails[0].file_name).read_bytes()))
-
-    return make
+def make(engine: Engine) -> Make:
+    """Make a thumbnail of bytes."""
+    return engine.picture
 
 
 @pytest.fixture
@@ -77,23 +68,32 @@ def make_wide_png() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(make_png_chunk(*chunk) for chunk in chunks)
 
 
-IMAGES = {
-    "rgb": make_png("RGB", LARGE),
-    "grey": make_png("L", LARGE),
-    "palette": make_png("P", LARGE),
-    "palette of 4": make_png("P", LARGE, bits=2),
-    "1 bit": make_png("1", LARGE),
-    "16 bits": make_png("I;16", LARGE),
-    "16 bits a channel": make_wide_png(),
-    "alpha": make_png("RGBA", LARGE),
-    "palette with a transparent colour": make_png("P", LARGE, transparency=0),
-    "a transparent colour": make_png("RGB", LARGE, transparency=(0, 0, 0)),
-    "jpeg": make_jpeg(LARGE),
-    "grey jpeg": make_jpeg(image=make_picture("L", LARGE)),
-    "webp": WEBP,
-    "turned webp": encode(make_picture("RGB", LARGE), "webp", exif=make_exif(orientation=6)),
-    "webp with alpha": make_image("RGBA", LARGE, "webp"),
+IMAGES: dict[str, Callable[[], bytes]] = {
+    "rgb": lambda: make_png("RGB", LARGE),
+    "grey": lambda: make_png("L", LARGE),
+    "palette": lambda: make_png("P", LARGE),
+    "palette of 4": lambda: make_png("P", LARGE, bits=2),
+    "1 bit": lambda: make_png("1", LARGE),
+    "16 bits": lambda: make_png("I;16", LARGE),
+    "16 bits a channel": make_wide_png,
+    "alpha": lambda: make_png("RGBA", LARGE),
+    "palette with a transparent colour": lambda: make_png("P", LARGE, transparency=0),
+    "a transparent colour": lambda: make_png("RGB", LARGE, transparency=(0, 0, 0)),
+    "jpeg": lambda: make_jpeg(LARGE),
+    "grey jpeg": lambda: make_jpeg(image=make_picture("L", LARGE)),
+    "webp": lambda: make_image("RGB", LARGE, "webp"),
+    "turned webp": lambda: encode(
+        make_picture("RGB", LARGE), "webp", exif=make_exif(orientation=6)
+    ),
+    "webp with alpha": lambda: make_image("RGBA", LARGE, "webp"),
 }
+
+
+@cache
+def image_of(kind: str) -> bytes:
+    return IMAGES[kind]()
+
+
 OUTPUTS = {
     "small": Output("a", 100, 100, format="png"),
     "large": Output("a", 500, 500, format="png"),
@@ -105,13 +105,13 @@ OUTPUTS = {
 
 
 @pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
-@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+@pytest.mark.parametrize("kind", IMAGES)
 def test_picture_is_the_same_with_libvips(
-    make: Make, make_without: Make, image: bytes, output: Output
+    make: Make, make_without: Make, kind: str, output: Output
 ) -> None:
-    one, other = make(image, output), make_without(image, output)
+    one, other = make(image_of(kind), output), make_without(image_of(kind), output)
     # Nothing but black and white next to each other shows every rounding.
-    assert psnr(one, other) > (35 if image == IMAGES["1 bit"] else 45)
+    assert psnr(one, other) > (35 if kind == "1 bit" else 45)
 
 
 def test_libvips_makes_large_thumbnails(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,22 +154,20 @@ def _make_in_sandbox(folder: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(
-    "image",
-    [
-        make_truncated(make_png("RGB", LARGE)),
-        make_png("RGB", LARGE)[:-6] + b"broken",
-        make_png("RGB", LARGE).replace(b"IDAT", b"IDOT", 1),
-        make_truncated(WEBP),
-        make_image("RGB", LARGE, "webp")[:200]
-        + bytes(400)
-        + make_image("RGB", LARGE, "webp")[600:],
-    ],
-    ids=["truncated", "broken end", "no pixels", "truncated webp", "damaged webp"],
-)
+FAULTS: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "truncated": lambda png, _: make_truncated(png),
+    "broken end": lambda png, _: png[:-6] + b"broken",
+    "no pixels": lambda png, _: png.replace(b"IDAT", b"IDOT", 1),
+    "truncated webp": lambda _, webp: make_truncated(webp),
+    "damaged webp": lambda _, webp: webp[:200] + bytes(400) + webp[600:],
+}
+
+
+@pytest.mark.parametrize("damage", FAULTS.values(), ids=FAULTS)
 def test_fault_is_found_with_libvips_as_without(
-    make: Make, make_without: Make, image: bytes
+    make: Make, make_without: Make, damage: Callable[[bytes, bytes], bytes]
 ) -> None:
+    image = damage(image_of("rgb"), image_of("webp"))
     verdicts: list[object] = []
     for way in (make, make_without):
         try:
