@@ -3,7 +3,7 @@ from PIL import Image
 
 from tests import hostile
 from tests.engine import Engine, assert_near, png
-from tests.images import BLUE, GREEN, RED, YELLOW, encode, make_animation, make_picture
+from tests.images import BLUE, GREEN, RED, YELLOW, encode, make_animation, make_image, make_picture
 from webapp.recipes import Format, Output
 from webapp.thumbnails import TooManyFrames
 
@@ -37,6 +37,21 @@ def test_animation_keeps_its_frames_and_its_time(
             animation.load()
             assert animation.info["duration"] == 80
             assert_near(animation.convert("RGB").getpixel((20, 20)), color, 12)
+
+
+@pytest.mark.parametrize(("source", "made_as"), [("gif", "GIF"), ("webp", "WEBP"), ("png", "WEBP")])
+def test_animation_keeps_its_format_or_nearly(source: str, made_as: str, engine: Engine) -> None:
+    output = Output("a", 40, 40, format="source", animated=True)
+    (made,) = engine.make(make_animation(source), output)
+    with Image.open(engine.folder / made.file_name) as animation:
+        assert (animation.format, animation.n_frames) == (made_as, 3)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("source", ["png", "jpeg", "gif"])
+def test_still_keeps_its_format_where_movement_is_asked_for(source: str, engine: Engine) -> None:
+    output = Output("a", 40, 40, format="source", animated=True)
+    (made,) = engine.make(make_image("L", format=source), output)
+    assert made.format == ("png" if source == "gif" else source)
 
 
 def test_still_and_moving_come_of_one_source(engine: Engine) -> None:

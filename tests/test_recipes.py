@@ -43,7 +43,7 @@ def test_quality_depends_on_the_format_unless_given() -> None:
         ({"width": "5", "format": "svg"}, "format", "one of jpeg, png, webp, avif, gif, source."),
         ({"width": "5", "quality": "101"}, "quality", "The quality must be from 1 to 100."),
         ({"width": "5", "format": "gif"}, "format", "GIF is for animations"),
-        ({"width": "5", "animated": "1"}, "format", "An animation is made as webp or gif."),
+        ({"width": "5", "animated": "1"}, "format", "An animation is made as webp, gif or source."),
         ({"width": "5", "max_kb": "0"}, "max_kb", "The limit must be from 1 to 100000 kB."),
         ({"width": "5", "max_kb": "few"}, "max_kb", "must be a whole number of kilobytes."),
         ({"width": "5", "focus": "2,0"}, "focus", "smart, or two numbers from 0 to 1."),

@@ -89,8 +89,8 @@ class Output:
     the source as it is seen, in fractions of width and height, or wherever the detail is ("smart").
     `keep_copyright` keeps the copyright notice and the author's name that are in EXIF, not those in
     XMP or the text of a PNG, and no other metadata.
-    `animated` keeps the movement of a GIF, WebP or PNG, in WebP or GIF; without it, the first frame
-    is made.
+    `animated` keeps the movement of a GIF, WebP or PNG, in WebP or GIF, or in that of the two which
+    is nearer to the source; without it, the first frame is made.
     """
 
     name: str
@@ -120,8 +120,8 @@ class Output:
             raise InvalidRecipe("height", f"Fit {self.fit} needs both a width and a height.")
         if self.format not in ASKED_FORMATS:
             raise InvalidRecipe("format", f"The format must be one of {', '.join(ASKED_FORMATS)}.")
-        if self.animated and self.format not in ("webp", "gif"):
-            raise InvalidRecipe("format", "An animation is made as webp or gif.")
+        if self.animated and self.format not in ("webp", "gif", "source"):
+            raise InvalidRecipe("format", "An animation is made as webp, gif or source.")
         if self.format == "gif" and not self.animated:
             raise InvalidRecipe("format", "GIF is for animations; for a still picture, take png.")
         if self.quality is not None and not 1 <= self.quality <= 100:
@@ -147,12 +147,14 @@ class Output:
             if value is not None and not 1 <= value <= max_side:
                 raise InvalidRecipe(side, f"The {side} must be from 1 to {max_side} pixels.")
 
-    def decided(self, source: str) -> "Output":
-        """Give the output with its format decided, given that of the source."""
+    def decided(self, source: str, moves: bool) -> "Output":
+        """Give the output with its format decided, given the source's and whether it moves."""
         if self.format != "source":
             return self
+        if self.animated and moves:
+            return replace(self, format="gif" if source == "gif" else "webp")
         format = NEAREST_FORMAT.get(source, cast(Format, source))
-        return replace(self, format=format)
+        return replace(self, format=format, animated=False)
 
     @property
     def encoder_quality(self) -> int | None:

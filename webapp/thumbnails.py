@@ -107,9 +107,12 @@ def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLim
     with source.open("rb") as file:
         with decoder_faults():
             image = open_image(file, limits)
-        outputs = [output.decided(format_of(image).lower()) for output in recipe.outputs]
+        is_movement_asked_for = any(output.animated for output in recipe.outputs)
+        numbers = _frame_numbers(image) if is_movement_asked_for else range(1)
+        format, moves = format_of(image).lower(), len(numbers) > 1
+        outputs = [output.decided(format, moves) for output in recipe.outputs]
         decoded = _decode(image, source, outputs)
-        pictures = _make_pictures(image, decoded, outputs, limits)
+        pictures = _make_pictures(image, numbers, decoded, outputs, limits)
     try:
         made = _write_all(pictures, decoded, outputs, folder, source)
     except BaseException:
@@ -370,7 +373,7 @@ def _resize_all(source: _Frame, cuts: Iterable[_Cut]) -> dict[_Cut, Image.Image]
 
 # Stills and animations
 
-_ANIMATED = ("gif", "webp", "png")  # The pages of a TIFF and the pictures of an MPO do not move.
+_ANIMATED = ("GIF", "WEBP", "PNG")  # The pages of a TIFF and the pictures of an MPO do not move.
 _ANIMATION_SHARE = 10  # An animation may have this many times the pixels of a picture, in all.
 
 
@@ -392,14 +395,16 @@ class _Picture:
 
 
 def _make_pictures(
-    image: Image.Image, decoded: _Decoded, outputs: Iterable[Output], limits: ImageLimits
+    image: Image.Image,
+    numbers: range,
+    decoded: _Decoded,
+    outputs: Iterable[Output],
+    limits: ImageLimits,
 ) -> list[_Picture]:
     """Make the picture of each output; decode the rest of an animation if one asks for it."""
-    asked = [output.animated for output in outputs]
-    numbers = _frame_numbers(image, decoded.header.format) if any(asked) else range(1)
     wanted = [
-        (cut, is_asked and len(numbers) > 1)
-        for cut, is_asked in zip(decoded.cuts, asked, strict=True)
+        (cut, output.animated and len(numbers) > 1)
+        for output, cut in zip(outputs, decoded.cuts, strict=True)
     ]
     stills = _resize_all(decoded.frame, (cut for cut, moves in wanted if not moves))
     made = {(cut, False): _Picture(cut, [decoded.finish(still)]) for cut, still in stills.items()}
@@ -410,9 +415,9 @@ def _make_pictures(
     return [made[key] for key in wanted]
 
 
-def _frame_numbers(image: Image.Image, format: str) -> range:
+def _frame_numbers(image: Image.Image) -> range:
     """Number the frames that are shown: a PNG may have a picture for who cannot see it move."""
-    if format not in _ANIMATED:
+    if image.format not in _ANIMATED:
         return range(1)
     with decoder_faults():
         count = getattr(image, "n_frames", 1)
