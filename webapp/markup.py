@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from markupsafe import Markup
 
 from webapp.job_store import Image, Job, Thumbnail
-from webapp.recipes import Recipe
+from webapp.recipes import Output, Recipe
 
 Address = Callable[[Thumbnail], str]
 
@@ -71,11 +71,14 @@ def responsive_sets(image: Image, recipe: Recipe) -> list[list[Thumbnail]]:
 
     A browser may take any of a set, so they have one aspect ratio and are cropped or padded alike.
     """
-    outputs = {output.decided(image.format).file_name: output for output in recipe.outputs}
+    outputs: dict[tuple[str, str], Output] = {
+        (output.name, output.format): output for output in recipe.outputs
+    }
     sets: list[list[Thumbnail]] = []
     looks = {}
     for thumbnail in sorted(image.thumbnails, key=lambda made: -made.width * made.height):
-        output = outputs.get(thumbnail.file_name)
+        name = PurePosixPath(thumbnail.file_name).stem
+        output = outputs.get((name, thumbnail.format)) or outputs.get((name, "source"))
         looks[thumbnail] = (output.fit, output.focus) if output else None
         for group in sets:
             if looks[group[0]] == looks[thumbnail] and _same_ratio(group[0], thumbnail):
