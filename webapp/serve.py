@@ -6,23 +6,64 @@ Ends when one of them does, with its exit code. A wrong setting ends it at once,
 """
 
 import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
 
-from honcho import command, manager
-
+from webapp import ROOT
 from webapp.config import load
+from webapp.sandbox import die_with_parent
 
-# Seconds, of which honcho would give 5, for which it has no option. gunicorn gives an upload 30 to
-# end, and the consumer 20 to an image.
-STOP_SECONDS = 40
+# gunicorn gives an upload 30 s to end, and the consumer 20 s to an image.
+STOP_SECONDS = 40.0
+
+Process = subprocess.Popen[bytes]
 
 
-def main() -> None:
-    """Run both until SIGTERM or Ctrl-C, and then as long as what they have in hand."""
-    manager.KILL_WAIT = STOP_SECONDS
-    # Left alone, honcho makes it 5000, and lets .env win over the environment.
-    os.environ["PORT"] = str(load().port)
-    command.main(["start", "--env", os.devnull, "--no-prefix"])  # Our lines say whose they are.
+def main() -> int:
+    """Run both until SIGTERM, Ctrl-C or the end of one, and then as long as what they have in hand.
+
+    Gives the exit code of the first that ended by itself, or 0.
+    """
+    asked: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: asked.append(number))
+    environ = {**os.environ, "PORT": str(load().port)}
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    commands = [line.partition(": ")[2] for line in lines if line and not line.startswith("#")]
+    processes = [_start(command, environ) for command in commands]
+    while not asked and all(process.poll() is None for process in processes):
+        time.sleep(0.1)
+    exit_code = next((code for process in processes if (code := process.poll())), 0)
+    _stop(processes)
+    return exit_code if exit_code >= 0 else 128 - exit_code  # As a shell tells of a signal.
+
+
+def _start(command: str, environ: dict[str, str]) -> Process:
+    """Start a process that ends with this one, and that Ctrl-C does not reach by itself."""
+    return subprocess.Popen(
+        shlex.split(command),
+        cwd=ROOT,
+        env=environ,
+        start_new_session=True,
+        preexec_fn=partial(die_with_parent, os.getpid()),
+    )
+
+
+def _stop(processes: list[Process]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

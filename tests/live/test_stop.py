@@ -16,7 +16,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
 from tests.images import make_jpeg
-from tests.servers import BIN, ROOT, Client, free_port, wait_until
+from tests.servers import BIN, ROOT, Client, children_of, free_port, is_alive, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -33,18 +33,11 @@ def serving(instance: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Client]
     serve = subprocess.Popen([sys.executable, "-m", "webapp.serve"], cwd=ROOT, env=environ)
     try:
         with closing(Client("127.0.0.1", port)) as client:
-            wait_until(lambda: is_healthy(client), what="a healthy server")
+            wait_until(client.is_healthy, what="a healthy server")
             yield serve, client
     finally:
         serve.terminate()
         serve.wait(60)
-
-
-def is_healthy(client: Client) -> bool:
-    try:
-        return client.get("/healthcheck").status == 200
-    except OSError:
-        return False
 
 
 def test_upload_in_progress_ends_when_all_is_stopped_and_goes_on_after_the_next_start(
@@ -61,12 +54,38 @@ def test_upload_in_progress_ends_when_all_is_stopped_and_goes_on_after_the_next_
             upload.sendall(head.encode() + body[:HALF])
             wait_until(lambda: any((tmp_path / "tmp").iterdir()), what="the upload's file")
             serve.send_signal(signal.SIGTERM)
-            time.sleep(7)  # Longer than honcho gives by itself.
+            time.sleep(7)  # Slow, but not stalled.
             upload.sendall(body[HALF:])
             answer = upload.recv(10_000).decode()
         assert answer.startswith("HTTP/1.1 202"), answer
-        assert serve.wait(20) in (0, 143)
+        assert serve.wait(20) == 0
     job_id = answer.split("/check_job_status/")[1][:36]
     with serving(tmp_path) as (_, client):
         wait_until(lambda: client.finished(job_id), what="the job's end")
         assert client.get(f"/download_thumbnail/{job_id}").status == 200
+
+
+def test_nothing_outlives_a_killed_server(tmp_path: Path) -> None:
+    with serving(tmp_path) as (serve, client):
+        processes = descendants(serve.pid)
+        assert len(processes) >= 6  # Of each kind a master, and its workers.
+        serve.kill()
+        serve.wait()
+        wait_until(lambda: not any(map(is_alive, processes)), 2.0, "the end of all")
+        assert not client.is_healthy()
+
+
+def test_end_of_one_process_ends_all_with_its_exit_code(tmp_path: Path) -> None:
+    with serving(tmp_path) as (serve, _):
+        consumer = next(pid for pid in children_of(serve.pid) if b"huey" in command_of(pid))
+        os.kill(consumer, signal.SIGKILL)
+        assert serve.wait(20) == 128 + signal.SIGKILL
+
+
+def descendants(pid: int) -> list[int]:
+    children = children_of(pid)
+    return children + [one for child in children for one in descendants(child)]
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
