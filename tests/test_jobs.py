@@ -160,6 +160,24 @@ def test_sweep_removes_expired_jobs_and_no_others(jobs: Jobs) -> None:
     assert not (jobs.storage.thumbnails / expired).exists()
 
 
+def test_sweep_goes_on_after_what_cannot_be_removed(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck, expired = submit(jobs, make_jpeg()), submit(jobs, make_jpeg())
+    jobs.store._change("UPDATE jobs SET expires = 1")
+    delete = jobs.storage.delete_job
+
+    def delete_job(job_id: str) -> None:
+        if job_id == stuck:
+            raise PermissionError(job_id)
+        delete(job_id)
+
+    monkeypatch.setattr(jobs.storage, "delete_job", delete_job)
+    jobs.sweep()
+    assert not (jobs.storage.originals / expired).exists()
+    assert f"cannot remove {stuck}" in caplog.text
+
+
 def test_sweep_removes_old_files_that_no_row_knows(jobs: Jobs) -> None:
     kept = submit(jobs, make_jpeg())
     orphans = [jobs.storage.originals / "gone", jobs.storage.thumbnails / "gone"]

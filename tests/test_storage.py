@@ -23,7 +23,7 @@ def publish(storage: Storage, job: str = "job", attempt: int = 1) -> Path:
 
 
 def test_kept_upload_is_the_original(storage: Storage) -> None:
-    upload = storage.open_upload(100)
+    upload = storage.open_upload(100, lambda: True)
     upload.write(b"picture")
     storage.keep_original(upload, "job", "image")
     upload.close()
@@ -31,14 +31,14 @@ def test_kept_upload_is_the_original(storage: Storage) -> None:
 
 
 def test_upload_that_is_not_kept_leaves_nothing(storage: Storage) -> None:
-    upload = storage.open_upload(100)
+    upload = storage.open_upload(100, lambda: True)
     upload.write(b"picture")
     upload.close()
     assert list(storage.tmp.iterdir()) == []
 
 
 def test_upload_over_its_limit_costs_no_more_disk(storage: Storage) -> None:
-    upload = storage.open_upload(10)
+    upload = storage.open_upload(10, lambda: True)
     for _ in range(5):
         upload.write(b"12345678")
     upload.flush()
@@ -65,7 +65,7 @@ def test_attempt_that_outlived_its_job_leaves_no_folder(storage: Storage) -> Non
 
 
 def test_deleted_job_leaves_nothing(storage: Storage) -> None:
-    upload = storage.open_upload(100)
+    upload = storage.open_upload(100, lambda: True)
     storage.keep_original(upload, "job", "image")
     upload.close()
     publish(storage)
@@ -97,3 +97,32 @@ def test_only_thumbnails_may_be_read_by_the_web_servers_group(storage: Storage) 
     modes = [p.stat().st_mode & 0o777 for p in (storage.originals, storage.tmp)]
     assert modes == [0o700, 0o700]
     assert not storage.thumbnails.stat().st_mode & 0o007
+
+
+def test_upload_that_fills_the_disk_while_it_comes_keeps_nothing(storage: Storage) -> None:
+    answers = iter([True, False])
+    upload = storage.open_upload(100_000_000, lambda: next(answers, False))
+    for _ in range(3):
+        upload.write(bytes(3_000_000))
+    upload.flush()
+    left = upload.path.stat().st_size
+    upload.close()
+    assert (upload.is_without_space, left) == (True, 0)
+
+
+def test_original_is_kept_though_its_folder_was_just_removed(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, to_remove = os.rename, [storage.originals / "job"]
+
+    def rename_after_removal(source: Path, target: Path) -> None:
+        while to_remove:
+            to_remove.pop().rmdir()
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", rename_after_removal)
+    upload = storage.open_upload(100, lambda: True)
+    upload.write(b"bytes")
+    storage.keep_original(upload, "job", "image")
+    assert storage.original("job", "image").read_bytes() == b"bytes"
+    upload.close()

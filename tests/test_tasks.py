@@ -10,10 +10,10 @@ from flask import Flask
 
 from tests.conftest import Person, files_left
 from tests.images import make_jpeg
-from webapp import decoder, sandbox
+from webapp import decoder, sandbox, tasks
 from webapp.config import Config
 from webapp.decoder import Decoder
-from webapp.job_store import Image
+from webapp.job_store import Claim, Image
 from webapp.jobs import MAX_ATTEMPTS, Jobs
 from webapp.recipes import PRESETS
 from webapp.tasks import ring, work_on_next_image
@@ -134,6 +134,36 @@ def test_full_disk_in_the_child_is_told_as_such(
     with pytest.raises(OSError, match="No space"):
         work_on_next_image(jobs)
     assert image().state == "waiting"
+
+
+def test_attempt_is_given_back_as_soon_as_there_is_room_for_that(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    release, refusals = jobs.store.release, [full, full]
+
+    def release_later(claim: Claim) -> bool:
+        if refusals:
+            raise refusals.pop()
+        return release(claim)
+
+    monkeypatch.setattr(tasks, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(jobs.store, "release", release_later)
+    fail_with(monkeypatch, full)
+    with pytest.raises(OSError, match="No space"):
+        work_on_next_image(jobs)
+    assert (image().state, refusals) == ("waiting", [])
+
+
+def test_nothing_is_claimed_where_there_is_no_room_for_it(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(jobs.storage, "free_bytes", lambda: 1_000_000)
+        work_on_next_image(jobs)
+        assert (image().state, jobs.has_work()) == ("waiting", False)
+    work_on_next_image(jobs)
+    assert image().state == "done"
 
 
 def test_our_own_mistake_is_tried_a_few_times_and_then_told(

@@ -8,7 +8,7 @@ for a worker.
 import logging
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import ceil
@@ -35,6 +35,7 @@ QUEUE_SECONDS = 20
 MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few times.
 MB = 1_000_000
 FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
+ROOM_FOR_WORK = 20 * MB  # A claim in a moment of room, in vain, would cost the image an attempt.
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
 
 
@@ -230,8 +231,11 @@ class Jobs:
         return job_id
 
     def _require_space(self) -> None:
-        if self.storage.free_bytes() < self._min_free:
+        if not self._has_space():
             raise NoSpace
+
+    def _has_space(self) -> bool:
+        return self.storage.free_bytes() >= self._min_free
 
     def _add_job(self, job_id: str, recipe: Recipe, owner: str | None, now: float) -> None:
         expires = now + self._retention_seconds
@@ -254,8 +258,7 @@ class Jobs:
 
     def open_upload(self) -> Upload:
         """Open a file to receive one image; where there is no room, it keeps nothing of it."""
-        has_space = self.storage.free_bytes() >= self._min_free
-        return self.storage.open_upload(self._max_file_mb * MB if has_space else 0)
+        return self.storage.open_upload(self._max_file_mb * MB, self._has_space)
 
     def add_image(self, job_id: str, upload: Upload, name: str, position: int | None = None) -> str:
         """Make a received file an image of an open job; give the image's id.
@@ -296,7 +299,7 @@ class Jobs:
 
     def _read(self, upload: Upload, name: str, position: int | None = None) -> NewImage:
         """Tell what an upload is, or refuse it. Only the header is read."""
-        if not upload.limit:
+        if upload.is_without_space:
             raise NoSpace
         if upload.is_too_large:
             raise FileTooLarge(upload.bytes, self._max_file_mb)
@@ -411,7 +414,9 @@ class Jobs:
     # For workers
 
     def claim(self, worker: str) -> Claim | None:
-        """Take the next image to work on; None where there is nothing to do."""
+        """Take the next image to work on; None where there is nothing to do, or no room for it."""
+        if not self._has_room():
+            return None
         now = time()
         return self.store.claim(worker, now, now + LEASE_SECONDS, MAX_ATTEMPTS)
 
@@ -476,25 +481,31 @@ class Jobs:
     def has_work(self) -> bool:
         """Say whether some image waits for a worker; images that cost too many are given up."""
         now = time()
+        if not self._has_room():
+            return False
         message = "The server gave up on this image after several tries. Try again later."
         for job_id, image_id in self.store.fail_lost("worker_lost", message, now, MAX_ATTEMPTS):
             _log_failed(job_id, image_id, "worker_lost")
         return self.store.has_claimable(now)
+
+    def _has_room(self) -> bool:
+        """Say whether the disk takes what one image needs: rows and thumbnails of it."""
+        return self.storage.free_bytes() >= ROOM_FOR_WORK
 
     def beat(self, worker: str) -> None:
         """Note that a worker is alive."""
         self.store.beat(worker, time())
 
     def sweep(self) -> None:
-        """Remove what expired, and what crashes left behind."""
+        """Remove what expired, and what crashes left behind; what resists stops nothing else."""
         for job_id in self.store.expired_job_ids(time()):
-            self.delete(job_id)
+            _try(self.delete, job_id)
         for job_id in self.storage.abandoned_job_ids():
             if not self.store.has_job(job_id):
-                self.storage.delete_job(job_id)
+                _try(self.storage.delete_job, job_id)
         # Of jobs that go on: a process was killed between a file and its row.
         for place in self.storage.abandoned_places() - self.store.places():
-            self.storage.delete_place(place)
+            _try(self.storage.delete_place, place)
         for job_id, image_id, folder in self.store.image_places():
             if self.storage.has_files(job_id, image_id, folder):
                 continue
@@ -518,6 +529,13 @@ class Jobs:
             oldest_wait_seconds=0.0 if oldest is None else round(now - oldest, 3),
             free_disk_bytes=self.storage.free_bytes(),
         )
+
+
+def _try(remove: Callable[[str], None], what: str) -> None:
+    try:
+        remove(what)
+    except OSError:
+        logger.exception("cannot remove %s", what)
 
 
 def _log_accepted(job_id: str, image: NewImage) -> None:

@@ -12,11 +12,12 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
-from webapp import ROOT
 from webapp.config import load
 from webapp.sandbox import die_with_parent
 
+ROOT = Path(__file__).parent.parent
 # gunicorn gives an upload 30 s to end, and the consumer 20 s to an image.
 STOP_SECONDS = 40.0
 

@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,20 +25,28 @@ logger = logging.getLogger(__name__)
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PUBLISHED = re.compile(rf"{_UUID}/{_UUID}-[0-9]+/[a-z0-9-]+\.[a-z]+", re.ASCII)
 
-ABANDONED_SECONDS = 3600.0  # No upload or decode lasts an hour: what is older was left by a crash.
+# No upload or decode takes so long: what is older was left by a crash.
+ABANDONED_SECONDS = 12 * 3600.0
+_ASKS_EVERY = 4_000_000  # Bytes of an upload between two looks at the disk.
 
 
 class Upload:
     """Receive an uploaded file straight into its file system: one write, nothing in memory.
 
     Bytes beyond `limit` are not kept, so one file too large costs no disk and does not end the
-    request, which may hold others. Closing it removes the file, unless it was kept as an original.
+    request, which may hold others. Nothing of it is kept once `has_space` says no: many may come at
+    once. Closing it removes the file, unless it was kept as an original.
     """
 
-    def __init__(self, path: Path, descriptor: int, limit: int) -> None:
+    def __init__(
+        self, path: Path, descriptor: int, limit: int, has_space: Callable[[], bool]
+    ) -> None:
         self.path = path
         self.bytes = 0
         self.limit = limit
+        self.is_without_space = False
+        self._has_space = has_space
+        self._asks_at = 0
         self._file = open(descriptor, "w+b")  # noqa: SIM115 - closed by close()
 
     @property
@@ -48,8 +56,13 @@ class Upload:
 
     def write(self, data: bytes) -> int:
         """Add bytes at the end."""
+        if self.bytes >= self._asks_at:
+            self._asks_at = self.bytes + _ASKS_EVERY
+            if not self._has_space():
+                self.is_without_space = True
+                self._file.truncate(0)
         self.bytes += len(data)
-        if not self.is_too_large:
+        if not self.is_too_large and not self.is_without_space:
             self._file.write(data)
         return len(data)
 
@@ -93,17 +106,24 @@ class Storage:
         """Tell how much more the disk takes."""
         return shutil.disk_usage(self.tmp).free
 
-    def open_upload(self, limit: int) -> Upload:
+    def open_upload(self, limit: int, has_space: Callable[[], bool]) -> Upload:
         """Open a file under `tmp/` to receive an upload of at most `limit` bytes."""
         descriptor, path = tempfile.mkstemp(prefix="upload-", dir=self.tmp)
-        return Upload(Path(path), descriptor, limit)
+        return Upload(Path(path), descriptor, limit, has_space)
 
     def keep_original(self, upload: Upload, job_id: str, image_id: str) -> None:
         """Make a received upload the original of an image."""
         upload.sync()
+        os.utime(upload.path)  # Its age as an original begins now, however long it took to come.
         folder = self.originals / job_id
-        folder.mkdir(mode=0o700, exist_ok=True)
-        os.rename(upload.path, folder / image_id)
+        for is_last in (False, False, True):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            try:
+                os.rename(upload.path, folder / image_id)
+                break
+            except FileNotFoundError:  # Its job was deleted, or refused another, at this moment.
+                if is_last:
+                    raise
         _sync(folder)
         _sync(self.originals)
 
@@ -175,10 +195,12 @@ class Storage:
     def delete_job(self, job_id: str) -> None:
         """Remove all files of a job: out of sight at once, then from the disk."""
         doomed = Path(tempfile.mkdtemp(prefix="deleted-", dir=self.tmp))
-        for folder in (self.originals / job_id, self.thumbnails / job_id):
-            with suppress(FileNotFoundError):
-                os.rename(folder, doomed / folder.parent.name)
-        shutil.rmtree(doomed)
+        try:
+            for folder in (self.originals / job_id, self.thumbnails / job_id):
+                with suppress(FileNotFoundError):
+                    os.rename(folder, doomed / folder.parent.name)
+        finally:
+            shutil.rmtree(doomed)
 
     def sweep(self) -> None:
         """Remove what crashes left under `tmp/`; uploads and decodes in progress are younger."""

@@ -197,13 +197,28 @@ def work_on_next_image(jobs: Jobs) -> None:
 
 
 def _put_back(claim: Claim, way: Callable[[Claim], None]) -> bool:
-    """Let go of an image; say whether it was still ours: of a deleted job, its files are gone."""
+    """Let go of an image; say whether it was still ours: of a deleted job, its files are gone.
+
+    It takes a disk with room, and waits for that: an attempt that is not given back is lost.
+    """
     try:
-        way(claim)
+        while not _do_with_room(way, claim):
+            time.sleep(BEAT_SECONDS)
     except ClaimLost:
         _log("image lost to another worker, or deleted", claim, logging.WARNING)
         return False
     _log("image put back", claim, logging.WARNING)
+    return True
+
+
+def _do_with_room(way: Callable[[Claim], None], claim: Claim) -> bool:
+    """Say whether the disk had room for it."""
+    try:
+        way(claim)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        return False
     return True
 
 
