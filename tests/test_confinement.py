@@ -1,8 +1,10 @@
 """What a decoder that hostile bytes took over can still do: nothing to others."""
 
+import ctypes
 import importlib
 import os
 import platform
+import resource
 import signal
 import socket
 import subprocess
@@ -48,6 +50,17 @@ def outcome(action: Callable[[], Any]) -> str:
         return str(action())
     except OSError as error:
         return type(error).__name__
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+IO_URING_SETUP = 425  # The same on every architecture; the C library has no function for it.
+
+
+def checked(answer: int) -> int:
+    """Raise what Python raises where a function of the C library fails."""
+    if answer < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return answer
 
 
 def confined(action: Callable[[], Any], source: Path, folder: Path) -> Any:
@@ -125,10 +138,56 @@ def test_no_other_process_gets_a_signal(files: tuple[Path, Path, Path]) -> None:
         lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
         lambda: socket.socket(socket.AF_UNIX),
         socket.socketpair,
+        lambda: checked(LIBC.syscall(IO_URING_SETUP, 1, bytes(120))),
     ],
-    ids=["fork", "spawn", "exec", "tcp", "udp", "unix", "pair"],
+    ids=["fork", "spawn", "exec", "tcp", "udp", "unix", "pair", "io_uring"],
 )
 def test_no_process_and_no_socket_is_made(
     files: tuple[Path, Path, Path], action: Callable[[], Any]
 ) -> None:
     assert confined(action, *files[:2]) == "PermissionError"
+
+
+CORE = resource.RLIMIT_CORE
+
+
+# What its user may do to the worker unconfined. Each would change nothing.
+@needs_seccomp
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda pid: resource.prlimit(pid, CORE, resource.prlimit(pid, CORE)),
+        lambda pid: os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid)),
+        lambda pid: os.sched_setaffinity(pid, os.sched_getaffinity(pid)),
+        lambda pid: os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0)),
+        lambda pid: os.sched_setparam(pid, os.sched_param(0)),
+    ],
+    ids=["limits", "priority", "cores", "scheduler", "parameters"],
+)
+def test_worker_is_not_changed(
+    files: tuple[Path, Path, Path], action: Callable[[int], Any]
+) -> None:
+    assert outcome(lambda: action(os.getpid())) != "PermissionError"
+    assert confined(lambda: action(os.getppid()), *files[:2]) == "PermissionError"
+
+
+@needs_seccomp
+def test_own_limits_can_be_read_and_lowered(files: tuple[Path, Path, Path]) -> None:
+    def work() -> tuple[int, int]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+        return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    assert confined(work, *files[:2]) == "(20, 20)"
+
+
+@needs_seccomp
+@pytest.mark.parametrize("name", ["shmget", "msgget", "semget"])
+def test_nothing_is_made_that_outlives_the_process(
+    files: tuple[Path, Path, Path], name: str
+) -> None:
+    size = {"shmget": [4096], "semget": [1]}.get(name, [])
+
+    def make() -> int:
+        return checked(getattr(LIBC, name)(0, *size, 0o600))  # IPC_PRIVATE: always a new one.
+
+    assert confined(make, *files[:2]) == "PermissionError"

@@ -1,7 +1,8 @@
 """Take from this process, for good, what decoding an image never needs: what the kernel can take.
 
-Landlock takes files, TCP and signals to others; seccomp takes other programs, processes of its own
-and every new socket. A kernel without one of them takes less: the caller goes on all the same.
+Landlock takes files, TCP and signals to others; seccomp takes other programs, processes of its own,
+every new socket, and what changes another process or outlives this one. A kernel without one of
+them takes less: the caller goes on all the same.
 """
 
 import ctypes
@@ -95,12 +96,38 @@ _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # Offsets in struct seccomp_
 _ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _CLONE_THREAD = 0x00010000
 
-# AUDIT_ARCH, then the numbers of clone and of what fails: fork, vfork, execve, execveat, socket,
-# socketpair, ptrace and process_vm_readv, process_vm_writev.
-_CALLS = {
-    "x86_64": (0xC000003E, 56, (57, 58, 59, 322, 41, 53, 101, 310, 311)),
-    "aarch64": (0xC00000B7, 220, (221, 281, 198, 199, 117, 270, 271)),
-}
+_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # <linux/audit.h>
+
+# <asm/unistd.h>: the numbers of x86_64 and of aarch64, which has no fork but clone.
+_CLONE = {"x86_64": 56, "aarch64": 220}
+# What starts or touches another process, talks to one, or makes what outlives this one.
+_DENIED_CALLS = {
+    "x86_64": {
+        "fork": 57, "vfork": 58, "execve": 59, "execveat": 322,
+        "socket": 41, "socketpair": 53, "io_uring_setup": 425,
+        "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "pidfd_getfd": 438,
+        "setpriority": 141, "ioprio_set": 251,
+        "shmget": 29, "semget": 64, "msgget": 68, "mq_open": 240, "add_key": 248,
+    },
+    "aarch64": {
+        "execve": 221, "execveat": 281,
+        "socket": 198, "socketpair": 199, "io_uring_setup": 425,
+        "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "pidfd_getfd": 438,
+        "setpriority": 140, "ioprio_set": 30,
+        "shmget": 194, "semget": 190, "msgget": 186, "mq_open": 180, "add_key": 217,
+    },
+}  # fmt: skip
+# What may be done to oneself, where the first argument is 0, and to no other process.
+_OWN_CALLS = {
+    "x86_64": {
+        "prlimit64": 302, "sched_setaffinity": 203, "sched_setscheduler": 144,
+        "sched_setparam": 142, "sched_setattr": 314,
+    },
+    "aarch64": {
+        "prlimit64": 261, "sched_setaffinity": 122, "sched_setscheduler": 119,
+        "sched_setparam": 118, "sched_setattr": 274,
+    },
+}  # fmt: skip
 _CLONE3 = 435  # Its flags lie in memory, where no filter can look.
 _OF_ANOTHER_ABI = 0x40000000  # From here on: x32, whose numbers are others.
 
@@ -112,12 +139,12 @@ def _filter_calls() -> None:
         _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0)
 
 
-def _assemble(architecture: int, clone: int, others: tuple[int, ...]) -> bytes:
+def _assemble(machine: str) -> bytes:
     """Write the filter: (operation, operand, instructions to skip if it holds, and if not)."""
     deny = _FAIL | errno.EPERM
     lines = [
         (_LOAD, _ARCHITECTURE, 0, 0),
-        (_EQUAL, architecture, 1, 0),
+        (_EQUAL, _ARCHITECTURES[machine], 1, 0),
         (_RETURN, _KILL, 0, 0),
         (_LOAD, _NUMBER, 0, 0),
         (_AT_LEAST, _OF_ANOTHER_ABI, 0, 1),
@@ -125,10 +152,18 @@ def _assemble(architecture: int, clone: int, others: tuple[int, ...]) -> bytes:
         (_EQUAL, _CLONE3, 0, 1),
         (_RETURN, _FAIL | errno.ENOSYS, 0, 0),  # Threads are then started with clone.
     ]
-    for number in others:
+    for number in _DENIED_CALLS[machine].values():
         lines += [(_EQUAL, number, 0, 1), (_RETURN, deny, 0, 0)]
+    for number in _OWN_CALLS[machine].values():
+        lines += [
+            (_EQUAL, number, 0, 4),
+            (_LOAD, _FIRST_ARGUMENT, 0, 0),
+            (_EQUAL, 0, 1, 0),
+            (_RETURN, deny, 0, 0),
+            (_RETURN, _ALLOW, 0, 0),
+        ]
     lines += [
-        (_EQUAL, clone, 0, 3),
+        (_EQUAL, _CLONE[machine], 0, 3),
         (_LOAD, _FIRST_ARGUMENT, 0, 0),
         (_ANY_BIT, _CLONE_THREAD, 1, 0),
         (_RETURN, deny, 0, 0),
@@ -138,7 +173,7 @@ def _assemble(architecture: int, clone: int, others: tuple[int, ...]) -> bytes:
 
 
 _PROGRAM = (
-    ctypes.create_string_buffer(_assemble(*_CALLS[platform.machine()]))
-    if platform.machine() in _CALLS
+    ctypes.create_string_buffer(_assemble(platform.machine()))
+    if platform.machine() in _ARCHITECTURES
     else None
 )
