@@ -226,7 +226,7 @@ def test_addresses_are_forgotten_within_the_hour(store: JobStore) -> None:
     store.forget_usage(NOW + 3500)
     assert store.spend("192.0.2.1", "jobs", 6, 6, NOW + 3500) > 0
     store.forget_usage(NOW + 3600)
-    assert b"192.0.2.1" not in [row["client"] for row in store._rows("SELECT client FROM usage")]
+    assert "192.0.2.1" not in [row["client"] for row in store._rows("SELECT client FROM usage")]
 
 
 def test_counting_leaves_the_rows_of_jobs_as_safe_as_they_were(store: JobStore) -> None:
