@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address
 
 from flask import Flask, abort, current_app, request, session
 
-from webapp.jobs import Jobs
+from webapp.current import current_config, current_jobs
 
 MAKE_JOBS = {"jobs.open_job", "jobs.create", "compat.upload_image"}
 TAKE_IMAGES = {*MAKE_JOBS, "jobs.add_images"}
@@ -38,10 +38,10 @@ def admit() -> None:
         abort(411, "Send the length of the request as Content-Length.")
     if request.endpoint in TAKE_IMAGES:
         require_access()
-        _jobs().admit_images()
-    _jobs().admit_bytes(client_name(), request.content_length or 0)
+        current_jobs().admit_images()
+    current_jobs().admit_bytes(client_name(), request.content_length or 0)
     if request.endpoint in MAKE_JOBS:
-        _jobs().admit_job(client_name())
+        current_jobs().admit_job(client_name())
 
 
 def client_name() -> str:
@@ -77,7 +77,7 @@ def has_access() -> bool:
 
     Raises TooManyAttempts.
     """
-    if not _token():
+    if not current_config().access_token:
         return True
     sent = request.authorization
     if sent and sent.type == "bearer":
@@ -96,20 +96,12 @@ def is_token(text: str) -> bool:
 
     Raises TooManyAttempts.
     """
-    is_right = hmac.compare_digest(text.encode(), _token().encode())
-    _jobs().admit_attempt(client_name(), is_right)
+    is_right = hmac.compare_digest(text.encode(), current_config().access_token.encode())
+    current_jobs().admit_attempt(client_name(), is_right)
     return is_right
 
 
 def _fingerprint() -> str:
     """Give what only a server with this token and this key can write into a session."""
     key = str(current_app.secret_key)
-    return hmac.new(key.encode(), _token().encode(), sha256).hexdigest()
-
-
-def _token() -> str:
-    return current_app.extensions["config"].access_token  # type: ignore[no-any-return]
-
-
-def _jobs() -> Jobs:
-    return current_app.extensions["jobs"]  # type: ignore[no-any-return]
+    return hmac.new(key.encode(), current_config().access_token.encode(), sha256).hexdigest()

@@ -7,10 +7,11 @@ from itertools import count
 from pathlib import Path
 
 import click
-from flask import Flask, current_app
+from flask import Flask
 from flask.cli import AppGroup
 
 from webapp import sandbox
+from webapp.current import current_config, current_jobs
 from webapp.decoder import Decoder
 from webapp.formatters import filesize, format_name, saving
 from webapp.recipes import (
@@ -36,7 +37,7 @@ thumbnails = AppGroup("thumbnails", help="Make thumbnails without server and que
 def backup(file: Path) -> None:
     """Copy the database of jobs into FILE, which must not be there yet, while the server runs."""
     try:
-        current_app.extensions["jobs"].store.backup(file)
+        current_jobs().store.backup(file)
     except OSError as error:
         raise click.ClickException(f"No backup was made: {error}") from None
     click.echo(f"{file}: {filesize(file.stat().st_size)}")
@@ -78,7 +79,7 @@ def make(
     code 1 if any file failed, and goes on with the others.
     """
     recipe = _recipe(presets, {key: _text(value) for key, value in fields.items() if value})
-    decoder = Decoder.from_config(current_app.extensions["config"])
+    decoder = Decoder.from_config(current_config())
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -103,7 +104,7 @@ def _recipe(presets: tuple[str, ...], fields: dict[str, str]) -> Recipe:
         elif fields:
             names = ", ".join(f"--{field.replace('_', '-')}" for field in fields)
             raise click.UsageError(f"Give --width or --height too: presets do not take {names}.")
-        return combine(outputs, current_app.extensions["jobs"].recipe_limits)
+        return combine(outputs, current_jobs().recipe_limits)
     except InvalidRecipe as error:
         raise click.UsageError(str(error)) from None
 

@@ -5,12 +5,13 @@ from uuid import UUID
 from flask import Blueprint, abort, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from webapp.current import current_config, current_jobs
 from webapp.job_store import Image
 from webapp.jobs import JobNotFound
 from webapp.recipes import PRESETS, Recipe
 from webapp.security import csrf
 from webapp.views import results
-from webapp.views.request import current_config, current_jobs, submit_image
+from webapp.views.request import submit_image
 
 blueprint = Blueprint("compat", __name__)
 csrf.exempt(blueprint)  # Programs have no page to take a token from.

@@ -7,9 +7,9 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 
 from webapp.archives import archive_name, pack
+from webapp.current import current_jobs
 from webapp.file_names import DEFAULT_PATTERN
 from webapp.markup import job_html
-from webapp.views.request import current_jobs
 
 blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")
 

@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 from prometheus_client.exposition import choose_encoder
 from werkzeug.datastructures import WWWAuthenticate
 
+from webapp.current import current_config, current_jobs
 from webapp.metrics import JobsCollector
-from webapp.views.request import current_config, current_jobs
 
 blueprint = Blueprint("health", __name__)
 

@@ -22,6 +22,7 @@ from flask_wtf import FlaskForm
 from werkzeug.datastructures import FileStorage
 
 from webapp.admission import require_access
+from webapp.current import current_config, current_jobs
 from webapp.errors import asks_for_html, problem
 from webapp.forms import UploadForm, read_upload_form
 from webapp.job_store import Job
@@ -32,8 +33,6 @@ from webapp.views import uploads
 from webapp.views.request import (
     add_image,
     become_owner,
-    current_config,
-    current_jobs,
     current_owner,
     require_owner,
     ring_for_work,

@@ -1,4 +1,4 @@
-"""What every view gets of a request: its uploads, its parts of the application, its owner."""
+"""What every view gets of a request: its uploads and its owner."""
 
 import secrets
 from typing import IO, Any, cast
@@ -6,8 +6,7 @@ from typing import IO, Any, cast
 from flask import Request, abort, current_app, session
 from werkzeug.datastructures import FileStorage
 
-from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.current import current_jobs
 from webapp.recipes import Recipe
 from webapp.storage import Upload
 from webapp.tasks import ring
@@ -39,16 +38,6 @@ class UploadRequest(Request):
         super().close()
         for upload in self._uploads:
             upload.close()
-
-
-def current_config() -> Config:
-    """Give the settings of the current application."""
-    return current_app.extensions["config"]  # type: ignore[no-any-return]
-
-
-def current_jobs() -> Jobs:
-    """Give the jobs of the current application."""
-    return current_app.extensions["jobs"]  # type: ignore[no-any-return]
 
 
 def current_owner() -> str | None:

@@ -2,8 +2,8 @@
 
 from flask import Blueprint, Response, abort, send_file
 
+from webapp.current import current_jobs
 from webapp.recipes import EXTENSIONS
-from webapp.views.request import current_jobs
 
 blueprint = Blueprint("results", __name__)
 

@@ -7,10 +7,10 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.admission import has_access
+from webapp.current import current_config
 from webapp.errors import Problem
 from webapp.forms import UploadForm
 from webapp.recipes import PRESETS
-from webapp.views.request import current_config
 
 blueprint = Blueprint("uploads", __name__)
 
