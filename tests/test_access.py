@@ -111,7 +111,8 @@ def test_nothing_is_uploaded_without_the_token(client: FlaskClient, jobs: Jobs, 
 
 
 def test_script_is_told_by_code(app: Flask) -> None:
-    answer = app.test_client().post("/jobs/open", headers={"Accept": "application/json"})
+    headers = {"Accept": "application/json"}
+    answer = app.test_client().post("/jobs/open", headers=headers, **multipart(presets="square"))
     assert (answer.json or {})["code"] == "access_token_required"
 
 

@@ -150,9 +150,12 @@ def test_refused_body_is_not_read(app: Flask, path: str) -> None:
 
 
 @pytest.fixture
-def thrifty(config: Config, tmp_path: Path) -> Iterator[Flask]:
-    """The application that takes one megabyte an hour of each client."""
-    with running_app(replace(config, instance=tmp_path / "thrifty", max_mb_per_hour=1)) as app:
+def thrifty(tmp_path: Path) -> Iterator[Flask]:
+    """The application that takes one megabyte of each client, at once and within an hour."""
+    limits = Config(
+        instance=tmp_path / "thrifty", max_file_mb=1, max_request_mb=1, max_mb_per_hour=1
+    )
+    with running_app(limits) as app:
         yield app
 
 
@@ -167,6 +170,18 @@ def test_bytes_beyond_the_limit_are_refused_wherever_they_go(thrifty: Flask, pat
     assert "has sent 1 MB within an hour" in answer.text
     assert 3500 < int(answer.headers["Retry-After"]) <= 3600
     assert nothing_left(thrifty.extensions["jobs"])
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/upload_image", "/sign-in"])
+def test_request_too_large_for_anyone_costs_nothing_of_the_hour(thrifty: Flask, path: str) -> None:
+    def send(size: int) -> TestResponse:
+        headers = {"Accept": "application/json"}
+        return thrifty.test_client().post(path, data=b"x" * size, headers=headers)
+
+    answer = send(1_000_001)
+    assert answer.status_code == 413
+    assert "That is 2 MB at once; the limit is 1 MB. Send fewer files." in answer.text
+    assert send(1_000_000).status_code not in (413, 429)
 
 
 def test_upload_that_does_not_say_its_length_is_refused(app: Flask, script: Script) -> None:

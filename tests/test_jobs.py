@@ -106,6 +106,16 @@ def test_job_without_images_is_not_kept(jobs: Jobs) -> None:
     assert nothing_left(jobs)
 
 
+def test_refusal_is_said_even_if_it_cannot_be_counted(
+    jobs: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs.store._change("DROP TABLE counters")
+    with pytest.raises(ImageError) as caught:
+        add(jobs, jobs.submit(SQUARE, "owner"), b"no image")
+    assert caught.value.code == "unsupported_format"
+    assert "cannot count a refusal" in caplog.text
+
+
 def test_no_image_is_refused_and_leaves_nothing(jobs: Jobs) -> None:
     job_id = jobs.submit(SQUARE, "owner")
     with pytest.raises(ImageError):

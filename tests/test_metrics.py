@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import Person, work
+from tests.conftest import Person, multipart, part, work
 from tests.images import make_jpeg, make_truncated
 from webapp.config import Config
 from webapp.jobs import Jobs
@@ -48,6 +48,30 @@ def test_uploads_are_counted_by_what_was_said_to_them(
     person.upload((make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg"), (b"GIF, or not?", "c.gif"))
     assert metric("uploads_total", outcome="accepted", code="") == 2
     assert metric("uploads_total", outcome="refused", code="unsupported_format") == 1
+
+
+class TestLimits:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(config, max_file_mb=1, max_request_mb=1, max_waiting=1)
+
+    def test_uploads_refused_unread_are_counted_too(
+        self, client: FlaskClient, metric: Callable[..., float | None]
+    ) -> None:
+        def send(size: int) -> int:
+            form = multipart(file=part(make_jpeg() + bytes(size), "a.jpg"))
+            return client.post("/upload_image", **form).status_code
+
+        assert send(2_000_000) == 413
+        assert metric("uploads_total", outcome="refused", code="request_too_large") == 1
+        assert [send(0), send(0)] == [202, 503]
+        assert metric("uploads_total", outcome="refused", code="queue_full") == 1
+
+    def test_forms_that_bring_no_image_are_not(
+        self, client: FlaskClient, metric: Callable[..., float | None]
+    ) -> None:
+        assert client.post("/sign-in", data=bytes(2_000_000)).status_code == 413
+        assert metric("uploads_total", outcome="refused", code="request_too_large") is None
 
 
 def test_images_are_counted_by_what_became_of_them(

@@ -3,10 +3,12 @@
 import hmac
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
+from math import ceil
 
 from flask import Flask, abort, current_app, request, session
 
 from webapp.current import current_config, current_jobs
+from webapp.jobs import MB, Busy
 
 MAKE_JOBS = {"jobs.open_job", "jobs.create", "compat.upload_image"}
 TAKE_IMAGES = {*MAKE_JOBS, "jobs.add_images"}
@@ -21,6 +23,17 @@ class AccessRequired(Exception):
         super().__init__("This needs the access token. Sign in, or send it as a Bearer token.")
 
 
+class RequestTooLarge(Exception):
+    """A request has more bytes than a request may have."""
+
+    code = "request_too_large"
+
+    def __init__(self, size: int, limit_mb: int) -> None:
+        super().__init__(
+            f"That is {ceil(size / MB)} MB at once; the limit is {limit_mb} MB. Send fewer files."
+        )
+
+
 def init_app(app: Flask) -> None:
     """Ask before anything reads a form, as the protection from CSRF does."""
     app.before_request(admit)
@@ -30,16 +43,30 @@ def admit() -> None:
     """Refuse what is not allowed, or too much, of this client or of all.
 
     A body is counted as it is announced, whatever becomes of it: receiving it is what it costs.
-    Raises AccessRequired, Busy, or LengthRequired where nothing is announced.
+    Raises AccessRequired, Busy, RequestTooLarge, or LengthRequired where nothing is announced.
     """
     if request.method != "POST":
         return
-    if "Transfer-Encoding" in request.headers:
+    takes_images = request.endpoint in TAKE_IMAGES
+    size = request.content_length
+    if size is None and (takes_images or "Transfer-Encoding" in request.headers):
         abort(411, "Send the length of the request as Content-Length.")
-    if request.endpoint in TAKE_IMAGES:
+    try:
+        _admit_bytes_and_jobs(size or 0, takes_images)
+    except (AccessRequired, Busy, RequestTooLarge) as error:
+        if takes_images:
+            current_jobs().count_refused(error.code)
+        raise
+
+
+def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:
+    if takes_images:
         require_access()
         current_jobs().admit_images()
-    current_jobs().admit_bytes(client_name(), request.content_length or 0)
+    limit_mb = current_config().max_request_mb
+    if size > limit_mb * MB:  # First: it would use up the client's hour for nothing.
+        raise RequestTooLarge(size, limit_mb)
+    current_jobs().admit_bytes(client_name(), size)
     if request.endpoint in MAKE_JOBS:
         current_jobs().admit_job(client_name())
 

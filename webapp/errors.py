@@ -11,7 +11,7 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from webapp.admission import AccessRequired
+from webapp.admission import AccessRequired, RequestTooLarge
 from webapp.archives import NoThumbnails
 from webapp.file_names import InvalidPattern
 from webapp.jobs import (
@@ -38,6 +38,7 @@ STATUS: dict[type[Exception], int] = {
     NoThumbnails: 404,
     JobClosed: 409,
     FileTooLarge: 413,
+    RequestTooLarge: 413,
     NoImages: 422,
     NoSpace: 507,
     TooManyImages: 422,
@@ -89,8 +90,8 @@ def problem(error: Exception) -> Problem:
     if isinstance(error, CSRFError):
         sentence = "This page was open for too long or in another session. Load it again."
         return Problem(400, "csrf", sentence)
-    if isinstance(error, RequestEntityTooLarge):
-        return Problem(413, "request_too_large", "That is too much at once. Send fewer files.")
+    if isinstance(error, RequestEntityTooLarge):  # Of too many parts: bytes were counted before.
+        return Problem(413, RequestTooLarge.code, "That is too much at once. Send fewer files.")
     if isinstance(error, HTTPException):
         return _http_problem(error)
     if is_disk_full(error):

@@ -979,11 +979,12 @@ class JobStore:
 
     def count_refused(self, code: str) -> None:
         """Count an upload that was not taken; all else is counted by triggers."""
-        self._change(
-            "INSERT INTO counters VALUES ('refused', :code, 1)"
-            " ON CONFLICT DO UPDATE SET count = count + 1",
-            code=code,
-        )
+        with self._hasty():
+            self._change(
+                "INSERT INTO counters VALUES ('refused', :code, 1)"
+                " ON CONFLICT DO UPDATE SET count = count + 1",
+                code=code,
+            )
 
     def counters(self) -> list[Counter]:
         """Read all counters."""

@@ -190,6 +190,16 @@ class Jobs:
         if self.store.has_waiting(self._max_waiting):
             raise QueueFull("Too many images wait for their turn.", QUEUE_SECONDS)
 
+    def count_refused(self, code: str) -> None:
+        """Tell the operator of an upload that is not taken.
+
+        Where that cannot be, it is refused all the same, for the reason that it is.
+        """
+        try:
+            self.store.count_refused(code)
+        except Exception:
+            logger.exception("cannot count a refusal")
+
     def admit_bytes(self, client: str, count: int) -> None:
         """Let a client send so many bytes.
 
@@ -284,7 +294,7 @@ class Jobs:
             yield
         except (FileTooLarge, ImageError, JobClosed, NoSpace, TooManyImages) as error:
             logger.info("image refused", extra={"code": error.code, "file_name": clean_name(name)})
-            self.store.count_refused(error.code)
+            self.count_refused(error.code)
             raise
 
     @contextmanager

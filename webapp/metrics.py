@@ -37,7 +37,9 @@ class JobsCollector(Collector):
     def _counters(self) -> Iterator[Metric]:
         labels = ("outcome", "code")
         uploads = CounterMetricFamily(
-            "thumbnails_uploads", "Files sent: accepted, or refused with a code.", labels=labels
+            "thumbnails_uploads",
+            "Uploads: files accepted; files, or requests unread, refused with a code.",
+            labels=labels,
         )
         images = CounterMetricFamily(
             "thumbnails_images",

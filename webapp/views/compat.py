@@ -33,8 +33,6 @@ RECIPE = PRESETS["square"].recipe
 @blueprint.post("/upload_image")
 def upload_image() -> ResponseReturnValue:
     """Submit the one image of a new job."""
-    if request.content_length is None:
-        abort(411, "Send the length of the request as Content-Length.")
     file = request.files.get("file")
     if file is None:
         abort(422, "Send the image as the form field “file”.")
