@@ -130,6 +130,15 @@ def test_program_with_anything_else_is_refused(client: FlaskClient, authorizatio
     assert submit(client, authorization).status_code == 401
 
 
+def test_tokens_need_not_be_ascii(config: Config) -> None:
+    token = "ein-schlüssel-aus-köln"
+    with running_app(replace(config, access_token=token)) as app:
+        assert (
+            submit(app.test_client(), f"Bearer {token}".encode().decode("latin-1")).status_code
+            == 202
+        )
+
+
 def test_links_work_for_whoever_has_them(app: Flask, person: Person, jobs: Jobs) -> None:
     sign_in(person)
     page = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
@@ -179,7 +188,7 @@ def test_guessing_is_stopped_for_all_ways_in_and_all_processes(
         assert 0 < int(right.headers["Retry-After"]) <= 3600
         answer = sign_in(person)
         assert answer.status_code == 429
-        assert "Too many wrong access tokens came from your address." in answer.text
+        assert "Too many wrong tokens came from your address." in answer.text
 
 
 def test_guessing_of_others_bothers_nobody_who_is_in(app: Flask, person: Person) -> None:
@@ -216,7 +225,8 @@ def test_docs_say_that_a_token_is_needed(client: FlaskClient) -> None:
     assert "Authorization: Bearer" in client.get("/docs").text
 
 
-def test_token_that_can_be_guessed_is_refused_at_the_start(tmp_path: Path) -> None:
-    environ = {"THUMBNAIL_INSTANCE": str(tmp_path), "THUMBNAIL_ACCESS_TOKEN": "letmein"}
-    with pytest.raises(ConfigError, match="must have at least 16 characters"):
+@pytest.mark.parametrize("variable", ["THUMBNAIL_ACCESS_TOKEN", "THUMBNAIL_METRICS_TOKEN"])
+def test_token_that_can_be_guessed_is_refused_at_the_start(tmp_path: Path, variable: str) -> None:
+    environ = {"THUMBNAIL_INSTANCE": str(tmp_path), variable: "letmein"}
+    with pytest.raises(ConfigError, match=f"{variable} must have at least 16 characters"):
         load(environ)

@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import Person, multipart, part, work
 from tests.images import make_jpeg, make_truncated
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs import MAX_WRONG_TOKENS, Jobs
 
-TOKEN = "long-and-secret"
+TOKEN = "long-and-very-secret"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -132,6 +132,20 @@ def test_metrics_are_for_who_has_the_token(client: FlaskClient, headers: dict[st
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"].lower().startswith("bearer")
     assert "thumbnails_" not in response.text
+
+
+def test_guessing_the_token_for_metrics_is_stopped(client: FlaskClient) -> None:
+    wrong = {"Authorization": "Bearer guess"}
+    for _ in range(MAX_WRONG_TOKENS):
+        assert client.get("/metrics", headers=wrong).status_code == 401
+    assert client.get("/metrics", headers=wrong).status_code == 429
+    assert client.get("/metrics", headers=BEARER).status_code == 429
+
+
+def test_asking_without_a_token_is_no_guess(client: FlaskClient) -> None:
+    for _ in range(MAX_WRONG_TOKENS + 1):
+        assert client.get("/metrics").status_code == 401
+    assert client.get("/metrics", headers=BEARER).status_code == 200
 
 
 class TestWithoutToken:

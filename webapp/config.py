@@ -191,11 +191,12 @@ def _check(config: Config) -> None:
     """Check what no setting can tell by itself."""
     if config.max_request_mb < config.max_file_mb:
         raise ConfigError("THUMBNAIL_MAX_REQUEST_MB must not be less than THUMBNAIL_MAX_FILE_MB.")
-    if 0 < len(config.access_token) < SHORTEST_TOKEN:
-        raise ConfigError(
-            f"THUMBNAIL_ACCESS_TOKEN must have at least {SHORTEST_TOKEN} characters:"
-            " `openssl rand -hex 16` makes one."
-        )
+    for name in ("access_token", "metrics_token"):
+        if 0 < len(getattr(config, name)) < SHORTEST_TOKEN:
+            raise ConfigError(
+                f"{environment_name(name)} must have at least {SHORTEST_TOKEN} characters:"
+                " `openssl rand -hex 16` makes one."
+            )
     if config.max_retention_hours < config.retention_hours:
         raise ConfigError(
             "THUMBNAIL_MAX_RETENTION_HOURS must not be less than THUMBNAIL_RETENTION_HOURS."

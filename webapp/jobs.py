@@ -120,7 +120,7 @@ class TooManyBytes(Busy):
 
 
 class TooManyAttempts(Busy):
-    """A client guesses at the access token."""
+    """A client guesses at a token."""
 
     code = "too_many_attempts"
 
@@ -220,13 +220,13 @@ class Jobs:
             raise TooManyJobs(f"Your address has made {limit} jobs within an hour.", wait)
 
     def admit_attempt(self, client: str, is_right: bool) -> None:
-        """Count a wrong access token of a client.
+        """Count a wrong token of a client.
 
         Raises TooManyAttempts, also for the right one then: guessing must tell nothing.
         """
         cost, limit = (0, MAX_WRONG_TOKENS - 1) if is_right else (1, MAX_WRONG_TOKENS)
         if wait := self.store.spend(client, "wrong tokens", cost, limit, time()):
-            raise TooManyAttempts("Too many wrong access tokens came from your address.", wait)
+            raise TooManyAttempts("Too many wrong tokens came from your address.", wait)
 
     def submit(self, recipe: Recipe, owner: str | None, keep_hours: float | None = None) -> str:
         """Create an open job without images; give its id, which cannot be guessed.

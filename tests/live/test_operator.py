@@ -17,7 +17,7 @@ from tests.servers import Servers, running, wait_until
 pytestmark = pytest.mark.live
 
 GOOD, TRUNCATED, REFUSED = 20, 6, 4
-TOKEN = "long-and-secret"
+TOKEN = "long-and-very-secret"
 
 
 @pytest.fixture(scope="module")

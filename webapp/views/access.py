@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
 from webapp import admission
+from webapp.current import current_config
 
 blueprint = Blueprint("access", __name__)
 
@@ -25,7 +26,8 @@ def ask() -> ResponseReturnValue:
 @blueprint.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
     """Let somebody in who knows the access token, and lead back to where they were going."""
-    if not admission.is_token(request.form.get("token", "").strip()):
+    sent = request.form.get("token", "").strip().encode()
+    if not admission.is_token(sent, current_config().access_token):
         return _page("This is not the access token."), 401
     admission.sign_in()
     return redirect(_next_path(), 303)

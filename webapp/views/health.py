@@ -1,15 +1,18 @@
 """How the service fares: for load balancers, for people on call, and for Prometheus."""
 
+import logging
 from dataclasses import asdict
-from secrets import compare_digest
 
-from flask import Blueprint, Response, abort, current_app, jsonify, request
+from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client.exposition import choose_encoder
 from werkzeug.datastructures import WWWAuthenticate
 
+from webapp.admission import bearer_token, is_token
 from webapp.current import current_config, current_jobs
 from webapp.metrics import JobsCollector
+
+logger = logging.getLogger(__name__)
 
 blueprint = Blueprint("health", __name__)
 
@@ -20,7 +23,7 @@ def healthcheck() -> ResponseReturnValue:
     try:
         health = current_jobs().health()
     except Exception:
-        current_app.logger.exception("the database does not answer")
+        logger.exception("the database does not answer")
         reason = "The database does not answer."
         return jsonify(status="unhealthy", reason=reason, web="ok", database="failed"), 503
     facts = {"web": "ok", "database": "ok", **asdict(health)}
@@ -38,9 +41,12 @@ def metrics() -> Response:
 
 
 def _require_token(token: str) -> None:
-    """Refuse whoever does not send the token; where there is none, there is nothing here."""
+    """Refuse whoever does not send the token; where there is none, there is nothing here.
+
+    Raises TooManyAttempts.
+    """
     if not token:
         abort(404)
-    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not compare_digest(sent.encode("latin-1"), token.encode()):
+    sent = bearer_token()
+    if not sent or not is_token(sent, token):
         abort(401, "Send the token for metrics.", www_authenticate=WWWAuthenticate("bearer"))
