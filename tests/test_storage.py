@@ -92,6 +92,14 @@ def test_sweep_removes_what_crashes_left_and_spares_what_goes_on(storage: Storag
     assert list(storage.tmp.iterdir()) == [young]
 
 
+def test_stray_file_among_the_folders_of_jobs_stops_no_sweep(storage: Storage) -> None:
+    (storage.originals / ".DS_Store").touch()
+    old = publish(storage)
+    long_ago = time.time() - ABANDONED_SECONDS - 1
+    os.utime(old, (long_ago, long_ago))
+    assert storage.abandoned_places() == {"job/image-1"}
+
+
 def test_only_thumbnails_may_be_read_by_the_web_servers_group(storage: Storage) -> None:
     publish(storage)
     modes = [p.stat().st_mode & 0o777 for p in (storage.originals, storage.tmp)]

@@ -242,7 +242,8 @@ def is_disk_full(error: BaseException) -> bool:
 
 def _abandoned(folder: Path) -> Iterator[Path]:
     limit = time.time() - ABANDONED_SECONDS
-    with suppress(FileNotFoundError):  # Gone in between, as each of its files may be.
+    # Gone in between, as each of its files may be; or a file that somebody put there.
+    with suppress(FileNotFoundError, NotADirectoryError):
         for path in folder.iterdir():
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < limit:
