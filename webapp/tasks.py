@@ -117,7 +117,7 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
         try:
             action()
         except Exception:
-            logger.exception("a worker cannot reach the database")
+            logger.exception("a worker's beat or look for work failed")
 
 
 class ThumbnailScheduler(Scheduler):  # type: ignore[misc]
