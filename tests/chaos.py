@@ -49,6 +49,8 @@ IN_FLIGHT = 16  # Uploads pause while so many images wait: the pace is that of t
 KILL_SECONDS = 1.0
 TROUBLE_SECONDS = 60.0  # Between two poisoned images, each of which costs five workers.
 ORPHAN_SECONDS = 2.0  # How long a child may outlive its parent.
+MIN_KILLS = 15  # Fewer show nothing.
+RECOVERY_SECONDS = 10.0  # At the median, from a kill to the next claim.
 SETTLE_SECONDS = 180.0  # For what is still waiting when the kills end.
 SETTINGS = {
     "workers": 3,
@@ -172,9 +174,22 @@ class Report:
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing of it should be otherwise."""
+        """Whether nothing of it should be otherwise, and enough happened to say so."""
         wrong = (self.lost, self.finished_twice, self.unjust, self.unhealthy, self.strays)
-        return not any(wrong)
+        return not any(wrong) and self.is_telling and self.is_quick
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether there was work, there were kills, and they hit work."""
+        return bool(self.done and self.recovery) and self.kills.total() >= MIN_KILLS
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether images run again soon.
+
+        Most do. The last of them have no bound here: what would claim them is killed as well.
+        """
+        return statistics.median(self.recovery) <= RECOVERY_SECONDS
 
     def __str__(self) -> str:
         """Say all in lines of a name and a figure."""
