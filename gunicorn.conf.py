@@ -22,6 +22,7 @@ bind = f"{_host}:{_config.port}"
 workers = _config.web_workers
 threads = _config.web_threads
 keepalive = 75  # Longer than nginx keeps its connections: it must be the one that closes.
+graceful_timeout = 30  # Less than webapp.serve's STOP_SECONDS.
 control_socket_disable = True  # We have no use for it, and it would lie in the home folder.
 max_requests = 10_000  # A new process now and then bounds what memory fragments.
 max_requests_jitter = 1_000
@@ -41,6 +42,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
+        self.error_log.addFilter(_is_no_stall)
         logs.configure(_config, "web")
 
 
@@ -86,7 +88,6 @@ def when_ready(server):  # type: ignore[no-untyped-def]
         if hasattr(socket, "TCP_DEFER_ACCEPT"):  # One that says nothing at all is not even seen.
             wait = max(1, int(seconds))
             listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, wait)
-    server.log.error_log.addFilter(_is_no_stall)
     server.log.info("Thumbnails is at http://%s", bind)
 
 
