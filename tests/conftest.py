@@ -150,6 +150,7 @@ def client(app: Flask) -> FlaskClient:
 
 def work(jobs: Jobs) -> None:
     """Work on everything that waits, as the consumer's workers do, sandbox and all."""
+    jobs.give_up_lost()
     while jobs.has_work():
         work_on_next_image(jobs)
 

@@ -742,7 +742,7 @@ class JobStore:
             )
         )
 
-    def has_waiting(self, count: int) -> bool:
+    def has_unfinished(self, count: int) -> bool:
         """Say whether at least so many images wait or are in a worker's hands."""
         sql = "SELECT 1 FROM images WHERE state IN ('waiting', 'working') LIMIT 1 OFFSET :before"
         return bool(self._rows(sql, before=count - 1))

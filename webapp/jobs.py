@@ -187,7 +187,7 @@ class Jobs:
 
         Raises QueueFull.
         """
-        if self.store.has_waiting(self._max_waiting):
+        if self.store.has_unfinished(self._max_waiting):
             raise QueueFull("Too many images wait for their turn.", QUEUE_SECONDS)
 
     def count_refused(self, code: str) -> None:
@@ -489,14 +489,14 @@ class Jobs:
             raise ClaimLost
 
     def has_work(self) -> bool:
-        """Say whether some image waits for a worker; images that cost too many are given up."""
-        now = time()
-        if not self._has_room():
-            return False
+        """Say whether some image waits for a worker, and there is room to work on it."""
+        return self._has_room() and self.store.has_claimable(time())
+
+    def give_up_lost(self) -> None:
+        """Give up images that cost too many workers."""
         message = "The server gave up on this image after several tries. Try again later."
-        for job_id, image_id in self.store.fail_lost("worker_lost", message, now, MAX_ATTEMPTS):
+        for job_id, image_id in self.store.fail_lost("worker_lost", message, time(), MAX_ATTEMPTS):
             _log_failed(job_id, image_id, "worker_lost")
-        return self.store.has_claimable(now)
 
     def _has_room(self) -> bool:
         """Say whether the disk takes what one image needs: rows and thumbnails of it."""

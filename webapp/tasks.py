@@ -108,6 +108,7 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
 
     def _look(self) -> None:
         self.huey.mend()
+        self.huey.jobs.give_up_lost()
         if self.huey.jobs.has_work():
             self.huey.work.call_local()
             self._next_look = 0.0  # Not where it failed: a full disk is not freed by asking often.
