@@ -63,6 +63,8 @@ def test_switches_take_the_usual_words(text: str, value: bool) -> None:
         ),
         ("THUMBNAIL_LOG_LEVEL", "", "must be one of debug, info, warning, error, not"),
         ("THUMBNAIL_MAX_REQUEST_MB", "1", "must not be less than THUMBNAIL_MAX_FILE_MB."),
+        ("THUMBNAIL_MAX_MB_PER_HOUR", "499", "must not be less than THUMBNAIL_MAX_REQUEST_MB."),
+        ("THUMBNAIL_MAX_RETENTION_HOURS", "23", "must not be less than THUMBNAIL_RETENTION_HOURS."),
         ("THUMBNAIL_INSTANCE", "/proc/nope", "THUMBNAIL_INSTANCE cannot be made:"),
         ("THUMBNAIL_INSTANCE", __file__, "THUMBNAIL_INSTANCE cannot be made:"),
         ("PORT", "99999", "PORT must be from 1 to 65,535, not 99999."),

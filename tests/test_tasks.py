@@ -16,6 +16,7 @@ from webapp.decoder import Decoder
 from webapp.job_store import Claim, Image
 from webapp.jobs import MAX_ATTEMPTS, Jobs
 from webapp.recipes import PRESETS
+from webapp.sources import ImageLimits
 from webapp.tasks import ring, work_on_next_image
 
 
@@ -59,9 +60,19 @@ def test_death_of_the_child_is_a_verdict_on_the_image(
 
 
 def test_limits_of_the_settings_reach_the_child() -> None:
-    limits = Decoder.from_config(Config(decode_seconds=7, decode_memory_mb=300, max_jpeg_scans=9))
-    assert (limits.process.wall_seconds, limits.process.memory_bytes) == (7, 300_000_000)
-    assert limits.image.max_jpeg_scans == 9
+    config = Config(
+        max_megapixels=7.5,
+        max_megapixels_other=3.5,
+        max_jpeg_scans=9,
+        max_frames=11,
+        decode_seconds=13,
+        decode_memory_mb=300,
+    )
+    limits = Decoder.from_config(config)
+    assert limits.image == ImageLimits(
+        max_megapixels=7.5, max_megapixels_other=3.5, max_jpeg_scans=9, max_frames=11
+    )
+    assert (limits.process.wall_seconds, limits.process.memory_bytes) == (13, 300_000_000)
 
 
 def test_image_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
