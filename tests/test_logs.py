@@ -27,10 +27,12 @@ def logging_to(stream: StringIO, config: Config) -> Iterator[None]:
     levels = root.level, ours.level
     with redirect_stderr(stream):
         logs.configure(config, "web")
-    yield
-    root.handlers = [it for it in root.handlers if not isinstance(it.formatter, logs.Formatter)]
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
+    try:
+        yield
+    finally:
+        root.handlers = [it for it in root.handlers if not isinstance(it.formatter, logs.Formatter)]
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
 
 
 @pytest.fixture
