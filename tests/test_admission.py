@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person, Script, multipart, nothing_left, part, running_app, work
 from tests.images import make_jpeg
+from webapp.admission import TAKE_IMAGES
 from webapp.config import Config
 from webapp.job_store import JobStore
 from webapp.jobs import Jobs
@@ -29,6 +30,22 @@ def submit(app: Flask, address: str = "192.0.2.1") -> TestResponse:
     return app.test_client().post(
         "/upload_image", environ_overrides={"REMOTE_ADDR": address}, **form
     )
+
+
+# What is sent there is a few fields of a form.
+BRING_NO_IMAGE = {
+    "access.sign_in", "access.sign_out", "jobs.cancel", "jobs.close", "jobs.delete", "jobs.keep",
+    "jobs.remake", "jobs.retry", "jobs.set_focus",
+}  # fmt: skip
+
+
+def test_whatever_takes_images_is_guarded(app: Flask) -> None:
+    """Walk all routes, so that neither a new nor a renamed one can be forgotten."""
+    routes = app.url_map.iter_rules()
+    assert {rule.endpoint for rule in routes if "POST" in (rule.methods or ())} == {
+        *TAKE_IMAGES,
+        *BRING_NO_IMAGE,
+    }
 
 
 def test_job_beyond_the_limit_is_refused_with_retry_after(app: Flask, jobs: Jobs) -> None:
