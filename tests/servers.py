@@ -24,6 +24,8 @@ from typing import Any
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
+from webapp.config import BARE_NAMES, PREFIX, environment_name
+
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 # The shipped commands, by name.
@@ -31,6 +33,13 @@ COMMANDS = {
     name: shlex.split(command)
     for name, command in re.findall(r"^(\w+): (.+)$", (ROOT / "Procfile").read_text(), re.MULTILINE)
 }
+
+# The head of an upload of a megabyte, and the head of its file.
+UPLOAD_BEGINNING = (
+    b"POST /upload_image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+    b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+)
 
 
 def free_port() -> int:
@@ -120,6 +129,10 @@ class Client:
         answer = self.get(f"/check_job_status/{job_id}")
         return bool(answer.json["status"] != "Processing")
 
+    def wait_for(self, job_id: str, seconds: float = 20.0) -> None:
+        """Wait until a job is over."""
+        wait_until(lambda: self.finished(job_id), seconds, f"the end of job {job_id}")
+
     def is_healthy(self) -> bool:
         """Say whether a server is there and finds itself well."""
         try:
@@ -139,6 +152,21 @@ class Client:
             self._connection = None
 
 
+def environment(instance: Path, **settings: object) -> dict[str, str]:
+    """Make an environment with these settings and none of the developer's own."""
+    others = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(PREFIX) and name not in BARE_NAMES.values()
+    }
+    return {
+        **others,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "THUMBNAIL_INSTANCE": str(instance),
+        **{environment_name(name): str(value) for name, value in settings.items()},
+    }
+
+
 class Servers:
     """Run the web server and the consumer on a data folder of their own."""
 
@@ -147,13 +175,7 @@ class Servers:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = instance.parent / f"{instance.name}.log"
-        self._environ = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("THUMBNAIL_")},
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "PORT": str(self.port),
-            "THUMBNAIL_INSTANCE": str(instance),
-            **{f"THUMBNAIL_{name.upper()}": str(value) for name, value in settings.items()},
-        }
+        self._environ = environment(instance, port=self.port, **settings)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:

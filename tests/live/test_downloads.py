@@ -25,13 +25,6 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 @pytest.fixture
-def client(servers: Servers) -> Iterator[Client]:
-    client = servers.client()
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def large_job(servers: Servers, client: Client) -> Path:
     """Make a job of two images whose thumbnails have 500 MB each; give their folder."""
     token = find_token(client.get("/", accept="text/html").body.decode())

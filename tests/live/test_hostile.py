@@ -5,25 +5,21 @@ One siege, and a test for each thing that must hold in it.
 
 import random
 import re
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from statistics import quantiles
 
 import pytest
-from werkzeug.datastructures import FileStorage
-from werkzeug.test import encode_multipart
 
-from tests.conftest import find_token
+from tests.conftest import find_token, part
 from tests.hostile import hostile_files
 from tests.images import make_jpeg
-from tests.servers import Client, Servers, running, wait_until
+from tests.servers import Client, Servers, children_of, running, wait_until
 from webapp.config import Config
 
 pytestmark = pytest.mark.live
@@ -74,8 +70,7 @@ def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
         siege.web_after = servers.children("web")
         siege.web_peak = servers.web_peak() - before
         siege.output = servers.output()
-        with closing(sqlite3.connect(servers.instance / "jobs.db")) as database:
-            siege.outcomes = database.execute("SELECT state, error_code FROM images").fetchall()
+        siege.outcomes = servers.rows("SELECT state, error_code FROM images")
         yield siege
 
 
@@ -104,8 +99,7 @@ def send_image(client: Client, siege: Siege, name: str) -> None:
     answer = client.upload(siege.files[name], name)
     siege.statuses[name] = answer.status
     if answer.status == 202:
-        job_id = answer.json["job_id"]
-        wait_until(lambda: client.finished(job_id), 2 * SECONDS, name)
+        client.wait_for(answer.json["job_id"], 2 * SECONDS)
     else:
         siege.sentences[name] = answer.json["detail"]
 
@@ -115,11 +109,9 @@ def send_form(client: Client, siege: Siege, name: str) -> None:
     token = find_token(client.get("/", accept="text/html").body.decode())
     asked = {"width": "64", "height": "64", "format": "webp", "animated": "y"}
     output = {f"outputs-0-{name}": value for name, value in asked.items()}
-    image = FileStorage(BytesIO(siege.files[name]), filename=name)
+    image = part(siege.files[name], name)
     fields = {"csrf_token": token, "presets": "square", **output, "images": image}
-    boundary, body = encode_multipart(fields)
-    kind = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Accept": "text/html"}
-    answer = client.request("POST", "/jobs", body, kind)
+    answer = client.post("/jobs", {"Accept": "text/html"}, **fields)
     siege.statuses[name] = answer.status
     if answer.status == 303:
         panel = f"{answer.headers['Location']}/panel"
@@ -136,7 +128,7 @@ def send_clean(client: Client, siege: Siege, over: threading.Event) -> None:
         while not over.wait(0.1):
             started = time.monotonic()
             job_id = client.submit(photo)
-            wait_until(lambda job_id=job_id: client.finished(job_id), 60.0, "a clean image")  # type: ignore[misc]
+            client.wait_for(job_id, 60.0)
             siege.clean_seconds.append(time.monotonic() - started)
             answer = client.get(f"/check_job_status/{job_id}")
             if answer.status != 303:
@@ -147,13 +139,13 @@ def watch_decoders(servers: Servers, siege: Siege, over: threading.Event) -> Non
     """Look at the memory of all processes that decode, again and again."""
     while not over.wait(0.01):
         for worker in servers.children("consumer"):
-            try:
-                for child in Path(f"/proc/{worker}/task/{worker}/children").read_text().split():
+            for child in children_of(worker):
+                try:
                     status = Path(f"/proc/{child}/status").read_text()
                     peak = int(status.split("VmPeak:")[1].split()[0]) * 1024
-                    siege.decoder_peak = max(siege.decoder_peak, peak)
-            except (FileNotFoundError, ProcessLookupError, IndexError):
-                continue  # It ended in between.
+                except (FileNotFoundError, ProcessLookupError, IndexError):
+                    continue  # It ended in between.
+                siege.decoder_peak = max(siege.decoder_peak, peak)
 
 
 def test_there_are_enough_of_them(siege: Siege) -> None:

@@ -5,14 +5,23 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.images import make_jpeg
-from tests.servers import ROOT, Client, Servers, free_port, running, wait_until
+from tests.servers import (
+    ROOT,
+    UPLOAD_BEGINNING,
+    Client,
+    Servers,
+    free_port,
+    running,
+    wait_until,
+)
 
 pytestmark = pytest.mark.live
 
@@ -28,6 +37,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="module")
 def nginx(servers: Servers) -> Iterator[Client]:
+    with running_nginx(servers) as client:
+        yield client
+
+
+@contextmanager
+def running_nginx(servers: Servers) -> Iterator[Client]:
     """Run nginx; give a client that talks to it."""
     assert NGINX, "This test needs nginx. On Debian: apt-get install nginx"
     port, folder = free_port(), servers.instance.parent
@@ -36,9 +51,8 @@ def nginx(servers: Servers) -> Iterator[Client]:
     with subprocess.Popen([NGINX, "-p", folder, "-c", "nginx.conf"], stderr=log) as process:
         try:
             wait_until(lambda: is_open(port), what="an open port")
-            client = Client("127.0.0.1", port)
-            yield client
-            client.close()
+            with closing(Client("127.0.0.1", port)) as client:
+                yield client
         finally:
             process.terminate()
             log.close()
@@ -72,7 +86,7 @@ def is_open(port: int) -> bool:
 def make_thumbnail(client: Client) -> str:
     """Go the whole way through nginx; give the thumbnail's address."""
     job_id = client.submit(make_jpeg(size=(300, 200)))
-    wait_until(lambda: client.finished(job_id), what="the job")
+    client.wait_for(job_id)
     page = client.get(f"/jobs/{job_id}", accept="text/html").body.decode()
     return page.split('href="/thumbnails/')[1].split('"')[0]
 
@@ -135,18 +149,12 @@ def test_missing_thumbnail_says_so_with_the_headers(nginx: Client) -> None:
     assert "sandbox" in answer.headers["Content-Security-Policy"]
 
 
-STALLED = (
-    b"POST /upload_image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
-    b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
-)
-
-
 def test_hundred_slow_clients_change_nothing_for_others(nginx: Client) -> None:
     before = max(seconds_of_an_upload(nginx) for _ in range(10))
     with ExitStack() as stack:
         for number in range(100):  # Fifty times the web server's threads.
             half = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
-            half.sendall(STALLED if number % 2 else STALLED[:60])
+            half.sendall(UPLOAD_BEGINNING if number % 2 else UPLOAD_BEGINNING[:60])
         during = max(seconds_of_an_upload(nginx) for _ in range(10))
     assert during < before + 0.5
 
@@ -165,9 +173,18 @@ def test_request_over_the_limit_is_refused_by_nginx(nginx: Client) -> None:
         assert b" 413 " in connection.recv(100)
 
 
-def test_requests_that_come_too_fast_are_told_when_to_come_again(nginx: Client) -> None:
-    """The last of this file: for some seconds its client may send nothing."""
-    answers = (nginx.request("POST", "/upload_image") for _ in range(5000))
+@pytest.fixture
+def nginx_of_its_own(tmp_path: Path) -> Iterator[Client]:
+    """Run another one: for some seconds its client may send nothing."""
+    with (
+        running(tmp_path / "instance", trusted_proxies=1) as servers,
+        running_nginx(servers) as client,
+    ):
+        yield client
+
+
+def test_requests_that_come_too_fast_are_told_when_to_come_again(nginx_of_its_own: Client) -> None:
+    answers = (nginx_of_its_own.request("POST", "/upload_image") for _ in range(5000))
     answer = next(answer for answer in answers if answer.status == 429)
     assert answer.headers["Retry-After"] == "1"
     assert answer.json["code"] == "too_many_requests"

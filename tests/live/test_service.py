@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.images import make_image, make_jpeg, make_png, make_truncated
-from tests.servers import ROOT, Client, Servers, free_port, running, wait_until
+from tests.servers import ROOT, Client, Servers, environment, free_port, running, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -24,28 +24,17 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield servers
 
 
-@pytest.fixture
-def client(servers: Servers) -> Iterator[Client]:
-    client = servers.client()
-    yield client
-    client.close()
-
-
-def finish(client: Client, job_id: str) -> None:
-    wait_until(lambda: client.finished(job_id), what=f"job {job_id}")
-
-
 def test_uploaded_image_becomes_a_thumbnail(client: Client) -> None:
     job_id = client.submit(make_jpeg(size=(400, 300)))
-    finish(client, job_id)
+    client.wait_for(job_id)
     answer = client.get(f"/download_thumbnail/{job_id}")
     assert Image.open(BytesIO(answer.body)).size == (100, 100)
 
 
 def test_bad_image_disturbs_nobody(client: Client) -> None:
     bad, good = client.submit(make_truncated()), client.submit(make_jpeg())
-    finish(client, bad)
-    finish(client, good)
+    client.wait_for(bad)
+    client.wait_for(good)
     assert client.get(f"/check_job_status/{bad}").json["status"] == "Error"
     assert client.get(f"/check_job_status/{good}").status == 303
 
@@ -75,12 +64,12 @@ def test_health_tells_that_the_consumer_is_gone_and_back(servers: Servers, clien
     wait_until(lambda: client.get("/healthcheck").status == 200, what="a healthy answer")
 
 
-def test_image_in_hand_is_finished_on_a_graceful_stop(tmp_path: Path) -> None:
+def test_image_in_hand_is_finished_on_a_graceful_stop(tmp_path: Path, scan: bytes) -> None:
     with (
         running(tmp_path / "instance", workers=1) as servers,
         closing(servers.client()) as client,
     ):
-        job_id = client.submit(make_image("RGB", (6000, 4000), "PNG"))
+        job_id = client.submit(scan)
         wait_until(servers.busy_workers, what="a worker at work")
         servers.processes["consumer"].send_signal(signal.SIGTERM)
         servers.processes["consumer"].wait(20)
@@ -96,7 +85,7 @@ def test_queue_that_is_removed_while_all_runs_stops_nothing(tmp_path: Path) -> N
             file.unlink()
         for pid in servers.children("consumer"):
             os.kill(pid, signal.SIGKILL)
-        finish(client, client.submit(make_jpeg()))
+        client.wait_for(client.submit(make_jpeg()))
         assert servers.output().count("Traceback") < 200
 
 
@@ -114,6 +103,16 @@ def test_expired_job_is_swept_with_its_files(tmp_path: Path) -> None:
         assert (originals / job_id).exists()
         servers.start_one("consumer")
         wait_until(lambda: not (originals / job_id).exists(), what="the sweep")
+
+
+def test_refusal_of_a_large_upload_is_read_by_who_is_still_sending(tmp_path: Path) -> None:
+    with (
+        running(tmp_path / "instance", max_file_mb=1, max_request_mb=1) as servers,
+        closing(servers.client()) as client,
+    ):
+        answer = client.upload(bytes(30_000_000))
+    assert answer.status == 413
+    assert answer.json["detail"] == "That is 31 MB at once; the limit is 1 MB. Send fewer files."
 
 
 def large(picture: bytes) -> bytes:
@@ -141,15 +140,12 @@ def test_upload_of_100_mb_does_not_fill_the_webs_memory(tmp_path: Path, picture:
 def test_make_run_says_where_it_is_and_stops_all_on_interrupt(
     tmp_path: Path, port: int | None
 ) -> None:
-    environ = {k: v for k, v in os.environ.items() if k != "PORT"}
     host = "127.0.0.2"  # Where nobody else's 8000 is.
-    environ |= {"THUMBNAIL_INSTANCE": str(tmp_path / "instance"), "HOST": host}
-    if port:
-        environ["PORT"] = str(port)
+    settings = {"host": host, "port": port} if port else {"host": host}
     with subprocess.Popen(
         ["make", "run"],
         cwd=ROOT,
-        env=environ,
+        env=environment(tmp_path / "instance", **settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -162,11 +158,7 @@ def test_make_run_says_where_it_is_and_stops_all_on_interrupt(
 
 
 def test_wrong_setting_refuses_to_start_with_one_sentence(tmp_path: Path) -> None:
-    environ = {
-        **os.environ,
-        "THUMBNAIL_INSTANCE": str(tmp_path),
-        "THUMBNAIL_MAX_IMAGES": "many",
-    }
+    environ = environment(tmp_path, max_images="many")
     ended = subprocess.run(["make", "run"], cwd=ROOT, env=environ, capture_output=True, text=True)
     assert ended.returncode != 0
     said = [line for line in ended.stderr.splitlines() if not line.startswith("make")]

@@ -3,20 +3,16 @@
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 
 import pytest
 
-from tests.servers import Servers, running, wait_until
+from tests.servers import UPLOAD_BEGINNING, Client, Servers, running, wait_until
 
 pytestmark = pytest.mark.live
 
 HEADER = b"GET / HTTP/1.1\r\nHost: x\r\n"
-BODY = (
-    b"POST /upload_image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
-    b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
-    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\nabc'
-)
+BODY = UPLOAD_BEGINNING + b"abc"
 STALL_SECONDS = 1
 THREADS = 4
 
@@ -40,8 +36,8 @@ def stall(servers: Servers, sent: bytes, count: int, stack: ExitStack) -> None:
 
 
 @pytest.mark.parametrize("sent", [HEADER, BODY], ids=["header", "body"])
-def test_stalled_clients_are_given_up(servers: Servers, sent: bytes) -> None:
-    with ExitStack() as stack, closing(servers.client()) as client:
+def test_stalled_clients_are_given_up(servers: Servers, client: Client, sent: bytes) -> None:
+    with ExitStack() as stack:
         stall(servers, sent, THREADS, stack)
         started = time.monotonic()
         assert client.get("/docs").status == 200
@@ -57,8 +53,8 @@ def test_stalled_upload_leaves_nothing(servers: Servers) -> None:
         wait_until(lambda: not list(uploads.iterdir()), what="its end")
 
 
-def test_clients_that_say_nothing_are_not_even_seen(servers: Servers) -> None:
-    with ExitStack() as stack, closing(servers.client()) as client:
+def test_clients_that_say_nothing_are_not_even_seen(servers: Servers, client: Client) -> None:
+    with ExitStack() as stack:
         stall(servers, b"", 40, stack)
         started = time.monotonic()
         assert client.get("/docs").status == 200

@@ -1,6 +1,5 @@
 """Stopping all of it, and starting it again."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -16,7 +15,15 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
 from tests.images import make_jpeg
-from tests.servers import BIN, ROOT, Client, children_of, free_port, is_alive, wait_until
+from tests.servers import (
+    ROOT,
+    Client,
+    children_of,
+    environment,
+    free_port,
+    is_alive,
+    wait_until,
+)
 
 pytestmark = pytest.mark.live
 
@@ -28,8 +35,7 @@ HALF = 150_000
 def serving(instance: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Client]]:
     """Run what `make run` runs."""
     port = free_port()
-    environ = {**os.environ, "THUMBNAIL_INSTANCE": str(instance), "PORT": str(port)}
-    environ["PATH"] = f"{BIN}{os.pathsep}{environ['PATH']}"
+    environ = environment(instance, port=port)
     serve = subprocess.Popen([sys.executable, "-m", "webapp.serve"], cwd=ROOT, env=environ)
     try:
         with closing(Client("127.0.0.1", port)) as client:
@@ -47,7 +53,7 @@ def test_upload_in_progress_ends_when_all_is_stopped_and_goes_on_after_the_next_
     head = (
         "POST /upload_image HTTP/1.1\r\nHost: localhost\r\n"
         f"Content-Type: multipart/form-data; boundary={boundary}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     with serving(tmp_path) as (serve, client):
         with socket.create_connection((client.host, client.port)) as upload:
@@ -56,12 +62,12 @@ def test_upload_in_progress_ends_when_all_is_stopped_and_goes_on_after_the_next_
             serve.send_signal(signal.SIGTERM)
             time.sleep(7)  # Slow, but not stalled.
             upload.sendall(body[HALF:])
-            answer = upload.recv(10_000).decode()
+            answer = b"".join(iter(lambda: upload.recv(10_000), b"")).decode()
         assert answer.startswith("HTTP/1.1 202"), answer
         assert serve.wait(20) == 0
     job_id = answer.split("/check_job_status/")[1][:36]
     with serving(tmp_path) as (_, client):
-        wait_until(lambda: client.finished(job_id), what="the job's end")
+        client.wait_for(job_id)
         assert client.get(f"/download_thumbnail/{job_id}").status == 200
 
 
