@@ -5,9 +5,7 @@ from typing import cast
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
-Focus = tuple[float, float]
-
-CENTRE: Focus = (0.5, 0.5)
+from webapp.recipes import CENTRE, Point
 
 _SIDE = 64  # Pixels of the longer side that are looked at.
 _FINE = 2  # Radius in these pixels of the surroundings that a detail stands out from.
@@ -17,7 +15,7 @@ _SPAN = 1 / 8  # Radius over which detail is added up, as a part of the shorter 
 _CENTRE_BIAS = 0.25  # The part of their weight that the corners lose.
 
 
-def find_focus(image: Image.Image) -> Focus:
+def find_focus(image: Image.Image) -> Point:
     """Find the point around which most is to be seen, as fractions of the width and the height.
 
     The picture is upright, in sRGB and in one of the modes L, LA, RGB and RGBA; a thumbnail of 64

@@ -15,7 +15,7 @@ from typing import cast
 
 from PIL import Image, ImageStat
 
-Size = tuple[int, int]
+from webapp.recipes import Size
 
 
 def thumbhash(image: Image.Image) -> str:

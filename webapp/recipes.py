@@ -17,9 +17,10 @@ FITS: tuple[Fit, ...] = get_args(Fit)
 FORMATS: tuple[Format, ...] = get_args(Format)
 ASKED_FORMATS: tuple[AskedFormat, ...] = (*FORMATS, "source")
 
-# Where a crop is kept: fractions of width and height, or where the detail is.
-Focus = tuple[float, float] | Literal["smart"]
-CENTRE: Focus = (0.5, 0.5)
+Size = tuple[int, int]
+Point = tuple[float, float]  # In fractions of width and height.
+CENTRE: Point = (0.5, 0.5)
+Focus = Point | Literal["smart"]  # Where a crop is kept; "smart" is where the detail is.
 
 # What "source" means for sources in a format that we do not write: photos become JPEG, drawings and
 # whatever may be transparent PNG.

@@ -33,7 +33,7 @@ from PIL import (
 )
 from pillow_heif import register_heif_opener
 
-Size = tuple[int, int]
+from webapp.recipes import Size
 
 # The only readers that untrusted bytes may reach. Imported here, so that no fork imports them.
 _READERS = (

@@ -18,13 +18,12 @@ from PIL import AvifImagePlugin, Image, ImageCms, TiffImagePlugin
 from webapp import bare, vips
 from webapp.focus import find_focus
 from webapp.placeholders import dominant_color, thumbhash
-from webapp.recipes import MAX_SIDE, Format, Output, Recipe
+from webapp.recipes import CENTRE, MAX_SIDE, Format, Output, Point, Recipe, Size
 from webapp.sources import (
     TRANSPOSE,
     Header,
     ImageError,
     ImageLimits,
-    Size,
     decoder_faults,
     format_of,
     has_late_metadata,
@@ -34,7 +33,6 @@ from webapp.sources import (
     seen_size,
 )
 
-Point = tuple[float, float]  # In fractions of width and height.
 Region = tuple[float, float, float, float]
 
 
@@ -166,7 +164,7 @@ def _plan(output: Output, source: Size, smart: Point | None = None) -> _Cut:
     """
     if output.fit != "cover":
         return _plan_contain(_box(output), source, output.enlarge)
-    focus = (smart or (0.5, 0.5)) if output.focus == "smart" else output.focus
+    focus = (smart or CENTRE) if output.focus == "smart" else output.focus
     return _plan_cover(_box(output), source, output.enlarge, focus)
 
 
