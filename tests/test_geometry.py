@@ -21,7 +21,7 @@ from tests.images import (
     make_png_chunk,
     psnr,
 )
-from webapp import thumbnails
+from webapp import geometry
 from webapp.recipes import FITS, FORMATS, MAX_SIDE, Fit, Format, Output, Recipe
 from webapp.sources import ImageLimits
 from webapp.thumbnails import make_thumbnails
@@ -199,7 +199,7 @@ SQUARE = png(100, 100)
 
 @given(output=OUTPUTS, source=st.tuples(SIDES, SIDES))
 def test_plan_stays_within_the_box_and_the_source(output: Output, source: Size) -> None:
-    cut = thumbnails._plan(output, source)
+    cut = geometry.plan(output, source)
     left, top, right, bottom = cut.region
     assert output.width
     assert output.height
@@ -213,7 +213,7 @@ def test_plan_stays_within_the_box_and_the_source(output: Output, source: Size) 
 @example(replace(SQUARE, fit="cover", enlarge=True), (1, 10_000))
 def test_plan_of_cover_fills_its_box_or_keeps_its_shape(output: Output, source: Size) -> None:
     cover = replace(output, fit="cover")
-    size, box = thumbnails._plan(cover, source).size, (output.width or 0, output.height or 0)
+    size, box = geometry.plan(cover, source).size, (output.width or 0, output.height or 0)
     fits = output.enlarge or (box[0] <= source[0] and box[1] <= source[1])
     shrink = 1 if fits else min(source[0] / box[0], source[1] / box[1])
     assert size == tuple(max(1, round(side * shrink)) for side in box)
@@ -223,14 +223,14 @@ def test_plan_of_cover_fills_its_box_or_keeps_its_shape(output: Output, source: 
 @example(SQUARE, (1, 10_000))
 @example(SQUARE, (10_000, 1))
 def test_plan_of_contain_is_as_large_as_its_box_lets_it(output: Output, source: Size) -> None:
-    size = thumbnails._plan(replace(output, fit="contain"), source).size
+    size = geometry.plan(replace(output, fit="contain"), source).size
     at_the_box = size[0] == output.width or size[1] == output.height
     assert at_the_box or (size == source and not output.enlarge)
 
 
 @given(output=OUTPUTS, source=st.tuples(SIDES, SIDES))
 def test_plan_never_enlarges_unless_asked(output: Output, source: Size) -> None:
-    cut = thumbnails._plan(output, source)
+    cut = geometry.plan(output, source)
     if not output.enlarge:
         # A side of less than a pixel becomes one.
         assert cut.size[0] <= max(1, source[0])
@@ -239,7 +239,7 @@ def test_plan_never_enlarges_unless_asked(output: Output, source: Size) -> None:
 
 @given(output=OUTPUTS, source=st.tuples(st.integers(50, 5000), st.integers(50, 5000)))
 def test_plan_keeps_the_aspect_ratio_but_for_rounding(output: Output, source: Size) -> None:
-    cut = thumbnails._plan(output, source)
+    cut = geometry.plan(output, source)
     left, top, right, bottom = cut.region
     sides = list(zip(cut.size, (right - left, bottom - top), strict=True))
     # One scale must explain both sides, rounded; a side of less than a pixel becomes one.
@@ -250,7 +250,7 @@ def test_plan_keeps_the_aspect_ratio_but_for_rounding(output: Output, source: Si
 
 @given(source=st.tuples(SIDES, SIDES), orientation=st.integers(1, 8), output=OUTPUTS)
 def test_cut_fits_the_stored_picture(source: Size, orientation: int, output: Output) -> None:
-    cut = thumbnails._plan(output, source).as_stored(source, orientation)
+    cut = geometry.plan(output, source).as_stored(source, orientation)
     stored = source if orientation < 5 else source[::-1]
     left, top, right, bottom = cut.region
     assert -1e-6 <= left < right <= stored[0] + 1e-6

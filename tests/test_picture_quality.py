@@ -31,7 +31,7 @@ from tests.images import (
     turn,
 )
 from tests.profiles import make_grey_profile, make_ink_profile, make_wide_gamut_profile
-from webapp import thumbnails
+from webapp import geometry
 from webapp.recipes import Fit, Output
 
 Size = tuple[int, int]
@@ -401,7 +401,7 @@ def test_draft_is_as_good_as_a_full_decode(
     photo = make_jpeg(source, quality=92)
     made = engine.picture(photo, png(side, side, fit))
     with Image.open(engine.source) as full:
-        region = thumbnails._plan(png(side, side, fit), source).region
+        region = geometry.plan(png(side, side, fit), source).region
         expected = full.resize(made.size, Image.Resampling.LANCZOS, region)
     # 42 is what photos need. This picture is kinder: it falls below 50 where the draft's exact size
     # is not heeded, or where too small a draft is taken.

@@ -359,7 +359,7 @@ def test_want_of_memory_is_no_fault_of_an_image(
         engine.make(make_jpeg(), png(60, 60))
 
 
-@pytest.mark.parametrize("step", ["_plan", "_resize_all", "_resizable", "_finish", "_encode"])
+@pytest.mark.parametrize("step", ["plan", "_resize_all", "_resizable", "_finish", "_encode"])
 def test_mistake_of_ours_is_no_fault_of_an_image(
     step: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,8 +17,9 @@ from PIL import AvifImagePlugin, Image, ImageCms, TiffImagePlugin
 
 from webapp import bare, vips
 from webapp.focus import find_focus
+from webapp.geometry import Cut, Region, box_of, plan, plan_contain
 from webapp.placeholders import dominant_color, thumbhash
-from webapp.recipes import CENTRE, MAX_SIDE, Format, Output, Point, Recipe, Size
+from webapp.recipes import Format, Output, Point, Recipe, Size
 from webapp.sources import (
     TRANSPOSE,
     Header,
@@ -32,8 +33,6 @@ from webapp.sources import (
     read_rights,
     seen_size,
 )
-
-Region = tuple[float, float, float, float]
 
 
 class TooManyFrames(ImageError):
@@ -130,68 +129,6 @@ def _sample(pictures: Iterable[Image.Image]) -> Image.Image:
 _SAMPLE_SIDE = 64  # Pixels of the shorter side.
 
 
-# Geometry
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """Say which region of the source, in its pixels, becomes a picture of which size."""
-
-    region: Region
-    size: Size
-
-    @property
-    def scale(self) -> float:
-        left, top, right, bottom = self.region
-        return max(self.size[0] / (right - left), self.size[1] / (bottom - top))
-
-    def as_stored(self, seen: Size, orientation: int) -> "_Cut":
-        """Turn a cut of the picture as it is seen into one of the picture as it is stored."""
-        left, top, right, bottom = self.region
-        if orientation in (2, 3, 6, 7):
-            left, right = seen[0] - right, seen[0] - left
-        if orientation in (3, 4, 7, 8):
-            top, bottom = seen[1] - bottom, seen[1] - top
-        if orientation < 5:
-            return _Cut((left, top, right, bottom), self.size)
-        return _Cut((top, left, bottom, right), (self.size[1], self.size[0]))
-
-
-def _plan(output: Output, source: Size, smart: Point | None = None) -> _Cut:
-    """Choose region and size for an output, given the size of the source as it is seen.
-
-    `smart` is the focus found in the picture; until it is, the centre stands for it.
-    """
-    if output.fit != "cover":
-        return _plan_contain(_box(output), source, output.enlarge)
-    focus = (smart or CENTRE) if output.focus == "smart" else output.focus
-    return _plan_cover(_box(output), source, output.enlarge, focus)
-
-
-def _box(output: Output) -> Size:
-    """Give an output's box; a free side is bounded too, as no thumbnail is 100,000 pixels high."""
-    return output.width or MAX_SIDE, output.height or MAX_SIDE
-
-
-def _plan_contain(box: Size, source: Size, enlarge: bool) -> _Cut:
-    scale = min(box[0] / source[0], box[1] / source[1])
-    if not enlarge:
-        scale = min(scale, 1)
-    size = (max(1, round(source[0] * scale)), max(1, round(source[1] * scale)))
-    return _Cut((0, 0, *source), size)
-
-
-def _plan_cover(box: Size, source: Size, enlarge: bool, focus: Point) -> _Cut:
-    """Fill the box and crop the rest, as CSS does (Pillow's `fit`; its `cover` does not crop)."""
-    shrink = 1 if enlarge else min(1, source[0] / box[0], source[1] / box[1])
-    size = (max(1, round(box[0] * shrink)), max(1, round(box[1] * shrink)))
-    scale = max(size[0] / source[0], size[1] / source[1])
-    width, height = min(size[0] / scale, source[0]), min(size[1] / scale, source[1])
-    left = min(max(source[0] * focus[0] - width / 2, 0), source[0] - width)
-    top = min(max(source[1] * focus[1] - height / 2, 0), source[1] - height)
-    return _Cut((left, top, left + width, top + height), size)
-
-
 # Decoding and resizing
 
 # How much larger than its result a picture must be to be resized from. Less loses sharpness, more
@@ -220,7 +157,7 @@ class _Frame:
             min((region[3] - top) * y, self.image.height),
         )
 
-    def suits(self, cut: _Cut) -> bool:
+    def suits(self, cut: Cut) -> bool:
         """Whether the cut can be made from this picture as well as from the source."""
         left, top, right, bottom = self.box(cut.region)
         return (
@@ -232,7 +169,7 @@ class _Frame:
             and bottom - top >= cut.size[1] * _HEADROOM
         )
 
-    def cut(self, cut: _Cut) -> "_Frame":
+    def cut(self, cut: Cut) -> "_Frame":
         """Resize to what the cut asks for."""
         box = self.box(cut.region)
         image = vips.resize(self.image, cut.size, box) or self.image.resize(
@@ -247,7 +184,7 @@ class _Decoded:
 
     header: Header
     frame: _Frame
-    cuts: list[_Cut]  # As stored; one for each output, equal where outputs share a picture.
+    cuts: list[Cut]  # As stored; one for each output, equal where outputs share a picture.
     turn: int  # The orientation that is still to be applied.
     profile: bytes | None
     rights: bytes  # EXIF with the author and the copyright notice, if there is either.
@@ -270,11 +207,11 @@ def _decode(image: Image.Image, source: Path, outputs: Iterable[Output]) -> _Dec
     orientation, had_gps = told or read_exif(image)
     seen = seen_size(image, orientation)
     turn = 1 if is_tiff else orientation
-    scale = max(_plan(output, seen).scale for output in outputs)  # The same wherever the focus is.
+    scale = max(plan(output, seen).scale for output in outputs)  # The same wherever the focus is.
     frame = (_read_with_vips(image, source, scale) if use_vips else None) or _read(image, scale)
     is_smart = any(output.fit == "cover" and output.focus == "smart" for output in outputs)
     smart = _find_focus(frame, seen, turn) if is_smart else None
-    cuts = [_plan(output, seen, smart).as_stored(seen, turn) for output in outputs]
+    cuts = [plan(output, seen, smart).as_stored(seen, turn) for output in outputs]
     header = Header(format_of(image).lower(), *seen, orientation, had_gps)
     profile = image.info.get("icc_profile")
     is_moving_webp = header.format == "webp" and getattr(image, "is_animated", False)
@@ -284,7 +221,7 @@ def _decode(image: Image.Image, source: Path, outputs: Iterable[Output]) -> _Dec
 def _find_focus(frame: _Frame, seen: Size, orientation: int) -> Point:
     """Look for the detail in a small upright copy; its colours need not be exact."""
     box = (_FOCUS_SIDE, _FOCUS_SIDE)
-    whole = _plan_contain(box, seen, enlarge=False).as_stored(seen, orientation)
+    whole = plan_contain(box, seen, enlarge=False).as_stored(seen, orientation)
     return find_focus(_finish(frame.cut(whole).image, orientation, profile=None))
 
 
@@ -358,7 +295,7 @@ def _from_sixteen_bits(image: Image.Image) -> Image.Image:
     return Image.merge("LA", (grey, alpha)).convert("La")
 
 
-def _resize_all(source: _Frame, cuts: Iterable[_Cut]) -> dict[_Cut, Image.Image]:
+def _resize_all(source: _Frame, cuts: Iterable[Cut]) -> dict[Cut, Image.Image]:
     """Make each distinct cut, largest first, from the smallest picture that suits it."""
     frames = [source]
     made = {}
@@ -387,7 +324,7 @@ class _Timing:
 class _Picture:
     """Hold what an output shows, upright and in sRGB: one frame, or all of an animation."""
 
-    cut: _Cut
+    cut: Cut
     frames: list[Image.Image]
     timing: _Timing | None = None  # None where it does not move.
 
@@ -426,7 +363,7 @@ def _read_animation(
     image: Image.Image,
     numbers: range,
     decoded: _Decoded,
-    cuts: Iterable[_Cut],
+    cuts: Iterable[Cut],
     limits: ImageLimits,
 ) -> list[_Picture]:
     """Decode all frames, and make each cut of each."""
@@ -577,7 +514,7 @@ def _look(picture: _Picture, output: Output, rights: bytes) -> tuple[object, ...
 
 
 def _composed_size(picture: _Picture, output: Output) -> Size:
-    return _box(output) if output.fit == "pad" else picture.frames[0].size
+    return box_of(output) if output.fit == "pad" else picture.frames[0].size
 
 
 def _ground(picture: _Picture, output: Output) -> str | None:
@@ -658,7 +595,7 @@ def _is_copy(picture: _Picture, output: Output, decoded: _Decoded) -> bool:
         output.format == header.format
         and header.format in bare.FORMATS
         and header.orientation == 1
-        and picture.cut == _Cut((0, 0, *size), size)
+        and picture.cut == Cut((0, 0, *size), size)
         and _composed_size(picture, output) == size
         and _is_in_srgb(decoded.frame.image.mode, decoded.profile)
         # Bare, a PNG is still, and a GIF is only made to move if it can.
