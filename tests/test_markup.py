@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.conftest import Person, work
-from tests.images import Size, make_jpeg
+from tests.images import Size, make_animation, make_jpeg
 from webapp.job_store import Thumbnail
 from webapp.jobs import Jobs
 from webapp.markup import alt_text, html, markdown, responsive_sets
@@ -126,6 +126,22 @@ def test_rounded_sides_are_of_one_set(person: Person, jobs: Jobs) -> None:
     widths = {f"outputs-{i}-width": str(width) for i, width in enumerate((997, 320, 77, 13))}
     path = upload(person, jobs, size=(997, 671), presets=[], **widths)
     assert sizes_of_sets(jobs, path) == [[(997, 671), (320, 215), (77, 52), (13, 9)]]
+
+
+def test_other_crops_of_an_animation_are_not_of_the_set(person: Person, jobs: Jobs) -> None:
+    same: dict[str, object] = {"fit": "cover", "format": "source", "animated": "y"}
+    crops: tuple[dict[str, object], ...] = (
+        {"width": 20, "height": 20},
+        {"width": 40, "height": 40, "focus": "smart"},
+    )
+    own = {
+        f"outputs-{number}-{field}": value
+        for number, crop in enumerate(crops)
+        for field, value in {**same, **crop}.items()
+    }
+    answer = person.upload((make_animation("gif"), "a.gif"), presets=[], **own)
+    work(jobs)
+    assert sizes_of_sets(jobs, answer.headers["Location"]) == [[(40, 40)], [(20, 20)]]
 
 
 def test_other_crops_are_not_of_the_set(person: Person, jobs: Jobs) -> None:
