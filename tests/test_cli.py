@@ -76,10 +76,10 @@ def test_mistake_of_ours_is_one_line_and_the_others_are_made(
     real = sandbox.run
     answers = iter([sandbox.Failed("Traceback\n  in a\nKeyError: 'b'\n")])
 
-    def run(*args: Any) -> Any:
+    def run(*args: Any, **options: Any) -> Any:
         for error in answers:
             raise error
-        return real(*args)
+        return real(*args, **options)
 
     monkeypatch.setattr(sandbox, "run", run)
     result = make(app, photo, photo, "--preset", "square", "--out", tmp_path)
