@@ -33,7 +33,7 @@ SQUARE = PRESETS["square"].recipe
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    return Config(instance=tmp_path / "instance", max_images=2, max_file_mb=1, min_free_mb=7)
+    return Config(instance=tmp_path / "instance", max_images=2, max_file_mb=1, min_free_mb=30)
 
 
 @contextmanager
@@ -249,7 +249,7 @@ def test_upload_is_refused_before_the_disk_is_full_and_work_goes_on(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = submit(jobs, make_jpeg())
-    monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 6_999_999)
+    monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 29_999_999)
     with received(jobs, make_jpeg()) as upload, pytest.raises(NoSpace):
         jobs.submit_image(SQUARE, "owner", upload, "a.jpg")
     with pytest.raises(NoSpace):
@@ -261,7 +261,7 @@ def test_upload_is_refused_before_the_disk_is_full_and_work_goes_on(
 def test_upload_is_taken_while_the_disk_has_what_must_stay_free(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 7_000_000)
+    monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 30_000_000)
     assert submit(jobs, make_jpeg())
 
 

@@ -1,5 +1,6 @@
 """Stopping all of it, and starting it again."""
 
+import os
 import signal
 import socket
 import subprocess
