@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.conftest import Person, Script, multipart, nothing_left, part, running_app, work
@@ -275,3 +276,19 @@ def test_outputs_and_sides_beyond_the_operators_limits_are_refused(
         answer = Person(app.test_client()).upload((make_jpeg(), "a.jpg"), presets=preset, **own)
     assert answer.status_code == 422
     assert "The width must be from 1 to 640 pixels." in answer.text
+
+
+def test_form_without_images_may_not_be_large(client: FlaskClient) -> None:
+    answer = client.post("/sign-in", data=bytes(1_000_001), content_type="multipart/form-data")
+    assert answer.status_code == 413
+
+
+def test_page_of_another_site_uses_nothing_of_its_visitors_hour(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path, max_jobs_per_hour=1)) as app:
+        client = app.test_client()
+        elsewhere = {"Sec-Fetch-Site": "cross-site"}
+        for _ in range(3):
+            form = multipart(file=part(make_jpeg(), "a.jpg"))
+            assert client.post("/upload_image", headers=elsewhere, **form).status_code == 403
+        form = multipart(file=part(make_jpeg(), "a.jpg"))
+        assert client.post("/upload_image", **form).status_code == 202

@@ -11,6 +11,7 @@ from webapp.current import current_config, current_jobs
 from webapp.jobs import MB, Busy
 
 MAKE_JOBS = {"jobs.open_job", "jobs.create", "compat.upload_image"}
+OTHER_MB = 1  # Of a form without images.
 TAKE_IMAGES = {*MAKE_JOBS, "jobs.add_images"}
 
 
@@ -43,10 +44,12 @@ def admit() -> None:
     """Refuse what is not allowed, or too much, of this client or of all.
 
     A body is counted as it is announced, whatever becomes of it: receiving it is what it costs.
-    Raises AccessRequired, Busy, RequestTooLarge, or LengthRequired where nothing is announced.
+    Raises AccessRequired, Busy, RequestTooLarge, LengthRequired where nothing is announced, or
+    Forbidden.
     """
     if request.method != "POST":
         return
+    _refuse_other_sites()
     takes_images = request.endpoint in TAKE_IMAGES
     size = request.content_length
     if size is None and (takes_images or "Transfer-Encoding" in request.headers):
@@ -59,11 +62,21 @@ def admit() -> None:
         raise
 
 
+def _refuse_other_sites() -> None:
+    """Refuse what a page of another site makes a browser send: it would use up its visitor's hour.
+
+    Its answer's cookie would oust ours besides. Browsers say where a request comes from, and
+    programs do not.
+    """
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        abort(403, "This address is for programs and for this site's own pages.")
+
+
 def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:
     if takes_images:
         require_access()
         current_jobs().admit_images()
-    limit_mb = current_config().max_request_mb
+    limit_mb = current_config().max_request_mb if takes_images else OTHER_MB
     if size > limit_mb * MB:  # First: it would use up the client's hour for nothing.
         raise RequestTooLarge(size, limit_mb)
     current_jobs().admit_bytes(client_name(), size)

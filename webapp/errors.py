@@ -112,7 +112,7 @@ def _http_problem(error: HTTPException) -> Problem:
 def answer(error: Exception) -> Response:
     """Answer a request that failed."""
     said = problem(error)
-    if said.status >= 500 and not isinstance(error, Busy | NoSpace):  # These tell of no fault.
+    if said.status >= 500 and said.status != 507 and not isinstance(error, Busy):  # No fault.
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
     if request.blueprint == "compat":
         response = jsonify(detail=said.detail)

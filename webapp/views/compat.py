@@ -17,16 +17,6 @@ blueprint = Blueprint("compat", __name__)
 csrf.exempt(blueprint)  # Programs have no page to take a token from.
 
 
-@blueprint.before_request
-def refuse_other_sites() -> None:
-    """Refuse what a page of another site makes a browser send: the answer's cookie would oust ours.
-
-    Browsers say where a request comes from, and programs do not.
-    """
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        abort(403, "This address is for programs and for this site's own pages.")
-
-
 RECIPE = PRESETS["square"].recipe
 
 
