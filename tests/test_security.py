@@ -45,12 +45,13 @@ def guarding(headers: Headers) -> dict[str, str]:
         "/healthcheck",
         "/nowhere",
         "/thumbnails/none.jpg",
-        "/static/css/site.css",
-        "/static/js/upload.js",
-        "/static/none.js",
+        "{static}/css/site.css",
+        "{static}/js/upload.js",
+        "{static}/none.js",
     ],
 )
-def test_every_answer_has_the_headers(person: Person, path: str) -> None:
+def test_every_answer_has_the_headers(app: Flask, person: Person, path: str) -> None:
+    path = path.format(static=app.static_url_path)
     assert guarding(person.get(path).headers) == HEADERS
 
 

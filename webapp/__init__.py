@@ -17,7 +17,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
     # without Flask on board that takes two thirds of the time.
     from flask import Flask
 
-    from webapp import admission, cli, errors, formatters, request_log, security, views
+    from webapp import admission, assets, cli, errors, formatters, request_log, security, views
     from webapp.config import load
     from webapp.jobs import Jobs
     from webapp.tasks import create_huey
@@ -25,7 +25,8 @@ def create_app(config: "Config | None" = None) -> "Flask":
     config = config or load()
     app = Flask(
         __name__,
-        static_folder=ROOT / "static",
+        static_folder=assets.FOLDER,
+        static_url_path=assets.url_path(),
         template_folder=ROOT / "templates",
         instance_path=str(config.instance.resolve()),
     )
@@ -36,6 +37,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
     request_log.init_app(app, config)
     admission.init_app(app)  # First: what is refused is not even read.
     security.init_app(app, config)
+    assets.init_app(app)
     errors.init_app(app)
     formatters.init_app(app)
     views.init_app(app, config)
