@@ -711,6 +711,18 @@ class JobStore:
                 )
         return bool(added)
 
+    def same_image(self, job_id: str, image: NewImage) -> str | None:
+        """Find the image of a job that has the same place, name and size; give its id."""
+        rows = self._rows(
+            "SELECT id FROM images WHERE job_id = :job_id AND position = :position"
+            " AND name = :name AND bytes = :bytes",
+            job_id=job_id,
+            position=image.position,
+            name=image.name,
+            bytes=image.bytes,
+        )
+        return rows[0]["id"] if rows else None
+
     def claim(self, worker: str, now: float, lease: float, max_attempts: int) -> Claim | None:
         """Take the oldest image that waits or whose lease ran out, in one atomic statement.
 

@@ -274,11 +274,16 @@ class Jobs:
         """Make a received file an image of an open job; give the image's id.
 
         Files that are sent side by side arrive in any order: `position` keeps that of the uploader.
+        A file that comes to its place a second time, because the answer got lost, is not kept
+        twice.
         Raises NoSpace, FileTooLarge, ImageError where it is no image that we take, JobNotFound,
         JobClosed or TooManyImages; nothing is kept then.
         """
         with self._counted_refusals(name):
             image = self._read(upload, name, position)
+            before = self.store.same_image(job_id, image)
+            if before is not None:
+                return before
             now = time()
             with self._kept(upload, job_id, image.id):
                 until = now + OPEN_SECONDS
