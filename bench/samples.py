@@ -129,11 +129,10 @@ def main() -> None:
     """Paint all three."""
     FOLDER.mkdir(exist_ok=True)
     soft = paint_landscape().filter(ImageFilter.GaussianBlur(0.9))
-    soft.save(FOLDER / "balloons.jpg", quality=35, progressive=True, optimize=True)
+    soft.save(FOLDER / "balloons.jpg", quality=88, progressive=True, optimize=True)
     lying = paint_night().filter(ImageFilter.GaussianBlur(0.9)).transpose(Image.Transpose.ROTATE_90)
-    lying.save(FOLDER / "moon.jpg", quality=35, progressive=True, optimize=True, exif=_exif())
-    cutout = paint_balloon(448).quantize(24, dither=Image.Dither.NONE)
-    cutout.save(FOLDER / "cutout.png", optimize=True)
+    lying.save(FOLDER / "moon.jpg", quality=88, progressive=True, optimize=True, exif=_exif())
+    paint_balloon(640).save(FOLDER / "cutout.png", optimize=True)
 
 
 if __name__ == "__main__":
