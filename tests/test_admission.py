@@ -272,7 +272,7 @@ def test_outputs_and_sides_beyond_the_operators_limits_are_refused(
     config: Config, preset: object
 ) -> None:
     with running_app(replace(config, max_outputs=1, max_side=640)) as app:
-        own = {"outputs-0-width": "641"}
+        own = {"outputs-0-width": "641", "outputs-0-format": "jpeg"}
         answer = Person(app.test_client()).upload((make_jpeg(), "a.jpg"), presets=preset, **own)
     assert answer.status_code == 422
     assert "The width must be from 1 to 640 pixels." in answer.text

@@ -72,12 +72,13 @@ nonsense = st.one_of(
 output_field = st.sampled_from(
     [
         *("name", "width", "height", "fit", "format", "quality", "max_kb", "background", "focus"),
-        *("enlarge", "keep_copyright", "animated"),
+        *("enlarge", "keep_copyright", "animated", "transparent"),
     ]
 )
 field_name = st.one_of(
     st.builds("outputs-{}-{}".format, st.sampled_from(["0", "1", "-1", "99", "x"]), output_field),
     st.sampled_from(["presets", "images", "outputs", "outputs-", "outputs-0", "csrf_token", ""]),
+    st.sampled_from(["responsive-widths", "responsive-formats", "keep_hours"]),
     st.text(max_size=20),
 )
 

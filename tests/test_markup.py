@@ -123,8 +123,8 @@ def test_width_that_two_outputs_have_is_offered_once() -> None:
 
 
 def test_rounded_sides_are_of_one_set(person: Person, jobs: Jobs) -> None:
-    widths = {f"outputs-{i}-width": str(width) for i, width in enumerate((997, 320, 77, 13))}
-    path = upload(person, jobs, size=(997, 671), presets=[], **widths)
+    wanted = {"responsive-widths": "997 320 77 13", "responsive-formats": "jpeg"}
+    path = upload(person, jobs, size=(997, 671), presets=[], **wanted)
     assert sizes_of_sets(jobs, path) == [[(997, 671), (320, 215), (77, 52), (13, 9)]]
 
 

@@ -10,6 +10,8 @@ from webapp.recipes import (
     RecipeLimits,
     combine,
     parse_output,
+    parse_widths,
+    responsive_set,
 )
 
 
@@ -103,6 +105,21 @@ def test_different_outputs_of_one_name_get_a_number() -> None:
 
 def test_limit_in_kilobytes_is_read() -> None:
     assert parse_output({"width": "320", "max_kb": "120"}).max_bytes == 120_000
+
+
+def test_widths_of_a_responsive_set_are_read() -> None:
+    assert parse_widths(" 320, 640\n1280 ") == (320, 640, 1280)
+
+
+@pytest.mark.parametrize("text", ["", "320 wide", "-5", "10.5", "9" * 5000])
+def test_wrong_widths_are_refused(text: str) -> None:
+    with pytest.raises(InvalidRecipe, match="whole numbers of pixels"):
+        parse_widths(text)
+
+
+def test_responsive_set_is_every_width_in_every_format() -> None:
+    names = [output.name for output in responsive_set((320, 640), ("webp", "source"))]
+    assert names == ["320w", "320w-source", "640w", "640w-source"]
 
 
 def test_output_in_the_sources_format_cannot_take_anothers_file() -> None:

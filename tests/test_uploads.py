@@ -37,8 +37,169 @@ def outputs(jobs: Jobs) -> list[str]:
 
 def test_page_says_limits_and_what_becomes_of_the_images(person: Person) -> None:
     page = person.get("/").text
-    for words in ("up to 1 MB each, 3 at a time", "Kept for 24 hours", "Anyone with the link"):
+    for words in (
+        "up to 1 MB each, 3 at a time",
+        'selected value="24"',
+        "anyone with the link can see the results",
+        "GPS positions and other metadata are removed",
+    ):
         assert words in page
+
+
+def kept_hours(jobs: Jobs) -> float:
+    """Say for how long the newest job is kept."""
+    job = jobs.job(jobs.ids()[0])
+    return (job.expires - job.created).total_seconds() / 3600
+
+
+@pytest.mark.parametrize(("chosen", "hours"), [("1", 1), ("168", 168), (None, 24)])
+def test_results_are_kept_for_as_long_as_was_chosen(
+    person: Person, jobs: Jobs, chosen: str | None, hours: float
+) -> None:
+    person.upload((make_jpeg(), "a.jpg"), **{"keep_hours": chosen} if chosen else {})
+    assert kept_hours(jobs) == pytest.approx(hours, abs=0.01)
+
+
+@pytest.mark.parametrize("chosen", ["9999", "-1", "nan", "long"])
+def test_time_that_is_not_offered_is_refused(person: Person, jobs: Jobs, chosen: str) -> None:
+    response = person.upload((make_jpeg(), "a.jpg"), keep_hours=chosen)
+    assert response.status_code == 422
+    assert "Choose one of the times that the form offers." in response.text
+    assert nothing_left(jobs)
+
+
+def test_size_is_made_in_every_format_chosen(person: Person, jobs: Jobs) -> None:
+    own = {"outputs-0-width": "64", "outputs-0-format": ["webp", "avif"], "presets": []}
+    person.upload((make_jpeg(), "a.jpg"), **own)
+    assert outputs(jobs) == ["64w.webp", "64w.avif"]
+
+
+def test_size_without_a_format_is_refused_beside_the_formats(script: Script) -> None:
+    response = script.send("/jobs/open", **{"outputs-0-width": "64"})
+    assert response.json is not None
+    assert response.json["field"] == "outputs-0-format"
+    assert response.json["detail"] == "Choose at least one format."
+
+
+def test_format_that_cannot_move_stands_still_beside_one_that_can(
+    person: Person, jobs: Jobs
+) -> None:
+    own = {"outputs-0-format": ["jpeg", "gif"], "outputs-0-animated": "y", "presets": []}
+    person.upload((make_jpeg(), "a.jpg"), **{"outputs-0-width": "64", **own})
+    recipe = Recipe.from_json(jobs.job(jobs.ids()[0]).recipe)
+    assert [(output.format, output.animated) for output in recipe.outputs] == [
+        ("jpeg", False),
+        ("gif", True),
+    ]
+
+
+def test_background_can_be_transparent(person: Person, jobs: Jobs) -> None:
+    own = {
+        "outputs-0-width": "64",
+        "outputs-0-height": "64",
+        "outputs-0-fit": "pad",
+        "outputs-0-format": "webp",
+        "outputs-0-background": "#ff0000",
+        "outputs-0-transparent": "y",
+    }
+    person.upload((make_jpeg(), "a.jpg"), presets=[], **own)
+    recipe = Recipe.from_json(jobs.job(jobs.ids()[0]).recipe)
+    assert recipe.outputs[0].background == "transparent"
+
+
+def test_responsive_set_is_every_width_in_every_format(person: Person, jobs: Jobs) -> None:
+    wanted = {"responsive-widths": "64, 32", "responsive-formats": ["webp", "jpeg"]}
+    person.upload((make_jpeg(), "a.jpg"), presets=[], **wanted)
+    assert outputs(jobs) == ["64w.webp", "64w.jpg", "32w.webp", "32w.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("widths", "formats", "field", "sentence"),
+    [
+        ("wide", ["webp"], "widths", "The widths must be whole numbers of pixels"),
+        ("320 0", ["webp"], "widths", "The width must be from 1 to 4096 pixels."),
+        ("320", [], "formats", "Choose at least one format."),
+    ],
+)
+def test_wrong_responsive_set_is_said_beside_its_field(
+    script: Script, widths: str, formats: list[str], field: str, sentence: str
+) -> None:
+    wanted = {"responsive-widths": widths, "responsive-formats": formats}
+    response = script.send("/jobs/open", **wanted)
+    assert response.json is not None
+    assert response.json["field"] == f"responsive-{field}"
+    assert sentence in response.json["detail"]
+
+
+def filled_in(person: Person, address: str) -> list[tuple[str, str]]:
+    """List what the form at an address has ticked and filled in, as a browser would send it."""
+    page = person.get(address).text
+    inputs = re.findall(r"<input [^>]*>", page.split('class="make', 1)[1])
+    facts = [
+        (re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag), tag)
+        for tag in inputs
+    ]
+    chosen = re.findall(
+        r'<select[^>]*name="([^"]+)".*?<option selected value="([^"]*)"', page, re.S
+    )
+    return [
+        *(
+            (name[1], value[1])
+            for name, value, tag in facts
+            if name and value and value[1] and ("checkbox" not in tag or " checked" in tag)
+        ),
+        *chosen,
+    ]
+
+
+def test_address_of_a_recipe_fills_in_the_form(person: Person) -> None:
+    address = "/?preset=square&w=640&h=360&fit=cover&format=webp&format=avif&quality=70&w2=64"
+    form = filled_in(person, f"{address}&widths=320+640&formats=avif")
+    assert [value for name, value in form if name == "presets"] == ["square"]
+    assert [value for name, value in form if name == "outputs-0-format"] == ["webp", "avif"]
+    assert [value for name, value in form if name == "responsive-formats"] == ["avif"]
+    assert {
+        ("outputs-0-width", "640"),
+        ("outputs-0-height", "360"),
+        ("outputs-0-fit", "cover"),
+        ("outputs-0-quality", "70"),
+        ("outputs-1-width", "64"),
+        ("outputs-1-format", "webp"),
+        ("responsive-widths", "320 640"),
+    } <= set(form)
+
+
+def test_recipe_that_was_asked_for_last_is_filled_in(person: Person) -> None:
+    person.client.set_cookie("recipe", "preset=card&w=77")
+    form = filled_in(person, "/")
+    assert ("presets", "card") in form
+    assert ("outputs-0-width", "77") in form
+    assert ("presets", "web-set") not in form
+
+
+def test_address_goes_before_what_was_asked_for_last(person: Person) -> None:
+    person.client.set_cookie("recipe", "preset=card")
+    assert [value for name, value in filled_in(person, "/?preset=avatar") if name == "presets"] == [
+        "avatar"
+    ]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/?utm_source=x", "/?w0=1", "/?outputs-0-width=5", "/?is_used=1", "/?w100=3", "/?=&%ff=%fe"],
+)
+def test_address_that_names_no_recipe_gets_the_form_as_it_comes(
+    person: Person, address: str
+) -> None:
+    assert filled_in(person, address) == filled_in(person, "/")
+
+
+@pytest.mark.parametrize("value", ["<b>", "9" * 3000, "%00", "-1", "wide"])
+def test_strange_values_in_an_address_are_harmless(person: Person, value: str) -> None:
+    names = ("preset", "w", "fit", "format", "max_kb", "background", "focus", "widths", "formats")
+    response = person.get("/?" + "&".join(f"{name}={value}" for name in names))
+    assert response.status_code == 200
+    assert "<b>" not in response.text
 
 
 def test_form_without_script_leads_to_the_job(person: Person, jobs: Jobs) -> None:
@@ -50,6 +211,7 @@ def test_form_without_script_leads_to_the_job(person: Person, jobs: Jobs) -> Non
 
 def test_presets_and_outputs_of_ones_own_make_one_recipe(person: Person, jobs: Jobs) -> None:
     own = {"outputs-0-width": "64", "outputs-0-height": "48", "outputs-0-fit": "cover"}
+    own["outputs-0-format"] = "jpeg"
     person.upload((make_jpeg(), "a.jpg"), presets=["square", "card"], **own)
     assert outputs(jobs) == ["square.jpg", "card.webp", "64x48-cover.jpg"]
 
@@ -71,7 +233,9 @@ def test_output_without_a_size_is_not_asked_for(person: Person, jobs: Jobs) -> N
 def test_wrong_size_is_said_beside_the_field(
     person: Person, jobs: Jobs, width: str, sentence: str
 ) -> None:
-    response = person.upload((make_jpeg(), "a.jpg"), **{"outputs-0-width": width})
+    response = person.upload(
+        (make_jpeg(), "a.jpg"), **{"outputs-0-width": width, "outputs-0-format": "jpeg"}
+    )
     assert response.status_code == 422
     assert sentence in response.text
     assert f'value="{width}"' in response.text
@@ -79,7 +243,7 @@ def test_wrong_size_is_said_beside_the_field(
 
 
 def test_wrong_size_is_said_to_the_script_with_its_field(script: Script, jobs: Jobs) -> None:
-    response = script.send("/jobs/open", **{"outputs-0-width": "0"})
+    response = script.send("/jobs/open", **{"outputs-0-width": "0", "outputs-0-format": "jpeg"})
     assert response.status_code == 422
     assert response.json == {
         "code": "invalid_recipe",
@@ -194,6 +358,25 @@ def test_images_keep_the_order_of_the_uploader_however_they_arrive(
     for name, position in (("b.jpg", "2"), ("a.jpg", "1"), ("c.jpg", "9" * 30)):
         script.send(job["images_url"], images=part(make_jpeg(), name), position=position)
     assert [image.name for image in jobs.job(job["id"]).images] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_image_that_is_sent_again_because_the_answer_got_lost_is_kept_once(
+    script: Script, jobs: Jobs
+) -> None:
+    job = script.create()
+    images = [{"images": part(make_jpeg(), "a.jpg"), "position": "1"} for _ in range(2)]
+    answers = [script.send(job["images_url"], **image) for image in images]
+    assert answers[0].json == answers[1].json
+    assert jobs.job(job["id"]).total == 1
+
+
+def test_same_image_twice_is_two_images(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    for position in ("1", "2"):
+        script.send(job["images_url"], images=part(make_jpeg(), "a.jpg"), position=position)
+    script.add(job, make_jpeg())
+    script.add(job, make_jpeg())
+    assert jobs.job(job["id"]).total == 3
 
 
 def test_image_for_a_closed_job_is_refused(script: Script, jobs: Jobs) -> None:

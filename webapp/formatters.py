@@ -22,6 +22,13 @@ def saving(part: float) -> str:
     return f"−{percent} %" if percent >= 0 else f"+{-percent} %"
 
 
+def period(hours: float) -> str:
+    """Write a number of hours as people say it: `1 hour`, `36 hours`, `7 days`."""
+    is_days = hours > 24 and hours % 24 == 0
+    count, unit = (hours / 24, "day") if is_days else (hours, "hour")
+    return f"{count:g} {unit}{'s' if count != 1 else ''}"
+
+
 def date_and_time(moment: datetime) -> str:
     """Write a moment: `25 Nov 07:30 UTC`."""
     return f"{moment:%-d %b %H:%M} UTC"

@@ -1,14 +1,18 @@
 """The forms that people fill in."""
 
+import re
+from collections.abc import Iterable
 from io import SEEK_END
 from itertools import chain
+from typing import Any
 
-from flask import abort
+from flask import abort, current_app
 from flask_wtf import FlaskForm
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 from wtforms import (
     BooleanField,
     ColorField,
+    Field,
     FieldList,
     Form,
     FormField,
@@ -16,14 +20,17 @@ from wtforms import (
     MultipleFileField,
     SelectField,
     SelectMultipleField,
+    StringField,
 )
 from wtforms.fields.choices import SelectChoice
+from wtforms.widgets import CheckboxInput
 
-from webapp.formatters import format_name
+from webapp.config import Config
+from webapp.formatters import format_name, period
 from webapp.jobs import NoImages
 from webapp.recipes import (
-    FITS,
     FORMATS,
+    MOVING_FORMATS,
     PRESETS,
     InvalidRecipe,
     Output,
@@ -31,25 +38,50 @@ from webapp.recipes import (
     RecipeLimits,
     combine,
     parse_output,
+    parse_widths,
     preset,
+    responsive_set,
 )
+
+KEEP_HOURS = (1.0, 24.0, 168.0)  # What is offered, as far as the settings allow it.
+
+# How the address of a recipe calls the fields of the form; all others by their own names.
+ADDRESS_NAMES = {
+    "preset": "presets",
+    "widths": "responsive-widths",
+    "formats": "responsive-formats",
+}
+ADDRESS_SIDES = {"w": "width", "h": "height"}
+
+
+def _format_choices(formats: Iterable[str]) -> list[SelectChoice]:
+    return [SelectChoice(name, format_name(name)) for name in formats]
 
 
 class OutputForm(Form):  # type: ignore[misc]
-    """Ask for one output of one's own; left without a size, it is not asked for."""
+    """Ask for one size of one's own, in one or more formats; without a size, for nothing."""
 
     width = IntegerField("Width")
     height = IntegerField("Height")
-    fit = SelectField("Fit", choices=FITS)
-    format = SelectField(
+    fit = SelectField(
+        "Fit",
+        choices=[
+            SelectChoice("contain", "contain: all of it, inside the size"),
+            SelectChoice("cover", "cover: fills the size, cropped"),
+            SelectChoice("pad", "pad: all of it, on a background"),
+        ],
+        default="contain",
+    )
+    format = SelectMultipleField(
         "Format",
-        choices=[SelectChoice(name, format_name(name)) for name in FORMATS]
-        + [SelectChoice("source", "as source")],
-        default="webp",
+        choices=[*_format_choices(FORMATS), SelectChoice("source", "as source")],
+        default=["webp"],
+        option_widget=CheckboxInput(),
     )
     quality = IntegerField("Quality")
     max_kb = IntegerField("Limit")
     background = ColorField("Background", default="#ffffff")
+    transparent = BooleanField("Transparent")
     focus = SelectField(
         "Crop", choices=[SelectChoice("", "centre"), SelectChoice("smart", "detail")], default=""
     )
@@ -57,26 +89,72 @@ class OutputForm(Form):  # type: ignore[misc]
     keep_copyright = BooleanField("Keep copyright")
     animated = BooleanField("Animated")
 
-    def output(self, max_side: int) -> Output | None:
-        """Read the output, in the words of `recipes`.
+    @property
+    def is_used(self) -> bool:
+        """Whether there is a size to make."""
+        return any(_text(side.raw_data).strip() for side in (self.width, self.height))
+
+    def outputs(self, max_side: int) -> list[Output]:
+        """Read the output of each format, in the words of `recipes`.
 
         Raises InvalidRecipe, and says the same beside the field.
         """
+        if not self.is_used:
+            return []
         given = {field.short_name: _text(field.raw_data) for field in self}
-        if not given["width"].strip() and not given["height"].strip():
-            return None
+        if self.transparent.data:
+            given["background"] = "transparent"
+        formats = self.format.data
+        # What cannot move stands still beside what can.
+        moving = MOVING_FORMATS.intersection(formats) or formats
         try:
-            output = parse_output(given)
-            output.check_sides(max_side)
-            return output
+            _require_formats(self.format)
+            outputs = []
+            for format in formats:
+                animated = given["animated"] if format in moving else ""
+                outputs.append(parse_output({**given, "format": format, "animated": animated}))
+                outputs[-1].check_sides(max_side)
+            return outputs
         except InvalidRecipe as error:
-            field = self[error.field]
-            field.errors = [str(error)]
-            raise InvalidRecipe(field.name, str(error)) from None
+            raise _beside(self[error.field], error) from None
+
+
+class ResponsiveForm(Form):  # type: ignore[misc]
+    """Ask for a responsive set: every width in every format; without widths, for nothing."""
+
+    widths = StringField("Widths")
+    formats = SelectMultipleField(
+        "Formats",
+        choices=_format_choices(format for format in FORMATS if format != "gif"),
+        default=["webp", "jpeg"],
+        option_widget=CheckboxInput(),
+    )
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there is a set to make."""
+        return bool(_text(self.widths.raw_data).strip())
+
+    def outputs(self, max_side: int) -> tuple[Output, ...]:
+        """Read the outputs of the set.
+
+        Raises InvalidRecipe, and says the same beside the field.
+        """
+        if not self.is_used:
+            return ()
+        try:
+            _require_formats(self.formats)
+            outputs = responsive_set(parse_widths(self.widths.data), self.formats.data)
+            for output in outputs:
+                output.check_sides(max_side)
+            return outputs
+        except InvalidRecipe as error:
+            field = self.formats if error.field == "format" else self.widths
+            raise _beside(field, error) from None
 
 
 class UploadForm(FlaskForm):  # type: ignore[misc]
-    """Ask for images and for what to make of them."""
+    """Ask for images, for what to make of them, and for how long to keep that."""
 
     images = MultipleFileField("Images")
     presets = SelectMultipleField(
@@ -85,6 +163,37 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         default=["web-set"],
     )
     outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=50)
+    responsive = FormField(ResponsiveForm)
+    keep_hours = SelectField("Keep for")
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**fields)
+        config: Config = current_app.extensions["config"]
+        default = config.retention_hours
+        offered = {hours for hours in KEEP_HOURS if hours <= config.max_retention_hours} | {default}
+        self.keep_hours.choices = [
+            SelectChoice(f"{hours:g}", period(hours)) for hours in sorted(offered)
+        ]
+        if self.keep_hours.data is None:
+            self.keep_hours.data = f"{default:g}"
+
+    @classmethod
+    def from_address(cls, query: MultiDict[str, str]) -> "UploadForm":
+        """Fill in the recipe that an address names: `preset=card&w=640&h=360&fit=cover`.
+
+        What it says of a second output ends in a 2: `w2=320`. An address that says nothing gets
+        the form as it comes.
+        """
+        fields = MultiDict(
+            (field, value)
+            for name, value in query.items(multi=True)
+            if (field := _addressed_field(name))
+        )
+        form = cls(formdata=fields or None)
+        for field in (form.responsive.form.formats, *(one.form.format for one in form.outputs)):
+            if not field.data:  # Nobody can mean none.
+                field.process_data(field.default)
+        return form
 
     def files(self) -> list[FileStorage]:
         """List what was chosen; a browser sends a nameless empty file for nothing.
@@ -107,14 +216,25 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
 
         Raises InvalidRecipe, and says the same beside the field.
         """
-        own = [entry.form.output(limits.max_side) for entry in self.outputs.entries]
+        own = [entry.form.outputs(limits.max_side) for entry in self.outputs.entries]
+        responsive = self.responsive.form.outputs(limits.max_side)
         try:
             chosen = [preset(name) for name in self.presets.data or []]
-            outputs = chain.from_iterable(preset.recipe.outputs for preset in chosen)
-            return combine([*outputs, *filter(None, own)], limits)
+            outputs = [preset.recipe.outputs for preset in chosen]
+            return combine(chain(*outputs, *own, responsive), limits)
         except InvalidRecipe as error:
             self.presets.errors = [str(error)]
             raise
+
+    def kept_hours(self) -> float:
+        """Give for how many hours the results are to be kept.
+
+        Raises UnprocessableEntity, where it is none of the times that are offered.
+        """
+        text = self.keep_hours.data
+        if text not in {choice.value for choice in self.keep_hours.choices}:
+            abort(422, "Choose one of the times that the form offers.")
+        return float(text)
 
 
 def read_upload_form() -> UploadForm:
@@ -126,6 +246,28 @@ def read_upload_form() -> UploadForm:
         return UploadForm()
     except ValueError:
         abort(400, "This form cannot be read. Load the page again.")
+
+
+def _addressed_field(name: str) -> str | None:
+    """Name the field of the form that an address means; None where it means none."""
+    if name in ADDRESS_NAMES:
+        return ADDRESS_NAMES[name]
+    parts = re.fullmatch(r"([a-z_]+)([1-9]\d?)?", name)
+    field = ADDRESS_SIDES.get(parts[1], parts[1]) if parts else ""
+    if not parts or field not in OutputForm()._fields:
+        return None
+    return f"outputs-{int(parts[2] or 1) - 1}-{field}"
+
+
+def _require_formats(field: Field) -> None:
+    if not field.data:
+        raise InvalidRecipe("format", "Choose at least one format.")
+
+
+def _beside(field: Field, error: InvalidRecipe) -> InvalidRecipe:
+    """Say beside a field what is wrong with it, and give the error in the form's own names."""
+    field.errors = [str(error)]
+    return InvalidRecipe(field.name, str(error))
 
 
 def _text(values: list[object] | None) -> str:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Any, Literal, cast, get_args
 
 Fit = Literal["contain", "cover", "pad"]
@@ -16,6 +17,7 @@ AskedFormat = Format | Literal["source"]  # "source": that of the source, or wha
 FITS: tuple[Fit, ...] = get_args(Fit)
 FORMATS: tuple[Format, ...] = get_args(Format)
 ASKED_FORMATS: tuple[AskedFormat, ...] = (*FORMATS, "source")
+MOVING_FORMATS: frozenset[AskedFormat] = frozenset({"webp", "gif", "source"})
 
 Size = tuple[int, int]
 Point = tuple[float, float]  # In fractions of width and height.
@@ -121,7 +123,7 @@ class Output:
             raise InvalidRecipe("height", f"Fit {self.fit} needs both a width and a height.")
         if self.format not in ASKED_FORMATS:
             raise InvalidRecipe("format", f"The format must be one of {', '.join(ASKED_FORMATS)}.")
-        if self.animated and self.format not in ("webp", "gif", "source"):
+        if self.animated and self.format not in MOVING_FORMATS:
             raise InvalidRecipe("format", "An animation is made as webp, gif or source.")
         if self.format == "gif" and not self.animated:
             raise InvalidRecipe("format", "GIF is for animations; for a still picture, take png.")
@@ -280,6 +282,17 @@ def parse_focus(text: str) -> tuple[float, float]:
     return point
 
 
+def parse_widths(text: str) -> tuple[int, ...]:
+    """Read the widths of a responsive set, in pixels, apart by spaces or commas.
+
+    Raises InvalidRecipe.
+    """
+    words = re.split(r"[\s,]+", text.strip())
+    if not all(re.fullmatch(r"[0-9]{1,9}", word) for word in words):
+        raise InvalidRecipe("widths", "The widths must be whole numbers of pixels: 320 640 1280.")
+    return tuple(int(word) for word in words)
+
+
 def _size_name(width: int | None, height: int | None, fit: Fit, format: AskedFormat) -> str:
     """Name an output by its size: `640x360-cover`, `320w`, `200h`, `320w-source`."""
     suffix = "-source" if format == "source" else ""
@@ -308,6 +321,17 @@ def combine(outputs: Iterable[Output], limits: RecipeLimits) -> Recipe:
     return Recipe(tuple(named))
 
 
+def responsive_set(widths: Iterable[int], formats: Iterable[AskedFormat]) -> tuple[Output, ...]:
+    """Give the outputs of a responsive set: every width in every format.
+
+    Raises InvalidRecipe.
+    """
+    return tuple(
+        Output(_size_name(width, None, "contain", format), width, None, format=format)
+        for width, format in product(widths, formats)
+    )
+
+
 @dataclass(frozen=True)
 class Preset:
     """Name a recipe that is ready to pick."""
@@ -316,13 +340,6 @@ class Preset:
     title: str
     summary: str
     recipe: Recipe
-
-
-def _responsive(widths: tuple[int, ...], formats: tuple[Format, ...]) -> Recipe:
-    """Make the recipe of a responsive set: every width in every format."""
-    return Recipe(
-        tuple(Output(f"{w}w", w, None, format=format) for w in widths for format in formats)
-    )
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -357,7 +374,7 @@ PRESETS: Mapping[str, Preset] = {
             "web-set",
             "Web set",
             "320 640 1280 1920 · WebP + JPEG",
-            _responsive((320, 640, 1280, 1920), ("webp", "jpeg")),
+            Recipe(responsive_set((320, 640, 1280, 1920), ("webp", "jpeg"))),
         ),
     )
 }

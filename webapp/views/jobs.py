@@ -49,8 +49,9 @@ REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say no
 @blueprint.post("/open")
 def open_job() -> ResponseReturnValue:
     """Create an open job, for a script that then sends the images one by one."""
-    recipe = read_upload_form().recipe(current_jobs().recipe_limits)
-    job_id = current_jobs().submit(recipe, become_owner())
+    form = read_upload_form()
+    recipe = form.recipe(current_jobs().recipe_limits)
+    job_id = current_jobs().submit(recipe, become_owner(), form.kept_hours())
     return jsonify(_addresses(job_id)), 201
 
 
@@ -62,7 +63,7 @@ def create() -> ResponseReturnValue:
         recipe, files = form.recipe(current_jobs().recipe_limits), form.files()
     except (InvalidRecipe, NoImages) as error:
         return uploads.page(form), problem(error).status
-    job_id = current_jobs().submit(recipe, become_owner())
+    job_id = current_jobs().submit(recipe, become_owner(), form.kept_hours())
     try:
         refused = _add_all(job_id, files)
     except BaseException:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
 from webapp.admission import has_access
 from webapp.current import current_config
@@ -13,6 +15,9 @@ from webapp.forms import UploadForm
 from webapp.recipes import PRESETS
 
 blueprint = Blueprint("uploads", __name__)
+
+# In static/samples, and painted by us: bench/samples.py.
+SAMPLES = {"balloons.jpg": "landscape", "moon.jpg": "sideways portrait", "cutout.png": "cut-out"}
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,14 @@ class Refused:
 
 @blueprint.get("/")
 def new() -> ResponseReturnValue:
-    """Ask for images and for what to make of them; before that, for the access token."""
+    """Ask for images and for what to make of them; before that, for the access token.
+
+    The recipe is what the address says, or what this browser asked for last.
+    """
     if not has_access():
         return redirect(url_for("access.ask", next=request.full_path.rstrip("?")), 303)
-    return page(UploadForm())
+    last = MultiDict(parse_qsl(request.cookies.get("recipe", "")))
+    return page(UploadForm.from_address(request.args or last))
 
 
 def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
@@ -42,6 +51,7 @@ def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
         "uploads/new.html",
         form=form,
         presets=PRESETS.values(),
+        samples=SAMPLES,
         limits=current_config(),
         refused=refused,
     )
