@@ -1,11 +1,13 @@
-/** The list of files to send: a row for each, one on the way while the server checks the other. */
+/** The list of files to send: a row for each, two on the way at a time. */
 
-import { fileSize } from "./files.js";
-import { describeWait, sendFile, wait } from "./upload.js";
+import { fileSize, findFault } from "./files.js";
+import { sendFile } from "./upload.js";
 
-// The next file follows when all of this one has gone: side by side they would share the line, and
-// the first thumbnails would come late.
-const UNANSWERED = 2;
+// One is on the line while the server checks the other. More would only share the line: the first
+// thumbnails would come later, and each holds one of the server's threads.
+const AT_ONCE = 2;
+const MAX_CUTS = 5; // Of one file; then it is not the line.
+const PAUSE = 50; // Milliseconds between two looks at what has changed, however much it is.
 
 export class Queue {
   #section;
@@ -16,7 +18,10 @@ export class Queue {
   #job = null; // {imagesUrl, token}, once sending has begun.
   #pause = ""; // Why nothing is sent for now, and until when.
   #added = 0;
-  #sent = { count: 0, bytes: 0 };
+  #timer = 0;
+  // Counted along, for there may be hundreds of files, and each changes often.
+  #counts = { waiting: 0, sending: 0, failed: 0, refused: 0, sent: 0 };
+  #bytes = { all: 0, gone: 0 };
 
   constructor(section, rowTemplate, onChange) {
     this.#section = section;
@@ -27,11 +32,12 @@ export class Queue {
 
   /** How many images are sent or are to be. */
   get count() {
-    return this.#sent.count + this.#accepted().length;
+    const { waiting, sending, failed, sent } = this.#counts;
+    return waiting + sending + failed + sent;
   }
 
   get sentCount() {
-    return this.#sent.count;
+    return this.#counts.sent;
   }
 
   /** Why nothing is sent for now, and until when; empty while all goes on. */
@@ -41,25 +47,22 @@ export class Queue {
 
   /** How many files stay behind as things are: refused, or not got through. */
   get leftCount() {
-    return this.#in("refused").length + this.#in("failed").length;
+    return this.#counts.refused + this.#counts.failed;
   }
 
   /** Whether something is on its way or waits for it. */
   get isBusy() {
-    return this.#job !== null && (this.#in("waiting").length > 0 || this.#in("sending").length > 0);
+    return this.#job !== null && this.#counts.waiting + this.#counts.sending > 0;
   }
 
   /** Whether nothing more can come of this queue. */
   get isThrough() {
-    return this.#job !== null && !this.#accepted().length;
+    return this.#job !== null && this.count === this.#counts.sent;
   }
 
   /** The part of all bytes that has gone. */
   get progress() {
-    const left = this.#accepted();
-    const gone = left.reduce((sum, item) => sum + item.file.size * item.part, this.#sent.bytes);
-    const all = left.reduce((sum, item) => sum + item.file.size, this.#sent.bytes);
-    return all ? gone / all : 1;
+    return this.#bytes.all ? Math.min(1, this.#bytes.gone / this.#bytes.all) : 1;
   }
 
   /** Add a file; with a `fault` it is only shown, and why. */
@@ -67,13 +70,14 @@ export class Queue {
     const row = this.#rowTemplate.content.cloneNode(true).firstElementChild;
     const state = fault ? "refused" : "waiting";
     const position = (this.#added += 1);
-    const item = { file, position, row, state, why: fault, part: 0, stop: null };
+    const item = { file, position, row, state, why: fault, part: 0, cuts: 0, stop: null };
     row.querySelector(".row-name").textContent = file.name;
     row.querySelector("progress").ariaLabel = `${file.name} sent`;
     row.querySelector(".row-remove").addEventListener("click", () => this.#remove(item));
     row.querySelector(".row-retry").addEventListener("click", () => this.#retry(item));
     this.#items.add(item);
     this.#list.append(row);
+    this.#tally(item, 1);
     this.#show(item);
     this.#sendNext();
   }
@@ -81,66 +85,66 @@ export class Queue {
   /** Send all files to a job, and whatever is added or retried later. */
   start(imagesUrl, token) {
     this.#job = { imagesUrl, token };
-    this.#list.append(...this.#in("refused").map((item) => item.row)); // What moves goes first.
-    for (const item of this.#items) this.#show(item);
+    for (const item of this.#items) {
+      if (item.state === "refused") this.#list.append(item.row); // What moves goes first.
+    }
+    this.#changed();
     this.#sendNext();
-  }
-
-  #in(state) {
-    return [...this.#items].filter((item) => item.state === state);
-  }
-
-  #accepted() {
-    return [...this.#items].filter((item) => item.state !== "refused");
   }
 
   #sendNext() {
     if (!this.#job || this.#pause) return;
-    const [next] = this.#in("waiting");
-    const sent = this.#in("sending");
-    const isFree = sent.length < UNANSWERED && sent.every((item) => item.part === 1);
-    if (next && isFree) this.#send(next);
+    for (const item of this.#items) {
+      if (this.#counts.sending >= AT_ONCE) return;
+      if (item.state === "waiting") this.#send(item);
+    }
   }
 
   async #send(item) {
     item.stop = new AbortController();
     this.#change(item, { state: "sending", part: 0, why: null });
-    const onProgress = (part) => {
-      this.#change(item, { part });
-      this.#sendNext();
-    };
+    const onProgress = (part) => this.#change(item, { part });
     try {
       const { imagesUrl, token } = this.#job;
       await sendFile(imagesUrl, item, token, { signal: item.stop.signal, onProgress });
-      this.#sent.count += 1;
-      this.#sent.bytes += item.file.size;
+      this.#change(item, { state: "sent", part: 1 });
       this.#drop(item, this.#section);
     } catch (error) {
       if (item.stop.signal.aborted) return;
-      if (error.waitSeconds) {
-        this.#change(item, { state: "waiting", part: 0 });
-        this.#wait(error);
-        return;
-      }
-      this.#list.append(item.row);
-      const state = error.canRetry ? "failed" : "refused";
-      this.#change(item, { state, part: 0, why: error.message });
+      await this.#handle(item, error);
     } finally {
       this.#sendNext();
     }
   }
 
-  /** Send nothing until the server has room again, and then go on. */
-  async #wait(error) {
-    this.#pause = describeWait(error);
-    this.#onChange();
-    await wait(error.waitSeconds);
+  /** Send it later where what hindered it passes; otherwise leave it to its owner. */
+  async #handle(item, error) {
+    if (error.isLost) item.cuts += 1;
+    // A file that was changed or removed meanwhile fails as if the connection were lost.
+    const fault = error.isLost ? await findFault(item.file, Infinity) : null;
+    if (error.passes && !fault && item.cuts < MAX_CUTS) {
+      this.#change(item, { state: "waiting", part: 0 });
+      this.#hold(error);
+      return;
+    }
+    this.#list.append(item.row);
+    const state = error.canRetry && !fault ? "failed" : "refused";
+    this.#change(item, { state, part: 0, why: fault ?? error.message });
+  }
+
+  /** Send nothing until what hinders has passed, and then go on. */
+  async #hold(error) {
+    if (this.#pause) return;
+    this.#pause = error.notice;
+    this.#changed();
+    await error.over();
     this.#pause = "";
-    this.#onChange();
+    this.#changed();
     this.#sendNext();
   }
 
   #retry(item) {
+    item.cuts = 0;
     this.#change(item, { state: "waiting", why: null });
     item.row.querySelector(".row-remove").focus();
     this.#sendNext();
@@ -148,6 +152,7 @@ export class Queue {
 
   #remove(item) {
     const neighbour = item.row.nextElementSibling ?? item.row.previousElementSibling;
+    this.#tally(item, -1);
     this.#drop(item, neighbour?.querySelector(".row-remove") ?? this.#section);
     item.stop?.abort();
   }
@@ -158,30 +163,47 @@ export class Queue {
     item.row.remove();
     this.#items.delete(item);
     if (hadFocus) heir.focus();
-    this.#onChange();
+    this.#changed();
   }
 
   #change(item, changes) {
+    if (!this.#items.has(item)) return; // Its last progress may come after it was removed.
+    this.#tally(item, -1);
     Object.assign(item, changes);
+    this.#tally(item, 1);
     this.#show(item);
   }
 
+  #tally({ state, file, part }, sign) {
+    this.#counts[state] += sign;
+    if (state === "refused") return;
+    this.#bytes.all += sign * file.size;
+    this.#bytes.gone += sign * file.size * part;
+  }
+
+  #changed() {
+    this.#timer ||= setTimeout(() => {
+      this.#timer = 0;
+      this.#onChange();
+    }, PAUSE);
+  }
+
   #show({ file, row, state, why, part }) {
+    const isSending = state === "sending";
     const percent = part < 1 ? `${Math.floor(part * 100)} %` : "checking";
-    const words = state === "sending" ? percent : state;
-    const facts = this.#job || why ? [fileSize(file.size), words] : [fileSize(file.size)];
-    row.querySelector(".row-state").textContent = facts.join(" · ");
+    const words = isSending ? ` · ${percent}` : why ? ` · ${state}` : "";
+    row.querySelector(".row-state").textContent = fileSize(file.size) + words;
     row.classList.toggle("refused", Boolean(why));
     const reason = row.querySelector(".row-why");
     reason.textContent = why ?? "";
     reason.hidden = !why;
     const progress = row.querySelector("progress");
     progress.value = part;
-    progress.hidden = state !== "sending";
-    this.#label(row.querySelector(".row-remove"), this.#job && !why ? "Cancel" : "Remove", file);
+    progress.hidden = !isSending;
+    this.#label(row.querySelector(".row-remove"), isSending ? "Cancel" : "Remove", file);
     this.#label(row.querySelector(".row-retry"), "Retry", file);
     row.querySelector(".row-retry").hidden = state !== "failed";
-    this.#onChange();
+    this.#changed();
   }
 
   #label(button, verb, file) {

@@ -1,7 +1,10 @@
-/** The form's outputs of one's own, and what is wrong with what was filled in. */
+/** What to make: sizes of one's own, what is wrong with them, and the address of it all. */
+
+import { announce } from "./page.js";
 
 const outputs = document.getElementById("outputs");
 const form = outputs.closest("form");
+const ADDRESS_NAMES = { presets: "preset", width: "w", height: "h" };
 
 document.getElementById("add-output").addEventListener("click", () => {
   const last = outputs.lastElementChild;
@@ -13,9 +16,6 @@ document.getElementById("add-output").addEventListener("click", () => {
       attribute.value = attribute.value.replace(prefix, next);
     }
   }
-  const legend = output.querySelector("legend");
-  const count = outputs.children.length + 1;
-  legend.textContent = legend.textContent.replace(/(, \d+)?$/, `, ${count}`);
   for (const side of ["width", "height"]) output.querySelector(`[name$=${side}]`).value = "";
   output.querySelector(".remove-output").hidden = false;
   clearProblems(output);
@@ -24,18 +24,60 @@ document.getElementById("add-output").addEventListener("click", () => {
 });
 
 outputs.addEventListener("click", (event) => {
-  if (!event.target.matches(".remove-output")) return;
-  event.target.closest("fieldset").remove();
+  if (!event.target.closest(".remove-output")) return;
+  event.target.closest(".output").remove();
   outputs.lastElementChild.querySelector("input").focus();
+});
+
+/** Write the recipe as the query of its address; what the server takes for granted is left out. */
+export function recipeQuery() {
+  const query = new URLSearchParams();
+  let number = 0;
+  for (const part of form.querySelectorAll(".cards, .output, .responsive")) {
+    const sides = [...part.querySelectorAll("[name$=-width], [name$=-height], [name$=-widths]")];
+    if (sides.length && !sides.some((side) => side.value.trim())) continue;
+    if (part.matches(".output")) number += 1;
+    for (const { name, type, checked, value, dataset } of part.querySelectorAll("[name]")) {
+      if (type === "checkbox" ? !checked : value.trim() === dataset.default) continue;
+      const field = name.split("-").at(-1);
+      const suffix = part.matches(".output") && number > 1 ? number : "";
+      query.append((ADDRESS_NAMES[field] ?? field) + suffix, value.trim());
+    }
+  }
+  return query.toString();
+}
+
+/** Have the server fill in the same recipe the next time, without a jump on the page. */
+export function rememberRecipe() {
+  document.cookie = `recipe=${recipeQuery()}; path=/; max-age=31536000; samesite=lax`;
+}
+
+const link = document.getElementById("link-recipe");
+
+link?.addEventListener("click", async () => {
+  const address = new URL(`?${recipeQuery()}`, location.origin + location.pathname).href;
+  history.replaceState(null, "", address);
+  const copied = navigator.clipboard?.writeText(address) ?? Promise.reject();
+  // Browsers copy only on this machine, or behind TLS.
+  link.textContent = await copied.then(() => "Link copied", () => "Link is in the address bar");
+  announce(link.textContent);
+});
+
+form.addEventListener("input", () => {
+  if (link) link.textContent = link.dataset.words;
 });
 
 /** Show a problem beside its field, or above the button if it has none. */
 export function showProblem({ message, field }) {
-  const beside = document.getElementById(`${field}-error`);
-  const place = beside ?? document.getElementById("upload-error");
+  const place =
+    document.getElementById(`${field}-error`) ?? document.getElementById("upload-error");
   place.textContent = message;
   place.hidden = false;
-  const control = document.getElementById(field);
+  const named = document.getElementById(field);
+  const control = named?.matches("fieldset") ? named.querySelector("input") : named;
+  for (let part = control?.closest("details"); part; part = part.parentElement.closest("details")) {
+    part.open = true;
+  }
   control?.setAttribute("aria-invalid", "true");
   control?.focus();
 }

@@ -1,24 +1,65 @@
 /** Requests of the upload page: make a job, send it one file at a time, close it. */
 
+const LOST = { detail: "The connection is lost." };
+const TRY_AGAIN = [1, 2, 4, 10]; // Seconds between attempts to reach the server; the last for good.
+const STALLED = 30; // Seconds; a dead line need not fail, and the server gives up after 20.
+
 /** What the server, or the way to it, had against a request; the message is for people. */
 export class RequestError extends Error {
   constructor(status, problem, retryAfter) {
     super(problem.detail);
     this.field = problem.field;
+    this.isLost = status === 0;
     this.canRetry = status === 0 || status === 429 || status >= 500;
     this.waitSeconds = Number(retryAfter); // 0 where the server did not say when to come again.
   }
+
+  /** Whether it is over sometime without anybody doing something. */
+  get passes() {
+    return this.isLost || this.waitSeconds > 0;
+  }
+
+  /** Say in one sentence what is the matter, and when all goes on by itself. */
+  get notice() {
+    if (this.isLost) return `${this.message} This goes on by itself when it is back.`;
+    const moment = new Date(Date.now() + this.waitSeconds * 1000);
+    return `${this.message} This goes on by itself at ${moment.toLocaleTimeString()}.`;
+  }
+
+  /** Wait until it is over. */
+  over() {
+    return this.isLost ? reconnect() : wait(this.waitSeconds);
+  }
 }
 
-const LOST = { detail: "The connection was lost." };
-
-/** Say in one sentence what the server is busy with, and when this goes on by itself. */
-export function describeWait({ message, waitSeconds }) {
-  const moment = new Date(Date.now() + waitSeconds * 1000);
-  return `${message} This goes on by itself at ${moment.toLocaleTimeString()}.`;
+/** Do a request again and again while what hinders it passes; `onNotice` gets it, and then "". */
+export async function insist(request, onNotice) {
+  for (;;) {
+    try {
+      return await request();
+    } catch (error) {
+      if (!error.passes) throw error;
+      onNotice(error.notice);
+      await error.over();
+      onNotice("");
+    }
+  }
 }
 
-export function wait(seconds) {
+/** Ask for this page, ever less often and when the browser is online again, until it is there. */
+async function reconnect() {
+  for (let attempt = 0; ; attempt += 1) {
+    await Promise.race([wait(TRY_AGAIN[attempt] ?? TRY_AGAIN.at(-1)), online()]);
+    const asked = fetch(location.href, { method: "HEAD", cache: "no-store" });
+    if (await asked.then(() => true, () => false)) return;
+  }
+}
+
+function online() {
+  return new Promise((resolve) => addEventListener("online", resolve, { once: true }));
+}
+
+function wait(seconds) {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
 
@@ -40,7 +81,7 @@ export async function post(url, body, token) {
 
 /**
  * Send one file; by XMLHttpRequest, because fetch cannot tell how much of it has gone. The server
- * keeps images in the order of their positions, whichever arrives first.
+ * keeps images in the order of their positions, whichever arrives first, and one at each.
  */
 export function sendFile(url, { file, position }, token, { signal, onProgress }) {
   const body = new FormData();
@@ -49,9 +90,18 @@ export function sendFile(url, { file, position }, token, { signal, onProgress })
   const request = new XMLHttpRequest();
   request.open("POST", url);
   for (const [name, value] of Object.entries(headers(token))) request.setRequestHeader(name, value);
-  request.upload.onprogress = (event) => onProgress(event.loaded / event.total);
+  let stalled = 0;
+  const watch = () => {
+    clearTimeout(stalled);
+    stalled = setTimeout(() => request.abort(), STALLED * 1000);
+  };
+  request.upload.onprogress = (event) => {
+    watch();
+    onProgress(event.loaded / event.total);
+  };
   request.upload.onload = () => onProgress(1);
   signal.addEventListener("abort", () => request.abort());
+  watch();
   return new Promise((resolve, reject) => {
     request.onload = () => {
       const { status, responseText } = request;
@@ -62,7 +112,8 @@ export function sendFile(url, { file, position }, token, { signal, onProgress })
       }
     };
     request.onerror = () => reject(new RequestError(0, LOST));
-    request.onabort = () => reject(signal.reason);
+    request.onabort = () => reject(signal.aborted ? signal.reason : new RequestError(0, LOST));
+    request.onloadend = () => clearTimeout(stalled);
     request.send(body);
   });
 }

@@ -4,8 +4,8 @@ import { findFault, listDropped, listPasted, withoutClutter } from "./files.js";
 import { followJob } from "./job_page.js";
 import { announce, setTitle } from "./page.js";
 import { Queue } from "./queue.js";
-import { clearProblems, showProblem } from "./recipe_form.js";
-import { describeWait, post, wait } from "./upload.js";
+import { clearProblems, rememberRecipe, showProblem } from "./recipe_form.js";
+import { insist, post } from "./upload.js";
 
 const form = document.getElementById("upload");
 const input = document.getElementById("images");
@@ -23,7 +23,7 @@ const queue = new Queue(section, document.getElementById("row-template"), showQu
 let adding = Promise.resolve(); // Files are added in the order they came, however long one takes.
 let job = null; // What the server said of the job, once it is made.
 let isClosed = false;
-let toldLeft = 0; // Files left behind that were spoken of already.
+let told = { left: 0, pause: "" }; // What was spoken of already.
 
 function images(count) {
   return `${count} image${count === 1 ? "" : "s"}`;
@@ -35,10 +35,15 @@ function add(files) {
   adding = adding.then(() => addNow(files)).catch(showProblem);
 }
 
+/** Add files a few at a time: the page stays at hand while hundreds are looked into. */
 async function addNow(files) {
   const wanted = withoutClutter(await files);
-  const faults = await Promise.all(wanted.map((file) => findFault(file, maxMb)));
-  wanted.forEach((file, n) => queue.add(file, faults[n] ?? findCrowding()));
+  while (wanted.length) {
+    const some = wanted.splice(0, 20);
+    const faults = await Promise.all(some.map((file) => findFault(file, maxMb)));
+    some.forEach((file, n) => queue.add(file, faults[n] ?? findCrowding()));
+  }
+  showQueue();
   announce(facts.textContent);
 }
 
@@ -48,10 +53,28 @@ function findCrowding() {
     : `A job has at most ${images(maxImages)}. Start a new one for the rest.`;
 }
 
-input.addEventListener("change", () => {
-  add([...input.files]);
-  input.value = ""; // So that the same file can be chosen again.
-});
+for (const chooser of [input, document.getElementById("folder")]) {
+  chooser.addEventListener("change", () => {
+    add([...chooser.files]);
+    chooser.value = ""; // So that the same file can be chosen again.
+  });
+}
+
+for (const link of form.querySelectorAll(".sample")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    add(fetchSample(link));
+  });
+}
+
+async function fetchSample({ href, pathname }) {
+  try {
+    const data = await (await fetch(href)).blob();
+    return [new File([data], pathname.split("/").at(-1), { type: data.type })];
+  } catch {
+    throw new Error("The sample could not be loaded. Try again.");
+  }
+}
 
 addEventListener("paste", (event) => {
   const isText = document.activeElement?.matches("input:not([type=file], [type=checkbox])");
@@ -60,17 +83,18 @@ addEventListener("paste", (event) => {
   add(listPasted(event.clipboardData));
 });
 
-// On the whole window, and also when nothing more is taken: a file that is dropped beside the
-// zone must not make the browser leave the page for it.
+// On the whole window, and also when nothing more is taken: what is dropped beside the zone must
+// not make the browser leave the page for it.
 for (const type of ["dragenter", "dragover", "dragleave", "drop"]) addEventListener(type, drag);
 
 function drag(event) {
-  if (!event.dataTransfer?.types.includes("Files")) return;
+  const takes = !job && event.dataTransfer.types.includes("Files");
+  if (!takes && event.target.matches?.("input")) return; // Text, for a field.
   event.preventDefault();
-  event.dataTransfer.dropEffect = job ? "none" : "copy";
+  event.dataTransfer.dropEffect = takes ? "copy" : "none";
   const isOver = event.type === "dragleave" ? event.relatedTarget !== null : event.type !== "drop";
-  dropFrame.hidden = Boolean(job) || !isOver;
-  if (event.type === "drop" && !job) add(listDropped(event.dataTransfer));
+  dropFrame.hidden = !takes || !isOver;
+  if (event.type === "drop" && takes) add(listDropped(event.dataTransfer));
 }
 
 // Send
@@ -93,26 +117,14 @@ form.addEventListener("submit", async (event) => {
 async function begin() {
   const fields = new FormData(form);
   fields.delete("images");
-  job = await openJob(fields);
+  const open = () => post(form.dataset.openUrl, fields, token);
+  job = await insist(open, (notice) => (notice ? showProblem({ message: notice }) : clearProblems()));
+  rememberRecipe();
   const panel = showTemplate("panel-template", form);
   panel.before(section);
   followJob(panel, job);
   announce(`Sending ${images(queue.count)}.`);
   queue.start(job.images_url, token);
-}
-
-/** Make a job; while the server has no room for one, say so and wait. */
-async function openJob(fields) {
-  for (;;) {
-    try {
-      return await post(form.dataset.openUrl, fields, token);
-    } catch (error) {
-      if (!error.waitSeconds) throw error;
-      showProblem({ message: describeWait(error) });
-      await wait(error.waitSeconds);
-      clearProblems();
-    }
-  }
 }
 
 /** Close the job when nothing more can come; the server deletes one that got no image. */
@@ -124,7 +136,8 @@ async function close() {
     history.replaceState(null, "", nothing.querySelector("a").href);
     setTitle("job", nothing.dataset.title);
   }
-  await post(job.close_url, null, token).catch(() => {}); // It closes by itself after a while.
+  const done = insist(() => post(job.close_url, null, token), (notice) => announce(notice));
+  await done.catch(() => {}); // It closes by itself after a while.
 }
 
 function showTemplate(id, replaced) {
@@ -137,7 +150,7 @@ function warn(event) {
   event.preventDefault();
 }
 
-/** Show what has become of the queue: called on every change of it. */
+/** Show what has become of the queue: called soon after every change of it. */
 function showQueue() {
   const { count, sentCount, leftCount, isBusy } = queue;
   const percent = `${Math.floor(queue.progress * 100)} %`;
@@ -147,13 +160,14 @@ function showQueue() {
   facts.textContent = leftCount ? `${done} · ${leftCount} not ${job ? "sent" : "taken"}` : done;
   pause.textContent = queue.pause;
   pause.hidden = !queue.pause;
-  if (queue.pause) announce(queue.pause);
+  if (queue.pause && queue.pause !== told.pause) announce(queue.pause);
   progress.hidden = !isBusy;
   progress.value = queue.progress;
   submit.textContent = count ? `Make thumbnails of ${images(count)}` : "Make thumbnails";
-  setTitle("sending", isBusy ? `${percent} sent · Thumbnails` : "");
-  if (job && leftCount > toldLeft) announce(facts.textContent);
-  toldLeft = leftCount;
+  const title = queue.pause ? `Paused at ${percent}` : `${percent} sent`;
+  setTitle("sending", isBusy ? `${title} · Thumbnails` : "");
+  if (job && leftCount > told.left) announce(facts.textContent);
+  told = { left: leftCount, pause: queue.pause };
   if (isBusy) addEventListener("beforeunload", warn);
   else removeEventListener("beforeunload", warn);
   if (queue.isThrough && !isClosed) close();

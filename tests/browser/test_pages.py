@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import write_files
 from tests.images import make_image, make_jpeg, make_png, make_truncated
@@ -86,80 +86,6 @@ def test_finished_page_asks_no_more(page: Page) -> None:
     assert [url for url in asked if "panel" in url] == []
 
 
-def test_chosen_files_become_thumbnails(page: Page, tmp_path: Path) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
-    page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg(size=(300, 200))}))
-    make(page)
-    assert natural_sizes(page) == [[100, 100]]
-
-
-def test_pasted_picture_is_added_by_its_time(page: Page) -> None:
-    page.goto("/")
-    page.evaluate(
-        """(data) => {
-            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-            const clipboardData = new DataTransfer();
-            clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
-            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
-        }""",
-        base64.b64encode(make_png()).decode(),
-    )
-    expect(page.locator(".row-name")).to_contain_text("pasted 20")
-
-
-def test_output_of_ones_own_is_made(page: Page) -> None:
-    page.goto("/")
-    choose_preset(page, "none of them")
-    page.locator("#outputs-0-width").fill("64")
-    page.locator("#outputs-0-height").fill("48")
-    page.locator("#outputs-0-fit").select_option("cover")
-    page.get_by_role("button", name="Add another size").click()
-    page.locator("#outputs-1-width").fill("32")
-    drop(page, {"a.jpg": make_jpeg(size=(400, 300))})
-    make(page)
-    links = page.locator(".thumbnails a:not(.download)")
-    expect(links).to_have_text(["64 × 48 WebP", "32 × 24 WebP"])
-
-
-def test_wrong_size_is_said_beside_its_field(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    page.locator("#outputs-0-width").fill("0")
-    drop(page, {"a.jpg": make_jpeg()})
-    page.get_by_role("button", name="Make thumbnails").click()
-    error = page.locator("#outputs-0-width-error")
-    expect(error).to_have_text("The width must be from 1 to 4096 pixels.")
-    expect(page.locator("#outputs-0-width")).to_be_focused()
-    complaints.clear()  # Chromium reports every 422.
-
-
-def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> None:
-    sent: list[str] = []
-    page.on("request", lambda request: sent.append(request.method))
-    page.goto("/")
-    drop(
-        page,
-        {
-            "good.jpg": make_jpeg(),
-            "notes.jpg": b"only words",
-            "empty.png": b"",
-            "large.jpg": b"\xff\xd8\xff" + bytes(5_500_000),
-            ".DS_Store": b"clutter",
-        },
-    )
-    expect(page.locator(".row-why:visible")).to_have_text(
-        [
-            "This is a text file with an image's name. Upload the picture itself.",
-            "This file is empty. Choose it again, or export it anew.",
-            "This file is 6 MB; the limit is 5 MB. Export it smaller.",
-        ]
-    )
-    assert "POST" not in sent
-    make(page)
-    expect(page.locator("h1")).to_have_text("1 of 1 image done")
-    expect(page.locator(".row.refused")).to_have_count(3)
-
-
 def test_failed_image_says_why_beside_those_that_are_done(page: Page) -> None:
     page.goto("/")
     drop(page, {"good.jpg": make_jpeg(), "cut.jpg": make_truncated()})
@@ -177,68 +103,6 @@ def test_strange_names_are_shown_as_they_are(page: Page) -> None:
     expect(page.locator(".frame-name").first).to_have_text(names[0])
     width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert width <= 0
-
-
-def test_thumbnails_appear_while_later_files_are_still_sent(page: Page) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
-    large = make_image("RGB", (1000, 800), "BMP")  # 2.4 MB, sent in about two seconds below.
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.send(
-        "Network.emulateNetworkConditions",
-        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_500_000},
-    )
-    drop(page, {"small.jpg": make_jpeg(), "1.bmp": large, "2.bmp": large, "3.bmp": large})
-    page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator(".frame.done")).not_to_have_count(0, timeout=15_000)
-    expect(page.locator(".row progress:visible").first).to_be_visible()
-    expect(page).to_have_title(re.compile("% sent"))
-    expect(page.locator("h1")).to_have_text("4 of 4 images done", timeout=20_000)
-
-
-@pytest.mark.parametrize("address", ["**/jobs/open", "**/jobs/*/images"])
-def test_page_waits_as_long_as_the_server_asks_and_goes_on_by_itself(
-    page: Page, complaints: list[str], address: str
-) -> None:
-    answers = [429, 503]
-
-    def refuse(route: Route) -> None:
-        if not answers:
-            route.continue_()
-            return
-        problem = '{"code": "x", "detail": "There is room again in 1 second.", "field": null}'
-        route.fulfill(status=answers.pop(0), headers={"Retry-After": "1"}, body=problem)
-
-    page.route(address, refuse)
-    page.goto("/")
-    choose_preset(page, "square")
-    drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
-    page.get_by_role("button", name="Make thumbnails").click()
-    said = page.locator("#queue-pause:visible, #upload-error:visible")
-    expect(said).to_contain_text("There is room again in 1 second. This goes on by itself at ")
-    expect(page.locator("h1")).to_have_text("2 of 2 images done", timeout=20_000)
-    expect(said).to_have_count(0)
-    complaints.clear()  # Chromium reports every refusal.
-
-
-def test_cancelled_file_is_not_sent_and_the_others_are(page: Page) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
-    drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
-    page.get_by_role("button", name="Remove a.jpg").click()
-    make(page)
-    expect(page.locator(".frame-name")).to_have_text(["b.jpg"])
-
-
-def test_file_that_broke_off_can_be_sent_again(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    drop(page, {"a.jpg": make_jpeg()})
-    page.route("**/images", lambda route: route.abort(), times=1)
-    page.get_by_role("button", name="Make thumbnails").click()
-    page.get_by_role("button", name="Retry a.jpg").click()
-    expect(page.locator("h1")).to_have_text("1 of 1 image done", timeout=20_000)
-    complaints.clear()  # Chromium reports the request that was cut.
 
 
 def test_polling_goes_on_after_an_error_of_the_server(page: Page, complaints: list[str]) -> None:
@@ -310,14 +174,6 @@ def test_whole_way_works_without_script(browser: Browser, base_url: str, tmp_pat
     expect(page.locator("h1")).to_have_text("3 of 3 images done", timeout=20_000)
     expect(page.locator(".frame img")).to_have_count(3)
     context.close()
-
-
-def test_whole_way_works_by_keyboard(page: Page, tmp_path: Path) -> None:
-    page.goto("/")
-    page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg()}))
-    page.locator("#submit").focus()
-    page.keyboard.press("Enter")
-    expect(page.locator("h1")).to_have_text("1 of 1 image done", timeout=20_000)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,0 +1,644 @@
+"""What only a browser shows of the upload page: gathering, sending, and what hinders it."""
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect
+
+from tests.browser.conftest import write_files
+from tests.browser.test_pages import check, choose_preset, drop, make, natural_sizes
+from tests.images import make_image, make_jpeg, make_png
+from tests.servers import running
+
+pytestmark = pytest.mark.browser
+
+LARGE = make_image("RGB", (1000, 800), "BMP")  # 2.4 MB, sent in 1.6 seconds by a slow line.
+SLOW = 1_500_000  # Bytes a second.
+
+
+def slow_down(page: Page) -> CDPSession:
+    """Let the page send slowly, so that there is something to see of it."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    set_line(session, is_there=True)
+    return session
+
+
+def set_line(session: CDPSession, *, is_there: bool) -> None:
+    """Cut the slow line, with all that is on it, or mend it."""
+    line = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": SLOW}
+    session.send("Network.emulateNetworkConditions", {"offline": not is_there, **line})
+
+
+def drag(session: CDPSession, paths: list[str], at: Locator, *events: str) -> None:
+    """Drag files of the disk over a place, and do there what is asked."""
+    at.scroll_into_view_if_needed()
+    box = at.bounding_box()
+    assert box
+    where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": paths, "dragOperationsMask": 1}
+    for event in events:
+        session.send("Input.dispatchDragEvent", {"type": event, "data": data, **where})
+
+
+def drop_from_disk(page: Page, paths: list[str], at: Locator) -> None:
+    session = page.context.new_cdp_session(page)
+    drag(session, paths, at, "dragEnter", "dragOver", "drop")
+
+
+def send(page: Page) -> None:
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page).to_have_url(re.compile("/jobs/"))
+
+
+def expect_done(page: Page, words: str) -> None:
+    expect(page.locator("h1")).to_have_text(words, timeout=30_000)
+
+
+# Gathering
+
+
+def test_dropped_folder_is_taken_with_all_in_it_in_the_order_of_names(
+    page: Page, tmp_path: Path
+) -> None:
+    inner = tmp_path / "photos" / "inner"
+    inner.mkdir(parents=True)
+    write_files(inner.parent, {"2.jpg": make_jpeg(), "10.jpg": make_jpeg(), "Thumbs.db": b"x"})
+    write_files(inner, {"deep.png": make_png()})
+    page.goto("/")
+    drop_from_disk(page, [str(inner.parent)], page.locator(".zone"))
+    expect(page.locator(".row-name")).to_have_text(["2.jpg", "10.jpg", "deep.png"])
+
+
+def test_chosen_folder_is_taken_with_all_in_it(page: Page, tmp_path: Path) -> None:
+    write_files(tmp_path, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
+    page.goto("/")
+    page.set_input_files("#folder", tmp_path)
+    expect(page.locator(".row")).to_have_count(2)
+
+
+def test_file_that_misses_the_zone_is_taken_and_leads_nowhere(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    address = page.url
+    paths = write_files(tmp_path, {"a.jpg": make_jpeg()})
+    drop_from_disk(page, paths, page.locator("footer"))
+    expect(page.locator(".row-name")).to_have_text(["a.jpg"])
+    assert page.url == address
+
+
+def test_frame_shows_while_files_are_over_the_window(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    frame = page.locator("#drop-frame")
+    expect(frame).to_be_hidden()
+    paths = write_files(tmp_path, {"a.jpg": make_jpeg()})
+    session = page.context.new_cdp_session(page)
+    drag(session, paths, page.locator("footer"), "dragEnter", "dragOver")
+    drag(session, paths, page.locator(".zone"), "dragOver")
+    expect(frame).to_be_visible()
+    # Its protocol has nothing for leaving the window.
+    page.evaluate(
+        """() => document.body.dispatchEvent(new DragEvent("dragleave",
+            { bubbles: true, dataTransfer: new DataTransfer() }))"""
+    )
+    expect(frame).to_be_hidden()
+
+
+def test_file_dropped_while_others_are_sent_leads_nowhere(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    slow_down(page)
+    drop(page, {"large.bmp": LARGE})
+    send(page)
+    address = page.url
+    paths = write_files(tmp_path, {"late.jpg": make_jpeg()})
+    drop_from_disk(page, paths, page.locator("main"))
+    expect_done(page, "1 of 1 image done")
+    assert page.url == address
+
+
+def test_samples_can_be_tried(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    for link in page.locator(".sample").all():
+        link.click()
+    expect(page.locator(".row")).to_have_count(3)
+    make(page)
+    expect_done(page, "3 of 3 images done")
+    expect(page.locator("#job-panel")).to_contain_text("location removed from 1 photo")
+
+
+def test_chosen_files_become_thumbnails(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg(size=(300, 200))}))
+    make(page)
+    assert natural_sizes(page) == [[100, 100]]
+
+
+def test_pasted_picture_is_added_by_its_time(page: Page) -> None:
+    page.goto("/")
+    page.evaluate(
+        """(data) => {
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+        }""",
+        base64.b64encode(make_png()).decode(),
+    )
+    expect(page.locator(".row-name")).to_contain_text("pasted 20")
+
+
+def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.goto("/")
+    drop(
+        page,
+        {
+            "good.jpg": make_jpeg(),
+            "notes.jpg": b"only words",
+            "empty.png": b"",
+            "large.jpg": b"\xff\xd8\xff" + bytes(5_500_000),
+            ".DS_Store": b"clutter",
+        },
+    )
+    expect(page.locator(".row-why:visible")).to_have_text(
+        [
+            "This is a text file with an image's name. Upload the picture itself.",
+            "This file is empty. Choose it again, or export it anew.",
+            "This file is 6 MB; the limit is 5 MB. Export it smaller.",
+        ]
+    )
+    assert "POST" not in sent
+    make(page)
+    expect(page.locator("h1")).to_have_text("1 of 1 image done")
+    expect(page.locator(".row.refused")).to_have_count(3)
+
+
+# What to make
+
+
+def test_output_of_ones_own_is_made(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "none of them")
+    page.get_by_text("Sizes of your own").click()
+    page.locator("#outputs-0-width").fill("64")
+    page.locator("#outputs-0-height").fill("48")
+    page.locator("#outputs-0-fit").select_option("cover")
+    page.get_by_role("button", name="Add another size").click()
+    page.locator("#outputs-1-width").fill("32")
+    drop(page, {"a.jpg": make_jpeg(size=(400, 300))})
+    make(page)
+    links = page.locator(".thumbnails a:not(.download)")
+    expect(links).to_have_text(["64 × 48 WebP", "32 × 24 WebP"])
+
+
+def test_wrong_size_is_said_beside_its_field(page: Page, complaints: list[str]) -> None:
+    page.goto("/")
+    page.get_by_text("Sizes of your own").click()
+    page.locator("#outputs-0-width").fill("0")
+    page.get_by_text("Sizes of your own").click()
+    drop(page, {"a.jpg": make_jpeg()})
+    page.get_by_role("button", name="Make thumbnails").click()
+    error = page.locator("#outputs-0-width-error")
+    expect(error).to_have_text("The width must be from 1 to 4096 pixels.")
+    expect(page.locator("#outputs-0-width")).to_be_focused()
+    complaints.clear()  # Chromium reports every 422.
+
+
+def test_size_is_made_in_every_format_chosen(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "none of them")
+    page.get_by_text("Sizes of your own").click()
+    page.locator("#outputs-0-width").fill("32")
+    page.locator("#outputs-0-format").get_by_label("JPEG").check()
+    drop(page, {"a.jpg": make_jpeg(size=(400, 300))})
+    make(page)
+    links = page.locator(".thumbnails a:not(.download)")
+    expect(links).to_have_text(["32 × 24 JPEG", "32 × 24 WebP"])
+
+
+def test_responsive_set_is_every_width_in_every_format(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "none of them")
+    page.get_by_text("Responsive set").click()
+    page.get_by_label("Widths").fill("40 20")
+    drop(page, {"a.jpg": make_jpeg(size=(400, 300))})
+    make(page)
+    links = page.locator(".thumbnails a:not(.download)")
+    expect(links).to_have_text(["40 × 30 JPEG", "40 × 30 WebP", "20 × 15 JPEG", "20 × 15 WebP"])
+
+
+def fill_in_a_recipe(page: Page) -> None:
+    choose_preset(page, "card")
+    page.get_by_text("Sizes of your own").click()
+    page.locator("#outputs-0-width").fill("64")
+    page.locator("#outputs-0-height").fill("48")
+    page.locator("#outputs-0-fit").select_option("pad")
+    page.get_by_text("Quality, limit, background, crop").click()
+    page.locator("#outputs-0-transparent").check()
+    page.get_by_role("button", name="Add another size").click()
+    page.locator("#outputs-1-width").fill("32")
+    page.locator("#outputs-1-transparent").uncheck()
+
+
+RECIPE = "preset=card&w=64&h=48&fit=pad&format=webp&transparent=y&w2=32&format2=webp"
+
+
+def test_link_to_a_recipe_is_copied_and_fills_in_the_same(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/")
+    fill_in_a_recipe(page)
+    page.get_by_role("button", name="Copy a link to this recipe").click()
+    expect(page.get_by_role("button", name="Link copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.endswith(f"/?{RECIPE}")
+    page.goto(copied)
+    expect(page.locator("#outputs-0-height")).to_have_value("48")
+    expect(page.locator("#outputs-0-fit")).to_have_value("pad")
+    expect(page.locator("#outputs-0-transparent")).to_be_checked()
+    expect(page.locator("#outputs-1-width")).to_have_value("32")
+    page.get_by_role("button", name="Copy a link to this recipe").click()
+    expect(page).to_have_url(re.compile(re.escape(RECIPE)))
+
+
+def test_last_recipe_is_there_the_next_time(page: Page) -> None:
+    page.goto("/")
+    fill_in_a_recipe(page)
+    drop(page, {"a.jpg": make_jpeg()})
+    make(page)
+    page.goto("/")
+    expect(page.locator(".cards :checked")).to_have_value("card")
+    expect(page.locator("#outputs-0-height")).to_have_value("48")
+    expect(page.locator("#outputs-1-width")).to_have_value("32")
+
+
+def test_time_to_keep_is_chosen(page: Page) -> None:
+    page.goto("/")
+    page.get_by_label("Keep for").select_option("7 days")
+    drop(page, {"a.jpg": make_jpeg()})
+    make(page)
+    kept = page.locator("time").first.get_attribute("datetime")
+    days = page.evaluate("(moment) => (new Date(moment) - new Date()) / 86_400_000", kept)
+    assert days == pytest.approx(7, abs=0.01)
+
+
+# Sending
+
+
+def test_thumbnails_appear_while_later_files_are_still_sent(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    slow_down(page)
+    drop(page, {"small.jpg": make_jpeg(), "1.bmp": LARGE, "2.bmp": LARGE, "3.bmp": LARGE})
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator(".frame.done")).not_to_have_count(0, timeout=15_000)
+    expect(page.locator(".row progress:visible").first).to_be_visible()
+    expect(page).to_have_title(re.compile("% sent"))
+    expect(page.locator("h1")).to_have_text("4 of 4 images done", timeout=20_000)
+
+
+@pytest.mark.parametrize("address", ["**/jobs/open", "**/jobs/*/images"])
+def test_page_waits_as_long_as_the_server_asks_and_goes_on_by_itself(
+    page: Page, complaints: list[str], address: str
+) -> None:
+    answers = [429, 503]
+
+    def refuse(route: Route) -> None:
+        if not answers:
+            route.continue_()
+            return
+        problem = '{"code": "x", "detail": "There is room again in 1 second.", "field": null}'
+        route.fulfill(status=answers.pop(0), headers={"Retry-After": "1"}, body=problem)
+
+    page.route(address, refuse)
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
+    page.get_by_role("button", name="Make thumbnails").click()
+    said = page.locator("#queue-pause:visible, #upload-error:visible")
+    expect(said).to_contain_text("There is room again in 1 second. This goes on by itself at ")
+    expect(page.locator("h1")).to_have_text("2 of 2 images done", timeout=20_000)
+    expect(said).to_have_count(0)
+    complaints.clear()  # Chromium reports every refusal.
+
+
+def test_cancelled_file_is_not_sent_and_the_others_are(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
+    page.get_by_role("button", name="Remove a.jpg").click()
+    make(page)
+    expect(page.locator(".frame-name")).to_have_text(["b.jpg"])
+
+
+def test_file_that_broke_off_is_sent_again(page: Page, complaints: list[str]) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": make_jpeg()})
+    page.route("**/images", lambda route: route.abort(), times=1)
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator("h1")).to_have_text("1 of 1 image done", timeout=20_000)
+    complaints.clear()  # Chromium reports the request that was cut.
+
+
+def test_progress_is_shown_by_file_in_all_and_in_the_title_two_at_a_time(page: Page) -> None:
+    page.goto("/")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(4)})
+    watch(page, "document.querySelectorAll('.row progress:not([hidden])').length", "sending")
+    watch(page, "document.querySelector('.row progress').value", "parts")
+    watch(page, "document.getElementById('queue-progress').value", "all")
+    watch(page, "document.title", "titles")
+    send(page)
+    expect_done(page, "4 of 4 images done")
+    seen = page.evaluate("seen")
+    assert max(seen["sending"]) == 2
+    assert any(0 < part < 1 for part in seen["parts"])
+    assert len({part for part in seen["all"] if 0 < part < 1}) >= 4
+    assert seen["all"] == sorted(seen["all"])
+    percents = [int(found[1]) for t in seen["titles"] if (found := re.match(r"(\d+) % sent", t))]
+    assert percents == sorted(percents)
+    assert len(percents) >= 4
+
+
+def watch(page: Page, expression: str, name: str) -> None:
+    """Note every value of an expression, as long as it can be had."""
+    page.evaluate(
+        """([expression, name]) => {
+            window.seen ??= {};
+            const values = (seen[name] = []);
+            const read = new Function(`return ${expression}`);
+            const note = () => {
+                try {
+                    const value = read();
+                    if (value !== values.at(-1)) values.push(value);
+                } catch {}
+            };
+            new MutationObserver(note).observe(document, { attributes: true, childList: true,
+                characterData: true, subtree: true });
+        }""",
+        [expression, name],
+    )
+
+
+def test_file_is_cancelled_while_it_is_sent_and_the_others_go_on(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    slow_down(page)
+    drop(page, {"1.bmp": LARGE, "2.bmp": LARGE, "3.jpg": make_jpeg()})
+    send(page)
+    expect(page.locator(".row-state").first).to_contain_text("%")
+    page.get_by_role("button", name="Cancel 1.bmp").click()
+    expect_done(page, "2 of 2 images done")
+    expect(page.locator(".frame-name")).to_have_text(["2.bmp", "3.jpg"])
+
+
+def test_file_that_failed_is_sent_again_when_asked_and_the_others_meanwhile(
+    page: Page, complaints: list[str]
+) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
+    page.route("**/images", lambda route: route.fulfill(status=500, body="oops"), times=1)
+    send(page)
+    expect(page.locator(".frame.done")).to_have_count(1, timeout=20_000)
+    expect(page.locator(".row-why:visible")).to_have_text("The server did not take this (500).")
+    page.get_by_role("button", name=re.compile("Retry [ab].jpg")).click()
+    expect_done(page, "2 of 2 images done")
+    complaints.clear()  # Chromium reports the 500.
+
+
+def test_file_that_the_server_refuses_is_named_and_the_others_are_made(
+    page: Page, complaints: list[str]
+) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"cut.png": make_png()[:40], "good.jpg": make_jpeg()})
+    send(page)
+    expect_done(page, "1 of 1 image done")
+    expect(page.locator(".row.refused .row-name")).to_have_text("cut.png")
+    expect(page.locator("#queue-facts")).to_have_text("1 image sent · 1 not sent")
+    complaints.clear()  # Chromium reports the 415.
+
+
+def test_lost_connection_is_told_and_all_goes_on_by_itself_when_it_is_back(
+    page: Page, complaints: list[str]
+) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    session = slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(3)})
+    send(page)
+    expect(page.locator(".row-state").first).to_contain_text("%")
+    set_line(session, is_there=False)
+    said = page.locator("#queue-pause")
+    expect(said).to_have_text("The connection is lost. This goes on by itself when it is back.")
+    expect(page.get_by_role("status")).to_contain_text("The connection is lost.")
+    expect(page).to_have_title(re.compile("Paused at"))
+    set_line(session, is_there=True)
+    expect(said).to_be_hidden()
+    expect_done(page, "3 of 3 images done")
+    complaints.clear()  # Chromium reports what was cut.
+
+
+def test_sending_survives_a_restart_of_the_server(browser: Browser, tmp_path: Path) -> None:
+    with running(tmp_path / "instance") as servers:
+        context = browser.new_context(base_url=servers.url)
+        page = context.new_page()
+        page.goto("/")
+        choose_preset(page, "square")
+        slow_down(page)
+        drop(page, {f"{n}.bmp": LARGE for n in range(3)})
+        send(page)
+        expect(page.locator(".row-state").first).to_contain_text("%")
+        servers.processes["web"].kill()
+        servers.processes["web"].wait()
+        expect(page.locator("#queue-pause")).to_contain_text("The connection is lost.")
+        servers.start_one("web")
+        expect_done(page, "3 of 3 images done")
+        expect(page.locator(".frame-name")).to_have_text(["0.bmp", "1.bmp", "2.bmp"])
+        context.close()
+
+
+def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[str]) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": make_jpeg()})
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator("#upload-error")).to_contain_text("The connection is lost.")
+    page.context.set_offline(False)
+    expect_done(page, "1 of 1 image done")
+    complaints.clear()
+
+
+def test_image_that_arrived_while_its_answer_got_lost_is_there_once(
+    page: Page, complaints: list[str]
+) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": make_jpeg()})
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/images", lose_the_answer, times=1)
+    send(page)
+    expect_done(page, "1 of 1 image done")
+    complaints.clear()
+
+
+def test_file_that_cuts_the_connection_each_time_is_left_to_its_owner(
+    page: Page, complaints: list[str]
+) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    page.clock.install()
+    drop(page, {"a.jpg": make_jpeg()})
+    page.route("**/images", lambda route: route.abort())
+    page.get_by_role("button", name="Make thumbnails").click()
+    page.clock.fast_forward(1000)
+    retry = page.get_by_role("button", name="Retry a.jpg")
+    for _ in range(40):
+        page.clock.fast_forward(1100)
+        if retry.is_visible():
+            break
+    page.unroute("**/images")
+    retry.click()
+    for _ in range(5):
+        page.clock.fast_forward(1100)
+    expect_done(page, "1 of 1 image done")
+    complaints.clear()
+
+
+def test_three_hundred_files_leave_the_page_responsive(browser: Browser, tmp_path: Path) -> None:
+    with running(tmp_path / "instance", max_images=400) as servers:
+        context = browser.new_context(base_url=servers.url)
+        page = context.new_page()
+        page.goto("/")
+        choose_preset(page, "square")
+        browser.start_tracing(page=page, categories=["disabled-by-default-devtools.timeline"])
+        paths = write_files(tmp_path, {f"{n:03}.jpg": make_jpeg() for n in range(300)})
+        page.set_input_files("#images", paths)
+        expect(page.locator(".row")).to_have_count(300)
+        page.locator("#submit").click()  # To look for a name among 300 rows takes its time.
+        expect(page.locator("#queue-facts")).to_have_text("300 images sent", timeout=60_000)
+        tasks = task_milliseconds(browser.stop_tracing())
+        assert len(tasks) > 300
+        assert max(tasks) < 200
+        context.close()
+
+
+def task_milliseconds(trace: bytes) -> list[float]:
+    """Give how long each task kept the page from answering, by a clock that others do not slow."""
+    events = json.loads(trace)["traceEvents"]
+    threads = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+    }
+    return [
+        event.get("tdur", 0) / 1000  # The shortest have none.
+        for event in events
+        if event["name"] == "RunTask" and (event["pid"], event["tid"]) in threads
+    ]
+
+
+# For everyone
+
+
+def test_whole_way_works_by_keyboard(page: Page, tmp_path: Path) -> None:
+    page.on("filechooser", lambda chooser: None)  # From here on Chromium opens none of its own.
+    page.goto("/")
+    focus_by_tab(page, "#images")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(write_files(tmp_path, {"a.jpg": make_jpeg(size=(400, 300))}))
+    expect(page.locator(".row")).to_have_count(1)
+    focus_by_tab(page, "[value=web-set]")
+    page.keyboard.press("Space")
+    focus_by_tab(page, "#own > summary")
+    page.keyboard.press("Enter")
+    focus_by_tab(page, "#outputs-0-width")
+    page.keyboard.type("48")
+    focus_by_tab(page, "#submit")
+    page.keyboard.press("Enter")
+    expect_done(page, "1 of 1 image done")
+    expect(page.locator(".thumbnails a:not(.download)")).to_have_text(["48 × 36 WebP"])
+
+
+def focus_by_tab(page: Page, selector: str) -> None:
+    """Press Tab until something has the focus."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.locator(selector).evaluate("(element) => element === document.activeElement"):
+            return
+    raise AssertionError(f"Tab does not lead to {selector}")
+
+
+def test_size_of_ones_own_and_the_time_to_keep_work_without_script(
+    browser: Browser, base_url: str, tmp_path: Path
+) -> None:
+    context = browser.new_context(java_script_enabled=False, base_url=base_url)
+    page = context.new_page()
+    page.goto("/?w=64&h=48&fit=cover&format=webp&format=jpeg")
+    page.get_by_label("Keep for").select_option("1 hour")
+    page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg(size=(400, 300))}))
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect_done(page, "1 of 1 image done")
+    links = page.locator(".thumbnails a:not(.download)")
+    expect(links).to_have_text(["64 × 48 JPEG", "64 × 48 WebP"])
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_whole_form(page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto("/?w=64&quality=50&w2=32&widths=320")
+    drop(page, {"good.jpg": make_jpeg(), "notes.jpg": b"words"})
+    expect(page.locator(".row")).to_have_count(2)
+    check(page)
+
+
+@pytest.mark.parametrize("width", [320, 390, 3840])
+def test_whole_form_fits_every_screen(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/?w=64&quality=50&w2=32&widths=320")
+    drop(page, {"n" * 200 + ".jpg": make_jpeg(), "ש" * 80 + ".jpg": b"words"})
+    expect(page.locator(".row")).to_have_count(2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_whole_way_works_on_a_phone(browser: Browser, base_url: str, tmp_path: Path) -> None:
+    context = browser.new_context(
+        base_url=base_url, viewport={"width": 360, "height": 640}, is_mobile=True, has_touch=True
+    )
+    page = context.new_page()
+    page.goto("/")
+    page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg()}))
+    page.locator("#submit").tap()
+    expect_done(page, "1 of 1 image done")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
+
+
+def test_first_view_is_light_and_nothing_in_it_jumps(page: Page) -> None:
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    loaded: list[float] = []
+    session.on("Network.loadingFinished", lambda event: loaded.append(event["encodedDataLength"]))
+    page.goto("/", wait_until="networkidle")
+    shifts = page.evaluate(
+        """() => new Promise((resolve) => {
+            new PerformanceObserver((list) => resolve(list.getEntries().length))
+                .observe({ type: "layout-shift", buffered: true });
+            setTimeout(() => resolve(0), 500);
+        })"""
+    )
+    assert shifts == 0
+    assert len(loaded) > 5
+    assert sum(loaded) < 60_000, loaded
