@@ -7,8 +7,9 @@ from uuid import UUID
 import pytest
 
 from tests.conftest import Person, Script, nothing_left, work
-from tests.images import make_jpeg, make_truncated
+from tests.images import make_jpeg, make_png, make_truncated
 from webapp.jobs import Jobs
+from webapp.tasks import work_on_next_image
 
 GONE = "/jobs/00000000-0000-4000-8000-000000000000"
 
@@ -95,6 +96,134 @@ def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -
     assert panel.status_code == 200
     assert panel.text.lstrip().startswith("<section")
     assert polled(panel.text) not in (None, address)
+
+
+def test_panel_sends_only_the_images_that_changed(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg(), make_jpeg(), make_jpeg())
+    address = polled(person.get(path).text)
+    assert address
+    work_on_next_image(jobs)
+    panel = person.get(address).text
+    assert panel.count("frame-name") == 1
+    assert panel.count(" hx-preserve></li>") == 2
+
+
+def test_panel_without_a_version_has_all_images(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg(), make_jpeg())
+    work(jobs)
+    assert person.get(f"{path}/panel").text.count("frame-name") == 2
+
+
+def test_panel_comes_again_when_it_is_to_ask_more_slowly(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    address = polled(person.get(path).text)
+    assert address
+    assert person.get(address).status_code == 204
+    jobs.store._change("UPDATE images SET queued = queued - 60")
+    panel = person.get(address)
+    assert 'hx-trigger="every 1000ms"' in panel.text
+
+
+def test_job_that_is_made_again_is_watched_as_closely_as_a_new_one(
+    person: Person, jobs: Jobs
+) -> None:
+    path = start(person, make_jpeg())
+    work(jobs)
+    jobs.store._change("UPDATE jobs SET created = created - 9000")
+    jobs.store._change("UPDATE images SET queued = queued - 9000")
+    person.post(f"{path}/remake", presets="card")
+    assert 'hx-trigger="every 500ms"' in person.get(path).text
+
+
+def test_placeholder_lies_under_a_picture_that_is_opaque(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg(), make_png("RGBA"))
+    work(jobs)
+    assert person.get(path).text.count('class="placeholder"') == 1
+
+
+def test_old_results_are_marked_while_new_ones_are_made(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    work(jobs)
+    assert "old result" not in person.get(path).text
+    person.post(f"{path}/remake", presets="card")
+    page = person.get(path).text
+    assert "old result" in page
+    assert "100 × 100 JPEG" in page
+
+
+def test_buttons_that_change_a_job_are_for_its_owner(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    path = start(person, make_truncated(), make_jpeg())
+    work_on_next_image(jobs)
+    for action in ("retry", "cancel", "keep", "remake"):
+        assert f"/{action}" in person.get(path).text
+        assert f"/{action}" not in stranger.get(path).text
+
+
+def test_image_has_a_page_with_its_markup_and_neighbours(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg(), make_jpeg(size=(400, 300)), make_jpeg())
+    work(jobs)
+    first, image, last = jobs.job(path.rpartition("/")[2]).images
+    page = person.get(f"{path}/images/{image.id}").text
+    assert "from 400 × 300 JPEG" in page
+    assert "&lt;img src=" in page
+    assert first.id in page
+    assert last.id in page
+
+
+def test_image_of_another_job_is_not_found(person: Person, jobs: Jobs) -> None:
+    path, other = start(person, make_jpeg()), start(person, make_jpeg())
+    image = jobs.job(other.rpartition("/")[2]).images[0]
+    assert person.get(f"{path}/images/{image.id}").status_code == 404
+    assert "This job is gone" in person.get(f"{path}/images/{image.id}/panel").text
+
+
+def test_unchanged_image_is_not_sent_again(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    image = jobs.job(path.rpartition("/")[2]).images[0]
+    address = polled(person.get(f"{path}/images/{image.id}").text)
+    assert address
+    assert person.get(address).status_code == 204
+    work(jobs)
+    panel = person.get(address).text
+    assert "100 × 100 JPEG" in panel
+    assert polled(panel) is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "is_asked"), [("avatar", True), ("web-set", False), ("square", False)]
+)
+def test_focal_point_is_asked_for_where_something_is_cropped(
+    person: Person, stranger: Person, jobs: Jobs, preset: str, is_asked: bool
+) -> None:
+    path = person.upload((make_jpeg(), "a.jpg"), presets=preset).headers["Location"]
+    work(jobs)
+    image = jobs.job(path.rpartition("/")[2]).images[0]
+    address = f"{path}/images/{image.id}"
+    assert ("Focal point" in person.get(address).text) == is_asked
+    assert "Focal point" not in stranger.get(address).text
+
+
+def test_whole_image_is_shown_to_choose_on_but_is_no_thumbnail(person: Person, jobs: Jobs) -> None:
+    path = person.upload((make_jpeg(size=(1600, 800)), "a.jpg"), presets="avatar").headers[
+        "Location"
+    ]
+    work(jobs)
+    (image,) = jobs.job(path.rpartition("/")[2]).images
+    assert [made.file_name for made in image.thumbnails] == ["avatar.webp"]
+    assert image.whole
+    assert (image.whole.width, image.whole.height) == (640, 320)
+    assert person.get(image.whole.url).status_code == 200
+    assert image.whole.url in person.get(f"{path}/images/{image.id}").text
+    assert image.whole.url not in person.get(path).text
+
+
+def test_whole_image_is_not_made_beside_another_that_shows_it(person: Person, jobs: Jobs) -> None:
+    path = person.upload((make_jpeg(), "a.jpg"), presets=["avatar", "web-set"]).headers["Location"]
+    work(jobs)
+    (image,) = jobs.job(path.rpartition("/")[2]).images
+    assert image.whole in image.thumbnails
 
 
 def test_version_that_is_no_text_gets_the_panel(person: Person) -> None:

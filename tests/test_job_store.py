@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from webapp import ROOT
-from webapp.job_store import Claim, JobStore, NewImage, has_wal_reset_bug
+from webapp.job_store import Claim, JobStore, NewImage, Progress, has_wal_reset_bug
 from webapp.storage import is_disk_full
 
 NOW = 1_000_000.0
@@ -179,8 +179,8 @@ def test_job_closes_by_itself_when_its_uploader_is_gone(store: JobStore) -> None
     before, after = store.progress("job", NOW + 1), store.progress("job", NOW + 200)
     assert before
     assert after
-    assert (before[1], after[1]) == (False, True)
-    assert before[0] == after[0]
+    assert (before.is_finished, after.is_finished) == (False, True)
+    assert before.version == after.version
 
 
 def test_many_claim_at_once_and_nobody_gets_the_same(store: JobStore) -> None:
@@ -202,18 +202,44 @@ def test_many_claim_at_once_and_nobody_gets_the_same(store: JobStore) -> None:
     assert sorted(claimed) == sorted(f"i{number}" for number in range(40))
 
 
+def progress(store: JobStore) -> Progress:
+    found = store.progress("job", NOW)
+    assert found
+    return found
+
+
 def test_every_change_that_a_page_shows_raises_the_version(store: JobStore) -> None:
     add_job(store)
-    versions = [store.progress("job", NOW)]
+    seen = [progress(store)]
     add_image(store, "a")
-    versions.append(store.progress("job", NOW))
+    seen.append(progress(store))
     claimed = claim(store)
-    versions.append(store.progress("job", NOW))
+    seen.append(progress(store))
     finish(store, claimed)
-    versions.append(store.progress("job", NOW))
+    seen.append(progress(store))
     store.close_job("job", NOW)
-    versions.append(store.progress("job", NOW))
-    assert versions == [(0, False), (1, False), (2, False), (3, False), (4, True)]
+    seen.append(progress(store))
+    assert [now.version for now in seen] == [0, 1, 2, 3, 4]
+    assert [now.is_finished for now in seen] == [False, False, False, False, True]
+
+
+def test_image_has_the_version_of_its_own_last_change(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    add_image(store, "b")
+    finish(store, claim(store))
+    job = store.job("job", NOW)
+    assert job
+    assert {image.id: image.version for image in job.images} == {"a": 4, "b": 2}
+
+
+def test_job_begins_again_with_the_last_image_of_the_queue(store: JobStore) -> None:
+    add_job(store)
+    assert progress(store).begun.timestamp() == NOW
+    add_image(store, "a")
+    finish(store, claim(store))
+    store.set_recipe("job", "[]", NOW + 50)
+    assert progress(store).begun.timestamp() == NOW + 50
 
 
 def test_renewing_a_lease_changes_nothing_on_the_page(store: JobStore) -> None:

@@ -1,5 +1,6 @@
 """Markup to paste into one's own page."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -182,9 +183,65 @@ def test_name_cannot_break_out_of_the_markup(person: Person, jobs: Jobs) -> None
 
 
 def test_markdown_shows_the_thumbnail() -> None:
-    assert markdown(THUMBNAIL, address, "beach") == "![beach](320w.jpg)"
+    assert markdown([THUMBNAIL], address, "beach") == "![beach](320w.jpg)"
 
 
 def test_name_cannot_break_out_of_markdown() -> None:
-    written = markdown(THUMBNAIL, address, "a](http://evil) <b> [*x*")
+    written = markdown([THUMBNAIL], address, "a](http://evil) <b> [*x*")
     assert written == r"![a\](http://evil) \<b\> \[\*x\*](320w.jpg)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines"),
+    [
+        ("url", ["http://localhost{0}"]),
+        ("markdown", ["![a](http://localhost{0})"]),
+        (
+            "html",
+            [
+                '<img src="http://localhost{0}" width="100" height="100" alt="a" loading="lazy"'
+                ' decoding="async">'
+            ],
+        ),
+    ],
+)
+def test_one_thumbnail_is_written_as_asked(
+    person: Person, jobs: Jobs, kind: str, lines: list[str]
+) -> None:
+    path = upload(person, jobs, presets=["square", "card"])
+    image = jobs.job(path[6:]).images[0]
+    square = next(made for made in image.thumbnails if made.file_name == "square.jpg")
+    answer = person.get(f"{path}/markup?as={kind}&of={image.id}/square.jpg")
+    assert answer.text.splitlines() == [line.format(square.url) for line in lines]
+
+
+def test_image_in_markdown_is_the_largest_that_every_browser_can_show(
+    person: Person, jobs: Jobs
+) -> None:
+    path = upload(person, jobs, presets="web-set")
+    image = jobs.job(path[6:]).images[0]
+    answer = person.get(f"{path}/markup?as=markdown&of={image.id}")
+    assert re.fullmatch(r"!\[a\]\(http://localhost/thumbnails/\S+/1920w\.jpg\)\n", answer.text)
+
+
+def test_urls_of_a_job_are_those_of_all_its_thumbnails(person: Person, jobs: Jobs) -> None:
+    path = upload(person, jobs, presets="web-set")
+    made = jobs.job(path[6:]).thumbnails
+    urls = person.get(f"{path}/markup?as=url").text.split()
+    assert sorted(urls) == sorted(f"http://localhost{one.url}" for one in made)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("as=pdf", 422), ("of=x", 404), ("of=00000000-0000-4000-8000-000000000000", 404)],
+)
+def test_markup_of_nothing_known_is_refused(
+    person: Person, jobs: Jobs, query: str, status: int
+) -> None:
+    assert person.get(f"{upload(person, jobs)}/markup?{query}").status_code == status
+
+
+def test_markup_of_a_thumbnail_that_is_gone_is_not_found(person: Person, jobs: Jobs) -> None:
+    path = upload(person, jobs)
+    image = jobs.job(path[6:]).images[0]
+    assert person.get(f"{path}/markup?of={image.id}/other.jpg").status_code == 404

@@ -6,12 +6,15 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from flask import Flask
 from PIL import Image
 
 from tests.conftest import Person, find_token, multipart, work
 from tests.images import make_corners, make_jpeg, make_truncated
+from webapp.forms import UploadForm
 from webapp.job_store import Job
 from webapp.jobs import Jobs
+from webapp.recipes import Recipe
 
 
 def start(person: Person, *pictures: bytes, **fields: object) -> str:
@@ -23,8 +26,6 @@ def start(person: Person, *pictures: bytes, **fields: object) -> str:
 def post(person: Person, path: str, **fields: object) -> Any:
     """Press a button of the job page."""
     headers = {"Accept": "text/html"}
-    if fields.pop("by_htmx", False):
-        headers["HX-Request"] = "true"
     token = find_token(person.get("/").text)
     return person.client.post(path, headers=headers, **multipart(csrf_token=token, **fields))
 
@@ -83,6 +84,46 @@ def test_recipe_that_is_wrong_changes_nothing(person: Person, jobs: Jobs) -> Non
     answer = post(person, f"/jobs/{job_id}/remake", **{"outputs-0-width": "0"})
     assert answer.status_code == 422
     assert jobs.job(job_id).done == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"presets": "card"},
+        {"presets": ["square", "web-set"]},
+        {"outputs-0-width": "300", "outputs-0-format": ["webp", "png"], "presets": "avatar"},
+        {
+            "presets": [],
+            "outputs-0-width": "300",
+            "outputs-0-height": "200",
+            "outputs-0-fit": "pad",
+            "outputs-0-format": "webp",
+            "outputs-0-transparent": "y",
+            "outputs-0-quality": "70",
+            "outputs-0-max_kb": "90",
+            "outputs-1-width": "32",
+            "outputs-1-height": "32",
+            "outputs-1-fit": "cover",
+            "outputs-1-focus": "smart",
+            "outputs-1-format": "jpeg",
+            "outputs-1-enlarge": "y",
+        },
+    ],
+)
+def test_form_to_make_a_job_again_is_filled_in_with_what_it_makes(
+    person: Person, app: Flask, jobs: Jobs, fields: dict[str, object]
+) -> None:
+    recipe = Recipe.from_json(jobs.job(start(person, make_jpeg(), **fields)).recipe)
+    with app.test_request_context():
+        again = UploadForm.from_recipe(recipe).recipe(jobs.recipe_limits)
+    assert set(again.outputs) == set(recipe.outputs)
+
+
+def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:
+    job_id = start(person, make_jpeg(), presets="card")
+    page = person.get(f"/jobs/{job_id}/remake").text
+    (checked,) = re.findall(r'value="([a-z-]+)"\s+checked', page[: page.index('id="own"')])
+    assert checked == "card"
 
 
 def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
@@ -165,14 +206,6 @@ def test_time_that_is_none_is_refused(person: Person, hours: str) -> None:
     assert post(person, f"/jobs/{job_id}/keep", hours=hours).status_code == 422
 
 
-def test_htmx_gets_the_panel_of_what_it_changed(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_truncated())
-    work(jobs)
-    answer = post(person, f"/jobs/{job_id}/retry", by_htmx=True)
-    assert answer.status_code == 200
-    assert answer.text.strip().startswith('<section id="job-panel"')
-
-
 @pytest.mark.parametrize("action", ["retry", "cancel", "keep", "remake"])
 def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: str) -> None:
     job_id = start(person, make_jpeg())
@@ -184,6 +217,7 @@ def test_page_knows_how_many_come_before(person: Person, stranger: Person, jobs:
     start(stranger, make_jpeg(), make_jpeg(), make_jpeg())
     job_id = start(person, make_jpeg())
     assert jobs.outlook(jobs.job(job_id)).ahead == 3
+    assert "3 images of others come first" in person.get(f"/jobs/{job_id}").text
 
 
 def test_time_left_is_told_from_what_the_last_images_took(person: Person, jobs: Jobs) -> None:
@@ -194,6 +228,7 @@ def test_time_left_is_told_from_what_the_last_images_took(person: Person, jobs: 
     jobs.beat("b")
     job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
     assert jobs.outlook(jobs.job(job_id)).seconds == 15
+    assert "about 20 seconds left" in person.get(f"/jobs/{job_id}").text
 
 
 def test_panel_comes_again_when_others_are_done_with(

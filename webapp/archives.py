@@ -22,7 +22,7 @@ from zipstream import ZipStream
 from webapp.file_names import image_name, name_thumbnails
 from webapp.job_store import Image, Job, Thumbnail
 from webapp.jobs import FILE_LOST
-from webapp.markup import Address, alt_text, image_html, job_html
+from webapp.markup import Address, alt_text, write_image, write_job
 from webapp.recipes import Recipe
 from webapp.storage import Storage
 
@@ -94,8 +94,8 @@ def _index(job: Job, paths: Paths) -> str:
         job=job,
         paths=paths,
         address=address,
-        job_html=job_html(job, address),
-        image_html={image: image_html(image, recipe, address) for image in job.images},
+        job_html=write_job(job, address),
+        image_html={image: write_image(image, recipe, address) for image in job.images},
     )
 
 
@@ -133,7 +133,7 @@ def _describe(image: Image, recipe: Recipe, paths: Paths) -> dict[str, Any]:
         "thumbhash": image.thumbhash,
         "color": image.color,
         "alt": alt_text(image.name),
-        "html": image_html(image, recipe, _address(paths)),
+        "html": write_image(image, recipe, _address(paths)),
         "thumbnails": [
             {
                 "path": paths[made],

@@ -1,10 +1,16 @@
-"""How pages write numbers, times and names."""
+"""How pages write numbers, times and names, and draw what is not loaded yet."""
 
+import base64
 from datetime import datetime
+from functools import lru_cache
+from math import ceil
+from urllib.parse import quote
 
 from flask import Flask
 
 from webapp.file_names import download_name
+from webapp.job_store import Thumbnail
+from webapp.placeholders import thumbhash_to_png
 
 
 def filesize(count: int) -> str:
@@ -18,7 +24,7 @@ def filesize(count: int) -> str:
 
 def saving(part: float) -> str:
     """Write the part of the bytes that was saved: `−94 %`, or `+12 %` where a file grew."""
-    percent = round(part * 100)
+    percent = min(round(part * 100), 99)  # Nothing is made of no bytes.
     return f"−{percent} %" if percent >= 0 else f"+{-percent} %"
 
 
@@ -27,6 +33,19 @@ def period(hours: float) -> str:
     is_days = hours > 24 and hours % 24 == 0
     count, unit = (hours / 24, "day") if is_days else (hours, "hour")
     return f"{count:g} {unit}{'s' if count != 1 else ''}"
+
+
+def about(seconds: float) -> str:
+    """Write a time that is estimated, no finer than it is known: `about 20 seconds`."""
+    if seconds <= 5:
+        return "a few seconds"
+    if seconds <= 50:
+        return f"about {ceil(seconds / 10) * 10} seconds"
+    if seconds <= 90:
+        return "about a minute"
+    if seconds <= 5400:
+        return f"about {round(seconds / 60)} minutes"
+    return f"about {round(seconds / 3600)} hours"
 
 
 def date_and_time(moment: datetime) -> str:
@@ -39,10 +58,31 @@ def format_name(format: str) -> str:
     return {"webp": "WebP", "jp2": "JPEG 2000"}.get(format, format.upper())
 
 
+@lru_cache(maxsize=2000)
+def _drawn(thumbhash: str) -> str:
+    return base64.b64encode(thumbhash_to_png(thumbhash)).decode()
+
+
+def placeholder(thumbnail: Thumbnail, thumbhash: str) -> str:
+    """Draw a ThumbHash as large as a thumbnail: the address of a picture, of some 700 bytes."""
+    svg = (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{thumbnail.width}'"
+        f" height='{thumbnail.height}'><image width='100%' height='100%' preserveAspectRatio='none'"
+        f" href='data:image/png;base64,{_drawn(thumbhash)}'/></svg>"
+    )
+    return f"data:image/svg+xml,{quote(svg, safe=_PLAIN)}"
+
+
+_PLAIN = " '=:/;,+"  # What an address in an attribute may have as it is.
+
+
 def init_app(app: Flask) -> None:
     """Give the templates these filters."""
     app.jinja_env.filters.update(
+        about=about,
         filesize=filesize,
+        period=period,
+        placeholder=placeholder,
         saving=saving,
         datetime=date_and_time,
         format_name=format_name,

@@ -1,7 +1,8 @@
 """The forms that people fill in."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from io import SEEK_END
 from itertools import chain
 from typing import Any
@@ -189,6 +190,26 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
             for name, value in query.items(multi=True)
             if (field := _addressed_field(name))
         )
+        return cls._filled_in(fields)
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> "UploadForm":
+        """Fill in what a recipe makes: its presets, and the rest as sizes of one's own."""
+        wanted = set(recipe.outputs)
+        presets = [one for one in PRESETS.values() if wanted.issuperset(one.recipe.outputs)]
+        fields = MultiDict(("presets", one.name) for one in presets)
+        own = wanted.difference(*(one.recipe.outputs for one in presets))
+        sizes: dict[Output, list[str]] = {}  # And in which formats each is made.
+        for output in filter(own.__contains__, recipe.outputs):
+            sizes.setdefault(replace(output, name="x", format="webp"), []).append(output.format)
+        for number, (output, formats) in enumerate(sizes.items()):
+            for name, value in _output_fields(output):
+                fields.add(f"outputs-{number}-{name}", value)
+            fields.setlist(f"outputs-{number}-format", formats)
+        return cls._filled_in(fields)
+
+    @classmethod
+    def _filled_in(cls, fields: MultiDict[str, str]) -> "UploadForm":
         form = cls(formdata=fields or None)
         for field in (form.responsive.form.formats, *(one.form.format for one in form.outputs)):
             if not field.data:  # Nobody can mean none.
@@ -257,6 +278,23 @@ def _addressed_field(name: str) -> str | None:
     if not parts or field not in OutputForm()._fields:
         return None
     return f"outputs-{int(parts[2] or 1) - 1}-{field}"
+
+
+def _output_fields(output: Output) -> Iterator[tuple[str, str]]:
+    """Write an output as the fields of its form, without the format."""
+    texts = {
+        "width": output.width,
+        "height": output.height,
+        "fit": output.fit,
+        "quality": output.quality,
+        "max_kb": output.max_bytes and output.max_bytes // 1000,
+        "focus": output.focus if output.focus == "smart" else None,
+        "transparent" if output.background == "transparent" else "background": output.background,
+    }
+    yield from ((name, str(text)) for name, text in texts.items() if text)
+    for switch in ("enlarge", "keep_copyright", "animated"):
+        if getattr(output, switch):
+            yield switch, "y"
 
 
 def _require_formats(field: Field) -> None:

@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import threading
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlite_utils import Database, Migrations
+
+from webapp.recipes import WHOLE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -71,6 +74,13 @@ def add_usage(db: Database) -> None:
 def add_remaking(db: Database) -> None:
     """Let images be made again: with another recipe or focal point, or after a failure."""
     for statement in _REMAKING.split(";\n\n"):
+        db.execute(statement)
+
+
+@migrations()
+def add_image_versions(db: Database) -> None:
+    """Tell which images a page has to be sent again."""
+    for statement in _IMAGE_VERSIONS.split(";\n\n"):
         db.execute(statement)
 
 
@@ -227,6 +237,24 @@ WHEN old.state NOT IN ('waiting', 'working') AND new.state = 'waiting' BEGIN
     INSERT INTO counters VALUES ('again', '', 1) ON CONFLICT DO UPDATE SET count = count + 1;
 END"""
 
+# No trigger begins another here, as none of them watches a version.
+_IMAGE_VERSIONS = """\
+ALTER TABLE images ADD COLUMN version INTEGER NOT NULL DEFAULT 0 /* of its job, as it changed */;
+
+DROP TRIGGER image_added;
+
+DROP TRIGGER image_changed;
+
+CREATE TRIGGER image_added AFTER INSERT ON images BEGIN
+    UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
+    UPDATE images SET version = (SELECT version FROM jobs WHERE id = new.job_id) WHERE id = new.id;
+END;
+
+CREATE TRIGGER image_changed AFTER UPDATE OF state ON images BEGIN
+    UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
+    UPDATE images SET version = (SELECT version FROM jobs WHERE id = new.job_id) WHERE id = new.id;
+END"""
+
 
 @dataclass(frozen=True)
 class Thumbnail:
@@ -283,8 +311,20 @@ class Image:
     thumbhash: str | None
     color: str | None
     attempts: int
+    version: int  # The job's, when it last changed.
     focus: tuple[float, float] | None  # The one that its owner chose.
     thumbnails: tuple[Thumbnail, ...]
+    whole: Thumbnail | None  # All of it, uncropped and small.
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for a worker."""
+        return self.state == "waiting"
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether it was given up, or taken out of the queue."""
+        return self.state in ("failed", "cancelled")
 
     @property
     def is_done(self) -> bool:
@@ -300,6 +340,11 @@ class Image:
     def is_finished(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state not in ("waiting", "working")
+
+    @property
+    def is_transparent(self) -> bool:
+        """Whether some of it is not opaque: a bit of its ThumbHash tells."""
+        return bool(self.thumbhash and b64decode(self.thumbhash[:4])[2] > 127)
 
     @property
     def preview(self) -> Thumbnail | None:
@@ -318,6 +363,7 @@ class Job:
     recipe: str
     created: datetime
     expires: datetime
+    begun: datetime  # When the last of its images was put into the queue.
     version: int
     is_open: bool
     images: tuple[Image, ...]
@@ -326,6 +372,16 @@ class Job:
     def total(self) -> int:
         """How many images it has so far."""
         return len(self.images)
+
+    @property
+    def finished(self) -> int:
+        """To how many images nothing more will happen."""
+        return sum(image.is_finished for image in self.images)
+
+    @property
+    def thumbnails(self) -> list[Thumbnail]:
+        """All thumbnails that there are so far."""
+        return [made for image in self.images for made in image.thumbnails]
 
     @property
     def done(self) -> int:
@@ -360,10 +416,19 @@ class Job:
     @property
     def is_finished(self) -> bool:
         """Whether no more images come and nothing more will happen to those it has."""
-        return not self.is_open and all(image.is_finished for image in self.images)
+        return not self.is_open and self.finished == self.total
 
     def _count(self, state: State) -> int:
         return sum(image.state == state for image in self.images)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Say how far a job is, for the price of one look-up."""
+
+    version: int  # Grows with every change that a page shows.
+    is_finished: bool
+    begun: datetime
 
 
 @dataclass(frozen=True)
@@ -547,7 +612,7 @@ class JobStore:
     def job(self, job_id: str, now: float) -> Job | None:
         """Read a job with its images and their thumbnails; None where there is none at `now`."""
         rows = self._rows(
-            "SELECT * FROM jobs WHERE id = :id AND expires > :now", id=job_id, now=now
+            f"SELECT *, {_BEGUN} FROM jobs WHERE id = :id AND expires > :now", id=job_id, now=now
         )
         if not rows:
             return None
@@ -556,7 +621,8 @@ class JobStore:
     def owned_jobs(self, owner: str, now: float) -> list[Job]:
         """Read the jobs of one owner, newest first."""
         rows = self._rows(
-            "SELECT * FROM jobs WHERE owner = :owner AND expires > :now ORDER BY created DESC",
+            f"SELECT *, {_BEGUN} FROM jobs WHERE owner = :owner AND expires > :now"
+            " ORDER BY created DESC",
             owner=owner,
             now=now,
         )
@@ -570,6 +636,7 @@ class JobStore:
                 recipe=row["recipe"],
                 created=datetime.fromtimestamp(row["created"], UTC),
                 expires=datetime.fromtimestamp(row["expires"], UTC),
+                begun=datetime.fromtimestamp(row["begun"], UTC),
                 version=row["version"],
                 is_open=row["open_until"] > now,
                 images=self._images(row["id"]),
@@ -589,13 +656,14 @@ class JobStore:
             thumbnails.setdefault(row["image_id"], []).append(Thumbnail(**row))
         rows = self._rows(
             "SELECT id, job_id, name, bytes, format, width, height, had_gps, state, error_code,"
-            " error_message, thumbhash, color, attempts, focus_x, focus_y,"
+            " error_message, thumbhash, color, attempts, version, focus_x,"
+            " focus_y,"
             " row_number() OVER (ORDER BY position, created) AS number FROM images"
             " WHERE job_id = :id ORDER BY number",
             id=job_id,
         )
         return tuple(
-            Image(**_with_focus(row), thumbnails=tuple(thumbnails.get(row["id"], ())))
+            Image(**_with_focus(row), **_sort_out(row, thumbnails.get(row["id"], ())))
             for row in rows
         )
 
@@ -620,16 +688,20 @@ class JobStore:
         )
         return bool(rows[0]["is_owner"]) if rows else None
 
-    def progress(self, job_id: str, now: float) -> tuple[int, bool] | None:
-        """Give a job's version and whether it is finished, for the price of one look-up."""
+    def progress(self, job_id: str, now: float) -> Progress | None:
+        """Say how far a job is; None where there is none at `now`."""
         rows = self._rows(
             "SELECT version, open_until <= :now AND NOT EXISTS (SELECT 1 FROM images"
-            f" WHERE job_id = jobs.id AND {_UNFINISHED}) AS is_finished"
+            f" WHERE job_id = jobs.id AND {_UNFINISHED}) AS is_finished, {_BEGUN}"
             " FROM jobs WHERE id = :id AND expires > :now",
             id=job_id,
             now=now,
         )
-        return (rows[0]["version"], bool(rows[0]["is_finished"])) if rows else None
+        if not rows:
+            return None
+        row = rows[0]
+        begun = datetime.fromtimestamp(row["begun"], UTC)
+        return Progress(row["version"], bool(row["is_finished"]), begun)
 
     def close_job(self, job_id: str, now: float) -> None:
         """Say that no more images come."""
@@ -1086,6 +1158,25 @@ def _with_focus(row: dict[str, Any]) -> dict[str, Any]:
     x, y = row.pop("focus_x"), row.pop("focus_y")
     return {**row, "focus": None if x is None else (x, y)}
 
+
+def _sort_out(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:
+    """Tell what was asked for from what only shows all of an image."""
+    asked = tuple(one for one in made if one.file_name != WHOLE.file_name)
+    uncropped = [one for one in made if _same_ratio(one, image["width"], image["height"])]
+    by_need = sorted(
+        uncropped, key=lambda one: (max(one.width, one.height) < PREVIEW_SIDE, one.bytes)
+    )
+    return {"thumbnails": asked, "whole": next(iter(by_need), None)}
+
+
+def _same_ratio(made: Thumbnail, width: int, height: int) -> bool:
+    """Say whether a thumbnail, whose sides are rounded to pixels, has the ratio of its image."""
+    narrowest = (made.width - 0.5) / (made.height + 0.5)
+    widest = (made.width + 0.5) / (made.height - 0.5)
+    return narrowest <= width / height <= widest
+
+
+_BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"
 
 # As the partial index images_claimable says it, word for word: else SQLite does not use it.
 _UNFINISHED = "state IN ('waiting', 'working')"

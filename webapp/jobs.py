@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from webapp.config import Config
 from webapp.decoder import Decoder
-from webapp.job_store import Claim, Job, JobStore, NewImage
+from webapp.job_store import Claim, Image, Job, JobStore, NewImage, Progress
 from webapp.recipes import Recipe, RecipeLimits
 from webapp.sources import ImageError, read_header
 from webapp.storage import Storage, Upload
@@ -356,8 +356,19 @@ class Jobs:
             raise JobNotFound(job_id)
         return job
 
-    def progress(self, job_id: str) -> tuple[int, bool]:
-        """Give a job's version, which grows with every change, and whether it is finished.
+    def image(self, job_id: str, image_id: str) -> tuple[Job, Image]:
+        """Read one image, and the job that it belongs to.
+
+        Raises JobNotFound or ImageNotFound.
+        """
+        job = self.job(job_id)
+        image = next((image for image in job.images if image.id == image_id), None)
+        if image is None:
+            raise ImageNotFound
+        return job, image
+
+    def progress(self, job_id: str) -> Progress:
+        """Say how far a job is.
 
         Raises JobNotFound.
         """

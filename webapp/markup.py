@@ -25,10 +25,10 @@ def alt_text(name: str) -> str:
     return re.sub(r"[\s_+-]+", " ", PurePosixPath(name).stem).strip() or name
 
 
-def markdown(thumbnail: Thumbnail, address: Address, alt: str) -> str:
-    """Write a thumbnail in Markdown."""
+def markdown(thumbnails: Sequence[Thumbnail], address: Address, alt: str) -> str:
+    """Write a responsive set in Markdown, which has room for one: the largest that all can show."""
     escaped = re.sub(r"([\\\[\]`*_<>&!])", r"\\\1", alt)
-    return f"![{escaped}]({address(thumbnail)})"
+    return f"![{escaped}]({address(_fallback(thumbnails)[-1])})"
 
 
 def html(thumbnails: Sequence[Thumbnail], address: Address, alt: str) -> Markup:
@@ -37,33 +37,41 @@ def html(thumbnails: Sequence[Thumbnail], address: Address, alt: str) -> Markup:
     One format is an `<img>`; several are a `<picture>` with a `<source>` for each that not every
     browser can show. The largest width is what the picture has on a wide screen.
     """
-    widths = {format: _by_width(thumbnails, format) for format in FALLBACKS}
-    present = [format for format in FALLBACKS if widths[format]]
+    fallback = _fallback(thumbnails)
     sizes = _sizes(max(thumbnail.width for thumbnail in thumbnails))
-    image = _img(widths[present[0]], sizes, address, alt)
+    image = _img(fallback, sizes, address, alt)
     sources = [
         Markup('  <source type="image/{}" srcset="{}" sizes="{}">\n').format(
-            format, _srcset(widths[format], address), sizes
+            format, _srcset(widths, address), sizes
         )
         for format in MODERN
-        if format in present[1:]
+        if format != fallback[0].format and (widths := _by_width(thumbnails, format))
     ]
     if not sources:
         return image
     return Markup("<picture>\n{}  {}\n</picture>").format(Markup().join(sources), image)
 
 
-def image_html(image: Image, recipe: Recipe, address: Address) -> Markup:
-    """Write all thumbnails of an image, each responsive set as one element."""
+def urls(thumbnails: Sequence[Thumbnail], address: Address, _alt: str) -> str:
+    """List the addresses of thumbnails, one a line."""
+    return "\n".join(map(address, thumbnails))
+
+
+Writer = Callable[[Sequence[Thumbnail], Address, str], str]
+WRITERS: dict[str, Writer] = {"html": html, "markdown": markdown, "url": urls}
+
+
+def write_image(image: Image, recipe: Recipe, address: Address, write: Writer = html) -> str:
+    """Write all thumbnails of an image, each responsive set as one."""
     alt = alt_text(image.name)
-    return Markup("\n").join(html(group, address, alt) for group in responsive_sets(image, recipe))
+    return "\n".join(write(group, address, alt) for group in responsive_sets(image, recipe))
 
 
-def job_html(job: Job, address: Address) -> Markup:
+def write_job(job: Job, address: Address, write: Writer = html) -> str:
     """Write all thumbnails of a job, image by image."""
     recipe = Recipe.from_json(job.recipe)
     made = (image for image in job.images if image.thumbnails)
-    return Markup("\n\n").join(image_html(image, recipe, address) for image in made)
+    return "\n\n".join(write_image(image, recipe, address, write) for image in made)
 
 
 def responsive_sets(image: Image, recipe: Recipe) -> list[list[Thumbnail]]:
@@ -106,6 +114,12 @@ def _by_width(thumbnails: Iterable[Thumbnail], format: str) -> list[Thumbnail]:
     """Give those of one format, the narrowest first; of each width one, as a browser asks for."""
     by_width = {made.width: made for made in thumbnails if made.format == format}
     return [by_width[width] for width in sorted(by_width)]
+
+
+def _fallback(thumbnails: Sequence[Thumbnail]) -> list[Thumbnail]:
+    """Give those of the format that most browsers can show."""
+    present = (_by_width(thumbnails, format) for format in FALLBACKS)
+    return next(widths for widths in present if widths)
 
 
 def _img(widths: Sequence[Thumbnail], sizes: str, address: Address, alt: str) -> Markup:

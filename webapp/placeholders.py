@@ -62,7 +62,7 @@ def thumbhash(image: Image.Image) -> str:
 
 
 def thumbhash_to_png(hash: str) -> bytes:
-    """Draw a ThumbHash as a PNG of 32 pixels at the longer side, blurred, to be shown enlarged.
+    """Draw a ThumbHash as a PNG of 16 pixels at the longer side, blurred, to be shown enlarged.
 
     Raises ValueError if it is no ThumbHash.
     """
@@ -163,7 +163,7 @@ def _count_colors(image: Image.Image) -> list[tuple[int, bytes]]:
 # Square whatever the shape, for waves are counted by the side. With more pixels, one level in 30
 # would be another by one.
 _HASHED_SIZE = (24, 24)
-_DRAWN_SIDE = 32  # The finest wave is 9 pixels long.
+_DRAWN_SIDE = 16  # The finest wave is 4 pixels long; twice the side takes four times as long.
 _LIGHT_TERMS = (7, 5)  # Of the longer side: without alpha, and with.
 _COLOR_TERMS = (3, 3)
 _ALPHA_TERMS = (5, 5)

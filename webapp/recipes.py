@@ -171,6 +171,10 @@ class Output:
         return f"{self.name}.{EXTENSIONS[cast(Format, self.format)]}"
 
 
+# Shown to whoever chooses what the crops keep; nobody asked for it, so it is no thumbnail.
+WHOLE = Output("whole-image", 640, 640, format="webp")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """List the outputs a job makes from each image, in the order they are shown."""
@@ -201,6 +205,18 @@ class Recipe:
                 for output in self.outputs
             )
         )
+
+    def with_whole(self) -> "Recipe":
+        """Add a small picture of all of the image, where there is no other and outputs crop it."""
+        fits = {output.fit for output in self.outputs}
+        if "cover" not in fits or "contain" in fits:
+            return self
+        return Recipe((*self.outputs, WHOLE))
+
+    @property
+    def crops(self) -> bool:
+        """Whether any output shows only a part of the image, so that a focal point matters."""
+        return any(output.fit == "cover" for output in self.outputs)
 
     def to_json(self) -> str:
         """Write the recipe as the text that `from_json` reads."""
@@ -309,7 +325,7 @@ def combine(outputs: Iterable[Output], limits: RecipeLimits) -> Recipe:
     What is asked for twice is made once; different outputs of one name get a number.
     Raises InvalidRecipe.
     """
-    taken: dict[tuple[str, str], int] = {}
+    taken: dict[tuple[str, str], int] = {(WHOLE.name, WHOLE.format): 1}
     named = []
     for output in dict.fromkeys(outputs):
         output.check_sides(limits.max_side)

@@ -244,6 +244,7 @@ def _work_on(claim: Claim, jobs: Jobs) -> None:
     recipe = Recipe.from_json(claim.recipe)
     if claim.focus:
         recipe = recipe.focused(claim.focus)
+    recipe = recipe.with_whole()
     began = time.perf_counter()
     with jobs.storage.open_folder() as folder:
         try:

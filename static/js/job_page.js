@@ -1,38 +1,64 @@
 /** A job that htmx keeps up to date: say aloud and in the tab what a poll changed, but rarely. */
 
-import { announce, setTitle } from "./page.js";
+import "./copying.js";
+import "./deleting.js";
+import { announce, setIcon, setTitle } from "./page.js";
+import { findPanel, onHtmx, refresh } from "./polling.js";
+
+const LONGEST_TIMER = 2 ** 31 - 1; // Milliseconds.
 
 let path = location.pathname;
-let told = quarters(findPanel());
+let told = Infinity; // Quarters of the images that were spoken of: all, where there is no job yet.
+let wasRunning = false;
+let expiry = null;
 
 /** Turn this page into the page of a job that was just made; the server renders it from here on. */
 export function followJob(panel, job) {
   history.pushState(null, "", job.url);
   path = location.pathname;
+  told = 0; // Whoever sends the images says so.
+  wasRunning = true;
   panel.setAttribute("hx-get", job.panel_url);
   htmx.process(panel);
 }
 
-function findPanel() {
-  return document.getElementById("job-panel");
-}
-
 /** Count the finished quarters: below 0 while nobody knows the whole, 4 where no bar is left. */
 function quarters(panel) {
-  return panel ? Math.floor(4 * (panel.querySelector("progress")?.position ?? 1)) : 0;
+  return Math.floor(4 * (panel.querySelector("progress")?.position ?? 1));
 }
 
 function tell() {
   const panel = findPanel();
+  const heading = panel?.querySelector("h1");
+  if (!heading) return; // A new job's panel, before the server's first answer.
+  const isRunning = panel.hasAttribute("hx-get");
+  const isNews = isRunning ? quarters(panel) !== told : wasRunning;
   setTitle("job", panel.dataset.title);
-  if (quarters(panel) <= told) return;
-  told = quarters(panel);
-  announce(panel.querySelector("h1").textContent);
+  setIcon(panel.dataset.icon);
+  watchExpiry(panel);
+  // Fewer than before are those of a job that is made again.
+  if (isNews && (!isRunning || quarters(panel) >= 0)) announce(heading.textContent);
+  if (!isRunning && wasRunning) focusOn(heading);
+  told = isRunning ? Math.max(quarters(panel), 0) : Infinity;
+  wasRunning = isRunning;
 }
 
-// The name in htmx 4, and in htmx 2 that can take its place.
-document.addEventListener("htmx:after:swap", tell);
-document.addEventListener("htmx:afterSwap", tell);
+/** Lead whoever waited for the end to the results, but nobody away from what they are at. */
+function focusOn(heading) {
+  if (document.activeElement === document.body) heading.focus({ preventScroll: true });
+}
+
+/** Ask again when the job's time is over: a finished job asks for nothing else. */
+function watchExpiry(panel) {
+  clearTimeout(expiry);
+  const left = Date.parse(panel.dataset.expires) - Date.now();
+  if (!Number.isNaN(left)) {
+    expiry = setTimeout(refresh, Math.min(Math.max(left + 1000, 2000), LONGEST_TIMER));
+  }
+}
+
+onHtmx("after:swap", "afterSwap", tell);
+tell();
 
 // The upload page and its job are one document: going back and forward between them must load.
 addEventListener("popstate", () => {

@@ -1,6 +1,7 @@
-/** What the page says about itself: the tab's title, and the line that screen readers read out. */
+/** What the page says about itself: the tab's title and icon, and the line that is read out. */
 
 const status = document.getElementById("status");
+const icon = document.querySelector("link[rel=icon]");
 const titles = { sending: "", job: document.title };
 
 /** Say something once; the same words again would be read out again. */
@@ -12,4 +13,18 @@ export function announce(words) {
 export function setTitle(part, words) {
   titles[part] = words;
   document.title = titles.sending || titles.job;
+}
+
+/** Show another icon, unless it is there. */
+export function setIcon(address) {
+  if (address && icon.getAttribute("href") !== address) icon.href = address;
+}
+
+/** Make a line at the lower edge of the window, where it pushes nothing away. */
+export function makeBar() {
+  const bar = document.createElement("div");
+  bar.className = "bar";
+  bar.hidden = true;
+  document.querySelector("main").append(bar);
+  return bar;
 }

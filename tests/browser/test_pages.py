@@ -133,18 +133,6 @@ def test_back_leads_to_a_fresh_upload_page(page: Page) -> None:
     expect(page.locator(".row")).to_have_count(0)
 
 
-def test_job_is_deleted_from_its_page(page: Page) -> None:
-    page.goto("/")
-    drop(page, {"a.jpg": make_jpeg()})
-    make(page)
-    address = page.url
-    page.get_by_role("link", name="Delete").click()
-    page.get_by_role("button", name="Delete").click()
-    expect(page).to_have_url(re.compile("/$"))
-    response = page.request.get(address)
-    assert response.status == 404
-
-
 def test_only_changed_words_are_announced(page: Page) -> None:
     page.goto("/")
     page.evaluate(

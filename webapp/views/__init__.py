@@ -4,7 +4,7 @@ from flask import Flask
 
 from webapp.config import Config
 from webapp.jobs import MB
-from webapp.views import access, compat, downloads, health, jobs, results, uploads
+from webapp.views import access, compat, downloads, health, images, jobs, results, uploads
 from webapp.views.request import UploadRequest
 
 MAX_FIELDS = 500  # Of a form besides its files: some 50 outputs with 7 fields each.
@@ -15,5 +15,5 @@ def init_app(app: Flask, config: Config) -> None:
     app.request_class = UploadRequest
     app.config["MAX_CONTENT_LENGTH"] = config.max_request_mb * MB
     app.config["MAX_FORM_PARTS"] = config.max_images + MAX_FIELDS
-    for module in (uploads, jobs, downloads, results, access, compat, health):
+    for module in (uploads, jobs, images, downloads, results, access, compat, health):
         app.register_blueprint(module.blueprint)

@@ -4,12 +4,14 @@ import unicodedata
 from urllib.parse import quote
 from uuid import UUID
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, abort, request
 
 from webapp.archives import archive_name, pack
 from webapp.current import current_jobs
 from webapp.file_names import DEFAULT_PATTERN
-from webapp.markup import job_html
+from webapp.markup import WRITERS, Writer, alt_text, write_image, write_job
+from webapp.recipes import Recipe
+from webapp.views.request import address_here
 
 blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")
 
@@ -29,12 +31,30 @@ def archive(job_id: UUID) -> Response:
 
 @blueprint.get("/<uuid:job_id>/markup")
 def markup(job_id: UUID) -> Response:
-    """Give the HTML for all thumbnails of a job, with addresses on this server."""
-    host = request.host_url.rstrip("/")
-    text = job_html(current_jobs().job(str(job_id)), lambda made: host + made.url)
+    """Give what to paste, `as` html, markdown or url, with addresses on this server.
+
+    It is that `of` all images of a job, of one (its id), or of one thumbnail (`id/file-name`).
+    """
+    write = WRITERS.get(request.args.get("as", "html"))
+    if write is None:
+        abort(422, f"Thumbnails are written as one of {', '.join(WRITERS)}.")
+    text = _write(str(job_id), request.args.get("of", ""), write)
     response = Response(f"{text}\n", mimetype="text/plain")
     response.cache_control.no_store = True
     return response
+
+
+def _write(job_id: str, of: str, write: Writer) -> str:
+    if not of:
+        return write_job(current_jobs().job(job_id), address_here, write)
+    image_id, _, file_name = of.partition("/")
+    job, image = current_jobs().image(job_id, image_id)
+    if not file_name:
+        return write_image(image, Recipe.from_json(job.recipe), address_here, write)
+    chosen = [made for made in image.thumbnails if made.file_name == file_name]
+    if not chosen:
+        abort(404)
+    return write(chosen, address_here, alt_text(image.name))
 
 
 def _attachment(name: str) -> str:

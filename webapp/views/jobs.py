@@ -1,7 +1,6 @@
 """A job's life as seen from outside: created, given images, closed, followed, deleted."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from math import inf
 from uuid import UUID
 
@@ -11,7 +10,6 @@ from flask import (
     abort,
     flash,
     jsonify,
-    make_response,
     redirect,
     render_template,
     request,
@@ -27,21 +25,22 @@ from webapp.errors import asks_for_html, problem
 from webapp.forms import UploadForm, read_upload_form
 from webapp.job_store import Job
 from webapp.jobs import FileTooLarge, JobNotFound, NoImages, TooManyImages, clean_name
-from webapp.recipes import PRESETS, InvalidRecipe, parse_focus
+from webapp.recipes import PRESETS, InvalidRecipe, Recipe
 from webapp.sources import ImageError
 from webapp.views import uploads
 from webapp.views.request import (
     add_image,
     become_owner,
     current_owner,
+    fresh,
+    is_owner,
+    pace,
     require_owner,
     ring_for_work,
 )
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
-# Below so many seconds of age, a page polls every so many milliseconds.
-POLL_PACES = ((30, 500), (120, 1000), (600, 2000), (inf, 5000))
 MAX_FLASHES = 5  # They travel in the session cookie, which browsers drop over 4 kB.
 REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say nothing of others.
 
@@ -144,37 +143,34 @@ def index() -> ResponseReturnValue:
 @blueprint.get("/<uuid:job_id>")
 def show(job_id: UUID) -> Response:
     """Show a job, its images and what was made of them so far."""
-    return _fresh(_render("jobs/show.html", current_jobs().job(str(job_id))))
+    return fresh(_render("jobs/show.html", current_jobs().job(str(job_id))))
 
 
 @blueprint.get("/<uuid:job_id>/panel")
 def panel(job_id: UUID) -> Response:
     """Give the part of the job page that changes; 204 where nothing did.
 
-    That is where its version is still `v`, and `ahead` images of others come before it. The panel
+    That is where its version is still `v`, `ahead` images of others come before it, and it is to
+    ask `every` so many milliseconds. Images that did not change since `v` are only named. The panel
     of a finished job asks for no other, and neither does that of a job that is gone.
     """
+    since = request.args.get("v", -1, type=int)
     try:
-        version, is_finished = current_jobs().progress(str(job_id))
-        seen = (request.args.get("v", type=int), request.args.get("ahead", type=int))
-        if not is_finished and seen == (version, current_jobs().count_ahead(str(job_id))):
-            return _fresh("", 204)
-        return _panel(job_id)
+        now = current_jobs().progress(str(job_id))
+        asked = (request.args.get("ahead", type=int), request.args.get("every", type=int))
+        is_same = since == now.version and not now.is_finished
+        if is_same and asked == (current_jobs().count_ahead(str(job_id)), pace(now.begun)):
+            return fresh("", 204)
+        return fresh(_render("jobs/_panel.html", current_jobs().job(str(job_id)), since=since))
     except JobNotFound:
-        return _fresh(render_template("jobs/_gone.html"))
-
-
-def _panel(job_id: UUID) -> Response:
-    return _fresh(_render("jobs/_panel.html", current_jobs().job(str(job_id))))
+        return fresh(render_template("jobs/_gone.html"))
 
 
 # What its owner does to a job
 
 
 def _changed(job_id: UUID) -> ResponseReturnValue:
-    """Show a job that was just changed: to htmx its panel, to a form its page."""
-    if "HX-Request" in request.headers:
-        return _panel(job_id)
+    """Show a job that was just changed."""
     return redirect(url_for("jobs.show", job_id=job_id), 303)
 
 
@@ -197,16 +193,6 @@ def cancel(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
     return _changed(job_id)
 
 
-@blueprint.post("/<uuid:job_id>/images/<uuid:image_id>/focus")
-def set_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
-    """Have an image cropped around the point `x`, `y`, in fractions of its width and height."""
-    require_owner(str(job_id))
-    focus = parse_focus(f"{request.form.get('x', '')},{request.form.get('y', '')}")
-    current_jobs().set_focus(str(job_id), str(image_id), focus)
-    ring_for_work()
-    return _changed(job_id)
-
-
 @blueprint.post("/<uuid:job_id>/keep")
 def keep(job_id: UUID) -> ResponseReturnValue:
     """Keep a job for so many `hours` from now."""
@@ -222,7 +208,8 @@ def keep(job_id: UUID) -> ResponseReturnValue:
 def ask_for_recipe(job_id: UUID) -> str:
     """Ask what to make of the images of a job anew."""
     require_owner(str(job_id))
-    return _render("jobs/remake.html", current_jobs().job(str(job_id)), UploadForm(formdata=None))
+    job = current_jobs().job(str(job_id))
+    return _render("jobs/remake.html", job, UploadForm.from_recipe(Recipe.from_json(job.recipe)))
 
 
 @blueprint.post("/<uuid:job_id>/remake")
@@ -234,7 +221,7 @@ def remake(job_id: UUID) -> ResponseReturnValue:
         recipe = form.recipe(current_jobs().recipe_limits)
     except InvalidRecipe as error:
         job = current_jobs().job(str(job_id))
-        return _fresh(_render("jobs/remake.html", job, form), problem(error).status)
+        return fresh(_render("jobs/remake.html", job, form), problem(error).status)
     current_jobs().remake(str(job_id), recipe)
     ring_for_work()
     return _changed(job_id)
@@ -255,30 +242,16 @@ def delete(job_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("uploads.new"), 303)
 
 
-def _render(template: str, job: Job, form: FlaskForm | None = None) -> str:
+def _render(template: str, job: Job, form: FlaskForm | None = None, since: int = -1) -> str:
     """Render a page or fragment of a job; its forms need a token even where they have no field."""
-    is_owner = job.owner is not None and job.owner == current_owner()
-    outlook = None if job.is_finished else current_jobs().outlook(job)
     return render_template(
         template,
         job=job,
-        is_owner=is_owner,
-        outlook=outlook,
-        poll_ms=_poll_milliseconds(job),
+        since=since,
+        is_owner=is_owner(job),
+        outlook=None if job.is_finished else current_jobs().outlook(job),
+        poll_ms=pace(job.begun),
         form=form or FlaskForm(),
         presets=PRESETS.values(),
         limits=current_config(),
     )
-
-
-def _poll_milliseconds(job: Job) -> int:
-    """Say how often the page of a job asks: what takes a minute need not be watched so closely."""
-    age = (datetime.now(UTC) - job.created).total_seconds()
-    return next(pace for limit, pace in POLL_PACES if age < limit)
-
-
-def _fresh(body: str, status: int = 200) -> Response:
-    """Answer with what no cache may keep."""
-    response = make_response(body, status)
-    response.headers["Cache-Control"] = "no-store"
-    return response

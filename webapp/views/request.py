@@ -1,15 +1,21 @@
-"""What every view gets of a request: its uploads and its owner."""
+"""What views share: a request's uploads, its owner, and answers that no cache keeps."""
 
 import secrets
+from datetime import UTC, datetime
+from math import inf
 from typing import IO, Any, cast
 
-from flask import Request, abort, current_app, session
+from flask import Request, Response, abort, current_app, make_response, request, session
 from werkzeug.datastructures import FileStorage
 
 from webapp.current import current_jobs
+from webapp.job_store import Job, Thumbnail
 from webapp.recipes import Recipe
 from webapp.storage import Upload
 from webapp.tasks import ring
+
+# Below so many seconds of age, a page polls every so many milliseconds.
+POLL_PACES = ((30, 500), (120, 1000), (600, 2000), (inf, 5000))
 
 
 class UploadRequest(Request):
@@ -58,6 +64,29 @@ def require_owner(job_id: str) -> None:
     """
     if not current_jobs().is_owner(job_id, current_owner()):
         abort(403, "Only the browser that made this job can change it.")
+
+
+def is_owner(job: Job) -> bool:
+    """Say whether who asks has submitted a job."""
+    return job.owner is not None and job.owner == current_owner()
+
+
+def pace(begun: datetime) -> int:
+    """Say how often a page asks, in milliseconds: what takes a minute is not watched so closely."""
+    age = (datetime.now(UTC) - begun).total_seconds()
+    return next(milliseconds for limit, milliseconds in POLL_PACES if age < limit)
+
+
+def fresh(body: str, status: int = 200) -> Response:
+    """Answer with what no cache may keep."""
+    response = make_response(body, status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def address_here(thumbnail: Thumbnail) -> str:
+    """Give the whole address of a thumbnail on this server."""
+    return request.host_url.rstrip("/") + thumbnail.url
 
 
 def submit_image(recipe: Recipe, file: FileStorage) -> str:

@@ -1,0 +1,76 @@
+/** Deleting, with some seconds to think better of it; without script, a page asks before. */
+
+import { announce, makeBar } from "./page.js";
+import { findPanel, hold, refresh } from "./polling.js";
+
+const SECONDS = 8;
+
+const bar = makeBar();
+const undo = document.createElement("button");
+undo.textContent = "Undo";
+bar.append("Deleted.", undo);
+
+let pending = null; // What looks deleted, but is not yet.
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-delete]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  finish();
+  begin(link);
+});
+
+function begin(link) {
+  const part = document.getElementById(link.dataset.delete);
+  pending = { link, part, timer: setTimeout(finish, SECONDS * 1000) };
+  hold(true);
+  part.classList.add("deleted");
+  bar.hidden = false;
+  undo.focus();
+  announce("Deleted.");
+}
+
+undo.addEventListener("click", () => {
+  const { link, part } = end();
+  part.classList.remove("deleted");
+  link.focus();
+  announce("Not deleted.");
+});
+
+async function finish() {
+  if (!pending) return;
+  const { link, part } = end();
+  try {
+    await fetch(link.href, { method: "POST", body: form(), redirect: "manual" });
+  } catch {
+    part.classList.remove("deleted");
+    announce("This could not be deleted: the connection was lost.");
+    return;
+  }
+  if (part === findPanel()) await refresh();
+  else part.remove();
+  document.querySelector("h1").focus({ preventScroll: true });
+}
+
+function end() {
+  const ended = pending;
+  clearTimeout(ended.timer);
+  pending = null;
+  bar.hidden = true;
+  hold(false);
+  return ended;
+}
+
+function form() {
+  const fields = new FormData();
+  fields.append("csrf_token", document.querySelector("[name=csrf_token]").value);
+  return fields;
+}
+
+// Whoever leaves does not come back for it.
+addEventListener("pagehide", () => {
+  if (pending) navigator.sendBeacon(end().link.href, form());
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted && document.querySelector("[data-delete]")) location.reload();
+});

@@ -1,0 +1,3 @@
+/** The list of one's jobs, where each can be deleted. */
+
+import "./deleting.js";

@@ -1,0 +1,616 @@
+"""Following a job and taking its thumbnails home, as only a browser shows it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+
+from tests.browser.conftest import write_files
+from tests.browser.test_pages import check, choose_preset, drop, make
+from tests.images import make_corners, make_jpeg, make_png, make_truncated
+from tests.servers import Servers, running, wait_until
+
+pytestmark = pytest.mark.browser
+
+PHOTO = make_jpeg(size=(1000, 700))
+FINISHED = "#job-panel:not([hx-get]) h1"
+LISTEN = """() => {
+    window.said = [];
+    const status = document.querySelector("[role=status]");
+    const listen = () => said.push(status.textContent);
+    new MutationObserver(listen).observe(status, { childList: true, characterData: true });
+}"""
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> Iterator[Servers]:
+    """Servers of which the consumer is not there yet: what is uploaded waits."""
+    servers = Servers(tmp_path / "instance", workers=1, max_images=60)
+    servers.start_one("web")
+    try:
+        client = servers.client()
+        wait_until(lambda: _answers(client), what="a page")
+        client.close()
+        yield servers
+    finally:
+        servers.stop()
+
+
+def _answers(client: object) -> bool:
+    try:
+        return client.get("/", "text/html").status == 200  # type: ignore[attr-defined,no-any-return]
+    except OSError:
+        return False
+
+
+def send(page: Page, servers: Servers, *names: str, preset: str = "square") -> None:
+    """Upload photos of these names, and wait until the server has them all."""
+    page.goto(f"{servers.url}/")
+    choose_preset(page, preset)
+    drop(page, dict.fromkeys(names, PHOTO))
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator("h1")).to_have_text(re.compile(rf"0 of {len(names)} images? done$"))
+
+
+def open_image(page: Page, name: str, preset: str = "web-set", data: bytes = PHOTO) -> None:
+    """Make thumbnails of an image, and open its page."""
+    page.goto("/")
+    choose_preset(page, preset)
+    drop(page, {name: data})
+    make(page)
+    page.locator("a.shot").click()
+    expect(page.locator("h1")).to_have_text(name)
+
+
+# Following
+
+
+def test_words_of_the_live_region_tell_start_quarters_and_end_once(
+    page: Page, idle: Servers
+) -> None:
+    page.goto(f"{idle.url}/")
+    page.evaluate(LISTEN)
+    choose_preset(page, "square")
+    drop(page, {f"{number}.jpg": PHOTO for number in range(1, 9)})
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator("h1")).to_have_text("0 of 8 images done")
+    idle.start_one("consumer")
+    expect(page.locator(FINISHED)).to_have_text("8 of 8 images done", timeout=30_000)
+    said = page.evaluate("said")
+    assert said[:2] == ["8 images", "Sending 8 images."]
+    told = [int(words.split()[0]) for words in said if " done" in words]
+    assert told == sorted(set(told))
+    assert len([count for count in told if count]) <= 4
+    assert said[-1] == "8 of 8 images done"
+
+
+def test_focus_moves_to_the_results_once_they_are_all_there(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": PHOTO})
+    make(page)
+    expect(page.locator("h1")).to_be_focused()
+
+
+def test_poll_takes_no_focus_away(page: Page, idle: Servers) -> None:
+    send(page, idle, "a.jpg", "b.jpg")
+    page.get_by_role("button", name="Cancel b.jpg").focus()
+    change_elsewhere(page)
+    expect(page.locator(".frame.cancelled .frame-name")).to_have_text(["a.jpg"])
+    expect(page.get_by_role("button", name="Cancel b.jpg")).to_be_focused()
+
+
+def change_elsewhere(page: Page) -> None:
+    """Cancel the first image in another tab."""
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_role("button", name="Cancel a.jpg").click()
+    expect(other.locator(".frame.cancelled")).to_have_count(1)
+    other.close()
+
+
+def test_waiting_page_tells_how_many_of_others_come_first(
+    page: Page, idle: Servers, browser: Browser
+) -> None:
+    other = browser.new_page()
+    send(other, idle, "x.jpg", "y.jpg", "z.jpg")
+    send(page, idle, "a.jpg")
+    expect(page.locator(".now")).to_contain_text("3 images of others come first")
+    other.get_by_role("button", name="Cancel all waiting").click()
+    expect(page.locator(".now")).not_to_contain_text("others")
+    other.close()
+
+
+def test_title_and_icon_tell_the_end(page: Page, idle: Servers) -> None:
+    send(page, idle, "a.jpg")
+    icon = page.locator("link[rel=icon]")
+    expect(page).to_have_title("0 of 1 image done · Thumbnails")
+    expect(icon).to_have_attribute("href", re.compile(r"/icon\.svg$"))
+    idle.start_one("consumer")
+    expect(page).to_have_title("1 of 1 image done · Thumbnails", timeout=30_000)
+    expect(icon).to_have_attribute("href", re.compile(r"/icon-done\.svg$"))
+
+
+def test_nothing_moves_while_results_come_in(page: Page, idle: Servers) -> None:
+    send(page, idle, *(f"{number}.jpg" for number in range(1, 7)))
+    page.reload()
+    page.evaluate(
+        """() => {
+            window.shifted = 0;
+            new PerformanceObserver((list) => {
+                for (const entry of list.getEntries()) shifted += entry.value;
+            }).observe({ type: "layout-shift", buffered: true });
+        }"""
+    )
+    idle.start_one("consumer")
+    expect(page.locator(FINISHED)).to_have_text("6 of 6 images done", timeout=30_000)
+    assert page.evaluate("shifted") < 0.01
+
+
+def test_placeholder_shows_until_the_thumbnail_is_there(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "web-set")
+    drop(page, {"a.jpg": PHOTO})
+    held: list[Route] = []
+    page.route("**/thumbnails/**", lambda route: held.append(route))
+    with page.expect_request("**/thumbnails/**"):
+        make(page)
+    placeholder = page.locator(".placeholder")
+    expect(placeholder).to_have_js_property("naturalWidth", 640)
+    box = placeholder.bounding_box()
+    held[0].continue_()
+    expect(page.locator(".shot img").last).to_have_js_property("complete", True)
+    assert page.locator(".shot img").last.bounding_box() == box
+
+
+def test_hidden_tab_asks_nothing_and_asks_at_once_when_it_is_seen(
+    page: Page, idle: Servers
+) -> None:
+    send(page, idle, "a.jpg")
+    page.evaluate(
+        """() => {
+            Object.defineProperty(document, "hidden", { get: () => window.isHidden });
+            window.isHidden = true;
+        }"""
+    )
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(1500)  # Three times the interval; there is no event for what is not sent.
+    assert asked == []
+    with page.expect_request("**/panel?*"):
+        page.evaluate(
+            "isHidden = false, document.dispatchEvent(new Event('visibilitychange')), null"
+        )
+
+
+def test_lost_connection_is_told_calmly_and_the_page_goes_on_by_itself(
+    page: Page, idle: Servers, complaints: list[str]
+) -> None:
+    send(page, idle, "a.jpg")
+    page.context.set_offline(True)
+    bar = page.locator(".bar:visible")
+    expect(bar).to_have_text("Connection lost. Still trying; your job goes on at the server.")
+    expect(page.get_by_role("status")).to_contain_text("Connection lost")
+    expect(page.locator(".frame.waiting")).to_have_count(1)
+    idle.start_one("consumer")
+    page.context.set_offline(False)
+    expect(page.locator("h1")).to_have_text("1 of 1 image done", timeout=30_000)
+    expect(bar).to_have_count(0)
+    complaints.clear()  # Chromium reports every request that was lost.
+
+
+def test_page_bears_with_a_server_in_trouble(
+    page: Page, idle: Servers, complaints: list[str]
+) -> None:
+    send(page, idle, "a.jpg")
+    page.route("**/panel?*", lambda route: route.fulfill(status=500, body="oops"), times=2)
+    bar = page.locator(".bar:visible")
+    expect(bar).to_have_text("The server has trouble just now. Still trying; nothing is lost.")
+    expect(page.locator(".frame.waiting")).to_have_count(1)
+    expect(bar).to_have_count(0, timeout=10_000)
+    complaints.clear()
+
+
+def test_expired_job_ends_with_a_final_panel(page: Page, tmp_path: Path) -> None:
+    with running(tmp_path / "short", workers=1, retention_hours=0.002) as servers:
+        page.goto(f"{servers.url}/")
+        choose_preset(page, "square")
+        drop(page, {"a.jpg": PHOTO})
+        page.get_by_role("button", name="Make thumbnails").click()
+        expect(page.locator("h1")).to_have_text("1 of 1 image done", timeout=6000)
+        expect(page.locator("h1")).to_have_text("This job is gone", timeout=15_000)
+        expect(page).to_have_title("This job is gone · Thumbnails")
+
+
+# Changing
+
+
+def test_waiting_images_are_cancelled_one_or_all_by_keyboard(page: Page, idle: Servers) -> None:
+    send(page, idle, "a.jpg", "b.jpg", "c.jpg")
+    page.get_by_role("button", name="Cancel b.jpg").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".frame.cancelled .frame-name")).to_have_text(["b.jpg"])
+    expect(page.locator(".frame.cancelled")).to_be_focused()
+    page.get_by_role("button", name="Cancel all waiting").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(FINISHED)).to_have_text("0 of 3 images done, 3 cancelled")
+    expect(page.locator("h1")).to_be_focused()
+
+
+def test_failed_images_are_tried_again_one_or_all(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": make_truncated(), "b.jpg": make_truncated(), "c.jpg": PHOTO})
+    make(page)
+    expect(page.locator("h1")).to_have_text("1 of 3 images done, 2 failed")
+    for button in ("Retry a.jpg", "Retry all failed"):
+        with page.expect_response("**/retry"):
+            page.get_by_role("button", name=button).click()
+        expect(page.locator(FINISHED)).to_have_text("1 of 3 images done, 2 failed", timeout=20_000)
+
+
+def test_job_is_made_again_with_another_recipe(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": PHOTO})
+    make(page)
+    page.get_by_role("link", name="Make again").click()
+    expect(page.locator("input[value=square]")).to_be_checked()
+    choose_preset(page, "none of them")
+    page.get_by_text("Sizes of your own").click()
+    page.get_by_label("Width").first.fill("64")
+    page.get_by_role("button", name="Make again").click()
+    links = page.locator(".thumbnails a:not(.download)")
+    expect(links).to_have_text(["64 × 45 WebP"], timeout=20_000)
+    expect(page.locator(FINISHED)).to_have_text("1 of 1 image done")
+
+
+def test_old_results_stay_and_say_so_until_the_new_ones_are_there(
+    page: Page, tmp_path: Path
+) -> None:
+    with running(tmp_path / "slow", workers=1) as servers:
+        page.goto(f"{servers.url}/")
+        choose_preset(page, "square")
+        drop(page, {"a.jpg": PHOTO})
+        make(page)
+        servers.processes["consumer"].terminate()
+        servers.processes["consumer"].wait(15)
+        page.get_by_role("link", name="Make again").click()
+        choose_preset(page, "card")
+        page.get_by_role("button", name="Make again").click()
+        expect(page.locator(".ribbon")).to_have_text("old result")
+        expect(page.locator(".thumbnails")).to_contain_text("100 × 100 JPEG")
+        servers.start_one("consumer")
+        expect(page.locator(".thumbnails")).to_contain_text("640 × 360 WebP", timeout=20_000)
+        expect(page.locator(".ribbon")).to_have_count(0)
+
+
+def test_job_is_kept_for_longer_without_leaving_the_page(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": PHOTO})
+    make(page)
+    kept = page.locator("#job-panel time")
+    before = kept.text_content()
+    page.get_by_label("Keep for how long from now").select_option("168")
+    page.get_by_role("button", name="Keep for").click()
+    expect(kept).not_to_have_text(before or "")
+    expect(page.get_by_role("status")).to_have_text(f"Kept until {kept.text_content()}")
+
+
+def test_delete_can_be_undone(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": PHOTO})
+    make(page)
+    page.get_by_role("link", name="Delete").click()
+    expect(page.locator(".frame")).to_be_hidden()
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".frame")).to_be_visible()
+    expect(page.get_by_role("link", name="Delete")).to_be_focused()
+    page.reload()
+    expect(page.locator(".frame")).to_have_count(1)
+
+
+def test_delete_is_final_after_some_seconds(page: Page) -> None:
+    page.clock.install()
+    page.goto("/")
+    drop(page, {"a.jpg": PHOTO})
+    page.get_by_role("button", name="Make thumbnails").click()
+    page.clock.resume()
+    expect(page.locator(FINISHED)).to_contain_text("1 of 1", timeout=20_000)
+    page.get_by_role("link", name="Delete").click()
+    page.clock.run_for(9000)
+    expect(page.locator("h1")).to_have_text("This job is gone")
+    assert page.request.get(page.url).status == 404
+
+
+def test_whoever_leaves_after_deleting_does_not_come_back_for_it(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": PHOTO})
+    make(page)
+    address = page.url
+    page.get_by_role("link", name="Delete").click()
+    page.goto("/")
+    wait_until(lambda: page.request.get(address).status == 404, what="a deleted job")
+
+
+def test_job_is_deleted_from_the_list_of_ones_own(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": PHOTO})
+    make(page)
+    job = page.url
+    page.goto("/jobs")
+    row = page.locator(f"#job-{job.rpartition('/')[2]}")
+    row.get_by_role("link", name="Delete").click()
+    expect(row).to_be_hidden()
+    page.reload()  # Whoever leaves does not come back for it.
+    wait_until(lambda: page.request.get(job).status == 404, what="a deleted job")
+    page.reload()
+    expect(row).to_have_count(0)
+
+
+def test_other_tab_learns_that_the_job_is_gone(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": make_truncated()})
+    make(page)
+    other = page.context.new_page()
+    other.goto(page.url)
+    page.get_by_role("link", name="Delete").click()
+    page.goto("/")
+    wait_until(lambda: page.request.get(other.url).status == 404, what="a deleted job")
+    other.get_by_role("button", name="Retry all failed").click()
+    expect(other.locator("h1")).to_have_text("This job is gone")
+
+
+def test_two_tabs_of_one_job_both_follow_it(page: Page, idle: Servers) -> None:
+    send(page, idle, "a.jpg", "b.jpg")
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_role("button", name="Cancel a.jpg").click()
+    expect(page.locator(".frame.cancelled .frame-name")).to_have_text(["a.jpg"])
+    idle.start_one("consumer")
+    for tab in (page, other):
+        expect(tab.locator(FINISHED)).to_have_text(
+            "1 of 2 images done, 1 cancelled", timeout=30_000
+        )
+
+
+# Taking home
+
+
+def clipboard(page: Page) -> str:
+    return page.evaluate("navigator.clipboard.readText()")  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def copying(context: BrowserContext) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+
+@pytest.mark.usefixtures("copying")
+def test_thumbnail_is_copied_as_it_was_the_last_time(page: Page, base_url: str) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"my cat.jpg": PHOTO})
+    make(page)
+    button = page.get_by_role("button", name="Copy 100 × 100 JPEG of my cat.jpg")
+    url = base_url + str(page.locator(".thumbnails a").first.get_attribute("href"))
+    button.click()
+    expect(page.get_by_role("status")).to_have_text("Copied 100 × 100 JPEG of my cat.jpg")
+    assert clipboard(page) == (
+        f'<img src="{url}" width="100" height="100" alt="my cat" loading="lazy" decoding="async">\n'
+    )
+    page.get_by_role("radio", name="Markdown").check()
+    page.reload()
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Copied 100 × 100 JPEG of my cat.jpg")
+    assert clipboard(page) == f"![my cat]({url})\n"
+    expect(page.get_by_role("radio", name="Markdown")).to_be_checked()
+
+
+@pytest.mark.usefixtures("copying")
+def test_responsive_set_is_copied_as_a_picture(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "web-set")
+    drop(page, {"a.jpg": PHOTO, "b.jpg": PHOTO})
+    make(page)
+    page.get_by_role("button", name="Copy all of b.jpg").click()
+    expect(page.get_by_role("status")).to_have_text("Copied all of b.jpg")
+    assert clipboard(page).count("<picture>") == 1
+    page.get_by_role("button", name="Copy all images").click()
+    expect(page.get_by_role("status")).to_have_text("Copied all images")
+    text = clipboard(page)
+    assert text.count("<picture>") == 2
+    for part in ("srcset=", "sizes=", "width=", "height=", "alt="):
+        assert part in text
+
+
+def test_zip_has_all_thumbnails_by_the_names_that_were_chosen(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    choose_preset(page, "web-set")
+    drop(page, {"a.jpg": PHOTO, "b.jpg": make_truncated()})
+    make(page)
+    page.get_by_label("Names of the files").select_option("{name}/{output}")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download all").click()
+    assert download.value.suggested_filename == "a-and-1-more-thumbnails.zip"
+    download.value.save_as(tmp_path / "job.zip")
+    with ZipFile(tmp_path / "job.zip") as archive:
+        assert archive.testzip() is None
+        assert "thumbnails/a/640w.webp" in archive.namelist()
+        assert b"b.jpg" in archive.read("errors.txt")
+
+
+# One image
+
+
+def test_divider_shows_more_of_the_larger_picture_by_keyboard(page: Page) -> None:
+    open_image(page, "a.jpg")
+    divider = page.get_by_label("Share of the picture that shows before")
+    divider.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    expect(divider).to_have_value("55")
+    assert "45%" in page.locator(".before").evaluate("(image) => getComputedStyle(image).clipPath")
+    boxes = [page.locator(picture).bounding_box() for picture in (".before", ".after")]
+    assert boxes[0] == boxes[1]
+
+
+def test_thumbnail_is_compared_with_an_original_that_stays_in_the_browser(
+    page: Page, tmp_path: Path
+) -> None:
+    open_image(page, "a.jpg", "square")
+    expect(page.get_by_label("Share of the picture that shows before")).to_be_hidden()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.set_input_files(".original-file", write_files(tmp_path, {"a.jpg": PHOTO}))
+    expect(page.get_by_label("Share of the picture that shows before")).to_be_visible()
+    expect(page.locator(".before")).to_have_js_property("naturalWidth", 1000)
+    assert "POST" not in sent
+
+
+def test_click_on_the_image_moves_all_its_crops(page: Page) -> None:
+    open_image(page, "a.jpg", "avatar", make_jpeg(image=make_corners((400, 200))))
+    print_ = page.locator(".print img")
+    before = print_.get_attribute("src")
+    colors = []
+    for share in (0.02, 0.98):
+        box = page.locator(".focus-picture").bounding_box()
+        assert box
+        page.locator(".focus-picture").click(
+            position={"x": share * box["width"], "y": box["height"] / 2}
+        )
+        expect(page.locator("#focus-x")).to_have_value(f"{share:.2f}")
+        expect(print_).not_to_have_attribute("src", before or "", timeout=20_000)
+        expect(page.locator("#image-panel:not([hx-get])")).to_be_visible(timeout=20_000)
+        before = print_.get_attribute("src")
+        colors.append(color_at_the_middle(page))
+    assert colors[0] != colors[1]
+
+
+def color_at_the_middle(page: Page) -> list[int]:
+    """Read the pixel in the middle of the first print, in steps that compression leaves alone."""
+    return page.evaluate(  # type: ignore[no-any-return]
+        """async () => {
+            const image = document.querySelector(".print img");
+            await image.decode();
+            const context = new OffscreenCanvas(1, 1).getContext("2d");
+            context.drawImage(image, -image.naturalWidth / 2, -image.naturalHeight / 4);
+            return [...context.getImageData(0, 0, 1, 1).data].map((level) => level >> 6);
+        }"""
+    )
+
+
+def test_focal_point_is_set_by_keyboard(page: Page) -> None:
+    open_image(page, "a.jpg", "avatar")
+    print_ = page.locator(".print img")
+    before = print_.get_attribute("src")
+    page.get_by_label("From the left, 0 to 1").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    expect(print_).not_to_have_attribute("src", before or "", timeout=20_000)
+    expect(page.get_by_label("From the left, 0 to 1")).to_have_value("0.51")
+    expect(page.locator(".focus-point")).to_be_visible()
+
+
+def test_back_leads_from_the_image_to_its_job(page: Page) -> None:
+    open_image(page, "a.jpg")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("1 of 1 image done")
+    page.go_forward()
+    expect(page.locator("h1")).to_have_text("a.jpg")
+
+
+# For everyone
+
+
+def test_job_is_followed_and_changed_without_script(
+    browser: Browser, idle: Servers, tmp_path: Path
+) -> None:
+    context = browser.new_context(java_script_enabled=False, base_url=idle.url)
+    page = context.new_page()
+    page.goto("/")
+    files = {"a.jpg": PHOTO, "b.jpg": PHOTO, "c.jpg": make_truncated()}
+    page.set_input_files("#images", write_files(tmp_path, files))
+    page.get_by_label("Avatar").check()
+    page.get_by_role("button", name="Make thumbnails").click()
+    page.get_by_role("button", name="Cancel b.jpg").click()
+    expect(page.locator("h1")).to_have_text("0 of 3 images done, 1 cancelled")
+    idle.start_one("consumer")
+    expect(page.locator("h1")).to_have_text(
+        "1 of 3 images done, 1 failed, 1 cancelled", timeout=30_000
+    )
+    page.get_by_role("button", name="Retry b.jpg").click()
+    expect(page.locator("h1")).to_have_text("2 of 3 images done, 1 failed", timeout=30_000)
+    page.get_by_role("button", name="Copy all of a.jpg").click()
+    expect(page.locator("body")).to_contain_text("<picture>")
+    page.go_back()
+    page.locator("a.shot").first.click()
+    page.get_by_label("From the left, 0 to 1").fill("0.2")
+    page.get_by_role("button", name="Crop around it").click()
+    expect(page.get_by_label("From the left, 0 to 1")).to_have_value("0.20")
+    page.get_by_role("link", name="All 3 images").click()
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page).to_have_url(f"{idle.url}/")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_job_page_in_any_state(
+    page: Page, idle: Servers, scheme: str
+) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(f"{idle.url}/")
+    for preset in ("avatar", "web-set"):
+        page.locator(f"input[value={preset}]").check()
+    drop(page, {"a.jpg": PHOTO, "b.png": make_png("RGBA", (300, 200)), "c.jpg": make_truncated()})
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator("h1")).to_have_text("0 of 3 images done")
+    page.get_by_role("button", name="Cancel b.png").click()
+    expect(page.locator(".frame.cancelled")).to_have_count(1)
+    check(page)
+    idle.start_one("consumer")
+    expect(page.locator(FINISHED)).to_have_text(
+        "1 of 3 images done, 1 failed, 1 cancelled", timeout=30_000
+    )
+    check(page)
+    page.goto(f"{idle.url}/jobs")
+    check(page)
+    page.go_back()
+    page.locator("a.shot").click()
+    expect(page.locator(".focus-picture")).to_be_visible()
+    page.get_by_text("HTML, ready to paste").click()
+    check(page)
+    page.go_back()
+    page.get_by_role("link", name="Delete").click()
+    check(page)
+
+
+@pytest.mark.parametrize("width", [320, 390, 3840])
+def test_job_and_image_fit_every_screen(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/")
+    page.locator("input[value=avatar]").check()
+    drop(page, {"very-long-" * 20 + ".jpg": PHOTO, "صورة.jpg": PHOTO, "cut.jpg": make_truncated()})
+    make(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator("a.shot").first.click()
+    expect(page.locator(".focus-picture")).to_be_visible()
+    page.get_by_text("HTML, ready to paste").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_name_from_right_to_left_leaves_the_words_around_it_alone(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"صورة جميلة.jpg": PHOTO})
+    make(page)
+    name = page.locator(".frame-name bdi")
+    expect(name).to_have_text("صورة جميلة.jpg")
+    state = page.locator(".frame-head .fact").last
+    left, right = name.bounding_box(), state.bounding_box()
+    assert left
+    assert right
+    assert left["x"] + left["width"] <= right["x"]

@@ -1,0 +1,66 @@
+"""One image of a job: what was made of it, compared, and what its crops keep in the middle."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+
+from webapp.current import current_jobs
+from webapp.jobs import ImageNotFound, JobNotFound
+from webapp.markup import responsive_sets, write_image
+from webapp.recipes import Recipe, parse_focus
+from webapp.views.request import (
+    address_here,
+    fresh,
+    is_owner,
+    pace,
+    require_owner,
+    ring_for_work,
+)
+
+blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
+
+
+@blueprint.get("")
+def show(job_id: UUID, image_id: UUID) -> Response:
+    """Show an image, large, with all that was made of it."""
+    return fresh(_render("images/show.html", job_id, image_id))
+
+
+@blueprint.get("/panel")
+def panel(job_id: UUID, image_id: UUID) -> Response:
+    """Give the part of an image's page that changes; 204 where its version is still `v`."""
+    try:
+        _, image = current_jobs().image(str(job_id), str(image_id))
+        if not image.is_finished and request.args.get("v", type=int) == image.version:
+            return fresh("", 204)
+        return fresh(_render("images/_panel.html", job_id, image_id))
+    except (JobNotFound, ImageNotFound):
+        return fresh(render_template("jobs/_gone.html"))
+
+
+@blueprint.post("/focus")
+def set_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
+    """Have an image cropped around the point `x`, `y`, in fractions of its width and height."""
+    require_owner(str(job_id))
+    focus = parse_focus(f"{request.form.get('x', '')},{request.form.get('y', '')}")
+    current_jobs().set_focus(str(job_id), str(image_id), focus)
+    ring_for_work()
+    return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
+
+
+def _render(template: str, job_id: UUID, image_id: UUID) -> str:
+    job, image = current_jobs().image(str(job_id), str(image_id))
+    recipe = Recipe.from_json(job.recipe)
+    return render_template(
+        template,
+        job=job,
+        image=image,
+        sets=responsive_sets(image, recipe),
+        crops=recipe.crops,
+        html=write_image(image, recipe, address_here),
+        is_owner=is_owner(job),
+        poll_ms=pace(job.begun),
+        form=FlaskForm(),
+    )
