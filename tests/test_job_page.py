@@ -266,10 +266,12 @@ def test_unknown_or_malformed_job_is_not_found(person: Person, path: str) -> Non
     assert "expired" in response.text
 
 
-def test_expired_job_is_not_found(person: Person, jobs: Jobs) -> None:
+def test_expired_job_is_gone(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     jobs.store._change("UPDATE jobs SET expires = 1")
-    assert person.get(path).status_code == 404
+    response = person.get(path)
+    assert response.status_code == 410
+    assert "<h1>This job is gone</h1>" in response.text
     assert "This job is gone" in person.get(f"{path}/panel").text
 
 

@@ -43,10 +43,17 @@ class JobNotFound(LookupError):
     """There is no such job, or no more."""
 
     code = "job_not_found"
+    sentence = "There is no job at this address. It may have expired, or was deleted."
 
-    def __init__(self, job_id: str) -> None:
-        super().__init__("There is no job with this address, or it has expired.")
-        self.job_id = job_id
+    def __init__(self) -> None:
+        super().__init__(self.sentence)
+
+
+class JobExpired(JobNotFound):
+    """The job's time is over; its rows and files go with the next sweep."""
+
+    code = "job_expired"
+    sentence = "The time that this job was kept for is over. Its images are deleted with it."
 
 
 class JobClosed(Exception):
@@ -353,8 +360,12 @@ class Jobs:
         """
         job = self.store.job(job_id, time())
         if job is None:
-            raise JobNotFound(job_id)
+            raise self._missing(job_id)
         return job
+
+    def _missing(self, job_id: str) -> JobNotFound:
+        """Say why there is no job, as far as it is known: nothing is kept of one that was swept."""
+        return JobExpired() if self.store.has_job(job_id) else JobNotFound()
 
     def image(self, job_id: str, image_id: str) -> tuple[Job, Image]:
         """Read one image, and the job that it belongs to.
@@ -374,7 +385,7 @@ class Jobs:
         """
         progress = self.store.progress(job_id, time())
         if progress is None:
-            raise JobNotFound(job_id)
+            raise self._missing(job_id)
         return progress
 
     def owned(self, owner: str) -> list[Job]:
@@ -392,7 +403,7 @@ class Jobs:
         """
         answer = self.store.is_owner(job_id, owner, time())
         if answer is None:
-            raise JobNotFound(job_id)
+            raise self._missing(job_id)
         return answer
 
     def remake(self, job_id: str, recipe: Recipe) -> None:

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from webapp.current import current_config, current_jobs
 from webapp.job_store import Image
-from webapp.jobs import JobNotFound
+from webapp.jobs import JobExpired, JobNotFound
 from webapp.recipes import PRESETS, Recipe
 from webapp.security import csrf
 from webapp.views import results
@@ -66,8 +66,8 @@ def _only_image(job_id: str) -> Image:
     """
     try:
         job = current_jobs().job(str(UUID(job_id)))
-    except ValueError:
-        raise JobNotFound(job_id) from None
+    except (ValueError, JobExpired):  # To its clients a job that is over is one that never was.
+        raise JobNotFound from None
     if not job.images or RECIPE.outputs[0] not in Recipe.from_json(job.recipe).outputs:
-        raise JobNotFound(job_id)
+        raise JobNotFound
     return job.images[0]
