@@ -1,11 +1,14 @@
 """Errors: the same words for a person, a script and a program."""
 
 import errno
+import re
 
 import pytest
-from flask import Flask
+from flask import Flask, abort
+from werkzeug.test import TestResponse
 
 from tests.conftest import Person
+from webapp.errors import Problem
 
 
 @pytest.fixture
@@ -50,6 +53,11 @@ def test_bug_is_logged_and_not_shown(broken: Person, caplog: pytest.LogCaptureFi
     assert "secret detail" in caplog.text
 
 
+def test_page_of_a_bug_has_the_id_of_its_request(broken: Person) -> None:
+    response = broken.get("/bug")
+    assert response.headers["X-Request-ID"] in response.text
+
+
 def test_full_disk_is_told_as_such(broken: Person) -> None:
     response = broken.get("/full")
     assert response.status_code == 507
@@ -60,3 +68,50 @@ def test_wrong_method_is_told(person: Person) -> None:
     answer = person.client.delete("/")
     assert answer.status_code == 405
     assert "GET" in answer.headers["Allow"]
+
+
+# What one can do next
+
+
+def buttons(response: TestResponse) -> dict[str, str]:
+    """Read the buttons of an error's page: their words, and where they lead."""
+    return {
+        words: target
+        for target, words in re.findall(r'class="button"\s+href="([^"]*)">([^<]+)', response.text)
+    }
+
+
+def test_page_that_may_pass_can_be_asked_for_again(broken: Person) -> None:
+    assert buttons(broken.get("/bug")) == {"Try again": "", "Make thumbnails": "/"}
+
+
+def test_form_that_was_refused_leads_back_to_its_page(person: Person) -> None:
+    headers = {"Accept": "text/html", "Referer": "http://localhost/jobs/x"}
+    response = person.client.post("/jobs", data={"csrf_token": "old"}, headers=headers)
+    assert response.status_code == 400
+    assert buttons(response)["Go back"] == "http://localhost/jobs/x"
+
+
+@pytest.mark.parametrize(
+    "referrer", ["http://elsewhere/", "//elsewhere", "javascript:1", "http://localhost.elsewhere/"]
+)
+def test_no_error_leads_to_another_site(person: Person, referrer: str) -> None:
+    response = person.client.get("/x", headers={"Accept": "text/html", "Referer": referrer})
+    assert buttons(response) == {"Make thumbnails": "/", "My jobs": "/jobs"}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [(None, "It may have expired."), ("No such thumbnail.", "No such thumbnail.")],
+)
+def test_better_sentence_of_a_view_is_the_one_that_is_shown(
+    app: Flask, person: Person, sentence: str | None, said: str
+) -> None:
+    app.add_url_rule("/missing", view_func=lambda: abort(404, sentence))
+    assert said in person.get("/missing").text
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 411, 413, 415, 422, 429])
+def test_every_refusal_has_a_title_of_its_own(status: int) -> None:
+    titles = [Problem(other, "", "").title for other in (status, 418)]
+    assert titles[0] != titles[1]

@@ -19,6 +19,7 @@ from webapp.jobs import (
     FileTooLarge,
     ImageNotFound,
     JobClosed,
+    JobExpired,
     JobNotFound,
     NoImages,
     NoSpace,
@@ -34,7 +35,8 @@ logger = logging.getLogger(__name__)
 STATUS: dict[type[Exception], int] = {
     AccessRequired: 401,
     ImageNotFound: 404,
-    JobNotFound: 404,
+    JobExpired: 410,
+    JobNotFound: 404,  # Any other of them.
     NoThumbnails: 404,
     JobClosed: 409,
     FileTooLarge: 413,
@@ -57,6 +59,8 @@ TITLES = {
     404: "Nothing here",
     405: "Not that way",
     409: "Too late",
+    410: "This job is gone",
+    411: "How long is it?",
     413: "Too large",
     415: "Not an image we can read",
     422: "Something is not right",
@@ -64,6 +68,15 @@ TITLES = {
     500: "Our mistake",
     503: "Busy",
     507: "No room left",
+}
+
+# Where the framework refuses and a view said nothing better.
+SENTENCES = {
+    400: "The server could not make sense of this. Load the page again.",
+    403: "This is not for you to see or to change.",
+    404: "There is nothing at this address. It may have expired.",
+    405: "This address takes no such requests. Start from the page that led here.",
+    413: "That is too much at once. Send fewer files.",
 }
 
 
@@ -91,7 +104,7 @@ def problem(error: Exception) -> Problem:
         sentence = "This page was open for too long or in another session. Load it again."
         return Problem(400, "csrf", sentence)
     if isinstance(error, RequestEntityTooLarge):  # Of too many parts: bytes were counted before.
-        return Problem(413, RequestTooLarge.code, "That is too much at once. Send fewer files.")
+        return Problem(413, RequestTooLarge.code, SENTENCES[413])
     if isinstance(error, HTTPException):
         return _http_problem(error)
     if is_disk_full(error):
@@ -100,13 +113,11 @@ def problem(error: Exception) -> Problem:
 
 
 def _http_problem(error: HTTPException) -> Problem:
-    sentences = {
-        404: "There is nothing at this address. It may have expired.",
-        405: "This address does not take that method.",
-    }
     status = error.code or 500
-    code = error.name.lower().replace(" ", "_")
-    return Problem(status, code, sentences.get(status, error.description or error.name))
+    sentence = error.description or error.name
+    if sentence == type(error).description:  # The framework's own, for no reader in particular.
+        sentence = SENTENCES.get(status, sentence)
+    return Problem(status, error.name.lower().replace(" ", "_"), sentence)
 
 
 def answer(error: Exception) -> Response:
@@ -122,7 +133,8 @@ def answer(error: Exception) -> Response:
         fragment = "HX-Request" in request.headers
         template = "errors/_error.html" if fragment else "errors/error.html"
         words = {**vars(said), "title": said.title}
-        response = make_response(render_template(template, **words))
+        ways = {"may_pass": _may_pass(said.status), "back": _page_before()}
+        response = make_response(render_template(template, **words, **ways))
     response.status_code = said.status
     if isinstance(error, AccessRequired):
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -131,6 +143,18 @@ def answer(error: Exception) -> Response:
     if isinstance(error, HTTPException):  # Such as Allow, of a 405.
         response.headers.extend((n, v) for n, v in error.get_headers() if n != "Content-Type")
     return response
+
+
+def _may_pass(status: int) -> bool:
+    """Say whether asking for this page once more may help; what a form sent is not sent again."""
+    return request.method == "GET" and (status == 429 or status >= 500)
+
+
+def _page_before() -> str | None:
+    """Give the page of this site that led here."""
+    page = request.referrer or ""
+    is_ours = page.startswith((f"http://{request.host}/", f"https://{request.host}/"))
+    return page if is_ours and page != request.url else None
 
 
 def asks_for_html() -> bool:
