@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from tests.conftest import Person
 
 ROOT = Path(__file__).parent.parent
 VENDOR = ROOT / "static/vendor"
@@ -37,3 +40,20 @@ def test_template_has_nothing_that_the_csp_forbids(template: Path) -> None:
 def test_template_needs_no_evaluation_in_htmx(template: Path) -> None:
     text = template.read_text()
     assert not re.search(r"hx-on|hx-vars|\"js:|hx-trigger=\"[^\"]*\[", text)
+
+
+def test_manifest_is_served_as_one_and_named_by_every_page(person: Person) -> None:
+    address = re.search(r'rel="manifest"\s+href="([^"]+)"', person.get("/").text)
+    assert address
+    answer = person.get(address[1])
+    assert answer.mimetype == "application/manifest+json"
+    assert json.loads(answer.text)["start_url"] == "/"
+
+
+def test_icons_have_the_sizes_that_are_promised() -> None:
+    manifest = json.loads((ROOT / "static/manifest.webmanifest").read_text())
+    promised = {icon["src"]: icon["sizes"] for icon in manifest["icons"]}
+    assert promised.pop("icon.svg") == "any"
+    for name, size in {**promised, "icon-180.png": "180x180"}.items():
+        with Image.open(ROOT / "static" / name) as icon:
+            assert f"{icon.width}x{icon.height}" == size

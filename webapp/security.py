@@ -17,6 +17,7 @@ CSP = {
     "style-src": "'self'",
     "img-src": "'self' blob: data:",  # blob and data: pictures made in the page, never fetched.
     "connect-src": "'self'",  # htmx and uploads.
+    "manifest-src": "'self'",
     "form-action": "'self'",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
