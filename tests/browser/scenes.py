@@ -1,0 +1,287 @@
+"""Every page in every state, for whoever looks at them all: axe, small screens, screenshots.
+
+The jobs are made by the real servers. Their consumer is stopped where a job is to stay as it is.
+"""
+
+import re
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from threading import Thread
+from time import time
+
+from flask import abort
+from playwright.sync_api import Page, expect
+from werkzeug.datastructures import FileStorage
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from tests.browser.test_pages import drop
+from tests.conftest import find_token
+from tests.images import make_jpeg, make_png, make_truncated
+from tests.servers import Client, Servers, running, wait_until
+from webapp import create_app
+from webapp.admission import AccessRequired
+from webapp.config import Config
+from webapp.job_store import Claim
+from webapp.jobs import (
+    MAX_ATTEMPTS,
+    FileTooLarge,
+    JobClosed,
+    JobExpired,
+    Jobs,
+    NoImages,
+    NoSpace,
+    QueueFull,
+    TooManyJobs,
+)
+from webapp.sources import Truncated
+
+TOKEN = "the token of the second server"
+LONG = "Scan for the printers, corrected colours, " * 5 + "final.jpg"
+RIGHT_TO_LEFT = "صورة من الشاطئ (2) IMG_0417.jpg"
+UNBROKEN = "n" * 240 + ".jpg"
+FILES = {
+    "IMG_2741.jpg": make_jpeg(size=(300, 200), gps=True),
+    LONG: make_jpeg(size=(200, 300)),
+    RIGHT_TO_LEFT: make_jpeg(size=(600, 200)),
+    UNBROKEN: make_png("RGBA", (300, 200)),
+    "cut.jpg": make_truncated(),
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A server with jobs in every state, and one that refuses everything."""
+
+    url: str
+    refusing_url: str
+    jobs: Jobs
+    owner: Client
+    files: Mapping[str, bytes]
+    addresses: Mapping[str, str]  # Of the jobs, by what there is to see.
+
+    def enter(self, page: Page, path: str) -> None:
+        """Open a page as the owner of the jobs, whose workers are alive."""
+        session = {"name": "session", "value": self.owner.cookies["session"], "url": self.url}
+        page.context.add_cookies([session])  # type: ignore[list-item]
+        self.jobs.beat("worker")  # Without one there is no telling when a job is finished.
+        page.goto(f"{self.url}{path.format(**self.addresses)}")
+
+
+@contextmanager
+def set_stage(folder: Path, files: Mapping[str, bytes] = FILES) -> Iterator[Stage]:
+    """Start the servers and make the jobs; one of the files, the last, cannot be decoded."""
+    with running(folder / "instance") as servers, refusing(folder / "refusing") as refusing_url:
+        jobs, client = Jobs(Config(instance=servers.instance)), servers.client()
+        try:
+            addresses = _make_jobs(servers, jobs, client, files)
+            yield Stage(servers.url, refusing_url, jobs, client, files, addresses)
+        finally:
+            client.close()
+            jobs.store.close()
+
+
+def _make_jobs(
+    servers: Servers, jobs: Jobs, client: Client, files: Mapping[str, bytes]
+) -> dict[str, str]:
+    sound = dict(list(files.items())[:-1])
+    addresses = {"failed": submit(client, files), "done": submit(client, sound)}
+    _wait_for_workers(servers)
+    stop_consumer(servers)
+    addresses["working"] = submit(client, sound)
+    claims = [claim for claim in (_claim(jobs) for _ in sound) if claim]
+    for claim in claims[: len(claims) // 2]:
+        jobs.release(claim)
+    servers.start_one("consumer")
+    _wait_for_workers(servers)
+    stop_consumer(servers)
+    for claim in claims[len(claims) // 2 + 1 :]:
+        jobs.release(claim)
+    addresses["waiting"] = submit(client, sound)
+    return addresses
+
+
+def submit(client: Client, files: Mapping[str, bytes]) -> str:
+    """Send the form with these files; give the job's address."""
+    token = find_token(client.get("/", accept="text/html").body.decode())
+    images = [FileStorage(BytesIO(data), filename=name) for name, data in files.items()]
+    headers = {"Accept": "text/html"}
+    answer = client.post("/jobs", headers, csrf_token=token, presets="web-set", images=images)
+    assert answer.status == 303, answer.body
+    return answer.headers["Location"]
+
+
+def _claim(jobs: Jobs) -> Claim | None:
+    """Take an image as a worker would that needs an hour for it."""
+    return jobs.store.claim("worker", time(), time() + 3600, MAX_ATTEMPTS)
+
+
+def _wait_for_workers(servers: Servers) -> None:
+    sql = (
+        "SELECT 1 FROM images WHERE state IN ('waiting', 'working') AND claimed_by IS NOT 'worker'"
+    )
+    wait_until(lambda: not servers.rows(sql), seconds=60, what="idle workers")
+
+
+def stop_consumer(servers: Servers) -> None:
+    """Let jobs stay as they are."""
+    process = servers.processes["consumer"]
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
+
+
+# Errors
+
+
+class _Silent(WSGIRequestHandler):
+    def log(self, *_: object) -> None:
+        """Say nothing: the application logs each request."""
+
+
+def _raise(error: Exception) -> str:
+    raise error
+
+
+ERRORS: dict[int, Callable[[], str]] = {
+    400: lambda: abort(400),
+    401: lambda: _raise(AccessRequired()),
+    403: lambda: abort(403, "Only the browser that made this job can change it."),
+    404: lambda: abort(404),
+    405: lambda: abort(405),
+    409: lambda: _raise(JobClosed()),
+    410: lambda: _raise(JobExpired()),
+    411: lambda: abort(411, "Send the length of the request as Content-Length."),
+    413: lambda: _raise(FileTooLarge(72_000_000, 50)),
+    415: lambda: _raise(Truncated()),
+    422: lambda: _raise(NoImages()),
+    429: lambda: _raise(TooManyJobs("Your address has made 5000 jobs within an hour.", 720)),
+    500: lambda: _raise(RuntimeError("on purpose")),
+    503: lambda: _raise(QueueFull("Too many images wait for their turn.", 20)),
+    507: lambda: _raise(NoSpace()),
+}
+
+
+@contextmanager
+def refusing(instance: Path) -> Iterator[str]:
+    """Serve the application, an access token before it, with an address for each error."""
+    app = create_app(Config(instance=instance, access_token=TOKEN))
+    for status, view in ERRORS.items():
+        app.add_url_rule(f"/errors/{status}", f"error-{status}", view)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        app.extensions["jobs"].store.close()
+        app.extensions["huey"].storage.close()
+
+
+# Scenes
+
+Scene = Callable[[Page, Stage], None]
+SCENES: dict[str, Scene] = {}
+
+
+def scene(act: Scene) -> Scene:
+    """Add what leads a page into a state to the scenes, by its name."""
+    SCENES[act.__name__.replace("_", "-")] = act
+    return act
+
+
+def _at(path: str) -> Scene:
+    return lambda page, stage: stage.enter(page, path)
+
+
+def _refused(status: int) -> Scene:
+    def act(page: Page, stage: Stage) -> None:
+        page.goto(f"{stage.refusing_url}/errors/{status}")
+
+    return act
+
+
+SCENES["upload"] = _at("/")
+
+
+@scene
+def upload_queue(page: Page, stage: Stage) -> None:
+    """Files are chosen, and some of them refused."""
+    stage.enter(page, "/")
+    drop(page, {**stage.files, "notes.jpg": b"only words", "empty.png": b""})
+    expect(page.get_by_text("This file is empty.")).to_be_visible()
+
+
+@scene
+def upload_of_nothing(page: Page, stage: Stage) -> None:
+    """The button is pressed and no file is there."""
+    stage.enter(page, "/")
+    page.locator("#submit").click()
+    expect(page.get_by_text("Choose at least one image.")).to_be_visible()
+
+
+SCENES |= {
+    "job-waiting": _at("{waiting}"),
+    "job-working": _at("{working}"),
+    "job-done": _at("{done}"),
+    "job-partly-failed": _at("{failed}"),
+    "job-remake": _at("{done}/remake"),
+    "job-delete": _at("{done}/delete"),
+}
+
+
+@scene
+def job_of_somebody_else(page: Page, stage: Stage) -> None:
+    """Whoever has the link sees the job and can change nothing."""
+    page.goto(f"{stage.url}{stage.addresses['done']}")
+
+
+@scene
+def job_gone(page: Page, stage: Stage) -> None:
+    """A job is deleted while its page is open."""
+    address = submit(stage.owner, dict(list(stage.files.items())[:2]))
+    stage.enter(page, address)
+    stage.jobs.delete(address.removeprefix("/jobs/"))
+    expect(page.get_by_role("heading", name="gone")).to_be_visible()
+
+
+SCENES["jobs"] = _at("/jobs")
+
+
+@scene
+def jobs_empty(page: Page, stage: Stage) -> None:
+    """Nothing was made in this browser yet."""
+    page.goto(f"{stage.url}/jobs")
+
+
+SCENES["api"] = _at("/docs")
+
+
+@scene
+def sign_in(page: Page, stage: Stage) -> None:
+    """The access token is asked for."""
+    page.goto(stage.refusing_url)
+
+
+@scene
+def sign_in_refused(page: Page, stage: Stage) -> None:
+    """The access token was wrong."""
+    page.goto(stage.refusing_url)
+    page.get_by_label("Access token").fill("mistyped")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("This is not the access token.")).to_be_visible()
+
+
+SCENES |= {f"error-{status}": _refused(status) for status in ERRORS}
+
+
+def is_of_a_refusal(complaint: str) -> bool:
+    """Say whether the console only tells of an answer that is an error, as it does of each."""
+    return bool(
+        re.match(r"Failed to load resource: the server responded with a status of", complaint)
+    )

@@ -1,0 +1,184 @@
+"""What holds on every page, in every state of it: for all eyes, hands and screens."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.scenes import (
+    FILES,
+    LONG,
+    RIGHT_TO_LEFT,
+    SCENES,
+    UNBROKEN,
+    Stage,
+    is_of_a_refusal,
+    set_stage,
+    stop_consumer,
+    submit,
+)
+from tests.servers import running
+
+pytestmark = pytest.mark.browser
+
+every_scene = pytest.mark.parametrize("scene", SCENES)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with set_stage(tmp_path_factory.mktemp("stage")) as stage:
+        yield stage
+
+
+@pytest.fixture(autouse=True)
+def refusals_are_no_complaints(complaints: list[str], no_complaints: None) -> Iterator[None]:
+    """Take from the console what it says of error pages, before it is looked at."""
+    yield
+    complaints[:] = [said for said in complaints if not is_of_a_refusal(said)]
+
+
+@every_scene
+def test_axe_finds_nothing_in_light_and_dark(page: Page, stage: Stage, scene: str) -> None:
+    SCENES[scene](page, stage)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        results = Axe().run(page)
+        assert results.violations_count == 0, f"{scheme}: {results.generate_report()}"
+
+
+@every_scene
+def test_page_is_no_wider_than_the_narrowest_phone(page: Page, stage: Stage, scene: str) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    SCENES[scene](page, stage)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+@pytest.mark.parametrize("scene", ["upload-queue", "job-done", "jobs", "error-404"])
+def test_page_uses_the_width_of_a_4k_screen(page: Page, stage: Stage, scene: str) -> None:
+    page.set_viewport_size({"width": 3840, "height": 2160})
+    SCENES[scene](page, stage)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 3840
+    header = page.get_by_role("banner").bounding_box()
+    assert header
+    assert header["width"] > 3600
+
+
+@pytest.mark.parametrize("width", [320, 1360])
+@pytest.mark.parametrize("scene", ["upload-queue", "job-waiting", "job-done", "job-partly-failed"])
+@pytest.mark.parametrize("name", [LONG, RIGHT_TO_LEFT, UNBROKEN], ids=["long", "rtl", "unbroken"])
+def test_name_of_any_kind_stays_in_its_place(
+    page: Page, stage: Stage, scene: str, name: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    SCENES[scene](page, stage)
+    shown = page.get_by_text(name, exact=True).locator("visible=true")
+    assert shown.count()
+    for place in shown.all():
+        assert place.evaluate("(element) => element.closest('bdi') !== null")
+        box = place.locator("xpath=ancestor-or-self::li[1]").bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+
+
+@pytest.mark.parametrize("scene", ["upload-queue", "job-waiting", "job-working", "job-done"])
+def test_nothing_moves_for_who_wants_it_so(page: Page, stage: Stage, scene: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    SCENES[scene](page, stage)
+    moving = "document.getAnimations().filter((a) => a.effect.getComputedTiming().duration > 1)"
+    assert page.evaluate(f"{moving}.length") == 0
+
+
+def test_progress_is_seen_in_high_contrast(page: Page, stage: Stage) -> None:
+    page.emulate_media(forced_colors="active")
+    SCENES["job-working"](page, stage)
+    picture = Image.open(BytesIO(page.get_by_role("progressbar").first.screenshot())).convert("RGB")
+    middle = picture.height // 2
+    ends = [picture.getpixel((x, middle)) for x in (2, picture.width - 3)]
+    assert ends[0] != ends[1]
+
+
+def test_focus_is_seen_in_high_contrast(page: Page, stage: Stage) -> None:
+    page.emulate_media(forced_colors="active")
+    SCENES["upload"](page, stage)
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        outlined = page.evaluate(
+            """() => {
+                for (let e = document.activeElement; e; e = e.parentElement) {
+                    const { outlineStyle, outlineWidth } = getComputedStyle(e);
+                    if (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2) return true;
+                }
+            }"""
+        )
+        assert outlined, page.evaluate("document.activeElement.outerHTML")
+
+
+def test_first_key_offers_to_skip_to_the_content(page: Page, stage: Stage) -> None:
+    SCENES["jobs"](page, stage)
+    page.keyboard.press("Tab")
+    link = page.get_by_role("link", name="Skip to the content")
+    expect(link).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+@pytest.mark.parametrize("scene", ["job-done", "jobs", "api"])
+def test_paper_shows_the_content_and_no_controls(page: Page, stage: Stage, scene: str) -> None:
+    page.emulate_media(media="print", color_scheme="dark")
+    SCENES[scene](page, stage)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert page.locator("button:visible, .button:visible, nav:visible").count() == 0
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == "rgb(255, 255, 255)"
+
+
+# What is there stays where it is
+
+WATCH_SHIFTS = """
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+        for (const shift of list.getEntries()) {
+            if (shift.hadRecentInput) continue;
+            const nodes = shift.sources.map(({ node }) => node?.outerHTML?.slice(0, 80));
+            shifts.push([shift.value, nodes]);
+        }
+    }).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+def shifts(page: Page) -> list[tuple[float, list[str]]]:
+    """Give what shifted by itself, once the page has drawn what it was to draw."""
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+    return page.evaluate("shifts")  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("width", [390, 1360])
+@pytest.mark.parametrize("scene", ["upload", "job-working", "job-done", "jobs"])
+def test_nothing_shifts_while_a_page_loads(
+    page: Page, stage: Stage, scene: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.add_init_script(WATCH_SHIFTS)
+    SCENES[scene](page, stage)
+    page.wait_for_load_state("networkidle")
+    assert shifts(page) == []
+
+
+@pytest.mark.parametrize("width", [390, 1360])
+def test_nothing_shifts_while_thumbnails_appear(page: Page, tmp_path: Path, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    sound = dict(list(FILES.items())[:-1])
+    page.add_init_script(WATCH_SHIFTS)
+    with running(tmp_path / "instance") as servers, closing(servers.client()) as client:
+        stop_consumer(servers)
+        page.goto(f"{servers.url}{submit(client, sound)}")
+        servers.start_one("consumer")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("4 of 4", timeout=20_000)
+        assert sum(value for value, _ in shifts(page)) < 0.01, shifts(page)
