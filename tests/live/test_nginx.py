@@ -1,6 +1,8 @@
 """The real nginx, with the configuration we ship, before the real gunicorn."""
 
+import json
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from tests.images import make_jpeg
 from tests.servers import (
@@ -22,6 +25,7 @@ from tests.servers import (
     running,
     wait_until,
 )
+from webapp.errors import problem
 
 pytestmark = pytest.mark.live
 
@@ -142,8 +146,8 @@ def test_nothing_else_is_served(nginx: Client, servers: Servers, path: str) -> N
 
 def test_missing_thumbnail_says_so_with_the_headers(nginx: Client) -> None:
     folder = make_thumbnail(nginx).rpartition("/")[0]
-    answer = nginx.get(f"/thumbnails/{folder}/none.jpg")
-    assert (answer.status, answer.headers["Content-Type"]) == (404, "text/html")
+    answer = nginx.get(f"/thumbnails/{folder}/none.jpg", accept="image/avif,text/html")
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
     assert b"Nothing here" in answer.body
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in answer.headers["Content-Security-Policy"]
@@ -165,12 +169,23 @@ def seconds_of_an_upload(client: Client) -> float:
     return time.monotonic() - start
 
 
-def test_request_over_the_limit_is_refused_by_nginx(nginx: Client) -> None:
-    headers = {"Content-Length": str(600_000_000), "Content-Type": "multipart/form-data"}
+def refuse_too_much(nginx: Client, accept: str) -> bytes:
+    """Announce more than nginx takes; give its whole answer."""
+    lines = f"Host: x\r\nAccept: {accept}\r\nContent-Length: 600000000\r\nConnection: close"
     with socket.create_connection(("127.0.0.1", nginx.port)) as connection:
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        connection.sendall(f"POST /upload_image HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
-        assert b" 413 " in connection.recv(100)
+        connection.sendall(f"POST /jobs HTTP/1.1\r\n{lines}\r\n\r\n".encode())
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_request_over_the_limit_is_refused_by_nginx_in_our_words(nginx: Client) -> None:
+    ours = problem(RequestEntityTooLarge())
+    page = refuse_too_much(nginx, "text/html").decode()
+    assert page.startswith("HTTP/1.1 413 ")
+    for words in (f"<h1>{ours.title}</h1>", ours.detail, "<span>413</span>", ours.code):
+        assert words in page
+    head, _, body = refuse_too_much(nginx, "*/*").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert json.loads(body) == {"code": ours.code, "detail": ours.detail, "field": None}
 
 
 @pytest.fixture
@@ -188,3 +203,15 @@ def test_requests_that_come_too_fast_are_told_when_to_come_again(nginx_of_its_ow
     answer = next(answer for answer in answers if answer.status == 429)
     assert answer.headers["Retry-After"] == "1"
     assert answer.json["code"] == "too_many_requests"
+
+
+def test_server_that_is_not_there_is_told_of_in_a_page(nginx: Client, servers: Servers) -> None:
+    """The last of this file: it stops the web server."""
+    web = servers.processes["web"]
+    web.send_signal(signal.SIGTERM)
+    web.wait(40)
+    answer = nginx.get("/", accept="text/html")
+    assert (answer.status, answer.headers["Retry-After"]) == (502, "5")
+    assert b"<h1>Not there at the moment</h1>" in answer.body
+    assert b">Try again</a>" in answer.body
+    assert nginx.get("/", accept="application/json").json["code"] == "bad_gateway"
