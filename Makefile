@@ -43,6 +43,10 @@ type-check: $(VENV)/dev ## Check types alone
 bench: $(VENV)/dev ## Measure upload to thumbnail, here or at BASE_URL=
 	@python -m bench.upload $(BASE_URL)
 
+.PHONY: screenshots
+screenshots: $(VENV)/dev browser ## Write every page in every state into artifacts/ (SCENES=, or the README's pictures: SCENES=readme)
+	@python -m tests.browser.screenshots $(SCENES)
+
 .PHONY: chaos
 UPLOADS ?= 500
 SECONDS ?= 300

@@ -56,7 +56,7 @@ def show(browser: Browser, stage: Stage, scene: str, screen: dict[str, Any]) -> 
 def _settle(page: Page) -> None:
     """Wait for every picture of the page, also those that load only when they are scrolled to."""
     page.eval_on_selector_all("img", "(all) => all.forEach((image) => (image.loading = 'eager'))")
-    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
 
 
 def write(browser: Browser, stage: Stage, scenes: Collection[str]) -> None:
@@ -84,7 +84,9 @@ def write_readme(browser: Browser, stage: Stage) -> None:
 
 def _save_within(picture: Image.Image, path: Path, limit: int) -> None:
     for colors in (256, 128, 64, 32):
-        picture.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
+        # Only for a palette that is given does Pillow dither, and gradients need it.
+        palette = picture.quantize(colors, kmeans=3)
+        picture.quantize(palette=palette).save(path, optimize=True)
         if path.stat().st_size <= limit:
             return
     raise ValueError(f"{path.name} has more than {limit} bytes")
