@@ -43,6 +43,7 @@ from tests.images import (
 from tests.servers import Answer, Client, Servers, children_of, is_alive, running
 from webapp.config import Config
 from webapp.jobs import Jobs
+from webapp.storage import ABANDONED_SECONDS
 
 UPLOADERS = 4
 IN_FLIGHT = 16  # Uploads pause while so many images wait: the pace is that of the machine.
@@ -529,7 +530,7 @@ def _recoveries(run: Run, history: History) -> list[float]:
 
 def _sweep(instance: Path) -> list[str]:
     """Sweep a folder whose files are all old; list what is left and has no row."""
-    long_ago = time.time() - 7200
+    long_ago = time.time() - ABANDONED_SECONDS - 1
     for path in [*instance.rglob("*"), instance]:
         os.utime(path, (long_ago, long_ago))
     jobs = Jobs(Config(instance=instance))
