@@ -83,7 +83,7 @@ def test_image_of_a_dead_worker_is_claimed_when_its_lease_ends(store: JobStore) 
 def test_renewed_lease_keeps_the_image(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
-    assert store.renew(claim(store), LEASE + 100)
+    assert store.renew(claim(store), LEASE + 50)
     assert store.claim("w2", LEASE + 1, LEASE + 9, CAP) is None
 
 
@@ -465,3 +465,17 @@ def forget_counters(store: JobStore) -> None:
         "DELETE FROM _sqlite_migrations WHERE name IN ('add_counters', 'add_remaking')",
     ):
         store._change(statement)
+
+
+def test_image_is_claimed_again_though_the_clock_was_set_back(store: JobStore) -> None:
+    add_job(store, expires=NOW + 1e6)
+    add_image(store, "a")
+    claim(store)
+    before = NOW - 3600
+    assert store.has_claimable(before)
+    assert claim(store, "w2", before).attempt == 2
+
+
+def test_worker_that_beat_before_the_clock_was_set_back_is_not_alive(store: JobStore) -> None:
+    store.beat("w1", NOW)
+    assert store.queue(alive_since=NOW - 3600).workers == 0

@@ -803,7 +803,7 @@ class JobStore:
         rows = self._rows(
             "UPDATE images SET state = 'working', attempts = attempts + 1, claimed_by = :worker,"
             " claimed = :now, lease = :lease WHERE id = (SELECT id FROM images"
-            f" WHERE {_UNFINISHED} AND (state = 'waiting' OR lease < :now)"
+            f" WHERE {_UNFINISHED} AND (state = 'waiting' OR {_LEASE_IS_OVER})"
             " AND attempts - released < :max_attempts"
             " ORDER BY attempts - released > 1, queued LIMIT 1)"
             " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
@@ -821,7 +821,7 @@ class JobStore:
         return bool(
             self._rows(
                 f"SELECT 1 FROM images WHERE {_UNFINISHED}"
-                " AND (state = 'waiting' OR lease < :now) LIMIT 1",
+                f" AND (state = 'waiting' OR {_LEASE_IS_OVER}) LIMIT 1",
                 now=now,
             )
         )
@@ -983,7 +983,7 @@ class JobStore:
         rows = self._rows(
             "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
             " finished = :now, claimed_by = NULL, lease = NULL"
-            f" WHERE {_UNFINISHED} AND state = 'working' AND lease < :now"
+            f" WHERE {_UNFINISHED} AND state = 'working' AND {_LEASE_IS_OVER}"
             " AND attempts - released >= :max_attempts RETURNING job_id, id",
             code=code,
             message=message,
@@ -1055,7 +1055,8 @@ class JobStore:
             f"SELECT (SELECT count(*) FROM images WHERE {_UNFINISHED}) AS depth,"
             f" (SELECT min(queued) FROM (SELECT * FROM ({waiting.format(0)})"
             f" UNION ALL SELECT * FROM ({waiting.format(1)}))) AS oldest,"
-            " (SELECT count(*) FROM workers WHERE beat > :alive_since) AS workers,"
+            " (SELECT count(*) FROM workers WHERE beat > :alive_since AND beat < :alive_since + 60)"
+            " AS workers,"
             " (SELECT max(beat) FROM workers) AS last_beat",
             alive_since=alive_since,
         )
@@ -1180,6 +1181,9 @@ _BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs
 
 # As the partial index images_claimable says it, word for word: else SQLite does not use it.
 _UNFINISHED = "state IN ('waiting', 'working')"
+
+# No lease is as long as a minute: one that ends later is of before the clock was set back.
+_LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
 
 # What guards every change by a worker: nobody else has claimed the image since.
 _HELD = "id = :image_id AND state = 'working' AND claimed_by = :worker AND attempts = :attempt"
