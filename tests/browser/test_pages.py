@@ -49,13 +49,18 @@ def make(page: Page) -> None:
     expect(page.locator("#job-panel:not([hx-get]) h1")).to_contain_text("done", timeout=20_000)
 
 
+THUMBNAILS = ".frame img:not(.placeholder)"
+
+
 def natural_sizes(page: Page) -> list[list[int]]:
     """Wait for all thumbnails to be loaded; give their sizes in pixels."""
     page.wait_for_function(
-        "[...document.querySelectorAll('.frame img')].every((i) => i.complete && i.naturalWidth)"
+        "(shown) => [...document.querySelectorAll(shown)].every(({naturalWidth}) => naturalWidth)",
+        arg=THUMBNAILS,
     )
     return page.eval_on_selector_all(  # type: ignore[no-any-return]
-        ".frame img", "(images) => images.map((i) => [i.naturalWidth, i.naturalHeight])"
+        THUMBNAILS,
+        "(images) => images.map((i) => [i.naturalWidth, i.naturalHeight])",
     )
 
 
@@ -160,7 +165,7 @@ def test_whole_way_works_without_script(browser: Browser, base_url: str, tmp_pat
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page).to_have_url(re.compile("/jobs/"))
     expect(page.locator("h1")).to_have_text("3 of 3 images done", timeout=20_000)
-    expect(page.locator(".frame img")).to_have_count(3)
+    expect(page.locator(THUMBNAILS)).to_have_count(3)
     context.close()
 
 
