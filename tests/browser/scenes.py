@@ -5,13 +5,12 @@ The jobs are made by the real servers. Their consumer is stopped where a job is 
 
 import re
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
-from time import time
 
 from flask import abort
 from playwright.sync_api import Page, expect
@@ -27,7 +26,6 @@ from webapp.admission import AccessRequired
 from webapp.config import Config
 from webapp.job_store import Claim
 from webapp.jobs import (
-    MAX_ATTEMPTS,
     FileTooLarge,
     JobClosed,
     JobExpired,
@@ -89,16 +87,17 @@ def _make_jobs(
 ) -> dict[str, str]:
     sound = dict(list(files.items())[:-1])
     addresses = {"failed": submit(client, files), "done": submit(client, sound)}
-    _wait_for_workers(servers)
+    _wait_for_workers(servers, jobs)
     stop_consumer(servers)
     addresses["working"] = submit(client, sound)
-    claims = [claim for claim in (_claim(jobs) for _ in sound) if claim]
-    for claim in claims[: len(claims) // 2]:
+    claims = [claim for claim in (jobs.claim("worker") for _ in sound) if claim]
+    free, held = claims[: len(claims) // 2], claims[len(claims) // 2 :]
+    for claim in free:
         jobs.release(claim)
     servers.start_one("consumer")
-    _wait_for_workers(servers)
+    _wait_for_workers(servers, jobs, held)
     stop_consumer(servers)
-    for claim in claims[len(claims) // 2 + 1 :]:
+    for claim in held[1:]:
         jobs.release(claim)
     addresses["waiting"] = submit(client, sound)
     return addresses
@@ -114,16 +113,18 @@ def submit(client: Client, files: Mapping[str, bytes]) -> str:
     return answer.headers["Location"]
 
 
-def _claim(jobs: Jobs) -> Claim | None:
-    """Take an image as a worker would that needs an hour for it."""
-    return jobs.store.claim("worker", time(), time() + 3600, MAX_ATTEMPTS)
-
-
-def _wait_for_workers(servers: Servers) -> None:
+def _wait_for_workers(servers: Servers, jobs: Jobs, held: Sequence[Claim] = ()) -> None:
+    """Wait until there is nothing left to do but what is held here, as a slow worker holds it."""
     sql = (
         "SELECT 1 FROM images WHERE state IN ('waiting', 'working') AND claimed_by IS NOT 'worker'"
     )
-    wait_until(lambda: not servers.rows(sql), seconds=60, what="idle workers")
+
+    def are_idle() -> bool:
+        for claim in held:
+            jobs.renew(claim)
+        return not servers.rows(sql)
+
+    wait_until(are_idle, seconds=60, what="idle workers")
 
 
 def stop_consumer(servers: Servers) -> None:
