@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -205,13 +204,10 @@ def test_requests_that_come_too_fast_are_told_when_to_come_again(nginx_of_its_ow
     assert answer.json["code"] == "too_many_requests"
 
 
-def test_server_that_is_not_there_is_told_of_in_a_page(nginx: Client, servers: Servers) -> None:
-    """The last of this file: it stops the web server."""
-    web = servers.processes["web"]
-    web.send_signal(signal.SIGTERM)
-    web.wait(40)
-    answer = nginx.get("/", accept="text/html")
-    assert (answer.status, answer.headers["Retry-After"]) == (502, "5")
-    assert b"<h1>Not there at the moment</h1>" in answer.body
-    assert b">Try again</a>" in answer.body
-    assert nginx.get("/", accept="application/json").json["code"] == "bad_gateway"
+def test_server_that_is_not_there_is_told_of_in_a_page(tmp_path: Path) -> None:
+    with running_nginx(Servers(tmp_path / "instance")) as client:
+        answer = client.get("/", accept="text/html")
+        assert (answer.status, answer.headers["Retry-After"]) == (502, "5")
+        assert b"<h1>Not there at the moment</h1>" in answer.body
+        assert b">Try again</a>" in answer.body
+        assert client.get("/", accept="application/json").json["code"] == "bad_gateway"
