@@ -299,6 +299,7 @@ class Image:
     id: str
     job_id: str
     number: int
+    position: int  # Where its uploader put it among the others.
     name: str
     bytes: int
     format: str
@@ -655,9 +656,8 @@ class JobStore:
             del row["number"]
             thumbnails.setdefault(row["image_id"], []).append(Thumbnail(**row))
         rows = self._rows(
-            "SELECT id, job_id, name, bytes, format, width, height, had_gps, state, error_code,"
-            " error_message, thumbhash, color, attempts, version, focus_x,"
-            " focus_y,"
+            "SELECT id, job_id, position, name, bytes, format, width, height, had_gps, state,"
+            " error_code, error_message, thumbhash, color, attempts, version, focus_x, focus_y,"
             " row_number() OVER (ORDER BY position, created) AS number FROM images"
             " WHERE job_id = :id ORDER BY number",
             id=job_id,

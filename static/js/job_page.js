@@ -2,6 +2,7 @@
 
 import "./copying.js";
 import "./deleting.js";
+import { placeImages } from "./frames.js";
 import { announce, setIcon, setTitle } from "./page.js";
 import { findPanel, onHtmx, refresh } from "./polling.js";
 
@@ -31,6 +32,7 @@ function tell() {
   const panel = findPanel();
   const heading = panel?.querySelector("h1");
   if (!heading) return; // A new job's panel, before the server's first answer.
+  placeImages(panel);
   const isRunning = panel.hasAttribute("hx-get");
   const isNews = isRunning ? quarters(panel) !== told : wasRunning;
   setTitle("job", panel.dataset.title);

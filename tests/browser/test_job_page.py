@@ -165,6 +165,34 @@ def test_placeholder_shows_until_the_thumbnail_is_there(page: Page) -> None:
     assert page.locator(".shot img").last.bounding_box() == box
 
 
+def test_images_stand_in_the_order_of_their_uploader(page: Page, idle: Servers) -> None:
+    late: list[Route] = []
+    names = [f"{number}.jpg" for number in range(1, 6)]
+    page.goto(f"{idle.url}/")
+    choose_preset(page, "square")
+    drop(page, dict.fromkeys(names, PHOTO))
+    page.route("**/images", lambda route: late.append(route), times=1)
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator(".frame-name")).to_have_text(names[1:])
+    late[0].continue_()
+    expect(page.locator(".frame-name")).to_have_text(names)
+    expect(page.locator("h1")).to_have_text("0 of 5 images done")
+
+
+def test_large_job_never_stops_the_page(page: Page, idle: Servers) -> None:
+    page.add_init_script(
+        """window.longest = 0;
+        new PerformanceObserver((list) => {
+            for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+        }).observe({ type: "longtask", buffered: true });"""
+    )
+    send(page, idle, *(f"{number}.jpg" for number in range(60)), preset="web-set")
+    page.evaluate("longest = 0, null")
+    idle.start_one("consumer")
+    expect(page.locator(FINISHED)).to_have_text("60 of 60 images done", timeout=60_000)
+    assert page.evaluate("longest") < 200
+
+
 def test_hidden_tab_asks_nothing_and_asks_at_once_when_it_is_seen(
     page: Page, idle: Servers
 ) -> None:

@@ -151,17 +151,19 @@ def panel(job_id: UUID) -> Response:
     """Give the part of the job page that changes; 204 where nothing did.
 
     That is where its version is still `v`, `ahead` images of others come before it, and it is to
-    ask `every` so many milliseconds. Images that did not change since `v` are only named. The panel
-    of a finished job asks for no other, and neither does that of a job that is gone.
+    ask `every` so many milliseconds. It brings the images that changed since `v`; without `v`, it
+    comes with all of the job. The panel of a finished job asks for no other, and neither does that
+    of a job that is gone.
     """
-    since = request.args.get("v", -1, type=int)
+    since = request.args.get("v", type=int)
     try:
         now = current_jobs().progress(str(job_id))
         asked = (request.args.get("ahead", type=int), request.args.get("every", type=int))
         is_same = since == now.version and not now.is_finished
         if is_same and asked == (current_jobs().count_ahead(str(job_id)), pace(now.begun)):
             return fresh("", 204)
-        return fresh(_render("jobs/_panel.html", current_jobs().job(str(job_id)), since=since))
+        template = "jobs/_job.html" if since is None else "jobs/_panel.html"
+        return fresh(_render(template, current_jobs().job(str(job_id)), since=since))
     except JobNotFound:
         return fresh(render_template("jobs/_gone.html"))
 
@@ -242,7 +244,9 @@ def delete(job_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("uploads.new"), 303)
 
 
-def _render(template: str, job: Job, form: FlaskForm | None = None, since: int = -1) -> str:
+def _render(
+    template: str, job: Job, form: FlaskForm | None = None, since: int | None = None
+) -> str:
     """Render a page or fragment of a job; its forms need a token even where they have no field."""
     return render_template(
         template,

@@ -1,0 +1,36 @@
+/** The sheet with a job's images, of which each answer of the server brings those that changed. */
+
+/** Put the images that a panel brought where they belong; a job that is gone has none. */
+export function placeImages(panel) {
+  const changed = panel.querySelector("template.changed");
+  if (!panel.dataset.version) {
+    for (const part of document.querySelectorAll(".tools, .frames")) part.remove();
+  }
+  if (!changed) return;
+  const frames = document.querySelector(".frames");
+  for (const image of [...changed.content.children]) {
+    const old = document.getElementById(image.id);
+    if (old) replace(old, image);
+    else insert(frames, image);
+  }
+  changed.remove();
+}
+
+/** Replace an image by what became of it; whoever is at a button of it stays near. */
+function replace(old, image) {
+  const focused = old.contains(document.activeElement) && document.activeElement.id;
+  old.replaceWith(image);
+  if (focused === false) return;
+  image.tabIndex = -1;
+  (document.getElementById(focused) ?? image).focus({ preventScroll: true });
+}
+
+/** Files that are sent side by side arrive in any order: each goes before those of later places. */
+function insert(frames, image) {
+  let next = null;
+  for (let last = frames.lastElementChild; last; last = last.previousElementSibling) {
+    if (Number(last.dataset.position) <= Number(image.dataset.position)) break;
+    next = last;
+  }
+  frames.insertBefore(image, next);
+}
