@@ -4,9 +4,9 @@ import base64
 from datetime import datetime
 from functools import lru_cache
 from math import ceil
-from urllib.parse import quote
 
 from flask import Flask
+from markupsafe import Markup
 
 from webapp.file_names import download_name
 from webapp.job_store import Thumbnail
@@ -63,21 +63,19 @@ def _drawn(thumbhash: str) -> str:
     return base64.b64encode(thumbhash_to_png(thumbhash)).decode()
 
 
-def placeholder(thumbnail: Thumbnail, thumbhash: str) -> str:
+def placeholder(thumbnail: Thumbnail, thumbhash: str) -> Markup:
     """Draw a ThumbHash as large as a thumbnail: the address of a picture, of some 700 bytes."""
-    svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{thumbnail.width}'"
-        f" height='{thumbnail.height}'><image width='100%' height='100%' preserveAspectRatio='none'"
-        f" href='data:image/png;base64,{_drawn(thumbhash)}'/></svg>"
+    return Markup(
+        "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'"
+        f" width='{thumbnail.width}' height='{thumbnail.height}'%3E%3Cimage width='100%25'"
+        " height='100%25' preserveAspectRatio='none'"
+        f" href='data:image/png;base64,{_drawn(thumbhash)}'/%3E%3C/svg%3E"
     )
-    return f"data:image/svg+xml,{quote(svg, safe=_PLAIN)}"
-
-
-_PLAIN = " '=:/;,+"  # What an address in an attribute may have as it is.
 
 
 def init_app(app: Flask) -> None:
-    """Give the templates these filters."""
+    """Give the templates these filters, and leave out lines that only the templates need."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         about=about,
         filesize=filesize,
