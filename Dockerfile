@@ -9,7 +9,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_
 # The locks alone, so that a change of the code does not install them again.
 WORKDIR /app
 COPY requirements-vips.txt .
-RUN python3 -m venv /venv && /venv/bin/pip install --require-hashes -r requirements-vips.txt
+RUN python3 -m venv /venv && /venv/bin/pip install --require-hashes --no-deps -r requirements-vips.txt
 
 COPY Procfile gunicorn.conf.py wsgi.py ./
 COPY webapp webapp

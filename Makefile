@@ -104,8 +104,8 @@ $(VENV)/dev: requirements-dev.txt | $(BIN)/python
 
 define install
 echo "Installing $(1) ..."; \
-if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1); \
-else python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); fi
+if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r $(1); \
+else python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(1); fi
 endef
 
 # The first Python that is new enough and can make environments: Debian's may lack ensurepip.
