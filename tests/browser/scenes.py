@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
+from zipfile import ZipFile
 
 from flask import abort
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from werkzeug.datastructures import FileStorage
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -56,6 +57,7 @@ class Stage:
 
     url: str
     refusing_url: str
+    folder: Path  # For what a scene keeps on the disk.
     jobs: Jobs
     owner: Client
     files: Mapping[str, bytes]
@@ -76,7 +78,7 @@ def set_stage(folder: Path, files: Mapping[str, bytes] = FILES) -> Iterator[Stag
         jobs, client = Jobs(Config(instance=servers.instance)), servers.client()
         try:
             addresses = _make_jobs(servers, jobs, client, files)
-            yield Stage(servers.url, refusing_url, jobs, client, files, addresses)
+            yield Stage(servers.url, refusing_url, folder, jobs, client, files, addresses)
         finally:
             client.close()
             jobs.store.close()
@@ -86,7 +88,17 @@ def _make_jobs(
     servers: Servers, jobs: Jobs, client: Client, files: Mapping[str, bytes]
 ) -> dict[str, str]:
     sound = dict(list(files.items())[:-1])
-    addresses = {"failed": submit(client, files), "done": submit(client, sound)}
+    few = dict(list(sound.items())[:2])
+    addresses = {
+        "failed": submit(client, files),
+        "cropped": submit(client, few, ["web-set", "card", "avatar"]),
+        "done": submit(client, sound),
+    }
+    _wait_for_workers(servers, jobs)
+    for kind, image in (("done", 0), ("failed", -1), ("cropped", 0)):
+        addresses[f"image-{kind}"] = _image_address(jobs, addresses[kind], image)
+    _, _, job_id, _, image_id = addresses["image-cropped"].split("/")
+    jobs.set_focus(job_id, image_id, (0.62, 0.4))
     _wait_for_workers(servers, jobs)
     stop_consumer(servers)
     addresses["working"] = submit(client, sound)
@@ -103,12 +115,19 @@ def _make_jobs(
     return addresses
 
 
-def submit(client: Client, files: Mapping[str, bytes]) -> str:
+def _image_address(jobs: Jobs, address: str, index: int) -> str:
+    image = jobs.job(address.removeprefix("/jobs/")).images[index]
+    return f"{address}/images/{image.id}"
+
+
+def submit(
+    client: Client, files: Mapping[str, bytes], presets: Sequence[str] = ("web-set",)
+) -> str:
     """Send the form with these files; give the job's address."""
     token = find_token(client.get("/", accept="text/html").body.decode())
     images = [FileStorage(BytesIO(data), filename=name) for name, data in files.items()]
     headers = {"Accept": "text/html"}
-    answer = client.post("/jobs", headers, csrf_token=token, presets="web-set", images=images)
+    answer = client.post("/jobs", headers, csrf_token=token, presets=list(presets), images=images)
     assert answer.status == 303, answer.body
     return answer.headers["Location"]
 
@@ -226,6 +245,37 @@ def upload_of_nothing(page: Page, stage: Stage) -> None:
     expect(page.get_by_text("Choose at least one image.")).to_be_visible()
 
 
+@scene
+def upload_dragging(page: Page, stage: Stage) -> None:
+    """Files are over the window."""
+    stage.enter(page, "/")
+    transfer = page.evaluate_handle(
+        """() => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([""], "a.jpg"));
+            return transfer;
+        }"""
+    )
+    page.dispatch_event("body", "dragenter", {"dataTransfer": transfer})
+    expect(page.get_by_text("Drop to add")).to_be_visible()
+
+
+@scene
+def upload_sending(page: Page, stage: Stage) -> None:
+    """Some files have arrived; the others are on a slow line."""
+    page.goto(stage.url)
+    drop(page, dict(list(stage.files.items())[:-1]))
+    first = iter([True])
+
+    def hold(route: Route) -> None:
+        if next(first, False):
+            route.continue_()
+
+    page.route("**/images", hold)
+    page.locator("#submit").click()
+    expect(page.locator(".frame")).to_have_count(1)
+
+
 SCENES |= {
     "job-waiting": _at("{waiting}"),
     "job-working": _at("{working}"),
@@ -233,7 +283,35 @@ SCENES |= {
     "job-partly-failed": _at("{failed}"),
     "job-remake": _at("{done}/remake"),
     "job-delete": _at("{done}/delete"),
+    "image": _at("{image-done}"),
+    "image-cropped": _at("{image-cropped}"),
+    "image-failed": _at("{image-failed}"),
 }
+
+
+@scene
+def job_without_connection(page: Page, stage: Stage) -> None:
+    """The line is cut while a job goes on."""
+    stage.enter(page, "{working}")
+    page.wait_for_load_state("networkidle")
+    page.context.set_offline(True)
+    expect(page.locator(".bar", has_text="Connection lost")).to_be_visible()
+
+
+@scene
+def job_deleted(page: Page, stage: Stage) -> None:
+    """A job was deleted a moment ago, and can still come back."""
+    stage.enter(page, submit(stage.owner, dict(list(stage.files.items())[:2])))
+    page.get_by_role("link", name="Delete").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+
+
+@scene
+def archive_index(page: Page, stage: Stage) -> None:
+    """The zip of a job is opened on the disk of whoever took it home."""
+    archive = stage.owner.get(f"{stage.addresses['failed']}/zip").body
+    ZipFile(BytesIO(archive)).extractall(stage.folder / "zip")
+    page.goto((stage.folder / "zip" / "index.html").as_uri())
 
 
 @scene

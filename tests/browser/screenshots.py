@@ -54,9 +54,12 @@ def show(browser: Browser, stage: Stage, scene: str, screen: dict[str, Any]) -> 
 
 
 def _settle(page: Page) -> None:
-    """Wait for every picture of the page, also those that load only when they are scrolled to."""
+    """Wait for every picture of the page, also those that load only when they are scrolled to.
+
+    Where the connection is lost, none comes any more.
+    """
     page.eval_on_selector_all("img", "(all) => all.forEach((image) => (image.loading = 'eager'))")
-    page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
+    page.evaluate("Promise.allSettled([...document.images].map((image) => image.decode()))")
 
 
 def write(browser: Browser, stage: Stage, scenes: Collection[str]) -> None:
