@@ -44,7 +44,7 @@ def test_table_tells_what_was_made(app: Flask, photo: Path, tmp_path: Path) -> N
 def test_removed_location_is_told(app: Flask, tmp_path: Path) -> None:
     (tmp_path / "here.jpg").write_bytes(make_jpeg(gps=True))
     output = make(app, tmp_path / "here.jpg", "--width", "60", "--out", tmp_path).output
-    assert f"{tmp_path / 'here.jpg'}: location removed." in output
+    assert f"{tmp_path / 'here.jpg'}: GPS removed." in output
 
 
 def test_every_choice_of_the_form_is_an_option(app: Flask, tmp_path: Path) -> None:

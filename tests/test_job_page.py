@@ -43,16 +43,18 @@ def test_thumbnail_is_linked_with_its_size_and_what_was_saved(person: Person, jo
     assert person.get(made.url).data.startswith(b"\xff\xd8")
 
 
+def test_waiting_image_says_what_will_be_made_of_it(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg(size=(400, 300)))
+    page = re.sub(r">\s+<", "><", person.get(path).text)
+    assert '<li class="awaited"><span>100 × 100 JPEG' in page
+    work(jobs)
+    assert "awaited" not in person.get(path).text
+
+
 def test_page_says_that_its_link_is_the_key_to_it(person: Person, stranger: Person) -> None:
     path = start(person, make_jpeg())
     for visitor in (person, stranger):
         assert "anyone with this page's link can see it" in visitor.get(path).text
-
-
-def test_jobs_of_others_are_not_listed(person: Person, stranger: Person) -> None:
-    path = start(person, make_jpeg())
-    assert path in person.get("/jobs").text
-    assert path not in stranger.get("/jobs").text
 
 
 def test_job_ids_cannot_be_guessed(person: Person) -> None:
@@ -315,6 +317,11 @@ def test_ones_own_jobs_are_listed_and_no_others(person: Person, stranger: Person
     assert path not in stranger.get("/jobs").text
 
 
+def test_job_is_listed_by_its_first_image(person: Person) -> None:
+    start(person, make_jpeg(), make_jpeg(), make_jpeg())
+    assert "<bdi>1.jpg</bdi> and 2 more" in person.get("/jobs").text
+
+
 def test_removed_location_is_told(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(gps=True), make_jpeg())
-    assert "location removed from 1 photo" in person.get(path).text
+    assert "GPS removed from 1 photo" in person.get(path).text

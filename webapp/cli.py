@@ -155,7 +155,7 @@ def _table(outcomes: list[Outcome]) -> Iterator[str]:
         if outcome.error:
             yield f"{outcome.source}: {outcome.error}"
         if outcome.had_gps:
-            yield f"{outcome.source}: location removed."
+            yield f"{outcome.source}: GPS removed."
 
 
 def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:

@@ -365,31 +365,31 @@ PRESETS: Mapping[str, Preset] = {
         Preset(
             "square",
             "Square",
-            "100 × 100 · white · JPEG",
+            "100 × 100, white JPEG",
             Recipe((Output("square", 100, 100, "pad"),)),
         ),
         Preset(
             "avatar",
             "Avatar",
-            "256 × 256 · cover · WebP",
+            "256 × 256, cropped WebP",
             Recipe((Output("avatar", 256, 256, "cover", "webp", focus="smart"),)),
         ),
         Preset(
             "card",
             "Card",
-            "640 × 360 · cover · WebP",
+            "640 × 360, cropped WebP",
             Recipe((Output("card", 640, 360, "cover", "webp", focus="smart"),)),
         ),
         Preset(
             "social",
             "Social",
-            "1200 × 630 · cover · JPEG",
+            "1200 × 630, cropped JPEG",
             Recipe((Output("social", 1200, 630, "cover", focus="smart"),)),
         ),
         Preset(
             "web-set",
             "Web set",
-            "320 640 1280 1920 · WebP + JPEG",
+            "320 640 1280 1920, WebP + JPEG",
             Recipe(responsive_set((320, 640, 1280, 1920), ("webp", "jpeg"))),
         ),
     )

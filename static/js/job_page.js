@@ -33,6 +33,8 @@ function tell() {
   const heading = panel?.querySelector("h1");
   if (!heading) return; // A new job's panel, before the server's first answer.
   placeImages(panel);
+  const takeAll = document.getElementById("take-all");
+  if (takeAll) takeAll.disabled = panel.classList.contains("unmade");
   const isRunning = panel.hasAttribute("hx-get");
   const isNews = isRunning ? quarters(panel) !== told : wasRunning;
   setTitle("job", panel.dataset.title);

@@ -213,6 +213,13 @@ def test_hidden_tab_asks_nothing_and_asks_at_once_when_it_is_seen(
         )
 
 
+def test_zip_can_be_taken_as_soon_as_there_is_a_thumbnail(page: Page, idle: Servers) -> None:
+    send(page, idle, "a.jpg")
+    expect(page.get_by_role("button", name="Download all")).to_be_disabled()
+    idle.start_one("consumer")
+    expect(page.get_by_role("button", name="Download all")).to_be_enabled(timeout=30_000)
+
+
 def test_lost_connection_is_told_calmly_and_the_page_goes_on_by_itself(
     page: Page, idle: Servers, complaints: list[str]
 ) -> None:

@@ -126,7 +126,7 @@ def test_samples_can_be_tried(page: Page) -> None:
     expect(page.locator(".row")).to_have_count(3)
     make(page)
     expect_done(page, "3 of 3 images done")
-    expect(page.locator("#job-panel")).to_contain_text("location removed from 1 photo")
+    expect(page.locator("#job-panel")).to_contain_text("GPS removed from 1 photo")
 
 
 def test_chosen_files_become_thumbnails(page: Page, tmp_path: Path) -> None:

@@ -256,6 +256,7 @@ def _render(
         outlook=None if job.is_finished else current_jobs().outlook(job),
         poll_ms=pace(job.begun),
         form=form or FlaskForm(),
+        outputs=Recipe.from_json(job.recipe).outputs,
         presets=PRESETS.values(),
         limits=current_config(),
     )
