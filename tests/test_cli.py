@@ -65,7 +65,7 @@ def test_failure_is_told_and_the_others_are_made(app: Flask, photo: Path, tmp_pa
     result = make(app, bad, missing, tmp_path, photo, "--preset", "square", "--out", out)
     assert result.exit_code == 1
     assert f"{tmp_path}: This is a folder." in result.output
-    assert "notes.jpg: This is a text file" in result.output
+    assert "notes.jpg: This is text" in result.output
     assert "missing.jpg: There is no such file." in result.output
     assert [path.name for path in out.iterdir()] == ["photo-square.jpg"]
 

@@ -275,6 +275,7 @@ def test_upload_is_taken_while_the_disk_has_what_must_stay_free(
         ("<script>alert(1)</script>.jpg", "script>.jpg"),
         ("a\"b'c.jpg", "a\"b'c.jpg"),
         ("photo\u202egpj.exe", "photogpj.exe"),
+        ("\U0001f468\u200d\U0001f469.jpg", "\U0001f468\u200d\U0001f469.jpg"),
         ("a\r\nb\x00.jpg", "ab.jpg"),
         ("", "unnamed"),
         ("///", "unnamed"),

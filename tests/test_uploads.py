@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import Person, Script, files_left, multipart, nothing_left, part
@@ -268,7 +269,7 @@ def test_nothing_chosen_is_said(person: Person, jobs: Jobs) -> None:
 
 
 BAD_FILES = {
-    "text": (b"just words, no picture", "notes.jpg", 415, "This is a text file"),
+    "text": (b"just words, no picture", "notes.jpg", 415, "This is text"),
     "unsupported": (b"%PDF-1.7 and so on", "a.jpg", 415, "PDF"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.png", 415, "SVG"),
     "empty": (b"", "empty.jpg", 415, "empty"),
@@ -313,7 +314,7 @@ def test_good_files_go_on_when_one_is_refused(person: Person, jobs: Jobs) -> Non
     response = person.upload((b"words", "notes.txt"), (make_jpeg(), "good.jpg"))
     assert response.status_code == 303
     page = person.get(response.headers["Location"]).text
-    assert "notes.txt: This is a text file" in page
+    assert "notes.txt: This is text" in page
     assert [image.name for image in jobs.job(jobs.ids()[0]).images] == ["good.jpg"]
 
 
@@ -387,6 +388,19 @@ def test_image_for_a_closed_job_is_refused(script: Script, jobs: Jobs) -> None:
     assert response.status_code == 409
     assert response.json is not None
     assert response.json["code"] == "job_closed"
+
+
+def test_tabs_of_one_browser_that_submit_at_once_are_one_owner(
+    app: Flask, script: Script, jobs: Jobs
+) -> None:
+    script.token()
+    other = Script(app.test_client())
+    cookie = script.client.get_cookie("session")
+    assert cookie
+    other.client.set_cookie("session", cookie.value)
+    first, second = script.create(), other.create()
+    assert script.add(second, make_jpeg()).status_code == 201
+    assert other.add(first, make_jpeg()).status_code == 201
 
 
 def test_only_the_owner_can_add_images(script: Script, stranger: Person) -> None:

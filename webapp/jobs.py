@@ -36,6 +36,8 @@ MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few t
 MB = 1_000_000
 FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
 ROOM_FOR_WORK = 20 * MB  # A claim in a moment of room, in vain, would cost the image an attempt.
+UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
+JOINERS = "\u200c\u200d"
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
 
 
@@ -595,10 +597,13 @@ def _duration(seconds: int) -> str:
 def clean_name(name: str) -> str:
     """Make a file's own name fit to show: no folders, no control characters, no endless length.
 
-    Marks that reverse the reading direction go too: with them `gpj.exe` reads as `exe.jpg`.
+    Marks that reverse the reading direction go too: with them `gpj.exe` reads as `exe.jpg`. Those
+    that join or part letters stay: scripts and emoji need them.
     """
     base = re.split(r"[/\\]", name)[-1]
-    shown = "".join(c for c in base if unicodedata.category(c) not in ("Cc", "Cf", "Cs")).strip()
+    shown = "".join(
+        c for c in base if c in JOINERS or unicodedata.category(c) not in UNSEEN
+    ).strip()
     if len(shown) > NAME_LENGTH:
         stem, dot, suffix = shown.rpartition(".")
         ending = dot + suffix if stem and len(suffix) <= 5 else ""

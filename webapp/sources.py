@@ -308,7 +308,7 @@ def _explain(head: bytes) -> ImageError:
     if any(accept(head[:16]) for accept in accepts):
         return Corrupt()
     if _is_text(head):
-        return Unsupported("This is a text file with an image's name. Upload the picture itself.")
+        return Unsupported("This is text, not an image. Upload the picture itself.")
     return Unsupported(
         "This is no image that we can read. Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF file."
     )

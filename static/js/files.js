@@ -22,7 +22,7 @@ const OTHERS = [
   [/^\s*<(svg|\?xml)/i, "This is an SVG drawing, which we cannot read. Export it as PNG."],
   [
     /^[\t\n\r\x20-\x7e\x80-\xff]*$/,
-    "This is a text file with an image's name. Upload the picture itself.",
+    "This is text, not an image. Upload the picture itself.",
   ],
 ];
 const UNKNOWN =

@@ -167,7 +167,7 @@ def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> Non
     )
     expect(page.locator(".row-why:visible")).to_have_text(
         [
-            "This is a text file with an image's name. Upload the picture itself.",
+            "This is text, not an image. Upload the picture itself.",
             "This file is empty. Choose it again, or export it anew.",
             "This file is 6 MB; the limit is 5 MB. Export it smaller.",
         ]

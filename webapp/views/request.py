@@ -47,7 +47,7 @@ class UploadRequest(Request):
 
 
 def current_owner() -> str | None:
-    """Give the id of the browser or program that asks, if it ever submitted anything."""
+    """Give the id of the browser or program that asks, if it was ever about to submit anything."""
     return session.get("owner")
 
 

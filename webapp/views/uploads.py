@@ -13,6 +13,7 @@ from webapp.current import current_config
 from webapp.errors import Problem
 from webapp.forms import UploadForm
 from webapp.recipes import PRESETS
+from webapp.views.request import become_owner
 
 blueprint = Blueprint("uploads", __name__)
 
@@ -41,6 +42,7 @@ def new() -> ResponseReturnValue:
     """
     if not has_access():
         return redirect(url_for("access.ask", next=request.full_path.rstrip("?")), 303)
+    become_owner()  # Tabs that submit at the same time would become two.
     last = MultiDict(parse_qsl(request.cookies.get("recipe", "")))
     return page(UploadForm.from_address(request.args or last))
 
