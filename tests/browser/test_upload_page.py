@@ -80,6 +80,23 @@ def test_chosen_folder_is_taken_with_all_in_it(page: Page, tmp_path: Path) -> No
     expect(page.locator(".row")).to_have_count(2)
 
 
+def test_button_stays_at_hand_beside_many_files(page: Page) -> None:
+    page.set_viewport_size({"width": 1360, "height": 900})
+    page.goto("/")
+    drop(page, {f"{number}.jpg": make_jpeg() for number in range(60)})
+    expect(page.locator("#queue .row")).to_have_count(60)
+    page.locator("#queue .row").last.scroll_into_view_if_needed()
+    expect(page.get_by_role("button", name="Make thumbnails")).to_be_in_viewport()
+
+
+def test_many_files_do_not_push_the_recipe_far_down_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/")
+    drop(page, {f"{number}.jpg": make_jpeg() for number in range(60)})
+    expect(page.locator("#queue .row")).to_have_count(60)
+    assert page.evaluate("document.documentElement.scrollHeight") < 3 * 800
+
+
 def test_file_that_misses_the_zone_is_taken_and_leads_nowhere(page: Page, tmp_path: Path) -> None:
     page.goto("/")
     address = page.url
