@@ -902,16 +902,19 @@ class JobStore:
             )
         )
 
-    def set_focus(self, job_id: str, image_id: str, focus: tuple[float, float], now: float) -> bool:
-        """Choose an image's focal point and have it made again; False where there is no image."""
+    def set_focus(
+        self, job_id: str, image_id: str, focus: tuple[float, float] | None, now: float
+    ) -> bool:
+        """Choose an image's focal point, or none, and have it made again; False where it is not."""
+        x, y = focus or (None, None)
         with self.transaction():
             found = self._change(
                 "UPDATE images SET focus_x = :x, focus_y = :y"
                 " WHERE job_id = :job_id AND id = :image_id",
                 job_id=job_id,
                 image_id=image_id,
-                x=focus[0],
-                y=focus[1],
+                x=x,
+                y=y,
             )
             self._queue_again(
                 "job_id = :job_id AND id = :image_id AND state IN ('working', 'done', 'failed')",

@@ -410,10 +410,10 @@ class Jobs:
         """Make all images of a job anew; what was made before stays until it is replaced."""
         self.store.set_recipe(job_id, recipe.to_json(), time())
 
-    def set_focus(self, job_id: str, image_id: str, focus: tuple[float, float]) -> None:
+    def set_focus(self, job_id: str, image_id: str, focus: tuple[float, float] | None) -> None:
         """Choose what the crops of an image keep in the middle, and make it anew.
 
-        Raises ImageNotFound.
+        None leaves that to the recipe. Raises ImageNotFound.
         """
         if not self.store.set_focus(job_id, image_id, focus, time()):
             raise ImageNotFound

@@ -543,6 +543,17 @@ def test_focal_point_is_set_by_keyboard(page: Page) -> None:
     expect(page.locator(".focus-point")).to_be_visible()
 
 
+def test_focal_point_is_given_up_by_keyboard(page: Page) -> None:
+    open_image(page, "a.jpg", "avatar")
+    page.get_by_role("button", name="Crop around it").press("Enter")
+    way_back = page.get_by_role("button", name="Crop as the recipe says")
+    way_back.press("Enter")
+    expect(page.locator("#focus-help")).to_contain_text("Crops are as the recipe says.")
+    expect(way_back).to_have_count(0)
+    expect(page.locator("#image-panel")).to_be_focused()
+    expect(page.locator("#image-panel:not([hx-get])")).to_be_visible(timeout=20_000)
+
+
 def test_back_leads_from_the_image_to_its_job(page: Page) -> None:
     open_image(page, "a.jpg")
     page.go_back()
@@ -579,6 +590,8 @@ def test_job_is_followed_and_changed_without_script(
     page.get_by_label("From the left, 0 to 1").fill("0.2")
     page.get_by_role("button", name="Crop around it").click()
     expect(page.get_by_label("From the left, 0 to 1")).to_have_value("0.20")
+    page.get_by_role("button", name="Crop as the recipe says").click()
+    expect(page.get_by_label("From the left, 0 to 1")).to_have_value("0.50")
     page.get_by_role("link", name="All 3 images").click()
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete").click()
