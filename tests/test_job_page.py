@@ -98,6 +98,24 @@ def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -
     assert polled(panel.text) not in (None, address)
 
 
+def test_panel_comes_again_when_its_time_left_reads_otherwise(person: Person, jobs: Jobs) -> None:
+    start(person, make_jpeg())
+    work(jobs)
+    jobs.beat("w1")
+    took(jobs, 100)
+    address = polled(person.get(start(person, make_jpeg())).text)
+    assert address
+    took(jobs, 110)
+    assert person.get(address).status_code == 204  # That is about 2 minutes, too.
+    took(jobs, 200)
+    assert "about 3 minutes left" in person.get(address).text
+
+
+def took(jobs: Jobs, seconds: float) -> None:
+    """Have all images that are done so far taken so long."""
+    jobs.store._change("UPDATE images SET claimed = finished - :seconds", seconds=seconds)
+
+
 def test_panel_sends_only_the_images_that_changed(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(), make_jpeg(), make_jpeg())
     address = polled(person.get(path).text)

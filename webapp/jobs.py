@@ -430,17 +430,14 @@ class Jobs:
         """Keep a job for so many hours from now, or for less where the settings have less."""
         self.store.set_expiry(job_id, time() + min(hours * 3600, self._max_retention_seconds))
 
-    def count_ahead(self, job_id: str) -> int:
-        """Count the images of others that come before the first of a job that waits."""
-        return self.store.count_ahead(job_id)
-
-    def outlook(self, job: Job) -> Outlook:
+    def outlook(self, job: Job | Progress) -> Outlook:
         """Say when a job's turn comes and how long it all takes, by what the last images took."""
-        ahead, workers = self.store.count_ahead(job.id), self.health().workers
+        ahead = self.store.count_ahead(job.id)
+        workers = self.store.count_workers(alive_since=time() - ALIVE_SECONDS)
         mean = self.store.mean_work_seconds()
         if mean is None or not workers:
             return Outlook(ahead, None)
-        return Outlook(ahead, ceil((ahead + job.waiting + job.working) * mean / workers))
+        return Outlook(ahead, ceil((ahead + job.left) * mean / workers))
 
     def delete(self, job_id: str) -> None:
         """Remove a job, its rows and its files, at once; a worker on it notices and gives up."""
