@@ -157,6 +157,7 @@ class Outlook:
 
     ahead: int
     seconds: int | None  # None where nothing tells yet.
+    has_workers: bool  # Whether anybody works at all.
 
 
 @dataclass(frozen=True)
@@ -436,8 +437,8 @@ class Jobs:
         workers = self.store.count_workers(alive_since=time() - ALIVE_SECONDS)
         mean = self.store.mean_work_seconds()
         if mean is None or not workers:
-            return Outlook(ahead, None)
-        return Outlook(ahead, ceil((ahead + job.left) * mean / workers))
+            return Outlook(ahead, None, bool(workers))
+        return Outlook(ahead, ceil((ahead + job.left) * mean / workers), has_workers=True)
 
     def delete(self, job_id: str) -> None:
         """Remove a job, its rows and its files, at once; a worker on it notices and gives up."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from math import inf
 from pathlib import Path
 from threading import Thread
 
@@ -234,6 +235,15 @@ SCENES |= {
     "job-remake": _at("{done}/remake"),
     "job-delete": _at("{done}/delete"),
 }
+
+
+@scene
+def job_without_workers(page: Page, stage: Stage) -> None:
+    """No worker is there, and the page of a job that waits says so."""
+    stage.enter(page, "{waiting}")
+    stage.jobs.store.forget_workers(inf)
+    page.reload()
+    expect(page.locator("#job-panel .idle")).to_be_visible()
 
 
 @scene

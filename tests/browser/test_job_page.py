@@ -123,6 +123,24 @@ def test_waiting_page_tells_how_many_of_others_come_first(
     other.close()
 
 
+def test_page_tells_once_that_no_worker_is_there_and_forgets_it_when_one_is(
+    page: Page, idle: Servers
+) -> None:
+    page.goto(f"{idle.url}/")
+    page.evaluate(LISTEN)
+    choose_preset(page, "square")
+    drop(page, dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), PHOTO))
+    page.get_by_role("button", name="Make thumbnails").click()
+    words = page.locator("#job-panel").get_by_text("The server is not working on images right now.")
+    expect(words).to_be_visible()
+    page.get_by_role("button", name="Cancel a.jpg").click()
+    expect(page.locator("h1")).to_have_text("0 of 3 images done, 1 cancelled")
+    idle.start_one("consumer")
+    expect(words).to_have_count(0, timeout=30_000)
+    told = [said for said in page.evaluate("said") if "not working" in said]
+    assert len(told) == 1
+
+
 def test_title_and_icon_tell_the_end(page: Page, idle: Servers) -> None:
     send(page, idle, "a.jpg")
     icon = page.locator("link[rel=icon]")
