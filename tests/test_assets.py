@@ -64,12 +64,3 @@ def test_address_changes_with_the_files(tmp_path: Path, monkeypatch: pytest.Monk
         seen.add(assets.url_path())
     (tmp_path / "site.css").rename(tmp_path / "page.css")
     assert len(seen | {assets.url_path()}) == 3
-
-
-def test_upload_page_comes_compressed_to_whom_it_may(client: FlaskClient) -> None:
-    plain = client.get("/", headers={"Accept": "text/html"})
-    packed = client.get("/", headers={"Accept": "text/html", "Accept-Encoding": "gzip"})
-    assert packed.headers["Content-Encoding"] == "gzip"
-    assert b"Make thumbnails" in gzip.decompress(packed.data)
-    assert len(packed.data) < len(plain.data) / 3
-    assert "Accept-Encoding" in plain.headers["Vary"]

@@ -2,6 +2,7 @@
 
 import html
 import re
+from math import inf
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from tests.images import make_jpeg, make_png, make_truncated
 from webapp.jobs import Jobs
 from webapp.tasks import work_on_next_image
 
+IDLE = "not working on images"
 GONE = "/jobs/00000000-0000-4000-8000-000000000000"
 
 
@@ -98,6 +100,69 @@ def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -
     assert panel.status_code == 200
     assert panel.text.lstrip().startswith("<section")
     assert polled(panel.text) not in (None, address)
+
+
+def test_page_says_when_nobody_works_and_that_the_job_is_kept(person: Person) -> None:
+    page = person.get(start(person, make_jpeg())).text
+    assert "The server is not working on images right now." in page
+    assert "Your job is kept, and goes on when it does." in page
+
+
+def test_page_says_nothing_of_workers_while_there_is_one(person: Person, jobs: Jobs) -> None:
+    jobs.beat("w1")
+    assert IDLE not in person.get(start(person, make_jpeg())).text
+
+
+def test_finished_page_says_nothing_of_workers(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    work(jobs)
+    jobs.store.forget_workers(inf)
+    assert IDLE not in person.get(path).text
+
+
+def test_image_of_a_worker_that_is_gone_is_not_called_worked_on(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg(), make_jpeg())
+    assert jobs.claim("w1")
+    page = person.get(path).text
+    assert "<li>2 waiting</li>" in page
+    assert "<li>1 working</li>" not in page
+
+
+def test_panel_comes_again_when_the_last_worker_goes(person: Person, jobs: Jobs) -> None:
+    jobs.beat("w1")
+    address = polled(person.get(start(person, make_jpeg())).text)
+    assert address
+    assert person.get(address).status_code == 204
+    jobs.store.forget_workers(inf)
+    assert IDLE in person.get(address).text
+
+
+def test_panel_comes_again_when_a_worker_is_back(person: Person, jobs: Jobs) -> None:
+    address = polled(person.get(start(person, make_jpeg())).text)
+    assert address
+    assert person.get(address).status_code == 204
+    jobs.beat("w1")
+    panel = person.get(address)
+    assert panel.status_code == 200
+    assert IDLE not in panel.text
+
+
+def test_panel_comes_again_when_its_time_left_reads_otherwise(person: Person, jobs: Jobs) -> None:
+    start(person, make_jpeg())
+    work(jobs)
+    jobs.beat("w1")
+    took(jobs, 100)
+    address = polled(person.get(start(person, make_jpeg())).text)
+    assert address
+    took(jobs, 110)
+    assert person.get(address).status_code == 204  # That is about 2 minutes, too.
+    took(jobs, 200)
+    assert "about 3 minutes left" in person.get(address).text
+
+
+def took(jobs: Jobs, seconds: float) -> None:
+    """Have all images that are done so far taken so long."""
+    jobs.store._change("UPDATE images SET claimed = finished - :seconds", seconds=seconds)
 
 
 def test_panel_sends_only_the_images_that_changed(person: Person, jobs: Jobs) -> None:

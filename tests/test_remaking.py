@@ -141,6 +141,46 @@ def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
     assert [_nearest(color) for color in colors] == ["left", "right"]
 
 
+def test_crops_are_as_the_recipe_says_again_without_the_focal_point(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_jpeg(image=make_corners((400, 200))), presets="avatar")
+    path = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/focus"
+    made = []
+    for action, fields in ((path, {"x": "1", "y": "0.5"}), (f"{path}/clear", {})):
+        work(jobs)
+        made.append(person.get(jobs.job(job_id).thumbnails[0].url).data)
+        assert post(person, action, **fields).status_code == 303
+    work(jobs)
+    made.append(person.get(jobs.job(job_id).thumbnails[0].url).data)
+    assert made[0] == made[2] != made[1]
+
+
+def test_way_back_to_the_recipe_is_offered_where_a_focal_point_is_set(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_jpeg(), presets="avatar")
+    work(jobs)
+    page = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}"
+    offered = []
+    for path, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {})):
+        offered.append("Crop as the recipe says" in person.get(page).text)
+        post(person, f"{page}/{path}", **fields)
+    offered.append("Crop as the recipe says" in person.get(page).text)
+    assert offered == [False, True, False]
+
+
+def test_focal_point_is_chosen_by_the_owner_alone(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_jpeg(), presets="avatar")
+    path = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/focus"
+    post(person, path, x="1", y="0")
+    for action in (path, f"{path}/clear"):
+        assert post(stranger, action, x="0", y="0").status_code == 403
+    assert jobs.job(job_id).images[0].focus == (1, 0)
+
+
 def _nearest(color: Any) -> str:
     """Say of which half of make_corners a colour of the upper row is."""
     return "left" if color[0] > color[1] else "right"

@@ -17,7 +17,17 @@ def create_app(config: "Config | None" = None) -> "Flask":
     # without Flask on board that takes two thirds of the time.
     from flask import Flask
 
-    from webapp import admission, assets, cli, errors, formatters, request_log, security, views
+    from webapp import (
+        admission,
+        assets,
+        cli,
+        compression,
+        errors,
+        formatters,
+        request_log,
+        security,
+        views,
+    )
     from webapp.config import load
     from webapp.jobs import Jobs
     from webapp.tasks import create_huey
@@ -38,6 +48,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
     admission.init_app(app)  # First: what is refused is not even read.
     security.init_app(app, config)
     assets.init_app(app)
+    compression.init_app(app)
     errors.init_app(app)
     formatters.init_app(app)
     views.init_app(app, config)

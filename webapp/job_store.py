@@ -415,9 +415,14 @@ class Job:
         return sum(image.had_gps for image in self.images)
 
     @property
+    def left(self) -> int:
+        """How many images are not finished."""
+        return self.total - self.finished
+
+    @property
     def is_finished(self) -> bool:
         """Whether no more images come and nothing more will happen to those it has."""
-        return not self.is_open and self.finished == self.total
+        return not self.is_open and not self.left
 
     def _count(self, state: State) -> int:
         return sum(image.state == state for image in self.images)
@@ -427,9 +432,16 @@ class Job:
 class Progress:
     """Say how far a job is, for the price of one look-up."""
 
+    id: str
     version: int  # Grows with every change that a page shows.
-    is_finished: bool
+    is_open: bool
+    left: int
     begun: datetime
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no more images come and nothing more will happen to those it has."""
+        return not self.is_open and not self.left
 
 
 @dataclass(frozen=True)
@@ -691,8 +703,8 @@ class JobStore:
     def progress(self, job_id: str, now: float) -> Progress | None:
         """Say how far a job is; None where there is none at `now`."""
         rows = self._rows(
-            "SELECT version, open_until <= :now AND NOT EXISTS (SELECT 1 FROM images"
-            f" WHERE job_id = jobs.id AND {_UNFINISHED}) AS is_finished, {_BEGUN}"
+            "SELECT version, open_until > :now AS is_open, (SELECT count(*) FROM images"
+            f" WHERE job_id = jobs.id AND {_UNFINISHED}) AS left, {_BEGUN}"
             " FROM jobs WHERE id = :id AND expires > :now",
             id=job_id,
             now=now,
@@ -701,7 +713,7 @@ class JobStore:
             return None
         row = rows[0]
         begun = datetime.fromtimestamp(row["begun"], UTC)
-        return Progress(row["version"], bool(row["is_finished"]), begun)
+        return Progress(job_id, row["version"], bool(row["is_open"]), row["left"], begun)
 
     def close_job(self, job_id: str, now: float) -> None:
         """Say that no more images come."""
@@ -902,16 +914,19 @@ class JobStore:
             )
         )
 
-    def set_focus(self, job_id: str, image_id: str, focus: tuple[float, float], now: float) -> bool:
-        """Choose an image's focal point and have it made again; False where there is no image."""
+    def set_focus(
+        self, job_id: str, image_id: str, focus: tuple[float, float] | None, now: float
+    ) -> bool:
+        """Choose an image's focal point, or none, and have it made again; False where it is not."""
+        x, y = focus or (None, None)
         with self.transaction():
             found = self._change(
                 "UPDATE images SET focus_x = :x, focus_y = :y"
                 " WHERE job_id = :job_id AND id = :image_id",
                 job_id=job_id,
                 image_id=image_id,
-                x=focus[0],
-                y=focus[1],
+                x=x,
+                y=y,
             )
             self._queue_again(
                 "job_id = :job_id AND id = :image_id AND state IN ('working', 'done', 'failed')",
@@ -1036,6 +1051,11 @@ class JobStore:
             now=now,
         )
 
+    def count_workers(self, alive_since: float) -> int:
+        """Count the workers that were there since then."""
+        sql = f"SELECT count(*) AS workers FROM workers WHERE {_IS_ALIVE}"
+        return int(self._rows(sql, alive_since=alive_since)[0]["workers"])
+
     def forget_workers(self, before: float) -> None:
         """Remove the rows of workers that are no more."""
         self._change("DELETE FROM workers WHERE beat < :before", before=before)
@@ -1055,8 +1075,7 @@ class JobStore:
             f"SELECT (SELECT count(*) FROM images WHERE {_UNFINISHED}) AS depth,"
             f" (SELECT min(queued) FROM (SELECT * FROM ({waiting.format(0)})"
             f" UNION ALL SELECT * FROM ({waiting.format(1)}))) AS oldest,"
-            " (SELECT count(*) FROM workers WHERE beat > :alive_since AND beat < :alive_since + 60)"
-            " AS workers,"
+            f" (SELECT count(*) FROM workers WHERE {_IS_ALIVE}) AS workers,"
             " (SELECT max(beat) FROM workers) AS last_beat",
             alive_since=alive_since,
         )
@@ -1184,6 +1203,9 @@ _UNFINISHED = "state IN ('waiting', 'working')"
 
 # No lease is as long as a minute: one that ends later is of before the clock was set back.
 _LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
+
+# Likewise, a beat of before the clock was set back says nothing.
+_IS_ALIVE = "beat > :alive_since AND beat < :alive_since + 60"
 
 # What guards every change by a worker: nobody else has claimed the image since.
 _HELD = "id = :image_id AND state = 'working' AND claimed_by = :worker AND attempts = :attempt"

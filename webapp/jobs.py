@@ -159,6 +159,7 @@ class Outlook:
 
     ahead: int
     seconds: int | None  # None where nothing tells yet.
+    has_workers: bool  # Whether anybody works at all.
 
 
 @dataclass(frozen=True)
@@ -412,10 +413,10 @@ class Jobs:
         """Make all images of a job anew; what was made before stays until it is replaced."""
         self.store.set_recipe(job_id, recipe.to_json(), time())
 
-    def set_focus(self, job_id: str, image_id: str, focus: tuple[float, float]) -> None:
+    def set_focus(self, job_id: str, image_id: str, focus: tuple[float, float] | None) -> None:
         """Choose what the crops of an image keep in the middle, and make it anew.
 
-        Raises ImageNotFound.
+        None leaves that to the recipe. Raises ImageNotFound.
         """
         if not self.store.set_focus(job_id, image_id, focus, time()):
             raise ImageNotFound
@@ -432,17 +433,14 @@ class Jobs:
         """Keep a job for so many hours from now, or for less where the settings have less."""
         self.store.set_expiry(job_id, time() + min(hours * 3600, self._max_retention_seconds))
 
-    def count_ahead(self, job_id: str) -> int:
-        """Count the images of others that come before the first of a job that waits."""
-        return self.store.count_ahead(job_id)
-
-    def outlook(self, job: Job) -> Outlook:
+    def outlook(self, job: Job | Progress) -> Outlook:
         """Say when a job's turn comes and how long it all takes, by what the last images took."""
-        ahead, workers = self.store.count_ahead(job.id), self.health().workers
+        ahead = self.store.count_ahead(job.id)
+        workers = self.store.count_workers(alive_since=time() - ALIVE_SECONDS)
         mean = self.store.mean_work_seconds()
         if mean is None or not workers:
-            return Outlook(ahead, None)
-        return Outlook(ahead, ceil((ahead + job.waiting + job.working) * mean / workers))
+            return Outlook(ahead, None, bool(workers))
+        return Outlook(ahead, ceil((ahead + job.left) * mean / workers), has_workers=True)
 
     def delete(self, job_id: str) -> None:
         """Remove a job, its rows and its files, at once; a worker on it notices and gives up."""

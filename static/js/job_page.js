@@ -11,6 +11,7 @@ const LONGEST_TIMER = 2 ** 31 - 1; // Milliseconds.
 let path = location.pathname;
 let told = Infinity; // Quarters of the images that were spoken of: all, where there is no job yet.
 let wasRunning = false;
+let wasIdle = false;
 let expiry = null;
 
 /** Turn this page into the page of a job that was just made; the server renders it from here on. */
@@ -41,10 +42,14 @@ function tell() {
   setIcon(panel.dataset.icon);
   watchExpiry(panel);
   // Fewer than before are those of a job that is made again.
-  if (isNews && (!isRunning || quarters(panel) >= 0)) announce(heading.textContent);
+  const news = isNews && (!isRunning || quarters(panel) >= 0) ? [heading.textContent] : [];
+  const idle = panel.querySelector(".idle");
+  if (idle && !wasIdle) news.push(idle.textContent);
+  if (news.length) announce(news.join(". "));
   if (!isRunning && wasRunning) focusOn(heading);
   told = isRunning ? Math.max(quarters(panel), 0) : Infinity;
   wasRunning = isRunning;
+  wasIdle = Boolean(idle);
 }
 
 /** Lead whoever waited for the end to the results, but nobody away from what they are at. */

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from math import inf
 from pathlib import Path
 from threading import Thread
 from zipfile import ZipFile
@@ -312,6 +313,15 @@ def archive_index(page: Page, stage: Stage) -> None:
     archive = stage.owner.get(f"{stage.addresses['failed']}/zip").body
     ZipFile(BytesIO(archive)).extractall(stage.folder / "zip")
     page.goto((stage.folder / "zip" / "index.html").as_uri())
+
+
+@scene
+def job_without_workers(page: Page, stage: Stage) -> None:
+    """No worker is there, and the page of a job that waits says so."""
+    stage.enter(page, "{waiting}")
+    stage.jobs.store.forget_workers(inf)
+    page.reload()
+    expect(page.locator("#job-panel .idle")).to_be_visible()
 
 
 @scene

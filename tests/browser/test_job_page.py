@@ -123,6 +123,24 @@ def test_waiting_page_tells_how_many_of_others_come_first(
     other.close()
 
 
+def test_page_tells_once_that_no_worker_is_there_and_forgets_it_when_one_is(
+    page: Page, idle: Servers
+) -> None:
+    page.goto(f"{idle.url}/")
+    page.evaluate(LISTEN)
+    choose_preset(page, "square")
+    drop(page, dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), PHOTO))
+    page.get_by_role("button", name="Make thumbnails").click()
+    words = page.locator("#job-panel").get_by_text("The server is not working on images right now.")
+    expect(words).to_be_visible()
+    page.get_by_role("button", name="Cancel a.jpg").click()
+    expect(page.locator("h1")).to_have_text("0 of 3 images done, 1 cancelled")
+    idle.start_one("consumer")
+    expect(words).to_have_count(0, timeout=30_000)
+    told = [said for said in page.evaluate("said") if "not working" in said]
+    assert len(told) == 1
+
+
 def test_title_and_icon_tell_the_end(page: Page, idle: Servers) -> None:
     send(page, idle, "a.jpg")
     icon = page.locator("link[rel=icon]")
@@ -550,6 +568,17 @@ def test_focal_point_is_set_by_keyboard(page: Page) -> None:
     expect(page.locator(".focus-point")).to_be_visible()
 
 
+def test_focal_point_is_given_up_by_keyboard(page: Page) -> None:
+    open_image(page, "a.jpg", "avatar")
+    page.get_by_role("button", name="Crop around it").press("Enter")
+    way_back = page.get_by_role("button", name="Crop as the recipe says")
+    way_back.press("Enter")
+    expect(page.locator("#focus-help")).to_contain_text("Crops are as the recipe says.")
+    expect(way_back).to_have_count(0)
+    expect(page.locator("#image-panel")).to_be_focused()
+    expect(page.locator("#image-panel:not([hx-get])")).to_be_visible(timeout=20_000)
+
+
 def test_back_leads_from_the_image_to_its_job(page: Page) -> None:
     open_image(page, "a.jpg")
     page.go_back()
@@ -586,6 +615,8 @@ def test_job_is_followed_and_changed_without_script(
     page.get_by_label("From the left, 0 to 1").fill("0.2")
     page.get_by_role("button", name="Crop around it").click()
     expect(page.get_by_label("From the left, 0 to 1")).to_have_value("0.20")
+    page.get_by_role("button", name="Crop as the recipe says").click()
+    expect(page.get_by_label("From the left, 0 to 1")).to_have_value("0.50")
     page.get_by_role("link", name="All 3 images").click()
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete").click()

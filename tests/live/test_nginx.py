@@ -1,5 +1,6 @@
 """The real nginx, with the configuration we ship, before the real gunicorn."""
 
+import gzip
 import json
 import shutil
 import socket
@@ -75,7 +76,7 @@ def configuration(servers: Servers, port: int) -> str:
         shipped = shipped.replace(there, here)
     return (
         "daemon off; pid nginx.pid; error_log stderr; user root;"
-        "events {} http { access_log off;"
+        "events {} http { access_log off; gzip on;"
         " proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;"
         f"{shipped} }}"
     )
@@ -97,6 +98,15 @@ def make_thumbnail(client: Client) -> str:
 def test_whole_way_works_through_nginx(nginx: Client) -> None:
     answer = nginx.get(f"/thumbnails/{make_thumbnail(nginx)}")
     assert Image.open(BytesIO(answer.body)).size == (100, 100)
+
+
+def test_page_is_compressed_once_by_the_application_alone(nginx: Client) -> None:
+    path = f"/jobs/{nginx.submit(make_jpeg())}"
+    headers = {"Accept": "text/html", "Accept-Encoding": "gzip"}
+    answer = nginx.request("GET", path, headers=headers)
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(answer.body).startswith(b"<!DOCTYPE html>")
+    assert "Content-Encoding" not in nginx.request("GET", "/jobs", headers=headers).headers
 
 
 def test_thumbnail_comes_from_nginx_with_the_headers_of_flask(

@@ -50,6 +50,15 @@ def set_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
 
 
+@blueprint.post("/focus/clear")
+def clear_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
+    """Have an image cropped as the recipe says again."""
+    require_owner(str(job_id))
+    current_jobs().set_focus(str(job_id), str(image_id), None)
+    ring_for_work()
+    return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
+
+
 def _render(template: str, job_id: UUID, image_id: UUID) -> str:
     job, image = current_jobs().image(str(job_id), str(image_id))
     recipe = Recipe.from_json(job.recipe)

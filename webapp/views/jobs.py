@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from math import inf
 from uuid import UUID
+from zlib import crc32
 
 from flask import (
     Blueprint,
     Response,
     abort,
     flash,
+    get_template_attribute,
     jsonify,
     redirect,
     render_template,
@@ -23,8 +25,8 @@ from webapp.admission import require_access
 from webapp.current import current_config, current_jobs
 from webapp.errors import asks_for_html, problem
 from webapp.forms import UploadForm, read_upload_form
-from webapp.job_store import Job
-from webapp.jobs import FileTooLarge, JobNotFound, NoImages, TooManyImages, clean_name
+from webapp.job_store import Job, Progress
+from webapp.jobs import FileTooLarge, JobNotFound, NoImages, Outlook, TooManyImages, clean_name
 from webapp.recipes import PRESETS, InvalidRecipe, Recipe
 from webapp.sources import ImageError
 from webapp.views import uploads
@@ -150,22 +152,26 @@ def show(job_id: UUID) -> Response:
 def panel(job_id: UUID) -> Response:
     """Give the part of the job page that changes; 204 where nothing did.
 
-    That is where its version is still `v`, `ahead` images of others come before it, and it is to
-    ask `every` so many milliseconds. It brings the images that changed since `v`; without `v`, it
-    comes with all of the job. The panel of a finished job asks for no other, and neither does that
-    of a job that is gone.
+    That is where its version is still `v`, and what it tells beside is still summed up as `said`.
+    It brings the images that changed since `v`; without `v`, it comes with all of the job. The
+    panel of a finished job asks for no other, and neither does that of a job that is gone.
     """
     since = request.args.get("v", type=int)
     try:
         now = current_jobs().progress(str(job_id))
-        asked = (request.args.get("ahead", type=int), request.args.get("every", type=int))
         is_same = since == now.version and not now.is_finished
-        if is_same and asked == (current_jobs().count_ahead(str(job_id)), pace(now.begun)):
+        if is_same and request.args.get("said") == _said(current_jobs().outlook(now), now):
             return fresh("", 204)
         template = "jobs/_job.html" if since is None else "jobs/_panel.html"
         return fresh(_render(template, current_jobs().job(str(job_id)), since=since))
     except JobNotFound:
         return fresh(render_template("jobs/_gone.html"))
+
+
+def _said(outlook: Outlook, job: Job | Progress) -> str:
+    """Sum up what a panel tells that changes without its job, and how often it asks."""
+    words = get_template_attribute("_words.html", "outlook_facts")(outlook)
+    return f"{crc32(words.encode()):x}-{pace(job.begun)}"
 
 
 # What its owner does to a job
@@ -248,12 +254,14 @@ def _render(
     template: str, job: Job, form: FlaskForm | None = None, since: int | None = None
 ) -> str:
     """Render a page or fragment of a job; its forms need a token even where they have no field."""
+    outlook = None if job.is_finished else current_jobs().outlook(job)
     return render_template(
         template,
         job=job,
         since=since,
         is_owner=is_owner(job),
-        outlook=None if job.is_finished else current_jobs().outlook(job),
+        outlook=outlook,
+        said=outlook and _said(outlook, job),
         poll_ms=pace(job.begun),
         form=form or FlaskForm(),
         outputs=Recipe.from_json(job.recipe).outputs,
