@@ -15,7 +15,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_defaults_need_no_environment() -> None:
     config = load({})
-    assert (config.host, config.port, config.instance) == ("127.0.0.1", 8000, Path("instance"))
+    assert (config.host, config.port) == ("127.0.0.1", 8000)
+    assert config.instance == Path.cwd() / "instance"
 
 
 def test_environment_overrides_the_default() -> None:

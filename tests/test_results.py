@@ -1,12 +1,14 @@
 """Thumbnails as static files."""
 
 import os
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import Person, work
+from tests.conftest import Person, running_app, work
 from tests.images import make_png
+from webapp.config import load
 from webapp.job_store import Thumbnail
 from webapp.jobs import Jobs
 
@@ -38,6 +40,17 @@ def test_thumbnail_is_cached_for_ever_and_can_do_no_harm(
 
 def test_size_in_bytes_is_that_of_the_file(client: FlaskClient, made: list[Thumbnail]) -> None:
     assert [len(client.get(t.url).data) for t in made] == [t.bytes for t in made]
+
+
+def test_thumbnail_is_found_where_the_data_folder_is_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with running_app(load({"THUMBNAIL_INSTANCE": "here"})) as app:
+        job_id = Person(app.test_client()).upload((make_png(), "a.png")).headers["Location"][6:]
+        work(app.extensions["jobs"])
+        (made,) = app.extensions["jobs"].job(job_id).thumbnails
+        assert app.test_client().get(made.url).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import difflib
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Literal, NewType, get_args
@@ -184,7 +184,8 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         }
     )
     _check(config)
-    return config
+    # Flask would take a relative path as one below its code.
+    return replace(config, instance=config.instance.absolute())
 
 
 def _check(config: Config) -> None:
