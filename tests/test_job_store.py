@@ -43,7 +43,7 @@ def claim(store: JobStore, worker: str = "w1", now: float = NOW) -> Claim:
     return claimed
 
 
-def finish(store: JobStore, claimed: Claim) -> list[str] | None:
+def finish(store: JobStore, claimed: Claim) -> bool:
     return store.finish(claimed, FACTS, "f", [ROW], NOW)
 
 
@@ -92,7 +92,7 @@ def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: JobStore)
     add_image(store, "a")
     slow = claim(store, "slow")
     claim(store, "quick", LEASE + 1)
-    assert store.finish(slow, FACTS, "f", [ROW], LEASE + 2) is None
+    assert not store.finish(slow, FACTS, "f", [ROW], LEASE + 2)
     assert not store.fail(slow, "corrupt", "…", LEASE + 2)
     assert not store.renew(slow, LEASE + 99)
     assert state(store) == "working"
@@ -101,7 +101,7 @@ def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: JobStore)
 def test_finished_image_has_its_thumbnails_in_order(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
-    assert store.finish(claim(store), FACTS, "f", [ROW, {**ROW, "file_name": "b.jpg"}], NOW) == []
+    assert store.finish(claim(store), FACTS, "f", [ROW, {**ROW, "file_name": "b.jpg"}], NOW)
     job = store.job("job", NOW)
     assert job
     assert [thumbnail.file_name for thumbnail in job.images[0].thumbnails] == ["a.jpg", "b.jpg"]

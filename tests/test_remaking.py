@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 from flask import Flask
 from PIL import Image
 
-from tests.conftest import Person, find_token, multipart, work
+from tests.conftest import Person, age, find_token, multipart, nothing_left, work
 from tests.images import make_corners, make_jpeg, make_truncated
 from webapp.forms import UploadForm
-from webapp.job_store import Job
+from webapp.job_store import Job, Thumbnail
 from webapp.jobs import Jobs
-from webapp.recipes import Recipe
+from webapp.recipes import PRESETS, Recipe
+from webapp.storage import ABANDONED_SECONDS, REPLACED_SECONDS
 
 
 def start(person: Person, *pictures: bytes, **fields: object) -> str:
@@ -43,6 +45,17 @@ def test_job_is_made_again_from_the_same_uploads(person: Person, jobs: Jobs) -> 
     assert file_names(jobs.job(job_id)) == ["card.webp"]
 
 
+def remade(person: Person, jobs: Jobs, wait: float = 0) -> Thumbnail:
+    """Make a job, and some time later make it again; give the thumbnail that was replaced."""
+    job_id = start(person, make_jpeg(size=(400, 300)))
+    work(jobs)
+    age(jobs, wait)
+    (old,) = jobs.job(job_id).images[0].thumbnails
+    jobs.remake(job_id, PRESETS["card"].recipe)
+    work(jobs)
+    return old
+
+
 def test_old_thumbnails_stay_until_the_new_ones_are_there(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg(size=(400, 300)))
     work(jobs)
@@ -50,8 +63,102 @@ def test_old_thumbnails_stay_until_the_new_ones_are_there(person: Person, jobs: 
     post(person, f"/jobs/{job_id}/remake", presets="card")
     assert jobs.job(job_id).waiting == 1
     assert person.get(old.url).status_code == 200
+
+
+@pytest.mark.parametrize("wait", [0, 2 * ABANDONED_SECONDS])
+def test_old_addresses_work_for_a_while_after_the_new_ones_do(
+    person: Person, jobs: Jobs, wait: float
+) -> None:
+    old = remade(person, jobs, wait)
+    age(jobs, REPLACED_SECONDS - 60)
+    jobs.sweep()
+    assert person.get(old.url).status_code == 200
+
+
+def follow(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, action: Any) -> None:
+    """Let something happen right after a method is called for the first time."""
+    method, actions = getattr(part, name), [action]
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        answer = method(*args, **kwargs)
+        while actions:
+            actions.pop()()
+        return answer
+
+    monkeypatch.setattr(part, name, call)
+
+
+def test_old_addresses_work_though_a_sweep_comes_as_the_new_ones_are_written(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = start(person, make_jpeg())
     work(jobs)
+    age(jobs, 2 * REPLACED_SECONDS)
+    (old,) = jobs.job(job_id).thumbnails
+    jobs.remake(job_id, PRESETS["card"].recipe)
+    follow(monkeypatch, jobs.store, "finish", jobs.sweep)
+    work(jobs)
+    assert person.get(old.url).status_code == 200
+
+
+def test_old_addresses_work_though_the_new_ones_are_written_during_a_sweep(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = start(person, make_jpeg())
+    work(jobs)
+    age(jobs, 2 * REPLACED_SECONDS)
+    (old,) = jobs.job(job_id).thumbnails
+    jobs.remake(job_id, PRESETS["card"].recipe)
+    follow(monkeypatch, jobs.storage, "old_places", partial(work, jobs))
+    jobs.sweep()
+    assert person.get(old.url).status_code == 200
+
+
+def test_old_addresses_are_gone_after_that_while(person: Person, jobs: Jobs) -> None:
+    old = remade(person, jobs)
+    age(jobs, REPLACED_SECONDS + 60)
+    jobs.sweep()
     assert person.get(old.url).status_code == 404
+
+
+def test_nothing_but_the_new_thumbnails_is_left_after_that_while(
+    person: Person, jobs: Jobs
+) -> None:
+    remade(person, jobs)
+    age(jobs, REPLACED_SECONDS + 60)
+    jobs.sweep()
+    (job,) = (jobs.job(job_id) for job_id in jobs.ids())
+    files = [path.name for path in jobs.storage.thumbnails.rglob("*.*")]
+    assert sorted(files) == ["card.webp", "whole-image.webp"]
+    assert person.get(job.thumbnails[0].url).status_code == 200
+
+
+def test_making_again_and_again_does_not_keep_old_thumbnails_for_longer(
+    person: Person, jobs: Jobs
+) -> None:
+    old = remade(person, jobs)
+    for name in ("avatar", "social"):
+        age(jobs, REPLACED_SECONDS / 2 + 60)
+        jobs.remake(jobs.ids()[0], PRESETS[name].recipe)
+        work(jobs)
+    jobs.sweep()
+    assert person.get(old.url).status_code == 404
+
+
+def test_old_thumbnails_make_room_where_the_disk_is_nearly_full(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = remade(person, jobs)
+    age(jobs, REPLACED_SECONDS / 5)
+    monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 1000)
+    jobs.sweep()
+    assert person.get(old.url).status_code == 404
+
+
+def test_old_thumbnails_go_with_their_job(person: Person, jobs: Jobs) -> None:
+    remade(person, jobs)
+    jobs.delete(jobs.ids()[0])
+    assert nothing_left(jobs)
 
 
 def test_old_thumbnails_stay_where_the_new_ones_cannot_be_made(person: Person, jobs: Jobs) -> None:

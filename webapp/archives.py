@@ -6,9 +6,10 @@
     thumbnails/      the files
 
 Thumbnails are compressed already, so they are stored as they are and the zip's length is known
-before its first byte. Where a file vanishes on the way, as the job is deleted, the iteration
-raises: the server then breaks the connection off before that length is reached, which every client
-notices. A zip that came to its end is whole.
+before its first byte. What is replaced meanwhile, as the job is made again, stays for a while.
+Where a file vanishes on the way, as the job is deleted, the iteration raises: the server then
+breaks the connection off before that length is reached, which every client notices. A zip that came
+to its end is whole.
 """
 
 import json

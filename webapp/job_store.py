@@ -858,10 +858,8 @@ class JobStore:
         folder: str,
         thumbnails: Sequence[dict[str, Any]],
         now: float,
-    ) -> list[str] | None:
-        """Mark an image done and write its thumbnails' rows; None where the claim is lost.
-
-        Else give the folders of the thumbnails that these replace.
+    ) -> bool:
+        """Mark an image done and write its thumbnails' rows; False where the claim is lost.
 
         `facts` has what decoding told of the image: width, height, had_gps, thumbhash and color.
         `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
@@ -877,16 +875,20 @@ class JobStore:
                 **_held(claim),
             )
             if not held:
-                return None
-            replaced = self._rows(
-                "DELETE FROM thumbnails WHERE image_id = :id RETURNING folder", id=claim.image_id
-            )
+                return False
+            self._change("DELETE FROM thumbnails WHERE image_id = :id", id=claim.image_id)
             place = {"image_id": claim.image_id, "folder": folder}
             db.table("thumbnails").insert_all(
                 {**place, "number": number, **thumbnail}
                 for number, thumbnail in enumerate(thumbnails, 1)
             )
-        return sorted({row["folder"] for row in replaced})
+        return True
+
+    def thumbnails_folder(self, image_id: str) -> str | None:
+        """Name the folder of an image's thumbnails; None where it has none."""
+        sql = "SELECT folder FROM thumbnails WHERE image_id = :id LIMIT 1"
+        rows = self._rows(sql, id=image_id)
+        return rows[0]["folder"] if rows else None
 
     def fail(self, claim: Claim, code: str, message: str, now: float) -> bool:
         """Mark an image failed for a reason; False where the claim is lost."""

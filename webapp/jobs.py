@@ -470,6 +470,7 @@ class Jobs:
     def finish(self, claim: Claim, folder: Path, result: Result) -> None:
         """Publish the files of `folder` as the image's thumbnails.
 
+        Those that they replace stay for a while, until a sweep removes them.
         Raises ClaimLost, with nothing published.
         """
         place = self._place(claim)
@@ -483,12 +484,12 @@ class Jobs:
             "thumbhash": result.thumbhash,
             "color": result.color,
         }
-        replaced = self.store.finish(claim, facts, place, rows, time())
-        if replaced is None:
+        before = self.store.thumbnails_folder(claim.image_id)
+        if before is not None:  # First: a sweep that finds it without rows must know since when.
+            self.storage.begin_age(before)
+        if not self.store.finish(claim, facts, place, rows, time()):
             self.storage.unpublish(place)
             raise ClaimLost
-        for folder_before in replaced:
-            self.storage.unpublish(folder_before)
 
     def _place(self, claim: Claim) -> str:
         return self.storage.thumbnails_folder(claim.job_id, claim.image_id, claim.attempt)
@@ -540,8 +541,9 @@ class Jobs:
         for job_id in self.storage.abandoned_job_ids():
             if not self.store.has_job(job_id):
                 _try(self.storage.delete_job, job_id)
-        # Of jobs that go on: a process was killed between a file and its row.
-        for place in self.storage.abandoned_places() - self.store.places():
+        # Of jobs that go on: what was replaced, or a process was killed between a file and its row.
+        known = self.store.places()  # First: what is replaced after this is too young to be listed.
+        for place in self.storage.old_places(is_full=not self._has_space()) - known:
             _try(self.storage.delete_place, place)
         for job_id, image_id, folder in self.store.image_places():
             if self.storage.has_files(job_id, image_id, folder):

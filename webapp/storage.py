@@ -6,6 +6,9 @@
 
 A file or folder is written under `tmp/`, synced, and renamed to its place, so a reader never sees
 half of one. Ids are UUIDs that we made; an uploaded file's own name is never part of a path.
+
+Thumbnails that are made again get a new place. The old one has no rows from then on, but stays for
+some minutes, and goes with a sweep.
 """
 
 import errno
@@ -27,6 +30,11 @@ _PUBLISHED = re.compile(rf"{_UUID}/{_UUID}-[0-9]+/[a-z0-9-]+\.[a-z]+", re.ASCII)
 
 # No upload or decode takes so long: what is older was left by a crash.
 ABANDONED_SECONDS = 12 * 3600.0
+# Thumbnails that were made again stay this long beside the new ones: for the zip that somebody is
+# downloading, a gigabyte of it at 10 Mbit/s, and for the tab that still shows them.
+REPLACED_SECONDS = 15 * 60.0
+# Not shorter where the disk is full: new ones lie there for seconds before their rows are written.
+REPLACED_SECONDS_IN_NEED = 60.0
 _ASKS_EVERY = 4_000_000  # Bytes of an upload between two looks at the disk.
 
 
@@ -172,11 +180,17 @@ class Storage:
         is_there = file.is_file() and file.resolve() == self.thumbnails.resolve() / path
         return file if is_there else None
 
+    def begin_age(self, folder: str) -> None:
+        """Count from now for how long a folder of thumbnails stays without rows."""
+        with suppress(FileNotFoundError):  # The job was deleted at this moment.
+            os.utime(self.thumbnails / folder)
+
     def publish(self, finished: Path, folder: str) -> None:
         """Move a finished folder of thumbnails to its public place, in one step."""
         for file in finished.iterdir():
             file.chmod(0o640)
             _sync(file)
+        os.utime(finished)  # Its age begins now, however long its first file is there.
         _sync(finished)
         target = self.thumbnails / folder
         target.parent.mkdir(exist_ok=True)
@@ -204,7 +218,7 @@ class Storage:
 
     def sweep(self) -> None:
         """Remove what crashes left under `tmp/`; uploads and decodes in progress are younger."""
-        for path in _abandoned(self.tmp):
+        for path in _older(self.tmp):
             try:
                 _remove(path)
             except OSError:
@@ -215,18 +229,20 @@ class Storage:
 
         A crash between a file and its row, or between a row and its files, leaves one without.
         """
-        return {path.name for path in (*_abandoned(self.originals), *_abandoned(self.thumbnails))}
+        return {path.name for path in (*_older(self.originals), *_older(self.thumbnails))}
 
-    def abandoned_places(self) -> set[str]:
-        """List originals and folders of thumbnails so old that their rows must be there.
+    def old_places(self, is_full: bool) -> set[str]:
+        """List originals and folders of thumbnails so old that without rows nobody needs them.
 
-        Each as `job/name`, below the folder of all.
+        Each as `job/name`, below the folder of all. A crash between a file and its row leaves one
+        without; thumbnails also lose theirs when they are replaced.
         """
+        replaced = REPLACED_SECONDS_IN_NEED if is_full else REPLACED_SECONDS
         return {
             f"{job.name}/{path.name}"
-            for root in (self.originals, self.thumbnails)
+            for root, age in ((self.originals, ABANDONED_SECONDS), (self.thumbnails, replaced))
             for job in root.iterdir()
-            for path in _abandoned(job)
+            for path in _older(job, age)
         }
 
     def delete_place(self, place: str) -> None:
@@ -240,8 +256,8 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _abandoned(folder: Path) -> Iterator[Path]:
-    limit = time.time() - ABANDONED_SECONDS
+def _older(folder: Path, age: float = ABANDONED_SECONDS) -> Iterator[Path]:
+    limit = time.time() - age
     # Gone in between, as each of its files may be; or a file that somebody put there.
     with suppress(FileNotFoundError, NotADirectoryError):
         for path in folder.iterdir():
