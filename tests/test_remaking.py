@@ -233,6 +233,21 @@ def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:
     assert checked == "card"
 
 
+NEW_ADDRESSES = f"new addresses; the old ones stop working {REPLACED_SECONDS / 60:g} minutes later"
+
+
+def test_page_to_make_a_job_again_says_that_addresses_change(person: Person) -> None:
+    page = person.get(f"/jobs/{start(person, make_jpeg())}/remake").text
+    assert NEW_ADDRESSES in page
+
+
+def test_form_of_the_focal_point_says_that_addresses_change(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), presets="avatar")
+    work(jobs)
+    page = person.get(f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}").text
+    assert NEW_ADDRESSES in page
+
+
 def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg(image=make_corners((400, 200))), presets="avatar")
     work(jobs)
