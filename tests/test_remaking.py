@@ -1,6 +1,7 @@
 """What its owner does to a job that is there: make it again, retry, cancel, keep it for longer."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
@@ -8,14 +9,17 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from werkzeug.datastructures import MultiDict
 
 from tests.conftest import Person, age, find_token, multipart, nothing_left, work
 from tests.images import make_corners, make_jpeg, make_truncated
 from webapp.forms import UploadForm
 from webapp.job_store import Job, Thumbnail
 from webapp.jobs import Jobs
-from webapp.recipes import PRESETS, Recipe
+from webapp.recipes import PRESETS, InvalidRecipe, Output, Recipe, RecipeLimits
 from webapp.storage import ABANDONED_SECONDS, REPLACED_SECONDS
 
 
@@ -224,6 +228,97 @@ def test_form_to_make_a_job_again_is_filled_in_with_what_it_makes(
     with app.test_request_context():
         again = UploadForm.from_recipe(recipe).recipe(jobs.recipe_limits)
     assert set(again.outputs) == set(recipe.outputs)
+
+
+def filled_in(app: Flask, fields: dict[str, object]) -> UploadForm:
+    """Fill in the form as a person would."""
+    with app.test_request_context():
+        return UploadForm(formdata=MultiDict(fields))
+
+
+def own_sizes(form: UploadForm) -> list[dict[str, Any]]:
+    return [entry.data for entry in form.outputs if entry.form.is_used]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"responsive-widths": "400 800", "responsive-formats": ["webp", "jpeg"]},
+        {"responsive-widths": "400 800 1200", "responsive-formats": ["avif"]},
+        {
+            "presets": ["web-set", "square"],
+            "responsive-widths": "400 800",
+            "responsive-formats": ["webp", "png"],
+            "outputs-0-width": "400",
+            "outputs-0-height": "400",
+            "outputs-0-format": "webp",
+        },
+        {
+            "presets": ["card"],
+            "responsive-widths": "400 800",
+            "responsive-formats": ["webp", "jpeg"],
+            "outputs-0-width": "1000",
+            "outputs-0-format": "webp",
+        },
+    ],
+)
+def test_responsive_set_comes_back_as_one(app: Flask, jobs: Jobs, fields: dict[str, Any]) -> None:
+    form = filled_in(app, fields)
+    with app.test_request_context():
+        again = UploadForm.from_recipe(form.recipe(jobs.recipe_limits))
+    assert again.responsive.data == form.responsive.data
+    assert own_sizes(again) == own_sizes(form)
+    assert set(again.presets.data) == set(form.presets.data)
+
+
+# Few values, so that sizes, sets and presets often meet.
+own_size = st.fixed_dictionaries(
+    {
+        "width": st.sampled_from(["320", "400"]),
+        "format": st.lists(st.sampled_from(["webp", "jpeg", "source"]), min_size=1, unique=True),
+    },
+    optional={
+        "height": st.just("320"),
+        "fit": st.just("cover"),
+        "quality": st.just("70"),
+        "animated": st.just("y"),
+    },
+)
+
+
+def outputs(recipe: Recipe) -> set[Output]:
+    """Give the outputs without the numbers that tell equal names apart."""
+    return {replace(one, name=re.sub(r"-\d+$", "", one.name)) for one in recipe.outputs}
+
+
+@given(
+    presets=st.lists(st.sampled_from(list(PRESETS)), unique=True, max_size=2),
+    own=st.lists(own_size, max_size=4),
+    widths=st.lists(st.sampled_from(["320", "400", "640"]), max_size=3),
+    formats=st.lists(st.sampled_from(["webp", "jpeg"]), unique=True, min_size=1),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_form_that_is_filled_in_with_a_recipe_makes_the_same(
+    app: Flask,
+    presets: list[str],
+    own: list[dict[str, Any]],
+    widths: list[str],
+    formats: list[str],
+) -> None:
+    fields: dict[str, Any] = {"presets": presets}
+    fields |= {"responsive-widths": " ".join(widths), "responsive-formats": formats}
+    for number, size in enumerate(own):
+        fields |= {f"outputs-{number}-{name}": value for name, value in size.items()}
+    limits = RecipeLimits(max_outputs=100)
+    form = filled_in(app, fields)
+    try:
+        recipe = form.recipe(limits)
+    except InvalidRecipe:
+        return
+    with app.test_request_context():
+        again = UploadForm.from_recipe(recipe)
+        assert outputs(again.recipe(limits)) == outputs(recipe)
+        assert UploadForm.from_recipe(again.recipe(limits)).data == again.data
 
 
 def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:

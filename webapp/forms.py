@@ -1,7 +1,7 @@
 """The forms that people fill in."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from io import SEEK_END
 from itertools import chain
@@ -33,6 +33,7 @@ from webapp.recipes import (
     FORMATS,
     MOVING_FORMATS,
     PRESETS,
+    AskedFormat,
     InvalidRecipe,
     Output,
     Recipe,
@@ -52,6 +53,7 @@ ADDRESS_NAMES = {
     "widths": "responsive-widths",
     "formats": "responsive-formats",
 }
+RESPONSIVE_FORMATS = tuple(format for format in FORMATS if format != "gif")
 ADDRESS_SIDES = {"w": "width", "h": "height"}
 
 
@@ -126,7 +128,7 @@ class ResponsiveForm(Form):  # type: ignore[misc]
     widths = StringField("Widths")
     formats = SelectMultipleField(
         "Formats",
-        choices=_format_choices(format for format in FORMATS if format != "gif"),
+        choices=_format_choices(RESPONSIVE_FORMATS),
         default=["webp", "jpeg"],
         option_widget=CheckboxInput(),
     )
@@ -194,13 +196,20 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> "UploadForm":
-        """Fill in what a recipe makes: its presets, and the rest as sizes of one's own."""
+        """Fill in what a recipe makes: its presets, a responsive set, and the rest as sizes."""
         wanted = set(recipe.outputs)
         presets = [one for one in PRESETS.values() if wanted.issuperset(one.recipe.outputs)]
         fields = MultiDict(("presets", one.name) for one in presets)
-        own = wanted.difference(*(one.recipe.outputs for one in presets))
+        listed = wanted.difference(*(one.recipe.outputs for one in presets))
+        own = [output for output in recipe.outputs if output in listed]
+        widths, set_formats = _responsive_part(own)
+        if widths:
+            fields["responsive-widths"] = " ".join(map(str, widths))
+            fields.setlist("responsive-formats", set_formats)
         sizes: dict[Output, list[str]] = {}  # And in which formats each is made.
-        for output in filter(own.__contains__, recipe.outputs):
+        for output in own:
+            if output.width in widths and _is_plain(output):
+                continue
             sizes.setdefault(replace(output, name="x", format="webp"), []).append(output.format)
         for number, (output, formats) in enumerate(sizes.items()):
             for name, value in _output_fields(output):
@@ -295,6 +304,30 @@ def _output_fields(output: Output) -> Iterator[tuple[str, str]]:
     for switch in ("enlarge", "keep_copyright", "animated"):
         if getattr(output, switch):
             yield switch, "y"
+
+
+def _responsive_part(own: Sequence[Output]) -> tuple[Sequence[int], Sequence[AskedFormat]]:
+    """Find the largest responsive set among outputs: its widths and formats.
+
+    One width alone is a size.
+    """
+    formats: dict[int, list[AskedFormat]] = {}
+    for output in own:
+        if output.width and _is_plain(output):
+            formats.setdefault(output.width, []).append(output.format)
+    sets: dict[tuple[AskedFormat, ...], list[int]] = {}
+    for width, those in formats.items():
+        sets.setdefault(tuple(those), []).append(width)
+    best, widths = max(sets.items(), key=lambda one: len(one[1]), default=((), []))
+    return (widths, best) if len(widths) > 1 else ((), ())
+
+
+def _is_plain(output: Output) -> bool:
+    """Say whether an output may be one of a responsive set."""
+    if output.width is None or output.format not in RESPONSIVE_FORMATS:
+        return False
+    (plain,) = responsive_set((output.width,), (output.format,))
+    return replace(output, name=plain.name) == plain
 
 
 def _require_formats(field: Field) -> None:
