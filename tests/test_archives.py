@@ -165,6 +165,7 @@ def test_manifest_tells_the_job_and_its_recipe(person: Person, jobs: Jobs) -> No
         "total": 1,
         "done": 1,
         "failed": 0,
+        "cancelled": 0,
     }
     assert [output["name"] for output in manifest["recipe"]] == ["square"]
 

@@ -1,5 +1,6 @@
 """What its owner does to a job that is there: make it again, retry, cancel, keep it for longer."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,13 +15,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from werkzeug.datastructures import MultiDict
 
-from tests.conftest import Person, age, find_token, multipart, nothing_left, work
+from tests.conftest import Person, age, find_token, multipart, nothing_left, read_zip, work
 from tests.images import make_corners, make_jpeg, make_truncated
 from webapp.forms import UploadForm
 from webapp.job_store import Job, Thumbnail
 from webapp.jobs import Jobs
 from webapp.recipes import PRESETS, InvalidRecipe, Output, Recipe, RecipeLimits
 from webapp.storage import ABANDONED_SECONDS, REPLACED_SECONDS
+from webapp.tasks import work_on_next_image
 
 
 def start(person: Person, *pictures: bytes, **fields: object) -> str:
@@ -437,14 +439,74 @@ def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
     assert (job.cancelled, job.is_finished) == (2, True)
 
 
+def stopped(person: Person, jobs: Jobs) -> str:
+    """Make a job of two images again, and cancel that when one of them is made; give its id."""
+    job_id = start(person, make_jpeg(), make_jpeg())
+    work(jobs)
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    work_on_next_image(jobs)
+    post(person, f"/jobs/{job_id}/cancel")
+    return job_id
+
+
 def test_image_that_was_to_be_made_again_keeps_what_it_has_when_cancelled(
     person: Person, jobs: Jobs
 ) -> None:
-    job_id = start(person, make_jpeg())
+    job_id = stopped(person, jobs)
+    assert file_names(jobs.job(job_id)) == ["card.webp", "square.jpg"]
+
+
+def test_page_tells_what_is_not_made_again_because_it_was_cancelled(
+    person: Person, jobs: Jobs
+) -> None:
+    page = person.get(f"/jobs/{stopped(person, jobs)}").text
+    assert "1 of 2 images done, 1 cancelled" in page
+    assert page.count("old result") == 1
+
+
+def test_zip_tells_what_is_not_made_again_because_it_was_cancelled(
+    person: Person, jobs: Jobs
+) -> None:
+    with read_zip(person.get(f"/jobs/{stopped(person, jobs)}/zip")) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        page = archive.read("index.html").decode()
+    assert [image["state"] for image in manifest["images"]] == ["done", "cancelled"]
+    assert (manifest["job"]["done"], manifest["job"]["cancelled"]) == (1, 1)
+    assert page.count("cancelled, old result") == 1
+
+
+def test_old_results_are_made_again_by_a_retry(person: Person, jobs: Jobs) -> None:
+    job_id = stopped(person, jobs)
+    post(person, f"/jobs/{job_id}/retry")
     work(jobs)
-    post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert file_names(jobs.job(job_id)) == ["card.webp", "card.webp"]
+
+
+def test_old_results_are_made_again_with_another_recipe(person: Person, jobs: Jobs) -> None:
+    job_id = stopped(person, jobs)
+    post(person, f"/jobs/{job_id}/remake", presets="avatar")
+    work(jobs)
+    assert file_names(jobs.job(job_id)) == ["avatar.webp", "avatar.webp"]
+
+
+def test_old_results_are_made_again_with_another_focal_point(person: Person, jobs: Jobs) -> None:
+    job_id = stopped(person, jobs)
+    old = jobs.job(job_id).images[1]
+    post(person, f"/jobs/{job_id}/images/{old.id}/focus", x="1", y="0.5")
+    work(jobs)
+    assert jobs.job(job_id).done == 2
+
+
+def test_image_that_was_cancelled_before_it_was_made_is_not_made_with_another_recipe(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_jpeg(), make_jpeg())
     post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/cancel")
-    assert (jobs.job(job_id).done, file_names(jobs.job(job_id))) == (1, ["square.jpg"])
+    work(jobs)
+    page = person.get(f"/jobs/{job_id}/remake").text
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert [image.state for image in jobs.job(job_id).images] == ["cancelled", "waiting"]
+    assert "<h1>Make 1 image again</h1>" in page
 
 
 @pytest.mark.parametrize(("hours", "kept"), [("100", 100), ("100000", 168)])

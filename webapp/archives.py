@@ -112,6 +112,7 @@ def _manifest(job: Job, paths: Paths) -> str:
             "total": job.total,
             "done": job.done,
             "failed": job.failed,
+            "cancelled": job.cancelled,
         },
         "recipe": [asdict(output) for output in recipe.outputs],
         "images": [_describe(image, recipe, paths) for image in job.images],

@@ -410,6 +410,11 @@ class Job:
         return self._count("cancelled")
 
     @property
+    def left_out(self) -> int:
+        """How many images are not made again with the others: those that never were made."""
+        return sum(image.state == "cancelled" and not image.thumbnails for image in self.images)
+
+    @property
     def had_gps_count(self) -> int:
         """How many images said where they were taken."""
         return sum(image.had_gps for image in self.images)
@@ -738,8 +743,8 @@ class JobStore:
     def set_recipe(self, job_id: str, recipe: str, now: float) -> None:
         """Give a job another recipe, and put all its images back into the queue for it.
 
-        What was made stays until it is replaced. Who works on an image loses it; what was cancelled
-        stays so.
+        What was made stays until it is replaced. Who works on an image loses it. What was cancelled
+        before it was ever made stays so.
         """
         with self.transaction():
             self._change(
@@ -748,7 +753,7 @@ class JobStore:
                 recipe=recipe,
             )
             self._queue_again(
-                "job_id = :job_id AND state IN ('working', 'done', 'failed')",
+                f"job_id = :job_id AND {_TO_REMAKE}",
                 job_id=job_id,
                 now=now,
             )
@@ -931,7 +936,7 @@ class JobStore:
                 y=y,
             )
             self._queue_again(
-                "job_id = :job_id AND id = :image_id AND state IN ('working', 'done', 'failed')",
+                f"job_id = :job_id AND id = :image_id AND {_TO_REMAKE}",
                 job_id=job_id,
                 image_id=image_id,
                 now=now,
@@ -964,8 +969,7 @@ class JobStore:
         One that was only to be made again keeps what was made before.
         """
         return self._change(
-            "UPDATE images SET (state, finished) = (SELECT iif(count(*), 'done', 'cancelled'),"
-            " iif(count(*), NULL, :now) FROM thumbnails WHERE image_id = images.id)"
+            "UPDATE images SET state = 'cancelled', finished = :now"
             " WHERE job_id = :job_id AND (:image_id IS NULL OR id = :image_id)"
             " AND state = 'waiting'",
             job_id=job_id,
@@ -1202,6 +1206,11 @@ _BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs
 
 # As the partial index images_claimable says it, word for word: else SQLite does not use it.
 _UNFINISHED = "state IN ('waiting', 'working')"
+
+_TO_REMAKE = (
+    "(state IN ('working', 'done', 'failed') OR state = 'cancelled'"
+    " AND EXISTS (SELECT 1 FROM thumbnails WHERE image_id = images.id))"
+)
 
 # No lease is as long as a minute: one that ends later is of before the clock was set back.
 _LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
