@@ -3,12 +3,14 @@
 import html
 import re
 from math import inf
+from threading import Event
 from uuid import UUID
 
 import pytest
 
 from tests.conftest import Person, Script, nothing_left, work
 from tests.images import make_jpeg, make_png, make_truncated
+from tests.servers import wait_until
 from webapp.jobs import Jobs
 from webapp.tasks import work_on_next_image
 
@@ -363,6 +365,7 @@ def test_owner_deletes_a_job_after_being_asked(person: Person, jobs: Jobs) -> No
     assert person.post(f"{path}/delete").status_code == 303
     assert person.get(path).status_code == 404
     assert person.get(thumbnail).status_code == 404
+    wait_until(lambda: not any(jobs.storage.tmp.iterdir()))
     assert nothing_left(jobs)
 
 
@@ -378,6 +381,20 @@ def test_whoever_has_the_link_can_look_but_not_delete(
     assert response.status_code == 403
     assert "Only the browser that made this job" in response.text
     assert jobs.ids()
+
+
+def test_delete_is_answered_before_the_files_are_removed(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = start(person, make_jpeg())
+    work(jobs)
+    remove, is_answered = jobs.storage.remove, Event()
+    monkeypatch.setattr(jobs.storage, "remove", lambda path: is_answered.wait(20) and remove(path))
+    assert person.post(f"{path}/delete").status_code == 303
+    assert not nothing_left(jobs)
+    is_answered.set()
+    wait_until(lambda: not any(jobs.storage.tmp.iterdir()))
+    assert nothing_left(jobs)
 
 
 def test_delete_without_a_token_is_refused(person: Person, jobs: Jobs) -> None:

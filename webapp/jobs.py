@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
+from threading import Thread
 from time import time
+from typing import Any
 from uuid import uuid4
 
 from webapp.config import Config
@@ -448,6 +450,17 @@ class Jobs:
         self.storage.delete_job(job_id)
         logger.info("job deleted", extra={"job_id": job_id})
 
+    def delete_soon(self, job_id: str) -> None:
+        """Remove a job, and by and by its files, which nobody can reach any more.
+
+        A busy disk takes seconds for the thousands of a large job. Where this process ends before
+        they are gone, a sweep removes the rest.
+        """
+        self.store.delete_job(job_id)
+        doomed = self.storage.hide_job(job_id)
+        Thread(target=_try, args=(self.storage.remove, doomed), daemon=True).start()
+        logger.info("job deleted", extra={"job_id": job_id})
+
     # For workers
 
     def claim(self, worker: str) -> Claim | None:
@@ -570,7 +583,7 @@ class Jobs:
         )
 
 
-def _try(remove: Callable[[str], None], what: str) -> None:
+def _try(remove: Callable[[Any], None], what: str | Path) -> None:
     try:
         remove(what)
     except OSError:

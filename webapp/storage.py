@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PUBLISHED = re.compile(rf"{_UUID}/{_UUID}-[0-9]+/[a-z0-9-]+\.[a-z]+", re.ASCII)
 
+# To move a deleted job under `tmp/` takes milliseconds: what is older was left by a crash.
+REMOVING_SECONDS = 60.0
 # No upload or decode takes so long: what is older was left by a crash.
 ABANDONED_SECONDS = 12 * 3600.0
 # Thumbnails that were made again stay this long beside the new ones: for the zip that somebody is
@@ -35,6 +37,7 @@ ABANDONED_SECONDS = 12 * 3600.0
 REPLACED_SECONDS = 15 * 60.0
 # Not shorter where the disk is full: new ones lie there for seconds before their rows are written.
 REPLACED_SECONDS_IN_NEED = 60.0
+_DOOMED = "deleted-"  # How the folders under `tmp/` are called that hold deleted jobs.
 _ASKS_EVERY = 4_000_000  # Bytes of an upload between two looks at the disk.
 
 
@@ -207,18 +210,26 @@ class Storage:
             target.parent.rmdir()
 
     def delete_job(self, job_id: str) -> None:
-        """Remove all files of a job: out of sight at once, then from the disk."""
-        doomed = Path(tempfile.mkdtemp(prefix="deleted-", dir=self.tmp))
-        try:
-            for folder in (self.originals / job_id, self.thumbnails / job_id):
-                with suppress(FileNotFoundError):
-                    os.rename(folder, doomed / folder.parent.name)
-        finally:
+        """Remove all files of a job."""
+        self.remove(self.hide_job(job_id))
+
+    def hide_job(self, job_id: str) -> Path:
+        """Move all files of a job out of sight, at once; give the folder that is to be removed."""
+        doomed = Path(tempfile.mkdtemp(prefix=_DOOMED, dir=self.tmp))
+        for folder in (self.originals / job_id, self.thumbnails / job_id):
+            with suppress(FileNotFoundError):
+                os.rename(folder, doomed / folder.parent.name)
+        return doomed
+
+    def remove(self, doomed: Path) -> None:
+        """Remove what is out of sight: a disk may take two seconds for 2000 files."""
+        with suppress(FileNotFoundError):  # A sweep is at it too; another takes what both leave.
             shutil.rmtree(doomed)
 
     def sweep(self) -> None:
         """Remove what crashes left under `tmp/`; uploads and decodes in progress are younger."""
-        for path in _older(self.tmp):
+        doomed = {path for path in _older(self.tmp, REMOVING_SECONDS) if _is_doomed(path)}
+        for path in doomed.union(_older(self.tmp)):
             try:
                 _remove(path)
             except OSError:
@@ -264,6 +275,10 @@ def _older(folder: Path, age: float = ABANDONED_SECONDS) -> Iterator[Path]:
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < limit:
                     yield path
+
+
+def _is_doomed(path: Path) -> bool:
+    return path.name.startswith(_DOOMED)
 
 
 def _remove(path: Path) -> None:

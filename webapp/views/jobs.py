@@ -244,9 +244,9 @@ def confirm_delete(job_id: UUID) -> str:
 
 @blueprint.post("/<uuid:job_id>/delete")
 def delete(job_id: UUID) -> ResponseReturnValue:
-    """Delete a job with all its files."""
+    """Delete a job with all its files; nobody waits until the disk has removed them."""
     require_owner(str(job_id))
-    current_jobs().delete(str(job_id))
+    current_jobs().delete_soon(str(job_id))
     return redirect(url_for("uploads.new"), 303)
 
 
