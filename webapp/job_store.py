@@ -91,7 +91,7 @@ CREATE TABLE jobs (
     recipe TEXT NOT NULL,
     created REAL NOT NULL,
     expires REAL NOT NULL,
-    open_until REAL NOT NULL,            -- more images may come until then
+    open_until REAL NOT NULL,            -- more images may come until then; 0 once it is closed
     version INTEGER NOT NULL DEFAULT 0   -- grows with everything a page shows
 ) STRICT;
 
@@ -715,12 +715,10 @@ class JobStore:
         begun = datetime.fromtimestamp(row["begun"], UTC)
         return Progress(job_id, row["version"], bool(row["is_open"]), row["left"], begun)
 
-    def close_job(self, job_id: str, now: float) -> None:
-        """Say that no more images come."""
+    def close_job(self, job_id: str) -> None:
+        """Take no more images: also none that was on its way, whatever its clock says."""
         self._change(
-            "UPDATE jobs SET open_until = :now, version = version + 1 WHERE id = :id",
-            id=job_id,
-            now=now,
+            "UPDATE jobs SET open_until = 0, version = version + 1 WHERE id = :id", id=job_id
         )
 
     def delete_job(self, job_id: str) -> None:

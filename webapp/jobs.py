@@ -272,7 +272,7 @@ class Jobs:
         now = time()
         with self._kept(upload, job_id, image.id), self.store.transaction():
             self._add_job(job_id, recipe, owner, now)
-            self.store.add_image(job_id, image, now, open_until=now, max_images=1)
+            self.store.add_image(job_id, image, now, open_until=0, max_images=1)
         _log_accepted(job_id, image)
         return job_id
 
@@ -352,7 +352,7 @@ class Jobs:
 
         Raises JobNotFound.
         """
-        self.store.close_job(job_id, time())  # First: from here on no image can come.
+        self.store.close_job(job_id)  # First: from here on no image can come.
         if not self.job(job_id).images:
             self.delete(job_id)
 
