@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from PIL import Image
 
-from tests.conftest import Person, find_token, multipart, work
+from tests.conftest import Person, Script, find_token, multipart, work
 from tests.images import make_corners, make_jpeg, make_truncated
 from webapp.forms import UploadForm
 from webapp.job_store import Job
@@ -269,6 +269,14 @@ def test_time_left_is_told_from_what_the_last_images_took(person: Person, jobs: 
     job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
     assert jobs.outlook(jobs.job(job_id)).seconds == 15
     assert "about 20 seconds left" in person.get(f"/jobs/{job_id}").text
+
+
+def test_job_with_nothing_to_do_yet_promises_no_time(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    script.add(job, make_jpeg())
+    work(jobs)
+    jobs.beat("a")
+    assert jobs.outlook(jobs.job(job["id"])).seconds is None
 
 
 def test_panel_comes_again_when_others_are_done_with(

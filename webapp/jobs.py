@@ -438,7 +438,7 @@ class Jobs:
         ahead = self.store.count_ahead(job.id)
         workers = self.store.count_workers(alive_since=time() - ALIVE_SECONDS)
         mean = self.store.mean_work_seconds()
-        if mean is None or not workers:
+        if mean is None or not workers or not job.left:  # Who knows what is still to come?
             return Outlook(ahead, None, bool(workers))
         return Outlook(ahead, ceil((ahead + job.left) * mean / workers), has_workers=True)
 
