@@ -212,6 +212,25 @@ def test_all_failed_images_are_tried_again_as_often_as_new_ones(person: Person, 
     assert jobs.job(job_id).waiting == 2
 
 
+def test_what_was_cancelled_stays_so_when_all_failed_are_tried_again(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_truncated(), make_jpeg())
+    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[1].id}/cancel")
+    work(jobs)
+    assert "Retry all failed" in person.get(f"/jobs/{job_id}").text
+    post(person, f"/jobs/{job_id}/retry")
+    assert [image.state for image in jobs.job(job_id).images] == ["waiting", "cancelled"]
+
+
+def test_all_cancelled_images_are_tried_again_where_none_failed(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), make_jpeg())
+    post(person, f"/jobs/{job_id}/cancel")
+    assert "Retry all cancelled" in person.get(f"/jobs/{job_id}").text
+    post(person, f"/jobs/{job_id}/retry")
+    assert jobs.job(job_id).waiting == 2
+
+
 def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg(), make_jpeg())
     post(person, f"/jobs/{job_id}/cancel")

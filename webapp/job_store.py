@@ -935,10 +935,15 @@ class JobStore:
         return bool(found)
 
     def retry(self, job_id: str, image_id: str | None, now: float) -> int:
-        """Put what failed or was cancelled back into the queue: one image, or all of a job."""
+        """Put what failed or was cancelled back into the queue: one image, or many of a job.
+
+        Those are all that failed; where none did, all that were cancelled.
+        """
         return self._queue_again(
-            "job_id = :job_id AND (:image_id IS NULL OR id = :image_id)"
-            " AND state IN ('failed', 'cancelled')",
+            "job_id = :job_id AND state IN ('failed', 'cancelled')"
+            # By the alphabet, 'failed' is the larger of the two.
+            " AND iif(:image_id IS NULL, state = (SELECT max(state) FROM images"
+            " WHERE job_id = :job_id AND state IN ('failed', 'cancelled')), id = :image_id)",
             job_id=job_id,
             image_id=image_id,
             now=now,

@@ -422,7 +422,7 @@ class Jobs:
             raise ImageNotFound
 
     def retry(self, job_id: str, image_id: str | None = None) -> None:
-        """Try again what failed or was cancelled: one image of a job, or all."""
+        """Try again one image of a job, or all that failed, or else all that were cancelled."""
         self.store.retry(job_id, image_id, time())
 
     def cancel(self, job_id: str, image_id: str | None = None) -> None:

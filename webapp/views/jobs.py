@@ -185,7 +185,7 @@ def _changed(job_id: UUID) -> ResponseReturnValue:
 @blueprint.post("/<uuid:job_id>/retry")
 @blueprint.post("/<uuid:job_id>/images/<uuid:image_id>/retry")
 def retry(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
-    """Try again one image, or all that failed or were cancelled."""
+    """Try again one image, or all that failed, or else all that were cancelled."""
     require_owner(str(job_id))
     current_jobs().retry(str(job_id), str(image_id) if image_id else None)
     ring_for_work()
