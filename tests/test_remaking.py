@@ -3,14 +3,16 @@
 import re
 from datetime import UTC, datetime
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from PIL import Image
 
-from tests.conftest import Person, Script, find_token, multipart, work
+from tests.conftest import Person, Script, find_token, multipart, running_app, work
 from tests.images import make_corners, make_jpeg, make_truncated
+from webapp.config import Config
 from webapp.forms import UploadForm
 from webapp.job_store import Job
 from webapp.jobs import Jobs
@@ -117,6 +119,16 @@ def test_form_to_make_a_job_again_is_filled_in_with_what_it_makes(
     with app.test_request_context():
         again = UploadForm.from_recipe(recipe).recipe(jobs.recipe_limits)
     assert set(again.outputs) == set(recipe.outputs)
+
+
+def test_what_was_made_under_wider_limits_is_shown_to_make_it_again(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path)) as app:
+        job_id = start(Person(app.test_client()), make_jpeg(), presets="web-set")
+        recipe = Recipe.from_json(app.extensions["jobs"].job(job_id).recipe)
+    with running_app(Config(instance=tmp_path, max_side=1000)) as app, app.test_request_context():
+        form = UploadForm.from_recipe(recipe)
+    widths = [output.form.width.raw_data for output in form.outputs]
+    assert widths == [["320"], ["640"], ["1280"], ["1920"]]
 
 
 def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:

@@ -9,8 +9,17 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.datastructures import MultiDict
 
-from tests.conftest import Person, Script, files_left, multipart, nothing_left, part
+from tests.conftest import (
+    Person,
+    Script,
+    files_left,
+    multipart,
+    nothing_left,
+    part,
+    running_app,
+)
 from tests.images import (
     make_image,
     make_jpeg,
@@ -201,6 +210,43 @@ def test_strange_values_in_an_address_are_harmless(person: Person, value: str) -
     response = person.get("/?" + "&".join(f"{name}={value}" for name in names))
     assert response.status_code == 200
     assert "<b>" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("limits", "offered", "ticked"),
+    [
+        ({}, ["square", "avatar", "card", "social", "web-set"], ["web-set"]),
+        ({"max_side": 1000}, ["square", "avatar", "card"], ["card"]),
+        ({"max_outputs": 7}, ["square", "avatar", "card", "social"], ["card"]),
+        ({"max_side": 300}, ["square", "avatar"], ["avatar"]),
+        ({"max_side": 99}, [], []),
+    ],
+)
+def test_presets_are_offered_that_the_operator_allows(
+    tmp_path: Path, limits: dict[str, int], offered: list[str], ticked: list[str]
+) -> None:
+    with running_app(Config(instance=tmp_path, **limits)) as app:  # type: ignore[arg-type]
+        person = Person(app.test_client())
+        page = person.get("/").text
+        chosen = [value for name, value in filled_in(person, "/") if name == "presets"]
+    assert re.findall(r'name="presets"\s+value="([^"]+)"', page) == offered
+    assert chosen == ticked
+
+
+def test_form_as_it_comes_is_taken_where_the_operator_allows_little(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path, max_side=1000)) as app:
+        person = Person(app.test_client())
+        form = MultiDict(filled_in(person, "/")).to_dict(flat=False)
+        answer = person.post("/jobs", **form, images=part(make_jpeg(), "a.jpg"))
+    assert answer.status_code == 303, answer.text
+
+
+def test_preset_asked_for_last_that_is_no_longer_offered_is_forgotten(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path, max_side=1000)) as app:
+        person = Person(app.test_client())
+        person.client.set_cookie("recipe", "preset=web-set")
+        form = filled_in(person, "/")
+    assert ("presets", "card") in form
 
 
 def test_form_without_script_leads_to_the_job(person: Person, jobs: Jobs) -> None:

@@ -7,7 +7,7 @@ from io import SEEK_END
 from itertools import chain
 from typing import Any
 
-from flask import abort, current_app
+from flask import abort
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import FileStorage, MultiDict
 from wtforms import (
@@ -26,18 +26,21 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import CheckboxInput
 
-from webapp.config import Config
+from webapp.current import current_config, current_jobs
 from webapp.formatters import format_name, period
 from webapp.jobs import NoImages
 from webapp.recipes import (
+    FIRST_CHOICES,
     FORMATS,
     MOVING_FORMATS,
     PRESETS,
     InvalidRecipe,
     Output,
+    Preset,
     Recipe,
     RecipeLimits,
     combine,
+    offered_presets,
     parse_output,
     parse_widths,
     preset,
@@ -154,22 +157,28 @@ class ResponsiveForm(Form):  # type: ignore[misc]
             raise _beside(field, error) from None
 
 
+def _offered_presets() -> list[Preset]:
+    return offered_presets(current_jobs().recipe_limits)
+
+
+def _default_presets() -> list[str]:
+    offered = {one.name for one in _offered_presets()}
+    return [name for name in FIRST_CHOICES if name in offered][:1]
+
+
 class UploadForm(FlaskForm):  # type: ignore[misc]
     """Ask for images, for what to make of them, and for how long to keep that."""
 
     images = MultipleFileField("Images")
-    presets = SelectMultipleField(
-        "Presets",
-        choices=list(PRESETS),
-        default=["web-set"],
-    )
+    presets = SelectMultipleField("Presets", choices=list(PRESETS), default=_default_presets)
     outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=50)
     responsive = FormField(ResponsiveForm)
     keep_hours = SelectField("Keep for")
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
-        config: Config = current_app.extensions["config"]
+        self.offered_presets = _offered_presets()
+        config = current_config()
         default = config.retention_hours
         offered = {hours for hours in KEEP_HOURS if hours <= config.max_retention_hours} | {default}
         self.keep_hours.choices = [
@@ -183,12 +192,13 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         """Fill in the recipe that an address names: `preset=card&w=640&h=360&fit=cover`.
 
         What it says of a second output ends in a 2: `w2=320`. An address that says nothing gets
-        the form as it comes.
+        the form as it comes; so does one of presets alone that are not offered.
         """
+        offered = {one.name for one in _offered_presets()}
         fields = MultiDict(
             (field, value)
             for name, value in query.items(multi=True)
-            if (field := _addressed_field(name))
+            if (field := _addressed_field(name)) and (field != "presets" or value in offered)
         )
         return cls._filled_in(fields)
 
@@ -196,7 +206,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def from_recipe(cls, recipe: Recipe) -> "UploadForm":
         """Fill in what a recipe makes: its presets, and the rest as sizes of one's own."""
         wanted = set(recipe.outputs)
-        presets = [one for one in PRESETS.values() if wanted.issuperset(one.recipe.outputs)]
+        presets = [one for one in _offered_presets() if wanted.issuperset(one.recipe.outputs)]
         fields = MultiDict(("presets", one.name) for one in presets)
         own = wanted.difference(*(one.recipe.outputs for one in presets))
         sizes: dict[Output, list[str]] = {}  # And in which formats each is made.

@@ -396,6 +396,23 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
+# Which one a form has ticked, unless its filler says otherwise: the first that is offered.
+FIRST_CHOICES = ("web-set", "card", "avatar", "square")
+
+
+def offered_presets(limits: RecipeLimits) -> list[Preset]:
+    """List the presets that are within the limits."""
+    return [one for one in PRESETS.values() if _is_within(limits, one.recipe)]
+
+
+def _is_within(limits: RecipeLimits, recipe: Recipe) -> bool:
+    try:
+        combine(recipe.outputs, limits)
+    except InvalidRecipe:
+        return False
+    return True
+
+
 def preset(name: str) -> Preset:
     """Find a preset by its name.
 

@@ -27,7 +27,7 @@ from webapp.errors import asks_for_html, problem
 from webapp.forms import UploadForm, read_upload_form
 from webapp.job_store import Job, Progress
 from webapp.jobs import FileTooLarge, JobNotFound, NoImages, Outlook, TooManyImages, clean_name
-from webapp.recipes import PRESETS, InvalidRecipe, Recipe
+from webapp.recipes import InvalidRecipe, Recipe
 from webapp.sources import ImageError
 from webapp.views import uploads
 from webapp.views.request import (
@@ -265,6 +265,5 @@ def _render(
         poll_ms=pace(job.begun),
         form=form or FlaskForm(),
         outputs=Recipe.from_json(job.recipe).outputs,
-        presets=PRESETS.values(),
         limits=current_config(),
     )
