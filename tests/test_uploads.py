@@ -71,11 +71,49 @@ def test_results_are_kept_for_as_long_as_was_chosen(
 
 
 @pytest.mark.parametrize("chosen", ["9999", "-1", "nan", "long"])
-def test_time_that_is_not_offered_is_refused(person: Person, jobs: Jobs, chosen: str) -> None:
+def test_time_that_is_not_offered_is_refused_beside_its_field(
+    person: Person, jobs: Jobs, chosen: str
+) -> None:
     response = person.upload((make_jpeg(), "a.jpg"), keep_hours=chosen)
     assert response.status_code == 422
-    assert "Choose one of the times that the form offers." in response.text
+    shown = re.search(r'id="keep_hours-error"\s*>([^<]*)', response.text)
+    assert shown
+    assert shown[1] == "Choose one of the times that the form offers."
+    assert 'selected value="24"' in response.text
     assert nothing_left(jobs)
+
+
+def test_time_that_is_not_offered_is_refused_to_the_script_with_its_field(script: Script) -> None:
+    response = script.send("/jobs/open", presets="square", keep_hours="9999")
+    assert response.status_code == 422
+    assert response.json == {
+        "code": "time_not_offered",
+        "detail": "Choose one of the times that the form offers.",
+        "field": "keep_hours",
+    }
+
+
+@pytest.mark.parametrize(
+    ("limits", "offered"),
+    [
+        ({}, ["1", "24", "72", "168"]),
+        ({"max_retention_hours": 1000}, ["1", "24", "72", "168", "720"]),
+        ({"max_retention_hours": 48, "retention_hours": 36}, ["1", "24", "36"]),
+        ({"max_retention_hours": 0.5, "retention_hours": 0.25}, ["0.25"]),
+    ],
+)
+def test_same_times_are_offered_for_a_new_job_and_for_one_that_is_there(
+    tmp_path: Path, limits: dict[str, float], offered: list[str]
+) -> None:
+    with running_app(Config(instance=tmp_path, **limits)) as app:  # type: ignore[arg-type]
+        person = Person(app.test_client())
+        job = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+        for page, field in (("/", "keep_hours"), (job, "hours")):
+            select = re.search(
+                rf'<select[^>]*name="{field}".*?</select>', person.get(page).text, re.S
+            )
+            assert select
+            assert re.findall(r'value="([^"]+)"', select[0]) == offered
 
 
 def test_size_is_made_in_every_format_chosen(person: Person, jobs: Jobs) -> None:
@@ -499,6 +537,13 @@ def test_every_field_of_the_form_has_a_label(person: Person) -> None:
     assert ids
     unlabelled = [i for i in ids if i != "csrf_token" and f'for="{i}"' not in page]
     assert unlabelled == []
+
+
+def test_every_field_is_described_by_something_that_is_there(person: Person) -> None:
+    page = person.get("/").text
+    named = {i for ids in re.findall(r'aria-describedby="([^"]+)"', page) for i in ids.split()}
+    assert "keep_hours-error" in named
+    assert [i for i in sorted(named) if f'id="{i}"' not in page] == []
 
 
 def test_names_of_many_refused_files_do_not_burst_the_cookie(person: Person, jobs: Jobs) -> None:

@@ -24,6 +24,7 @@ from webapp.jobs import (
     NoImages,
     NoSpace,
     QueueFull,
+    TimeNotOffered,
     TooManyImages,
 )
 from webapp.recipes import InvalidRecipe
@@ -44,6 +45,7 @@ STATUS: dict[type[Exception], int] = {
     NoImages: 422,
     NoSpace: 507,
     TooManyImages: 422,
+    TimeNotOffered: 422,
     InvalidPattern: 422,
     InvalidRecipe: 422,
     TooManyPixels: 413,

@@ -26,9 +26,10 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import CheckboxInput
 
+from webapp.config import Config
 from webapp.current import current_config, current_jobs
 from webapp.formatters import format_name, period
-from webapp.jobs import NoImages
+from webapp.jobs import NoImages, TimeNotOffered
 from webapp.recipes import (
     FIRST_CHOICES,
     FORMATS,
@@ -47,7 +48,7 @@ from webapp.recipes import (
     responsive_set,
 )
 
-KEEP_HOURS = (1.0, 24.0, 168.0)  # What is offered, as far as the settings allow it.
+KEEP_HOURS = (1.0, 24.0, 72.0, 168.0, 720.0)  # Offered as far as the settings allow it.
 
 # How the address of a recipe calls the fields of the form; all others by their own names.
 ADDRESS_NAMES = {
@@ -56,6 +57,12 @@ ADDRESS_NAMES = {
     "formats": "responsive-formats",
 }
 ADDRESS_SIDES = {"w": "width", "h": "height"}
+
+
+def offered_hours(config: Config) -> list[float]:
+    """List for how many hours a job may be kept, to choose from."""
+    allowed = {hours for hours in KEEP_HOURS if hours <= config.max_retention_hours}
+    return sorted(allowed | {config.retention_hours})
 
 
 def _format_choices(formats: Iterable[str]) -> list[SelectChoice]:
@@ -166,6 +173,14 @@ def _default_presets() -> list[str]:
     return [name for name in FIRST_CHOICES if name in offered][:1]
 
 
+def _keep_choices() -> list[SelectChoice]:
+    return [SelectChoice(f"{hours:g}", period(hours)) for hours in offered_hours(current_config())]
+
+
+def _default_keep() -> str:
+    return f"{current_config().retention_hours:g}"
+
+
 class UploadForm(FlaskForm):  # type: ignore[misc]
     """Ask for images, for what to make of them, and for how long to keep that."""
 
@@ -173,19 +188,11 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     presets = SelectMultipleField("Presets", choices=list(PRESETS), default=_default_presets)
     outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=50)
     responsive = FormField(ResponsiveForm)
-    keep_hours = SelectField("Keep for")
+    keep_hours = SelectField("Keep for", choices=_keep_choices, default=_default_keep)
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
         self.offered_presets = _offered_presets()
-        config = current_config()
-        default = config.retention_hours
-        offered = {hours for hours in KEEP_HOURS if hours <= config.max_retention_hours} | {default}
-        self.keep_hours.choices = [
-            SelectChoice(f"{hours:g}", period(hours)) for hours in sorted(offered)
-        ]
-        if self.keep_hours.data is None:
-            self.keep_hours.data = f"{default:g}"
 
     @classmethod
     def from_address(cls, query: MultiDict[str, str]) -> "UploadForm":
@@ -260,11 +267,14 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def kept_hours(self) -> float:
         """Give for how many hours the results are to be kept.
 
-        Raises UnprocessableEntity, where it is none of the times that are offered.
+        Raises TimeNotOffered, and says the same beside the field.
         """
         text = self.keep_hours.data
         if text not in {choice.value for choice in self.keep_hours.choices}:
-            abort(422, "Choose one of the times that the form offers.")
+            error = TimeNotOffered()
+            self.keep_hours.errors = [str(error)]
+            self.keep_hours.data = self.keep_hours.default()
+            raise error
         return float(text)
 
 

@@ -76,6 +76,16 @@ class NoImages(Exception):
         super().__init__("Choose at least one image.")
 
 
+class TimeNotOffered(ValueError):
+    """A job was to be kept for a time that is not to choose from."""
+
+    code = "time_not_offered"
+    field = "keep_hours"
+
+    def __init__(self) -> None:
+        super().__init__("Choose one of the times that the form offers.")
+
+
 class TooManyImages(Exception):
     """The job has as many images as a job may have."""
 

@@ -24,9 +24,17 @@ from werkzeug.datastructures import FileStorage
 from webapp.admission import require_access
 from webapp.current import current_config, current_jobs
 from webapp.errors import asks_for_html, problem
-from webapp.forms import UploadForm, read_upload_form
+from webapp.forms import UploadForm, offered_hours, read_upload_form
 from webapp.job_store import Job, Progress
-from webapp.jobs import FileTooLarge, JobNotFound, NoImages, Outlook, TooManyImages, clean_name
+from webapp.jobs import (
+    FileTooLarge,
+    JobNotFound,
+    NoImages,
+    Outlook,
+    TimeNotOffered,
+    TooManyImages,
+    clean_name,
+)
 from webapp.recipes import InvalidRecipe, Recipe
 from webapp.sources import ImageError
 from webapp.views import uploads
@@ -51,8 +59,8 @@ REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say no
 def open_job() -> ResponseReturnValue:
     """Create an open job, for a script that then sends the images one by one."""
     form = read_upload_form()
-    recipe = form.recipe(current_jobs().recipe_limits)
-    job_id = current_jobs().submit(recipe, become_owner(), form.kept_hours())
+    recipe, hours = form.recipe(current_jobs().recipe_limits), form.kept_hours()
+    job_id = current_jobs().submit(recipe, become_owner(), hours)
     return jsonify(_addresses(job_id)), 201
 
 
@@ -62,15 +70,15 @@ def create() -> ResponseReturnValue:
     form = read_upload_form()
     try:
         recipe, files = form.recipe(current_jobs().recipe_limits), form.files()
-    except (InvalidRecipe, NoImages) as error:
+        hours = form.kept_hours()
+    except (InvalidRecipe, NoImages, TimeNotOffered) as error:
         return uploads.page(form), problem(error).status
-    job_id = current_jobs().submit(recipe, become_owner(), form.kept_hours())
+    job_id = current_jobs().submit(recipe, become_owner(), hours)
     try:
         refused = _add_all(job_id, files)
     except BaseException:
-        current_jobs().delete(
-            job_id
-        )  # Half a job would be made a second time when it is sent again.
+        # Half a job would be made a second time when it is sent again.
+        current_jobs().delete(job_id)
         raise
     current_jobs().close(job_id)
     if len(refused) == len(files):
@@ -265,5 +273,5 @@ def _render(
         poll_ms=pace(job.begun),
         form=form or FlaskForm(),
         outputs=Recipe.from_json(job.recipe).outputs,
-        limits=current_config(),
+        hours=offered_hours(current_config()),
     )
