@@ -204,6 +204,7 @@ def test_focal_point_outside_the_image_is_refused(person: Person, x: str, y: str
     image_id = re.findall(r"image-([0-9a-f-]{36})", person.get(f"/jobs/{job_id}").text)[0]
     answer = post(person, f"/jobs/{job_id}/images/{image_id}/focus", x=x, y=y)
     assert answer.status_code == 422
+    assert "<p>The focal point must be two numbers from 0 to 1.</p>" in answer.text
 
 
 def test_failed_image_is_tried_again(person: Person, jobs: Jobs) -> None:
