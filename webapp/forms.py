@@ -84,21 +84,23 @@ class OutputForm(Form):  # type: ignore[misc]
         default="contain",
     )
     format = SelectMultipleField(
-        "Format",
+        "Formats",
         choices=[*_format_choices(FORMATS), SelectChoice("source", "as source")],
         default=["webp"],
         option_widget=CheckboxInput(),
     )
     quality = IntegerField("Quality")
-    max_kb = IntegerField("Limit")
+    max_kb = IntegerField("Size limit")
     background = ColorField("Background", default="#ffffff")
     transparent = BooleanField("Transparent")
     focus = SelectField(
-        "Crop", choices=[SelectChoice("", "centre"), SelectChoice("smart", "detail")], default=""
+        "Crop around",
+        choices=[SelectChoice("", "centre"), SelectChoice("smart", "detail")],
+        default="",
     )
-    enlarge = BooleanField("Enlarge")
-    keep_copyright = BooleanField("Keep copyright")
-    animated = BooleanField("Animated")
+    enlarge = BooleanField("Enlarge small images")
+    keep_copyright = BooleanField("Keep copyright and author from EXIF")
+    animated = BooleanField("Keep movement, in WebP and GIF")
 
     @property
     def is_used(self) -> bool:
@@ -185,7 +187,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     """Ask for images, for what to make of them, and for how long to keep that."""
 
     images = MultipleFileField("Images")
-    presets = SelectMultipleField("Presets", choices=list(PRESETS), default=_default_presets)
+    presets = SelectMultipleField("Make", choices=list(PRESETS), default=_default_presets)
     outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=50)
     responsive = FormField(ResponsiveForm)
     keep_hours = SelectField("Keep for", choices=_keep_choices, default=_default_keep)
