@@ -7,6 +7,7 @@ Times are seconds since 1970, UTC.
 
 import errno
 import fcntl
+import json
 import logging
 import os
 import threading
@@ -34,6 +35,8 @@ State = Literal["waiting", "working", "done", "failed", "cancelled"]
 
 BUSY_SECONDS = 10.0  # How long a writer waits for another; the longest transaction takes 0.01.
 PREVIEW_SIDE = 480  # Pixels; a tile of the job page has 270, or twice that on a fine screen.
+STRIP_SIDE = 128  # Pixels; a picture in the list of jobs is 64 high, or twice that.
+STRIP_LENGTH = 40  # Pictures; so many are side by side on a screen 4K wide.
 WINDOW_MINUTES = 60  # Of the limits of one client.
 JOURNAL_BYTES = 64_000_000  # The WAL is cut back to this after a burst.
 
@@ -429,6 +432,36 @@ class Job:
 
 
 @dataclass(frozen=True)
+class ListedJob:
+    """Say of a job what a list of many shows."""
+
+    id: str
+    created: datetime
+    expires: datetime
+    is_open: bool
+    name: str | None  # Of its first image.
+    total: int
+    finished: int
+    done: int
+    failed: int
+    cancelled: int
+    previews: tuple[Thumbnail, ...]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no more images come and nothing more will happen to those it has."""
+        return not self.is_open and self.finished == self.total
+
+
+@dataclass(frozen=True)
+class JobList:
+    """List some jobs, newest first."""
+
+    jobs: tuple[ListedJob, ...]
+    older: float | None  # Those that were created before then come next, if there are any.
+
+
+@dataclass(frozen=True)
 class Progress:
     """Say how far a job is, for the price of one look-up."""
 
@@ -629,33 +662,69 @@ class JobStore:
         )
         if not rows:
             return None
-        return self._jobs(rows, now)[0]
+        row = rows[0]
+        return Job(
+            id=row["id"],
+            owner=row["owner"],
+            recipe=row["recipe"],
+            created=datetime.fromtimestamp(row["created"], UTC),
+            expires=datetime.fromtimestamp(row["expires"], UTC),
+            begun=datetime.fromtimestamp(row["begun"], UTC),
+            version=row["version"],
+            is_open=row["open_until"] > now,
+            images=self._images(row["id"]),
+        )
 
-    def owned_jobs(self, owner: str, now: float) -> list[Job]:
-        """Read the jobs of one owner, newest first."""
+    def owned_jobs(self, owner: str | None, now: float, before: float, limit: int) -> JobList:
+        """List the newest jobs of one owner that were created before a time."""
         rows = self._rows(
-            f"SELECT *, {_BEGUN} FROM jobs WHERE owner = :owner AND expires > :now"
-            " ORDER BY created DESC",
+            "SELECT jobs.id, jobs.created, expires, open_until > :now AS is_open,"
+            " (SELECT name FROM images WHERE job_id = jobs.id ORDER BY position, created LIMIT 1)"
+            " AS name, count(state) AS total,"
+            f" count(*) FILTER (WHERE NOT {_UNFINISHED}) AS finished,"
+            " count(*) FILTER (WHERE state = 'done') AS done,"
+            " count(*) FILTER (WHERE state = 'failed') AS failed,"
+            " count(*) FILTER (WHERE state = 'cancelled') AS cancelled"
+            " FROM (SELECT * FROM jobs WHERE owner = :owner AND expires > :now"
+            " AND created < :before ORDER BY created DESC LIMIT :limit + 1) AS jobs"
+            " LEFT JOIN images ON job_id = jobs.id GROUP BY jobs.id ORDER BY jobs.created DESC",
             owner=owner,
             now=now,
+            before=before,
+            limit=limit,
         )
-        return self._jobs(rows, now)
+        older = rows[limit - 1]["created"] if len(rows) > limit else None
+        previews = self._previews([row["id"] for row in rows[:limit]])
+        return JobList(
+            tuple(
+                ListedJob(**_with_times(row), previews=tuple(previews.get(row["id"], ())))
+                for row in rows[:limit]
+            ),
+            older,
+        )
 
-    def _jobs(self, rows: Sequence[dict[str, Any]], now: float) -> list[Job]:
-        return [
-            Job(
-                id=row["id"],
-                owner=row["owner"],
-                recipe=row["recipe"],
-                created=datetime.fromtimestamp(row["created"], UTC),
-                expires=datetime.fromtimestamp(row["expires"], UTC),
-                begun=datetime.fromtimestamp(row["begun"], UTC),
-                version=row["version"],
-                is_open=row["open_until"] > now,
-                images=self._images(row["id"]),
-            )
-            for row in rows
-        ]
+    def _previews(self, job_ids: Sequence[str]) -> dict[str, list[Thumbnail]]:
+        """Give of each job a small picture of each of its first images that have one."""
+        previews: dict[str, list[Thumbnail]] = {}
+        for row in self._rows(
+            "WITH strip AS (SELECT id, job_id, bytes, name,"
+            " row_number() OVER (PARTITION BY job_id ORDER BY position, created) AS place"
+            " FROM images WHERE job_id IN (SELECT value FROM json_each(:job_ids))"
+            " AND EXISTS (SELECT 1 FROM thumbnails WHERE image_id = images.id))"
+            " SELECT job_id, thumbnails.*, strip.bytes AS source_bytes, name AS source_name"
+            " FROM strip JOIN thumbnails ON thumbnails.rowid ="
+            # The smallest that is high enough, or else the highest.
+            " (SELECT rowid FROM thumbnails WHERE image_id = strip.id AND file_name != :whole"
+            " ORDER BY height < :side, abs(height - :side), number LIMIT 1)"
+            " WHERE place <= :length ORDER BY job_id, place",
+            job_ids=json.dumps(job_ids),
+            whole=WHOLE.file_name,
+            side=STRIP_SIDE,
+            length=STRIP_LENGTH,
+        ):
+            del row["number"]
+            previews.setdefault(row.pop("job_id"), []).append(Thumbnail(**row))
+        return previews
 
     def _images(self, job_id: str) -> tuple[Image, ...]:
         thumbnails: dict[str, list[Thumbnail]] = {}
@@ -1174,6 +1243,12 @@ def _disk_faults() -> Iterator[None]:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
             raise
         raise OSError(errno.ENOSPC, str(error)) from error
+
+
+def _with_times(row: dict[str, Any]) -> dict[str, Any]:
+    """Make Python's own of a job's two times, and of the number that SQLite has for a truth."""
+    times = {name: datetime.fromtimestamp(row[name], UTC) for name in ("created", "expires")}
+    return {**row, **times, "is_open": bool(row["is_open"])}
 
 
 def _with_focus(row: dict[str, Any]) -> dict[str, Any]:

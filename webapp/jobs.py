@@ -11,14 +11,14 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from time import time
 from uuid import uuid4
 
 from webapp.config import Config
 from webapp.decoder import Decoder
-from webapp.job_store import Claim, Image, Job, JobStore, NewImage, Progress
+from webapp.job_store import Claim, Image, Job, JobList, JobStore, NewImage, Progress
 from webapp.recipes import Recipe, RecipeLimits
 from webapp.sources import ImageError, read_header
 from webapp.storage import Storage, Upload
@@ -38,6 +38,7 @@ FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it aga
 ROOM_FOR_WORK = 20 * MB  # A claim in a moment of room, in vain, would cost the image an attempt.
 UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
 JOINERS = "\u200c\u200d"
+LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
 
 
@@ -401,9 +402,9 @@ class Jobs:
             raise self._missing(job_id)
         return progress
 
-    def owned(self, owner: str) -> list[Job]:
-        """Read the jobs of one owner, newest first."""
-        return self.store.owned_jobs(owner, time())
+    def owned(self, owner: str | None, before: float = inf) -> JobList:
+        """List the newest jobs of one owner that were created before a time."""
+        return self.store.owned_jobs(owner, time(), before, LISTED_JOBS)
 
     def ids(self, owner: str | None = None) -> list[str]:
         """List the ids of one owner's jobs, or of everybody's, newest first."""

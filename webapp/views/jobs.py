@@ -140,10 +140,15 @@ def close(job_id: UUID) -> ResponseReturnValue:
 
 @blueprint.get("")
 def index() -> ResponseReturnValue:
-    """List jobs: a page of one's own for a person, ids as thumbnail-api gave them for a program."""
+    """List jobs: a page of one's own for a person, ids as thumbnail-api gave them for a program.
+
+    The page begins with those made `before` a time, in seconds since 1970.
+    """
     owner = current_owner()
     if asks_for_html():
-        return render_template("jobs/index.html", jobs=current_jobs().owned(owner) if owner else [])
+        before = request.args.get("before", inf, type=float)
+        listed = current_jobs().owned(owner, before)
+        return render_template("jobs/index.html", listed=listed, is_first=before == inf)
     if current_config().list_all_jobs:
         require_access()  # An id is the key to its job.
         return jsonify(job_ids=current_jobs().ids())
