@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlite_utils import Database, Migrations
 
-from webapp.recipes import WHOLE
+from webapp.recipes import WHOLE, Point, Size
 
 if TYPE_CHECKING:
     import sqlite3
@@ -275,6 +275,11 @@ class Thumbnail:
     source_name: str
 
     @property
+    def size(self) -> Size:
+        """Its width and height."""
+        return self.width, self.height
+
+    @property
     def path(self) -> str:
         """Where it lies below the folder of all thumbnails."""
         return f"{self.folder}/{self.file_name}"
@@ -293,6 +298,19 @@ class Thumbnail:
     def has_alpha_format(self) -> bool:
         """Whether the format can be transparent."""
         return self.format != "jpeg"
+
+
+def have_same_ratio(one: Size, other: Size) -> bool:
+    """Say whether two sizes, whose sides are rounded to pixels, may be of one aspect ratio."""
+    return _narrowest(one) <= _widest(other) and _narrowest(other) <= _widest(one)
+
+
+def _narrowest(size: Size) -> float:
+    return (size[0] - 0.5) / (size[1] + 0.5)
+
+
+def _widest(size: Size) -> float:
+    return (size[0] + 0.5) / (size[1] - 0.5)
 
 
 @dataclass(frozen=True)
@@ -316,7 +334,7 @@ class Image:
     color: str | None
     attempts: int
     version: int  # The job's, when it last changed.
-    focus: tuple[float, float] | None  # The one that its owner chose.
+    focus: Point | None  # The one that its owner chose.
     thumbnails: tuple[Thumbnail, ...]
     whole: Thumbnail | None  # All of it, uncropped and small.
 
@@ -507,7 +525,7 @@ class Claim:
     worker: str
     attempt: int
     waited: float  # Seconds since it was put into the queue.
-    focus: tuple[float, float] | None
+    focus: Point | None
 
 
 @dataclass(frozen=True)
@@ -981,9 +999,7 @@ class JobStore:
             )
         )
 
-    def set_focus(
-        self, job_id: str, image_id: str, focus: tuple[float, float] | None, now: float
-    ) -> bool:
+    def set_focus(self, job_id: str, image_id: str, focus: Point | None, now: float) -> bool:
         """Choose an image's focal point, or none, and have it made again; False where it is not."""
         x, y = focus or (None, None)
         with self.transaction():
@@ -1260,18 +1276,12 @@ def _with_focus(row: dict[str, Any]) -> dict[str, Any]:
 def _sort_out(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:
     """Tell what was asked for from what only shows all of an image."""
     asked = tuple(one for one in made if one.file_name != WHOLE.file_name)
-    uncropped = [one for one in made if _same_ratio(one, image["width"], image["height"])]
+    whole = (image["width"], image["height"])
+    uncropped = [one for one in made if have_same_ratio(one.size, whole)]
     by_need = sorted(
         uncropped, key=lambda one: (max(one.width, one.height) < PREVIEW_SIDE, one.bytes)
     )
     return {"thumbnails": asked, "whole": next(iter(by_need), None)}
-
-
-def _same_ratio(made: Thumbnail, width: int, height: int) -> bool:
-    """Say whether a thumbnail, whose sides are rounded to pixels, has the ratio of its image."""
-    narrowest = (made.width - 0.5) / (made.height + 0.5)
-    widest = (made.width + 0.5) / (made.height - 0.5)
-    return narrowest <= width / height <= widest
 
 
 _BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"

@@ -19,7 +19,7 @@ from uuid import uuid4
 from webapp.config import Config
 from webapp.decoder import Decoder
 from webapp.job_store import Claim, Image, Job, JobList, JobStore, NewImage, Progress
-from webapp.recipes import Recipe, RecipeLimits
+from webapp.recipes import Point, Recipe, RecipeLimits
 from webapp.sources import ImageError, read_header
 from webapp.storage import Storage, Upload
 from webapp.thumbnails import Result
@@ -424,7 +424,7 @@ class Jobs:
         """Make all images of a job anew; what was made before stays until it is replaced."""
         self.store.set_recipe(job_id, recipe.to_json(), time())
 
-    def set_focus(self, job_id: str, image_id: str, focus: tuple[float, float] | None) -> None:
+    def set_focus(self, job_id: str, image_id: str, focus: Point | None) -> None:
         """Choose what the crops of an image keep in the middle, and make it anew.
 
         None leaves that to the recipe. Raises ImageNotFound.
