@@ -1,4 +1,4 @@
-"""Turn exceptions into answers: a page, a fragment or JSON, in the same words.
+"""Turn exceptions into answers: a page or JSON, in the same words.
 
 Each error of the application carries a stable `code` and a sentence that a person can act on. The
 log gets the cause.
@@ -33,11 +33,12 @@ from webapp.storage import is_disk_full
 
 logger = logging.getLogger(__name__)
 
+# Subclasses first: the first match counts.
 STATUS: dict[type[Exception], int] = {
     AccessRequired: 401,
     ImageNotFound: 404,
     JobExpired: 410,
-    JobNotFound: 404,  # Any other of them.
+    JobNotFound: 404,
     NoThumbnails: 404,
     JobClosed: 409,
     FileTooLarge: 413,
@@ -50,8 +51,8 @@ STATUS: dict[type[Exception], int] = {
     InvalidRecipe: 422,
     TooManyPixels: 413,
     QueueFull: 503,
-    Busy: 429,  # Any other of them: this client's own doing.
-    ImageError: 415,  # Any other of them.
+    Busy: 429,
+    ImageError: 415,
 }
 
 TITLES = {
@@ -132,11 +133,9 @@ def answer(error: Exception) -> Response:
     elif not asks_for_html():
         response = jsonify(code=said.code, detail=said.detail, field=said.field)
     else:
-        fragment = "HX-Request" in request.headers
-        template = "errors/_error.html" if fragment else "errors/error.html"
         words = {**vars(said), "title": said.title}
         ways = {"may_pass": _may_pass(said.status), "back": _page_before()}
-        response = make_response(render_template(template, **words, **ways))
+        response = make_response(render_template("errors/error.html", **words, **ways))
     response.status_code = said.status
     if isinstance(error, AccessRequired):
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -161,9 +160,7 @@ def _page_before() -> str | None:
 
 def asks_for_html() -> bool:
     """Say whether the client named HTML, as browsers and htmx do and programs do not."""
-    return "HX-Request" in request.headers or any(
-        mimetype == "text/html" for mimetype, _ in request.accept_mimetypes
-    )
+    return any(mimetype == "text/html" for mimetype, _ in request.accept_mimetypes)
 
 
 def init_app(app: Flask) -> None:
