@@ -232,6 +232,19 @@ def test_image_whose_files_are_lost_is_told_as_failed(person: Person, jobs: Jobs
     assert errors == "lost.jpg: The server has lost this image's files. Upload it again.\n"
 
 
+def test_image_that_is_made_again_at_this_moment_is_not_told_as_lost(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = submit(person)
+    work(jobs)
+    read, before = jobs.job, [jobs.job(path[6:])]
+    person.post(f"{path}/remake", presets="card")
+    work(jobs)
+    monkeypatch.setattr(jobs, "job", lambda job_id: before.pop() if before else read(job_id))
+    with read_zip(person.get(f"{path}/zip")) as archive:
+        assert archive.namelist() == ["index.html", "manifest.json", "thumbnails/beach-card.webp"]
+
+
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: os.truncate(path, 10)])
 def test_file_that_changes_on_the_way_breaks_the_zip_off(
     app: Flask, person: Person, jobs: Jobs, change: Any
