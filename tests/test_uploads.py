@@ -301,6 +301,18 @@ def test_presets_and_outputs_of_ones_own_make_one_recipe(person: Person, jobs: J
     assert outputs(jobs) == ["square.jpg", "card.webp", "64x48-cover.jpg"]
 
 
+def test_form_with_as_many_sizes_as_it_holds_is_read_to_its_end(person: Person) -> None:
+    one: dict[str, object] = {
+        "height": "64", "fit": "contain", "quality": "70", "max_kb": "9", "focus": "",
+        "background": "#ffffff", "transparent": "y", "enlarge": "y", "keep_copyright": "y",
+        "animated": "y", "format": ["jpeg", "png", "webp", "avif", "gif", "source"],
+    }  # fmt: skip
+    sizes = {f"outputs-{n}-{name}": value for n in range(50) for name, value in one.items()}
+    widths = {f"outputs-{n}-width": str(n + 1) for n in range(50)}
+    answer = person.upload((make_jpeg(), "a.jpg"), **sizes, **widths)
+    assert "A recipe has at most 20 outputs." in answer.text
+
+
 def test_output_without_a_size_is_not_asked_for(person: Person, jobs: Jobs) -> None:
     person.upload((make_jpeg(), "a.jpg"), **{"outputs-0-width": "", "outputs-0-quality": "50"})
     assert outputs(jobs) == ["square.jpg"]
