@@ -138,6 +138,17 @@ def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:
     assert checked == "card"
 
 
+def test_cancelled_images_are_left_out_when_a_job_is_made_again(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
+    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/cancel")
+    work(jobs)
+    page = person.get(f"/jobs/{job_id}/remake").text
+    assert "<h1>Make 2 images again</h1>" in page
+    assert "1 cancelled image is left out." in page
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert [image.state for image in jobs.job(job_id).images] == ["cancelled", "waiting", "waiting"]
+
+
 def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg(image=make_corners((400, 200))), presets="avatar")
     work(jobs)

@@ -1289,7 +1289,8 @@ _BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs
 # As the partial index images_claimable says it, word for word: else SQLite does not use it.
 _UNFINISHED = "state IN ('waiting', 'working')"
 
-# No lease is as long as a minute: one that ends later is of before the clock was set back.
+# A lease lasts for seconds. Where one ends more than a minute from now, the clock was set back
+# since: it counts as over, or its image would wait for as long as the clock went back.
 _LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
 
 # Likewise, a beat of before the clock was set back says nothing.

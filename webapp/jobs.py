@@ -421,7 +421,10 @@ class Jobs:
         return answer
 
     def remake(self, job_id: str, recipe: Recipe) -> None:
-        """Make all images of a job anew; what was made before stays until it is replaced."""
+        """Make the images of a job anew, but for those that were cancelled.
+
+        What was made before stays until it is replaced.
+        """
         self.store.set_recipe(job_id, recipe.to_json(), time())
 
     def set_focus(self, job_id: str, image_id: str, focus: Point | None) -> None:

@@ -230,19 +230,24 @@ def ask_for_recipe(job_id: UUID) -> str:
     """Ask what to make of the images of a job anew."""
     require_owner(str(job_id))
     job = current_jobs().job(str(job_id))
-    return _render("jobs/remake.html", job, UploadForm.from_recipe(Recipe.from_json(job.recipe)))
+    form = UploadForm.from_recipe(Recipe.from_json(job.recipe))
+    return render_template("jobs/remake.html", job=job, form=form)
 
 
 @blueprint.post("/<uuid:job_id>/remake")
 def remake(job_id: UUID) -> ResponseReturnValue:
-    """Make all images of a job anew, of the same uploads; what is there stays until then."""
+    """Make all images of a job anew, of the same uploads; what is there stays until then.
+
+    What was cancelled is left out.
+    """
     require_owner(str(job_id))
     form = read_upload_form()
     try:
         recipe = form.recipe(current_jobs().recipe_limits)
     except InvalidRecipe as error:
         job = current_jobs().job(str(job_id))
-        return fresh(_render("jobs/remake.html", job, form), problem(error).status)
+        page = render_template("jobs/remake.html", job=job, form=form)
+        return fresh(page, problem(error).status)
     current_jobs().remake(str(job_id), recipe)
     ring_for_work()
     return _changed(job_id)
@@ -252,7 +257,8 @@ def remake(job_id: UUID) -> ResponseReturnValue:
 def confirm_delete(job_id: UUID) -> str:
     """Ask whether to delete a job."""
     require_owner(str(job_id))
-    return _render("jobs/delete.html", current_jobs().job(str(job_id)))
+    job = current_jobs().job(str(job_id))
+    return render_template("jobs/delete.html", job=job, form=FlaskForm())
 
 
 @blueprint.post("/<uuid:job_id>/delete")
@@ -263,10 +269,8 @@ def delete(job_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("uploads.new"), 303)
 
 
-def _render(
-    template: str, job: Job, form: FlaskForm | None = None, since: int | None = None
-) -> str:
-    """Render a page or fragment of a job; its forms need a token even where they have no field."""
+def _render(template: str, job: Job, since: int | None = None) -> str:
+    """Render the page of a job or a part of it; its forms have no field, but need a token."""
     outlook = None if job.is_finished else current_jobs().outlook(job)
     return render_template(
         template,
@@ -276,7 +280,7 @@ def _render(
         outlook=outlook,
         said=outlook and _said(outlook, job),
         poll_ms=pace(job.begun),
-        form=form or FlaskForm(),
+        form=FlaskForm(),
         outputs=Recipe.from_json(job.recipe).outputs,
         hours=offered_hours(current_config()),
     )
