@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect
 
 from tests.browser.conftest import write_files
+from tests.browser.test_everyone import WATCH_SHIFTS, shifts
 from tests.browser.test_pages import check, choose_preset, drop, make, natural_sizes
 from tests.images import make_image, make_jpeg, make_png
 from tests.servers import running
@@ -379,6 +380,77 @@ def test_progress_is_shown_by_file_in_all_and_in_the_title_two_at_a_time(page: P
     percents = [int(found[1]) for t in seen["titles"] if (found := re.match(r"(\d+) % sent", t))]
     assert percents == sorted(percents)
     assert len(percents) >= 4
+
+
+@pytest.mark.parametrize("width", [390, 1360])
+def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
+    page: Page, tmp_path: Path, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.add_init_script(WATCH_SHIFTS)
+    picture = make_image("RGB", (500, 400), "BMP")
+    with running(tmp_path / "instance") as servers:
+        page.goto(servers.url)
+        choose_preset(page, "web-set")
+        slow_down(page)
+        drop(page, {f"{n:02}.bmp": picture for n in range(30)})
+        expect(page.locator(".row")).to_have_count(30)
+        page.locator("#submit").scroll_into_view_if_needed()
+        shifts(page)
+        page.evaluate("shifts.length = 0")  # From here on, nobody does anything.
+        send(page)
+        expect_done(page, "30 of 30 images done")
+        expect(page.locator("#queue")).to_be_hidden()
+        assert sum(value for value, _ in shifts(page)) < 0.05, shifts(page)
+
+
+def test_list_keeps_what_is_sent_in_sight_and_says_what_has_gone(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(8)})
+    send(page)
+    expect(page.locator(".row-state").first).to_contain_text("sent", timeout=15_000)
+    expect(page.get_by_role("button", name="Remove 0.bmp")).to_have_count(0)
+    cancel = page.get_by_role("button", name="Cancel 5.bmp")
+    expect(cancel).to_be_in_viewport(timeout=20_000)
+    check(page)
+
+
+def test_list_stays_where_somebody_scrolled_it(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(8)})
+    send(page)
+    expect(page.locator(".row-state").first).to_contain_text("%")
+    rows = page.locator("#queue-rows")
+    rows.evaluate("(list) => (list.scrollTop = 9999)")
+    place = rows.evaluate("(list) => list.scrollTop")
+    assert place > 0
+    expect(page.locator("#queue-facts")).to_have_text(re.compile("[3-6] of 8"), timeout=20_000)
+    assert rows.evaluate("(list) => list.scrollTop") == place
+
+
+def test_what_is_sent_can_be_folded_away(page: Page) -> None:
+    page.goto("/")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(3)})
+    send(page)
+    expect(page.locator("#queue-facts")).to_have_text("0 of 3 images sent")
+    page.locator("#queue-facts").click()
+    expect(page.locator("#queue-rows")).to_be_hidden()
+    expect(page.get_by_role("progressbar", name="All images sent")).to_be_visible()
+    expect_done(page, "3 of 3 images done")
+
+
+def test_focus_in_a_row_that_is_sent_stays_with_the_list(page: Page) -> None:
+    page.goto("/")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(3)})
+    send(page)
+    page.get_by_role("button", name="Cancel 0.bmp").focus()
+    expect(page.locator("#queue")).to_be_focused(timeout=15_000)
 
 
 def watch(page: Page, expression: str, name: str) -> None:
