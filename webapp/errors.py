@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from webapp.admission import AccessRequired, RequestTooLarge
 from webapp.archives import NoThumbnails
@@ -61,6 +61,7 @@ TITLES = {
     403: "Not yours to do",
     404: "Nothing here",
     405: "Not that way",
+    408: "That did not come through",
     409: "Too late",
     410: "This job is gone",
     411: "How long is it?",
@@ -79,6 +80,7 @@ SENTENCES = {
     403: "This is not for you to see or to change.",
     404: "There is nothing at this address. It may have expired.",
     405: "This address takes no such requests. Start from the page that led here.",
+    408: "Nothing more came through for too long. Send it again.",
     413: "That is too much at once. Send fewer files.",
 }
 
@@ -108,6 +110,10 @@ def problem(error: Exception) -> Problem:
         return Problem(400, "csrf", sentence)
     if isinstance(error, RequestEntityTooLarge):  # Of too many parts: bytes were counted before.
         return Problem(413, RequestTooLarge.code, SENTENCES[413])
+    if isinstance(
+        error, ClientDisconnected
+    ):  # To Werkzeug 400, for nobody may be there to read it.
+        return Problem(408, "request_timeout", SENTENCES[408])
     if isinstance(error, HTTPException):
         return _http_problem(error)
     if is_disk_full(error):

@@ -3,7 +3,12 @@
 import base64
 import json
 import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Event, Thread
 
 import pytest
 from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect
@@ -550,6 +555,121 @@ def test_sending_survives_a_restart_of_the_server(browser: Browser, tmp_path: Pa
         expect_done(page, "3 of 3 images done")
         expect(page.locator(".frame-name")).to_have_text(["0.bmp", "1.bmp", "2.bmp"])
         context.close()
+
+
+class Line(ThreadingTCPServer):
+    """A line to a server that can die as lines do: it is there, and nothing gets through."""
+
+    daemon_threads = True
+
+    def __init__(self, server_port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.server_port = server_port
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.stops_at: Callable[[bytes], bool] = lambda data: False
+        self.is_over = Event()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: whoever hangs up in the middle is what this is for."""
+
+
+class _Connection(BaseRequestHandler):
+    server: Line
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.server_port)) as far:
+            Thread(target=self.answer, args=(far,), daemon=True).start()
+            while data := self.request.recv(65536):
+                if self.server.stops_at(data):
+                    self.server.is_over.wait()
+                    return
+                far.sendall(data)
+
+    def answer(self, far: socket.socket) -> None:
+        try:
+            while data := far.recv(65536):
+                self.request.sendall(data)
+        except OSError:
+            pass  # One of them is gone.
+
+
+@contextmanager
+def line_to(server_port: int) -> Iterator[Line]:
+    with Line(server_port) as line:
+        Thread(target=line.serve_forever, daemon=True).start()
+        yield line
+        line.is_over.set()
+        line.shutdown()
+
+
+LOST = "The connection is lost. This goes on by itself when it is back."
+
+
+@pytest.mark.parametrize("size", [(60, 40), (2000, 1700)], ids=["at its end", "in the middle"])
+def test_file_that_gets_stuck_on_its_way_is_sent_again(
+    page: Page, tmp_path: Path, complaints: list[str], size: tuple[int, int]
+) -> None:
+    paths = write_files(tmp_path, {"a.bmp": make_image("RGB", size, "BMP"), "b.jpg": make_jpeg()})
+    stuck: list[bytes] = []
+
+    def stops_once(data: bytes) -> bool:
+        if stuck or b"/images HTTP" not in data:
+            return False
+        stuck.append(data)
+        return True
+
+    with (
+        running(tmp_path / "instance", stall_seconds=1) as servers,
+        line_to(servers.port) as line,
+    ):
+        line.stops_at = stops_once
+        page.goto(line.url)
+        choose_preset(page, "square")
+        page.set_input_files("#images", paths)
+        send(page)
+        expect(page.locator("#queue-pause")).to_have_text(LOST)
+        expect(page.get_by_role("status")).to_have_text(LOST)
+        expect_done(page, "2 of 2 images done")
+        expect(page.locator(".frame-name")).to_have_text(["a.bmp", "b.jpg"])
+    assert stuck
+    complaints.clear()  # Chromium reports what was cut.
+
+
+@pytest.mark.parametrize("moment", ["before", "while"])
+def test_line_that_was_dead_for_a_while_loses_nothing(
+    page: Page, tmp_path: Path, complaints: list[str], moment: str
+) -> None:
+    with (
+        running(tmp_path / "instance", stall_seconds=1) as servers,
+        line_to(servers.port) as line,
+    ):
+        page.goto(line.url)
+        choose_preset(page, "square")
+        slow_down(page)
+        drop(page, {f"{n}.bmp": LARGE for n in range(3)})
+        expect(page.locator(".row")).to_have_count(3)
+        if moment == "while":
+            send(page)
+            expect(page.locator(".row-state").first).to_contain_text("%")
+        unanswered: list[bytes] = []
+
+        def note(data: bytes) -> bool:
+            if data.startswith(b"HEAD "):
+                unanswered.append(data)
+            return True
+
+        line.stops_at = note
+        if moment == "before":
+            page.get_by_role("button", name="Make thumbnails").click()
+        said = page.locator("#queue-pause:visible, #upload-error:visible")
+        expect(said).to_have_text(LOST)
+        # Whether the line is back is asked again, when that question got stuck as well.
+        with page.expect_request(lambda request: request.method == "HEAD" and len(unanswered) > 0):
+            pass
+        line.stops_at = lambda data: False
+        expect_done(page, "3 of 3 images done")
+        expect(said).to_have_count(0)
+    complaints.clear()
 
 
 def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[str]) -> None:
