@@ -96,7 +96,7 @@ class Config:
         "Megabytes of disk that stay free: uploads are refused below it, and work goes on.",
         minimum=0,
     )
-    max_images: int = setting(200, "Images of one job.", minimum=1)
+    max_images: int = setting(500, "Images of one job.", minimum=1)
     max_megapixels: float = setting(
         100.0, "Megapixels of a JPEG or PNG: both decode in about 4 bytes a pixel.", minimum=0.001
     )
