@@ -847,6 +847,42 @@ def test_whole_way_works_on_a_phone(browser: Browser, base_url: str, tmp_path: P
     context.close()
 
 
+# What can be touched on the page, whole; a label of a box or of the zone belongs to it.
+TOUCHABLE = "a, button, summary, select, .zone, .folder, .card, .check, .choice"
+
+
+def test_finger_is_offered_what_it_can_do_and_finds_it(browser: Browser, base_url: str) -> None:
+    context = browser.new_context(
+        base_url=base_url, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True
+    )
+    page = context.new_page()
+    page.goto("/?w=64&widths=320")
+    zone = page.locator(".zone")
+    expect(zone).to_contain_text("choose files", use_inner_text=True, ignore_case=True)
+    for words in ("drop", "paste", "folder"):
+        expect(zone).not_to_contain_text(words, use_inner_text=True, ignore_case=True)
+    small, near = page.evaluate(
+        """(touchable) => {
+            const all = [...document.querySelectorAll(touchable)]
+                .filter((element) => element.checkVisibility() && !element.matches(".skip"))
+                .map((element) => ({ element, box: element.getBoundingClientRect() }));
+            const name = ({ element }) => element.textContent.trim().slice(0, 40);
+            const small = all.filter(({ box }) => box.width < 24 || box.height < 24).map(name);
+            const near = all.flatMap((one, n) => all.slice(n + 1)
+                .filter((other) => !one.element.contains(other.element))
+                .filter((other) => Math.max(
+                    other.box.left - one.box.right, one.box.left - other.box.right,
+                    other.box.top - one.box.bottom, one.box.top - other.box.bottom) < 7.9)
+                .map((other) => [name(one), name(other)]));
+            return [small, near];
+        }""",
+        TOUCHABLE,
+    )
+    assert small == []
+    assert near == []
+    context.close()
+
+
 def test_first_view_is_light_and_nothing_in_it_jumps(page: Page) -> None:
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
