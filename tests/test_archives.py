@@ -252,6 +252,17 @@ def test_zip_begun_before_the_job_is_made_again_comes_out_whole(
         assert archive.namelist()[2:] == ["thumbnails/beach-square.jpg"]
 
 
+def test_job_that_is_deleted_at_this_moment_is_told_as_gone(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = submit(person)
+    work(jobs)
+    read, before = jobs.job, [jobs.job(path[6:])]
+    jobs.delete(path[6:])
+    monkeypatch.setattr(jobs, "job", lambda job_id: before.pop() if before else read(job_id))
+    assert person.get(f"{path}/zip").status_code == 404
+
+
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: os.truncate(path, 10)])
 def test_file_that_changes_on_the_way_breaks_the_zip_off(
     app: Flask, person: Person, jobs: Jobs, change: Any

@@ -217,7 +217,7 @@ def test_every_change_that_a_page_shows_raises_the_version(store: JobStore) -> N
     seen.append(progress(store))
     finish(store, claimed)
     seen.append(progress(store))
-    store.close_job("job", NOW)
+    store.close_job("job")
     seen.append(progress(store))
     assert [now.version for now in seen] == [0, 1, 2, 3, 4]
     assert [now.is_finished for now in seen] == [False, False, False, False, True]
@@ -261,6 +261,21 @@ def test_job_that_is_closed_or_full_takes_no_image(
 ) -> None:
     add_job(store)
     assert not add_image(store, "a", now, max_images)
+
+
+def test_closed_job_takes_no_image_that_was_on_its_way(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    store.close_job("job")
+    assert not add_image(store, "b", NOW - 0.1)  # Its time was taken before it had to wait.
+
+
+def test_closed_job_stays_closed_when_the_clock_is_set_back(store: JobStore) -> None:
+    add_job(store)
+    store.close_job("job")
+    job = store.job("job", NOW - 1)
+    assert job
+    assert not job.is_open
 
 
 def test_expired_job_is_not_there(store: JobStore) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from werkzeug.datastructures import MultiDict
 
-from tests.conftest import Person, age, find_token, multipart, nothing_left, read_zip, work
+from tests.conftest import (
+    Person,
+    Script,
+    age,
+    find_token,
+    multipart,
+    nothing_left,
+    read_zip,
+    running_app,
+    work,
+)
 from tests.images import make_corners, make_jpeg, make_truncated
+from webapp.config import Config
 from webapp.forms import UploadForm
 from webapp.job_store import Job, Thumbnail
 from webapp.jobs import Jobs
@@ -323,6 +335,16 @@ def test_form_that_is_filled_in_with_a_recipe_makes_the_same(
         assert UploadForm.from_recipe(again.recipe(limits)).data == again.data
 
 
+def test_what_was_made_under_wider_limits_is_shown_to_make_it_again(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path)) as app:
+        job_id = start(Person(app.test_client()), make_jpeg(), presets="web-set")
+        recipe = Recipe.from_json(app.extensions["jobs"].job(job_id).recipe)
+    with running_app(Config(instance=tmp_path, max_side=1000)) as app, app.test_request_context():
+        form = UploadForm.from_recipe(recipe)
+    assert form.presets.data == []
+    assert form.responsive.data == {"widths": "320 640 1280 1920", "formats": ["webp", "jpeg"]}
+
+
 def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:
     job_id = start(person, make_jpeg(), presets="card")
     page = person.get(f"/jobs/{job_id}/remake").text
@@ -343,6 +365,17 @@ def test_form_of_the_focal_point_says_that_addresses_change(person: Person, jobs
     work(jobs)
     page = person.get(f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}").text
     assert NEW_ADDRESSES in page
+
+
+def test_cancelled_images_are_left_out_when_a_job_is_made_again(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
+    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/cancel")
+    work(jobs)
+    page = person.get(f"/jobs/{job_id}/remake").text
+    assert "<h1>Make 2 images again</h1>" in page
+    assert "1 cancelled image is left out." in page
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert [image.state for image in jobs.job(job_id).images] == ["cancelled", "waiting", "waiting"]
 
 
 def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
@@ -411,6 +444,7 @@ def test_focal_point_outside_the_image_is_refused(person: Person, x: str, y: str
     image_id = re.findall(r"image-([0-9a-f-]{36})", person.get(f"/jobs/{job_id}").text)[0]
     answer = post(person, f"/jobs/{job_id}/images/{image_id}/focus", x=x, y=y)
     assert answer.status_code == 422
+    assert "<p>The focal point must be two numbers from 0 to 1.</p>" in answer.text
 
 
 def test_failed_image_is_tried_again(person: Person, jobs: Jobs) -> None:
@@ -428,6 +462,25 @@ def test_all_failed_images_are_tried_again_as_often_as_new_ones(person: Person, 
         work(jobs)
         assert jobs.job(job_id).failed == 2
         post(person, f"/jobs/{job_id}/retry")
+    assert jobs.job(job_id).waiting == 2
+
+
+def test_what_was_cancelled_stays_so_when_all_failed_are_tried_again(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_truncated(), make_jpeg())
+    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[1].id}/cancel")
+    work(jobs)
+    assert "Retry all failed" in person.get(f"/jobs/{job_id}").text
+    post(person, f"/jobs/{job_id}/retry")
+    assert [image.state for image in jobs.job(job_id).images] == ["waiting", "cancelled"]
+
+
+def test_all_cancelled_images_are_tried_again_where_none_failed(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), make_jpeg())
+    post(person, f"/jobs/{job_id}/cancel")
+    assert "Retry all cancelled" in person.get(f"/jobs/{job_id}").text
+    post(person, f"/jobs/{job_id}/retry")
     assert jobs.job(job_id).waiting == 2
 
 
@@ -497,18 +550,6 @@ def test_old_results_are_made_again_with_another_focal_point(person: Person, job
     assert jobs.job(job_id).done == 2
 
 
-def test_image_that_was_cancelled_before_it_was_made_is_not_made_with_another_recipe(
-    person: Person, jobs: Jobs
-) -> None:
-    job_id = start(person, make_jpeg(), make_jpeg())
-    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/cancel")
-    work(jobs)
-    page = person.get(f"/jobs/{job_id}/remake").text
-    post(person, f"/jobs/{job_id}/remake", presets="card")
-    assert [image.state for image in jobs.job(job_id).images] == ["cancelled", "waiting"]
-    assert "<h1>Make 1 image again</h1>" in page
-
-
 @pytest.mark.parametrize(("hours", "kept"), [("100", 100), ("100000", 168)])
 def test_job_is_kept_for_longer_but_not_for_ever(
     person: Person, jobs: Jobs, hours: str, kept: int
@@ -548,6 +589,14 @@ def test_time_left_is_told_from_what_the_last_images_took(person: Person, jobs: 
     job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
     assert jobs.outlook(jobs.job(job_id)).seconds == 15
     assert "about 20 seconds left" in person.get(f"/jobs/{job_id}").text
+
+
+def test_job_with_nothing_to_do_yet_promises_no_time(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    script.add(job, make_jpeg())
+    work(jobs)
+    jobs.beat("a")
+    assert jobs.outlook(jobs.job(job["id"])).seconds is None
 
 
 def test_panel_comes_again_when_others_are_done_with(

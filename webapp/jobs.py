@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from threading import Thread
 from time import time
@@ -20,8 +20,8 @@ from uuid import uuid4
 
 from webapp.config import Config
 from webapp.decoder import Decoder
-from webapp.job_store import Claim, Image, Job, JobStore, NewImage, Progress
-from webapp.recipes import Recipe, RecipeLimits
+from webapp.job_store import Claim, Image, Job, JobList, JobStore, NewImage, Progress
+from webapp.recipes import Point, Recipe, RecipeLimits
 from webapp.sources import ImageError, read_header
 from webapp.storage import Storage, Upload
 from webapp.thumbnails import Result
@@ -40,6 +40,7 @@ FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it aga
 ROOM_FOR_WORK = 20 * MB  # A claim in a moment of room, in vain, would cost the image an attempt.
 UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
 JOINERS = "\u200c\u200d"
+LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
 
 
@@ -76,6 +77,16 @@ class NoImages(Exception):
 
     def __init__(self) -> None:
         super().__init__("Choose at least one image.")
+
+
+class TimeNotOffered(ValueError):
+    """A job was to be kept for a time that is not to choose from."""
+
+    code = "time_not_offered"
+    field = "keep_hours"
+
+    def __init__(self) -> None:
+        super().__init__("Choose one of the times that the form offers.")
 
 
 class TooManyImages(Exception):
@@ -274,7 +285,7 @@ class Jobs:
         now = time()
         with self._kept(upload, job_id, image.id), self.store.transaction():
             self._add_job(job_id, recipe, owner, now)
-            self.store.add_image(job_id, image, now, open_until=now, max_images=1)
+            self.store.add_image(job_id, image, now, open_until=0, max_images=1)
         _log_accepted(job_id, image)
         return job_id
 
@@ -354,7 +365,7 @@ class Jobs:
 
         Raises JobNotFound.
         """
-        self.store.close_job(job_id, time())  # First: from here on no image can come.
+        self.store.close_job(job_id)  # First: from here on no image can come.
         if not self.job(job_id).images:
             self.delete(job_id)
 
@@ -393,9 +404,9 @@ class Jobs:
             raise self._missing(job_id)
         return progress
 
-    def owned(self, owner: str) -> list[Job]:
-        """Read the jobs of one owner, newest first."""
-        return self.store.owned_jobs(owner, time())
+    def owned(self, owner: str | None, before: float = inf) -> JobList:
+        """List the newest jobs of one owner that were created before a time."""
+        return self.store.owned_jobs(owner, time(), before, LISTED_JOBS)
 
     def ids(self, owner: str | None = None) -> list[str]:
         """List the ids of one owner's jobs, or of everybody's, newest first."""
@@ -412,10 +423,13 @@ class Jobs:
         return answer
 
     def remake(self, job_id: str, recipe: Recipe) -> None:
-        """Make all images of a job anew; what was made before stays until it is replaced."""
+        """Make the images of a job anew, but for those cancelled before they were ever made.
+
+        What was made before stays until it is replaced.
+        """
         self.store.set_recipe(job_id, recipe.to_json(), time())
 
-    def set_focus(self, job_id: str, image_id: str, focus: tuple[float, float] | None) -> None:
+    def set_focus(self, job_id: str, image_id: str, focus: Point | None) -> None:
         """Choose what the crops of an image keep in the middle, and make it anew.
 
         None leaves that to the recipe. Raises ImageNotFound.
@@ -424,7 +438,7 @@ class Jobs:
             raise ImageNotFound
 
     def retry(self, job_id: str, image_id: str | None = None) -> None:
-        """Try again what failed or was cancelled: one image of a job, or all."""
+        """Try again one image of a job, or all that failed, or else all that were cancelled."""
         self.store.retry(job_id, image_id, time())
 
     def cancel(self, job_id: str, image_id: str | None = None) -> None:
@@ -440,7 +454,7 @@ class Jobs:
         ahead = self.store.count_ahead(job.id)
         workers = self.store.count_workers(alive_since=time() - ALIVE_SECONDS)
         mean = self.store.mean_work_seconds()
-        if mean is None or not workers:
+        if mean is None or not workers or not job.left:  # Who knows what is still to come?
             return Outlook(ahead, None, bool(workers))
         return Outlook(ahead, ceil((ahead + job.left) * mean / workers), has_workers=True)
 

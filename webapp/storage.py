@@ -172,6 +172,10 @@ class Storage:
         """
         return f"{job_id}/{image_id}-{attempt}"
 
+    def thumbnail_file(self, path: str) -> Path:
+        """Give the file of a thumbnail, by its path below the folder of all, as its row has it."""
+        return self.thumbnails / path
+
     def thumbnail(self, path: str) -> Path | None:
         """Find a published thumbnail by its path below the folder of all; None for anything else.
 
