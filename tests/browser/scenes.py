@@ -19,7 +19,7 @@ from playwright.sync_api import Page, Route, expect
 from werkzeug.datastructures import FileStorage
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.browser.test_pages import drop
+from tests.browser.actions import drop
 from tests.conftest import find_token
 from tests.images import make_jpeg, make_png, make_truncated
 from tests.servers import Client, Servers, running, wait_until

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_pages import choose_preset, drop, make
+from tests.browser.actions import choose_preset, drop, make
 from tests.images import make_jpeg, make_png, make_truncated
 
 pytestmark = pytest.mark.browser

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.browser.actions import check
 from tests.browser.scenes import (
     FILES,
     LONG,
@@ -21,7 +22,6 @@ from tests.browser.scenes import (
     stop_consumer,
     submit,
 )
-from tests.browser.test_pages import check
 from tests.servers import running
 
 pytestmark = pytest.mark.browser

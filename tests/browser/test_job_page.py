@@ -8,8 +8,8 @@ from zipfile import ZipFile
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from tests.browser.actions import check, choose_preset, drop, make
 from tests.browser.conftest import write_files
-from tests.browser.test_pages import check, choose_preset, drop, make
 from tests.images import make_corners, make_jpeg, make_png, make_truncated
 from tests.servers import Servers, running, wait_until
 

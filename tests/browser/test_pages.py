@@ -1,16 +1,14 @@
 """What only a browser shows: dropping, choosing, following, and what is read to whom."""
 
-import base64
 import re
-from collections.abc import Mapping
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.actions import THUMBNAILS, check, choose_preset, drop, make, natural_sizes
 from tests.browser.conftest import write_files
 from tests.images import make_image, make_jpeg, make_png, make_truncated
 from tests.servers import running
@@ -22,52 +20,6 @@ PHOTOS = {
     "cutout.png": make_png("RGBA", (300, 200)),
     "palette.gif": make_image("P", (200, 100), "GIF"),
 }
-
-
-def drop(page: Page, files: Mapping[str, bytes], target: str = "body") -> None:
-    """Drag files over the page and let them go."""
-    encoded = {name: base64.b64encode(data).decode() for name, data in files.items()}
-    transfer = page.evaluate_handle(
-        """(files) => {
-            const transfer = new DataTransfer();
-            for (const [name, data] of Object.entries(files)) {
-                const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-                transfer.items.add(new File([bytes], name));
-            }
-            return transfer;
-        }""",
-        encoded,
-    )
-    for event in ("dragenter", "dragover", "drop"):
-        page.dispatch_event(target, event, {"dataTransfer": transfer})
-
-
-def make(page: Page) -> None:
-    """Press the button, and wait for the end of the job."""
-    page.get_by_role("button", name="Make thumbnails").click()
-    expect(page).to_have_url(re.compile("/jobs/"))
-    expect(page.locator("#job-panel:not([hx-get]) h1")).to_contain_text("done", timeout=20_000)
-
-
-THUMBNAILS = ".frame img:not(.placeholder)"
-
-
-def natural_sizes(page: Page) -> list[list[int]]:
-    """Wait for all thumbnails to be loaded; give their sizes in pixels."""
-    page.wait_for_function(
-        "(shown) => [...document.querySelectorAll(shown)].every(({naturalWidth}) => naturalWidth)",
-        arg=THUMBNAILS,
-    )
-    return page.eval_on_selector_all(  # type: ignore[no-any-return]
-        THUMBNAILS,
-        "(images) => images.map((i) => [i.naturalWidth, i.naturalHeight])",
-    )
-
-
-def choose_preset(page: Page, name: str) -> None:
-    """Tick one preset and no other."""
-    for box in page.locator("input[name=presets]").all():
-        box.set_checked(box.get_attribute("value") == name)
 
 
 def test_dropped_files_become_thumbnails_on_a_page_that_finishes_by_itself(page: Page) -> None:
@@ -200,12 +152,6 @@ def test_sign_in_page_lets_a_person_in_without_script(browser: Browser, tmp_path
         with closing(browser.new_page()) as scripted:
             scripted.goto(f"{servers.url}/sign-in")
             check(scripted)
-
-
-def check(page: Page) -> None:
-    """Ask axe about the page as it is."""
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
 
 
 @pytest.mark.parametrize("width", [320, 3840])

@@ -13,9 +13,9 @@ from threading import Event, Thread
 import pytest
 from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect
 
+from tests.browser.actions import check, choose_preset, drop, make, natural_sizes
 from tests.browser.conftest import write_files
 from tests.browser.test_everyone import WATCH_SHIFTS, shifts
-from tests.browser.test_pages import check, choose_preset, drop, make, natural_sizes
 from tests.images import make_image, make_jpeg, make_png
 from tests.servers import running
 
