@@ -1,5 +1,6 @@
 /** One image: two versions of it under one divider, and a click for its focal point. */
 
+import "./changing.js";
 import "./copying.js";
 import { announce } from "./page.js";
 import { findPanel, onHtmx } from "./polling.js";

@@ -1,5 +1,6 @@
 /** A job that htmx keeps up to date: say aloud and in the tab what a poll changed, but rarely. */
 
+import "./changing.js";
 import "./copying.js";
 import "./deleting.js";
 import { placeImages } from "./frames.js";

@@ -3,6 +3,12 @@
 const status = document.getElementById("status");
 const icon = document.querySelector("link[rel=icon]");
 const titles = { sending: "", job: document.title };
+const bars = document.createElement("div");
+bars.className = "bars";
+
+const SHOWN = 8000; // Milliseconds that a notice stays.
+let notice = null;
+let noticeTimer = null;
 
 /** Say something once; the same words again would be read out again. */
 export function announce(words) {
@@ -25,6 +31,25 @@ export function makeBar() {
   const bar = document.createElement("div");
   bar.className = "bar";
   bar.hidden = true;
-  document.querySelector("main").append(bar);
+  if (!bars.isConnected) document.querySelector("main").append(bars);
+  bars.append(bar);
   return bar;
 }
+
+/** Show and say why something was not done, until the next click or for some seconds. */
+export function showNotice(words) {
+  notice ??= makeBar();
+  notice.textContent = words;
+  notice.hidden = false;
+  announce(words);
+  clearTimeout(noticeTimer);
+  noticeTimer = setTimeout(hideNotice, SHOWN);
+}
+
+function hideNotice() {
+  if (!notice || notice.hidden) return;
+  notice.hidden = true;
+  if (status.textContent === notice.textContent) announce(""); // So that it is read out anew.
+}
+
+document.addEventListener("click", hideNotice, true);

@@ -10,6 +10,9 @@ const bar = makeBar();
 let failures = 0;
 let silentUntil = 0;
 let isHeld = false;
+let latest = null; // Of the requests of refresh().
+
+const source = document.getElementById("main"); // Of refresh(): a request of the panel's own would queue.
 
 export function findPanel() {
   return document.querySelector("#job-panel, #image-panel");
@@ -26,13 +29,19 @@ export function hold(held) {
   isHeld = held;
 }
 
-/** Ask for the panel now, whether it polls or not. */
+/** Ask for the panel now, whether it polls or not; an answer that is on its way comes too late. */
 export async function refresh() {
   const panel = findPanel();
   const address = new URL(`${location.pathname}/panel`, location.href);
   if (panel.dataset.version) address.searchParams.set("v", panel.dataset.version);
   silentUntil = 0;
-  await htmx.ajax("GET", address.href, { source: panel, target: panel, swap: "outerHTML" });
+  source.setAttribute("hx-sync", `#${panel.id}:replace`);
+  let request;
+  latest = htmx.ajax("GET", address.href, { source, target: panel, swap: "outerHTML" });
+  while (request !== latest) {
+    request = latest; // Another may take its place meanwhile.
+    await request;
+  }
 }
 
 onHtmx("before:request", "beforeRequest", (event) => {
@@ -74,46 +83,3 @@ addEventListener("online", comeBack);
 addEventListener("offline", () => {
   if (findPanel()?.hasAttribute("hx-get")) fail(LOST);
 });
-
-// What is changed by a button is changed without leaving the page.
-
-document.addEventListener("submit", async (event) => {
-  const { target: form, submitter } = event;
-  if (!form.matches(".changes")) return;
-  event.preventDefault();
-  const place = submitter?.closest("[id^=image-]")?.id ?? "job-heading";
-  const hadFocus = submitter === document.activeElement;
-  const problem = await change(
-    submitter?.hasAttribute("formaction") ? submitter.formAction : form.action,
-    new FormData(form),
-  );
-  if (problem) {
-    bar.textContent = problem;
-    bar.hidden = false;
-    announce(problem);
-  }
-  await refresh();
-  if (form.dataset.said && !problem) {
-    announce(`${form.dataset.said} ${findPanel().querySelector("time").textContent}`);
-  }
-  if (hadFocus && document.activeElement === document.body) focusOn(place);
-});
-
-/** Ask the server to change something; give what it has against that, if anything. */
-async function change(url, body) {
-  try {
-    const headers = { Accept: "application/json" };
-    const answer = await fetch(url, { method: "POST", body, headers, redirect: "manual" });
-    return answer.status < 400 ? null : (await answer.json()).detail;
-  } catch {
-    return "That did not reach the server. Try again.";
-  }
-}
-
-/** Stay near a button that is gone with what it did. */
-function focusOn(id) {
-  const place = document.getElementById(id);
-  if (!place) return;
-  place.tabIndex = -1;
-  place.focus({ preventScroll: true });
-}

@@ -7,6 +7,20 @@ from collections.abc import Mapping
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.images import make_jpeg
+from tests.servers import Servers
+
+PHOTO = make_jpeg(size=(1000, 700))
+THUMBNAILS = ".frame img:not(.placeholder)"
+FINISHED = "#job-panel:not([hx-get]) h1"
+# Note in `said` what is read out.
+LISTEN = """() => {
+    window.said = [];
+    const status = document.querySelector("[role=status]");
+    const listen = () => said.push(status.textContent);
+    new MutationObserver(listen).observe(status, { childList: true, characterData: true });
+}"""
+
 
 def drop(page: Page, files: Mapping[str, bytes], target: str = "body") -> None:
     """Drag files over the page and let them go."""
@@ -33,7 +47,13 @@ def make(page: Page) -> None:
     expect(page.locator("#job-panel:not([hx-get]) h1")).to_contain_text("done", timeout=20_000)
 
 
-THUMBNAILS = ".frame img:not(.placeholder)"
+def send(page: Page, servers: Servers, *names: str, preset: str = "square") -> None:
+    """Upload photos of these names, and wait until the server has them all."""
+    page.goto(f"{servers.url}/")
+    choose_preset(page, preset)
+    drop(page, dict.fromkeys(names, PHOTO))
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator("h1")).to_have_text(re.compile(rf"0 of {len(names)} images? done$"))
 
 
 def natural_sizes(page: Page) -> list[list[int]]:

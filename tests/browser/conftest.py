@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import ConsoleMessage, Page
 
 from tests.browser.chromium import ADVICE, find_chromium
-from tests.servers import Servers, running
+from tests.servers import Servers, running, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,27 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def base_url(servers: Servers) -> str:
     return servers.url
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> Iterator[Servers]:
+    """Servers of which the consumer is not there yet: what is uploaded waits."""
+    servers = Servers(tmp_path / "instance", workers=1, max_images=60)
+    servers.start_one("web")
+    try:
+        client = servers.client()
+        wait_until(lambda: _answers(client), what="a page")
+        client.close()
+        yield servers
+    finally:
+        servers.stop()
+
+
+def _answers(client: object) -> bool:
+    try:
+        return client.get("/", "text/html").status == 200  # type: ignore[attr-defined,no-any-return]
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="session")

@@ -1,58 +1,18 @@
 """Following a job and taking its thumbnails home, as only a browser shows it."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from tests.browser.actions import check, choose_preset, drop, make
+from tests.browser.actions import FINISHED, LISTEN, PHOTO, check, choose_preset, drop, make, send
 from tests.browser.conftest import write_files
 from tests.images import make_corners, make_jpeg, make_png, make_truncated
 from tests.servers import Servers, running, wait_until
 
 pytestmark = pytest.mark.browser
-
-PHOTO = make_jpeg(size=(1000, 700))
-FINISHED = "#job-panel:not([hx-get]) h1"
-LISTEN = """() => {
-    window.said = [];
-    const status = document.querySelector("[role=status]");
-    const listen = () => said.push(status.textContent);
-    new MutationObserver(listen).observe(status, { childList: true, characterData: true });
-}"""
-
-
-@pytest.fixture
-def idle(tmp_path: Path) -> Iterator[Servers]:
-    """Servers of which the consumer is not there yet: what is uploaded waits."""
-    servers = Servers(tmp_path / "instance", workers=1, max_images=60)
-    servers.start_one("web")
-    try:
-        client = servers.client()
-        wait_until(lambda: _answers(client), what="a page")
-        client.close()
-        yield servers
-    finally:
-        servers.stop()
-
-
-def _answers(client: object) -> bool:
-    try:
-        return client.get("/", "text/html").status == 200  # type: ignore[attr-defined,no-any-return]
-    except OSError:
-        return False
-
-
-def send(page: Page, servers: Servers, *names: str, preset: str = "square") -> None:
-    """Upload photos of these names, and wait until the server has them all."""
-    page.goto(f"{servers.url}/")
-    choose_preset(page, preset)
-    drop(page, dict.fromkeys(names, PHOTO))
-    page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator("h1")).to_have_text(re.compile(rf"0 of {len(names)} images? done$"))
 
 
 def open_image(page: Page, name: str, preset: str = "web-set", data: bytes = PHOTO) -> None:
