@@ -414,6 +414,10 @@ def test_ones_own_jobs_are_listed_and_no_others(person: Person, stranger: Person
     assert path not in stranger.get("/jobs").text
 
 
+def test_list_loads_no_script_that_it_does_not_need(person: Person) -> None:
+    assert "vendor/" not in person.get("/jobs").text
+
+
 def test_job_is_listed_by_its_first_image(person: Person) -> None:
     start(person, make_jpeg(), make_jpeg(), make_jpeg())
     assert "<bdi>1.jpg</bdi> and 2 more" in person.get("/jobs").text

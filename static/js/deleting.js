@@ -1,6 +1,7 @@
 /** Deleting, with some seconds to think better of it; without script, a page asks before. */
 
-import { announce, makeBar } from "./page.js";
+import { change } from "./changing.js";
+import { announce, makeBar, showNotice } from "./page.js";
 import { findPanel, hold, refresh } from "./polling.js";
 
 const SECONDS = 8;
@@ -32,6 +33,7 @@ function begin(link) {
 
 undo.addEventListener("click", () => {
   const { link, part } = end();
+  hold(false);
   part.classList.remove("deleted");
   link.focus();
   announce("Not deleted.");
@@ -41,23 +43,29 @@ async function finish() {
   if (!pending) return;
   const { link, part } = end();
   try {
-    await fetch(link.href, { method: "POST", body: form(), redirect: "manual" });
-  } catch {
-    part.classList.remove("deleted");
-    announce("This could not be deleted: the connection was lost.");
-    return;
+    await change(link.href, form());
+  } catch (error) {
+    if (![404, 410].includes(error.status)) return restore(part, error.message);
   }
+  hold(false);
   if (part === findPanel()) await refresh();
   else part.remove();
-  document.querySelector("h1").focus({ preventScroll: true });
+  // Who was at the button that is gone, but nobody else.
+  if (document.activeElement === document.body) document.querySelector("h1").focus({ preventScroll: true });
+}
+
+function restore(part, problem) {
+  hold(false);
+  part.classList.remove("deleted");
+  showNotice(`Not deleted. ${problem}`);
 }
 
 function end() {
   const ended = pending;
   clearTimeout(ended.timer);
   pending = null;
+  undo.blur(); // At once: a browser takes its time to see that it is hidden.
   bar.hidden = true;
-  hold(false);
   return ended;
 }
 

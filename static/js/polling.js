@@ -48,6 +48,11 @@ onHtmx("before:request", "beforeRequest", (event) => {
   if (document.hidden || isHeld || Date.now() < silentUntil) event.preventDefault();
 });
 
+// What was asked for before it was held.
+onHtmx("before:swap", "beforeSwap", (event) => {
+  if (isHeld) event.preventDefault();
+});
+
 onHtmx("after:request", "afterRequest", ({ detail }) => {
   const status = detail.ctx?.response?.status ?? detail.xhr?.status;
   if (status >= 500) fail(TROUBLE);

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.actions import LISTEN, send
+from tests.browser.actions import LISTEN, PHOTO, choose_preset, drop, make, send
 from tests.servers import Servers, wait_until
 
 pytestmark = pytest.mark.browser
@@ -38,6 +38,22 @@ def wait_for(page: Page, held: list[Route]) -> Route:
 def draw(page: Page) -> None:
     """Let the page do what it is at."""
     page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+
+
+def list_jobs(page: Page, count: int = 1) -> None:
+    """Make jobs, and open the list of them with a clock that can be put forward."""
+    for _ in range(count):
+        page.goto("/")
+        choose_preset(page, "square")
+        drop(page, {"a.jpg": PHOTO})
+        make(page)
+    page.clock.install()
+    page.goto("/jobs")
+    expect(page.locator(".row")).to_have_count(count)
+
+
+def delete(page: Page, position: int = 0) -> None:
+    page.locator(".row").nth(position).get_by_role("link", name="Delete").click()
 
 
 # What is refused
@@ -92,7 +108,91 @@ def test_refusal_is_read_out_as_often_as_it_comes(
     complaints.clear()
 
 
+# Deleting
+
+
+def test_refused_delete_brings_the_job_back_and_says_why(page: Page, complaints: list[str]) -> None:
+    list_jobs(page)
+    page.route("**/delete", refuse)
+    delete(page)
+    expect(page.locator(".row")).to_be_hidden()
+    page.clock.run_for(9000)
+    expect(page.locator(".row")).to_be_visible()
+    expect(page.locator(NOTICE)).to_have_text(f"Not deleted. {WORDS}")
+    expect(page.get_by_role("status")).to_have_text(f"Not deleted. {WORDS}")
+    complaints.clear()
+
+
+def test_delete_without_connection_brings_the_job_back_and_says_why(
+    page: Page, complaints: list[str]
+) -> None:
+    list_jobs(page)
+    delete(page)
+    page.context.set_offline(True)
+    page.clock.run_for(9000)
+    expect(page.locator(".row")).to_be_visible()
+    expect(page.locator(NOTICE)).to_have_text(
+        "Not deleted. That did not reach the server. Try again."
+    )
+    complaints.clear()
+
+
+def test_job_that_is_gone_already_counts_as_deleted(page: Page, complaints: list[str]) -> None:
+    list_jobs(page)
+    delete(page)
+    page.route("**/delete", lambda route: route.fulfill(status=404, json={"detail": "Gone."}))
+    page.clock.run_for(9000)
+    expect(page.locator(".row")).to_have_count(0)
+    complaints.clear()
+
+
+def test_end_of_one_delete_leaves_the_undo_of_the_next_alone(page: Page) -> None:
+    list_jobs(page, 2)
+    held = hold(page, "**/delete")
+    delete(page, 0)
+    delete(page, 1)
+    wait_for(page, held).continue_()
+    expect(page.locator(".row")).to_have_count(1)
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+
+
+def test_end_of_a_delete_leaves_whoever_went_on_where_they_are(page: Page) -> None:
+    list_jobs(page)
+    delete(page)
+    link = page.get_by_role("link", name="API")
+    link.focus()
+    page.clock.run_for(9000)
+    expect(page.locator(".row")).to_have_count(0)
+    expect(link).to_be_focused()
+
+
+def test_end_of_a_delete_leads_whoever_waited_for_it_to_the_heading(page: Page) -> None:
+    list_jobs(page)
+    delete(page)
+    page.clock.run_for(9000)
+    expect(page.locator(".row")).to_have_count(0)
+    expect(page.locator("h1")).to_be_focused()
+
+
 # What is on its way meanwhile
+
+
+def test_deleted_job_does_not_come_back_with_an_answer_on_its_way(
+    page: Page, idle: Servers
+) -> None:
+    send(page, idle, "a.jpg")
+    poll = wait_for(page, hold(page, "**/panel?*"))
+    with page.context.expect_page() as other:
+        page.evaluate("open(location.href), null")
+    other.value.get_by_role("button", name="Cancel a.jpg").click()
+    expect(other.value.locator(".frame.cancelled")).to_have_count(1)
+    page.get_by_role("link", name="Delete").click()
+    with page.expect_response("**/panel?*") as answer:
+        poll.continue_()
+    answer.value.finished()
+    draw(page)
+    expect(page.locator(".frame")).to_be_hidden()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
 
 
 def test_new_time_is_told_while_an_older_answer_is_on_its_way(page: Page, idle: Servers) -> None:

@@ -1,3 +1,0 @@
-/** The list of one's jobs, where each can be deleted. */
-
-import "./deleting.js";
