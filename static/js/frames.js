@@ -1,11 +1,8 @@
 /** The sheet with a job's images, of which each answer of the server brings those that changed. */
 
-/** Put the images that a panel brought where they belong; a job that is gone has none. */
+/** Put the images that a panel brought where they belong. */
 export function placeImages(panel) {
   const changed = panel.querySelector("template.changed");
-  if (!panel.dataset.version) {
-    for (const part of document.querySelectorAll(".tools, .frames")) part.remove();
-  }
   if (!changed) return;
   const frames = document.querySelector(".frames");
   for (const image of [...changed.content.children]) {

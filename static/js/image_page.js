@@ -3,6 +3,7 @@
 import "./changing.js";
 import "./copying.js";
 import { announce } from "./page.js";
+import { showPage } from "./panel.js";
 import { findPanel, onHtmx } from "./polling.js";
 
 let original = null; // Of the person's own disk: it is not sent anywhere.
@@ -65,7 +66,11 @@ function fraction(part) {
 
 onHtmx("after:swap", "afterSwap", () => {
   const panel = findPanel();
+  showPage(panel);
+  if (original && document.getElementById("compare")) compare();
   const now = panel.dataset.state;
   if (now && now !== state && now !== "working") announce(`${panel.querySelector("h1").textContent.trim()}: ${now}`);
   state = now;
 });
+
+showPage(findPanel());

@@ -4,16 +4,14 @@ import "./changing.js";
 import "./copying.js";
 import "./deleting.js";
 import { placeImages } from "./frames.js";
-import { announce, setIcon, setTitle } from "./page.js";
-import { findPanel, onHtmx, refresh } from "./polling.js";
-
-const LONGEST_TIMER = 2 ** 31 - 1; // Milliseconds.
+import { announce } from "./page.js";
+import { leadTo, showPage } from "./panel.js";
+import { findPanel, onHtmx } from "./polling.js";
 
 let path = location.pathname;
 let told = Infinity; // Quarters of the images that were spoken of: all, where there is no job yet.
 let wasRunning = false;
 let wasIdle = false;
-let expiry = null;
 
 /** Turn this page into the page of a job that was just made; the server renders it from here on. */
 export function followJob(panel, job) {
@@ -39,32 +37,16 @@ function tell() {
   if (takeAll) takeAll.disabled = panel.classList.contains("unmade");
   const isRunning = panel.hasAttribute("hx-get");
   const isNews = isRunning ? quarters(panel) !== told : wasRunning;
-  setTitle("job", panel.dataset.title);
-  setIcon(panel.dataset.icon);
-  watchExpiry(panel);
+  showPage(panel);
   // Fewer than before are those of a job that is made again.
   const news = isNews && (!isRunning || quarters(panel) >= 0) ? [heading.textContent] : [];
   const idle = panel.querySelector(".idle");
   if (idle && !wasIdle) news.push(idle.textContent);
   if (news.length) announce(news.join(". "));
-  if (!isRunning && wasRunning) focusOn(heading);
+  if (!isRunning && wasRunning) leadTo(heading);
   told = isRunning ? Math.max(quarters(panel), 0) : Infinity;
   wasRunning = isRunning;
   wasIdle = Boolean(idle);
-}
-
-/** Lead whoever waited for the end to the results, but nobody away from what they are at. */
-function focusOn(heading) {
-  if (document.activeElement === document.body) heading.focus({ preventScroll: true });
-}
-
-/** Ask again when the job's time is over: a finished job asks for nothing else. */
-function watchExpiry(panel) {
-  clearTimeout(expiry);
-  const left = Date.parse(panel.dataset.expires) - Date.now();
-  if (!Number.isNaN(left)) {
-    expiry = setTimeout(refresh, Math.min(Math.max(left + 1000, 2000), LONGEST_TIMER));
-  }
 }
 
 onHtmx("after:swap", "afterSwap", tell);

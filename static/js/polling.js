@@ -80,7 +80,10 @@ function recover() {
 
 /** Come back to a panel that went on while nobody could see it. */
 function comeBack() {
-  if (!document.hidden && findPanel()?.hasAttribute("hx-get")) refresh();
+  if (document.hidden) return;
+  const panel = findPanel();
+  const isOver = Date.parse(panel?.dataset.expires) < Date.now(); // Meanwhile, unasked.
+  if (isOver || panel?.hasAttribute("hx-get")) refresh();
 }
 
 document.addEventListener("visibilitychange", comeBack);

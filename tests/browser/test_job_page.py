@@ -1,6 +1,7 @@
 """Following a job and taking its thumbnails home, as only a browser shows it."""
 
 import re
+import time
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -11,6 +12,8 @@ from tests.browser.actions import FINISHED, LISTEN, PHOTO, check, choose_preset,
 from tests.browser.conftest import write_files
 from tests.images import make_corners, make_jpeg, make_png, make_truncated
 from tests.servers import Servers, running, wait_until
+from webapp.config import Config
+from webapp.jobs import Jobs
 
 pytestmark = pytest.mark.browser
 
@@ -171,24 +174,30 @@ def test_large_job_never_stops_the_page(page: Page, idle: Servers) -> None:
     assert page.evaluate("longest") < 200
 
 
-def test_hidden_tab_asks_nothing_and_asks_at_once_when_it_is_seen(
-    page: Page, idle: Servers
-) -> None:
-    send(page, idle, "a.jpg")
+def hide(page: Page) -> None:
+    """Put a tab into the background, as far as its page can see."""
     page.evaluate(
         """() => {
             Object.defineProperty(document, "hidden", { get: () => window.isHidden });
             window.isHidden = true;
         }"""
     )
+
+
+SHOW = "isHidden = false, document.dispatchEvent(new Event('visibilitychange')), null"
+
+
+def test_hidden_tab_asks_nothing_and_asks_at_once_when_it_is_seen(
+    page: Page, idle: Servers
+) -> None:
+    send(page, idle, "a.jpg")
+    hide(page)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(1500)  # Three times the interval; there is no event for what is not sent.
     assert asked == []
     with page.expect_request("**/panel?*"):
-        page.evaluate(
-            "isHidden = false, document.dispatchEvent(new Event('visibilitychange')), null"
-        )
+        page.evaluate(SHOW)
 
 
 def test_zip_can_be_taken_as_soon_as_there_is_a_thumbnail(page: Page, idle: Servers) -> None:
@@ -226,15 +235,53 @@ def test_page_bears_with_a_server_in_trouble(
     complaints.clear()
 
 
-def test_expired_job_ends_with_a_final_panel(page: Page, tmp_path: Path) -> None:
-    with running(tmp_path / "short", workers=1, retention_hours=0.002) as servers:
-        page.goto(f"{servers.url}/")
-        choose_preset(page, "square")
-        drop(page, {"a.jpg": PHOTO})
-        page.get_by_role("button", name="Make thumbnails").click()
-        expect(page.locator("h1")).to_have_text("1 of 1 image done", timeout=6000)
-        expect(page.locator("h1")).to_have_text("This job is gone", timeout=15_000)
-        expect(page).to_have_title("This job is gone · Thumbnails")
+def let_expire(page: Page, servers: Servers) -> None:
+    """Let the time of the page's job be over, for the server and for the page."""
+    jobs = Jobs(Config(instance=servers.instance))
+    jobs.store.set_expiry(page.url.split("/")[4], time.time())
+    jobs.store.close()
+    page.clock.fast_forward("24:00:10")
+
+
+@pytest.fixture(params=["job", "image"])
+def finished_page(page: Page, request: pytest.FixtureRequest) -> Page:
+    """Give the page of a job or of an image, with a clock that can be put forward."""
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": PHOTO, "b.jpg": PHOTO})
+    make(page)
+    if request.param == "image":
+        page.goto(page.locator("a.shot").first.evaluate("(link) => link.href"))
+    page.clock.install()
+    page.reload()
+    return page
+
+
+def test_page_tells_by_itself_that_its_job_is_over(finished_page: Page, servers: Servers) -> None:
+    let_expire(finished_page, servers)
+    expect(finished_page.locator("h1")).to_have_text("This job is gone")
+    expect(finished_page).to_have_title("This job is gone · Thumbnails")
+    expect(finished_page.get_by_role("status")).to_have_text("This job is gone")
+    expect(finished_page.locator("h1")).to_be_focused()
+
+
+def test_page_of_a_job_that_is_over_leads_to_nothing_of_it(
+    finished_page: Page, servers: Servers
+) -> None:
+    let_expire(finished_page, servers)
+    expect(finished_page.locator("h1")).to_have_text("This job is gone")
+    expect(finished_page.locator("main a")).to_have_text(["Make new thumbnails"])
+    expect(finished_page.locator("main img")).to_have_count(0)
+
+
+def test_page_that_comes_into_view_tells_that_its_job_is_over(
+    finished_page: Page, servers: Servers
+) -> None:
+    hide(finished_page)
+    let_expire(finished_page, servers)
+    expect(finished_page.locator("h1")).not_to_have_text("This job is gone")
+    finished_page.evaluate(SHOW)
+    expect(finished_page.locator("h1")).to_have_text("This job is gone")
 
 
 # Changing
@@ -535,8 +582,29 @@ def test_focal_point_is_given_up_by_keyboard(page: Page) -> None:
     way_back.press("Enter")
     expect(page.locator("#focus-help")).to_contain_text("Crops are as the recipe says.")
     expect(way_back).to_have_count(0)
-    expect(page.locator("#image-panel")).to_be_focused()
+    expect(page.locator("h1")).to_be_focused()
     expect(page.locator("#image-panel:not([hx-get])")).to_be_visible(timeout=20_000)
+
+
+def test_focus_stays_on_the_button_that_crops(page: Page) -> None:
+    open_image(page, "a.jpg", "avatar")
+    print_ = page.locator(".print img")
+    before = print_.get_attribute("src")
+    page.get_by_role("button", name="Crop around it").focus()
+    page.keyboard.press("Enter")
+    expect(print_).not_to_have_attribute("src", before or "", timeout=20_000)
+    expect(page.get_by_role("button", name="Crop around it")).to_be_focused()
+
+
+def test_original_is_still_compared_after_another_crop(page: Page, tmp_path: Path) -> None:
+    open_image(page, "a.jpg", "avatar")
+    page.set_input_files(".original-file", write_files(tmp_path, {"mine.jpg": PHOTO}))
+    print_ = page.locator(".print img")
+    before = print_.get_attribute("src")
+    page.get_by_role("button", name="Crop around it").click()
+    expect(print_).not_to_have_attribute("src", before or "", timeout=20_000)
+    expect(page.locator(".before-facts")).to_have_text("mine.jpg")
+    expect(page.locator(".before")).to_have_js_property("naturalWidth", 1000)
 
 
 def test_back_leads_from_the_image_to_its_job(page: Page) -> None:

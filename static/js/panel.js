@@ -1,0 +1,39 @@
+/** What a panel says of its page: the title, the icon, when all of it is over, and that it is. */
+
+import { announce, setIcon, setTitle } from "./page.js";
+import { refresh } from "./polling.js";
+
+const LONGEST_TIMER = 2 ** 31 - 1; // Milliseconds.
+
+let expiry = null;
+
+/** Show around a panel what it says of the page. */
+export function showPage(panel) {
+  setTitle("job", panel.dataset.title);
+  setIcon(panel.dataset.icon);
+  watchExpiry(panel);
+  if (!panel.dataset.version) end(panel.querySelector("h1"));
+}
+
+/** Ask again when the job's time is over: a finished job asks for nothing else. */
+function watchExpiry(panel) {
+  clearTimeout(expiry);
+  const left = Date.parse(panel.dataset.expires) - Date.now();
+  if (!Number.isNaN(left)) {
+    expiry = setTimeout(refresh, Math.min(Math.max(left + 1000, 2000), LONGEST_TIMER));
+  }
+}
+
+/** Take away what belongs to a job that is gone. */
+function end(heading) {
+  for (const part of document.querySelectorAll(".tools, .frames, .sheet-nav")) part.remove();
+  announce(heading.textContent);
+  leadTo(heading);
+}
+
+/** Lead whoever waited for this to it, but nobody away from what they are at. */
+export function leadTo(heading) {
+  if (document.activeElement !== document.body) return;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+}
