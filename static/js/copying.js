@@ -1,6 +1,7 @@
 /** Buttons that copy: what they would show without script goes to the clipboard. */
 
-import { announce } from "./page.js";
+import { ask } from "./changing.js";
+import { announce, showNotice } from "./page.js";
 import { onHtmx } from "./polling.js";
 
 const KIND = "markup-kind"; // In what form somebody copied last.
@@ -11,21 +12,20 @@ document.addEventListener("submit", async (event) => {
   if (form.id !== "markup") return;
   event.preventDefault();
   const address = `${form.action}?${new URLSearchParams(new FormData(form, button))}`;
+  const text = ask(address).then((answer) => answer.blob());
   try {
-    await write(address);
+    await write(text);
   } catch {
-    location.assign(address); // No clipboard, over plain HTTP: there it can be copied by hand.
+    const problem = await text.then(() => null, (error) => error.message);
+    if (problem) showNotice(`Not copied. ${problem}`);
+    else location.assign(address); // No clipboard, over plain HTTP: there it can be copied by hand.
     return;
   }
   say(button);
 });
 
 /** Copy a text that is still to come: a browser may allow it only at once after a click. */
-async function write(address) {
-  const text = fetch(address).then((answer) => {
-    if (!answer.ok) throw new Error(answer.statusText);
-    return answer.blob();
-  });
+async function write(text) {
   const plain = text.then((blob) => new Blob([blob], { type: "text/plain" }));
   await navigator.clipboard.write([new ClipboardItem({ "text/plain": plain })]);
 }

@@ -227,3 +227,51 @@ def test_retry_while_the_last_answer_is_on_its_way_is_followed_to_its_end(
     poll.fulfill(response=last)
     idle.start_one("consumer")
     expect(page.locator("h1")).to_have_text("1 of 2 images done, 1 cancelled", timeout=30_000)
+
+
+# Copying
+
+
+@pytest.fixture
+def copied(page: Page) -> Page:
+    """Give the page of a job whose thumbnails are to be copied."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": PHOTO})
+    make(page)
+    return page
+
+
+def copy(page: Page) -> None:
+    page.get_by_role("button", name="Copy all images").click()
+
+
+def test_refused_copy_says_why_and_the_page_stays(copied: Page, complaints: list[str]) -> None:
+    address = copied.url
+    copied.route("**/markup?*", refuse)
+    copy(copied)
+    expect(copied.locator(NOTICE)).to_have_text(f"Not copied. {WORDS}")
+    assert copied.url == address
+    complaints.clear()
+
+
+def test_copy_without_connection_says_so_and_the_page_stays(
+    copied: Page, complaints: list[str]
+) -> None:
+    address = copied.url
+    copied.context.set_offline(True)
+    copy(copied)
+    expect(copied.locator(NOTICE)).to_have_text(
+        "Not copied. That did not reach the server. Try again."
+    )
+    assert copied.url == address
+    complaints.clear()
+
+
+def test_text_is_shown_where_there_is_no_clipboard(copied: Page, complaints: list[str]) -> None:
+    copied.add_init_script("delete Navigator.prototype.clipboard")
+    copied.reload()
+    copy(copied)
+    expect(copied.locator("body")).to_contain_text("<img src=")
+    complaints.clear()  # Chromium asks a text for an icon.
