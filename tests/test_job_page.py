@@ -288,6 +288,14 @@ def test_focal_point_is_asked_for_where_something_is_cropped(
     assert "Focal point" not in stranger.get(address).text
 
 
+def test_fields_of_the_focal_point_are_described(person: Person, jobs: Jobs) -> None:
+    path = person.upload((make_jpeg(), "a.jpg"), presets="avatar").headers["Location"]
+    work(jobs)
+    image = jobs.job(path.rpartition("/")[2]).images[0]
+    page = person.get(f"{path}/images/{image.id}").text
+    assert page.count('aria-describedby="focus-help"') == 2
+
+
 def test_whole_image_is_shown_to_choose_on_but_is_no_thumbnail(person: Person, jobs: Jobs) -> None:
     path = person.upload((make_jpeg(size=(1600, 800)), "a.jpg"), presets="avatar").headers[
         "Location"
