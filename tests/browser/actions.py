@@ -1,6 +1,7 @@
 """What people do on the pages, and what they see there, for every browser test."""
 
 import base64
+import json
 import re
 from collections.abc import Mapping
 
@@ -78,3 +79,18 @@ def check(page: Page) -> None:
     """Ask axe about the page as it is."""
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
+
+
+def task_milliseconds(trace: bytes) -> list[float]:
+    """Give how long each task kept the page from answering, by a clock that others do not slow."""
+    events = json.loads(trace)["traceEvents"]
+    threads = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+    }
+    return [
+        event.get("tdur", 0) / 1000  # The shortest have none.
+        for event in events
+        if event["name"] == "RunTask" and (event["pid"], event["tid"]) in threads
+    ]

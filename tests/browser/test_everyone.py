@@ -64,7 +64,7 @@ def test_page_is_no_wider_than_the_narrowest_phone(page: Page, stage: Stage, sce
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
-@pytest.mark.parametrize("scene", ["upload-queue", "job-done", "jobs", "error-404"])
+@pytest.mark.parametrize("scene", ["upload-queue", "job-done", "jobs", "api", "error-404"])
 def test_page_uses_the_width_of_a_4k_screen(page: Page, stage: Stage, scene: str) -> None:
     page.set_viewport_size({"width": 3840, "height": 2160})
     SCENES[scene](page, stage)

@@ -2,7 +2,6 @@
 
 import re
 from contextlib import closing
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,6 @@ def test_dropped_files_become_thumbnails_on_a_page_that_finishes_by_itself(page:
     make(page)
     expect(page.locator("h1")).to_have_text("3 of 3 images done")
     assert natural_sizes(page) == [[400, 300], [300, 200], [200, 100]]
-    expect(page.locator("#job-panel")).not_to_have_attribute("hx-get", "")
 
 
 def test_finished_page_asks_no_more(page: Page) -> None:
@@ -62,16 +60,6 @@ def test_strange_names_are_shown_as_they_are(page: Page) -> None:
     assert width <= 0
 
 
-def test_polling_goes_on_after_an_error_of_the_server(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    drop(page, {"a.jpg": make_jpeg()})
-    page.route("**/panel*", lambda route: route.fulfill(status=500, body="oops"), times=2)
-    page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator("h1")).to_have_text("1 of 1 image done", timeout=20_000)
-    expect(page.locator("body")).not_to_contain_text("oops")
-    complaints.clear()
-
-
 def test_reload_of_the_job_page_shows_the_same(page: Page) -> None:
     page.goto("/")
     drop(page, PHOTOS)
@@ -90,25 +78,6 @@ def test_back_leads_to_a_fresh_upload_page(page: Page) -> None:
     expect(page.locator(".row")).to_have_count(0)
 
 
-def test_only_changed_words_are_announced(page: Page) -> None:
-    page.goto("/")
-    page.evaluate(
-        """() => {
-            window.said = [];
-            const status = document.querySelector("[role=status]");
-            const listen = () => said.push(status.textContent);
-            new MutationObserver(listen).observe(status, { childList: true, characterData: true });
-        }"""
-    )
-    drop(page, PHOTOS)
-    make(page)
-    expect(page.get_by_role("status")).to_have_text("3 of 3 images done")
-    said = page.evaluate("said")
-    assert said[0] == "3 images"
-    assert all(before != after for before, after in pairwise(said))
-    assert said.count("3 of 3 images done") == 1
-
-
 def test_whole_way_works_without_script(browser: Browser, base_url: str, tmp_path: Path) -> None:
     context = browser.new_context(java_script_enabled=False, base_url=base_url)
     page = context.new_page()
@@ -119,22 +88,6 @@ def test_whole_way_works_without_script(browser: Browser, base_url: str, tmp_pat
     expect(page.locator("h1")).to_have_text("3 of 3 images done", timeout=20_000)
     expect(page.locator(THUMBNAILS)).to_have_count(3)
     context.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_any_page(page: Page, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    page.goto("/")
-    check(page)
-    drop(page, {"good.jpg": make_jpeg(), "cut.jpg": make_truncated(), "notes.jpg": b"words"})
-    check(page)
-    make(page)
-    check(page)
-    page.get_by_role("link", name="Delete").click()
-    check(page)
-    for path in ("/jobs", "/docs"):
-        page.goto(path)
-        check(page)
 
 
 def test_sign_in_page_lets_a_person_in_without_script(browser: Browser, tmp_path: Path) -> None:
@@ -152,15 +105,3 @@ def test_sign_in_page_lets_a_person_in_without_script(browser: Browser, tmp_path
         with closing(browser.new_page()) as scripted:
             scripted.goto(f"{servers.url}/sign-in")
             check(scripted)
-
-
-@pytest.mark.parametrize("width", [320, 3840])
-def test_pages_fit_every_screen(page: Page, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    for path in ("/", "/jobs", "/docs"):
-        page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.goto("/")
-    drop(page, PHOTOS)
-    make(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width

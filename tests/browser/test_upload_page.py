@@ -1,7 +1,6 @@
 """What only a browser shows of the upload page: gathering, sending, and what hinders it."""
 
 import base64
-import json
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from threading import Event, Thread
 import pytest
 from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect
 
-from tests.browser.actions import check, choose_preset, drop, make, natural_sizes
+from tests.browser.actions import check, choose_preset, drop, make, natural_sizes, task_milliseconds
 from tests.browser.conftest import write_files
 from tests.browser.test_everyone import WATCH_SHIFTS, shifts
 from tests.images import make_image, make_jpeg, make_png
@@ -752,21 +751,6 @@ def test_five_hundred_files_leave_the_page_responsive_and_in_place(
         assert sum(value for value, _ in shifts(page)) < 0.05, shifts(page)
         expect(page.locator("h1")).to_have_text("500 of 500 images done")
         context.close()
-
-
-def task_milliseconds(trace: bytes) -> list[float]:
-    """Give how long each task kept the page from answering, by a clock that others do not slow."""
-    events = json.loads(trace)["traceEvents"]
-    threads = {
-        (event["pid"], event["tid"])
-        for event in events
-        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
-    }
-    return [
-        event.get("tdur", 0) / 1000  # The shortest have none.
-        for event in events
-        if event["name"] == "RunTask" and (event["pid"], event["tid"]) in threads
-    ]
 
 
 # For everyone
