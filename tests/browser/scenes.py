@@ -300,6 +300,16 @@ def job_without_connection(page: Page, stage: Stage) -> None:
 
 
 @scene
+def job_refusal(page: Page, stage: Stage) -> None:
+    """The server refuses what a button asks for, while the line is cut too."""
+    SCENES["job-without-connection"](page, stage)
+    detail = "Your address has made 5000 jobs within an hour. There is room again in 12 minutes."
+    page.route("**/cancel", lambda route: route.fulfill(status=429, json={"detail": detail}))
+    page.get_by_role("button", name="Cancel all waiting").click()
+    expect(page.locator(".bar", has_text=detail)).to_be_visible()
+
+
+@scene
 def job_deleted(page: Page, stage: Stage) -> None:
     """A job was deleted a moment ago, and can still come back."""
     stage.enter(page, submit(stage.owner, dict(list(stage.files.items())[:2])))
@@ -370,7 +380,15 @@ SCENES |= {f"error-{status}": _refused(status) for status in ERRORS}
 
 
 def is_of_a_refusal(complaint: str) -> bool:
-    """Say whether the console only tells of an answer that is an error, as it does of each."""
+    """Say whether the console only tells of an answer that is an error, or of a line that is cut.
+
+    It does so of each; htmx says the second once more.
+    """
     return bool(
-        re.match(r"Failed to load resource: the server responded with a status of", complaint)
+        re.match(
+            r"Failed to load resource: the server responded with a status of"
+            r"|Failed to load resource: net::ERR_INTERNET_DISCONNECTED"
+            r"|htmx: htmx:error: Failed to fetch",
+            complaint,
+        )
     )
