@@ -108,6 +108,23 @@ def test_refusal_is_read_out_as_often_as_it_comes(
     complaints.clear()
 
 
+def test_refusal_does_not_lie_over_what_is_on_its_way(
+    page: Page, idle: Servers, complaints: list[str]
+) -> None:
+    page.goto(f"{idle.url}/")
+    drop(page, {"a.jpg": PHOTO, "b.jpg": PHOTO})
+    first = iter([True])
+    page.route("**/images", lambda route: route.continue_() if next(first, False) else None)
+    page.route("**/cancel", refuse)
+    page.get_by_role("button", name="Make thumbnails").click()
+    page.get_by_role("button", name="Cancel all waiting").click()
+    notice, queue = page.locator(NOTICE).bounding_box(), page.locator("#queue").bounding_box()
+    assert notice
+    assert queue
+    assert notice["y"] + notice["height"] <= queue["y"]
+    complaints.clear()
+
+
 # Deleting
 
 
