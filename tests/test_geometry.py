@@ -22,7 +22,16 @@ from tests.images import (
     psnr,
 )
 from webapp import geometry
-from webapp.recipes import FITS, FORMATS, MAX_SIDE, Fit, Format, Output, Recipe
+from webapp.recipes import (
+    FITS,
+    FORMATS,
+    MAX_SIDE,
+    Fit,
+    Format,
+    Output,
+    Recipe,
+    responsive_set,
+)
 from webapp.sources import ImageLimits
 from webapp.thumbnails import make_thumbnails
 
@@ -279,3 +288,18 @@ def test_any_size_in_any_box_is_made_as_told(
             assert image.size == (made.width, made.height)
             is_exact = fit == "pad" or (fit == "cover" and enlarge)
             assert image.size == box or not is_exact
+
+
+def test_what_is_foreseen_is_what_is_made(engine: Engine) -> None:
+    outputs = (
+        *responsive_set((320, 640, 1280, 1920), ("webp", "jpeg")),
+        Output("square", 100, 100, "pad"),
+        Output("card", 640, 360, "cover", "webp"),
+        Output("big", 1200, 630, "cover"),
+        Output("high", None, 200),
+    )
+    made = engine.make(make_jpeg(size=(700, 500)), *outputs)
+    foreseen = geometry.foresee(outputs, (700, 500))
+    assert [(output.file_name, *size) for output, size in foreseen] == [
+        (one.file_name, one.width, one.height) for one in made
+    ]

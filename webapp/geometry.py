@@ -3,6 +3,7 @@
 A box or size is (width, height), a region (left, top, right, bottom), in pixels.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from webapp.recipes import CENTRE, MAX_SIDE, Output, Point, Size
@@ -43,6 +44,21 @@ def plan(output: Output, source: Size, smart: Point | None = None) -> Cut:
         return plan_contain(box_of(output), source, output.enlarge)
     focus = (smart or CENTRE) if output.focus == "smart" else output.focus
     return _plan_cover(box_of(output), source, output.enlarge, focus)
+
+
+def foresee(outputs: Iterable[Output], source: Size) -> list[tuple[Output, Size]]:
+    """Tell what will be made of a source, and in which sizes, before it is decoded.
+
+    The widths of a set that are beyond the source's are one.
+    """
+    foreseen: dict[object, tuple[Output, Size]] = {}
+    for output in outputs:
+        cut = plan(output, source)
+        size = box_of(output) if output.fit == "pad" else cut.size
+        is_free = None in (output.width, output.height)
+        look = (cut, output.format, output.quality, output.max_bytes) if is_free else output
+        foreseen.setdefault(look, (output, size))
+    return list(foreseen.values())
 
 
 def box_of(output: Output) -> Size:

@@ -5,16 +5,21 @@ export function placeImages(panel) {
   const changed = panel.querySelector("template.changed");
   if (!changed) return;
   const frames = document.querySelector(".frames");
-  for (const image of [...changed.content.children]) {
+  const images = [...changed.content.children].map((image) => {
     const old = document.getElementById(image.id);
-    if (old) replace(old, image);
+    // Looked at before any is replaced: after that, each look would lay out the page anew.
+    return { image, old, height: old?.firstElementChild.offsetHeight };
+  });
+  for (const { image, old, height } of images) {
+    if (old) replace(old, image, height);
     else insert(frames, image);
   }
   changed.remove();
 }
 
-/** Replace an image by what became of it; whoever is at a button of it stays near. */
-function replace(old, image) {
+/** Replace an image by what became of it, as high; whoever is at a button of it stays near. */
+function replace(old, image, height) {
+  image.firstElementChild.style.containIntrinsicBlockSize = `auto ${height}px`;
   const focused = old.contains(document.activeElement) && document.activeElement.id;
   old.replaceWith(image);
   if (focused === false) return;

@@ -25,6 +25,7 @@ from webapp.admission import require_access
 from webapp.current import current_config, current_jobs
 from webapp.errors import asks_for_html, problem
 from webapp.forms import UploadForm, offered_hours, read_upload_form
+from webapp.geometry import foresee
 from webapp.job_store import Job, Progress
 from webapp.jobs import (
     FileTooLarge,
@@ -282,5 +283,6 @@ def _render(template: str, job: Job, since: int | None = None) -> str:
         poll_ms=pace(job.begun),
         form=FlaskForm(),
         outputs=Recipe.from_json(job.recipe).outputs,
+        foresee=foresee,
         hours=offered_hours(current_config()),
     )
