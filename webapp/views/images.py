@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
 from webapp.current import current_jobs
+from webapp.formatters import format_name
 from webapp.jobs import ImageNotFound, JobNotFound
 from webapp.markup import responsive_sets, write_image
 from webapp.recipes import Recipe, parse_focus
@@ -17,9 +18,13 @@ from webapp.views.request import (
     pace,
     require_owner,
     ring_for_work,
+    send_picture,
 )
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
+
+# Of the formats that are read, those that every browser shows, by their names in `image/*`.
+SHOWN_BY_BROWSERS = frozenset({"jpeg", "png", "webp", "avif", "gif"})
 
 
 @blueprint.get("")
@@ -38,6 +43,22 @@ def panel(job_id: UUID, image_id: UUID) -> Response:
         return fresh(_render("images/_panel.html", job_id, image_id))
     except (JobNotFound, ImageNotFound):
         return fresh(render_template("jobs/_gone.html"))
+
+
+@blueprint.get("/original")
+def original(job_id: UUID, image_id: UUID) -> Response:
+    """Send an uploaded file as it came, GPS and all: to the browser that uploaded it alone.
+
+    Raises Forbidden, or NotFound where it is gone or in a format that browsers do not show.
+    """
+    require_owner(str(job_id), "see what was uploaded")
+    _, image = current_jobs().image(str(job_id), str(image_id))
+    if image.format not in SHOWN_BY_BROWSERS:
+        abort(404, f"Browsers do not show {format_name(image.format)}.")
+    file = current_jobs().storage.original(image.job_id, image.id)
+    response = send_picture(file, f"image/{image.format}", "private")
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response
 
 
 @blueprint.post("/focus")
