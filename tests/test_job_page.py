@@ -238,6 +238,13 @@ def test_image_has_a_page_with_its_markup_and_neighbours(person: Person, jobs: J
     assert last.id in page
 
 
+def test_image_page_leads_back_in_words_that_fit(person: Person, jobs: Jobs) -> None:
+    for count, words in ((1, "All images"), (2, "All 2 images")):
+        path = start(person, *[make_jpeg()] * count)
+        image = jobs.job(path.rpartition("/")[2]).images[0]
+        assert f">{words}</a>" in person.get(f"{path}/images/{image.id}").text
+
+
 def test_image_of_another_job_is_not_found(person: Person, jobs: Jobs) -> None:
     path, other = start(person, make_jpeg()), start(person, make_jpeg())
     image = jobs.job(other.rpartition("/")[2]).images[0]
