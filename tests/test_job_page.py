@@ -245,6 +245,19 @@ def test_image_page_leads_back_in_words_that_fit(person: Person, jobs: Jobs) -> 
         assert f">{words}</a>" in person.get(f"{path}/images/{image.id}").text
 
 
+def test_failed_image_is_retried_from_its_own_page(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    path = start(person, make_truncated())
+    (image,) = jobs.job(path.rpartition("/")[2]).images
+    page = f"{path}/images/{image.id}"
+    assert f'action="{page}/retry"' not in person.get(page).text
+    work(jobs)
+    assert f'action="{page}/retry"' in person.get(page).text
+    assert "its end is missing" in person.get(page).text
+    assert f'action="{page}/retry"' not in stranger.get(page).text
+
+
 def test_image_of_another_job_is_not_found(person: Person, jobs: Jobs) -> None:
     path, other = start(person, make_jpeg()), start(person, make_jpeg())
     image = jobs.job(other.rpartition("/")[2]).images[0]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.conftest import Person
-from tests.images import encode, make_animation, make_jpeg, make_picture
+from tests.conftest import Person, work
+from tests.images import encode, make_animation, make_exif, make_jpeg, make_picture
 from webapp.jobs import Jobs
 
 SHOWN = ["jpeg", "png", "webp", "avif", "gif"]
@@ -108,3 +108,80 @@ def test_original_ends_with_its_job(person: Person, jobs: Jobs) -> None:
     person.post(f"{page.partition('/images')[0]}/delete")
     jobs.delete(address.split("/")[2])
     assert person.get(address).status_code == 404
+
+
+# Before and after
+
+
+def test_owner_sees_the_original_beside_what_was_made_of_it(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    page, address = start(person, jobs, make_jpeg(size=(400, 300)))
+    work(jobs)
+    seen = person.get(page).text
+    assert f'src="{address}"' in seen
+    assert "Original, 400 × 300 JPEG" in seen
+    assert address not in stranger.get(page).text
+    assert address not in stranger.get(f"{page}/panel").text
+
+
+@pytest.mark.parametrize("data", [encode(make_picture(), "heic"), encode(make_picture(), "tiff")])
+def test_original_that_browsers_do_not_show_is_not_on_the_page(
+    person: Person, jobs: Jobs, data: bytes
+) -> None:
+    page, address = start(person, jobs, data)
+    work(jobs)
+    assert address not in person.get(page).text
+
+
+def test_original_that_browsers_show_turned_is_not_on_the_page(person: Person, jobs: Jobs) -> None:
+    turned = encode(make_picture(), "webp", exif=make_exif(6))
+    page, address = start(person, jobs, turned)
+    work(jobs)
+    assert address not in person.get(page).text
+    assert person.get(address).data == turned
+
+
+def test_page_does_without_an_original_that_was_lost(person: Person, jobs: Jobs) -> None:
+    for data in (make_jpeg(), encode(make_picture(), "webp")):
+        page, address = start(person, jobs, data)
+        work(jobs)
+        _, _, job_id, _, image_id, _ = address.split("/")
+        jobs.storage.delete_original(job_id, image_id)
+        answer = person.get(page)
+        assert answer.status_code == 200
+        assert address not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("preset", "view"), [("web-set", "over"), ("card", "beside"), ("square", "beside")]
+)
+def test_pictures_lie_over_each_other_where_they_show_the_same(
+    person: Person, jobs: Jobs, preset: str, view: str
+) -> None:
+    job = person.upload((make_jpeg(size=(1000, 700)), "a.jpg"), presets=preset).headers["Location"]
+    work(jobs)
+    (image,) = jobs.job(job.rpartition("/")[2]).images
+    assert f'class="compare {view}"' in person.get(f"{job}/images/{image.id}").text
+
+
+def test_stranger_compares_the_lightest_with_the_largest(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    job = person.upload((make_jpeg(size=(1000, 700)), "a.jpg"), presets="web-set").headers[
+        "Location"
+    ]
+    work(jobs)
+    (image,) = jobs.job(job.rpartition("/")[2]).images
+    page = stranger.get(f"{job}/images/{image.id}").text
+    lightest = min(image.thumbnails, key=lambda made: made.bytes)
+    assert 'alt="Before: 1000 × 700' in page
+    assert f'alt="After: {lightest.width} × {lightest.height}' in page
+
+
+def test_single_thumbnail_is_not_compared_with_itself(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    page, _ = start(person, jobs, make_jpeg())
+    work(jobs)
+    assert 'class="compare alone"' in stranger.get(page).text

@@ -89,7 +89,7 @@ def responsive_sets(image: Image, recipe: Recipe) -> list[list[Thumbnail]]:
         output = outputs.get((name, thumbnail.format)) or outputs.get((name, "source"))
         looks[thumbnail] = (output.fit, output.focus) if output else None
         for group in sets:
-            if looks[group[0]] == looks[thumbnail] and _same_ratio(group[0], thumbnail):
+            if looks[group[0]] == looks[thumbnail] and same_ratio(group[0], thumbnail):
                 group.append(thumbnail)
                 break
         else:
@@ -97,17 +97,17 @@ def responsive_sets(image: Image, recipe: Recipe) -> list[list[Thumbnail]]:
     return sets
 
 
-def _same_ratio(one: Thumbnail, other: Thumbnail) -> bool:
+def same_ratio(one: Image | Thumbnail, other: Image | Thumbnail) -> bool:
     """Say whether two sizes, whose sides are rounded to pixels, may be of one aspect ratio."""
     return _narrowest(one) <= _widest(other) and _narrowest(other) <= _widest(one)
 
 
-def _narrowest(thumbnail: Thumbnail) -> float:
-    return (thumbnail.width - 0.5) / (thumbnail.height + 0.5)
+def _narrowest(picture: Image | Thumbnail) -> float:
+    return (picture.width - 0.5) / (picture.height + 0.5)
 
 
-def _widest(thumbnail: Thumbnail) -> float:
-    return (thumbnail.width + 0.5) / (thumbnail.height - 0.5)
+def _widest(picture: Image | Thumbnail) -> float:
+    return (picture.width + 0.5) / (picture.height - 0.5)
 
 
 def _by_width(thumbnails: Iterable[Thumbnail], format: str) -> list[Thumbnail]:

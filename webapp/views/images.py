@@ -6,11 +6,14 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
+from webapp.comparisons import compare
 from webapp.current import current_jobs
 from webapp.formatters import format_name
+from webapp.job_store import Image, Job
 from webapp.jobs import ImageNotFound, JobNotFound
 from webapp.markup import responsive_sets, write_image
 from webapp.recipes import Recipe, parse_focus
+from webapp.sources import SHOWN_BY_BROWSERS
 from webapp.views.request import (
     address_here,
     fresh,
@@ -22,9 +25,6 @@ from webapp.views.request import (
 )
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
-
-# Of the formats that are read, those that every browser shows, by their names in `image/*`.
-SHOWN_BY_BROWSERS = frozenset({"jpeg", "png", "webp", "avif", "gif"})
 
 
 @blueprint.get("")
@@ -83,14 +83,23 @@ def clear_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
 def _render(template: str, job_id: UUID, image_id: UUID) -> str:
     job, image = current_jobs().image(str(job_id), str(image_id))
     recipe = Recipe.from_json(job.recipe)
+    sets = responsive_sets(image, recipe)
     return render_template(
         template,
         job=job,
         image=image,
-        sets=responsive_sets(image, recipe),
+        sets=sets,
+        comparisons=compare(image, sets, _address_of_original(job, image)),
         crops=recipe.crops,
         html=write_image(image, recipe, address_here),
         is_owner=is_owner(job),
         poll_ms=pace(job.begun),
         form=FlaskForm(),
     )
+
+
+def _address_of_original(job: Job, image: Image) -> str | None:
+    """Say where whoever asks can see an original, if they can."""
+    if not is_owner(job) or not current_jobs().shows_original(image):
+        return None
+    return url_for("images.original", job_id=job.id, image_id=image.id)
