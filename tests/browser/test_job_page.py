@@ -559,6 +559,18 @@ def test_nothing_compared_is_distorted_on_any_screen(page: Page, width: int) -> 
     assert views == {"compare over", "compare beside"}
 
 
+@pytest.mark.parametrize("preset", ["web-set", "avatar"])
+def test_nothing_moves_while_the_original_is_loaded(page: Page, preset: str) -> None:
+    held: list[Route] = []
+    page.route("**/original", lambda route: held.append(route))
+    open_image(page, "a.jpg", preset)
+    before, panel = page.locator(".before"), page.locator(".results")
+    boxes = [before.bounding_box(), panel.bounding_box()]
+    held[0].continue_()
+    expect(before).to_have_js_property("naturalWidth", 1000)
+    assert [before.bounding_box(), panel.bounding_box()] == boxes
+
+
 def test_focal_point_stands_beside_the_pictures_on_a_wide_screen(page: Page) -> None:
     page.set_viewport_size({"width": 1360, "height": 900})
     open_image(page, "a.jpg", "avatar", make_jpeg(size=(3000, 1000)))
