@@ -18,7 +18,7 @@ document.addEventListener("change", ({ target }) => {
   if (target.matches("#after")) compare(target);
 });
 
-/** Cut where the slider is. On the root: htmx copies styles from one panel to the next, which our policy forbids. */
+/** Cut where the slider is. On the root, which no swap touches: htmx copies styles, and our policy forbids that. */
 function divide(range) {
   document.documentElement.style.setProperty("--cut", `${range.value}%`);
 }

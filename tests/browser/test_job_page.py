@@ -604,6 +604,22 @@ def test_what_was_chosen_to_look_at_is_kept_while_crops_are_made_anew(page: Page
     expect(page.get_by_label("HTML of all of a.jpg")).to_be_visible()
 
 
+@pytest.mark.parametrize("place", [".divider", "#after", ".code-of summary"])
+def test_new_panel_takes_nobody_away_from_what_they_are_at(page: Page, place: str) -> None:
+    open_image(page, "a.jpg")
+    page.locator(place).focus()
+    page.evaluate(
+        """() => {
+            const panel = document.getElementById("image-panel");
+            panel.dataset.old = "";
+            const swap = { source: panel, target: panel, swap: "outerHTML" };
+            return htmx.ajax("GET", `${location.pathname}/panel`, swap);
+        }"""
+    )
+    expect(page.locator("#image-panel:not([data-old])")).to_be_visible()
+    expect(page.locator(place)).to_be_focused()
+
+
 def test_failed_image_is_tried_again_without_leaving_its_page(page: Page) -> None:
     page.goto("/")
     drop(page, {"a.jpg": PHOTO, "cut.jpg": make_truncated()})
