@@ -1,6 +1,7 @@
 """What the tests share: an application on a folder of its own, people who use it, an engine."""
 
 import io
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,6 +167,13 @@ def files_left(jobs: Jobs) -> list[str]:
     storage = jobs.storage
     folders = (storage.originals, storage.thumbnails, storage.tmp)
     return [str(path) for folder in folders for path in folder.rglob("*")]
+
+
+def age(jobs: Jobs, seconds: float) -> None:
+    """Let time pass for all that lies on the disk."""
+    for path in files_left(jobs):
+        moment = os.stat(path).st_mtime - seconds
+        os.utime(path, (moment, moment))
 
 
 def nothing_left(jobs: Jobs) -> bool:

@@ -4,8 +4,10 @@ import json
 import os
 import shutil
 import subprocess
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from flask import Flask
@@ -16,6 +18,7 @@ from tests.images import make_jpeg, make_png, make_truncated
 from webapp.archives import pack
 from webapp.file_names import DEFAULT_PATTERN
 from webapp.jobs import Jobs
+from webapp.recipes import PRESETS
 
 BEACH = (make_jpeg(size=(400, 300), gps=True), "beach.jpg")
 
@@ -162,6 +165,7 @@ def test_manifest_tells_the_job_and_its_recipe(person: Person, jobs: Jobs) -> No
         "total": 1,
         "done": 1,
         "failed": 0,
+        "cancelled": 0,
     }
     assert [output["name"] for output in manifest["recipe"]] == ["square"]
 
@@ -230,6 +234,33 @@ def test_image_whose_files_are_lost_is_told_as_failed(person: Person, jobs: Jobs
     (jobs.storage.thumbnails / lost.path).unlink()
     errors = read_text(person.get(f"{path}/zip"), "errors.txt")
     assert errors == "lost.jpg: The server has lost this image's files. Upload it again.\n"
+
+
+def test_zip_begun_before_the_job_is_made_again_comes_out_whole(
+    app: Flask, person: Person, jobs: Jobs
+) -> None:
+    path = submit(person)
+    work(jobs)
+    job = jobs.job(path[6:])
+    with app.test_request_context():
+        packed = pack(job, jobs.storage, DEFAULT_PATTERN)
+    jobs.remake(job.id, PRESETS["card"].recipe)
+    work(jobs)
+    jobs.sweep()
+    with ZipFile(BytesIO(b"".join(packed))) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist()[2:] == ["thumbnails/beach-square.jpg"]
+
+
+def test_job_that_is_deleted_at_this_moment_is_told_as_gone(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = submit(person)
+    work(jobs)
+    read, before = jobs.job, [jobs.job(path[6:])]
+    jobs.delete(path[6:])
+    monkeypatch.setattr(jobs, "job", lambda job_id: before.pop() if before else read(job_id))
+    assert person.get(f"{path}/zip").status_code == 404
 
 
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: os.truncate(path, 10)])

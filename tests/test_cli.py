@@ -113,7 +113,7 @@ def test_what_is_there_is_kept(app: Flask, photo: Path, tmp_path: Path) -> None:
             ["--preset", "square", "--max-kb", "5", "--enlarge"],
             "Give --width or --height too: presets do not take --max-kb, --enlarge.",
         ),
-        (["--width", "60", "--focus", "left"], "The focus must be smart, or two numbers"),
+        (["--width", "60", "--focus", "left"], "The focal point must be smart, or two numbers"),
     ],
     ids=str,
 )

@@ -11,6 +11,7 @@ from tests.conftest import Person, multipart, nothing_left, part, running_app, w
 from tests.images import make_image, make_jpeg, make_truncated
 from webapp.config import Config
 from webapp.jobs import Jobs
+from webapp.recipes import PRESETS
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -59,6 +60,28 @@ def test_failed_job_says_why(client: FlaskClient, jobs: Jobs) -> None:
     assert response.json is not None
     assert response.json["status"] == "Error"
     assert response.json["error"]
+
+
+def status(client: FlaskClient, job_id: str) -> str:
+    response = client.get(f"/check_job_status/{job_id}")
+    assert response.json is not None
+    return response.json["status"]  # type: ignore[no-any-return]
+
+
+def test_cancelled_image_is_an_error(client: FlaskClient, jobs: Jobs) -> None:
+    job_id = upload(client, make_jpeg())
+    jobs.cancel(job_id)
+    assert status(client, job_id) == "Error"
+
+
+def test_image_has_its_thumbnail_though_it_is_not_made_again(
+    client: FlaskClient, jobs: Jobs
+) -> None:
+    job_id = upload(client, make_jpeg())
+    work(jobs)
+    jobs.remake(job_id, PRESETS["square"].recipe)
+    jobs.cancel(job_id)
+    assert status(client, job_id) == "Succeeded"
 
 
 def test_thumbnail_is_a_padded_square(client: FlaskClient, jobs: Jobs) -> None:

@@ -39,13 +39,6 @@ def test_program_gets_json(person: Person) -> None:
     assert response.json["code"] == "not_found"
 
 
-def test_htmx_gets_a_fragment(person: Person) -> None:
-    response = person.client.get("/nowhere", headers={"HX-Request": "true"})
-    assert response.status_code == 404
-    assert "<html" not in response.text
-    assert "There is nothing at this address." in response.text
-
-
 def test_bug_is_logged_and_not_shown(broken: Person, caplog: pytest.LogCaptureFixture) -> None:
     response = broken.get("/bug")
     assert response.status_code == 500

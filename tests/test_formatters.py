@@ -21,11 +21,14 @@ def test_time_left_is_no_finer_than_it_is_known(seconds: float, words: str) -> N
     assert about(seconds) == words
 
 
-@pytest.mark.parametrize(
-    ("part", "words"), [(0.942, "−94 %"), (0.999, "−99 %"), (0, "−0 %"), (-0.12, "+12 %")]
-)
+@pytest.mark.parametrize(("part", "words"), [(0.942, "−94 %"), (0.999, "−99 %"), (-0.12, "+12 %")])
 def test_saving_is_never_all(part: float, words: str) -> None:
     assert saving(part) == words
+
+
+@pytest.mark.parametrize("part", [0, 0.004, -0.004])
+def test_saving_of_nothing_has_no_sign(part: float) -> None:
+    assert saving(part) == "0 %"
 
 
 @pytest.mark.parametrize(

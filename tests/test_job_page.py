@@ -3,12 +3,14 @@
 import html
 import re
 from math import inf
+from threading import Event
 from uuid import UUID
 
 import pytest
 
 from tests.conftest import Person, Script, nothing_left, work
 from tests.images import make_jpeg, make_png, make_truncated
+from tests.servers import wait_until
 from webapp.jobs import Jobs
 from webapp.tasks import work_on_next_image
 
@@ -16,10 +18,15 @@ IDLE = "not working on images"
 GONE = "/jobs/00000000-0000-4000-8000-000000000000"
 
 
-def start(person: Person, *pictures: bytes) -> str:
+def start(person: Person, *pictures: bytes, **fields: object) -> str:
     """Submit a job; give the path of its page."""
     files = [(data, f"{number}.jpg") for number, data in enumerate(pictures, 1)]
-    return person.upload(*files).headers["Location"]
+    return person.upload(*files, **fields).headers["Location"]
+
+
+def one_line(person: Person, path: str) -> str:
+    """Read a page with its white space made one space each."""
+    return re.sub(r"\s+", " ", person.get(path).text)
 
 
 def polled(page: str) -> str | None:
@@ -74,6 +81,16 @@ def test_failed_image_says_why(person: Person, jobs: Jobs) -> None:
 
 def test_running_page_reloads_by_itself_without_script(person: Person) -> None:
     assert '<meta http-equiv="refresh"' in person.get(start(person, make_jpeg())).text
+
+
+def test_running_page_waits_while_there_is_something_to_read(person: Person) -> None:
+    answer = person.upload((make_jpeg(), "a.jpg"), (b"no image", "notes.txt"))
+    page = person.get(answer.headers["Location"]).text
+    assert "notes.txt: " in page
+    assert 'http-equiv="refresh"' not in page
+    (link,) = re.findall(r'<a[^>]*href="([^"]+)"[^>]*>See how far it is</a>', page)
+    assert link == answer.headers["Location"]
+    assert '<meta http-equiv="refresh"' in person.get(link).text
 
 
 def test_finished_page_neither_reloads_nor_polls(person: Person, jobs: Jobs) -> None:
@@ -373,6 +390,7 @@ def test_owner_deletes_a_job_after_being_asked(person: Person, jobs: Jobs) -> No
     assert person.post(f"{path}/delete").status_code == 303
     assert person.get(path).status_code == 404
     assert person.get(thumbnail).status_code == 404
+    wait_until(lambda: not any(jobs.storage.tmp.iterdir()))
     assert nothing_left(jobs)
 
 
@@ -390,6 +408,20 @@ def test_whoever_has_the_link_can_look_but_not_delete(
     assert jobs.ids()
 
 
+def test_delete_is_answered_before_the_files_are_removed(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = start(person, make_jpeg())
+    work(jobs)
+    remove, is_answered = jobs.storage.remove, Event()
+    monkeypatch.setattr(jobs.storage, "remove", lambda path: is_answered.wait(20) and remove(path))
+    assert person.post(f"{path}/delete").status_code == 303
+    assert not nothing_left(jobs)
+    is_answered.set()
+    wait_until(lambda: not any(jobs.storage.tmp.iterdir()))
+    assert nothing_left(jobs)
+
+
 def test_delete_without_a_token_is_refused(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     assert person.client.post(f"{path}/delete").status_code == 400
@@ -405,6 +437,75 @@ def test_ones_own_jobs_are_listed_and_no_others(person: Person, stranger: Person
 def test_job_is_listed_by_its_first_image(person: Person) -> None:
     start(person, make_jpeg(), make_jpeg(), make_jpeg())
     assert "<bdi>1.jpg</bdi> and 2 more" in person.get("/jobs").text
+
+
+def test_job_without_images_is_listed_as_waiting_for_them(script: Script) -> None:
+    script.create()
+    page = script.get("/jobs").text
+    assert "No images yet" in page
+    assert "Waiting for images" in page
+
+
+def test_list_says_how_far_each_job_is(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_truncated(), make_jpeg(), make_jpeg())
+    waiting = jobs.job(path.rpartition("/")[2]).images[2].id
+    person.post(f"{path}/images/{waiting}/cancel")
+    assert '<progress aria-label="Images finished" value="1" max="3">' in one_line(person, "/jobs")
+    work(jobs)
+    page = one_line(person, "/jobs")
+    assert "1 of 3 images done, 1 failed, 1 cancelled" in page
+    assert "<progress" not in page
+
+
+def test_list_shows_a_small_picture_of_each_image(person: Person, jobs: Jobs) -> None:
+    large, small = make_jpeg(size=(800, 600)), make_jpeg(size=(40, 30))
+    start(person, large, small, make_truncated(), presets=["web-set", "avatar"])
+    work(jobs)
+    shown = re.findall(r'<img src="[^"]*/([^"/]+)"', person.get("/jobs").text)
+    assert shown == ["320w.webp", "320w.webp"]
+
+
+def test_whole_image_is_no_picture_of_the_list(person: Person, jobs: Jobs) -> None:
+    start(person, make_jpeg(size=(800, 100)), presets="avatar")
+    work(jobs)
+    shown = re.findall(r'<img src="[^"]*/([^"/]+)"', person.get("/jobs").text)
+    assert shown == ["avatar.webp"]
+
+
+def test_list_of_jobs_goes_on_with_older_ones(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.jobs.LISTED_JOBS", 2)
+    paths = [start(person, make_jpeg()) for _ in range(5)]
+    address, seen = "/jobs", []
+    while address:
+        page = person.get(address).text
+        seen.append(re.findall(r'class="row-name" href="([^"]+)"', page))
+        older = re.search(r'href="(/jobs\?before=[^"]+)"', page)
+        address = older[1] if older else ""
+    assert seen == [[paths[4], paths[3]], [paths[2], paths[1]], [paths[0]]]
+
+
+@pytest.mark.parametrize("before", ["0", "-1", "nan", "inf", "1e999", "long ago", ""])
+def test_list_of_jobs_before_any_time_is_a_page(person: Person, before: str) -> None:
+    start(person, make_jpeg())
+    assert person.get(f"/jobs?before={before}").status_code == 200
+
+
+def test_list_without_older_jobs_leads_to_the_newest(person: Person) -> None:
+    start(person, make_jpeg())
+    page = person.get("/jobs?before=0").text
+    assert "No older jobs" in page
+    assert 'href="/jobs">Newest jobs' in page
+
+
+def test_program_lists_all_of_its_jobs(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.jobs.LISTED_JOBS", 2)
+    for _ in range(3):
+        start(person, make_jpeg())
+    answer = person.client.get("/jobs", headers={"Accept": "application/json"})
+    assert answer.json is not None
+    assert len(answer.json["job_ids"]) == 3
 
 
 def test_removed_location_is_told(person: Person, jobs: Jobs) -> None:

@@ -43,7 +43,7 @@ def claim(store: JobStore, worker: str = "w1", now: float = NOW) -> Claim:
     return claimed
 
 
-def finish(store: JobStore, claimed: Claim) -> list[str] | None:
+def finish(store: JobStore, claimed: Claim) -> bool:
     return store.finish(claimed, FACTS, "f", [ROW], NOW)
 
 
@@ -92,7 +92,7 @@ def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: JobStore)
     add_image(store, "a")
     slow = claim(store, "slow")
     claim(store, "quick", LEASE + 1)
-    assert store.finish(slow, FACTS, "f", [ROW], LEASE + 2) is None
+    assert not store.finish(slow, FACTS, "f", [ROW], LEASE + 2)
     assert not store.fail(slow, "corrupt", "…", LEASE + 2)
     assert not store.renew(slow, LEASE + 99)
     assert state(store) == "working"
@@ -101,7 +101,7 @@ def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: JobStore)
 def test_finished_image_has_its_thumbnails_in_order(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
-    assert store.finish(claim(store), FACTS, "f", [ROW, {**ROW, "file_name": "b.jpg"}], NOW) == []
+    assert store.finish(claim(store), FACTS, "f", [ROW, {**ROW, "file_name": "b.jpg"}], NOW)
     job = store.job("job", NOW)
     assert job
     assert [thumbnail.file_name for thumbnail in job.images[0].thumbnails] == ["a.jpg", "b.jpg"]
@@ -217,7 +217,7 @@ def test_every_change_that_a_page_shows_raises_the_version(store: JobStore) -> N
     seen.append(progress(store))
     finish(store, claimed)
     seen.append(progress(store))
-    store.close_job("job", NOW)
+    store.close_job("job")
     seen.append(progress(store))
     assert [now.version for now in seen] == [0, 1, 2, 3, 4]
     assert [now.is_finished for now in seen] == [False, False, False, False, True]
@@ -261,6 +261,21 @@ def test_job_that_is_closed_or_full_takes_no_image(
 ) -> None:
     add_job(store)
     assert not add_image(store, "a", now, max_images)
+
+
+def test_closed_job_takes_no_image_that_was_on_its_way(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    store.close_job("job")
+    assert not add_image(store, "b", NOW - 0.1)  # Its time was taken before it had to wait.
+
+
+def test_closed_job_stays_closed_when_the_clock_is_set_back(store: JobStore) -> None:
+    add_job(store)
+    store.close_job("job")
+    job = store.job("job", NOW - 1)
+    assert job
+    assert not job.is_open
 
 
 def test_expired_job_is_not_there(store: JobStore) -> None:

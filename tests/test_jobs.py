@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import files_left, nothing_left, work
+from tests.conftest import age, files_left, nothing_left, work
 from tests.images import make_jpeg, make_truncated
 from webapp.config import Config
 from webapp.jobs import (
@@ -25,7 +25,7 @@ from webapp.jobs import (
 )
 from webapp.recipes import PRESETS
 from webapp.sources import Header, ImageError
-from webapp.storage import ABANDONED_SECONDS, Upload
+from webapp.storage import ABANDONED_SECONDS, REMOVING_SECONDS, Upload
 from webapp.thumbnails import Result
 
 SQUARE = PRESETS["square"].recipe
@@ -135,6 +135,44 @@ def test_truncated_image_fails_alone_and_says_so(jobs: Jobs) -> None:
 def test_deleted_job_leaves_nothing(jobs: Jobs) -> None:
     job_id = submit(jobs, make_jpeg())
     work(jobs)
+    jobs.delete(job_id)
+    assert nothing_left(jobs)
+
+
+def test_deleted_job_is_out_of_sight_though_its_files_are_still_there(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(jobs, make_jpeg())
+    work(jobs)
+    monkeypatch.setattr(jobs.storage, "remove", lambda path: None)
+    jobs.delete_soon(job_id)
+    roots = (jobs.storage.originals, jobs.storage.thumbnails)
+    assert not any(list(root.iterdir()) for root in roots)
+
+
+def test_sweep_removes_the_files_of_a_deleted_job_where_a_crash_left_them(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(jobs, make_jpeg())
+    work(jobs)
+    monkeypatch.setattr(jobs.storage, "remove", lambda path: None)
+    jobs.delete_soon(job_id)
+    age(jobs, 2 * REMOVING_SECONDS)
+    jobs.sweep()
+    assert nothing_left(jobs)
+
+
+def test_sweep_spares_the_folder_that_a_deleted_job_is_just_moved_to(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(jobs, make_jpeg())
+    rename = os.rename
+
+    def sweep_and_rename(source: Path, target: Path) -> None:
+        jobs.sweep()
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", sweep_and_rename)
     jobs.delete(job_id)
     assert nothing_left(jobs)
 

@@ -1,20 +1,40 @@
 """What its owner does to a job that is there: make it again, retry, cancel, keep it for longer."""
 
+import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from werkzeug.datastructures import MultiDict
 
-from tests.conftest import Person, find_token, multipart, work
+from tests.conftest import (
+    Person,
+    Script,
+    age,
+    find_token,
+    multipart,
+    nothing_left,
+    read_zip,
+    running_app,
+    work,
+)
 from tests.images import make_corners, make_jpeg, make_truncated
+from webapp.config import Config
 from webapp.forms import UploadForm
-from webapp.job_store import Job
+from webapp.job_store import Job, Thumbnail
 from webapp.jobs import Jobs
-from webapp.recipes import Recipe
+from webapp.recipes import PRESETS, InvalidRecipe, Output, Recipe, RecipeLimits
+from webapp.storage import ABANDONED_SECONDS, REPLACED_SECONDS
+from webapp.tasks import work_on_next_image
 
 
 def start(person: Person, *pictures: bytes, **fields: object) -> str:
@@ -43,6 +63,17 @@ def test_job_is_made_again_from_the_same_uploads(person: Person, jobs: Jobs) -> 
     assert file_names(jobs.job(job_id)) == ["card.webp"]
 
 
+def remade(person: Person, jobs: Jobs, wait: float = 0) -> Thumbnail:
+    """Make a job, and some time later make it again; give the thumbnail that was replaced."""
+    job_id = start(person, make_jpeg(size=(400, 300)))
+    work(jobs)
+    age(jobs, wait)
+    (old,) = jobs.job(job_id).images[0].thumbnails
+    jobs.remake(job_id, PRESETS["card"].recipe)
+    work(jobs)
+    return old
+
+
 def test_old_thumbnails_stay_until_the_new_ones_are_there(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg(size=(400, 300)))
     work(jobs)
@@ -50,8 +81,102 @@ def test_old_thumbnails_stay_until_the_new_ones_are_there(person: Person, jobs: 
     post(person, f"/jobs/{job_id}/remake", presets="card")
     assert jobs.job(job_id).waiting == 1
     assert person.get(old.url).status_code == 200
+
+
+@pytest.mark.parametrize("wait", [0, 2 * ABANDONED_SECONDS])
+def test_old_addresses_work_for_a_while_after_the_new_ones_do(
+    person: Person, jobs: Jobs, wait: float
+) -> None:
+    old = remade(person, jobs, wait)
+    age(jobs, REPLACED_SECONDS - 60)
+    jobs.sweep()
+    assert person.get(old.url).status_code == 200
+
+
+def follow(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, action: Any) -> None:
+    """Let something happen right after a method is called for the first time."""
+    method, actions = getattr(part, name), [action]
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        answer = method(*args, **kwargs)
+        while actions:
+            actions.pop()()
+        return answer
+
+    monkeypatch.setattr(part, name, call)
+
+
+def test_old_addresses_work_though_a_sweep_comes_as_the_new_ones_are_written(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = start(person, make_jpeg())
     work(jobs)
+    age(jobs, 2 * REPLACED_SECONDS)
+    (old,) = jobs.job(job_id).thumbnails
+    jobs.remake(job_id, PRESETS["card"].recipe)
+    follow(monkeypatch, jobs.store, "finish", jobs.sweep)
+    work(jobs)
+    assert person.get(old.url).status_code == 200
+
+
+def test_old_addresses_work_though_the_new_ones_are_written_during_a_sweep(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = start(person, make_jpeg())
+    work(jobs)
+    age(jobs, 2 * REPLACED_SECONDS)
+    (old,) = jobs.job(job_id).thumbnails
+    jobs.remake(job_id, PRESETS["card"].recipe)
+    follow(monkeypatch, jobs.storage, "old_places", partial(work, jobs))
+    jobs.sweep()
+    assert person.get(old.url).status_code == 200
+
+
+def test_old_addresses_are_gone_after_that_while(person: Person, jobs: Jobs) -> None:
+    old = remade(person, jobs)
+    age(jobs, REPLACED_SECONDS + 60)
+    jobs.sweep()
     assert person.get(old.url).status_code == 404
+
+
+def test_nothing_but_the_new_thumbnails_is_left_after_that_while(
+    person: Person, jobs: Jobs
+) -> None:
+    remade(person, jobs)
+    age(jobs, REPLACED_SECONDS + 60)
+    jobs.sweep()
+    (job,) = (jobs.job(job_id) for job_id in jobs.ids())
+    files = [path.name for path in jobs.storage.thumbnails.rglob("*.*")]
+    assert sorted(files) == ["card.webp", "whole-image.webp"]
+    assert person.get(job.thumbnails[0].url).status_code == 200
+
+
+def test_making_again_and_again_does_not_keep_old_thumbnails_for_longer(
+    person: Person, jobs: Jobs
+) -> None:
+    old = remade(person, jobs)
+    for name in ("avatar", "social"):
+        age(jobs, REPLACED_SECONDS / 2 + 60)
+        jobs.remake(jobs.ids()[0], PRESETS[name].recipe)
+        work(jobs)
+    jobs.sweep()
+    assert person.get(old.url).status_code == 404
+
+
+def test_old_thumbnails_make_room_where_the_disk_is_nearly_full(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = remade(person, jobs)
+    age(jobs, REPLACED_SECONDS / 5)
+    monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 1000)
+    jobs.sweep()
+    assert person.get(old.url).status_code == 404
+
+
+def test_old_thumbnails_go_with_their_job(person: Person, jobs: Jobs) -> None:
+    remade(person, jobs)
+    jobs.delete(jobs.ids()[0])
+    assert nothing_left(jobs)
 
 
 def test_old_thumbnails_stay_where_the_new_ones_cannot_be_made(person: Person, jobs: Jobs) -> None:
@@ -119,11 +244,138 @@ def test_form_to_make_a_job_again_is_filled_in_with_what_it_makes(
     assert set(again.outputs) == set(recipe.outputs)
 
 
+def filled_in(app: Flask, fields: dict[str, object]) -> UploadForm:
+    """Fill in the form as a person would."""
+    with app.test_request_context():
+        return UploadForm(formdata=MultiDict(fields))
+
+
+def own_sizes(form: UploadForm) -> list[dict[str, Any]]:
+    return [entry.data for entry in form.outputs if entry.form.is_used]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"responsive-widths": "400 800", "responsive-formats": ["webp", "jpeg"]},
+        {"responsive-widths": "400 800 1200", "responsive-formats": ["avif"]},
+        {
+            "presets": ["web-set", "square"],
+            "responsive-widths": "400 800",
+            "responsive-formats": ["webp", "png"],
+            "outputs-0-width": "400",
+            "outputs-0-height": "400",
+            "outputs-0-format": "webp",
+        },
+        {
+            "presets": ["card"],
+            "responsive-widths": "400 800",
+            "responsive-formats": ["webp", "jpeg"],
+            "outputs-0-width": "1000",
+            "outputs-0-format": "webp",
+        },
+    ],
+)
+def test_responsive_set_comes_back_as_one(app: Flask, jobs: Jobs, fields: dict[str, Any]) -> None:
+    form = filled_in(app, fields)
+    with app.test_request_context():
+        again = UploadForm.from_recipe(form.recipe(jobs.recipe_limits))
+    assert again.responsive.data == form.responsive.data
+    assert own_sizes(again) == own_sizes(form)
+    assert set(again.presets.data) == set(form.presets.data)
+
+
+# Few values, so that sizes, sets and presets often meet.
+own_size = st.fixed_dictionaries(
+    {
+        "width": st.sampled_from(["320", "400"]),
+        "format": st.lists(st.sampled_from(["webp", "jpeg", "source"]), min_size=1, unique=True),
+    },
+    optional={
+        "height": st.just("320"),
+        "fit": st.just("cover"),
+        "quality": st.just("70"),
+        "animated": st.just("y"),
+    },
+)
+
+
+def outputs(recipe: Recipe) -> set[Output]:
+    """Give the outputs without the numbers that tell equal names apart."""
+    return {replace(one, name=re.sub(r"-\d+$", "", one.name)) for one in recipe.outputs}
+
+
+@given(
+    presets=st.lists(st.sampled_from(list(PRESETS)), unique=True, max_size=2),
+    own=st.lists(own_size, max_size=4),
+    widths=st.lists(st.sampled_from(["320", "400", "640"]), max_size=3),
+    formats=st.lists(st.sampled_from(["webp", "jpeg"]), unique=True, min_size=1),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_form_that_is_filled_in_with_a_recipe_makes_the_same(
+    app: Flask,
+    presets: list[str],
+    own: list[dict[str, Any]],
+    widths: list[str],
+    formats: list[str],
+) -> None:
+    fields: dict[str, Any] = {"presets": presets}
+    fields |= {"responsive-widths": " ".join(widths), "responsive-formats": formats}
+    for number, size in enumerate(own):
+        fields |= {f"outputs-{number}-{name}": value for name, value in size.items()}
+    limits = RecipeLimits(max_outputs=100)
+    form = filled_in(app, fields)
+    try:
+        recipe = form.recipe(limits)
+    except InvalidRecipe:
+        return
+    with app.test_request_context():
+        again = UploadForm.from_recipe(recipe)
+        assert outputs(again.recipe(limits)) == outputs(recipe)
+        assert UploadForm.from_recipe(again.recipe(limits)).data == again.data
+
+
+def test_what_was_made_under_wider_limits_is_shown_to_make_it_again(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path)) as app:
+        job_id = start(Person(app.test_client()), make_jpeg(), presets="web-set")
+        recipe = Recipe.from_json(app.extensions["jobs"].job(job_id).recipe)
+    with running_app(Config(instance=tmp_path, max_side=1000)) as app, app.test_request_context():
+        form = UploadForm.from_recipe(recipe)
+    assert form.presets.data == []
+    assert form.responsive.data == {"widths": "320 640 1280 1920", "formats": ["webp", "jpeg"]}
+
+
 def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:
     job_id = start(person, make_jpeg(), presets="card")
     page = person.get(f"/jobs/{job_id}/remake").text
     (checked,) = re.findall(r'value="([a-z-]+)"\s+checked', page[: page.index('id="own"')])
     assert checked == "card"
+
+
+NEW_ADDRESSES = f"new addresses; the old ones stop working {REPLACED_SECONDS / 60:g} minutes later"
+
+
+def test_page_to_make_a_job_again_says_that_addresses_change(person: Person) -> None:
+    page = person.get(f"/jobs/{start(person, make_jpeg())}/remake").text
+    assert NEW_ADDRESSES in page
+
+
+def test_form_of_the_focal_point_says_that_addresses_change(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), presets="avatar")
+    work(jobs)
+    page = person.get(f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}").text
+    assert NEW_ADDRESSES in page
+
+
+def test_cancelled_images_are_left_out_when_a_job_is_made_again(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
+    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/cancel")
+    work(jobs)
+    page = person.get(f"/jobs/{job_id}/remake").text
+    assert "<h1>Make 2 images again</h1>" in page
+    assert "1 cancelled image is left out." in page
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert [image.state for image in jobs.job(job_id).images] == ["cancelled", "waiting", "waiting"]
 
 
 def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
@@ -192,6 +444,7 @@ def test_focal_point_outside_the_image_is_refused(person: Person, x: str, y: str
     image_id = re.findall(r"image-([0-9a-f-]{36})", person.get(f"/jobs/{job_id}").text)[0]
     answer = post(person, f"/jobs/{job_id}/images/{image_id}/focus", x=x, y=y)
     assert answer.status_code == 422
+    assert "<p>The focal point must be two numbers from 0 to 1.</p>" in answer.text
 
 
 def test_failed_image_is_tried_again(person: Person, jobs: Jobs) -> None:
@@ -212,6 +465,25 @@ def test_all_failed_images_are_tried_again_as_often_as_new_ones(person: Person, 
     assert jobs.job(job_id).waiting == 2
 
 
+def test_what_was_cancelled_stays_so_when_all_failed_are_tried_again(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_truncated(), make_jpeg())
+    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[1].id}/cancel")
+    work(jobs)
+    assert "Retry all failed" in person.get(f"/jobs/{job_id}").text
+    post(person, f"/jobs/{job_id}/retry")
+    assert [image.state for image in jobs.job(job_id).images] == ["waiting", "cancelled"]
+
+
+def test_all_cancelled_images_are_tried_again_where_none_failed(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), make_jpeg())
+    post(person, f"/jobs/{job_id}/cancel")
+    assert "Retry all cancelled" in person.get(f"/jobs/{job_id}").text
+    post(person, f"/jobs/{job_id}/retry")
+    assert jobs.job(job_id).waiting == 2
+
+
 def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg(), make_jpeg())
     post(person, f"/jobs/{job_id}/cancel")
@@ -220,14 +492,62 @@ def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
     assert (job.cancelled, job.is_finished) == (2, True)
 
 
+def stopped(person: Person, jobs: Jobs) -> str:
+    """Make a job of two images again, and cancel that when one of them is made; give its id."""
+    job_id = start(person, make_jpeg(), make_jpeg())
+    work(jobs)
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    work_on_next_image(jobs)
+    post(person, f"/jobs/{job_id}/cancel")
+    return job_id
+
+
 def test_image_that_was_to_be_made_again_keeps_what_it_has_when_cancelled(
     person: Person, jobs: Jobs
 ) -> None:
-    job_id = start(person, make_jpeg())
+    job_id = stopped(person, jobs)
+    assert file_names(jobs.job(job_id)) == ["card.webp", "square.jpg"]
+
+
+def test_page_tells_what_is_not_made_again_because_it_was_cancelled(
+    person: Person, jobs: Jobs
+) -> None:
+    page = person.get(f"/jobs/{stopped(person, jobs)}").text
+    assert "1 of 2 images done, 1 cancelled" in page
+    assert page.count("old result") == 1
+
+
+def test_zip_tells_what_is_not_made_again_because_it_was_cancelled(
+    person: Person, jobs: Jobs
+) -> None:
+    with read_zip(person.get(f"/jobs/{stopped(person, jobs)}/zip")) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        page = archive.read("index.html").decode()
+    assert [image["state"] for image in manifest["images"]] == ["done", "cancelled"]
+    assert (manifest["job"]["done"], manifest["job"]["cancelled"]) == (1, 1)
+    assert page.count("cancelled, old result") == 1
+
+
+def test_old_results_are_made_again_by_a_retry(person: Person, jobs: Jobs) -> None:
+    job_id = stopped(person, jobs)
+    post(person, f"/jobs/{job_id}/retry")
     work(jobs)
-    post(person, f"/jobs/{job_id}/remake", presets="card")
-    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/cancel")
-    assert (jobs.job(job_id).done, file_names(jobs.job(job_id))) == (1, ["square.jpg"])
+    assert file_names(jobs.job(job_id)) == ["card.webp", "card.webp"]
+
+
+def test_old_results_are_made_again_with_another_recipe(person: Person, jobs: Jobs) -> None:
+    job_id = stopped(person, jobs)
+    post(person, f"/jobs/{job_id}/remake", presets="avatar")
+    work(jobs)
+    assert file_names(jobs.job(job_id)) == ["avatar.webp", "avatar.webp"]
+
+
+def test_old_results_are_made_again_with_another_focal_point(person: Person, jobs: Jobs) -> None:
+    job_id = stopped(person, jobs)
+    old = jobs.job(job_id).images[1]
+    post(person, f"/jobs/{job_id}/images/{old.id}/focus", x="1", y="0.5")
+    work(jobs)
+    assert jobs.job(job_id).done == 2
 
 
 @pytest.mark.parametrize(("hours", "kept"), [("100", 100), ("100000", 168)])
@@ -269,6 +589,14 @@ def test_time_left_is_told_from_what_the_last_images_took(person: Person, jobs: 
     job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
     assert jobs.outlook(jobs.job(job_id)).seconds == 15
     assert "about 20 seconds left" in person.get(f"/jobs/{job_id}").text
+
+
+def test_job_with_nothing_to_do_yet_promises_no_time(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    script.add(job, make_jpeg())
+    work(jobs)
+    jobs.beat("a")
+    assert jobs.outlook(jobs.job(job["id"])).seconds is None
 
 
 def test_panel_comes_again_when_others_are_done_with(

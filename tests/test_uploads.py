@@ -9,8 +9,17 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.datastructures import MultiDict
 
-from tests.conftest import Person, Script, files_left, multipart, nothing_left, part
+from tests.conftest import (
+    Person,
+    Script,
+    files_left,
+    multipart,
+    nothing_left,
+    part,
+    running_app,
+)
 from tests.images import (
     make_image,
     make_jpeg,
@@ -62,11 +71,49 @@ def test_results_are_kept_for_as_long_as_was_chosen(
 
 
 @pytest.mark.parametrize("chosen", ["9999", "-1", "nan", "long"])
-def test_time_that_is_not_offered_is_refused(person: Person, jobs: Jobs, chosen: str) -> None:
+def test_time_that_is_not_offered_is_refused_beside_its_field(
+    person: Person, jobs: Jobs, chosen: str
+) -> None:
     response = person.upload((make_jpeg(), "a.jpg"), keep_hours=chosen)
     assert response.status_code == 422
-    assert "Choose one of the times that the form offers." in response.text
+    shown = re.search(r'id="keep_hours-error"\s*>([^<]*)', response.text)
+    assert shown
+    assert shown[1] == "Choose one of the times that the form offers."
+    assert 'selected value="24"' in response.text
     assert nothing_left(jobs)
+
+
+def test_time_that_is_not_offered_is_refused_to_the_script_with_its_field(script: Script) -> None:
+    response = script.send("/jobs/open", presets="square", keep_hours="9999")
+    assert response.status_code == 422
+    assert response.json == {
+        "code": "time_not_offered",
+        "detail": "Choose one of the times that the form offers.",
+        "field": "keep_hours",
+    }
+
+
+@pytest.mark.parametrize(
+    ("limits", "offered"),
+    [
+        ({}, ["1", "24", "72", "168"]),
+        ({"max_retention_hours": 1000}, ["1", "24", "72", "168", "720"]),
+        ({"max_retention_hours": 48, "retention_hours": 36}, ["1", "24", "36"]),
+        ({"max_retention_hours": 0.5, "retention_hours": 0.25}, ["0.25"]),
+    ],
+)
+def test_same_times_are_offered_for_a_new_job_and_for_one_that_is_there(
+    tmp_path: Path, limits: dict[str, float], offered: list[str]
+) -> None:
+    with running_app(Config(instance=tmp_path, **limits)) as app:  # type: ignore[arg-type]
+        person = Person(app.test_client())
+        job = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+        for page, field in (("/", "keep_hours"), (job, "hours")):
+            select = re.search(
+                rf'<select[^>]*name="{field}".*?</select>', person.get(page).text, re.S
+            )
+            assert select
+            assert re.findall(r'value="([^"]+)"', select[0]) == offered
 
 
 def test_size_is_made_in_every_format_chosen(person: Person, jobs: Jobs) -> None:
@@ -203,6 +250,43 @@ def test_strange_values_in_an_address_are_harmless(person: Person, value: str) -
     assert "<b>" not in response.text
 
 
+@pytest.mark.parametrize(
+    ("limits", "offered", "ticked"),
+    [
+        ({}, ["square", "avatar", "card", "social", "web-set"], ["web-set"]),
+        ({"max_side": 1000}, ["square", "avatar", "card"], ["card"]),
+        ({"max_outputs": 7}, ["square", "avatar", "card", "social"], ["card"]),
+        ({"max_side": 300}, ["square", "avatar"], ["avatar"]),
+        ({"max_side": 99}, [], []),
+    ],
+)
+def test_presets_are_offered_that_the_operator_allows(
+    tmp_path: Path, limits: dict[str, int], offered: list[str], ticked: list[str]
+) -> None:
+    with running_app(Config(instance=tmp_path, **limits)) as app:  # type: ignore[arg-type]
+        person = Person(app.test_client())
+        page = person.get("/").text
+        chosen = [value for name, value in filled_in(person, "/") if name == "presets"]
+    assert re.findall(r'name="presets"\s+value="([^"]+)"', page) == offered
+    assert chosen == ticked
+
+
+def test_form_as_it_comes_is_taken_where_the_operator_allows_little(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path, max_side=1000)) as app:
+        person = Person(app.test_client())
+        form = MultiDict(filled_in(person, "/")).to_dict(flat=False)
+        answer = person.post("/jobs", **form, images=part(make_jpeg(), "a.jpg"))
+    assert answer.status_code == 303, answer.text
+
+
+def test_preset_asked_for_last_that_is_no_longer_offered_is_forgotten(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path, max_side=1000)) as app:
+        person = Person(app.test_client())
+        person.client.set_cookie("recipe", "preset=web-set")
+        form = filled_in(person, "/")
+    assert ("presets", "card") in form
+
+
 def test_form_without_script_leads_to_the_job(person: Person, jobs: Jobs) -> None:
     response = person.upload((make_jpeg(), "a.jpg"), (make_png(), "b.png"))
     assert response.status_code == 303
@@ -215,6 +299,18 @@ def test_presets_and_outputs_of_ones_own_make_one_recipe(person: Person, jobs: J
     own["outputs-0-format"] = "jpeg"
     person.upload((make_jpeg(), "a.jpg"), presets=["square", "card"], **own)
     assert outputs(jobs) == ["square.jpg", "card.webp", "64x48-cover.jpg"]
+
+
+def test_form_with_as_many_sizes_as_it_holds_is_read_to_its_end(person: Person) -> None:
+    one: dict[str, object] = {
+        "height": "64", "fit": "contain", "quality": "70", "max_kb": "9", "focus": "",
+        "background": "#ffffff", "transparent": "y", "enlarge": "y", "keep_copyright": "y",
+        "animated": "y", "format": ["jpeg", "png", "webp", "avif", "gif", "source"],
+    }  # fmt: skip
+    sizes = {f"outputs-{n}-{name}": value for n in range(50) for name, value in one.items()}
+    widths = {f"outputs-{n}-width": str(n + 1) for n in range(50)}
+    answer = person.upload((make_jpeg(), "a.jpg"), **sizes, **widths)
+    assert "A recipe has at most 20 outputs." in answer.text
 
 
 def test_output_without_a_size_is_not_asked_for(person: Person, jobs: Jobs) -> None:
@@ -453,6 +549,13 @@ def test_every_field_of_the_form_has_a_label(person: Person) -> None:
     assert ids
     unlabelled = [i for i in ids if i != "csrf_token" and f'for="{i}"' not in page]
     assert unlabelled == []
+
+
+def test_every_field_is_described_by_something_that_is_there(person: Person) -> None:
+    page = person.get("/").text
+    named = {i for ids in re.findall(r'aria-describedby="([^"]+)"', page) for i in ids.split()}
+    assert "keep_hours-error" in named
+    assert [i for i in sorted(named) if f'id="{i}"' not in page] == []
 
 
 def test_names_of_many_refused_files_do_not_burst_the_cookie(person: Person, jobs: Jobs) -> None:

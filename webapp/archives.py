@@ -6,9 +6,10 @@
     thumbnails/      the files
 
 Thumbnails are compressed already, so they are stored as they are and the zip's length is known
-before its first byte. Where a file vanishes on the way, as the job is deleted, the iteration
-raises: the server then breaks the connection off before that length is reached, which every client
-notices. A zip that came to its end is whole.
+before its first byte. What is replaced meanwhile, as the job is made again, stays for a while.
+Where a file vanishes on the way, as the job is deleted, the iteration raises: the server then
+breaks the connection off before that length is reached, which every client notices. A zip that came
+to its end is whole.
 """
 
 import json
@@ -21,7 +22,7 @@ from zipstream import ZipStream
 
 from webapp.file_names import image_name, name_thumbnails
 from webapp.job_store import Image, Job, Thumbnail
-from webapp.jobs import FILE_LOST
+from webapp.jobs import FILE_LOST, Jobs
 from webapp.markup import Address, alt_text, write_image, write_job
 from webapp.recipes import Recipe
 from webapp.storage import Storage
@@ -44,12 +45,33 @@ class NoThumbnails(Exception):
         )
 
 
+def read_job(jobs: Jobs, job_id: str) -> Job:
+    """Read a job as it is on the disk: an image that has rows but no files counts as failed.
+
+    So will the consumer say once it looks.
+    Raises JobNotFound.
+    """
+    job = jobs.job(job_id)
+    lost = {image for image in job.images if not _has_files(image, jobs.storage)}
+    if lost:
+        jobs.job(job_id)  # Raises where all went with the job, between our looks at rows and disk.
+    return replace(job, images=tuple(_lost(one) if one in lost else one for one in job.images))
+
+
+def _has_files(image: Image, storage: Storage) -> bool:
+    return all(storage.thumbnail_file(made.path).is_file() for made in image.thumbnails)
+
+
+def _lost(image: Image) -> Image:
+    code, message = FILE_LOST
+    return replace(image, state="failed", error_code=code, error_message=message, thumbnails=())
+
+
 def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
     """Prepare the zip of what is done so far: its `len` is exact, and iterating makes it.
 
     Raises NoThumbnails or InvalidPattern.
     """
-    job = _as_on_disk(job, storage)
     names = name_thumbnails(job.images, pattern)
     if not names:
         raise NoThumbnails(job.is_finished)
@@ -60,7 +82,7 @@ def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
     if job.failed:
         archive.add(_errors(job), "errors.txt")
     for thumbnail, path in paths.items():
-        archive.add_path(storage.thumbnails / thumbnail.path, path)
+        archive.add_path(storage.thumbnail_file(thumbnail.path), path)
     return archive
 
 
@@ -68,18 +90,6 @@ def archive_name(job: Job) -> str:
     """Name the zip by what is in it: `beach-and-5-more-thumbnails.zip`."""
     more = f"-and-{job.total - 1}-more" if job.total > 1 else ""
     return f"{image_name(job.images[0].name)}{more}-thumbnails.zip"
-
-
-def _as_on_disk(job: Job, storage: Storage) -> Job:
-    """Count as failed what has rows but no files, as the consumer will once it looks."""
-    return replace(job, images=tuple(_image_on_disk(image, storage) for image in job.images))
-
-
-def _image_on_disk(image: Image, storage: Storage) -> Image:
-    if all((storage.thumbnails / made.path).is_file() for made in image.thumbnails):
-        return image
-    code, message = FILE_LOST
-    return replace(image, state="failed", error_code=code, error_message=message, thumbnails=())
 
 
 def _address(paths: Paths) -> Address:
@@ -111,6 +121,7 @@ def _manifest(job: Job, paths: Paths) -> str:
             "total": job.total,
             "done": job.done,
             "failed": job.failed,
+            "cancelled": job.cancelled,
         },
         "recipe": [asdict(output) for output in recipe.outputs],
         "images": [_describe(image, recipe, paths) for image in job.images],

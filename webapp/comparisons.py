@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from webapp.job_store import Image, Thumbnail
-from webapp.markup import same_ratio
+from webapp.job_store import Image, Thumbnail, have_same_ratio
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,8 @@ class Comparison:
         """How the two lie: over each other where they have one aspect ratio, else side by side."""
         if self.before == self.after:
             return "alone"
-        return "over" if same_ratio(self.before, self.after) else "beside"
+        before = (self.before.width, self.before.height)
+        return "over" if have_same_ratio(before, self.after.size) else "beside"
 
 
 def compare(

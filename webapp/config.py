@@ -61,7 +61,9 @@ class Config:
         "", "Signs the session cookie. Empty: made once and kept in `instance/secret_key`."
     )
     access_token: str = setting(
-        "", "Needed to upload: by people on a page, by programs as `Bearer`. Empty: anyone may."
+        "",
+        "Needed to upload: by people on a page, by programs as `Bearer`. At least 16 characters."
+        " Empty: anyone may.",
     )
     workers: int = setting(
         count_cores() + 1,
@@ -94,7 +96,7 @@ class Config:
         "Megabytes of disk that stay free: uploads are refused below it, and work goes on.",
         minimum=0,
     )
-    max_images: int = setting(200, "Images of one job.", minimum=1)
+    max_images: int = setting(500, "Images of one job.", minimum=1)
     max_megapixels: float = setting(
         100.0, "Megapixels of a JPEG or PNG: both decode in about 4 bytes a pixel.", minimum=0.001
     )
@@ -156,7 +158,9 @@ class Config:
         "info", "Log nothing below this: `debug`, `info`, `warning` or `error`."
     )
     metrics_token: str = setting(
-        "", "Opens `GET /metrics` to whoever sends it as Bearer token. Empty: off."
+        "",
+        "Opens `GET /metrics` to whoever sends it as Bearer token. At least 16 characters."
+        " Empty: off.",
     )
 
 

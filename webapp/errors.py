@@ -1,4 +1,4 @@
-"""Turn exceptions into answers: a page, a fragment or JSON, in the same words.
+"""Turn exceptions into answers: a page or JSON, in the same words.
 
 Each error of the application carries a stable `code` and a sentence that a person can act on. The
 log gets the cause.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from webapp.admission import AccessRequired, RequestTooLarge
 from webapp.archives import NoThumbnails
@@ -24,6 +24,7 @@ from webapp.jobs import (
     NoImages,
     NoSpace,
     QueueFull,
+    TimeNotOffered,
     TooManyImages,
 )
 from webapp.recipes import InvalidRecipe
@@ -32,11 +33,12 @@ from webapp.storage import is_disk_full
 
 logger = logging.getLogger(__name__)
 
+# Subclasses first: the first match counts.
 STATUS: dict[type[Exception], int] = {
     AccessRequired: 401,
     ImageNotFound: 404,
     JobExpired: 410,
-    JobNotFound: 404,  # Any other of them.
+    JobNotFound: 404,
     NoThumbnails: 404,
     JobClosed: 409,
     FileTooLarge: 413,
@@ -44,12 +46,13 @@ STATUS: dict[type[Exception], int] = {
     NoImages: 422,
     NoSpace: 507,
     TooManyImages: 422,
+    TimeNotOffered: 422,
     InvalidPattern: 422,
     InvalidRecipe: 422,
     TooManyPixels: 413,
     QueueFull: 503,
-    Busy: 429,  # Any other of them: this client's own doing.
-    ImageError: 415,  # Any other of them.
+    Busy: 429,
+    ImageError: 415,
 }
 
 TITLES = {
@@ -58,6 +61,7 @@ TITLES = {
     403: "Not yours to do",
     404: "Nothing here",
     405: "Not that way",
+    408: "That did not come through",
     409: "Too late",
     410: "This job is gone",
     411: "How long is it?",
@@ -76,6 +80,7 @@ SENTENCES = {
     403: "This is not for you to see or to change.",
     404: "There is nothing at this address. It may have expired.",
     405: "This address takes no such requests. Start from the page that led here.",
+    408: "Nothing more came through for too long. Send it again.",
     413: "That is too much at once. Send fewer files.",
 }
 
@@ -105,6 +110,10 @@ def problem(error: Exception) -> Problem:
         return Problem(400, "csrf", sentence)
     if isinstance(error, RequestEntityTooLarge):  # Of too many parts: bytes were counted before.
         return Problem(413, RequestTooLarge.code, SENTENCES[413])
+    if isinstance(
+        error, ClientDisconnected
+    ):  # To Werkzeug 400, for nobody may be there to read it.
+        return Problem(408, "request_timeout", SENTENCES[408])
     if isinstance(error, HTTPException):
         return _http_problem(error)
     if is_disk_full(error):
@@ -130,11 +139,9 @@ def answer(error: Exception) -> Response:
     elif not asks_for_html():
         response = jsonify(code=said.code, detail=said.detail, field=said.field)
     else:
-        fragment = "HX-Request" in request.headers
-        template = "errors/_error.html" if fragment else "errors/error.html"
         words = {**vars(said), "title": said.title}
         ways = {"may_pass": _may_pass(said.status), "back": _page_before()}
-        response = make_response(render_template(template, **words, **ways))
+        response = make_response(render_template("errors/error.html", **words, **ways))
     response.status_code = said.status
     if isinstance(error, AccessRequired):
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -159,9 +166,7 @@ def _page_before() -> str | None:
 
 def asks_for_html() -> bool:
     """Say whether the client named HTML, as browsers and htmx do and programs do not."""
-    return "HX-Request" in request.headers or any(
-        mimetype == "text/html" for mimetype, _ in request.accept_mimetypes
-    )
+    return any(mimetype == "text/html" for mimetype, _ in request.accept_mimetypes)
 
 
 def init_app(app: Flask) -> None:

@@ -25,7 +25,8 @@ def filesize(count: int) -> str:
 def saving(part: float) -> str:
     """Write the part of the bytes that was saved: `−94 %`, or `+12 %` where a file grew."""
     percent = min(round(part * 100), 99)  # Nothing is made of no bytes.
-    return f"−{percent} %" if percent >= 0 else f"+{-percent} %"
+    sign = "−" if percent > 0 else "+" if percent < 0 else ""
+    return f"{sign}{abs(percent)} %"
 
 
 def period(hours: float) -> str:

@@ -1,13 +1,13 @@
 """The forms that people fill in."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from io import SEEK_END
 from itertools import chain
 from typing import Any
 
-from flask import abort, current_app
+from flask import abort
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import FileStorage, MultiDict
 from wtforms import (
@@ -27,24 +27,29 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import CheckboxInput
 
 from webapp.config import Config
+from webapp.current import current_config, current_jobs
 from webapp.formatters import format_name, period
-from webapp.jobs import NoImages
+from webapp.jobs import NoImages, TimeNotOffered
 from webapp.recipes import (
+    FIRST_CHOICES,
     FORMATS,
     MOVING_FORMATS,
     PRESETS,
+    AskedFormat,
     InvalidRecipe,
     Output,
+    Preset,
     Recipe,
     RecipeLimits,
     combine,
+    offered_presets,
     parse_output,
     parse_widths,
     preset,
     responsive_set,
 )
 
-KEEP_HOURS = (1.0, 24.0, 168.0)  # What is offered, as far as the settings allow it.
+KEEP_HOURS = (1.0, 24.0, 72.0, 168.0, 720.0)  # Offered as far as the settings allow it.
 
 # How the address of a recipe calls the fields of the form; all others by their own names.
 ADDRESS_NAMES = {
@@ -52,7 +57,14 @@ ADDRESS_NAMES = {
     "widths": "responsive-widths",
     "formats": "responsive-formats",
 }
+RESPONSIVE_FORMATS = tuple(format for format in FORMATS if format != "gif")
 ADDRESS_SIDES = {"w": "width", "h": "height"}
+
+
+def offered_hours(config: Config) -> list[float]:
+    """List for how many hours a job may be kept, to choose from."""
+    allowed = {hours for hours in KEEP_HOURS if hours <= config.max_retention_hours}
+    return sorted(allowed | {config.retention_hours})
 
 
 def _format_choices(formats: Iterable[str]) -> list[SelectChoice]:
@@ -74,21 +86,23 @@ class OutputForm(Form):  # type: ignore[misc]
         default="contain",
     )
     format = SelectMultipleField(
-        "Format",
+        "Formats",
         choices=[*_format_choices(FORMATS), SelectChoice("source", "as source")],
         default=["webp"],
         option_widget=CheckboxInput(),
     )
     quality = IntegerField("Quality")
-    max_kb = IntegerField("Limit")
+    max_kb = IntegerField("Size limit")
     background = ColorField("Background", default="#ffffff")
     transparent = BooleanField("Transparent")
     focus = SelectField(
-        "Crop", choices=[SelectChoice("", "centre"), SelectChoice("smart", "detail")], default=""
+        "Crop around",
+        choices=[SelectChoice("", "centre"), SelectChoice("smart", "detail")],
+        default="",
     )
-    enlarge = BooleanField("Enlarge")
-    keep_copyright = BooleanField("Keep copyright")
-    animated = BooleanField("Animated")
+    enlarge = BooleanField("Enlarge small images")
+    keep_copyright = BooleanField("Keep copyright and author from EXIF")
+    animated = BooleanField("Keep movement, in WebP and GIF")
 
     @property
     def is_used(self) -> bool:
@@ -126,7 +140,7 @@ class ResponsiveForm(Form):  # type: ignore[misc]
     widths = StringField("Widths")
     formats = SelectMultipleField(
         "Formats",
-        choices=_format_choices(format for format in FORMATS if format != "gif"),
+        choices=_format_choices(RESPONSIVE_FORMATS),
         default=["webp", "jpeg"],
         option_widget=CheckboxInput(),
     )
@@ -154,53 +168,67 @@ class ResponsiveForm(Form):  # type: ignore[misc]
             raise _beside(field, error) from None
 
 
+def _offered_presets() -> list[Preset]:
+    return offered_presets(current_jobs().recipe_limits)
+
+
+def _default_presets() -> list[str]:
+    offered = {one.name for one in _offered_presets()}
+    return [name for name in FIRST_CHOICES if name in offered][:1]
+
+
+def _keep_choices() -> list[SelectChoice]:
+    return [SelectChoice(f"{hours:g}", period(hours)) for hours in offered_hours(current_config())]
+
+
+def _default_keep() -> str:
+    return f"{current_config().retention_hours:g}"
+
+
 class UploadForm(FlaskForm):  # type: ignore[misc]
     """Ask for images, for what to make of them, and for how long to keep that."""
 
     images = MultipleFileField("Images")
-    presets = SelectMultipleField(
-        "Presets",
-        choices=list(PRESETS),
-        default=["web-set"],
-    )
+    presets = SelectMultipleField("Make", choices=list(PRESETS), default=_default_presets)
     outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=50)
     responsive = FormField(ResponsiveForm)
-    keep_hours = SelectField("Keep for")
+    keep_hours = SelectField("Keep for", choices=_keep_choices, default=_default_keep)
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
-        config: Config = current_app.extensions["config"]
-        default = config.retention_hours
-        offered = {hours for hours in KEEP_HOURS if hours <= config.max_retention_hours} | {default}
-        self.keep_hours.choices = [
-            SelectChoice(f"{hours:g}", period(hours)) for hours in sorted(offered)
-        ]
-        if self.keep_hours.data is None:
-            self.keep_hours.data = f"{default:g}"
+        self.offered_presets = _offered_presets()
 
     @classmethod
     def from_address(cls, query: MultiDict[str, str]) -> "UploadForm":
         """Fill in the recipe that an address names: `preset=card&w=640&h=360&fit=cover`.
 
         What it says of a second output ends in a 2: `w2=320`. An address that says nothing gets
-        the form as it comes.
+        the form as it comes; so does one of presets alone that are not offered.
         """
+        offered = {one.name for one in _offered_presets()}
         fields = MultiDict(
             (field, value)
             for name, value in query.items(multi=True)
-            if (field := _addressed_field(name))
+            if (field := _addressed_field(name)) and (field != "presets" or value in offered)
         )
         return cls._filled_in(fields)
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> "UploadForm":
-        """Fill in what a recipe makes: its presets, and the rest as sizes of one's own."""
+        """Fill in what a recipe makes: its presets, a responsive set, and the rest as sizes."""
         wanted = set(recipe.outputs)
-        presets = [one for one in PRESETS.values() if wanted.issuperset(one.recipe.outputs)]
+        presets = [one for one in _offered_presets() if wanted.issuperset(one.recipe.outputs)]
         fields = MultiDict(("presets", one.name) for one in presets)
-        own = wanted.difference(*(one.recipe.outputs for one in presets))
+        listed = wanted.difference(*(one.recipe.outputs for one in presets))
+        own = [output for output in recipe.outputs if output in listed]
+        widths, set_formats = _responsive_part(own)
+        if widths:
+            fields["responsive-widths"] = " ".join(map(str, widths))
+            fields.setlist("responsive-formats", set_formats)
         sizes: dict[Output, list[str]] = {}  # And in which formats each is made.
-        for output in filter(own.__contains__, recipe.outputs):
+        for output in own:
+            if output.width in widths and _is_plain(output):
+                continue
             sizes.setdefault(replace(output, name="x", format="webp"), []).append(output.format)
         for number, (output, formats) in enumerate(sizes.items()):
             for name, value in _output_fields(output):
@@ -250,11 +278,14 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def kept_hours(self) -> float:
         """Give for how many hours the results are to be kept.
 
-        Raises UnprocessableEntity, where it is none of the times that are offered.
+        Raises TimeNotOffered, and says the same beside the field.
         """
         text = self.keep_hours.data
         if text not in {choice.value for choice in self.keep_hours.choices}:
-            abort(422, "Choose one of the times that the form offers.")
+            error = TimeNotOffered()
+            self.keep_hours.errors = [str(error)]
+            self.keep_hours.data = self.keep_hours.default()
+            raise error
         return float(text)
 
 
@@ -295,6 +326,30 @@ def _output_fields(output: Output) -> Iterator[tuple[str, str]]:
     for switch in ("enlarge", "keep_copyright", "animated"):
         if getattr(output, switch):
             yield switch, "y"
+
+
+def _responsive_part(own: Sequence[Output]) -> tuple[Sequence[int], Sequence[AskedFormat]]:
+    """Find the largest responsive set among outputs: its widths and formats.
+
+    One width alone is a size.
+    """
+    formats: dict[int, list[AskedFormat]] = {}
+    for output in own:
+        if output.width and _is_plain(output):
+            formats.setdefault(output.width, []).append(output.format)
+    sets: dict[tuple[AskedFormat, ...], list[int]] = {}
+    for width, those in formats.items():
+        sets.setdefault(tuple(those), []).append(width)
+    best, widths = max(sets.items(), key=lambda one: len(one[1]), default=((), []))
+    return (widths, best) if len(widths) > 1 else ((), ())
+
+
+def _is_plain(output: Output) -> bool:
+    """Say whether an output may be one of a responsive set."""
+    if output.width is None or output.format not in RESPONSIVE_FORMATS:
+        return False
+    (plain,) = responsive_set((output.width,), (output.format,))
+    return replace(output, name=plain.name) == plain
 
 
 def _require_formats(field: Field) -> None:

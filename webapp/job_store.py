@@ -7,6 +7,7 @@ Times are seconds since 1970, UTC.
 
 import errno
 import fcntl
+import json
 import logging
 import os
 import threading
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlite_utils import Database, Migrations
 
-from webapp.recipes import WHOLE
+from webapp.recipes import WHOLE, Point, Size
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,6 +35,8 @@ State = Literal["waiting", "working", "done", "failed", "cancelled"]
 
 BUSY_SECONDS = 10.0  # How long a writer waits for another; the longest transaction takes 0.01.
 PREVIEW_SIDE = 480  # Pixels; a tile of the job page has 270, or twice that on a fine screen.
+STRIP_SIDE = 128  # Pixels; a picture in the list of jobs is 64 high, or twice that.
+STRIP_LENGTH = 40  # Pictures; so many are side by side on a screen 4K wide.
 WINDOW_MINUTES = 60  # Of the limits of one client.
 JOURNAL_BYTES = 64_000_000  # The WAL is cut back to this after a burst.
 
@@ -91,7 +94,7 @@ CREATE TABLE jobs (
     recipe TEXT NOT NULL,
     created REAL NOT NULL,
     expires REAL NOT NULL,
-    open_until REAL NOT NULL,            -- more images may come until then
+    open_until REAL NOT NULL,            -- more images may come until then; 0 once it is closed
     version INTEGER NOT NULL DEFAULT 0   -- grows with everything a page shows
 ) STRICT;
 
@@ -272,6 +275,11 @@ class Thumbnail:
     source_name: str
 
     @property
+    def size(self) -> Size:
+        """Its width and height."""
+        return self.width, self.height
+
+    @property
     def path(self) -> str:
         """Where it lies below the folder of all thumbnails."""
         return f"{self.folder}/{self.file_name}"
@@ -290,6 +298,19 @@ class Thumbnail:
     def has_alpha_format(self) -> bool:
         """Whether the format can be transparent."""
         return self.format != "jpeg"
+
+
+def have_same_ratio(one: Size, other: Size) -> bool:
+    """Say whether two sizes, whose sides are rounded to pixels, may be of one aspect ratio."""
+    return _narrowest(one) <= _widest(other) and _narrowest(other) <= _widest(one)
+
+
+def _narrowest(size: Size) -> float:
+    return (size[0] - 0.5) / (size[1] + 0.5)
+
+
+def _widest(size: Size) -> float:
+    return (size[0] + 0.5) / (size[1] - 0.5)
 
 
 @dataclass(frozen=True)
@@ -313,7 +334,7 @@ class Image:
     color: str | None
     attempts: int
     version: int  # The job's, when it last changed.
-    focus: tuple[float, float] | None  # The one that its owner chose.
+    focus: Point | None  # The one that its owner chose.
     thumbnails: tuple[Thumbnail, ...]
     whole: Thumbnail | None  # All of it, uncropped and small.
 
@@ -410,6 +431,11 @@ class Job:
         return self._count("cancelled")
 
     @property
+    def left_out(self) -> int:
+        """How many images are not made again with the others: those that never were made."""
+        return sum(image.state == "cancelled" and not image.thumbnails for image in self.images)
+
+    @property
     def had_gps_count(self) -> int:
         """How many images said where they were taken."""
         return sum(image.had_gps for image in self.images)
@@ -426,6 +452,36 @@ class Job:
 
     def _count(self, state: State) -> int:
         return sum(image.state == state for image in self.images)
+
+
+@dataclass(frozen=True)
+class ListedJob:
+    """Say of a job what a list of many shows."""
+
+    id: str
+    created: datetime
+    expires: datetime
+    is_open: bool
+    name: str | None  # Of its first image.
+    total: int
+    finished: int
+    done: int
+    failed: int
+    cancelled: int
+    previews: tuple[Thumbnail, ...]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no more images come and nothing more will happen to those it has."""
+        return not self.is_open and self.finished == self.total
+
+
+@dataclass(frozen=True)
+class JobList:
+    """List some jobs, newest first."""
+
+    jobs: tuple[ListedJob, ...]
+    older: float | None  # Those that were created before then come next, if there are any.
 
 
 @dataclass(frozen=True)
@@ -474,7 +530,7 @@ class Claim:
     worker: str
     attempt: int
     waited: float  # Seconds since it was put into the queue.
-    focus: tuple[float, float] | None
+    focus: Point | None
 
 
 @dataclass(frozen=True)
@@ -629,33 +685,69 @@ class JobStore:
         )
         if not rows:
             return None
-        return self._jobs(rows, now)[0]
+        row = rows[0]
+        return Job(
+            id=row["id"],
+            owner=row["owner"],
+            recipe=row["recipe"],
+            created=datetime.fromtimestamp(row["created"], UTC),
+            expires=datetime.fromtimestamp(row["expires"], UTC),
+            begun=datetime.fromtimestamp(row["begun"], UTC),
+            version=row["version"],
+            is_open=row["open_until"] > now,
+            images=self._images(row["id"]),
+        )
 
-    def owned_jobs(self, owner: str, now: float) -> list[Job]:
-        """Read the jobs of one owner, newest first."""
+    def owned_jobs(self, owner: str | None, now: float, before: float, limit: int) -> JobList:
+        """List the newest jobs of one owner that were created before a time."""
         rows = self._rows(
-            f"SELECT *, {_BEGUN} FROM jobs WHERE owner = :owner AND expires > :now"
-            " ORDER BY created DESC",
+            "SELECT jobs.id, jobs.created, expires, open_until > :now AS is_open,"
+            " (SELECT name FROM images WHERE job_id = jobs.id ORDER BY position, created LIMIT 1)"
+            " AS name, count(state) AS total,"
+            f" count(*) FILTER (WHERE NOT {_UNFINISHED}) AS finished,"
+            " count(*) FILTER (WHERE state = 'done') AS done,"
+            " count(*) FILTER (WHERE state = 'failed') AS failed,"
+            " count(*) FILTER (WHERE state = 'cancelled') AS cancelled"
+            " FROM (SELECT * FROM jobs WHERE owner = :owner AND expires > :now"
+            " AND created < :before ORDER BY created DESC LIMIT :limit + 1) AS jobs"
+            " LEFT JOIN images ON job_id = jobs.id GROUP BY jobs.id ORDER BY jobs.created DESC",
             owner=owner,
             now=now,
+            before=before,
+            limit=limit,
         )
-        return self._jobs(rows, now)
+        older = rows[limit - 1]["created"] if len(rows) > limit else None
+        previews = self._previews([row["id"] for row in rows[:limit]])
+        return JobList(
+            tuple(
+                ListedJob(**_with_times(row), previews=tuple(previews.get(row["id"], ())))
+                for row in rows[:limit]
+            ),
+            older,
+        )
 
-    def _jobs(self, rows: Sequence[dict[str, Any]], now: float) -> list[Job]:
-        return [
-            Job(
-                id=row["id"],
-                owner=row["owner"],
-                recipe=row["recipe"],
-                created=datetime.fromtimestamp(row["created"], UTC),
-                expires=datetime.fromtimestamp(row["expires"], UTC),
-                begun=datetime.fromtimestamp(row["begun"], UTC),
-                version=row["version"],
-                is_open=row["open_until"] > now,
-                images=self._images(row["id"]),
-            )
-            for row in rows
-        ]
+    def _previews(self, job_ids: Sequence[str]) -> dict[str, list[Thumbnail]]:
+        """Give of each job a small picture of each of its first images that have one."""
+        previews: dict[str, list[Thumbnail]] = {}
+        for row in self._rows(
+            "WITH strip AS (SELECT id, job_id, bytes, name,"
+            " row_number() OVER (PARTITION BY job_id ORDER BY position, created) AS place"
+            " FROM images WHERE job_id IN (SELECT value FROM json_each(:job_ids))"
+            " AND EXISTS (SELECT 1 FROM thumbnails WHERE image_id = images.id))"
+            " SELECT job_id, thumbnails.*, strip.bytes AS source_bytes, name AS source_name"
+            " FROM strip JOIN thumbnails ON thumbnails.rowid ="
+            # The smallest that is high enough, or else the highest.
+            " (SELECT rowid FROM thumbnails WHERE image_id = strip.id AND file_name != :whole"
+            " ORDER BY height < :side, abs(height - :side), number LIMIT 1)"
+            " WHERE place <= :length ORDER BY job_id, place",
+            job_ids=json.dumps(job_ids),
+            whole=WHOLE.file_name,
+            side=STRIP_SIDE,
+            length=STRIP_LENGTH,
+        ):
+            del row["number"]
+            previews.setdefault(row.pop("job_id"), []).append(Thumbnail(**row))
+        return previews
 
     def _images(self, job_id: str) -> tuple[Image, ...]:
         thumbnails: dict[str, list[Thumbnail]] = {}
@@ -715,12 +807,10 @@ class JobStore:
         begun = datetime.fromtimestamp(row["begun"], UTC)
         return Progress(job_id, row["version"], bool(row["is_open"]), row["left"], begun)
 
-    def close_job(self, job_id: str, now: float) -> None:
-        """Say that no more images come."""
+    def close_job(self, job_id: str) -> None:
+        """Take no more images: also none that was on its way, whatever its clock says."""
         self._change(
-            "UPDATE jobs SET open_until = :now, version = version + 1 WHERE id = :id",
-            id=job_id,
-            now=now,
+            "UPDATE jobs SET open_until = 0, version = version + 1 WHERE id = :id", id=job_id
         )
 
     def delete_job(self, job_id: str) -> None:
@@ -738,8 +828,8 @@ class JobStore:
     def set_recipe(self, job_id: str, recipe: str, now: float) -> None:
         """Give a job another recipe, and put all its images back into the queue for it.
 
-        What was made stays until it is replaced. Who works on an image loses it; what was cancelled
-        stays so.
+        What was made stays until it is replaced. Who works on an image loses it. What was cancelled
+        before it was ever made stays so.
         """
         with self.transaction():
             self._change(
@@ -748,7 +838,7 @@ class JobStore:
                 recipe=recipe,
             )
             self._queue_again(
-                "job_id = :job_id AND state IN ('working', 'done', 'failed')",
+                f"job_id = :job_id AND {_TO_REMAKE}",
                 job_id=job_id,
                 now=now,
             )
@@ -858,10 +948,8 @@ class JobStore:
         folder: str,
         thumbnails: Sequence[dict[str, Any]],
         now: float,
-    ) -> list[str] | None:
-        """Mark an image done and write its thumbnails' rows; None where the claim is lost.
-
-        Else give the folders of the thumbnails that these replace.
+    ) -> bool:
+        """Mark an image done and write its thumbnails' rows; False where the claim is lost.
 
         `facts` has what decoding told of the image: width, height, had_gps, thumbhash and color.
         `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
@@ -877,16 +965,20 @@ class JobStore:
                 **_held(claim),
             )
             if not held:
-                return None
-            replaced = self._rows(
-                "DELETE FROM thumbnails WHERE image_id = :id RETURNING folder", id=claim.image_id
-            )
+                return False
+            self._change("DELETE FROM thumbnails WHERE image_id = :id", id=claim.image_id)
             place = {"image_id": claim.image_id, "folder": folder}
             db.table("thumbnails").insert_all(
                 {**place, "number": number, **thumbnail}
                 for number, thumbnail in enumerate(thumbnails, 1)
             )
-        return sorted({row["folder"] for row in replaced})
+        return True
+
+    def thumbnails_folder(self, image_id: str) -> str | None:
+        """Name the folder of an image's thumbnails; None where it has none."""
+        sql = "SELECT folder FROM thumbnails WHERE image_id = :id LIMIT 1"
+        rows = self._rows(sql, id=image_id)
+        return rows[0]["folder"] if rows else None
 
     def fail(self, claim: Claim, code: str, message: str, now: float) -> bool:
         """Mark an image failed for a reason; False where the claim is lost."""
@@ -914,9 +1006,7 @@ class JobStore:
             )
         )
 
-    def set_focus(
-        self, job_id: str, image_id: str, focus: tuple[float, float] | None, now: float
-    ) -> bool:
+    def set_focus(self, job_id: str, image_id: str, focus: Point | None, now: float) -> bool:
         """Choose an image's focal point, or none, and have it made again; False where it is not."""
         x, y = focus or (None, None)
         with self.transaction():
@@ -929,7 +1019,7 @@ class JobStore:
                 y=y,
             )
             self._queue_again(
-                "job_id = :job_id AND id = :image_id AND state IN ('working', 'done', 'failed')",
+                f"job_id = :job_id AND id = :image_id AND {_TO_REMAKE}",
                 job_id=job_id,
                 image_id=image_id,
                 now=now,
@@ -937,10 +1027,15 @@ class JobStore:
         return bool(found)
 
     def retry(self, job_id: str, image_id: str | None, now: float) -> int:
-        """Put what failed or was cancelled back into the queue: one image, or all of a job."""
+        """Put what failed or was cancelled back into the queue: one image, or many of a job.
+
+        Those are all that failed; where none did, all that were cancelled.
+        """
         return self._queue_again(
-            "job_id = :job_id AND (:image_id IS NULL OR id = :image_id)"
-            " AND state IN ('failed', 'cancelled')",
+            "job_id = :job_id AND state IN ('failed', 'cancelled')"
+            # By the alphabet, 'failed' is the larger of the two.
+            " AND iif(:image_id IS NULL, state = (SELECT max(state) FROM images"
+            " WHERE job_id = :job_id AND state IN ('failed', 'cancelled')), id = :image_id)",
             job_id=job_id,
             image_id=image_id,
             now=now,
@@ -962,8 +1057,7 @@ class JobStore:
         One that was only to be made again keeps what was made before.
         """
         return self._change(
-            "UPDATE images SET (state, finished) = (SELECT iif(count(*), 'done', 'cancelled'),"
-            " iif(count(*), NULL, :now) FROM thumbnails WHERE image_id = images.id)"
+            "UPDATE images SET state = 'cancelled', finished = :now"
             " WHERE job_id = :job_id AND (:image_id IS NULL OR id = :image_id)"
             " AND state = 'waiting'",
             job_id=job_id,
@@ -1173,6 +1267,12 @@ def _disk_faults() -> Iterator[None]:
         raise OSError(errno.ENOSPC, str(error)) from error
 
 
+def _with_times(row: dict[str, Any]) -> dict[str, Any]:
+    """Make Python's own of a job's two times, and of the number that SQLite has for a truth."""
+    times = {name: datetime.fromtimestamp(row[name], UTC) for name in ("created", "expires")}
+    return {**row, **times, "is_open": bool(row["is_open"])}
+
+
 def _with_focus(row: dict[str, Any]) -> dict[str, Any]:
     """Make one value of the two columns of a focal point."""
     x, y = row.pop("focus_x"), row.pop("focus_y")
@@ -1182,18 +1282,12 @@ def _with_focus(row: dict[str, Any]) -> dict[str, Any]:
 def _sort_out(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:
     """Tell what was asked for from what only shows all of an image."""
     asked = tuple(one for one in made if one.file_name != WHOLE.file_name)
-    uncropped = [one for one in made if _same_ratio(one, image["width"], image["height"])]
+    whole = (image["width"], image["height"])
+    uncropped = [one for one in made if have_same_ratio(one.size, whole)]
     by_need = sorted(
         uncropped, key=lambda one: (max(one.width, one.height) < PREVIEW_SIDE, one.bytes)
     )
     return {"thumbnails": asked, "whole": next(iter(by_need), None)}
-
-
-def _same_ratio(made: Thumbnail, width: int, height: int) -> bool:
-    """Say whether a thumbnail, whose sides are rounded to pixels, has the ratio of its image."""
-    narrowest = (made.width - 0.5) / (made.height + 0.5)
-    widest = (made.width + 0.5) / (made.height - 0.5)
-    return narrowest <= width / height <= widest
 
 
 _BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"
@@ -1201,7 +1295,13 @@ _BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs
 # As the partial index images_claimable says it, word for word: else SQLite does not use it.
 _UNFINISHED = "state IN ('waiting', 'working')"
 
-# No lease is as long as a minute: one that ends later is of before the clock was set back.
+_TO_REMAKE = (
+    "(state IN ('working', 'done', 'failed') OR state = 'cancelled'"
+    " AND EXISTS (SELECT 1 FROM thumbnails WHERE image_id = images.id))"
+)
+
+# A lease lasts for seconds. Where one ends more than a minute from now, the clock was set back
+# since: it counts as over, or its image would wait for as long as the clock went back.
 _LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
 
 # Likewise, a beat of before the clock was set back says nothing.

@@ -11,15 +11,17 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
+from threading import Thread
 from time import time
+from typing import Any
 from uuid import uuid4
 
 from webapp.config import Config
 from webapp.decoder import Decoder
-from webapp.job_store import Claim, Image, Job, JobStore, NewImage, Progress
-from webapp.recipes import Recipe, RecipeLimits
+from webapp.job_store import Claim, Image, Job, JobList, JobStore, NewImage, Progress
+from webapp.recipes import Point, Recipe, RecipeLimits
 from webapp.sources import SHOWN_BY_BROWSERS, ImageError, read_header
 from webapp.storage import Storage, Upload
 from webapp.thumbnails import Result
@@ -38,6 +40,7 @@ FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it aga
 ROOM_FOR_WORK = 20 * MB  # A claim in a moment of room, in vain, would cost the image an attempt.
 UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
 JOINERS = "\u200c\u200d"
+LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
 
 
@@ -74,6 +77,16 @@ class NoImages(Exception):
 
     def __init__(self) -> None:
         super().__init__("Choose at least one image.")
+
+
+class TimeNotOffered(ValueError):
+    """A job was to be kept for a time that is not to choose from."""
+
+    code = "time_not_offered"
+    field = "keep_hours"
+
+    def __init__(self) -> None:
+        super().__init__("Choose one of the times that the form offers.")
 
 
 class TooManyImages(Exception):
@@ -272,7 +285,7 @@ class Jobs:
         now = time()
         with self._kept(upload, job_id, image.id), self.store.transaction():
             self._add_job(job_id, recipe, owner, now)
-            self.store.add_image(job_id, image, now, open_until=now, max_images=1)
+            self.store.add_image(job_id, image, now, open_until=0, max_images=1)
         _log_accepted(job_id, image)
         return job_id
 
@@ -352,7 +365,7 @@ class Jobs:
 
         Raises JobNotFound.
         """
-        self.store.close_job(job_id, time())  # First: from here on no image can come.
+        self.store.close_job(job_id)  # First: from here on no image can come.
         if not self.job(job_id).images:
             self.delete(job_id)
 
@@ -406,9 +419,9 @@ class Jobs:
             raise self._missing(job_id)
         return progress
 
-    def owned(self, owner: str) -> list[Job]:
-        """Read the jobs of one owner, newest first."""
-        return self.store.owned_jobs(owner, time())
+    def owned(self, owner: str | None, before: float = inf) -> JobList:
+        """List the newest jobs of one owner that were created before a time."""
+        return self.store.owned_jobs(owner, time(), before, LISTED_JOBS)
 
     def ids(self, owner: str | None = None) -> list[str]:
         """List the ids of one owner's jobs, or of everybody's, newest first."""
@@ -425,10 +438,13 @@ class Jobs:
         return answer
 
     def remake(self, job_id: str, recipe: Recipe) -> None:
-        """Make all images of a job anew; what was made before stays until it is replaced."""
+        """Make the images of a job anew, but for those cancelled before they were ever made.
+
+        What was made before stays until it is replaced.
+        """
         self.store.set_recipe(job_id, recipe.to_json(), time())
 
-    def set_focus(self, job_id: str, image_id: str, focus: tuple[float, float] | None) -> None:
+    def set_focus(self, job_id: str, image_id: str, focus: Point | None) -> None:
         """Choose what the crops of an image keep in the middle, and make it anew.
 
         None leaves that to the recipe. Raises ImageNotFound.
@@ -437,7 +453,7 @@ class Jobs:
             raise ImageNotFound
 
     def retry(self, job_id: str, image_id: str | None = None) -> None:
-        """Try again what failed or was cancelled: one image of a job, or all."""
+        """Try again one image of a job, or all that failed, or else all that were cancelled."""
         self.store.retry(job_id, image_id, time())
 
     def cancel(self, job_id: str, image_id: str | None = None) -> None:
@@ -453,7 +469,7 @@ class Jobs:
         ahead = self.store.count_ahead(job.id)
         workers = self.store.count_workers(alive_since=time() - ALIVE_SECONDS)
         mean = self.store.mean_work_seconds()
-        if mean is None or not workers:
+        if mean is None or not workers or not job.left:  # Who knows what is still to come?
             return Outlook(ahead, None, bool(workers))
         return Outlook(ahead, ceil((ahead + job.left) * mean / workers), has_workers=True)
 
@@ -461,6 +477,17 @@ class Jobs:
         """Remove a job, its rows and its files, at once; a worker on it notices and gives up."""
         self.store.delete_job(job_id)
         self.storage.delete_job(job_id)
+        logger.info("job deleted", extra={"job_id": job_id})
+
+    def delete_soon(self, job_id: str) -> None:
+        """Remove a job, and by and by its files, which nobody can reach any more.
+
+        A busy disk takes seconds for the thousands of a large job. Where this process ends before
+        they are gone, a sweep removes the rest.
+        """
+        self.store.delete_job(job_id)
+        doomed = self.storage.hide_job(job_id)
+        Thread(target=_try, args=(self.storage.remove, doomed), daemon=True).start()
         logger.info("job deleted", extra={"job_id": job_id})
 
     # For workers
@@ -485,6 +512,7 @@ class Jobs:
     def finish(self, claim: Claim, folder: Path, result: Result) -> None:
         """Publish the files of `folder` as the image's thumbnails.
 
+        Those that they replace stay for a while, until a sweep removes them.
         Raises ClaimLost, with nothing published.
         """
         place = self._place(claim)
@@ -498,12 +526,12 @@ class Jobs:
             "thumbhash": result.thumbhash,
             "color": result.color,
         }
-        replaced = self.store.finish(claim, facts, place, rows, time())
-        if replaced is None:
+        before = self.store.thumbnails_folder(claim.image_id)
+        if before is not None:  # First: a sweep that finds it without rows must know since when.
+            self.storage.begin_age(before)
+        if not self.store.finish(claim, facts, place, rows, time()):
             self.storage.unpublish(place)
             raise ClaimLost
-        for folder_before in replaced:
-            self.storage.unpublish(folder_before)
 
     def _place(self, claim: Claim) -> str:
         return self.storage.thumbnails_folder(claim.job_id, claim.image_id, claim.attempt)
@@ -555,8 +583,9 @@ class Jobs:
         for job_id in self.storage.abandoned_job_ids():
             if not self.store.has_job(job_id):
                 _try(self.storage.delete_job, job_id)
-        # Of jobs that go on: a process was killed between a file and its row.
-        for place in self.storage.abandoned_places() - self.store.places():
+        # Of jobs that go on: what was replaced, or a process was killed between a file and its row.
+        known = self.store.places()  # First: what is replaced after this is too young to be listed.
+        for place in self.storage.old_places(is_full=not self._has_space()) - known:
             _try(self.storage.delete_place, place)
         for job_id, image_id, folder in self.store.image_places():
             if self.storage.has_files(job_id, image_id, folder):
@@ -583,7 +612,7 @@ class Jobs:
         )
 
 
-def _try(remove: Callable[[str], None], what: str) -> None:
+def _try(remove: Callable[[Any], None], what: str | Path) -> None:
     try:
         remove(what)
     except OSError:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from markupsafe import Markup
 
-from webapp.job_store import Image, Job, Thumbnail
+from webapp.job_store import Image, Job, Thumbnail, have_same_ratio
 from webapp.recipes import Output, Recipe
 
 Address = Callable[[Thumbnail], str]
@@ -89,25 +89,13 @@ def responsive_sets(image: Image, recipe: Recipe) -> list[list[Thumbnail]]:
         output = outputs.get((name, thumbnail.format)) or outputs.get((name, "source"))
         looks[thumbnail] = (output.fit, output.focus) if output else None
         for group in sets:
-            if looks[group[0]] == looks[thumbnail] and same_ratio(group[0], thumbnail):
+            is_alike = looks[group[0]] == looks[thumbnail]
+            if is_alike and have_same_ratio(group[0].size, thumbnail.size):
                 group.append(thumbnail)
                 break
         else:
             sets.append([thumbnail])
     return sets
-
-
-def same_ratio(one: Image | Thumbnail, other: Image | Thumbnail) -> bool:
-    """Say whether two sizes, whose sides are rounded to pixels, may be of one aspect ratio."""
-    return _narrowest(one) <= _widest(other) and _narrowest(other) <= _widest(one)
-
-
-def _narrowest(picture: Image | Thumbnail) -> float:
-    return (picture.width - 0.5) / (picture.height + 0.5)
-
-
-def _widest(picture: Image | Thumbnail) -> float:
-    return (picture.width + 0.5) / (picture.height - 0.5)
 
 
 def _by_width(thumbnails: Iterable[Thumbnail], format: str) -> list[Thumbnail]:

@@ -58,6 +58,7 @@ MIN_BUDGET, MAX_BUDGET = 1000, 100_000_000  # Bytes.
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # Becomes a file name and a part of a URL.
 _COLOR = re.compile(r"#[0-9a-f]{6}|transparent")
+_WRONG_FOCUS = "The focal point must be smart, or two numbers from 0 to 1."
 
 
 class InvalidRecipe(ValueError):
@@ -130,9 +131,9 @@ class Output:
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise InvalidRecipe("quality", "The quality must be from 1 to 100.")
         if self.focus != "smart" and not all(0 <= part <= 1 for part in self.focus):
-            raise InvalidRecipe("focus", "The focus must be smart, or two numbers from 0 to 1.")
+            raise InvalidRecipe("focus", _WRONG_FOCUS)
         if self.max_bytes is not None and not MIN_BUDGET <= self.max_bytes <= MAX_BUDGET:
-            raise InvalidRecipe("max_kb", "The limit must be from 1 to 100000 kB.")
+            raise InvalidRecipe("max_kb", "The size limit must be from 1 to 100000 kB.")
         if not _COLOR.fullmatch(self.background):
             sentence = "The background must be a colour like #ffffff, or transparent."
             raise InvalidRecipe("background", sentence)
@@ -197,7 +198,7 @@ class Recipe:
                 "outputs", "An output in the source's format needs a name of its own."
             )
 
-    def focused(self, focus: tuple[float, float]) -> "Recipe":
+    def focused(self, focus: Point) -> "Recipe":
         """Give the recipe with another focal point for all that is cropped."""
         return Recipe(
             tuple(
@@ -244,18 +245,18 @@ def parse_output(fields: Mapping[str, str]) -> Output:
     Raises InvalidRecipe.
     """
     given = {key: value.strip() for key, value in fields.items() if value.strip()}
-    width = _whole_number(given, "width", "pixels")
-    height = _whole_number(given, "height", "pixels")
+    width = _whole_number(given, "width", "width", " of pixels")
+    height = _whole_number(given, "height", "height", " of pixels")
     fit = cast(Fit, given.get("fit", "contain"))  # Output checks it.
     format = cast(AskedFormat, given.get("format", "jpeg"))
-    max_kb = _whole_number(given, "max_kb", "kilobytes")
+    max_kb = _whole_number(given, "max_kb", "size limit", " of kilobytes")
     return Output(
         name=given.get("name") or _size_name(width, height, fit, format),
         width=width,
         height=height,
         fit=fit,
         format=format,
-        quality=_whole_number(given, "quality", "percent"),
+        quality=_whole_number(given, "quality", "quality"),
         max_bytes=None if max_kb is None else max_kb * 1000,
         focus=_focus(given.get("focus", "")),
         background=given.get("background", "#ffffff").lower(),
@@ -265,13 +266,13 @@ def parse_output(fields: Mapping[str, str]) -> Output:
     )
 
 
-def _whole_number(fields: Mapping[str, str], field: str, unit: str) -> int | None:
+def _whole_number(fields: Mapping[str, str], field: str, title: str, unit: str = "") -> int | None:
     text = fields.get(field)
     if text is None:
         return None
     # Longer than any side we make is wrong anyway, and int() is slow on thousands of digits.
     if not re.fullmatch(r"-?[0-9]{1,9}", text):
-        raise InvalidRecipe(field, f"The {field} must be a whole number of {unit}.")
+        raise InvalidRecipe(field, f"The {title} must be a whole number{unit}.")
     return int(text)
 
 
@@ -283,19 +284,27 @@ def _focus(text: str) -> Focus:
     """Read `smart`, a point, or nothing for the centre."""
     if text == "smart":
         return "smart"
-    return parse_focus(text) if text else CENTRE
+    point = _point(text) if text else CENTRE
+    if point is None:
+        raise InvalidRecipe("focus", _WRONG_FOCUS)
+    return point
 
 
-def parse_focus(text: str) -> tuple[float, float]:
+def parse_focus(text: str) -> Point:
     """Read a focal point, `0.3,0.7`: fractions of the width and the height.
 
     Raises InvalidRecipe.
     """
-    numbers = re.fullmatch(r"(0|1|[01]?\.\d{1,6}),\s*(0|1|[01]?\.\d{1,6})", text)
-    point = (float(numbers[1]), float(numbers[2])) if numbers else (-1.0, -1.0)
-    if not all(0 <= part <= 1 for part in point):
-        raise InvalidRecipe("focus", "The focus must be smart, or two numbers from 0 to 1.")
+    point = _point(text)
+    if point is None:
+        raise InvalidRecipe("focus", "The focal point must be two numbers from 0 to 1.")
     return point
+
+
+def _point(text: str) -> Point | None:
+    numbers = re.fullmatch(r"(0|1|[01]?\.\d{1,6}),\s*(0|1|[01]?\.\d{1,6})", text)
+    point = (float(numbers[1]), float(numbers[2])) if numbers else None
+    return point if point and max(point) <= 1 else None
 
 
 def parse_widths(text: str) -> tuple[int, ...]:
@@ -394,6 +403,23 @@ PRESETS: Mapping[str, Preset] = {
         ),
     )
 }
+
+
+# Which one a form has ticked, unless its filler says otherwise: the first that is offered.
+FIRST_CHOICES = ("web-set", "card", "avatar", "square")
+
+
+def offered_presets(limits: RecipeLimits) -> list[Preset]:
+    """List the presets that are within the limits."""
+    return [one for one in PRESETS.values() if _is_within(limits, one.recipe)]
+
+
+def _is_within(limits: RecipeLimits, recipe: Recipe) -> bool:
+    try:
+        combine(recipe.outputs, limits)
+    except InvalidRecipe:
+        return False
+    return True
 
 
 def preset(name: str) -> Preset:

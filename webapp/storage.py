@@ -6,6 +6,9 @@
 
 A file or folder is written under `tmp/`, synced, and renamed to its place, so a reader never sees
 half of one. Ids are UUIDs that we made; an uploaded file's own name is never part of a path.
+
+Thumbnails that are made again get a new place. The old one has no rows from then on, but stays for
+some minutes, and goes with a sweep.
 """
 
 import errno
@@ -25,8 +28,16 @@ logger = logging.getLogger(__name__)
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PUBLISHED = re.compile(rf"{_UUID}/{_UUID}-[0-9]+/[a-z0-9-]+\.[a-z]+", re.ASCII)
 
+# To move a deleted job under `tmp/` takes milliseconds: what is older was left by a crash.
+REMOVING_SECONDS = 60.0
 # No upload or decode takes so long: what is older was left by a crash.
 ABANDONED_SECONDS = 12 * 3600.0
+# Thumbnails that were made again stay this long beside the new ones: for the zip that somebody is
+# downloading, a gigabyte of it at 10 Mbit/s, and for the tab that still shows them.
+REPLACED_SECONDS = 15 * 60.0
+# Not shorter where the disk is full: new ones lie there for seconds before their rows are written.
+REPLACED_SECONDS_IN_NEED = 60.0
+_DOOMED = "deleted-"  # How the folders under `tmp/` are called that hold deleted jobs.
 _ASKS_EVERY = 4_000_000  # Bytes of an upload between two looks at the disk.
 
 
@@ -161,6 +172,10 @@ class Storage:
         """
         return f"{job_id}/{image_id}-{attempt}"
 
+    def thumbnail_file(self, path: str) -> Path:
+        """Give the file of a thumbnail, by its path below the folder of all, as its row has it."""
+        return self.thumbnails / path
+
     def thumbnail(self, path: str) -> Path | None:
         """Find a published thumbnail by its path below the folder of all; None for anything else.
 
@@ -172,11 +187,17 @@ class Storage:
         is_there = file.is_file() and file.resolve() == self.thumbnails.resolve() / path
         return file if is_there else None
 
+    def begin_age(self, folder: str) -> None:
+        """Count from now for how long a folder of thumbnails stays without rows."""
+        with suppress(FileNotFoundError):  # The job was deleted at this moment.
+            os.utime(self.thumbnails / folder)
+
     def publish(self, finished: Path, folder: str) -> None:
         """Move a finished folder of thumbnails to its public place, in one step."""
         for file in finished.iterdir():
             file.chmod(0o640)
             _sync(file)
+        os.utime(finished)  # Its age begins now, however long its first file is there.
         _sync(finished)
         target = self.thumbnails / folder
         target.parent.mkdir(exist_ok=True)
@@ -193,18 +214,26 @@ class Storage:
             target.parent.rmdir()
 
     def delete_job(self, job_id: str) -> None:
-        """Remove all files of a job: out of sight at once, then from the disk."""
-        doomed = Path(tempfile.mkdtemp(prefix="deleted-", dir=self.tmp))
-        try:
-            for folder in (self.originals / job_id, self.thumbnails / job_id):
-                with suppress(FileNotFoundError):
-                    os.rename(folder, doomed / folder.parent.name)
-        finally:
+        """Remove all files of a job."""
+        self.remove(self.hide_job(job_id))
+
+    def hide_job(self, job_id: str) -> Path:
+        """Move all files of a job out of sight, at once; give the folder that is to be removed."""
+        doomed = Path(tempfile.mkdtemp(prefix=_DOOMED, dir=self.tmp))
+        for folder in (self.originals / job_id, self.thumbnails / job_id):
+            with suppress(FileNotFoundError):
+                os.rename(folder, doomed / folder.parent.name)
+        return doomed
+
+    def remove(self, doomed: Path) -> None:
+        """Remove what is out of sight: a disk may take two seconds for 2000 files."""
+        with suppress(FileNotFoundError):  # A sweep is at it too; another takes what both leave.
             shutil.rmtree(doomed)
 
     def sweep(self) -> None:
         """Remove what crashes left under `tmp/`; uploads and decodes in progress are younger."""
-        for path in _abandoned(self.tmp):
+        doomed = {path for path in _older(self.tmp, REMOVING_SECONDS) if _is_doomed(path)}
+        for path in doomed.union(_older(self.tmp)):
             try:
                 _remove(path)
             except OSError:
@@ -215,18 +244,20 @@ class Storage:
 
         A crash between a file and its row, or between a row and its files, leaves one without.
         """
-        return {path.name for path in (*_abandoned(self.originals), *_abandoned(self.thumbnails))}
+        return {path.name for path in (*_older(self.originals), *_older(self.thumbnails))}
 
-    def abandoned_places(self) -> set[str]:
-        """List originals and folders of thumbnails so old that their rows must be there.
+    def old_places(self, is_full: bool) -> set[str]:
+        """List originals and folders of thumbnails so old that without rows nobody needs them.
 
-        Each as `job/name`, below the folder of all.
+        Each as `job/name`, below the folder of all. A crash between a file and its row leaves one
+        without; thumbnails also lose theirs when they are replaced.
         """
+        replaced = REPLACED_SECONDS_IN_NEED if is_full else REPLACED_SECONDS
         return {
             f"{job.name}/{path.name}"
-            for root in (self.originals, self.thumbnails)
+            for root, age in ((self.originals, ABANDONED_SECONDS), (self.thumbnails, replaced))
             for job in root.iterdir()
-            for path in _abandoned(job)
+            for path in _older(job, age)
         }
 
     def delete_place(self, place: str) -> None:
@@ -240,14 +271,18 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _abandoned(folder: Path) -> Iterator[Path]:
-    limit = time.time() - ABANDONED_SECONDS
+def _older(folder: Path, age: float = ABANDONED_SECONDS) -> Iterator[Path]:
+    limit = time.time() - age
     # Gone in between, as each of its files may be; or a file that somebody put there.
     with suppress(FileNotFoundError, NotADirectoryError):
         for path in folder.iterdir():
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < limit:
                     yield path
+
+
+def _is_doomed(path: Path) -> bool:
+    return path.name.startswith(_DOOMED)
 
 
 def _remove(path: Path) -> None:

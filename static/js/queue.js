@@ -7,6 +7,7 @@ import { sendFile } from "./upload.js";
 // thumbnails would come later, and each holds one of the server's threads.
 const AT_ONCE = 2;
 const MAX_CUTS = 5; // Of one file; then it is not the line.
+const AT_HAND = 3000; // Milliseconds after a move of the pointer in the list; it may be for a click.
 const PAUSE = 50; // Milliseconds between two looks at what has changed, however much it is.
 
 export class Queue {
@@ -15,6 +16,9 @@ export class Queue {
   #rowTemplate;
   #onChange;
   #items = new Set(); // Waiting, sending, failed or refused; what is sent leaves.
+  #sentRows = []; // They stay until nothing is on its way: rows that leave would move all others.
+  #followed = null; // The row that was shown last because its file is sent.
+  #movedAt = -Infinity;
   #job = null; // {imagesUrl, token}, once sending has begun.
   #pause = ""; // Why nothing is sent for now, and until when.
   #added = 0;
@@ -28,6 +32,8 @@ export class Queue {
     this.#list = section.querySelector("ol");
     this.#rowTemplate = rowTemplate;
     this.#onChange = onChange;
+    // Not :hover: the button that began it all may have been where the list is now.
+    this.#list.addEventListener("pointermove", ({ timeStamp }) => (this.#movedAt = timeStamp));
   }
 
   /** How many images are sent or are to be. */
@@ -108,7 +114,8 @@ export class Queue {
       const { imagesUrl, token } = this.#job;
       await sendFile(imagesUrl, item, token, { signal: item.stop.signal, onProgress });
       this.#change(item, { state: "sent", part: 1 });
-      this.#drop(item, this.#section);
+      this.#items.delete(item);
+      this.#sentRows.push(item.row);
     } catch (error) {
       if (item.stop.signal.aborted) return;
       await this.#handle(item, error);
@@ -127,7 +134,6 @@ export class Queue {
       this.#hold(error);
       return;
     }
-    this.#list.append(item.row);
     const state = error.canRetry && !fault ? "failed" : "refused";
     this.#change(item, { state, part: 0, why: fault ?? error.message });
   }
@@ -184,14 +190,34 @@ export class Queue {
   #changed() {
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
+      this.#follow();
+      if (!this.isBusy) while (this.#sentRows.length) this.#sentRows.pop().remove();
       this.#onChange();
     }, PAUSE);
   }
 
+  /** Keep what is sent in sight, but for who looks elsewhere in the list or is about to click. */
+  #follow() {
+    const item = [...this.#items].find(({ state }) => state === "sending");
+    if (!item || item.row === this.#followed) return;
+    const isAtHand = performance.now() < this.#movedAt + AT_HAND;
+    if (isAtHand || this.#list.contains(document.activeElement)) return;
+    if (!this.#followed?.isConnected || this.#isInSight(this.#followed)) {
+      this.#list.scrollTop = item.row.offsetTop;
+    }
+    this.#followed = item.row;
+  }
+
+  #isInSight({ offsetTop, offsetHeight }) {
+    const { scrollTop, clientHeight } = this.#list;
+    return offsetTop + offsetHeight > scrollTop && offsetTop < scrollTop + clientHeight;
+  }
+
   #show({ file, row, state, why, part }) {
     const isSending = state === "sending";
+    const isSent = state === "sent";
     const percent = part < 1 ? `${Math.floor(part * 100)} %` : "checking";
-    const words = isSending ? ` · ${percent}` : why ? ` · ${state}` : "";
+    const words = isSending ? ` · ${percent}` : why || isSent ? ` · ${state}` : "";
     row.querySelector(".row-state").textContent = fileSize(file.size) + words;
     row.classList.toggle("refused", Boolean(why));
     const reason = row.querySelector(".row-why");
@@ -200,7 +226,10 @@ export class Queue {
     const progress = row.querySelector("progress");
     progress.value = part;
     progress.hidden = !isSending;
-    this.#label(row.querySelector(".row-remove"), isSending ? "Cancel" : "Remove", file);
+    const remove = row.querySelector(".row-remove");
+    if (isSent && document.activeElement === remove) this.#section.focus();
+    row.classList.toggle("sent", isSent);
+    this.#label(remove, isSending ? "Cancel" : "Remove", file);
     this.#label(row.querySelector(".row-retry"), "Retry", file);
     row.querySelector(".row-retry").hidden = state !== "failed";
     this.#changed();

@@ -1,16 +1,19 @@
 /** Requests of the upload page: make a job, send it one file at a time, close it. */
 
-const LOST = { detail: "The connection is lost." };
+const LOST = "The connection is lost.";
 const TRY_AGAIN = [1, 2, 4, 10]; // Seconds between attempts to reach the server; the last for good.
-const STALLED = 30; // Seconds; a dead line need not fail, and the server gives up after 20.
+// Milliseconds without progress after which a request is given up: a dead line need not fail. The
+// server gives up a little earlier.
+const STALLED = 1000 * document.getElementById("upload").dataset.stalledSeconds;
 
 /** What the server, or the way to it, had against a request; the message is for people. */
 export class RequestError extends Error {
   constructor(status, problem, retryAfter) {
-    super(problem.detail);
-    this.field = problem.field;
-    this.isLost = status === 0;
-    this.canRetry = status === 0 || status === 429 || status >= 500;
+    const isLost = status === 0 || status === 408; // The server gave up what did not come.
+    super(isLost ? LOST : problem.detail);
+    this.field = problem?.field;
+    this.isLost = isLost;
+    this.canRetry = isLost || status === 429 || status >= 500;
     this.waitSeconds = Number(retryAfter); // 0 where the server did not say when to come again.
   }
 
@@ -50,7 +53,8 @@ export async function insist(request, onNotice) {
 async function reconnect() {
   for (let attempt = 0; ; attempt += 1) {
     await Promise.race([wait(TRY_AGAIN[attempt] ?? TRY_AGAIN.at(-1)), online()]);
-    const asked = fetch(location.href, { method: "HEAD", cache: "no-store" });
+    const signal = AbortSignal.timeout(STALLED);
+    const asked = fetch(location.href, { method: "HEAD", cache: "no-store", signal });
     if (await asked.then(() => true, () => false)) return;
   }
 }
@@ -65,13 +69,14 @@ function wait(seconds) {
 
 /** Post form fields; gives the answer's JSON, or null where it has none. */
 export async function post(url, body, token) {
-  let response;
+  let response, text;
   try {
-    response = await fetch(url, { method: "POST", body, headers: headers(token) });
+    const signal = AbortSignal.timeout(STALLED);
+    response = await fetch(url, { method: "POST", body, headers: headers(token), signal });
+    text = await response.text();
   } catch {
-    throw new RequestError(0, LOST);
+    throw new RequestError(0);
   }
-  const text = await response.text();
   if (!response.ok) {
     const { status, headers } = response;
     throw new RequestError(status, readProblem(status, text), headers.get("Retry-After"));
@@ -93,7 +98,7 @@ export function sendFile(url, { file, position }, token, { signal, onProgress })
   let stalled = 0;
   const watch = () => {
     clearTimeout(stalled);
-    stalled = setTimeout(() => request.abort(), STALLED * 1000);
+    stalled = setTimeout(() => request.abort(), STALLED);
   };
   request.upload.onprogress = (event) => {
     watch();
@@ -111,8 +116,8 @@ export function sendFile(url, { file, position }, token, { signal, onProgress })
         reject(new RequestError(status, readProblem(status, responseText), retryAfter));
       }
     };
-    request.onerror = () => reject(new RequestError(0, LOST));
-    request.onabort = () => reject(signal.aborted ? signal.reason : new RequestError(0, LOST));
+    request.onerror = () => reject(new RequestError(0));
+    request.onabort = () => reject(signal.aborted ? signal.reason : new RequestError(0));
     request.onloadend = () => clearTimeout(stalled);
     request.send(body);
   });

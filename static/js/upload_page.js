@@ -122,6 +122,7 @@ async function begin() {
   rememberRecipe();
   const panel = showTemplate("panel-template", form);
   panel.before(section);
+  scrollTo(0, 0); // Another page, and the button that led to it may have been far down.
   followJob(panel, job);
   announce(`Sending ${images(queue.count)}.`);
   queue.start(job.images_url, token);

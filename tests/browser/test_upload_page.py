@@ -3,12 +3,18 @@
 import base64
 import json
 import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Event, Thread
 
 import pytest
 from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect
 
 from tests.browser.conftest import write_files
+from tests.browser.test_everyone import WATCH_SHIFTS, shifts
 from tests.browser.test_pages import check, choose_preset, drop, make, natural_sizes
 from tests.images import make_image, make_jpeg, make_png
 from tests.servers import running
@@ -381,6 +387,77 @@ def test_progress_is_shown_by_file_in_all_and_in_the_title_two_at_a_time(page: P
     assert len(percents) >= 4
 
 
+@pytest.mark.parametrize("width", [390, 1360])
+def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
+    page: Page, tmp_path: Path, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.add_init_script(WATCH_SHIFTS)
+    picture = make_image("RGB", (500, 400), "BMP")
+    with running(tmp_path / "instance") as servers:
+        page.goto(servers.url)
+        choose_preset(page, "web-set")
+        slow_down(page)
+        drop(page, {f"{n:02}.bmp": picture for n in range(30)})
+        expect(page.locator(".row")).to_have_count(30)
+        page.locator("#submit").scroll_into_view_if_needed()
+        shifts(page)
+        page.evaluate("shifts.length = 0")  # From here on, nobody does anything.
+        send(page)
+        expect_done(page, "30 of 30 images done")
+        expect(page.locator("#queue")).to_be_hidden()
+        assert sum(value for value, _ in shifts(page)) < 0.05, shifts(page)
+
+
+def test_list_keeps_what_is_sent_in_sight_and_says_what_has_gone(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(8)})
+    send(page)
+    expect(page.locator(".row-state").first).to_contain_text("sent", timeout=15_000)
+    expect(page.get_by_role("button", name="Remove 0.bmp")).to_have_count(0)
+    cancel = page.get_by_role("button", name="Cancel 5.bmp")
+    expect(cancel).to_be_in_viewport(timeout=20_000)
+    check(page)
+
+
+def test_list_stays_where_somebody_scrolled_it(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(8)})
+    send(page)
+    expect(page.locator(".row-state").first).to_contain_text("%")
+    rows = page.locator("#queue-rows")
+    rows.evaluate("(list) => (list.scrollTop = 9999)")
+    place = rows.evaluate("(list) => list.scrollTop")
+    assert place > 0
+    expect(page.locator("#queue-facts")).to_have_text(re.compile("[3-6] of 8"), timeout=20_000)
+    assert rows.evaluate("(list) => list.scrollTop") == place
+
+
+def test_what_is_sent_can_be_folded_away(page: Page) -> None:
+    page.goto("/")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(3)})
+    send(page)
+    expect(page.locator("#queue-facts")).to_have_text("0 of 3 images sent")
+    page.locator("#queue-facts").click()
+    expect(page.locator("#queue-rows")).to_be_hidden()
+    expect(page.get_by_role("progressbar", name="All images sent")).to_be_visible()
+    expect_done(page, "3 of 3 images done")
+
+
+def test_focus_in_a_row_that_is_sent_stays_with_the_list(page: Page) -> None:
+    page.goto("/")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(3)})
+    send(page)
+    page.get_by_role("button", name="Cancel 0.bmp").focus()
+    expect(page.locator("#queue")).to_be_focused(timeout=15_000)
+
+
 def watch(page: Page, expression: str, name: str) -> None:
     """Note every value of an expression, as long as it can be had."""
     page.evaluate(
@@ -480,6 +557,121 @@ def test_sending_survives_a_restart_of_the_server(browser: Browser, tmp_path: Pa
         context.close()
 
 
+class Line(ThreadingTCPServer):
+    """A line to a server that can die as lines do: it is there, and nothing gets through."""
+
+    daemon_threads = True
+
+    def __init__(self, server_port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.server_port = server_port
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.stops_at: Callable[[bytes], bool] = lambda data: False
+        self.is_over = Event()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: whoever hangs up in the middle is what this is for."""
+
+
+class _Connection(BaseRequestHandler):
+    server: Line
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.server_port)) as far:
+            Thread(target=self.answer, args=(far,), daemon=True).start()
+            while data := self.request.recv(65536):
+                if self.server.stops_at(data):
+                    self.server.is_over.wait()
+                    return
+                far.sendall(data)
+
+    def answer(self, far: socket.socket) -> None:
+        try:
+            while data := far.recv(65536):
+                self.request.sendall(data)
+        except OSError:
+            pass  # One of them is gone.
+
+
+@contextmanager
+def line_to(server_port: int) -> Iterator[Line]:
+    with Line(server_port) as line:
+        Thread(target=line.serve_forever, daemon=True).start()
+        yield line
+        line.is_over.set()
+        line.shutdown()
+
+
+LOST = "The connection is lost. This goes on by itself when it is back."
+
+
+@pytest.mark.parametrize("size", [(60, 40), (2000, 1700)], ids=["at its end", "in the middle"])
+def test_file_that_gets_stuck_on_its_way_is_sent_again(
+    page: Page, tmp_path: Path, complaints: list[str], size: tuple[int, int]
+) -> None:
+    paths = write_files(tmp_path, {"a.bmp": make_image("RGB", size, "BMP"), "b.jpg": make_jpeg()})
+    stuck: list[bytes] = []
+
+    def stops_once(data: bytes) -> bool:
+        if stuck or b"/images HTTP" not in data:
+            return False
+        stuck.append(data)
+        return True
+
+    with (
+        running(tmp_path / "instance", stall_seconds=1) as servers,
+        line_to(servers.port) as line,
+    ):
+        line.stops_at = stops_once
+        page.goto(line.url)
+        choose_preset(page, "square")
+        page.set_input_files("#images", paths)
+        send(page)
+        expect(page.locator("#queue-pause")).to_have_text(LOST)
+        expect(page.get_by_role("status")).to_have_text(LOST)
+        expect_done(page, "2 of 2 images done")
+        expect(page.locator(".frame-name")).to_have_text(["a.bmp", "b.jpg"])
+    assert stuck
+    complaints.clear()  # Chromium reports what was cut.
+
+
+@pytest.mark.parametrize("moment", ["before", "while"])
+def test_line_that_was_dead_for_a_while_loses_nothing(
+    page: Page, tmp_path: Path, complaints: list[str], moment: str
+) -> None:
+    with (
+        running(tmp_path / "instance", stall_seconds=1) as servers,
+        line_to(servers.port) as line,
+    ):
+        page.goto(line.url)
+        choose_preset(page, "square")
+        slow_down(page)
+        drop(page, {f"{n}.bmp": LARGE for n in range(3)})
+        expect(page.locator(".row")).to_have_count(3)
+        if moment == "while":
+            send(page)
+            expect(page.locator(".row-state").first).to_contain_text("%")
+        unanswered: list[bytes] = []
+
+        def note(data: bytes) -> bool:
+            if data.startswith(b"HEAD "):
+                unanswered.append(data)
+            return True
+
+        line.stops_at = note
+        if moment == "before":
+            page.get_by_role("button", name="Make thumbnails").click()
+        said = page.locator("#queue-pause:visible, #upload-error:visible")
+        expect(said).to_have_text(LOST)
+        # Whether the line is back is asked again, when that question got stuck as well.
+        with page.expect_request(lambda request: request.method == "HEAD" and len(unanswered) > 0):
+            pass
+        line.stops_at = lambda data: False
+        expect_done(page, "3 of 3 images done")
+        expect(said).to_have_count(0)
+    complaints.clear()
+
+
 def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[str]) -> None:
     page.goto("/")
     choose_preset(page, "square")
@@ -532,21 +724,33 @@ def test_file_that_cuts_the_connection_each_time_is_left_to_its_owner(
     complaints.clear()
 
 
-def test_three_hundred_files_leave_the_page_responsive(browser: Browser, tmp_path: Path) -> None:
-    with running(tmp_path / "instance", max_images=400) as servers:
+def test_five_hundred_files_leave_the_page_responsive_and_in_place(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with running(tmp_path / "instance") as servers:
         context = browser.new_context(base_url=servers.url)
         page = context.new_page()
+        page.add_init_script(WATCH_SHIFTS)
         page.goto("/")
         choose_preset(page, "square")
         browser.start_tracing(page=page, categories=["disabled-by-default-devtools.timeline"])
-        paths = write_files(tmp_path, {f"{n:03}.jpg": make_jpeg() for n in range(300)})
-        page.set_input_files("#images", paths)
-        expect(page.locator(".row")).to_have_count(300)
-        page.locator("#submit").click()  # To look for a name among 300 rows takes its time.
-        expect(page.locator("#queue-facts")).to_have_text("300 images sent", timeout=60_000)
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        write_files(folder, {f"{n:03}.jpg": make_jpeg() for n in range(500)})
+        drop_from_disk(page, [str(folder)], page.locator(".zone"))
+        expect(page.locator(".row")).to_have_count(500)
+        shifts(page)
+        page.evaluate("shifts.length = 0")
+        page.locator("#submit").click()  # To look for a name among 500 rows takes its time.
+        # Each look of `expect` would read all of the page, for half a second.
+        page.wait_for_function(
+            "() => document.querySelector('#job-panel:not([hx-get]) h1')", timeout=240_000
+        )
         tasks = task_milliseconds(browser.stop_tracing())
-        assert len(tasks) > 300
+        assert len(tasks) > 500
         assert max(tasks) < 200
+        assert sum(value for value, _ in shifts(page)) < 0.05, shifts(page)
+        expect(page.locator("h1")).to_have_text("500 of 500 images done")
         context.close()
 
 
@@ -640,6 +844,42 @@ def test_whole_way_works_on_a_phone(browser: Browser, base_url: str, tmp_path: P
     page.locator("#submit").tap()
     expect_done(page, "1 of 1 image done")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
+
+
+# What can be touched on the page, whole; a label of a box or of the zone belongs to it.
+TOUCHABLE = "a, button, summary, select, .zone, .folder, .card, .check, .choice"
+
+
+def test_finger_is_offered_what_it_can_do_and_finds_it(browser: Browser, base_url: str) -> None:
+    context = browser.new_context(
+        base_url=base_url, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True
+    )
+    page = context.new_page()
+    page.goto("/?w=64&widths=320")
+    zone = page.locator(".zone")
+    expect(zone).to_contain_text("choose files", use_inner_text=True, ignore_case=True)
+    for words in ("drop", "paste", "folder"):
+        expect(zone).not_to_contain_text(words, use_inner_text=True, ignore_case=True)
+    small, near = page.evaluate(
+        """(touchable) => {
+            const all = [...document.querySelectorAll(touchable)]
+                .filter((element) => element.checkVisibility() && !element.matches(".skip"))
+                .map((element) => ({ element, box: element.getBoundingClientRect() }));
+            const name = ({ element }) => element.textContent.trim().slice(0, 40);
+            const small = all.filter(({ box }) => box.width < 24 || box.height < 24).map(name);
+            const near = all.flatMap((one, n) => all.slice(n + 1)
+                .filter((other) => !one.element.contains(other.element))
+                .filter((other) => Math.max(
+                    other.box.left - one.box.right, one.box.left - other.box.right,
+                    other.box.top - one.box.bottom, one.box.top - other.box.bottom) < 7.9)
+                .map((other) => [name(one), name(other)]));
+            return [small, near];
+        }""",
+        TOUCHABLE,
+    )
+    assert small == []
+    assert near == []
     context.close()
 
 

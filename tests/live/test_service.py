@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from werkzeug.datastructures import FileStorage
 
+from tests.conftest import find_token
 from tests.images import make_image, make_jpeg, make_png, make_truncated
 from tests.servers import ROOT, Client, Servers, environment, free_port, running, wait_until
 
@@ -113,6 +115,19 @@ def test_refusal_of_a_large_upload_is_read_by_who_is_still_sending(tmp_path: Pat
         answer = client.upload(bytes(30_000_000))
     assert answer.status == 413
     assert answer.json["detail"] == "That is 31 MB at once; the limit is 1 MB. Send fewer files."
+
+
+def test_form_without_script_takes_as_many_files_as_a_job_may_have(client: Client) -> None:
+    token = find_token(client.get("/", accept="text/html").body.decode())
+    photo = make_jpeg(size=(60, 40))
+    files = [FileStorage(BytesIO(photo), filename=f"{number}.jpg") for number in range(501)]
+    answer = client.post(
+        "/jobs", {"Accept": "text/html"}, csrf_token=token, presets="square", images=files
+    )
+    assert answer.status == 303
+    page = client.get(answer.headers["Location"], accept="text/html").body.decode()
+    assert page.count('<h2 class="frame-name">') == 500
+    assert "500.jpg: A job has at most 500 images. Start a new one for the rest." in page
 
 
 def large(picture: bytes) -> bytes:

@@ -53,6 +53,14 @@ def test_stalled_upload_leaves_nothing(servers: Servers) -> None:
         wait_until(lambda: not list(uploads.iterdir()), what="its end")
 
 
+def test_stalled_upload_is_told_that_it_can_be_sent_again(servers: Servers) -> None:
+    with socket.create_connection(("127.0.0.1", servers.port), timeout=10) as connection:
+        connection.sendall(BODY)
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"Send it again." in answer
+
+
 def test_clients_that_say_nothing_are_not_even_seen(servers: Servers, client: Client) -> None:
     with ExitStack() as stack:
         stall(servers, b"", 40, stack)

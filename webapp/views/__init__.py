@@ -7,7 +7,8 @@ from webapp.jobs import MB
 from webapp.views import access, compat, downloads, health, images, jobs, results, uploads
 from webapp.views.request import UploadRequest
 
-MAX_FIELDS = 500  # Of a form besides its files: some 50 outputs with 7 fields each.
+# Of a form besides its files: 50 sizes of up to 17, as each format is one, and what is there once.
+MAX_FIELDS = 900
 
 
 def init_app(app: Flask, config: Config) -> None:

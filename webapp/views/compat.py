@@ -35,10 +35,10 @@ def upload_image() -> ResponseReturnValue:
 def check_job_status(job_id: str) -> ResponseReturnValue:
     """Say how far a job is."""
     image = _only_image(job_id)
-    if image.is_failed:
-        return jsonify(status="Error", error=image.error_message)
-    if not image.is_done:
+    if not image.is_finished:
         return jsonify(status="Processing")
+    if image.is_failed or not _paths(image):
+        return jsonify(status="Error", error=image.error_message or "This image was cancelled.")
     thumbnail_url = url_for("compat.download_thumbnail", job_id=job_id)
     return jsonify(status="Succeeded"), 303, {"Location": thumbnail_url}
 
@@ -46,8 +46,7 @@ def check_job_status(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/download_thumbnail/<job_id>")
 def download_thumbnail(job_id: str) -> ResponseReturnValue:
     """Send the thumbnail of a job."""
-    wanted = RECIPE.outputs[0].file_name
-    paths = [made.path for made in _only_image(job_id).thumbnails if made.file_name == wanted]
+    paths = _paths(_only_image(job_id))
     if not paths:
         abort(404, "This job has no such thumbnail, or not yet.")
     return results.thumbnail(paths[0])
@@ -57,6 +56,11 @@ def download_thumbnail(job_id: str) -> ResponseReturnValue:
 def docs() -> str:
     """Document these routes."""
     return render_template("docs/index.html", needs_token=bool(current_config().access_token))
+
+
+def _paths(image: Image) -> list[str]:
+    wanted = RECIPE.outputs[0].file_name
+    return [made.path for made in image.thumbnails if made.file_name == wanted]
 
 
 def _only_image(job_id: str) -> Image:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, abort, request
 
-from webapp.archives import archive_name, pack
+from webapp.archives import archive_name, pack, read_job
 from webapp.current import current_jobs
 from webapp.file_names import DEFAULT_PATTERN
 from webapp.markup import WRITERS, Writer, alt_text, write_image, write_job
@@ -19,7 +19,7 @@ blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")
 @blueprint.get("/<uuid:job_id>/zip")
 def archive(job_id: UUID) -> Response:
     """Send all thumbnails of a job that are done so far, named after the pattern `names`."""
-    job = current_jobs().job(str(job_id))
+    job = read_job(current_jobs(), str(job_id))
     packed = pack(job, current_jobs().storage, request.args.get("names") or DEFAULT_PATTERN)
     response = Response(iter(packed), mimetype="application/zip")
     response.content_length = len(packed)

@@ -24,10 +24,18 @@ from werkzeug.datastructures import FileStorage
 from webapp.admission import require_access
 from webapp.current import current_config, current_jobs
 from webapp.errors import asks_for_html, problem
-from webapp.forms import UploadForm, read_upload_form
+from webapp.forms import UploadForm, offered_hours, read_upload_form
 from webapp.job_store import Job, Progress
-from webapp.jobs import FileTooLarge, JobNotFound, NoImages, Outlook, TooManyImages, clean_name
-from webapp.recipes import PRESETS, InvalidRecipe, Recipe
+from webapp.jobs import (
+    FileTooLarge,
+    JobNotFound,
+    NoImages,
+    Outlook,
+    TimeNotOffered,
+    TooManyImages,
+    clean_name,
+)
+from webapp.recipes import InvalidRecipe, Recipe
 from webapp.sources import ImageError
 from webapp.views import uploads
 from webapp.views.request import (
@@ -51,8 +59,8 @@ REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say no
 def open_job() -> ResponseReturnValue:
     """Create an open job, for a script that then sends the images one by one."""
     form = read_upload_form()
-    recipe = form.recipe(current_jobs().recipe_limits)
-    job_id = current_jobs().submit(recipe, become_owner(), form.kept_hours())
+    recipe, hours = form.recipe(current_jobs().recipe_limits), form.kept_hours()
+    job_id = current_jobs().submit(recipe, become_owner(), hours)
     return jsonify(_addresses(job_id)), 201
 
 
@@ -62,15 +70,15 @@ def create() -> ResponseReturnValue:
     form = read_upload_form()
     try:
         recipe, files = form.recipe(current_jobs().recipe_limits), form.files()
-    except (InvalidRecipe, NoImages) as error:
+        hours = form.kept_hours()
+    except (InvalidRecipe, NoImages, TimeNotOffered) as error:
         return uploads.page(form), problem(error).status
-    job_id = current_jobs().submit(recipe, become_owner(), form.kept_hours())
+    job_id = current_jobs().submit(recipe, become_owner(), hours)
     try:
         refused = _add_all(job_id, files)
     except BaseException:
-        current_jobs().delete(
-            job_id
-        )  # Half a job would be made a second time when it is sent again.
+        # Half a job would be made a second time when it is sent again.
+        current_jobs().delete(job_id)
         raise
     current_jobs().close(job_id)
     if len(refused) == len(files):
@@ -132,10 +140,15 @@ def close(job_id: UUID) -> ResponseReturnValue:
 
 @blueprint.get("")
 def index() -> ResponseReturnValue:
-    """List jobs: a page of one's own for a person, ids as thumbnail-api gave them for a program."""
+    """List jobs: a page of one's own for a person, ids as thumbnail-api gave them for a program.
+
+    The page begins with those made `before` a time, in seconds since 1970.
+    """
     owner = current_owner()
     if asks_for_html():
-        return render_template("jobs/index.html", jobs=current_jobs().owned(owner) if owner else [])
+        before = request.args.get("before", inf, type=float)
+        listed = current_jobs().owned(owner, before)
+        return render_template("jobs/index.html", listed=listed, is_first=before == inf)
     if current_config().list_all_jobs:
         require_access()  # An id is the key to its job.
         return jsonify(job_ids=current_jobs().ids())
@@ -185,7 +198,7 @@ def _changed(job_id: UUID) -> ResponseReturnValue:
 @blueprint.post("/<uuid:job_id>/retry")
 @blueprint.post("/<uuid:job_id>/images/<uuid:image_id>/retry")
 def retry(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
-    """Try again one image, or all that failed or were cancelled."""
+    """Try again one image, or all that failed, or else all that were cancelled."""
     require_owner(str(job_id))
     current_jobs().retry(str(job_id), str(image_id) if image_id else None)
     ring_for_work()
@@ -217,19 +230,24 @@ def ask_for_recipe(job_id: UUID) -> str:
     """Ask what to make of the images of a job anew."""
     require_owner(str(job_id))
     job = current_jobs().job(str(job_id))
-    return _render("jobs/remake.html", job, UploadForm.from_recipe(Recipe.from_json(job.recipe)))
+    form = UploadForm.from_recipe(Recipe.from_json(job.recipe))
+    return render_template("jobs/remake.html", job=job, form=form)
 
 
 @blueprint.post("/<uuid:job_id>/remake")
 def remake(job_id: UUID) -> ResponseReturnValue:
-    """Make all images of a job anew, of the same uploads; what is there stays until then."""
+    """Make all images of a job anew, of the same uploads; what is there stays until then.
+
+    What was cancelled before it was ever made is left out.
+    """
     require_owner(str(job_id))
     form = read_upload_form()
     try:
         recipe = form.recipe(current_jobs().recipe_limits)
     except InvalidRecipe as error:
         job = current_jobs().job(str(job_id))
-        return fresh(_render("jobs/remake.html", job, form), problem(error).status)
+        page = render_template("jobs/remake.html", job=job, form=form)
+        return fresh(page, problem(error).status)
     current_jobs().remake(str(job_id), recipe)
     ring_for_work()
     return _changed(job_id)
@@ -239,21 +257,20 @@ def remake(job_id: UUID) -> ResponseReturnValue:
 def confirm_delete(job_id: UUID) -> str:
     """Ask whether to delete a job."""
     require_owner(str(job_id))
-    return _render("jobs/delete.html", current_jobs().job(str(job_id)))
+    job = current_jobs().job(str(job_id))
+    return render_template("jobs/delete.html", job=job, form=FlaskForm())
 
 
 @blueprint.post("/<uuid:job_id>/delete")
 def delete(job_id: UUID) -> ResponseReturnValue:
-    """Delete a job with all its files."""
+    """Delete a job with all its files; nobody waits until the disk has removed them."""
     require_owner(str(job_id))
-    current_jobs().delete(str(job_id))
+    current_jobs().delete_soon(str(job_id))
     return redirect(url_for("uploads.new"), 303)
 
 
-def _render(
-    template: str, job: Job, form: FlaskForm | None = None, since: int | None = None
-) -> str:
-    """Render a page or fragment of a job; its forms need a token even where they have no field."""
+def _render(template: str, job: Job, since: int | None = None) -> str:
+    """Render the page of a job or a part of it; its forms have no field, but need a token."""
     outlook = None if job.is_finished else current_jobs().outlook(job)
     return render_template(
         template,
@@ -263,8 +280,7 @@ def _render(
         outlook=outlook,
         said=outlook and _said(outlook, job),
         poll_ms=pace(job.begun),
-        form=form or FlaskForm(),
+        form=FlaskForm(),
         outputs=Recipe.from_json(job.recipe).outputs,
-        presets=PRESETS.values(),
-        limits=current_config(),
+        hours=offered_hours(current_config()),
     )

@@ -12,7 +12,6 @@ from webapp.admission import has_access
 from webapp.current import current_config
 from webapp.errors import Problem
 from webapp.forms import UploadForm
-from webapp.recipes import PRESETS
 from webapp.views.request import become_owner
 
 blueprint = Blueprint("uploads", __name__)
@@ -52,7 +51,6 @@ def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
     return render_template(
         "uploads/new.html",
         form=form,
-        presets=PRESETS.values(),
         samples=SAMPLES,
         limits=current_config(),
         refused=refused,
