@@ -255,6 +255,26 @@ def test_image_has_a_page_with_its_markup_and_neighbours(person: Person, jobs: J
     assert last.id in page
 
 
+def test_image_page_leads_back_in_words_that_fit(person: Person, jobs: Jobs) -> None:
+    for count, words in ((1, "All images"), (2, "All 2 images")):
+        path = start(person, *[make_jpeg()] * count)
+        image = jobs.job(path.rpartition("/")[2]).images[0]
+        assert f">{words}</a>" in person.get(f"{path}/images/{image.id}").text
+
+
+def test_failed_image_is_retried_from_its_own_page(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    path = start(person, make_truncated())
+    (image,) = jobs.job(path.rpartition("/")[2]).images
+    page = f"{path}/images/{image.id}"
+    assert f'action="{page}/retry"' not in person.get(page).text
+    work(jobs)
+    assert f'action="{page}/retry"' in person.get(page).text
+    assert "its end is missing" in person.get(page).text
+    assert f'action="{page}/retry"' not in stranger.get(page).text
+
+
 def test_image_of_another_job_is_not_found(person: Person, jobs: Jobs) -> None:
     path, other = start(person, make_jpeg()), start(person, make_jpeg())
     image = jobs.job(other.rpartition("/")[2]).images[0]

@@ -22,7 +22,7 @@ from webapp.config import Config
 from webapp.decoder import Decoder
 from webapp.job_store import Claim, Image, Job, JobList, JobStore, NewImage, Progress
 from webapp.recipes import Point, Recipe, RecipeLimits
-from webapp.sources import ImageError, read_header
+from webapp.sources import SHOWN_BY_BROWSERS, ImageError, read_header
 from webapp.storage import Storage, Upload
 from webapp.thumbnails import Result
 
@@ -393,6 +393,21 @@ class Jobs:
         if image is None:
             raise ImageNotFound
         return job, image
+
+    def shows_original(self, image: Image) -> bool:
+        """Say whether an image's original is there and looks in browsers as it does to us.
+
+        They turn every picture as its EXIF says but a WebP.
+        """
+        if image.format not in SHOWN_BY_BROWSERS:
+            return False
+        if image.format != "webp":
+            return self.storage.has_files(image.job_id, image.id, None)
+        try:
+            path = self.storage.original(image.job_id, image.id)
+            return read_header(path, self.decoder.image).orientation == 1
+        except (FileNotFoundError, ImageError):  # The limits may be others by now.
+            return False
 
     def progress(self, job_id: str) -> Progress:
         """Say how far a job is.

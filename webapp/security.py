@@ -15,7 +15,7 @@ CSP = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
-    "img-src": "'self' blob: data:",  # blob and data: pictures made in the page, never fetched.
+    "img-src": "'self' data:",  # data: placeholders, which are written into the page.
     "connect-src": "'self'",  # htmx and uploads.
     "manifest-src": "'self'",
     "form-action": "'self'",

@@ -53,6 +53,8 @@ _SAME_FORMAT = {
     "JPEG2000": "JP2",
     "HEIF": "HEIC",  # As people know it.
 }
+# Of these, those that every browser shows, by their names in `image/*`.
+SHOWN_BY_BROWSERS = frozenset({"jpeg", "png", "webp", "avif", "gif"})
 
 Image.preinit()
 Image.MAX_IMAGE_PIXELS = None  # Our limits are per format, as the decoders' appetites are.

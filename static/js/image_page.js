@@ -1,4 +1,4 @@
-/** One image: two versions of it under one divider, and a click for its focal point. */
+/** One image: what it was and what was made of it, side by side or under one divider; a click for its focal point. */
 
 import "./changing.js";
 import "./copying.js";
@@ -6,44 +6,67 @@ import { announce } from "./page.js";
 import { showPage } from "./panel.js";
 import { findPanel, onHtmx } from "./polling.js";
 
-let original = null; // Of the person's own disk: it is not sent anywhere.
 let state = findPanel().dataset.state;
 
 // Compare
+
+let kept = null; // What somebody chose in a panel that is being replaced.
 
 document.addEventListener("input", ({ target }) => {
   if (target.matches(".divider")) divide(target);
 });
 
-function divide(range) {
-  range.parentElement.querySelector(".compare-pictures").style.setProperty("--cut", `${range.value}%`);
-}
-
 document.addEventListener("change", ({ target }) => {
-  if (target.matches("#after")) compare();
-  if (target.matches(".original-file") && target.files.length) lay(target.files[0]);
+  if (target.matches("#after")) compare(target);
 });
 
-function lay(file) {
-  if (original) URL.revokeObjectURL(original.url);
-  original = { url: URL.createObjectURL(file), name: file.name };
-  compare();
+/** Cut where the slider is. On the root, which no swap touches: htmx copies styles, and our policy forbids that. */
+function divide(range) {
+  document.documentElement.style.setProperty("--cut", `${range.value}%`);
 }
 
-function compare() {
-  const figure = document.getElementById("compare");
-  const { dataset, textContent, value } = document.getElementById("after").selectedOptions[0];
-  const before = figure.querySelector(".before");
-  const after = figure.querySelector(".after");
-  const facts = original ? original.name : dataset.beforeFacts;
-  const [width, height] = dataset.size.split(" ");
-  for (const picture of [before, after]) Object.assign(picture, { width, height });
-  before.src = original?.url ?? dataset.before;
-  before.alt = `Before: ${facts}`;
-  after.src = value;
-  after.alt = `After: ${textContent}`;
-  figure.querySelector(".before-facts").textContent = facts;
-  figure.classList.toggle("same", before.src === after.src);
+function compare(select) {
+  const figure = select.closest(".compare");
+  const { dataset, textContent, value } = select.selectedOptions[0];
+  show(figure.querySelector(".before"), dataset.before, dataset.beforeSize, `Before: ${dataset.beforeFacts}`);
+  show(figure.querySelector(".after"), value, dataset.size, `After: ${textContent}`);
+  figure.querySelector(".before-facts").textContent = dataset.beforeFacts;
+  figure.className = `compare ${dataset.view}`;
+}
+
+function show(picture, src, size, alt) {
+  const [width, height] = size.split(" ");
+  Object.assign(picture, { width, height, alt });
+  if (picture.getAttribute("src") !== src) picture.src = src;
+}
+
+onHtmx("before:swap", "beforeSwap", () => {
+  const { range, select, code } = findChoices();
+  kept = { cut: range?.value, name: select && nameOf(select.value), isOpen: code?.open };
+});
+
+// Before the new panel is painted, not when all of the swap is over.
+onHtmx("before:settle", "afterSwap", () => {
+  const { range, select, code } = findChoices();
+  if (range) range.value = kept?.cut ?? range.value;
+  if (code) code.open = kept?.isOpen ?? false;
+  const choice = [...(select?.options ?? [])].find(({ value }) => nameOf(value) === kept?.name);
+  if (!choice) return;
+  choice.selected = true;
+  compare(select);
+});
+
+function findChoices() {
+  return {
+    range: document.querySelector(".divider"),
+    select: document.getElementById("after"),
+    code: document.querySelector(".code-of"),
+  };
+}
+
+/** What is made anew has another address and keeps its name. */
+function nameOf(address) {
+  return address.split("/").at(-1);
 }
 
 // Focal point
@@ -67,7 +90,6 @@ function fraction(part) {
 onHtmx("after:swap", "afterSwap", () => {
   const panel = findPanel();
   showPage(panel);
-  if (original && document.getElementById("compare")) compare();
   const now = panel.dataset.state;
   if (now && now !== state && now !== "working") announce(`${panel.querySelector("h1").textContent.trim()}: ${now}`);
   state = now;

@@ -34,7 +34,7 @@ SCREENS: dict[str, dict[str, Any]] = {
     },
 }
 LARGE = {"viewport": {"width": 3840, "height": 2160}}
-ON_LARGE = ("upload", "job-done")
+ON_LARGE = ("upload", "job-done", "image-cropped")
 HIGH_CONTRAST = {**DESK, "color_scheme": "dark", "forced_colors": "active"}
 IN_HIGH_CONTRAST = ("upload-queue", "job-working", "job-partly-failed", "error-404")
 README = {"upload": "upload-queue", "job": "job-partly-failed"}

@@ -2,14 +2,18 @@
 
 from uuid import UUID
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
+from webapp.comparisons import compare
 from webapp.current import current_jobs
+from webapp.formatters import format_name
+from webapp.job_store import Image, Job
 from webapp.jobs import ImageNotFound, JobNotFound
 from webapp.markup import responsive_sets, write_image
 from webapp.recipes import Recipe, parse_focus
+from webapp.sources import SHOWN_BY_BROWSERS
 from webapp.views.request import (
     address_here,
     fresh,
@@ -17,6 +21,7 @@ from webapp.views.request import (
     pace,
     require_owner,
     ring_for_work,
+    send_picture,
 )
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
@@ -38,6 +43,22 @@ def panel(job_id: UUID, image_id: UUID) -> Response:
         return fresh(_render("images/_panel.html", job_id, image_id))
     except (JobNotFound, ImageNotFound):
         return fresh(render_template("jobs/_gone.html"))
+
+
+@blueprint.get("/original")
+def original(job_id: UUID, image_id: UUID) -> Response:
+    """Send an uploaded file as it came, GPS and all: to the browser that uploaded it alone.
+
+    Raises Forbidden, or NotFound where it is gone or in a format that browsers do not show.
+    """
+    require_owner(str(job_id), "see what was uploaded")
+    _, image = current_jobs().image(str(job_id), str(image_id))
+    if image.format not in SHOWN_BY_BROWSERS:
+        abort(404, f"Browsers do not show {format_name(image.format)}.")
+    file = current_jobs().storage.original(image.job_id, image.id)
+    response = send_picture(file, f"image/{image.format}", "private")
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response
 
 
 @blueprint.post("/focus")
@@ -62,14 +83,23 @@ def clear_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
 def _render(template: str, job_id: UUID, image_id: UUID) -> str:
     job, image = current_jobs().image(str(job_id), str(image_id))
     recipe = Recipe.from_json(job.recipe)
+    sets = responsive_sets(image, recipe)
     return render_template(
         template,
         job=job,
         image=image,
-        sets=responsive_sets(image, recipe),
+        sets=sets,
+        comparisons=compare(image, sets, _address_of_original(job, image)),
         crops=recipe.crops,
         html=write_image(image, recipe, address_here),
         is_owner=is_owner(job),
         poll_ms=pace(job.begun),
         form=FlaskForm(),
     )
+
+
+def _address_of_original(job: Job, image: Image) -> str | None:
+    """Say where whoever asks can see an original, if they can."""
+    if not is_owner(job) or not current_jobs().shows_original(image):
+        return None
+    return url_for("images.original", job_id=job.id, image_id=image.id)

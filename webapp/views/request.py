@@ -3,9 +3,19 @@
 import secrets
 from datetime import UTC, datetime
 from math import inf
+from pathlib import Path
 from typing import IO, Any, cast
 
-from flask import Request, Response, abort, current_app, make_response, request, session
+from flask import (
+    Request,
+    Response,
+    abort,
+    current_app,
+    make_response,
+    request,
+    send_file,
+    session,
+)
 from werkzeug.datastructures import FileStorage
 
 from webapp.current import current_jobs
@@ -16,6 +26,12 @@ from webapp.tasks import ring
 
 # Below so many seconds of age, a page polls every so many milliseconds.
 POLL_PACES = ((30, 500), (120, 1000), (600, 2000), (inf, 5000))
+
+# Whatever is in a picture, it runs nothing. For thumbnails, deploy/nginx has the same.
+PICTURE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 class UploadRequest(Request):
@@ -57,13 +73,13 @@ def become_owner() -> str:
     return session.setdefault("owner", secrets.token_urlsafe(16))  # type: ignore[no-any-return]
 
 
-def require_owner(job_id: str) -> None:
-    """Refuse whoever did not submit the job: its address is for reading.
+def require_owner(job_id: str, act: str = "change it") -> None:
+    """Refuse whoever did not submit the job: its address is for seeing what was made.
 
     Raises JobNotFound, or Forbidden.
     """
     if not current_jobs().is_owner(job_id, current_owner()):
-        abort(403, "Only the browser that made this job can change it.")
+        abort(403, f"Only the browser that made this job can {act}.")
 
 
 def is_owner(job: Job) -> bool:
@@ -81,6 +97,20 @@ def fresh(body: str, status: int = 200) -> Response:
     """Answer with what no cache may keep."""
     response = make_response(body, status)
     response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def send_picture(file: Path, mimetype: str, cache_control: str) -> Response:
+    """Send an image file, or that it has not changed.
+
+    Raises NotFound where it is gone.
+    """
+    try:
+        response = send_file(file, mimetype=mimetype)
+    except FileNotFoundError:
+        abort(404)
+    response.headers.update(PICTURE_HEADERS)
+    response.headers["Cache-Control"] = cache_control
     return response
 
 

@@ -1,19 +1,16 @@
 """Thumbnails as static files, where no nginx serves them by alias."""
 
-from flask import Blueprint, Response, abort, send_file
+from flask import Blueprint, Response, abort
 
 from webapp.current import current_jobs
 from webapp.recipes import EXTENSIONS
+from webapp.views.request import send_picture
 
 blueprint = Blueprint("results", __name__)
 
 # The same types and headers as in deploy/nginx. A thumbnail's address never gets other content.
 TYPES = {extension: f"image/{format}" for format, extension in EXTENSIONS.items()}
-HEADERS = {
-    "Cache-Control": "public, max-age=31536000, immutable",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
+KEPT_FOR_GOOD = "public, max-age=31536000, immutable"
 
 
 @blueprint.get("/thumbnails/<path:path>")
@@ -26,6 +23,4 @@ def thumbnail(path: str) -> Response:
     mimetype = TYPES.get(path.rpartition(".")[2])
     if file is None or mimetype is None:
         abort(404)
-    response = send_file(file, mimetype=mimetype)
-    response.headers.update(HEADERS)
-    return response
+    return send_picture(file, mimetype, KEPT_FOR_GOOD)
