@@ -5,6 +5,7 @@ import { announce, makeBar, showNotice } from "./page.js";
 import { findPanel, hold, refresh } from "./polling.js";
 
 const SECONDS = 8;
+const LEFT = "left-to-delete"; // The address of a delete that was under way when its page was left.
 
 const bar = makeBar();
 const undo = document.createElement("button");
@@ -77,8 +78,40 @@ function form() {
 
 // Whoever leaves does not come back for it.
 addEventListener("pagehide", () => {
-  if (pending) navigator.sendBeacon(end().link.href, form());
+  if (!pending) return;
+  const { link } = end();
+  navigator.sendBeacon(link.href, form());
+  remember(link.href);
 });
+
+function remember(address) {
+  try {
+    if (address) sessionStorage.setItem(LEFT, address);
+    else sessionStorage.removeItem(LEFT);
+  } catch {
+    // Without storage, the next page may show it once more.
+  }
+}
+
+/** Take away what was left to be deleted: the server may have been asked for this page before. */
+function takeUp() {
+  const address = recall();
+  const link = [...document.querySelectorAll("a[data-delete]")].find(({ href }) => href === address);
+  remember(null);
+  if (!link) return;
+  begin(link);
+  finish();
+}
+
+function recall() {
+  try {
+    return sessionStorage.getItem(LEFT);
+  } catch {
+    return null;
+  }
+}
+
+takeUp();
 addEventListener("pageshow", (event) => {
   if (event.persisted && document.querySelector("[data-delete]")) location.reload();
 });

@@ -10,6 +10,7 @@ const bar = makeBar();
 let failures = 0;
 let silentUntil = 0;
 let isHeld = false;
+let isPressed = false;
 let latest = null; // Of the requests of refresh().
 
 const source = document.getElementById("main"); // Of refresh(): a request of the panel's own would queue.
@@ -48,10 +49,15 @@ onHtmx("before:request", "beforeRequest", (event) => {
   if (document.hidden || isHeld || Date.now() < silentUntil) event.preventDefault();
 });
 
-// What was asked for before it was held.
+// What was asked for before it was held. And of a button that is replaced while somebody presses it,
+// the click is lost: the next poll will do.
 onHtmx("before:swap", "beforeSwap", (event) => {
-  if (isHeld) event.preventDefault();
+  if (isHeld || (isPressed && findPanel().hasAttribute("hx-get"))) event.preventDefault();
 });
+
+for (const type of ["pointerdown", "pointerup", "pointercancel"]) {
+  addEventListener(type, () => (isPressed = type === "pointerdown"), true);
+}
 
 onHtmx("after:request", "afterRequest", ({ detail }) => {
   const status = detail.ctx?.response?.status ?? detail.xhr?.status;
@@ -78,12 +84,9 @@ function recover() {
   announce("The connection is back.");
 }
 
-/** Come back to a panel that went on while nobody could see it. */
+/** Come back to a panel that nobody could see: also a finished job may have been changed elsewhere. */
 function comeBack() {
-  if (document.hidden) return;
-  const panel = findPanel();
-  const isOver = Date.parse(panel?.dataset.expires) < Date.now(); // Meanwhile, unasked.
-  if (isOver || panel?.hasAttribute("hx-get")) refresh();
+  if (!document.hidden && findPanel()?.dataset.version) refresh();
 }
 
 document.addEventListener("visibilitychange", comeBack);

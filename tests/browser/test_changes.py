@@ -212,6 +212,52 @@ def test_deleted_job_does_not_come_back_with_an_answer_on_its_way(
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
 
 
+@pytest.mark.parametrize("next_page", ["the job", "the list"])
+def test_job_that_is_left_while_it_is_deleted_does_not_come_back(
+    page: Page, next_page: str
+) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": PHOTO})
+    make(page)
+    page.evaluate("navigator.sendBeacon = () => false")  # As late as can be.
+    page.get_by_role("link", name="Delete").click()
+    if next_page == "the job":
+        page.reload()
+        expect(page.locator("h1")).to_have_text("This job is gone")
+    else:
+        page.get_by_role("link", name="My jobs").click()
+        expect(page.locator(".row")).to_have_count(0)
+    page.goto("/jobs")
+    expect(page.locator("main")).to_contain_text("No jobs yet")
+
+
+def test_button_that_is_pressed_while_an_answer_comes_does_what_it_says(
+    page: Page, idle: Servers
+) -> None:
+    send(page, idle, "a.jpg")
+    page.route("**/panel?*", lambda it: it.continue_(url=it.request.url.replace("said=", "said=x")))
+    page.get_by_role("button", name="Cancel all waiting").hover()
+    page.mouse.down()
+    for _ in range(3):
+        page.wait_for_event("response", lambda it: "/panel" in it.url and it.status == 200)
+    page.mouse.up()
+    expect(page.locator(".frame.cancelled")).to_have_count(1)
+
+
+def test_tab_that_is_looked_at_again_shows_what_was_changed_in_another(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": PHOTO})
+    make(page)
+    other = page.context.new_page()
+    other.goto(f"{page.url}/delete")
+    other.get_by_role("button", name="Delete").click()
+    other.close()
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("h1")).to_have_text("This job is gone")
+
+
 def test_new_time_is_told_while_an_older_answer_is_on_its_way(page: Page, idle: Servers) -> None:
     send(page, idle, "a.jpg")
     kept = page.locator("#job-panel time")
