@@ -36,7 +36,7 @@ def submit(app: Flask, address: str = "192.0.2.1") -> TestResponse:
 # What is sent there is a few fields of a form.
 BRING_NO_IMAGE = {
     "access.sign_in", "access.sign_out", "jobs.cancel", "jobs.close", "jobs.delete", "jobs.keep",
-    "jobs.remake", "jobs.retry", "images.set_focus", "images.clear_focus",
+    "jobs.remake", "jobs.reopen", "jobs.retry", "images.set_focus", "images.clear_focus",
 }  # fmt: skip
 
 

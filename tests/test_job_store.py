@@ -278,6 +278,19 @@ def test_closed_job_stays_closed_when_the_clock_is_set_back(store: JobStore) -> 
     assert not job.is_open
 
 
+def test_closed_job_is_open_again_until_a_time(store: JobStore) -> None:
+    add_job(store)
+    store.close_job("job")
+    assert store.reopen_job("job", NOW, NOW + 100, 9)
+    assert add_image(store, "a")
+    assert not add_image(store, "b", NOW + 300)
+
+
+def test_expired_job_cannot_be_reopened(store: JobStore) -> None:
+    add_job(store, expires=NOW + 10)
+    assert not store.reopen_job("job", NOW + 10, NOW + 100, 9)
+
+
 def test_expired_job_is_not_there(store: JobStore) -> None:
     add_job(store, expires=NOW + 10)
     assert store.job("job", NOW + 10) is None

@@ -486,6 +486,37 @@ def test_image_for_a_closed_job_is_refused(script: Script, jobs: Jobs) -> None:
     assert response.json["code"] == "job_closed"
 
 
+def test_closed_job_can_be_reopened_for_an_image_that_failed_on_its_way(
+    script: Script, jobs: Jobs
+) -> None:
+    job = script.create()
+    script.add(job, make_jpeg())
+    script.send(job["close_url"])
+    before = jobs.progress(job["id"]).version
+    assert script.send(job["reopen_url"]).status_code == 204
+    assert jobs.progress(job["id"]).version > before  # A page that looks on is told.
+    assert script.add(job, make_jpeg(), "b.jpg").status_code == 201
+
+
+def test_job_that_has_all_the_images_it_may_have_is_not_reopened(
+    script: Script, jobs: Jobs
+) -> None:
+    job = script.create()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        script.add(job, make_jpeg(), name)
+    script.send(job["close_url"])
+    response = script.send(job["reopen_url"])
+    assert response.status_code == 409
+    assert (response.json or {})["code"] == "job_closed"
+    assert not jobs.job(job["id"]).is_open
+
+
+def test_job_that_is_gone_is_not_reopened(script: Script) -> None:
+    job = script.create()
+    script.send(job["close_url"])
+    assert script.send(job["reopen_url"]).status_code == 404
+
+
 def test_tabs_of_one_browser_that_submit_at_once_are_one_owner(
     app: Flask, script: Script, jobs: Jobs
 ) -> None:
@@ -504,6 +535,7 @@ def test_only_the_owner_can_add_images(script: Script, stranger: Person) -> None
     other = Script(stranger.client)
     assert other.add(job, make_jpeg()).status_code == 403
     assert other.send(job["close_url"]).status_code == 403
+    assert other.send(job["reopen_url"]).status_code == 403
 
 
 @pytest.mark.parametrize("token", [None, "wrong"])

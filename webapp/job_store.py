@@ -813,6 +813,20 @@ class JobStore:
             "UPDATE jobs SET open_until = 0, version = version + 1 WHERE id = :id", id=job_id
         )
 
+    def reopen_job(self, job_id: str, now: float, open_until: float, max_images: int) -> bool:
+        """Let a job take images again until a time, unless it is gone or full."""
+        return bool(
+            self._change(
+                "UPDATE jobs SET open_until = :open_until, version = version + 1 WHERE id = :id"
+                " AND expires > :now"
+                " AND (SELECT count(*) FROM images WHERE job_id = :id) < :max_images",
+                id=job_id,
+                now=now,
+                open_until=open_until,
+                max_images=max_images,
+            )
+        )
+
     def delete_job(self, job_id: str) -> None:
         """Remove a job's rows."""
         self._change("DELETE FROM jobs WHERE id = :id", id=job_id)

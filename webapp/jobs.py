@@ -369,6 +369,16 @@ class Jobs:
         if not self.job(job_id).images:
             self.delete(job_id)
 
+    def reopen(self, job_id: str) -> None:
+        """Take images again, such as one that did not arrive the first time.
+
+        Raises JobNotFound, or JobClosed where the job has as many as a job may have.
+        """
+        now = time()
+        if not self.store.reopen_job(job_id, now, now + OPEN_SECONDS, self._max_images):
+            self.job(job_id)
+            raise JobClosed
+
     def job(self, job_id: str) -> Job:
         """Read a job with its images and thumbnails.
 

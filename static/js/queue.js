@@ -20,6 +20,7 @@ export class Queue {
   #followed = null; // The row that was shown last because its file is sent.
   #movedAt = -Infinity;
   #job = null; // {imagesUrl, token}, once sending has begun.
+  #isHalted = false; // While the job takes nothing.
   #pause = ""; // Why nothing is sent for now, and until when.
   #added = 0;
   #timer = 0;
@@ -61,9 +62,13 @@ export class Queue {
     return this.#job !== null && this.#counts.waiting + this.#counts.sending > 0;
   }
 
-  /** Whether nothing more can come of this queue. */
+  /**
+   * Whether nothing more comes of this queue unless somebody asks for it. Where nothing was sent yet,
+   * what failed may still be: a job without images would not be kept for it.
+   */
   get isThrough() {
-    return this.#job !== null && this.count === this.#counts.sent;
+    const { failed, sent } = this.#counts;
+    return this.#job !== null && !this.isBusy && (sent > 0 || !failed);
   }
 
   /** The part of all bytes that has gone. */
@@ -98,8 +103,26 @@ export class Queue {
     this.#sendNext();
   }
 
+  /** Begin nothing more until it goes on. */
+  halt() {
+    this.#isHalted = true;
+  }
+
+  goOn() {
+    this.#isHalted = false;
+    this.#sendNext();
+  }
+
+  /** Leave all that waits to its owner. */
+  fail({ canRetry, message }) {
+    const state = canRetry ? "failed" : "refused";
+    for (const item of this.#items) {
+      if (item.state === "waiting") this.#change(item, { state, why: message });
+    }
+  }
+
   #sendNext() {
-    if (!this.#job || this.#pause) return;
+    if (!this.#job || this.#pause || this.#isHalted) return;
     for (const item of this.#items) {
       if (this.#counts.sending >= AT_ONCE) return;
       if (item.state === "waiting") this.#send(item);

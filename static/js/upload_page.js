@@ -3,6 +3,7 @@
 import { findFault, listDropped, listPasted, withoutClutter } from "./files.js";
 import { followJob } from "./job_page.js";
 import { announce, setTitle } from "./page.js";
+import { refresh } from "./polling.js";
 import { Queue } from "./queue.js";
 import { clearProblems, rememberRecipe, showProblem } from "./recipe_form.js";
 import { insist, post } from "./upload.js";
@@ -22,7 +23,9 @@ const maxImages = Number(form.dataset.maxImages);
 const queue = new Queue(section, document.getElementById("row-template"), showQueue);
 let adding = Promise.resolve(); // Files are added in the order they came, however long one takes.
 let job = null; // What the server said of the job, once it is made.
-let isClosed = false;
+let isOpen = false; // Whether the server takes images for it.
+let isSettling = false;
+let notice = ""; // What hinders the page itself, beside what the queue says.
 let told = { left: 0, pause: "" }; // What was spoken of already.
 
 function images(count) {
@@ -125,21 +128,60 @@ async function begin() {
   scrollTo(0, 0); // Another page, and the button that led to it may have been far down.
   followJob(panel, job);
   announce(`Sending ${images(queue.count)}.`);
+  isOpen = true;
   queue.start(job.images_url, token);
 }
 
-/** Close the job when nothing more can come; the server deletes one that got no image. */
+/** Close the job as soon as nothing more can come, and open it again for what is to come after all. */
+async function settle() {
+  if (!job || isSettling) return;
+  isSettling = true;
+  await adding; // What was added while the job was made is sent as well.
+  while (isOpen ? queue.isThrough : queue.isBusy) await (isOpen ? close() : reopen());
+  isSettling = false;
+}
+
+/** End the job with what arrived; the server deletes one that got no image. */
 async function close() {
-  isClosed = true;
-  await adding;
+  isOpen = false;
+  queue.halt();
   if (!queue.sentCount) {
     const nothing = showTemplate("nothing-template", document.getElementById("job-panel"));
     history.replaceState(null, "", nothing.querySelector("a").href);
     setTitle("job", nothing.dataset.title);
   }
-  const done = insist(() => post(job.close_url, null, token), (notice) => announce(notice));
+  const done = insist(() => post(job.close_url, null, token), (words) => announce(words));
   await done.catch(() => {}); // It closes by itself after a while.
 }
+
+/** Have a job that ended take what is sent again. */
+async function reopen() {
+  try {
+    await insist(() => post(job.reopen_url, null, token), (words) => {
+      notice = words;
+      showQueue();
+    });
+  } catch (error) {
+    queue.fail(error);
+    return;
+  }
+  isOpen = true;
+  queue.goOn();
+  refresh(); // The panel of a job that is finished does not ask by itself.
+}
+
+// Nobody sends the rest when this page is gone.
+addEventListener("pagehide", () => {
+  if (!isOpen) return;
+  isOpen = false;
+  queue.halt();
+  const body = new FormData();
+  body.append("csrf_token", token);
+  navigator.sendBeacon(job.close_url, body);
+});
+
+// A browser may have kept the page as it was.
+addEventListener("pageshow", settle);
 
 function showTemplate(id, replaced) {
   const content = document.getElementById(id).content.cloneNode(true).firstElementChild;
@@ -159,17 +201,18 @@ function showQueue() {
   const done = job ? sent : images(count);
   section.hidden = !section.querySelector("li");
   facts.textContent = leftCount ? `${done} · ${leftCount} not ${job ? "sent" : "taken"}` : done;
-  pause.textContent = queue.pause;
-  pause.hidden = !queue.pause;
-  if (queue.pause && queue.pause !== told.pause) announce(queue.pause);
+  const words = queue.pause || notice;
+  pause.textContent = words;
+  pause.hidden = !words;
+  if (words && words !== told.pause) announce(words);
   progress.hidden = !isBusy;
   progress.value = queue.progress;
   submit.textContent = count ? `Make thumbnails of ${images(count)}` : "Make thumbnails";
-  const title = queue.pause ? `Paused at ${percent}` : `${percent} sent`;
+  const title = words ? `Paused at ${percent}` : `${percent} sent`;
   setTitle("sending", isBusy ? `${title} · Thumbnails` : "");
   if (job && leftCount > told.left) announce(facts.textContent);
-  told = { left: leftCount, pause: queue.pause };
+  told = { left: leftCount, pause: words };
   if (isBusy) addEventListener("beforeunload", warn);
   else removeEventListener("beforeunload", warn);
-  if (queue.isThrough && !isClosed) close();
+  settle();
 }

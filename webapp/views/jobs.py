@@ -109,6 +109,7 @@ def _addresses(job_id: str) -> dict[str, str]:
         "images_url": url_for("jobs.add_images", job_id=job_id),
         "panel_url": url_for("jobs.panel", job_id=job_id),
         "close_url": url_for("jobs.close", job_id=job_id),
+        "reopen_url": url_for("jobs.reopen", job_id=job_id),
     }
 
 
@@ -136,6 +137,14 @@ def close(job_id: UUID) -> ResponseReturnValue:
     """Hear that no more images come."""
     require_owner(str(job_id))
     current_jobs().close(str(job_id))
+    return "", 204
+
+
+@blueprint.post("/<uuid:job_id>/reopen")
+def reopen(job_id: UUID) -> ResponseReturnValue:
+    """Hear that images come after all."""
+    require_owner(str(job_id))
+    current_jobs().reopen(str(job_id))
     return "", 204
 
 

@@ -1,0 +1,83 @@
+"""How a job ends whose images did not all arrive, or whose page did not stay."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_pages import choose_preset, drop
+from tests.browser.test_upload_page import LARGE, expect_done, send, slow_down
+from tests.images import make_jpeg
+
+pytestmark = pytest.mark.browser
+
+
+def fail_once(page: Page, status: int) -> None:
+    """Let the next image get an answer that is not of our server."""
+    page.route("**/images", lambda route: route.fulfill(status=status, body="oops"), times=1)
+
+
+def gather(page: Page, *names: str) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {name: make_jpeg() for name in names})
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 507])
+def test_job_ends_with_what_arrived_when_one_file_failed(
+    page: Page, complaints: list[str], status: int
+) -> None:
+    gather(page, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    fail_once(page, status)
+    send(page)
+    expect_done(page, "3 of 3 images done")
+    expect(page.locator("h1")).to_be_focused()
+    expect(page.get_by_role("status")).to_have_text("3 of 3 images done")
+    expect(page.locator("#queue-facts")).to_have_text("3 images sent · 1 not sent")
+    complaints.clear()  # Chromium reports every refusal.
+
+
+def test_file_that_failed_is_sent_to_the_job_that_had_ended(
+    page: Page, complaints: list[str]
+) -> None:
+    gather(page, "a.jpg", "b.jpg")
+    fail_once(page, 500)
+    send(page)
+    expect_done(page, "1 of 1 image done")
+    page.get_by_role("button", name="Retry").click()
+    expect_done(page, "2 of 2 images done")
+    expect(page.locator("#queue")).to_be_hidden()
+    complaints.clear()
+
+
+def test_file_that_failed_says_why_when_its_job_is_gone(page: Page, complaints: list[str]) -> None:
+    gather(page, "a.jpg", "b.jpg")
+    fail_once(page, 500)
+    send(page)
+    expect_done(page, "1 of 1 image done")
+    job = page.url
+    other = page.context.new_page()
+    other.goto(f"{job}/delete")
+    other.get_by_role("button", name="Delete").click()
+    expect(other).not_to_have_url(re.compile("delete"))
+    other.close()
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator(".row-why")).to_contain_text("There is no job at this address.")
+    complaints.clear()
+
+
+@pytest.mark.parametrize("way", ["reload", "leave"])
+def test_job_ends_with_what_arrived_when_its_page_is_left(page: Page, way: str) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto("/")
+    choose_preset(page, "square")
+    slow_down(page)
+    drop(page, {"small.jpg": make_jpeg(), "1.bmp": LARGE, "2.bmp": LARGE, "3.bmp": LARGE})
+    send(page)
+    expect(page.locator(".frame.done").first).to_be_visible(timeout=20_000)
+    job = page.url
+    page.goto(job if way == "reload" else "/")
+    page.goto(job)
+    expect(page.locator("#job-panel:not([hx-get]) h1")).to_have_text(
+        re.compile(r"^(\d) of \1 images? done$"), timeout=20_000
+    )
