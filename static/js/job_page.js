@@ -20,6 +20,7 @@ export function followJob(panel, job) {
   told = 0; // Whoever sends the images says so.
   wasRunning = true;
   panel.setAttribute("hx-get", job.panel_url);
+  panel.dataset.url = job.panel_url;
   htmx.process(panel);
 }
 
@@ -54,5 +55,18 @@ tell();
 
 // The upload page and its job are one document: going back and forward between them must load.
 addEventListener("popstate", () => {
-  if (location.pathname !== path) location.reload();
+  if (location.pathname === path) return;
+  if (!isGuarded()) location.reload();
+  else {
+    // The browser asks only now, when its bar has the other address already: whoever stays is to
+    // find that of the job there.
+    const address = location.href;
+    history.pushState(null, "", path);
+    location.assign(address);
+  }
 });
+
+/** Whether somebody wants a question asked before this page is left. */
+function isGuarded() {
+  return !dispatchEvent(new Event("beforeunload", { cancelable: true }));
+}

@@ -33,7 +33,7 @@ export function hold(held) {
 /** Ask for the panel now, whether it polls or not; an answer that is on its way comes too late. */
 export async function refresh() {
   const panel = findPanel();
-  const address = new URL(`${location.pathname}/panel`, location.href);
+  const address = new URL(panel.dataset.url, location.href);
   if (panel.dataset.version) address.searchParams.set("v", panel.dataset.version);
   silentUntil = 0;
   source.setAttribute("hx-sync", `#${panel.id}:replace`);

@@ -81,3 +81,34 @@ def test_job_ends_with_what_arrived_when_its_page_is_left(page: Page, way: str) 
     expect(page.locator("#job-panel:not([hx-get]) h1")).to_have_text(
         re.compile(r"^(\d) of \1 images? done$"), timeout=20_000
     )
+
+
+def send_slowly(page: Page) -> None:
+    """Be in the middle of sending some files."""
+    page.goto("/")
+    choose_preset(page, "square")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(4)})
+    send(page)
+    expect(page.locator(".frame").first).to_be_visible(timeout=20_000)
+
+
+def test_who_goes_back_while_files_are_sent_and_stays_is_at_the_job(page: Page) -> None:
+    page.on("dialog", lambda dialog: dialog.dismiss())
+    send_slowly(page)
+    job = page.url
+    page.evaluate("history.back()")
+    page.wait_for_event("dialog")
+    expect(page).to_have_url(job)
+    page.get_by_role("button", name="Keep for").click()
+    expect(page.get_by_role("status")).to_contain_text("Kept until")
+    expect_done(page, "4 of 4 images done")
+
+
+def test_who_goes_back_while_files_are_sent_and_leaves_is_at_the_form(page: Page) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
+    send_slowly(page)
+    page.go_back()
+    expect(page.get_by_label("choose files")).to_be_attached()
+    expect(page.locator("#submit")).to_be_visible()
+    assert page.evaluate("location.pathname") == "/"
