@@ -19,7 +19,7 @@ export class Queue {
   #sentRows = []; // They stay until nothing is on its way: rows that leave would move all others.
   #followed = null; // The row that was shown last because its file is sent.
   #movedAt = -Infinity;
-  #job = null; // {imagesUrl, token}, once sending has begun.
+  #url = null; // Where the images go, once sending has begun.
   #isHalted = false; // While the job takes nothing.
   #pause = ""; // Why nothing is sent for now, and until when.
   #added = 0;
@@ -59,7 +59,7 @@ export class Queue {
 
   /** Whether something is on its way or waits for it. */
   get isBusy() {
-    return this.#job !== null && this.#counts.waiting + this.#counts.sending > 0;
+    return this.#url !== null && this.#counts.waiting + this.#counts.sending > 0;
   }
 
   /**
@@ -68,7 +68,7 @@ export class Queue {
    */
   get isThrough() {
     const { failed, sent } = this.#counts;
-    return this.#job !== null && !this.isBusy && (sent > 0 || !failed);
+    return this.#url !== null && !this.isBusy && (sent > 0 || !failed);
   }
 
   /** The part of all bytes that has gone. */
@@ -94,8 +94,8 @@ export class Queue {
   }
 
   /** Send all files to a job, and whatever is added or retried later. */
-  start(imagesUrl, token) {
-    this.#job = { imagesUrl, token };
+  start(url) {
+    this.#url = url;
     for (const item of this.#items) {
       if (item.state === "refused") this.#list.append(item.row); // What moves goes first.
     }
@@ -122,7 +122,7 @@ export class Queue {
   }
 
   #sendNext() {
-    if (!this.#job || this.#pause || this.#isHalted) return;
+    if (!this.#url || this.#pause || this.#isHalted) return;
     for (const item of this.#items) {
       if (this.#counts.sending >= AT_ONCE) return;
       if (item.state === "waiting") this.#send(item);
@@ -134,8 +134,7 @@ export class Queue {
     this.#change(item, { state: "sending", part: 0, why: null });
     const onProgress = (part) => this.#change(item, { part });
     try {
-      const { imagesUrl, token } = this.#job;
-      await sendFile(imagesUrl, item, token, { signal: item.stop.signal, onProgress });
+      await sendFile(this.#url, item, { signal: item.stop.signal, onProgress });
       this.#change(item, { state: "sent", part: 1 });
       this.#items.delete(item);
       this.#sentRows.push(item.row);

@@ -1,10 +1,13 @@
 /** Requests of the upload page: make a job, send it one file at a time, close it. */
 
+const form = document.getElementById("upload");
 const LOST = "The connection is lost.";
 const TRY_AGAIN = [1, 2, 4, 10]; // Seconds between attempts to reach the server; the last for good.
 // Milliseconds without progress after which a request is given up: a dead line need not fail. The
 // server gives up a little earlier.
-const STALLED = 1000 * document.getElementById("upload").dataset.stalledSeconds;
+const STALLED = 1000 * form.dataset.stalledSeconds;
+
+let token = form.elements.csrf_token.value;
 
 /** What the server, or the way to it, had against a request; the message is for people. */
 export class RequestError extends Error {
@@ -12,6 +15,7 @@ export class RequestError extends Error {
     const isLost = status === 0 || status === 408; // The server gave up what did not come.
     super(isLost ? LOST : problem.detail);
     this.field = problem?.field;
+    this.isOfSession = problem?.code === "csrf";
     this.isLost = isLost;
     this.canRetry = isLost || status === 429 || status >= 500;
     this.waitSeconds = Number(retryAfter); // 0 where the server did not say when to come again.
@@ -68,11 +72,46 @@ function wait(seconds) {
 }
 
 /** Post form fields; gives the answer's JSON, or null where it has none. */
-export async function post(url, body, token) {
+export function post(url, body) {
+  return inSession(() => postOnce(url, body));
+}
+
+/** Do a request, and once more where another tab or the operator began another session meanwhile. */
+async function inSession(request) {
+  try {
+    return await request();
+  } catch (error) {
+    if (!error.isOfSession) throw error;
+    await renewToken();
+    return request();
+  }
+}
+
+/** Read the token that the upload page has now. */
+async function renewToken() {
+  let text;
+  try {
+    const signal = AbortSignal.timeout(STALLED);
+    text = await (await fetch(form.dataset.pageUrl, { cache: "no-store", signal })).text();
+  } catch {
+    throw new RequestError(0);
+  }
+  const page = new DOMParser().parseFromString(text, "text/html");
+  token = page.querySelector("[name=csrf_token]")?.value ?? token;
+}
+
+/** Post what nobody waits for, from a page that goes. */
+export function postLast(url) {
+  const body = new FormData();
+  body.append("csrf_token", token); // No headers can be sent along.
+  navigator.sendBeacon(url, body);
+}
+
+async function postOnce(url, body) {
   let response, text;
   try {
     const signal = AbortSignal.timeout(STALLED);
-    response = await fetch(url, { method: "POST", body, headers: headers(token), signal });
+    response = await fetch(url, { method: "POST", body, headers: headers(), signal });
     text = await response.text();
   } catch {
     throw new RequestError(0);
@@ -88,13 +127,18 @@ export async function post(url, body, token) {
  * Send one file; by XMLHttpRequest, because fetch cannot tell how much of it has gone. The server
  * keeps images in the order of their positions, whichever arrives first, and one at each.
  */
-export function sendFile(url, { file, position }, token, { signal, onProgress }) {
+export function sendFile(url, item, options) {
+  return inSession(() => sendOnce(url, item, options));
+}
+
+function sendOnce(url, { file, position }, { signal, onProgress }) {
+  signal.throwIfAborted();
   const body = new FormData();
   body.append("position", position);
   body.append("images", file, file.name);
   const request = new XMLHttpRequest();
   request.open("POST", url);
-  for (const [name, value] of Object.entries(headers(token))) request.setRequestHeader(name, value);
+  for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
   let stalled = 0;
   const watch = () => {
     clearTimeout(stalled);
@@ -123,7 +167,7 @@ export function sendFile(url, { file, position }, token, { signal, onProgress })
   });
 }
 
-function headers(token) {
+function headers() {
   return { Accept: "application/json", "X-CSRFToken": token };
 }
 

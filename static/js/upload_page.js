@@ -6,7 +6,7 @@ import { announce, setTitle } from "./page.js";
 import { refresh } from "./polling.js";
 import { Queue } from "./queue.js";
 import { clearProblems, rememberRecipe, showProblem } from "./recipe_form.js";
-import { insist, post } from "./upload.js";
+import { insist, post, postLast } from "./upload.js";
 
 const form = document.getElementById("upload");
 const input = document.getElementById("images");
@@ -16,7 +16,6 @@ const dropFrame = document.getElementById("drop-frame");
 const facts = document.getElementById("queue-facts");
 const pause = document.getElementById("queue-pause");
 const progress = document.getElementById("queue-progress");
-const token = form.elements.csrf_token.value;
 const maxMb = Number(form.dataset.maxFileMb);
 const maxImages = Number(form.dataset.maxImages);
 
@@ -120,7 +119,8 @@ form.addEventListener("submit", async (event) => {
 async function begin() {
   const fields = new FormData(form);
   fields.delete("images");
-  const open = () => post(form.dataset.openUrl, fields, token);
+  fields.delete("csrf_token"); // It is sent beside them, and may be another by then.
+  const open = () => post(form.dataset.openUrl, fields);
   job = await insist(open, (notice) => (notice ? showProblem({ message: notice }) : clearProblems()));
   rememberRecipe();
   const panel = showTemplate("panel-template", form);
@@ -129,7 +129,7 @@ async function begin() {
   followJob(panel, job);
   announce(`Sending ${images(queue.count)}.`);
   isOpen = true;
-  queue.start(job.images_url, token);
+  queue.start(job.images_url);
 }
 
 /** Close the job as soon as nothing more can come, and open it again for what is to come after all. */
@@ -150,14 +150,14 @@ async function close() {
     history.replaceState(null, "", nothing.querySelector("a").href);
     setTitle("job", nothing.dataset.title);
   }
-  const done = insist(() => post(job.close_url, null, token), (words) => announce(words));
+  const done = insist(() => post(job.close_url, null), (words) => announce(words));
   await done.catch(() => {}); // It closes by itself after a while.
 }
 
 /** Have a job that ended take what is sent again. */
 async function reopen() {
   try {
-    await insist(() => post(job.reopen_url, null, token), (words) => {
+    await insist(() => post(job.reopen_url, null), (words) => {
       notice = words;
       showQueue();
     });
@@ -175,9 +175,7 @@ addEventListener("pagehide", () => {
   if (!isOpen) return;
   isOpen = false;
   queue.halt();
-  const body = new FormData();
-  body.append("csrf_token", token);
-  navigator.sendBeacon(job.close_url, body);
+  postLast(job.close_url);
 });
 
 // A browser may have kept the page as it was.

@@ -1,13 +1,15 @@
 """How a job ends whose images did not all arrive, or whose page did not stay."""
 
 import re
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.test_pages import choose_preset, drop
 from tests.browser.test_upload_page import LARGE, expect_done, send, slow_down
 from tests.images import make_jpeg
+from tests.servers import running
 
 pytestmark = pytest.mark.browser
 
@@ -112,3 +114,49 @@ def test_who_goes_back_while_files_are_sent_and_leaves_is_at_the_form(page: Page
     expect(page.get_by_label("choose files")).to_be_attached()
     expect(page.locator("#submit")).to_be_visible()
     assert page.evaluate("location.pathname") == "/"
+
+
+def test_files_of_a_tab_are_sent_though_another_tab_began_another_session(
+    page: Page, complaints: list[str]
+) -> None:
+    gather(page, "a.jpg")
+    page.context.clear_cookies()
+    other = page.context.new_page()
+    other.goto("/")
+    other.close()
+    send(page)
+    expect_done(page, "1 of 1 image done")
+    complaints.clear()  # Chromium reports the 400.
+
+
+def test_files_are_sent_though_the_operator_changed_the_secret_key(
+    page: Page, tmp_path: Path, complaints: list[str]
+) -> None:
+    with running(tmp_path / "instance") as servers:
+        page.goto(servers.url)
+        choose_preset(page, "square")
+        drop(page, {"a.jpg": make_jpeg()})
+        expect(page.locator(".row")).to_have_count(1)
+        servers.processes["web"].kill()
+        servers.processes["web"].wait()
+        (servers.instance / "secret_key").unlink()
+        servers.start_one("web")
+        send(page)
+        expect_done(page, "1 of 1 image done")
+    complaints.clear()
+
+
+def test_token_that_is_never_right_is_asked_for_once(page: Page, complaints: list[str]) -> None:
+    gather(page, "a.jpg")
+    asked: list[str] = []
+    problem = '{"code": "csrf", "detail": "This page was open for too long.", "field": null}'
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=400, body=problem)
+
+    page.route("**/jobs/open", refuse)
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator("#upload-error")).to_have_text("This page was open for too long.")
+    assert len(asked) == 2
+    complaints.clear()
