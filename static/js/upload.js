@@ -33,29 +33,34 @@ export class RequestError extends Error {
     return `${this.message} This goes on by itself at ${moment.toLocaleTimeString()}.`;
   }
 
-  /** Wait until it is over. */
-  over() {
-    return this.isLost ? reconnect() : wait(this.waitSeconds);
+  /** Wait until it is over, or until somebody wants to wait no longer. */
+  over(signal) {
+    const over = this.isLost ? reconnect(signal) : wait(this.waitSeconds);
+    return Promise.race([over, aborted(signal)]);
   }
 }
 
-/** Do a request again and again while what hinders it passes; `onNotice` gets it, and then "". */
-export async function insist(request, onNotice) {
+/**
+ * Do a request again and again while what hinders it passes; `onNotice` gets it, and then "". Throws
+ * the signal's reason where somebody stopped the waiting.
+ */
+export async function insist(request, onNotice, signal) {
   for (;;) {
     try {
       return await request();
     } catch (error) {
       if (!error.passes) throw error;
       onNotice(error.notice);
-      await error.over();
+      await error.over(signal);
       onNotice("");
+      signal?.throwIfAborted();
     }
   }
 }
 
 /** Ask for this page, ever less often and when the browser is online again, until it is there. */
-async function reconnect() {
-  for (let attempt = 0; ; attempt += 1) {
+async function reconnect(stop) {
+  for (let attempt = 0; !stop?.aborted; attempt += 1) {
     await Promise.race([wait(TRY_AGAIN[attempt] ?? TRY_AGAIN.at(-1)), online()]);
     const signal = AbortSignal.timeout(STALLED);
     const asked = fetch(location.href, { method: "HEAD", cache: "no-store", signal });
@@ -65,6 +70,10 @@ async function reconnect() {
 
 function online() {
   return new Promise((resolve) => addEventListener("online", resolve, { once: true }));
+}
+
+function aborted(signal) {
+  return new Promise((resolve) => signal?.addEventListener("abort", resolve, { once: true }));
 }
 
 function wait(seconds) {

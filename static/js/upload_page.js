@@ -12,6 +12,7 @@ const form = document.getElementById("upload");
 const input = document.getElementById("images");
 const submit = document.getElementById("submit");
 const section = document.getElementById("queue");
+const waiting = document.getElementById("waiting");
 const dropFrame = document.getElementById("drop-frame");
 const facts = document.getElementById("queue-facts");
 const pause = document.getElementById("queue-pause");
@@ -22,6 +23,7 @@ const maxImages = Number(form.dataset.maxImages);
 const queue = new Queue(section, document.getElementById("row-template"), showQueue);
 let adding = Promise.resolve(); // Files are added in the order they came, however long one takes.
 let job = null; // What the server said of the job, once it is made.
+let stop = null; // Of the waiting until a job can be made.
 let isOpen = false; // Whether the server takes images for it.
 let isSettling = false;
 let notice = ""; // What hinders the page itself, beside what the queue says.
@@ -107,21 +109,32 @@ form.addEventListener("submit", async (event) => {
   clearProblems();
   submit.disabled = true;
   await adding;
+  stop = new AbortController();
   try {
     if (queue.count) await begin();
     else showProblem({ message: "Choose at least one image.", field: "images" });
   } catch (error) {
-    showProblem(error);
+    if (!stop.signal.aborted) showProblem(error);
   }
   submit.disabled = false;
+  if (stop.signal.aborted) submit.focus();
 });
 
+document.getElementById("stop-waiting").addEventListener("click", () => stop.abort());
+
+/** Say what hinders a job from being made, and offer to wait no longer. */
+function showWaiting(words) {
+  document.getElementById("waiting-words").textContent = words;
+  waiting.hidden = !words;
+  // The button that began it all is disabled.
+  if (words && [submit, document.body].includes(document.activeElement)) {
+    document.getElementById("stop-waiting").focus();
+  }
+}
+
 async function begin() {
-  const fields = new FormData(form);
-  fields.delete("images");
-  fields.delete("csrf_token"); // It is sent beside them, and may be another by then.
-  const open = () => post(form.dataset.openUrl, fields);
-  job = await insist(open, (notice) => (notice ? showProblem({ message: notice }) : clearProblems()));
+  const open = () => post(form.dataset.openUrl, recipe()); // It may change while this waits.
+  job = await insist(open, showWaiting, stop.signal);
   rememberRecipe();
   const panel = showTemplate("panel-template", form);
   panel.before(section);
@@ -130,6 +143,13 @@ async function begin() {
   announce(`Sending ${images(queue.count)}.`);
   isOpen = true;
   queue.start(job.images_url);
+}
+
+function recipe() {
+  const fields = new FormData(form);
+  fields.delete("images");
+  fields.delete("csrf_token"); // It is sent beside them, and may be another by then.
+  return fields;
 }
 
 /** Close the job as soon as nothing more can come, and open it again for what is to come after all. */

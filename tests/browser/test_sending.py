@@ -160,3 +160,64 @@ def test_token_that_is_never_right_is_asked_for_once(page: Page, complaints: lis
     expect(page.locator("#upload-error")).to_have_text("This page was open for too long.")
     assert len(asked) == 2
     complaints.clear()
+
+
+# Waiting to begin
+
+
+def refuse_for(page: Page, seconds: int) -> None:
+    """Have the server make no job for so many seconds, as it says."""
+    problem = '{"code": "x", "detail": "Your address has made 60 jobs.", "field": null}'
+    headers = {"Retry-After": str(seconds)}
+    page.route(
+        "**/jobs/open",
+        lambda route: route.fulfill(status=429, headers=headers, body=problem),
+        times=1,
+    )
+
+
+def test_recipe_that_is_changed_while_the_page_waits_is_what_is_made(
+    page: Page, complaints: list[str]
+) -> None:
+    gather(page, "a.jpg")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator("#waiting")).to_contain_text("The connection is lost.")
+    choose_preset(page, "avatar")
+    page.context.set_offline(False)
+    expect_done(page, "1 of 1 image done")
+    made = page.locator(".thumbnails a:not(.download)")
+    expect(made).to_have_attribute("href", re.compile("avatar.webp$"))
+    complaints.clear()
+
+
+def test_who_does_not_want_to_wait_can_stop_and_submit_later(
+    page: Page, complaints: list[str]
+) -> None:
+    gather(page, "a.jpg")
+    refuse_for(page, 3600)
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator("#submit")).to_be_disabled()
+    page.get_by_role("button", name="Stop waiting").click()
+    expect(page.locator("#waiting")).to_be_hidden()
+    expect(page.locator("#submit")).to_be_focused()
+    send(page)
+    expect_done(page, "1 of 1 image done")
+    complaints.clear()
+
+
+def test_page_that_stopped_waiting_does_not_begin_by_itself(
+    page: Page, complaints: list[str]
+) -> None:
+    gather(page, "a.jpg")
+    page.clock.install()
+    refuse_for(page, 60)
+    page.get_by_role("button", name="Make thumbnails").click()
+    page.get_by_role("button", name="Stop waiting").click()
+    expect(page.locator("#submit")).to_be_enabled()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.method))
+    page.clock.fast_forward(120_000)
+    page.evaluate("fetch('/healthcheck')")  # Whatever the page asked for came before.
+    assert "POST" not in asked
+    complaints.clear()

@@ -341,7 +341,7 @@ def test_page_waits_as_long_as_the_server_asks_and_goes_on_by_itself(
     choose_preset(page, "square")
     drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
     page.get_by_role("button", name="Make thumbnails").click()
-    said = page.locator("#queue-pause:visible, #upload-error:visible")
+    said = page.locator("#queue-pause:visible, #waiting-words:visible")
     expect(said).to_contain_text("There is room again in 1 second. This goes on by itself at ")
     expect(page.locator("h1")).to_have_text("2 of 2 images done", timeout=20_000)
     expect(said).to_have_count(0)
@@ -660,7 +660,7 @@ def test_line_that_was_dead_for_a_while_loses_nothing(
         line.stops_at = note
         if moment == "before":
             page.get_by_role("button", name="Make thumbnails").click()
-        said = page.locator("#queue-pause:visible, #upload-error:visible")
+        said = page.locator("#queue-pause:visible, #waiting-words:visible")
         expect(said).to_have_text(LOST)
         # Whether the line is back is asked again, when that question got stuck as well.
         with page.expect_request(lambda request: request.method == "HEAD" and len(unanswered) > 0):
@@ -677,7 +677,7 @@ def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[st
     drop(page, {"a.jpg": make_jpeg()})
     page.context.set_offline(True)
     page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator("#upload-error")).to_contain_text("The connection is lost.")
+    expect(page.locator("#waiting-words")).to_contain_text("The connection is lost.")
     page.context.set_offline(False)
     expect_done(page, "1 of 1 image done")
     complaints.clear()
