@@ -165,13 +165,20 @@ async function settle() {
 async function close() {
   isOpen = false;
   queue.halt();
-  if (!queue.sentCount) {
-    const nothing = showTemplate("nothing-template", document.getElementById("job-panel"));
-    history.replaceState(null, "", nothing.querySelector("a").href);
-    setTitle("job", nothing.dataset.title);
-  }
+  if (!queue.sentCount) showNothing();
   const done = insist(() => post(job.close_url, null), (words) => announce(words));
   await done.catch(() => {}); // It closes by itself after a while.
+}
+
+/** Say that nothing came of the job, and leave nothing that could be done to it. */
+function showNothing() {
+  const nothing = showTemplate("nothing-template", document.getElementById("job-panel"));
+  for (const part of document.querySelectorAll(".tools, .frames")) part.remove();
+  const heading = nothing.querySelector("h1");
+  history.replaceState(null, "", nothing.querySelector("a").href);
+  setTitle("job", nothing.dataset.title);
+  heading.focus();
+  announce(heading.textContent);
 }
 
 /** Have a job that ended take what is sent again. */

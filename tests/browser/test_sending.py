@@ -221,3 +221,22 @@ def test_page_that_stopped_waiting_does_not_begin_by_itself(
     page.evaluate("fetch('/healthcheck')")  # Whatever the page asked for came before.
     assert "POST" not in asked
     complaints.clear()
+
+
+# Nothing at all
+
+
+def test_job_of_which_all_was_cancelled_leaves_nothing_to_do_but_to_start_again(
+    page: Page,
+) -> None:
+    page.goto("/")
+    slow_down(page)
+    drop(page, {"1.bmp": LARGE, "2.bmp": LARGE})
+    send(page)
+    expect(page.locator(".tools").first).to_be_visible()
+    for name in ("1.bmp", "2.bmp"):
+        page.get_by_role("button", name=f"Cancel {name}").click()
+    heading = page.get_by_role("heading", name="Nothing was sent")
+    expect(heading).to_be_focused()
+    expect(page.get_by_role("status")).to_have_text("Nothing was sent")
+    expect(page.locator(".tools, .frames")).to_have_count(0)
