@@ -350,6 +350,15 @@ def test_wrong_size_is_said_to_the_script_with_its_field(script: Script, jobs: J
     assert nothing_left(jobs)
 
 
+def test_nothing_to_make_is_said_to_the_script_with_the_presets(script: Script) -> None:
+    response = script.send("/jobs/open", keep_hours="24")
+    assert response.json == {
+        "code": "invalid_recipe",
+        "detail": "Choose at least one output.",
+        "field": "presets",
+    }
+
+
 def test_unknown_preset_is_refused(person: Person, jobs: Jobs) -> None:
     response = person.upload((make_jpeg(), "a.jpg"), presets="huge")
     assert response.status_code == 422

@@ -272,8 +272,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
             outputs = [preset.recipe.outputs for preset in chosen]
             return combine(chain(*outputs, *own, responsive), limits)
         except InvalidRecipe as error:
-            self.presets.errors = [str(error)]
-            raise
+            raise _beside(self.presets, error) from None
 
     def kept_hours(self) -> float:
         """Give for how many hours the results are to be kept.

@@ -64,6 +64,7 @@ link?.addEventListener("click", async () => {
 });
 
 form.addEventListener("input", () => {
+  clearProblems();
   if (link) link.textContent = link.dataset.words;
 });
 

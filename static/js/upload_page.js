@@ -9,6 +9,7 @@ import { clearProblems, rememberRecipe, showProblem } from "./recipe_form.js";
 import { insist, post, postLast } from "./upload.js";
 
 const form = document.getElementById("upload");
+const zone = form.querySelector(".zone");
 const input = document.getElementById("images");
 const submit = document.getElementById("submit");
 const section = document.getElementById("queue");
@@ -42,6 +43,7 @@ function add(files) {
 /** Add files a few at a time: the page stays at hand while hundreds are looked into. */
 async function addNow(files) {
   const wanted = withoutClutter(await files);
+  clearProblems(zone.parentElement); // That there were no images.
   while (wanted.length) {
     const some = wanted.splice(0, 20);
     const faults = await Promise.all(some.map((file) => findFault(file, maxMb)));

@@ -231,6 +231,43 @@ def test_wrong_size_is_said_beside_its_field(page: Page, complaints: list[str]) 
     complaints.clear()  # Chromium reports every 422.
 
 
+def ask_for_nothing(page: Page) -> Locator:
+    page.goto("/")
+    choose_preset(page, "none of them")
+    drop(page, {"a.jpg": make_jpeg()})
+    expect(page.locator(".row")).to_have_count(1)
+    page.get_by_role("button", name="Make thumbnails").click()
+    error = page.get_by_text("Choose at least one output.")
+    expect(error).to_be_visible()
+    return error
+
+
+def test_nothing_to_make_is_said_at_the_presets(page: Page, complaints: list[str]) -> None:
+    error = ask_for_nothing(page)
+    expect(error).to_have_id("presets-error")
+    expect(page.locator(".card input").first).to_be_focused()
+    expect(page.locator("#outputs")).to_be_hidden()
+    complaints.clear()
+
+
+def test_mark_goes_when_something_of_the_form_is_changed(page: Page, complaints: list[str]) -> None:
+    error = ask_for_nothing(page)
+    page.locator(".card input").last.check()
+    expect(error).to_be_hidden()
+    expect(page.locator("[aria-invalid=true]")).to_have_count(0)
+    complaints.clear()
+
+
+def test_missing_images_are_no_longer_asked_for_when_there_are_some(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Make thumbnails").click()
+    error = page.get_by_text("Choose at least one image.")
+    expect(error).to_be_visible()
+    drop(page, {"a.jpg": make_jpeg()})
+    expect(error).to_be_hidden()
+    expect(page.locator("[aria-invalid=true]")).to_have_count(0)
+
+
 def test_size_is_made_in_every_format_chosen(page: Page) -> None:
     page.goto("/")
     choose_preset(page, "none of them")
