@@ -28,7 +28,7 @@ let stop = null; // Of the waiting until a job can be made.
 let isOpen = false; // Whether the server takes images for it.
 let isSettling = false;
 let notice = ""; // What hinders the page itself, beside what the queue says.
-let told = { left: 0, pause: "" }; // What was spoken of already.
+let told = { left: 0, quarter: 0, pause: "" }; // What was spoken of already.
 
 function images(count) {
   return `${count} image${count === 1 ? "" : "s"}`;
@@ -231,15 +231,23 @@ function showQueue() {
   const words = queue.pause || notice;
   pause.textContent = words;
   pause.hidden = !words;
-  if (words && words !== told.pause) announce(words);
   progress.hidden = !isBusy;
   progress.value = queue.progress;
   submit.textContent = count ? `Make thumbnails of ${images(count)}` : "Make thumbnails";
   const title = words ? `Paused at ${percent}` : `${percent} sent`;
   setTitle("sending", isBusy ? `${title} · Thumbnails` : "");
-  if (job && leftCount > told.left) announce(facts.textContent);
-  told = { left: leftCount, pause: words };
+  if (job) tell(words);
   if (isBusy) addEventListener("beforeunload", warn);
   else removeEventListener("beforeunload", warn);
   settle();
+}
+
+/** Say what hinders, what is left behind, and each quarter that is sent; the job says its end. */
+function tell(pause) {
+  const { count, sentCount, leftCount, isBusy } = queue;
+  const quarter = Math.floor((4 * sentCount) / count);
+  const isNews = leftCount > told.left || (isBusy && quarter > told.quarter);
+  if (pause && pause !== told.pause) announce(pause);
+  else if (isNews) announce(facts.textContent);
+  told = { left: leftCount, quarter, pause };
 }

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.test_pages import choose_preset, drop
-from tests.browser.test_upload_page import LARGE, expect_done, send, slow_down
+from tests.browser.test_upload_page import LARGE, expect_done, send, slow_down, watch
 from tests.images import make_jpeg
 from tests.servers import running
 
@@ -240,3 +240,21 @@ def test_job_of_which_all_was_cancelled_leaves_nothing_to_do_but_to_start_again(
     expect(heading).to_be_focused()
     expect(page.get_by_role("status")).to_have_text("Nothing was sent")
     expect(page.locator(".tools, .frames")).to_have_count(0)
+
+
+# What is said and shown of many files
+
+
+def test_quarters_of_what_is_sent_are_said_and_no_more(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(6)})
+    expect(page.locator(".row")).to_have_count(6)
+    watch(page, "document.getElementById('status').textContent", "said")
+    send(page)
+    expect_done(page, "6 of 6 images done")
+    said = [words for words in page.evaluate("seen.said") if re.fullmatch(r"\d of .* sent", words)]
+    assert 2 <= len(said) <= 3
+    assert said == sorted(said)
+    assert set(said) <= {f"{count} of 6 images sent" for count in (2, 3, 4, 5)}
