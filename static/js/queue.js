@@ -57,6 +57,11 @@ export class Queue {
     return this.#counts.refused + this.#counts.failed;
   }
 
+  /** How many files may be tried again. */
+  get failedCount() {
+    return this.#counts.failed;
+  }
+
   /** Whether something is on its way or waits for it. */
   get isBusy() {
     return this.#url !== null && this.#counts.waiting + this.#counts.sending > 0;
@@ -175,6 +180,16 @@ export class Queue {
     item.cuts = 0;
     this.#change(item, { state: "waiting", why: null });
     item.row.querySelector(".row-remove").focus();
+    this.#sendNext();
+  }
+
+  retryAll() {
+    for (const item of this.#items) {
+      if (item.state !== "failed") continue;
+      item.cuts = 0;
+      this.#change(item, { state: "waiting", why: null });
+    }
+    this.#section.focus(); // The button goes.
     this.#sendNext();
   }
 

@@ -18,6 +18,7 @@ const dropFrame = document.getElementById("drop-frame");
 const facts = document.getElementById("queue-facts");
 const pause = document.getElementById("queue-pause");
 const progress = document.getElementById("queue-progress");
+const retryAll = document.getElementById("queue-retry");
 const maxMb = Number(form.dataset.maxFileMb);
 const maxImages = Number(form.dataset.maxImages);
 
@@ -216,6 +217,8 @@ function showTemplate(id, replaced) {
   return content;
 }
 
+retryAll.addEventListener("click", () => queue.retryAll());
+
 function warn(event) {
   event.preventDefault();
 }
@@ -231,6 +234,7 @@ function showQueue() {
   const words = queue.pause || notice;
   pause.textContent = words;
   pause.hidden = !words;
+  retryAll.hidden = queue.failedCount < 2;
   progress.hidden = !isBusy;
   progress.value = queue.progress;
   submit.textContent = count ? `Make thumbnails of ${images(count)}` : "Make thumbnails";

@@ -258,3 +258,25 @@ def test_quarters_of_what_is_sent_are_said_and_no_more(page: Page) -> None:
     assert 2 <= len(said) <= 3
     assert said == sorted(said)
     assert set(said) <= {f"{count} of 6 images sent" for count in (2, 3, 4, 5)}
+
+
+def test_all_files_that_failed_are_sent_again_by_one_button(
+    page: Page, complaints: list[str]
+) -> None:
+    gather(page, "a.jpg", "b.jpg", "c.jpg")
+    page.route("**/images", lambda route: route.fulfill(status=500, body="oops"), times=2)
+    send(page)
+    page.get_by_role("button", name="Send all failed again").click()
+    expect_done(page, "3 of 3 images done")
+    complaints.clear()
+
+
+def test_one_file_that_failed_has_the_button_of_its_row_alone(
+    page: Page, complaints: list[str]
+) -> None:
+    gather(page, "a.jpg", "b.jpg")
+    fail_once(page, 500)
+    send(page)
+    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    expect(page.get_by_role("button", name="Send all failed again")).to_be_hidden()
+    complaints.clear()
