@@ -3,6 +3,9 @@
 const MB = 1_000_000;
 const CLUTTER = new Set([".DS_Store", "Thumbs.db", "desktop.ini"]);
 
+// Control, format and surrogate characters, but those that join or part letters.
+const UNSEEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}]/gu;
+
 // Of the first bytes, read as Latin-1. A name proves nothing: many ".heic" files are JPEGs.
 const IMAGES = [
   /^\xff\xd8\xff/, // JPEG
@@ -33,6 +36,12 @@ export function fileSize(bytes) {
   if (bytes < 1000) return `${bytes} B`;
   if (bytes < 999_500) return `${Math.round(bytes / 1000)} kB`;
   return `${(bytes / MB).toFixed(1)} MB`;
+}
+
+/** Show a name without what cannot be seen, as the server does: some marks make `gpj.exe` read `exe.jpg`. */
+export function cleanName(name) {
+  const base = name.split(/[/\\]/).at(-1);
+  return base.replace(UNSEEN, "").trim() || "unnamed";
 }
 
 /** Say why the server would refuse a file, before a byte of it is sent; null if it would not. */

@@ -1,6 +1,6 @@
 /** The list of files to send: a row for each, two on the way at a time. */
 
-import { fileSize, findFault } from "./files.js";
+import { cleanName, fileSize, findFault } from "./files.js";
 import { sendFile } from "./upload.js";
 
 // One is on the line while the server checks the other. More would only share the line: the first
@@ -86,9 +86,10 @@ export class Queue {
     const row = this.#rowTemplate.content.cloneNode(true).firstElementChild;
     const state = fault ? "refused" : "waiting";
     const position = (this.#added += 1);
-    const item = { file, position, row, state, why: fault, part: 0, cuts: 0, stop: null };
-    row.querySelector(".row-name").textContent = file.name;
-    row.querySelector("progress").ariaLabel = `${file.name} sent`;
+    const name = cleanName(file.name);
+    const item = { file, name, position, row, state, why: fault, part: 0, cuts: 0, stop: null };
+    row.querySelector(".row-name").textContent = name;
+    row.querySelector("progress").ariaLabel = `${name} sent`;
     row.querySelector(".row-remove").addEventListener("click", () => this.#remove(item));
     row.querySelector(".row-retry").addEventListener("click", () => this.#retry(item));
     this.#items.add(item);
@@ -250,7 +251,7 @@ export class Queue {
     return offsetTop + offsetHeight > scrollTop && offsetTop < scrollTop + clientHeight;
   }
 
-  #show({ file, row, state, why, part }) {
+  #show({ file, name, row, state, why, part }) {
     const isSending = state === "sending";
     const isSent = state === "sent";
     const percent = part < 1 ? `${Math.floor(part * 100)} %` : "checking";
@@ -266,14 +267,14 @@ export class Queue {
     const remove = row.querySelector(".row-remove");
     if (isSent && document.activeElement === remove) this.#section.focus();
     row.classList.toggle("sent", isSent);
-    this.#label(remove, isSending ? "Cancel" : "Remove", file);
-    this.#label(row.querySelector(".row-retry"), "Retry", file);
+    this.#label(remove, isSending ? "Cancel" : "Remove", name);
+    this.#label(row.querySelector(".row-retry"), "Retry", name);
     row.querySelector(".row-retry").hidden = state !== "failed";
     this.#changed();
   }
 
-  #label(button, verb, file) {
+  #label(button, verb, name) {
     button.textContent = verb.toLowerCase();
-    button.ariaLabel = `${verb} ${file.name}`;
+    button.ariaLabel = `${verb} ${name}`;
   }
 }

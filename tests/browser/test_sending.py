@@ -280,3 +280,14 @@ def test_one_file_that_failed_has_the_button_of_its_row_alone(
     expect(page.get_by_role("button", name="Retry")).to_be_visible()
     expect(page.get_by_role("button", name="Send all failed again")).to_be_hidden()
     complaints.clear()
+
+
+def test_name_that_pretends_to_be_another_is_shown_as_it_is(page: Page) -> None:
+    gather(page, "invoice\u202egpj.exe")
+    expect(page.locator(".row-name")).to_have_text("invoicegpj.exe")
+    expect(page.get_by_role("button", name="Remove invoicegpj.exe", exact=True)).to_be_visible()
+
+
+def test_name_keeps_the_marks_that_its_script_needs(page: Page) -> None:
+    gather(page, "\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645.jpg")
+    expect(page.locator(".row-name")).to_have_text(re.compile("\u200c"))
