@@ -21,6 +21,11 @@ export function setTitle(part, words) {
   document.title = titles.sending || titles.job;
 }
 
+/** Whether something is being sent, by the title. */
+export function isSending() {
+  return titles.sending !== "";
+}
+
 /** Show another icon, unless it is there. */
 export function setIcon(address) {
   if (address && icon.getAttribute("href") !== address) icon.href = address;

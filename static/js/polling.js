@@ -1,6 +1,6 @@
 /** A panel that htmx asks for again and again: calmly while nobody looks or the server is away. */
 
-import { announce, makeBar } from "./page.js";
+import { announce, isSending, makeBar } from "./page.js";
 
 const PAUSES = [1, 2, 4, 10]; // Seconds, the more often it failed.
 const LOST = "Connection lost. Still trying; your job goes on at the server.";
@@ -71,6 +71,7 @@ function fail(words) {
   silentUntil = Date.now() + PAUSES[Math.min(failures, PAUSES.length - 1)] * 1000;
   failures += 1;
   if (failures < 2 && navigator.onLine) return; // Once is nothing to speak of.
+  if (words === LOST && isSending()) return; // Whoever sends says so.
   bar.textContent = words;
   bar.hidden = false;
   announce(words);

@@ -251,7 +251,7 @@ function tell(pause) {
   const { count, sentCount, leftCount, isBusy } = queue;
   const quarter = Math.floor((4 * sentCount) / count);
   const isNews = leftCount > told.left || (isBusy && quarter > told.quarter);
-  if (pause && pause !== told.pause) announce(pause);
+  if (pause !== told.pause) announce(pause || "Sending goes on.");
   else if (isNews) announce(facts.textContent);
   told = { left: leftCount, quarter, pause };
 }

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.test_pages import choose_preset, drop
-from tests.browser.test_upload_page import LARGE, expect_done, send, slow_down, watch
+from tests.browser.test_upload_page import LARGE, expect_done, send, set_line, slow_down, watch
 from tests.images import make_jpeg
 from tests.servers import running
 
@@ -291,3 +291,22 @@ def test_name_that_pretends_to_be_another_is_shown_as_it_is(page: Page) -> None:
 def test_name_keeps_the_marks_that_its_script_needs(page: Page) -> None:
     gather(page, "\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645.jpg")
     expect(page.locator(".row-name")).to_have_text(re.compile("\u200c"))
+
+
+def test_lost_connection_is_said_once_while_there_is_something_to_send(
+    page: Page, complaints: list[str]
+) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    line = slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(4)})
+    send(page)
+    expect(page.locator(".row-state").first).to_contain_text("%")
+    set_line(line, is_there=False)
+    expect(page.locator("#queue-pause")).to_contain_text("The connection is lost.")
+    page.evaluate("dispatchEvent(new Event('offline'))")  # As another line that goes.
+    expect(page.locator(".bar:visible")).to_have_count(0)
+    expect(page.get_by_role("status")).to_contain_text("The connection is lost.")
+    set_line(line, is_there=True)
+    expect_done(page, "4 of 4 images done")
+    complaints.clear()
