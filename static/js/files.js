@@ -31,6 +31,9 @@ const OTHERS = [
 const UNKNOWN =
   "This is no image that we can read. Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF file.";
 
+const UNREADABLE = "This file can no longer be read. Is it still there?";
+const unreadable = new WeakSet(); // Files of a name and nothing else, for what could not be opened.
+
 /** Write a number of bytes as the server does: `31 kB`, `4.1 MB`. */
 export function fileSize(bytes) {
   if (bytes < 1000) return `${bytes} B`;
@@ -46,6 +49,7 @@ export function cleanName(name) {
 
 /** Say why the server would refuse a file, before a byte of it is sent; null if it would not. */
 export async function findFault(file, maxMb) {
+  if (unreadable.has(file)) return UNREADABLE;
   if (!file.size) return "This file is empty. Choose it again, or export it anew.";
   if (file.size > maxMb * MB) {
     const size = Math.ceil(file.size / MB);
@@ -57,7 +61,7 @@ export async function findFault(file, maxMb) {
     if (IMAGES.some((signature) => signature.test(text))) return null;
     return OTHERS.find(([signature]) => signature.test(text))?.[1] ?? UNKNOWN;
   } catch {
-    return "This file can no longer be read. Is it still there?";
+    return UNREADABLE;
   }
 }
 
@@ -74,9 +78,20 @@ export async function listDropped(transfer) {
   return (await Promise.all(found.map(listEntry))).flat();
 }
 
+/** List a file, or all of a folder; what cannot be read is listed too, and keeps no other back. */
 async function listEntry(entry) {
   if (entry instanceof File) return [entry];
   if (!entry) return [];
+  try {
+    return await openEntry(entry);
+  } catch {
+    const file = new File([], entry.name);
+    unreadable.add(file);
+    return [file];
+  }
+}
+
+async function openEntry(entry) {
   if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
   const entries = await listFolder(entry.createReader());
   // Frames are counted in the order of their names, as the camera did.

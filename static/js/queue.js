@@ -254,6 +254,7 @@ export class Queue {
   #show({ file, name, row, state, why, part }) {
     const isSending = state === "sending";
     const isSent = state === "sent";
+    const hasGone = isSent || (isSending && part === 1); // To cancel it would change nothing.
     const percent = part < 1 ? `${Math.floor(part * 100)} %` : "checking";
     const words = isSending ? ` · ${percent}` : why || isSent ? ` · ${state}` : "";
     row.querySelector(".row-state").textContent = fileSize(file.size) + words;
@@ -265,8 +266,8 @@ export class Queue {
     progress.value = part;
     progress.hidden = !isSending;
     const remove = row.querySelector(".row-remove");
-    if (isSent && document.activeElement === remove) this.#section.focus();
-    row.classList.toggle("sent", isSent);
+    if (hasGone && document.activeElement === remove) this.#section.focus();
+    row.classList.toggle("gone", hasGone);
     this.#label(remove, isSending ? "Cancel" : "Remove", name);
     this.#label(row.querySelector(".row-retry"), "Retry", name);
     row.querySelector(".row-retry").hidden = state !== "failed";

@@ -2,6 +2,7 @@
 
 const form = document.getElementById("upload");
 const LOST = "The connection is lost.";
+const NOT_OURS = "The answer was not the server's own. Try again.";
 const TRY_AGAIN = [1, 2, 4, 10]; // Seconds between attempts to reach the server; the last for good.
 // Milliseconds without progress after which a request is given up: a dead line need not fail. The
 // server gives up a little earlier.
@@ -17,7 +18,8 @@ export class RequestError extends Error {
     this.field = problem?.field;
     this.isOfSession = problem?.code === "csrf";
     this.isLost = isLost;
-    this.canRetry = isLost || status === 429 || status >= 500;
+    // An answer that sounds as if all were well, and is not ours, is of something on the way.
+    this.canRetry = isLost || status < 300 || status === 429 || status >= 500;
     this.waitSeconds = Number(retryAfter); // 0 where the server did not say when to come again.
   }
 
@@ -129,7 +131,11 @@ async function postOnce(url, body) {
     const { status, headers } = response;
     throw new RequestError(status, readProblem(status, text), headers.get("Retry-After"));
   }
-  return text ? JSON.parse(text) : null;
+  try {
+    return text ? JSON.parse(text) : null;
+  } catch {
+    throw new RequestError(response.status, { detail: NOT_OURS }); // A network's page to sign in.
+  }
 }
 
 /**
@@ -163,7 +169,7 @@ function sendOnce(url, { file, position }, { signal, onProgress }) {
   return new Promise((resolve, reject) => {
     request.onload = () => {
       const { status, responseText } = request;
-      if (status < 300) resolve();
+      if (status === 201) resolve();
       else {
         const retryAfter = request.getResponseHeader("Retry-After");
         reject(new RequestError(status, readProblem(status, responseText), retryAfter));

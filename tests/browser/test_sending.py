@@ -7,7 +7,14 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.test_pages import choose_preset, drop
-from tests.browser.test_upload_page import LARGE, expect_done, send, set_line, slow_down, watch
+from tests.browser.test_upload_page import (
+    LARGE,
+    expect_done,
+    send,
+    set_line,
+    slow_down,
+    watch,
+)
 from tests.images import make_jpeg
 from tests.servers import running
 
@@ -310,3 +317,77 @@ def test_lost_connection_is_said_once_while_there_is_something_to_send(
     set_line(line, is_there=True)
     expect_done(page, "4 of 4 images done")
     complaints.clear()
+
+
+# What goes wrong on the way
+
+
+def test_files_added_while_the_job_is_made_are_sent_as_well(page: Page) -> None:
+    gather(page, "a.jpg")
+    held: list[Route] = []
+    page.route("**/jobs/open", lambda route: held.append(route))
+    with page.expect_request("**/jobs/open"):
+        page.get_by_role("button", name="Make thumbnails").click()
+    drop(page, {f"{n}.jpg": make_jpeg() for n in range(5)})
+    held[0].continue_()
+    expect_done(page, "6 of 6 images done")
+
+
+def test_file_that_cannot_be_read_does_not_keep_others_from_being_taken(page: Page) -> None:
+    page.goto("/")
+    # No disk of ours refuses to be read: tests run as root.
+    page.evaluate(
+        """() => {
+            DataTransferItem.prototype.webkitGetAsEntry = function () {
+                const { name } = this.getAsFile();
+                const file = (_, fail) => fail(new DOMException("gone"));
+                return name === "gone.jpg" ? { isFile: true, name, file } : this.getAsFile();
+            };
+        }"""
+    )
+    drop(page, {"good.jpg": make_jpeg(), "gone.jpg": make_jpeg()})
+    expect(page.locator(".row-name")).to_have_text(["good.jpg", "gone.jpg"])
+    expect(page.locator(".row-why:visible")).to_have_text(
+        "This file can no longer be read. Is it still there?"
+    )
+
+
+def test_file_that_has_gone_whole_cannot_be_cancelled_any_more(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "square")
+    slow_down(page)
+    drop(page, {f"{n}.bmp": LARGE for n in range(2)})
+    rows = (
+        "[...document.querySelectorAll('.row')].filter((row) => /checking/.test(row.textContent))"
+    )
+    shown = "checkVisibility({ visibilityProperty: true })"
+    watch(page, f"{rows}.length", "checked")
+    watch(page, f"{rows}.filter((row) => row.querySelector('.row-remove').{shown}).length", "open")
+    send(page)
+    expect_done(page, "2 of 2 images done")
+    assert max(page.evaluate("seen.checked")) > 0
+    assert max(page.evaluate("seen.open")) == 0
+
+
+def answer_with_a_page(route: Route) -> None:
+    """Answer as a hotel's network does, before one has signed in."""
+    route.fulfill(status=200, content_type="text/html", body="<h1>Welcome</h1>")
+
+
+def test_answer_of_another_server_is_told_in_words(page: Page) -> None:
+    gather(page, "a.jpg")
+    page.route("**/jobs/open", answer_with_a_page, times=1)
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator("#upload-error")).to_have_text(
+        "The answer was not the server's own. Try again."
+    )
+
+
+def test_file_that_another_server_took_is_not_called_sent(page: Page) -> None:
+    gather(page, "a.jpg", "b.jpg")
+    page.route("**/images", answer_with_a_page, times=1)
+    send(page)
+    expect(page.locator(".row-why:visible")).to_have_text("The server did not take this (200).")
+    expect_done(page, "1 of 1 image done")
+    page.get_by_role("button", name="Retry").click()
+    expect_done(page, "2 of 2 images done")
