@@ -1,7 +1,7 @@
 /** The files that people drop, paste and choose: find them all, and tell images from the rest. */
 
 const MB = 1_000_000;
-const CLUTTER = new Set([".DS_Store", "Thumbs.db", "desktop.ini"]);
+const CLUTTER = /^(\._.*|\.DS_Store|Thumbs\.db|desktop\.ini)$/s; // `._` is what a Mac puts beside a file.
 
 // Control, format and surrogate characters, but those that join or part letters.
 const UNSEEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}]/gu;
@@ -67,7 +67,7 @@ export async function findFault(file, maxMb) {
 
 /** Leave out what systems put into folders unasked. */
 export function withoutClutter(files) {
-  return files.filter((file) => !CLUTTER.has(file.name));
+  return files.filter((file) => !CLUTTER.test(file.name));
 }
 
 /** List what was dropped, with all that is in dropped folders. */

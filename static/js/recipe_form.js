@@ -16,6 +16,10 @@ document.getElementById("add-output").addEventListener("click", () => {
       attribute.value = attribute.value.replace(prefix, next);
     }
   }
+  // What is ticked and typed is copied with its element, and what is selected is not.
+  for (const select of output.querySelectorAll("select")) {
+    select.value = last.querySelector(`[name$=${select.name.split("-").at(-1)}]`).value;
+  }
   for (const side of ["width", "height"]) output.querySelector(`[name$=${side}]`).value = "";
   output.querySelector(".remove-output").hidden = false;
   clearProblems(output);

@@ -9,6 +9,7 @@ import { clearProblems, rememberRecipe, showProblem } from "./recipe_form.js";
 import { insist, post, postLast } from "./upload.js";
 
 const form = document.getElementById("upload");
+const TEXT_FIELDS = "input:is([type=text], [type=number])"; // They take what is pasted or dropped.
 const zone = form.querySelector(".zone");
 const input = document.getElementById("images");
 const submit = document.getElementById("submit");
@@ -45,6 +46,12 @@ function add(files) {
 async function addNow(files) {
   const wanted = withoutClutter(await files);
   clearProblems(zone.parentElement); // That there were no images.
+  if (!wanted.length) {
+    const message = "There are no files in this folder.";
+    showProblem({ message, field: "images" });
+    announce(message);
+    return;
+  }
   while (wanted.length) {
     const some = wanted.splice(0, 20);
     const faults = await Promise.all(some.map((file) => findFault(file, maxMb)));
@@ -76,7 +83,9 @@ for (const link of form.querySelectorAll(".sample")) {
 
 async function fetchSample({ href, pathname }) {
   try {
-    const data = await (await fetch(href)).blob();
+    const answer = await fetch(href);
+    if (!answer.ok) throw new Error(answer.statusText);
+    const data = await answer.blob();
     return [new File([data], pathname.split("/").at(-1), { type: data.type })];
   } catch {
     throw new Error("The sample could not be loaded. Try again.");
@@ -84,7 +93,7 @@ async function fetchSample({ href, pathname }) {
 }
 
 addEventListener("paste", (event) => {
-  const isText = document.activeElement?.matches("input:not([type=file], [type=checkbox])");
+  const isText = document.activeElement?.matches(TEXT_FIELDS);
   if (job || isText || !event.clipboardData.files.length) return;
   event.preventDefault();
   add(listPasted(event.clipboardData));
@@ -96,7 +105,7 @@ for (const type of ["dragenter", "dragover", "dragleave", "drop"]) addEventListe
 
 function drag(event) {
   const takes = !job && event.dataTransfer.types.includes("Files");
-  if (!takes && event.target.matches?.("input")) return; // Text, for a field.
+  if (!takes && event.target.matches?.(TEXT_FIELDS)) return;
   event.preventDefault();
   event.dataTransfer.dropEffect = takes ? "copy" : "none";
   const isOver = event.type === "dragleave" ? event.relatedTarget !== null : event.type !== "drop";
@@ -229,7 +238,9 @@ function showQueue() {
   const percent = `${Math.floor(queue.progress * 100)} %`;
   const sent = isBusy ? `${sentCount} of ${images(count)} sent` : `${images(sentCount)} sent`;
   const done = job ? sent : images(count);
+  const hadFocus = section.contains(document.activeElement);
   section.hidden = !section.querySelector("li");
+  if (hadFocus && section.hidden && !job) input.focus();
   facts.textContent = leftCount ? `${done} · ${leftCount} not ${job ? "sent" : "taken"}` : done;
   const words = queue.pause || notice;
   pause.textContent = words;

@@ -200,6 +200,68 @@ def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> Non
     expect(page.locator(".row.refused")).to_have_count(3)
 
 
+def test_what_systems_put_beside_files_is_left_out(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"._IMG_2.jpg": b"\x00\x05\x16\x07", "IMG_2.jpg": make_jpeg()})
+    expect(page.locator(".row-name")).to_have_text(["IMG_2.jpg"])
+
+
+def test_empty_folder_is_said_to_be_empty(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    page.goto("/")
+    drop_from_disk(page, [str(folder)], page.locator(".zone"))
+    words = "There are no files in this folder."
+    expect(page.locator("#images-error")).to_have_text(words)
+    expect(page.get_by_role("status")).to_have_text(words)
+
+
+def test_sample_that_the_server_fails_to_give_is_said_to_be_missing(
+    page: Page, complaints: list[str]
+) -> None:
+    page.route("**/samples/*", lambda route: route.fulfill(status=500, body="oops"))
+    page.goto("/")
+    page.locator(".sample").first.click()
+    expect(page.get_by_text("The sample could not be loaded. Try again.")).to_be_visible()
+    expect(page.locator(".row")).to_have_count(0)
+    complaints.clear()
+
+
+def test_focus_is_at_the_file_chooser_when_the_last_file_is_removed(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": make_jpeg()})
+    page.get_by_role("button", name="Remove a.jpg").click()
+    expect(page.locator("#images")).to_be_focused()
+
+
+@pytest.mark.parametrize("field", ["[name=presets]", "#outputs-0-background", "#outputs-0-fit"])
+def test_link_dropped_on_a_field_that_takes_no_text_leads_nowhere(page: Page, field: str) -> None:
+    page.goto("/?w=64&quality=50")
+    taken = page.locator(field).first.evaluate(
+        """(element) => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.setData("text/uri-list", "https://example.org/");
+            const options = { dataTransfer, bubbles: true, cancelable: true };
+            return element.dispatchEvent(new DragEvent("drop", options));
+        }"""
+    )
+    assert not taken  # The browser would open it.
+
+
+def test_next_size_begins_like_the_last(page: Page) -> None:
+    page.goto("/")
+    page.get_by_text("Sizes of your own").click()
+    page.locator("#outputs-0-fit").select_option("cover")
+    page.locator("#outputs-0-format").get_by_label("AVIF").check()
+    page.get_by_text("Quality, limit, background, crop").click()
+    page.locator("#outputs-0-focus").select_option("smart")
+    page.get_by_role("button", name="Add another size").click()
+    expect(page.locator("#outputs-1-fit")).to_have_value("cover")
+    expect(page.locator("#outputs-1-focus")).to_have_value("smart")
+    expect(page.locator("#outputs-1-format").get_by_label("AVIF")).to_be_checked()
+    expect(page.locator("#outputs-1-width")).to_have_value("")
+
+
 # What to make
 
 
@@ -212,6 +274,7 @@ def test_output_of_ones_own_is_made(page: Page) -> None:
     page.locator("#outputs-0-fit").select_option("cover")
     page.get_by_role("button", name="Add another size").click()
     page.locator("#outputs-1-width").fill("32")
+    page.locator("#outputs-1-fit").select_option("contain")
     drop(page, {"a.jpg": make_jpeg(size=(400, 300))})
     make(page)
     links = page.locator(".thumbnails a:not(.download)")
@@ -301,6 +364,7 @@ def fill_in_a_recipe(page: Page) -> None:
     page.locator("#outputs-0-transparent").check()
     page.get_by_role("button", name="Add another size").click()
     page.locator("#outputs-1-width").fill("32")
+    page.locator("#outputs-1-fit").select_option("contain")
     page.locator("#outputs-1-transparent").uncheck()
 
 
