@@ -242,6 +242,41 @@ def test_address_that_names_no_recipe_gets_the_form_as_it_comes(
     assert filled_in(person, address) == filled_in(person, "/")
 
 
+@pytest.mark.parametrize(
+    "part", ["preset=nope", "w=abc", "h=-", "fit=wide", "format=exe", "quality=good", "widths=a+b"]
+)
+def test_part_of_an_address_that_was_not_understood_is_said(person: Person, part: str) -> None:
+    page = " ".join(person.get(f"/?preset=square&{part}").text.split())
+    said = f"This part of the address was not understood: <bdi>{part.replace('+', ' ')}</bdi>"
+    assert said in page
+
+
+@pytest.mark.parametrize(
+    "address", ["/", "/?utm_source=x", "/?preset=card&w=640&h=360&fit=cover&format=avif&quality=70",
+                "/?w=&enlarge=0&widths=320+640&formats=avif&background=%23ff0000&focus=smart"]
+)  # fmt: skip
+def test_address_that_was_understood_gets_no_message(person: Person, address: str) -> None:
+    assert "not understood" not in person.get(address).text
+
+
+def test_last_recipe_that_is_no_longer_understood_is_passed_over_in_silence(person: Person) -> None:
+    person.client.set_cookie("recipe", "preset=gone&w=77")
+    assert "not understood" not in person.get("/").text
+
+
+def test_address_that_names_no_recipe_keeps_the_last_one(person: Person) -> None:
+    person.client.set_cookie("recipe", "preset=card&w=77")
+    assert filled_in(person, "/?utm_source=x") == filled_in(person, "/")
+
+
+@pytest.mark.parametrize("value", ["0", "false", "no", "off", ""])
+def test_switch_that_an_address_turns_off_is_off(person: Person, value: str) -> None:
+    page = person.get(f"/?w=64&enlarge={value}").text
+    switch = re.search(r'<input[^>]*name="outputs-0-enlarge"[^>]*>', page)
+    assert switch
+    assert " checked" not in switch[0]
+
+
 @pytest.mark.parametrize("value", ["<b>", "9" * 3000, "%00", "-1", "wide"])
 def test_strange_values_in_an_address_are_harmless(person: Person, value: str) -> None:
     names = ("preset", "w", "fit", "format", "max_kb", "background", "focus", "widths", "formats")

@@ -58,6 +58,12 @@ ADDRESS_NAMES = {
     "formats": "responsive-formats",
 }
 RESPONSIVE_FORMATS = tuple(format for format in FORMATS if format != "gif")
+SWITCHES = ("transparent", "enlarge", "keep_copyright", "animated")
+# What an address may say of a switch; a box that is not ticked is not there at all.
+SWITCHED = {
+    **dict.fromkeys(("1", "on", "true", "y", "yes"), True),
+    **dict.fromkeys(("", "0", "off", "false", "n", "no"), False),
+}
 ADDRESS_SIDES = {"w": "width", "h": "height"}
 
 
@@ -197,6 +203,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
         self.offered_presets = _offered_presets()
+        self.not_understood: list[str] = []  # Parts of the address that filled it in.
 
     @classmethod
     def from_address(cls, query: MultiDict[str, str]) -> "UploadForm":
@@ -205,13 +212,22 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         What it says of a second output ends in a 2: `w2=320`. An address that says nothing gets
         the form as it comes; so does one of presets alone that are not offered.
         """
-        offered = {one.name for one in _offered_presets()}
-        fields = MultiDict(
-            (field, value)
-            for name, value in query.items(multi=True)
-            if (field := _addressed_field(name)) and (field != "presets" or value in offered)
-        )
-        return cls._filled_in(fields)
+        fields: MultiDict[str, str] = MultiDict()
+        not_understood = []
+        for name, value in query.items(multi=True):
+            field = _addressed_field(name)
+            if field is None:
+                continue
+            if field.rpartition("-")[2] in SWITCHES and value.strip().lower() in SWITCHED:
+                if SWITCHED[value.strip().lower()]:
+                    fields.add(field, "y")
+            elif _understands(field, value):
+                fields.add(field, value)
+            else:
+                not_understood.append(f"{name}={value}")
+        form = cls._filled_in(fields)
+        form.not_understood = not_understood
+        return form
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> "UploadForm":
@@ -297,6 +313,33 @@ def read_upload_form() -> UploadForm:
         return UploadForm()
     except ValueError:
         abort(400, "This form cannot be read. Load the page again.")
+
+
+def names_recipe(query: Iterable[str]) -> bool:
+    """Say whether any name in the query of an address is one of a recipe's."""
+    return any(map(_addressed_field, query))
+
+
+def _understands(field: str, value: str) -> bool:
+    """Say whether a field of the form can have a value that an address gives it."""
+    name = field.rpartition("-")[2]
+    if not value.strip():
+        return True
+    if field == "presets":
+        return value in {one.name for one in _offered_presets()}
+    if name in SWITCHES:
+        return False
+    one = (ResponsiveForm if field.startswith("responsive-") else OutputForm)()[name]
+    if isinstance(one, (SelectField, SelectMultipleField)):
+        return value in {choice.value for choice in one.choices}
+    try:
+        if name == "widths":
+            parse_widths(value)
+        else:
+            parse_output({"width": "1", "height": "1", name: value})
+    except InvalidRecipe:
+        return False
+    return True
 
 
 def _addressed_field(name: str) -> str | None:

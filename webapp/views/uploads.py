@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from webapp.admission import has_access
 from webapp.current import current_config
 from webapp.errors import Problem
-from webapp.forms import UploadForm
+from webapp.forms import UploadForm, names_recipe
 from webapp.views.request import become_owner
 
 blueprint = Blueprint("uploads", __name__)
@@ -42,8 +42,11 @@ def new() -> ResponseReturnValue:
     if not has_access():
         return redirect(url_for("access.ask", next=request.full_path.rstrip("?")), 303)
     become_owner()  # Tabs that submit at the same time would become two.
-    last = MultiDict(parse_qsl(request.cookies.get("recipe", "")))
-    return page(UploadForm.from_address(request.args or last))
+    if names_recipe(request.args):
+        return page(UploadForm.from_address(request.args))
+    form = UploadForm.from_address(MultiDict(parse_qsl(request.cookies.get("recipe", ""))))
+    form.not_understood.clear()  # Nobody wrote that.
+    return page(form)
 
 
 def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
