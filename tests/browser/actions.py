@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import CDPSession, Locator, Page, expect
 
-from tests.images import make_jpeg
+from tests.images import make_image, make_jpeg
 from tests.servers import Servers
 
 PHOTO = make_jpeg(size=(1000, 700))
@@ -21,6 +21,20 @@ LISTEN = """() => {
     const listen = () => said.push(status.textContent);
     new MutationObserver(listen).observe(status, { childList: true, characterData: true });
 }"""
+
+LARGE = make_image("RGB", (1000, 800), "BMP")  # 2.4 MB, sent in 1.6 seconds by a slow line.
+SLOW = 1_500_000  # Bytes a second.
+# Note in `shifts` what moves by itself.
+WATCH_SHIFTS = """
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+        for (const shift of list.getEntries()) {
+            if (shift.hadRecentInput) continue;
+            const nodes = shift.sources.map(({ node }) => node?.outerHTML?.slice(0, 80));
+            shifts.push([shift.value, nodes]);
+        }
+    }).observe({ type: "layout-shift", buffered: true });
+"""
 
 
 def drop(page: Page, files: Mapping[str, bytes], target: str = "body") -> None:
@@ -39,6 +53,23 @@ def drop(page: Page, files: Mapping[str, bytes], target: str = "body") -> None:
     )
     for event in ("dragenter", "dragover", "drop"):
         page.dispatch_event(target, event, {"dataTransfer": transfer})
+
+
+def drag(session: CDPSession, paths: list[str], at: Locator, *events: str) -> None:
+    """Drag files of the disk over a place, and do there what is asked."""
+    at.scroll_into_view_if_needed()
+    box = at.bounding_box()
+    assert box
+    where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": paths, "dragOperationsMask": 1}
+    for event in events:
+        session.send("Input.dispatchDragEvent", {"type": event, "data": data, **where})
+
+
+def drop_from_disk(page: Page, paths: list[str], at: Locator) -> None:
+    """Drag files and folders of the disk over a place, and let them go."""
+    session = page.context.new_cdp_session(page)
+    drag(session, paths, at, "dragEnter", "dragOver", "drop")
 
 
 def make(page: Page) -> None:
@@ -94,3 +125,54 @@ def task_milliseconds(trace: bytes) -> list[float]:
         for event in events
         if event["name"] == "RunTask" and (event["pid"], event["tid"]) in threads
     ]
+
+
+def slow_down(page: Page) -> CDPSession:
+    """Let the page send slowly, so that there is something to see of it."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    set_line(session, is_there=True)
+    return session
+
+
+def set_line(session: CDPSession, *, is_there: bool) -> None:
+    """Cut the slow line, with all that is on it, or mend it."""
+    line = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": SLOW}
+    session.send("Network.emulateNetworkConditions", {"offline": not is_there, **line})
+
+
+def submit(page: Page) -> None:
+    """Press the button, and see the job's page."""
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page).to_have_url(re.compile("/jobs/"))
+
+
+def expect_done(page: Page, words: str) -> None:
+    """Wait for the end of a job, of which the page says this."""
+    expect(page.locator("h1")).to_have_text(words, timeout=30_000)
+
+
+def watch(page: Page, expression: str, name: str) -> None:
+    """Note every value of an expression, as long as it can be had."""
+    page.evaluate(
+        """([expression, name]) => {
+            window.seen ??= {};
+            const values = (seen[name] = []);
+            const read = new Function(`return ${expression}`);
+            const note = () => {
+                try {
+                    const value = read();
+                    if (value !== values.at(-1)) values.push(value);
+                } catch {}
+            };
+            new MutationObserver(note).observe(document, { attributes: true, childList: true,
+                characterData: true, subtree: true });
+        }""",
+        [expression, name],
+    )
+
+
+def shifts(page: Page) -> list[tuple[float, list[str]]]:
+    """Give what shifted by itself, once the page has drawn what it was to draw."""
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+    return page.evaluate("shifts")  # type: ignore[no-any-return]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.actions import check
+from tests.browser.actions import WATCH_SHIFTS, check, shifts
 from tests.browser.scenes import (
     FILES,
     LONG,
@@ -146,23 +146,6 @@ def test_paper_shows_the_content_and_no_controls(page: Page, stage: Stage, scene
 
 
 # What is there stays where it is
-
-WATCH_SHIFTS = """
-    window.shifts = [];
-    new PerformanceObserver((list) => {
-        for (const shift of list.getEntries()) {
-            if (shift.hadRecentInput) continue;
-            const nodes = shift.sources.map(({ node }) => node?.outerHTML?.slice(0, 80));
-            shifts.push([shift.value, nodes]);
-        }
-    }).observe({ type: "layout-shift", buffered: true });
-"""
-
-
-def shifts(page: Page) -> list[tuple[float, list[str]]]:
-    """Give what shifted by itself, once the page has drawn what it was to draw."""
-    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
-    return page.evaluate("shifts")  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("width", [390, 1360])
