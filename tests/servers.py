@@ -256,9 +256,17 @@ class Servers:
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                self._kill(process)
+
+    def kill(self) -> None:
+        """End the processes at once, where it does not matter how they end."""
+        for process in self.processes.values():
+            self._kill(process)
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def children_of(pid: int) -> list[int]:

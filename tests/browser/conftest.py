@@ -34,7 +34,7 @@ def idle(tmp_path: Path) -> Iterator[Servers]:
         client.close()
         yield servers
     finally:
-        servers.stop()
+        servers.kill()  # Asked to end, they would wait two seconds for pages that are open.
 
 
 def _answers(client: object) -> bool:
