@@ -1,7 +1,7 @@
 /** The upload page: gather images, make a job of them, and become its page while they are sent. */
 
 import { findFault, listDropped, listPasted, withoutClutter } from "./files.js";
-import { followJob } from "./job_page.js";
+import { followJob } from "./following.js";
 import { announce, setTitle } from "./page.js";
 import { refresh } from "./polling.js";
 import { Queue } from "./queue.js";
@@ -152,6 +152,8 @@ async function begin() {
   panel.before(section);
   scrollTo(0, 0); // Another page, and the button that led to it may have been far down.
   followJob(panel, job);
+  // Too much for the first view. Should it not come, buttons do what they do without script.
+  import("./job_page.js").catch(() => {});
   announce(`Sending ${images(queue.count)}.`);
   isOpen = true;
   queue.start(job.images_url);
