@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from webapp import ROOT
-from webapp.job_store import Claim, JobStore, NewImage, Progress, has_wal_reset_bug
+from webapp.database import has_wal_reset_bug
+from webapp.job_store import JobStore
+from webapp.models import Claim, NewImage, Progress
 from webapp.storage import is_disk_full
 
 NOW = 1_000_000.0

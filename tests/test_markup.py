@@ -8,9 +8,9 @@ import pytest
 
 from tests.conftest import Person, work
 from tests.images import Size, make_animation, make_jpeg
-from webapp.job_store import Thumbnail
 from webapp.jobs import Jobs
 from webapp.markup import alt_text, html, markdown, responsive_sets
+from webapp.models import Thumbnail
 from webapp.recipes import PRESETS, Recipe
 
 THUMBNAIL = Thumbnail("i", "j/i-1", "320w.jpg", "jpeg", 320, 213, 9000, 80, 90_000, "a.jpg")

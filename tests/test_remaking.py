@@ -30,8 +30,8 @@ from tests.conftest import (
 from tests.images import make_corners, make_jpeg, make_truncated
 from webapp.config import Config
 from webapp.forms import UploadForm
-from webapp.job_store import Job, Thumbnail
 from webapp.jobs import Jobs
+from webapp.models import Job, Thumbnail
 from webapp.recipes import PRESETS, InvalidRecipe, Output, Recipe, RecipeLimits
 from webapp.storage import ABANDONED_SECONDS, REPLACED_SECONDS
 from webapp.tasks import work_on_next_image

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from tests.conftest import Person, running_app, work
 from tests.images import make_png
 from webapp.config import load
-from webapp.job_store import Thumbnail
 from webapp.jobs import Jobs
+from webapp.models import Thumbnail
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from tests.images import make_jpeg
 from webapp import decoder, sandbox, tasks
 from webapp.config import Config
 from webapp.decoder import Decoder
-from webapp.job_store import Claim, Image
 from webapp.jobs import MAX_ATTEMPTS, Jobs
+from webapp.models import Claim, Image
 from webapp.recipes import PRESETS
 from webapp.sources import ImageLimits
 from webapp.tasks import ring, work_on_next_image

@@ -21,9 +21,9 @@ from flask import render_template
 from zipstream import ZipStream
 
 from webapp.file_names import image_name, name_thumbnails
-from webapp.job_store import Image, Job, Thumbnail
 from webapp.jobs import FILE_LOST, Jobs
 from webapp.markup import Address, alt_text, write_image, write_job
+from webapp.models import Image, Job, Thumbnail
 from webapp.recipes import Recipe
 from webapp.storage import Storage
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import PurePosixPath
 
-from webapp.job_store import Image, Thumbnail
+from webapp.models import Image, Thumbnail
 
 DEFAULT_PATTERN = "{name}-{output}"
 FIELDS = ("name", "number", "output", "width", "height", "format")

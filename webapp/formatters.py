@@ -9,7 +9,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from webapp.file_names import download_name
-from webapp.job_store import Thumbnail
+from webapp.models import Thumbnail
 from webapp.placeholders import thumbhash_to_png
 
 

@@ -20,7 +20,8 @@ from uuid import uuid4
 
 from webapp.config import Config
 from webapp.decoder import Decoder
-from webapp.job_store import Claim, Image, Job, JobList, JobStore, NewImage, Progress
+from webapp.job_store import JobStore
+from webapp.models import Claim, Image, Job, JobList, NewImage, Progress
 from webapp.recipes import Point, Recipe, RecipeLimits
 from webapp.sources import SHOWN_BY_BROWSERS, ImageError, read_header
 from webapp.storage import Storage, Upload

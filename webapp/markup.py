@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from markupsafe import Markup
 
-from webapp.job_store import Image, Job, Thumbnail, have_same_ratio
+from webapp.models import Image, Job, Thumbnail, have_same_ratio
 from webapp.recipes import Output, Recipe
 
 Address = Callable[[Thumbnail], str]

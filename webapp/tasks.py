@@ -21,8 +21,8 @@ from huey.storage import SqliteStorage
 
 from webapp import sandbox
 from webapp.config import Config
-from webapp.job_store import Claim
 from webapp.jobs import FILE_LOST, ClaimLost, Jobs
+from webapp.models import Claim
 from webapp.recipes import Recipe
 from webapp.sources import ImageError
 from webapp.storage import is_disk_full

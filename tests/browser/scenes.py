@@ -27,7 +27,6 @@ from tests.servers import Client, Servers, running, wait_until
 from webapp import create_app
 from webapp.admission import AccessRequired
 from webapp.config import Config
-from webapp.job_store import Claim
 from webapp.jobs import (
     FileTooLarge,
     JobClosed,
@@ -38,6 +37,7 @@ from webapp.jobs import (
     QueueFull,
     TooManyJobs,
 )
+from webapp.models import Claim
 from webapp.sources import Truncated
 
 TOKEN = "the token of the second server"

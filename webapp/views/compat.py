@@ -6,8 +6,8 @@ from flask import Blueprint, abort, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.current import current_config, current_jobs
-from webapp.job_store import Image
 from webapp.jobs import JobExpired, JobNotFound
+from webapp.models import Image
 from webapp.recipes import PRESETS, Recipe
 from webapp.security import csrf
 from webapp.views import results

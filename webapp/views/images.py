@@ -9,9 +9,9 @@ from flask_wtf import FlaskForm
 from webapp.comparisons import compare
 from webapp.current import current_jobs
 from webapp.formatters import format_name
-from webapp.job_store import Image, Job
 from webapp.jobs import ImageNotFound, JobNotFound
 from webapp.markup import responsive_sets, write_image
+from webapp.models import Image, Job
 from webapp.recipes import Recipe, parse_focus
 from webapp.sources import SHOWN_BY_BROWSERS
 from webapp.views.request import (

@@ -26,7 +26,6 @@ from webapp.current import current_config, current_jobs
 from webapp.errors import asks_for_html, problem
 from webapp.forms import UploadForm, offered_hours, read_upload_form
 from webapp.geometry import foresee
-from webapp.job_store import Job, Progress
 from webapp.jobs import (
     FileTooLarge,
     JobNotFound,
@@ -36,6 +35,7 @@ from webapp.jobs import (
     TooManyImages,
     clean_name,
 )
+from webapp.models import Job, Progress
 from webapp.recipes import InvalidRecipe, Recipe
 from webapp.sources import ImageError
 from webapp.views import uploads

@@ -19,7 +19,7 @@ from flask import (
 from werkzeug.datastructures import FileStorage
 
 from webapp.current import current_jobs
-from webapp.job_store import Job, Thumbnail
+from webapp.models import Job, Thumbnail
 from webapp.recipes import Recipe
 from webapp.storage import Upload
 from webapp.tasks import ring
