@@ -178,20 +178,22 @@ export class Queue {
   }
 
   #retry(item) {
-    item.cuts = 0;
-    this.#change(item, { state: "waiting", why: null });
+    this.#putBack(item);
     item.row.querySelector(".row-remove").focus();
     this.#sendNext();
   }
 
   retryAll() {
     for (const item of this.#items) {
-      if (item.state !== "failed") continue;
-      item.cuts = 0;
-      this.#change(item, { state: "waiting", why: null });
+      if (item.state === "failed") this.#putBack(item);
     }
     this.#section.focus(); // The button goes.
     this.#sendNext();
+  }
+
+  #putBack(item) {
+    item.cuts = 0;
+    this.#change(item, { state: "waiting", why: null });
   }
 
   #remove(item) {
