@@ -1,7 +1,9 @@
 """What holds on every page, in every state of it: for all eyes, hands and screens."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.actions import WATCH_SHIFTS, check, shifts
+from tests.browser.lines import line_to
 from tests.browser.scenes import (
     FILES,
     LONG,
@@ -150,14 +153,21 @@ def test_paper_shows_the_content_and_no_controls(page: Page, stage: Stage, scene
 
 @pytest.mark.parametrize("width", [390, 1360])
 @pytest.mark.parametrize("scene", ["upload", "job-working", "job-done", "jobs"])
-def test_nothing_shifts_while_a_page_loads(
+def test_nothing_shifts_while_a_page_comes_in_pieces(
     page: Page, stage: Stage, scene: str, width: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.add_init_script(WATCH_SHIFTS)
-    SCENES[scene](page, stage)
-    page.wait_for_load_state("networkidle")
-    assert shifts(page) == []
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    # What comes is what is written: a pause falls between the parts of a page.
+    session.send("Network.setAcceptedEncodings", {"encodings": []})
+    with line_to(stage.url) as line:
+        SCENES[scene](page, replace(stage, url=line.url))  # Its style is in the cache from now on.
+        line.stops = re.compile(rb"(?=<(p|ul|li|form|details|section|fieldset|h1|h2|footer)\b)")
+        line.pause = 0.04
+        page.reload()
+        assert shifts(page) == []
 
 
 @pytest.mark.parametrize("width", [390, 1360])

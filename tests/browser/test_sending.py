@@ -1,12 +1,7 @@
 """What only a browser shows of sending: progress, what hinders it, and how a job ends."""
 
 import re
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from socketserver import BaseRequestHandler, ThreadingTCPServer
-from threading import Event, Thread
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -28,6 +23,7 @@ from tests.browser.actions import (
     watch,
 )
 from tests.browser.conftest import write_files
+from tests.browser.lines import line_to
 from tests.images import make_image, make_jpeg, make_png
 from tests.servers import running
 
@@ -263,51 +259,6 @@ def test_sending_survives_a_restart_of_the_server(browser: Browser, tmp_path: Pa
         context.close()
 
 
-class Line(ThreadingTCPServer):
-    """A line to a server that can die as lines do: it is there, and nothing gets through."""
-
-    daemon_threads = True
-
-    def __init__(self, server_port: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Connection)
-        self.server_port = server_port
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.stops_at: Callable[[bytes], bool] = lambda data: False
-        self.is_over = Event()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: whoever hangs up in the middle is what this is for."""
-
-
-class _Connection(BaseRequestHandler):
-    server: Line
-
-    def handle(self) -> None:
-        with socket.create_connection(("127.0.0.1", self.server.server_port)) as far:
-            Thread(target=self.answer, args=(far,), daemon=True).start()
-            while data := self.request.recv(65536):
-                if self.server.stops_at(data):
-                    self.server.is_over.wait()
-                    return
-                far.sendall(data)
-
-    def answer(self, far: socket.socket) -> None:
-        try:
-            while data := far.recv(65536):
-                self.request.sendall(data)
-        except OSError:
-            pass  # One of them is gone.
-
-
-@contextmanager
-def line_to(server_port: int) -> Iterator[Line]:
-    with Line(server_port) as line:
-        Thread(target=line.serve_forever, daemon=True).start()
-        yield line
-        line.is_over.set()
-        line.shutdown()
-
-
 LOST = "The connection is lost. This goes on by itself when it is back."
 
 
@@ -326,7 +277,7 @@ def test_file_that_gets_stuck_on_its_way_is_sent_again(
 
     with (
         running(tmp_path / "instance", stall_seconds=1) as servers,
-        line_to(servers.port) as line,
+        line_to(servers.url) as line,
     ):
         line.stops_at = stops_once
         page.goto(line.url)
@@ -347,7 +298,7 @@ def test_line_that_was_dead_for_a_while_loses_nothing(
 ) -> None:
     with (
         running(tmp_path / "instance", stall_seconds=1) as servers,
-        line_to(servers.port) as line,
+        line_to(servers.url) as line,
     ):
         page.goto(line.url)
         choose_preset(page, "square")

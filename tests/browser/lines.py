@@ -1,0 +1,65 @@
+"""Lines between a browser and a server that are slow, or die, as lines do."""
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Event, Thread
+from time import sleep
+from urllib.parse import urlsplit
+
+
+class Line(ThreadingTCPServer):
+    """A line to a server that can stop as lines do: it is there, and nothing gets through."""
+
+    daemon_threads = True
+
+    def __init__(self, server_url: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        parts = urlsplit(server_url)
+        self.far_end = (parts.hostname, parts.port)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.stops_at: Callable[[bytes], bool] = lambda data: False
+        self.stops = re.compile(b"(?!)")  # Where an answer pauses on its way,
+        self.pause = 0.0  # and for how many seconds.
+        self.is_over = Event()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: whoever hangs up in the middle is what this is for."""
+
+
+class _Connection(BaseRequestHandler):
+    server: Line
+
+    def handle(self) -> None:
+        with socket.create_connection(self.server.far_end) as far:
+            Thread(target=self.answer, args=(far,), daemon=True).start()
+            while data := self.request.recv(65536):
+                if self.server.stops_at(data):
+                    self.server.is_over.wait()
+                    return
+                far.sendall(data)
+
+    def answer(self, far: socket.socket) -> None:
+        try:
+            while data := far.recv(65536):
+                sent = 0
+                for end in (
+                    *(found.end() for found in self.server.stops.finditer(data)),
+                    len(data),
+                ):
+                    self.request.sendall(data[sent:end])
+                    sleep(self.server.pause)
+                    sent = end
+        except OSError:
+            pass  # One of them is gone.
+
+
+@contextmanager
+def line_to(server_url: str) -> Iterator[Line]:
+    with Line(server_url) as line:
+        Thread(target=line.serve_forever, daemon=True).start()
+        yield line
+        line.is_over.set()
+        line.shutdown()
