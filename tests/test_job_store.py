@@ -1,21 +1,14 @@
 """Rows: claims, leases and tokens under every kind of death."""
 
-import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from math import inf
 from pathlib import Path
 
 import pytest
 
-from webapp import ROOT
-from webapp.database import has_wal_reset_bug
 from webapp.job_store import JobStore
 from webapp.models import Claim, NewImage, Progress
-from webapp.storage import is_disk_full
 
 NOW = 1_000_000.0
 LEASE = NOW + 8
@@ -148,23 +141,6 @@ def test_finished_image_cannot_be_released(store: JobStore) -> None:
     finish(store, claimed)
     assert not store.release(claimed)
     assert state(store) == "done"
-
-
-def test_transaction_that_fails_leaves_nothing(store: JobStore) -> None:
-    with pytest.raises(ZeroDivisionError), store.transaction():
-        add_job(store)
-        raise ZeroDivisionError
-    assert store.job("job", NOW) is None
-
-
-def test_full_disk_is_told_as_such(store: JobStore) -> None:
-    add_job(store)
-    pages = store._rows("PRAGMA page_count")[0]["page_count"]
-    store._rows(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(OSError, match="full") as caught:
-        for number in range(1000):
-            add_job(store, f"job {number}")
-    assert is_disk_full(caught.value)
 
 
 def test_open_job_that_never_got_an_image_expires_early(store: JobStore) -> None:
@@ -309,22 +285,6 @@ def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: JobStore) ->
     assert store.claim("w", NOW, LEASE, CAP) is None
 
 
-def test_processes_may_migrate_at_once(tmp_path: Path) -> None:
-    start = "import sys; from pathlib import Path; from webapp.job_store import JobStore; "
-    command = [
-        sys.executable,
-        "-c",
-        start + "JobStore(Path(sys.argv[1]))",
-        str(tmp_path / "jobs.db"),
-    ]
-    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
-    assert [process.wait() for process in processes] == [0, 0, 0, 0]
-
-
-def test_database_is_for_nobody_else(store: JobStore, tmp_path: Path) -> None:
-    assert (tmp_path / "jobs.db").stat().st_mode & 0o077 == 0
-
-
 def test_worker_that_beats_is_seen(store: JobStore) -> None:
     assert store.queue(NOW).last_beat is None
     store.beat("w1", NOW)
@@ -332,39 +292,6 @@ def test_worker_that_beats_is_seen(store: JobStore) -> None:
     store.beat("gone", NOW - 1)
     queue = store.queue(alive_since=NOW)
     assert (queue.workers, queue.last_beat) == (1, NOW + 1)
-
-
-def test_backup_is_whole_and_private_while_others_write(store: JobStore, tmp_path: Path) -> None:
-    add_job(store)
-    copy = tmp_path / "copy.db"
-    with closing(sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        other.execute("UPDATE jobs SET owner = 'nobody'")
-        store.backup(copy)
-        other.execute("COMMIT")
-    assert copy.stat().st_mode & 0o077 == 0
-    restored = JobStore(copy)
-    job = restored.job("job", NOW)
-    restored.close()
-    assert job
-    assert (job.owner, job.total) == ("owner", 0)
-
-
-def test_backup_never_overwrites(store: JobStore, tmp_path: Path) -> None:
-    (tmp_path / "copy.db").write_text("precious")
-    with pytest.raises(FileExistsError):
-        store.backup(tmp_path / "copy.db")
-    assert (tmp_path / "copy.db").read_text() == "precious"
-
-
-@pytest.mark.parametrize(
-    ("version", "is_affected"),
-    [((3, 6, 23), False), ((3, 46, 1), True), ((3, 51, 2), True), ((3, 51, 3), False)],
-)
-def test_sqlite_that_may_damage_a_database_is_known(
-    version: tuple[int, ...], is_affected: bool
-) -> None:
-    assert has_wal_reset_bug(version) == is_affected
 
 
 def test_queue_is_as_deep_as_images_are_unfinished(store: JobStore) -> None:

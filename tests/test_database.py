@@ -1,0 +1,97 @@
+"""The file that keeps the rows: whole after every fault, private, copied while it is written."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from webapp import ROOT
+from webapp.database import Database, has_wal_reset_bug
+from webapp.storage import is_disk_full
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "jobs.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = Database(path)
+    yield database
+    database.close()
+
+
+def beat(database: Database, worker: str) -> None:
+    with database.transaction() as db:
+        db.execute("INSERT INTO workers VALUES (?, 0)", [worker])
+
+
+def workers(database: Database) -> list[str]:
+    with database.transaction() as db:
+        return [row["name"] for row in db["workers"].rows]
+
+
+def test_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.transaction():
+        beat(database, "w1")
+        raise ZeroDivisionError
+    assert workers(database) == []
+
+
+def test_full_disk_is_told_as_such(database: Database) -> None:
+    with database.transaction() as db:
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OSError, match="full") as caught:
+        for number in range(1000):
+            beat(database, f"worker {number}" * 10)
+    assert is_disk_full(caught.value)
+
+
+def test_processes_may_migrate_at_once(path: Path) -> None:
+    start = "import sys; from pathlib import Path; from webapp.database import Database; "
+    command = [sys.executable, "-c", start + "Database(Path(sys.argv[1]))", str(path)]
+    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+
+
+def test_database_is_for_nobody_else(database: Database, path: Path) -> None:
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_backup_is_whole_and_private_while_others_write(
+    database: Database, path: Path, tmp_path: Path
+) -> None:
+    beat(database, "w1")
+    copy = tmp_path / "copy.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO workers VALUES ('too late', 0)")
+        database.backup(copy)
+        other.execute("COMMIT")
+    assert copy.stat().st_mode & 0o077 == 0
+    restored = Database(copy)
+    assert workers(restored) == ["w1"]
+    restored.close()
+
+
+def test_backup_never_overwrites(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "copy.db").write_text("precious")
+    with pytest.raises(FileExistsError):
+        database.backup(tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("version", "is_affected"),
+    [((3, 6, 23), False), ((3, 46, 1), True), ((3, 51, 2), True), ((3, 51, 3), False)],
+)
+def test_sqlite_that_may_damage_a_database_is_known(
+    version: tuple[int, ...], is_affected: bool
+) -> None:
+    assert has_wal_reset_bug(version) == is_affected
