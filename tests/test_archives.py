@@ -166,6 +166,7 @@ def test_manifest_tells_the_job_and_its_recipe(person: Person, jobs: Jobs) -> No
         "done": 1,
         "failed": 0,
         "cancelled": 0,
+        "missing": 0,
     }
     assert [output["name"] for output in manifest["recipe"]] == ["square"]
 
@@ -188,6 +189,14 @@ def test_failed_image_is_told_with_its_reason(person: Person, jobs: Jobs) -> Non
     page = read_text(answer, "index.html")
     assert "1 of 2 images done, 1 failed" in page
     assert sentence in page
+
+
+def test_file_that_was_refused_is_told_with_its_reason(person: Person, jobs: Jobs) -> None:
+    answer = download(person, jobs, BEACH, (b"words", "notes.txt"))
+    sentence = "This is text, not an image. Upload the picture itself."
+    assert read_text(answer, "errors.txt") == f"notes.txt: {sentence}\n"
+    assert read_manifest(answer)["missing"] == [{"name": "notes.txt", "reason": sentence}]
+    assert "1 of 1 image done, 1 missing" in read_text(answer, "index.html")
 
 
 def test_zip_without_failures_has_no_errors(person: Person, jobs: Jobs) -> None:

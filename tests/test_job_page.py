@@ -83,16 +83,6 @@ def test_running_page_reloads_by_itself_without_script(person: Person) -> None:
     assert '<meta http-equiv="refresh"' in person.get(start(person, make_jpeg())).text
 
 
-def test_running_page_waits_while_there_is_something_to_read(person: Person) -> None:
-    answer = person.upload((make_jpeg(), "a.jpg"), (b"no image", "notes.txt"))
-    page = person.get(answer.headers["Location"]).text
-    assert "notes.txt: " in page
-    assert 'http-equiv="refresh"' not in page
-    (link,) = re.findall(r'<a[^>]*href="([^"]+)"[^>]*>See how far it is</a>', page)
-    assert link == answer.headers["Location"]
-    assert '<meta http-equiv="refresh"' in person.get(link).text
-
-
 def test_finished_page_neither_reloads_nor_polls(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     work(jobs)

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -454,14 +455,14 @@ def test_good_files_go_on_when_one_is_refused(person: Person, jobs: Jobs) -> Non
     response = person.upload((b"words", "notes.txt"), (make_jpeg(), "good.jpg"))
     assert response.status_code == 303
     page = person.get(response.headers["Location"]).text
-    assert "notes.txt: This is text" in page
+    assert re.search("notes.txt<.*?>This is text", page, re.DOTALL)
     assert [image.name for image in jobs.job(jobs.ids()[0]).images] == ["good.jpg"]
 
 
 def test_more_files_than_a_job_takes_are_refused_by_name(person: Person, jobs: Jobs) -> None:
     response = person.upload(*[(make_jpeg(), f"{number}.jpg") for number in range(4)])
     page = person.get(response.headers["Location"]).text
-    assert "3.jpg: A job has at most 3 images." in page
+    assert re.search("3.jpg<.*?>A job has at most 3 images.", page, re.DOTALL)
     assert jobs.job(jobs.ids()[0]).total == 3
 
 
@@ -634,12 +635,58 @@ def test_every_field_is_described_by_something_that_is_there(person: Person) -> 
     assert [i for i in sorted(named) if f'id="{i}"' not in page] == []
 
 
-def test_names_of_many_refused_files_do_not_burst_the_cookie(person: Person, jobs: Jobs) -> None:
+def missing(jobs: Jobs) -> list[tuple[str, str]]:
+    return [(file.name, file.reason) for file in jobs.job(jobs.ids()[0]).missing_files]
+
+
+def test_job_remembers_what_its_uploader_could_not_send(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    script.add(job, make_jpeg())
+    lost = [[2, "a/b\u202e.jpg", "The connection is lost."], [3, "\ud83d.jpg", "\ud83d" * 999]]
+    script.send(job["close_url"], missing=json.dumps(lost))
+    assert missing(jobs) == [("b.jpg", "The connection is lost."), (".jpg", "?" * 300)]
+    assert ", 2 missing" in script.get(job["url"]).text
+    assert ", 2 missing" in script.get("/jobs").text
+
+
+def test_image_whose_answer_got_lost_is_not_missing(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    script.send(job["images_url"], images=part(make_jpeg(), "a.jpg"), position=1)
+    said = [[1, "a.jpg", "The connection is lost."], [2, "b.jpg", "The connection is lost."]]
+    script.send(job["close_url"], missing=json.dumps(said))
+    assert missing(jobs) == [("b.jpg", "The connection is lost.")]
+
+
+def test_file_that_came_after_all_is_missing_no_more(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    script.add(job, make_jpeg())
+    script.send(job["close_url"], missing='[[2, "b.jpg", "The connection is lost."]]')
+    script.send(job["reopen_url"])
+    script.add(job, make_jpeg(), "b.jpg")
+    script.send(job["close_url"], missing="[]")
+    assert missing(jobs) == []
+
+
+@pytest.mark.parametrize(
+    "said", ["", "{}", "[1]", "[[]]", '[["one", "a", "b"]]', "[[1e999, 1, 1]]", "[" * 99_999]
+)
+def test_nonsense_about_what_is_missing_hinders_no_end(
+    script: Script, jobs: Jobs, said: str
+) -> None:
+    job = script.create()
+    script.add(job, make_jpeg())
+    assert script.send(job["close_url"], missing=said).status_code == 204
+    assert missing(jobs) == []
+
+
+def test_every_refused_file_is_named_on_the_job_page_for_good(person: Person, jobs: Jobs) -> None:
     bad = [(b"words", f"{number:036}.heic") for number in range(150)]
-    response = person.upload((make_jpeg(), "good.jpg"), *bad)
-    page = person.get(response.headers["Location"]).text
-    assert "145 more files were not taken." in page
-    assert jobs.job(jobs.ids()[0]).owner
+    address = person.upload((make_jpeg(), "good.jpg"), *bad).headers["Location"]
+    for _ in range(2):
+        page = person.get(address).text
+        assert "0 of 1 image done, 150 missing" in page
+        assert [name for _, name in bad if name not in page] == []
+        assert page.count("This is text, not an image.") == 150
 
 
 def test_form_that_cannot_be_taken_whole_is_not_taken_by_half(

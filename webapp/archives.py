@@ -2,7 +2,7 @@
 
     index.html       all thumbnails and what there is to say of them, to open from disk
     manifest.json    the same for programs; the README documents its keys
-    errors.txt       the images that failed and why, if there are any
+    errors.txt       what failed or is missing and why, if anything
     thumbnails/      the files
 
 Thumbnails are compressed already, so they are stored as they are and the zip's length is known
@@ -79,7 +79,7 @@ def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
     archive = ZipStream(sized=True)
     archive.add(_index(job, paths), "index.html")
     archive.add(_manifest(job, paths), "manifest.json")
-    if job.failed:
+    if job.failed or job.missing:
         archive.add(_errors(job), "errors.txt")
     for thumbnail, path in paths.items():
         archive.add_path(storage.thumbnail_file(thumbnail.path), path)
@@ -122,9 +122,11 @@ def _manifest(job: Job, paths: Paths) -> str:
             "done": job.done,
             "failed": job.failed,
             "cancelled": job.cancelled,
+            "missing": job.missing,
         },
         "recipe": [asdict(output) for output in recipe.outputs],
         "images": [_describe(image, recipe, paths) for image in job.images],
+        "missing": [{"name": file.name, "reason": file.reason} for file in job.missing_files],
     }
     return json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
 
@@ -160,5 +162,6 @@ def _describe(image: Image, recipe: Recipe, paths: Paths) -> dict[str, Any]:
 
 
 def _errors(job: Job) -> str:
-    failed = (image for image in job.images if image.is_failed)
-    return "".join(f"{image.name}: {image.error_message}\n" for image in failed)
+    failed = [(image.name, image.error_message) for image in job.images if image.is_failed]
+    missing = [(file.name, file.reason) for file in job.missing_files]
+    return "".join(f"{name}: {reason}\n" for name, reason in failed + missing)

@@ -69,6 +69,15 @@ def add_image_versions(db: sqlite_utils.Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def add_missing_files(db: sqlite_utils.Database) -> None:
+    """Remember what was meant for a job and did not get into it."""
+    db.execute(
+        "ALTER TABLE jobs ADD COLUMN missing TEXT NOT NULL DEFAULT '[]'"
+        " /* JSON: the name of each file and the reason */"
+    )
+
+
 _SCHEMA = """\
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY,

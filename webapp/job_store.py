@@ -7,6 +7,7 @@ Times are seconds since 1970, UTC.
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any
@@ -21,6 +22,7 @@ from webapp.models import (
     Job,
     JobList,
     ListedJob,
+    MissingFile,
     NewImage,
     Progress,
     Queue,
@@ -78,6 +80,7 @@ class JobStore(Database):
             version=row["version"],
             is_open=row["open_until"] > now,
             images=self._images(row["id"]),
+            missing_files=tuple(MissingFile(**file) for file in json.loads(row["missing"])),
         )
 
     def owned_jobs(self, owner: str | None, now: float, before: float, limit: int) -> JobList:
@@ -89,7 +92,8 @@ class JobStore(Database):
             f" count(*) FILTER (WHERE NOT {_UNFINISHED}) AS finished,"
             " count(*) FILTER (WHERE state = 'done') AS done,"
             " count(*) FILTER (WHERE state = 'failed') AS failed,"
-            " count(*) FILTER (WHERE state = 'cancelled') AS cancelled"
+            " count(*) FILTER (WHERE state = 'cancelled') AS cancelled,"
+            " json_array_length(missing) AS missing"
             " FROM (SELECT * FROM jobs WHERE owner = :owner AND expires > :now"
             " AND created < :before ORDER BY created DESC LIMIT :limit + 1) AS jobs"
             " LEFT JOIN images ON job_id = jobs.id GROUP BY jobs.id ORDER BY jobs.created DESC",
@@ -189,10 +193,18 @@ class JobStore(Database):
         begun = datetime.fromtimestamp(row["begun"], UTC)
         return Progress(job_id, row["version"], bool(row["is_open"]), row["left"], begun)
 
-    def close_job(self, job_id: str) -> None:
-        """Take no more images: also none that was on its way, whatever its clock says."""
+    def close_job(self, job_id: str, missing: Sequence[MissingFile] = ()) -> None:
+        """Take no more images: also none that was on its way, whatever its clock says.
+
+        Files at the position of an image that arrived are not missing.
+        """
         self._change(
-            "UPDATE jobs SET open_until = 0, version = version + 1 WHERE id = :id", id=job_id
+            "UPDATE jobs SET open_until = 0, version = version + 1,"
+            " missing = (SELECT json_group_array(json(value)) FROM json_each(:missing)"
+            " WHERE value ->> 'position' IS NULL OR value ->> 'position' NOT IN"
+            " (SELECT position FROM images WHERE job_id = :id)) WHERE id = :id",
+            id=job_id,
+            missing=json.dumps([asdict(file) for file in missing]),
         )
 
     def reopen_job(self, job_id: str, now: float, open_until: float, max_images: int) -> bool:

@@ -8,7 +8,7 @@ for a worker.
 import logging
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import ceil, inf
@@ -21,7 +21,7 @@ from uuid import uuid4
 from webapp.config import Config
 from webapp.decoder import Decoder
 from webapp.job_store import JobStore
-from webapp.models import Claim, Image, Job, JobList, NewImage, Progress
+from webapp.models import Claim, Image, Job, JobList, MissingFile, NewImage, Progress
 from webapp.recipes import Point, Recipe, RecipeLimits
 from webapp.sources import SHOWN_BY_BROWSERS, ImageError, read_header
 from webapp.storage import Storage, Upload
@@ -361,12 +361,12 @@ class Jobs:
             raise JobClosed
         raise TooManyImages(self._max_images)
 
-    def close(self, job_id: str) -> None:
-        """Take no more images. A job that got none is not kept.
+    def close(self, job_id: str, missing: Sequence[MissingFile] = ()) -> None:
+        """Take no more images, and remember what is missing. A job without images is not kept.
 
         Raises JobNotFound.
         """
-        self.store.close_job(job_id)  # First: from here on no image can come.
+        self.store.close_job(job_id, missing)  # First: from here on no image can come.
         if not self.job(job_id).images:
             self.delete(job_id)
 

@@ -130,6 +130,15 @@ class Image:
 
 
 @dataclass(frozen=True)
+class MissingFile:
+    """Name a file that was sent for a job and is not in it, and say why."""
+
+    name: str
+    reason: str
+    position: int | None = None  # Where its uploader put it among the images.
+
+
+@dataclass(frozen=True)
 class Job:
     """What a user submits and follows: one recipe and its images."""
 
@@ -142,6 +151,7 @@ class Job:
     version: int
     is_open: bool
     images: tuple[Image, ...]
+    missing_files: tuple[MissingFile, ...]
 
     @property
     def total(self) -> int:
@@ -184,6 +194,11 @@ class Job:
         return self._count("cancelled")
 
     @property
+    def missing(self) -> int:
+        """How many files were sent for it and are not in it."""
+        return len(self.missing_files)
+
+    @property
     def left_out(self) -> int:
         """How many images are not made again with the others: those that never were made."""
         return sum(image.state == "cancelled" and not image.thumbnails for image in self.images)
@@ -221,6 +236,7 @@ class ListedJob:
     done: int
     failed: int
     cancelled: int
+    missing: int
     previews: tuple[Thumbnail, ...]
 
     @property

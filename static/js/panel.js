@@ -26,7 +26,7 @@ function watchExpiry(panel) {
 
 /** Take away what belongs to a job that is gone. */
 function end(heading) {
-  for (const part of document.querySelectorAll(".tools, .frames, .sheet-nav")) part.remove();
+  for (const part of document.querySelectorAll(".tools, .frames, .missing, .sheet-nav")) part.remove();
   announce(heading.textContent);
   leadTo(heading);
 }

@@ -111,11 +111,10 @@ async function renewToken() {
   token = page.querySelector("[name=csrf_token]")?.value ?? token;
 }
 
-/** Post what nobody waits for, from a page that goes. */
-export function postLast(url) {
-  const body = new FormData();
+/** Post form fields that nobody waits for, from a page that goes. */
+export function postLast(url, body) {
   body.append("csrf_token", token); // No headers can be sent along.
-  navigator.sendBeacon(url, body);
+  return navigator.sendBeacon(url, body);
 }
 
 async function postOnce(url, body) {

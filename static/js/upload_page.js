@@ -180,8 +180,15 @@ async function close() {
   isOpen = false;
   queue.halt();
   if (!queue.sentCount) showNothing();
-  const done = insist(() => post(job.close_url, null), (words) => announce(words));
+  const done = insist(() => post(job.close_url, missing()), (words) => announce(words));
   await done.catch(() => {}); // It closes by itself after a while.
+}
+
+/** What the server is to remember of files that it does not have. */
+function missing() {
+  const fields = new FormData();
+  fields.append("missing", JSON.stringify(queue.missing));
+  return fields;
 }
 
 /** Say that nothing came of the job, and leave nothing that could be done to it. */
@@ -216,7 +223,8 @@ addEventListener("pagehide", () => {
   if (!isOpen) return;
   isOpen = false;
   queue.halt();
-  postLast(job.close_url);
+  // A browser takes no more than 64 kB along.
+  if (!postLast(job.close_url, missing())) postLast(job.close_url, new FormData());
 });
 
 // A browser may have kept the page as it was.
@@ -241,8 +249,10 @@ function showQueue() {
   const sent = isBusy ? `${sentCount} of ${images(count)} sent` : `${images(sentCount)} sent`;
   const done = job ? sent : images(count);
   const hadFocus = section.contains(document.activeElement);
-  section.hidden = !section.querySelector("li");
-  if (hadFocus && section.hidden && !job) input.focus();
+  // The job's page says what is missing.
+  const isOver = job && sentCount && !isBusy && !queue.failedCount;
+  section.hidden = isOver || !section.querySelector("li");
+  if (hadFocus && section.hidden) (job ? document.querySelector("h1") : input).focus();
   facts.textContent = leftCount ? `${done} · ${leftCount} not ${job ? "sent" : "taken"}` : done;
   const words = queue.pause || notice;
   pause.textContent = words;

@@ -337,6 +337,13 @@ def job_without_workers(page: Page, stage: Stage) -> None:
 
 
 @scene
+def job_with_missing_files(page: Page, stage: Stage) -> None:
+    """Some of what was sent is not in the job."""
+    others = {RIGHT_TO_LEFT: b"words", UNBROKEN: b""}
+    stage.enter(page, submit(stage.owner, {**dict(list(stage.files.items())[:2]), **others}))
+
+
+@scene
 def job_of_somebody_else(page: Page, stage: Stage) -> None:
     """Whoever has the link sees the job and can change nothing."""
     page.goto(f"{stage.url}{stage.addresses['done']}")

@@ -201,7 +201,9 @@ def test_file_that_failed_is_sent_again_when_asked_and_the_others_meanwhile(
     page.route("**/images", lambda route: route.fulfill(status=500, body="oops"), times=1)
     submit(page)
     expect(page.locator(".frame.done")).to_have_count(1, timeout=20_000)
-    expect(page.locator(".row-why:visible")).to_have_text("The server did not take this (500).")
+    expect(page.locator("#queue .row-why:visible")).to_have_text(
+        "The server did not take this (500)."
+    )
     page.get_by_role("button", name=re.compile("Retry [ab].jpg")).click()
     expect_done(page, "2 of 2 images done")
     complaints.clear()  # Chromium reports the 500.
@@ -214,9 +216,15 @@ def test_file_that_the_server_refuses_is_named_and_the_others_are_made(
     choose_preset(page, "square")
     drop(page, {"cut.png": make_png()[:40], "good.jpg": make_jpeg()})
     submit(page)
-    expect_done(page, "1 of 1 image done")
-    expect(page.locator(".row.refused .row-name")).to_have_text("cut.png")
-    expect(page.locator("#queue-facts")).to_have_text("1 image sent · 1 not sent")
+    expect_done(page, "1 of 1 image done, 1 missing")
+    expect(page.locator("#queue")).to_be_hidden()
+    for _ in range(2):
+        page.get_by_role("link", name="what is missing").click()
+        missing = page.get_by_role("region", name="1 file is missing")
+        expect(missing).to_be_in_viewport()
+        expect(missing.get_by_role("listitem")).to_contain_text("cut.png")
+        expect(missing.get_by_role("listitem")).to_contain_text("This image is damaged.")
+        page.reload()
     complaints.clear()  # Chromium reports the 415.
 
 
@@ -432,9 +440,9 @@ def test_job_ends_with_what_arrived_when_one_file_failed(
     gather(page, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
     fail_once(page, status)
     submit(page)
-    expect_done(page, "3 of 3 images done")
+    expect_done(page, "3 of 3 images done, 1 missing")
     expect(page.locator("h1")).to_be_focused()
-    expect(page.get_by_role("status")).to_have_text("3 of 3 images done")
+    expect(page.get_by_role("status")).to_have_text("3 of 3 images done, 1 missing")
     expect(page.locator("#queue-facts")).to_have_text("3 images sent · 1 not sent")
     complaints.clear()  # Chromium reports every refusal.
 
@@ -445,10 +453,11 @@ def test_file_that_failed_is_sent_to_the_job_that_had_ended(
     gather(page, "a.jpg", "b.jpg")
     fail_once(page, 500)
     submit(page)
-    expect_done(page, "1 of 1 image done")
+    expect_done(page, "1 of 1 image done, 1 missing")
     page.get_by_role("button", name="Retry").click()
     expect_done(page, "2 of 2 images done")
     expect(page.locator("#queue")).to_be_hidden()
+    expect(page.locator("#missing")).to_be_hidden()
     complaints.clear()
 
 
@@ -456,7 +465,7 @@ def test_file_that_failed_says_why_when_its_job_is_gone(page: Page, complaints: 
     gather(page, "a.jpg", "b.jpg")
     fail_once(page, 500)
     submit(page)
-    expect_done(page, "1 of 1 image done")
+    expect_done(page, "1 of 1 image done, 1 missing")
     job = page.url
     other = page.context.new_page()
     other.goto(f"{job}/delete")
@@ -464,7 +473,7 @@ def test_file_that_failed_says_why_when_its_job_is_gone(page: Page, complaints: 
     expect(other).not_to_have_url(re.compile("delete"))
     other.close()
     page.get_by_role("button", name="Retry").click()
-    expect(page.locator(".row-why")).to_contain_text("There is no job at this address.")
+    expect(page.locator("#queue .row-why")).to_contain_text("There is no job at this address.")
     complaints.clear()
 
 
@@ -481,8 +490,9 @@ def test_job_ends_with_what_arrived_when_its_page_is_left(page: Page, way: str) 
     page.goto(job if way == "reload" else "/")
     page.goto(job)
     expect(page.locator("#job-panel:not([hx-get]) h1")).to_have_text(
-        re.compile(r"^(\d) of \1 images? done$"), timeout=20_000
+        re.compile(r"^(\d) of \1 images? done, \d missing$"), timeout=20_000
     )
+    expect(page.locator("#missing li").last).to_contain_text("3.bmp It was not sent.")
 
 
 def send_slowly(page: Page) -> None:
@@ -745,7 +755,7 @@ def test_file_that_cannot_be_read_does_not_keep_others_from_being_taken(page: Pa
     )
     drop(page, {"good.jpg": make_jpeg(), "gone.jpg": make_jpeg()})
     expect(page.locator(".row-name")).to_have_text(["good.jpg", "gone.jpg"])
-    expect(page.locator(".row-why:visible")).to_have_text(
+    expect(page.locator("#queue .row-why:visible")).to_have_text(
         "This file can no longer be read. Is it still there?"
     )
 
@@ -785,7 +795,9 @@ def test_file_that_another_server_took_is_not_called_sent(page: Page) -> None:
     gather(page, "a.jpg", "b.jpg")
     page.route("**/images", answer_with_a_page, times=1)
     submit(page)
-    expect(page.locator(".row-why:visible")).to_have_text("The server did not take this (200).")
-    expect_done(page, "1 of 1 image done")
+    expect(page.locator("#queue .row-why:visible")).to_have_text(
+        "The server did not take this (200)."
+    )
+    expect_done(page, "1 of 1 image done, 1 missing")
     page.get_by_role("button", name="Retry").click()
     expect_done(page, "2 of 2 images done")

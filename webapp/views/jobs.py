@@ -1,5 +1,6 @@
 """A job's life as seen from outside: created, given images, closed, followed, deleted."""
 
+import json
 from collections.abc import Sequence
 from math import inf
 from uuid import UUID
@@ -9,7 +10,6 @@ from flask import (
     Blueprint,
     Response,
     abort,
-    flash,
     get_template_attribute,
     jsonify,
     redirect,
@@ -35,7 +35,7 @@ from webapp.jobs import (
     TooManyImages,
     clean_name,
 )
-from webapp.models import Job, Progress
+from webapp.models import Job, MissingFile, Progress
 from webapp.recipes import InvalidRecipe, Recipe
 from webapp.sources import ImageError
 from webapp.views import uploads
@@ -52,7 +52,8 @@ from webapp.views.request import (
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
-MAX_FLASHES = 5  # They travel in the session cookie, which browsers drop over 4 kB.
+MAX_MISSING = 1000  # Files; a job has room for fewer images.
+MAX_REASON = 300  # Letters.
 REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say nothing of others.
 
 
@@ -81,13 +82,9 @@ def create() -> ResponseReturnValue:
         # Half a job would be made a second time when it is sent again.
         current_jobs().delete(job_id)
         raise
-    current_jobs().close(job_id)
+    current_jobs().close(job_id, [MissingFile(file.name, file.detail) for file in refused])
     if len(refused) == len(files):
         return uploads.page(form, refused), refused[0].problem.status
-    for file in refused[:MAX_FLASHES]:
-        flash(f"{file.name}: {file.detail}", "refused")
-    if len(refused) > MAX_FLASHES:
-        flash(f"{len(refused) - MAX_FLASHES} more files were not taken.", "refused")
     return redirect(url_for("jobs.show", job_id=job_id), 303)
 
 
@@ -134,10 +131,26 @@ def _position(text: str) -> int:
 
 @blueprint.post("/<uuid:job_id>/close")
 def close(job_id: UUID) -> ResponseReturnValue:
-    """Hear that no more images come."""
+    """Hear that no more images come, and what is `missing`: JSON, [[position, name, reason], …]."""
     require_owner(str(job_id))
-    current_jobs().close(str(job_id))
+    current_jobs().close(str(job_id), _missing_files(request.form.get("missing", "[]")))
     return "", 204
+
+
+def _shown(reason: str) -> str:
+    """Cut a sentence, and take out of it the halves of letters that JSON can write."""
+    return reason[:MAX_REASON].encode(errors="replace").decode()
+
+
+def _missing_files(text: str) -> list[MissingFile]:
+    """Read what a script says is missing; what is not of that form says nothing."""
+    try:
+        return [
+            MissingFile(clean_name(str(name)), _shown(str(reason)), int(position))
+            for position, name, reason in json.loads(text)[:MAX_MISSING]
+        ]
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        return []
 
 
 @blueprint.post("/<uuid:job_id>/reopen")
