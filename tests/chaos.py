@@ -250,6 +250,7 @@ def run_chaos(instance: Path, uploads: int, seconds: float, seed: int) -> Report
                 person.join()
         _settle(run)
         report = _judge(run)
+        servers.stop()
     report.unhealthy += [f"still running: {pid}" for pid in servers.left_running()]
     report.strays += _sweep(instance)
     return report

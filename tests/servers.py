@@ -256,14 +256,17 @@ class Servers:
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
-                self._kill(process)
+                self.kill_one(process)
 
     def kill(self) -> None:
         """End the processes at once, where it does not matter how they end."""
         for process in self.processes.values():
-            self._kill(process)
+            self.kill_one(process)
 
-    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+    def kill_one(self, process: subprocess.Popen[bytes]) -> None:
+        """End a process at once, and what it started."""
+        if process.poll() is not None:
+            return  # Its number may be another's by now.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -294,7 +297,10 @@ def _peak_of(pid: int) -> int:
 
 @contextlib.contextmanager
 def running(instance: Path, **settings: object) -> Iterator[Servers]:
-    """Run the servers for as long as the block lasts; show what they printed if it fails."""
+    """Run the servers for as long as the block lasts; show what they printed if it fails.
+
+    They are killed: asked to end, they would wait some seconds for pages and images that are open.
+    """
     servers = Servers(instance, **settings)
     try:
         servers.start()
@@ -303,4 +309,4 @@ def running(instance: Path, **settings: object) -> Iterator[Servers]:
         print(servers.output())
         raise
     finally:
-        servers.stop()
+        servers.kill()

@@ -23,6 +23,7 @@ LISTEN = """() => {
 }"""
 
 LARGE = make_image("RGB", (1000, 800), "BMP")  # 2.4 MB, sent in 1.6 seconds by a slow line.
+MEDIUM = make_image("RGB", (700, 570), "BMP")  # Half of that.
 SLOW = 1_500_000  # Bytes a second.
 # Note in `shifts` what moves by itself.
 WATCH_SHIFTS = """
@@ -76,7 +77,7 @@ def make(page: Page) -> None:
     """Press the button, and wait for the end of the job."""
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page).to_have_url(re.compile("/jobs/"))
-    expect(page.locator("#job-panel:not([hx-get]) h1")).to_contain_text("done", timeout=20_000)
+    expect(page.locator(FINISHED)).to_contain_text("done", timeout=20_000)
 
 
 def send(page: Page, servers: Servers, *names: str, preset: str = "square") -> None:
@@ -151,6 +152,11 @@ def submit(page: Page) -> None:
 def expect_done(page: Page, words: str) -> None:
     """Wait for the end of a job, of which the page says this."""
     expect(page.locator("h1")).to_have_text(words, timeout=30_000)
+
+
+def expect_finished(page: Page, words: str) -> None:
+    """Wait until the page of a job says this and asks no more."""
+    expect(page.locator(FINISHED)).to_have_text(words, timeout=60_000)
 
 
 def watch(page: Page, expression: str, name: str) -> None:

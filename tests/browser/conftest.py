@@ -1,6 +1,7 @@
 """A real Chromium before the real servers; whatever it complains about fails the test."""
 
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from playwright.sync_api import ConsoleMessage, Page
 
 from tests.browser.chromium import ADVICE, find_chromium
 from tests.servers import Servers, running, wait_until
+from webapp.config import Config
+from webapp.jobs import Jobs
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +26,10 @@ def base_url(servers: Servers) -> str:
     return servers.url
 
 
-@pytest.fixture
-def idle(tmp_path: Path) -> Iterator[Servers]:
-    """Servers of which the consumer is not there yet: what is uploaded waits."""
-    servers = Servers(tmp_path / "instance", workers=1, max_images=60)
+@pytest.fixture(scope="session")
+def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """A web server without a consumer."""
+    servers = Servers(tmp_path_factory.mktemp("idle") / "instance", workers=1, max_images=60)
     servers.start_one("web")
     try:
         client = servers.client()
@@ -34,7 +37,20 @@ def idle(tmp_path: Path) -> Iterator[Servers]:
         client.close()
         yield servers
     finally:
-        servers.kill()  # Asked to end, they would wait two seconds for pages that are open.
+        servers.kill()
+
+
+@pytest.fixture
+def idle(lonely: Servers) -> Iterator[Servers]:
+    """Servers of which the consumer is not there yet, and no job: what is uploaded waits."""
+    yield lonely
+    if consumer := lonely.processes.pop("consumer", None):
+        lonely.kill_one(consumer)
+    jobs = Jobs(Config(instance=lonely.instance))
+    for job_id in jobs.ids():
+        jobs.delete(job_id)
+    jobs.store.forget_workers(inf)
+    jobs.store.close()
 
 
 def _answers(client: object) -> bool:

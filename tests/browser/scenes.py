@@ -208,6 +208,16 @@ def refusing(instance: Path) -> Iterator[str]:
 
 # Scenes
 
+
+def settle(page: Page) -> None:
+    """Wait for every picture of the page, also those that load only when they are scrolled to.
+
+    Where the connection is lost, none comes any more.
+    """
+    page.eval_on_selector_all("img", "(all) => all.forEach((image) => (image.loading = 'eager'))")
+    page.evaluate("Promise.allSettled([...document.images].map((image) => image.decode()))")
+
+
 Scene = Callable[[Page, Stage], None]
 SCENES: dict[str, Scene] = {}
 
@@ -296,7 +306,7 @@ SCENES |= {
 def job_without_connection(page: Page, stage: Stage) -> None:
     """The line is cut while a job goes on."""
     stage.enter(page, "{working}")
-    page.wait_for_load_state("networkidle")
+    settle(page)
     page.context.set_offline(True)
     expect(page.locator(".bar", has_text="Connection lost")).to_be_visible()
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.chromium import ADVICE, find_chromium
 from tests.browser.pictures import paint
-from tests.browser.scenes import SCENES, Stage, set_stage
+from tests.browser.scenes import SCENES, Stage, set_stage, settle
 from tests.servers import ROOT
 
 ARTIFACTS = ROOT / "artifacts"
@@ -47,19 +47,10 @@ def show(browser: Browser, stage: Stage, scene: str, screen: dict[str, Any]) -> 
     try:
         page = context.new_page()
         SCENES[scene](page, stage)
-        _settle(page)
+        settle(page)
         return Image.open(BytesIO(page.screenshot(full_page=True)))
     finally:
         context.close()
-
-
-def _settle(page: Page) -> None:
-    """Wait for every picture of the page, also those that load only when they are scrolled to.
-
-    Where the connection is lost, none comes any more.
-    """
-    page.eval_on_selector_all("img", "(all) => all.forEach((image) => (image.loading = 'eager'))")
-    page.evaluate("Promise.allSettled([...document.images].map((image) => image.decode()))")
 
 
 def write(browser: Browser, stage: Stage, scenes: Collection[str]) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.actions import LISTEN, PHOTO, choose_preset, drop, make, send
+from tests.browser.actions import LISTEN, PHOTO, choose_preset, drop, expect_done, make, send
 from tests.servers import Servers, wait_until
 
 pytestmark = pytest.mark.browser
@@ -289,7 +289,7 @@ def test_retry_while_the_last_answer_is_on_its_way_is_followed_to_its_end(
     draw(page)
     poll.fulfill(response=last)
     idle.start_one("consumer")
-    expect(page.locator("h1")).to_have_text("1 of 2 images done, 1 cancelled", timeout=30_000)
+    expect_done(page, "1 of 2 images done, 1 cancelled")
 
 
 # Copying

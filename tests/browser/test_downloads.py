@@ -1,11 +1,12 @@
 """What is in the zip, opened from disk."""
 
+from contextlib import closing
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.actions import choose_preset, drop, make
 from tests.images import make_jpeg, make_png, make_truncated
@@ -21,18 +22,20 @@ PHOTOS = {
 }
 
 
-@pytest.fixture
-def unpacked(page: Page, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def unpacked(browser: Browser, base_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a job's zip, of a web set of every photo."""
-    page.goto("/")
-    choose_preset(page, "web-set")
-    drop(page, PHOTOS)
-    make(page)
-    answer = page.request.get(f"{page.url}/zip?names={{number}}-{{name}}/{{output}}")
-    (tmp_path / "job.zip").write_bytes(answer.body())
-    with ZipFile(tmp_path / "job.zip") as archive:
-        archive.extractall(tmp_path / "job")
-    return tmp_path / "job"
+    folder = tmp_path_factory.mktemp("zip")
+    with closing(browser.new_page(base_url=base_url)) as page:
+        page.goto("/")
+        choose_preset(page, "web-set")
+        drop(page, PHOTOS)
+        make(page)
+        answer = page.request.get(f"{page.url}/zip?names={{number}}-{{name}}/{{output}}")
+        (folder / "job.zip").write_bytes(answer.body())
+    with ZipFile(folder / "job.zip") as archive:
+        archive.extractall(folder / "job")
+    return folder / "job"
 
 
 def test_index_shows_all_pictures_from_disk(page: Page, unpacked: Path) -> None:

@@ -15,13 +15,15 @@ from tests.browser.actions import (
     check,
     choose_preset,
     drop,
+    expect_done,
+    expect_finished,
     make,
     send,
     task_milliseconds,
 )
 from tests.browser.conftest import write_files
 from tests.images import make_corners, make_jpeg, make_png, make_truncated
-from tests.servers import Servers, running, wait_until
+from tests.servers import Servers, wait_until
 from webapp.config import Config
 from webapp.jobs import Jobs
 
@@ -52,7 +54,7 @@ def test_words_of_the_live_region_tell_start_quarters_and_end_once(
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page.locator("h1")).to_have_text("0 of 8 images done")
     idle.start_one("consumer")
-    expect(page.locator(FINISHED)).to_have_text("8 of 8 images done", timeout=30_000)
+    expect_finished(page, "8 of 8 images done")
     said = page.evaluate("said")
     assert said[:2] == ["8 images", "Sending 8 images."]
     told = [int(words.split()[0]) for words in said if " done" in words]
@@ -137,7 +139,7 @@ def test_nothing_moves_while_results_come_in(page: Page, idle: Servers) -> None:
         }"""
     )
     idle.start_one("consumer")
-    expect(page.locator(FINISHED)).to_have_text("6 of 6 images done", timeout=30_000)
+    expect_finished(page, "6 of 6 images done")
     assert page.evaluate("shifted") < 0.01
 
 
@@ -177,7 +179,7 @@ def test_large_job_never_stops_the_page(browser: Browser, idle: Servers) -> None
     send(page, idle, *(f"{number}.jpg" for number in range(60)), preset="web-set")
     browser.start_tracing(page=page, categories=["disabled-by-default-devtools.timeline"])
     idle.start_one("consumer")
-    expect(page.locator(FINISHED)).to_have_text("60 of 60 images done", timeout=60_000)
+    expect_finished(page, "60 of 60 images done")
     tasks = task_milliseconds(browser.stop_tracing())
     assert len(tasks) > 60
     assert max(tasks) < 200
@@ -228,7 +230,7 @@ def test_lost_connection_is_told_calmly_and_the_page_goes_on_by_itself(
     expect(page.locator(".frame.waiting")).to_have_count(1)
     idle.start_one("consumer")
     page.context.set_offline(False)
-    expect(page.locator("h1")).to_have_text("1 of 1 image done", timeout=30_000)
+    expect_done(page, "1 of 1 image done")
     expect(bar).to_have_count(0)
     complaints.clear()  # Chromium reports every request that was lost.
 
@@ -306,7 +308,7 @@ def test_waiting_images_are_cancelled_one_or_all_by_keyboard(page: Page, idle: S
     expect(page.locator(".frame.cancelled")).to_be_focused()
     page.get_by_role("button", name="Cancel all waiting").focus()
     page.keyboard.press("Enter")
-    expect(page.locator(FINISHED)).to_have_text("0 of 3 images done, 3 cancelled")
+    expect_finished(page, "0 of 3 images done, 3 cancelled")
     expect(page.locator("h1")).to_be_focused()
 
 
@@ -318,7 +320,7 @@ def test_failed_images_are_tried_again_one_or_all(page: Page) -> None:
     for button in ("Retry a.jpg", "Retry all failed"):
         with page.expect_response("**/retry"):
             page.get_by_role("button", name=button).click()
-        expect(page.locator(FINISHED)).to_have_text("1 of 3 images done, 2 failed", timeout=20_000)
+        expect_finished(page, "1 of 3 images done, 2 failed")
 
 
 def test_job_is_made_again_with_another_recipe(page: Page) -> None:
@@ -334,27 +336,27 @@ def test_job_is_made_again_with_another_recipe(page: Page) -> None:
     page.get_by_role("button", name="Make again").click()
     links = page.locator(".thumbnails a:not(.download)")
     expect(links).to_have_text(["64 × 45 WebP"], timeout=20_000)
-    expect(page.locator(FINISHED)).to_have_text("1 of 1 image done")
+    expect_finished(page, "1 of 1 image done")
 
 
 def test_old_results_stay_and_say_so_until_the_new_ones_are_there(
-    page: Page, tmp_path: Path
+    page: Page, idle: Servers
 ) -> None:
-    with running(tmp_path / "slow", workers=1) as servers:
-        page.goto(f"{servers.url}/")
-        choose_preset(page, "square")
-        drop(page, {"a.jpg": PHOTO})
-        make(page)
-        servers.processes["consumer"].terminate()
-        servers.processes["consumer"].wait(15)
-        page.get_by_role("link", name="Make again").click()
-        choose_preset(page, "card")
-        page.get_by_role("button", name="Make again").click()
-        expect(page.locator(".ribbon")).to_have_text("old result")
-        expect(page.locator(".thumbnails")).to_contain_text("100 × 100 JPEG")
-        servers.start_one("consumer")
-        expect(page.locator(".thumbnails")).to_contain_text("640 × 360 WebP", timeout=20_000)
-        expect(page.locator(".ribbon")).to_have_count(0)
+    idle.start_one("consumer")
+    page.goto(f"{idle.url}/")
+    choose_preset(page, "square")
+    drop(page, {"a.jpg": PHOTO})
+    make(page)
+    idle.processes["consumer"].terminate()
+    idle.processes["consumer"].wait(15)
+    page.get_by_role("link", name="Make again").click()
+    choose_preset(page, "card")
+    page.get_by_role("button", name="Make again").click()
+    expect(page.locator(".ribbon")).to_have_text("old result")
+    expect(page.locator(".thumbnails")).to_contain_text("100 × 100 JPEG")
+    idle.start_one("consumer")
+    expect(page.locator(".thumbnails")).to_contain_text("640 × 360 WebP", timeout=20_000)
+    expect(page.locator(".ribbon")).to_have_count(0)
 
 
 def test_job_is_kept_for_longer_without_leaving_the_page(page: Page) -> None:
@@ -443,9 +445,7 @@ def test_two_tabs_of_one_job_both_follow_it(page: Page, idle: Servers) -> None:
     expect(page.locator(".frame.cancelled .frame-name")).to_have_text(["a.jpg"])
     idle.start_one("consumer")
     for tab in (page, other):
-        expect(tab.locator(FINISHED)).to_have_text(
-            "1 of 2 images done, 1 cancelled", timeout=30_000
-        )
+        expect_finished(tab, "1 of 2 images done, 1 cancelled")
 
 
 # Taking home
@@ -794,9 +794,7 @@ def test_axe_finds_nothing_on_the_job_page_in_any_state(
     expect(page.locator(".frame.cancelled")).to_have_count(1)
     check(page)
     idle.start_one("consumer")
-    expect(page.locator(FINISHED)).to_have_text(
-        "1 of 3 images done, 1 failed, 1 cancelled", timeout=30_000
-    )
+    expect_finished(page, "1 of 3 images done, 1 failed, 1 cancelled")
     check(page)
     page.goto(f"{idle.url}/jobs")
     check(page)

@@ -1,13 +1,13 @@
 """The real nginx, with the configuration we ship, before the real gunicorn."""
 
 import gzip
-import json
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tests.images import make_jpeg
 from tests.servers import (
     ROOT,
     UPLOAD_BEGINNING,
+    Answer,
     Client,
     Servers,
     free_port,
@@ -130,6 +131,18 @@ def test_thumbnail_comes_from_nginx_with_the_headers_of_flask(
     assert through.body == direct.body
 
 
+@pytest.fixture(scope="module")
+def names(nginx: Client, servers: Servers) -> dict[str, str]:
+    """Put things that are not to be served beside a thumbnail; give what is there."""
+    folder, _, file = make_thumbnail(nginx).rpartition("/")
+    place = servers.instance / "thumbnails" / folder
+    (place / "evil.html").write_text("<script>")
+    (place / "link.jpg").symlink_to(servers.instance / "secret_key")
+    linked = f"{folder}9"  # Another attempt's, by its name.
+    place.with_name(place.name + "9").symlink_to(place)
+    return {"folder": folder, "file": file, "upper": file.upper(), "linked": linked}
+
+
 @pytest.mark.parametrize(
     "path",
     ["none.jpg", "../jobs.db", "..%2fjobs.db", "", "%2e%2e/jobs.db", "jobs.db",
@@ -139,14 +152,7 @@ def test_thumbnail_comes_from_nginx_with_the_headers_of_flask(
      "{folder}/%c0%ae%c0%ae/{file}", "{folder}/..%5c{file}", "{folder}/{upper}",
      "{folder}/link.jpg", "{linked}/{file}"],
 )  # fmt: skip
-def test_nothing_else_is_served(nginx: Client, servers: Servers, path: str) -> None:
-    folder, _, file = make_thumbnail(nginx).rpartition("/")
-    place = servers.instance / "thumbnails" / folder
-    (place / "evil.html").write_text("<script>")
-    (place / "link.jpg").symlink_to(servers.instance / "secret_key")
-    linked = f"{folder}9"  # Another attempt's, by its name.
-    place.with_name(place.name + "9").symlink_to(place)
-    names = {"folder": folder, "file": file, "upper": file.upper(), "linked": linked}
+def test_nothing_else_is_served(nginx: Client, names: dict[str, str], path: str) -> None:
     answer = nginx.get(f"/thumbnails/{path.format(**names)}")
     assert answer.status in (400, 404)
     assert not answer.headers["Content-Type"].startswith("image/")
@@ -178,23 +184,26 @@ def seconds_of_an_upload(client: Client) -> float:
     return time.monotonic() - start
 
 
-def refuse_too_much(nginx: Client, accept: str) -> bytes:
-    """Announce more than nginx takes; give its whole answer."""
-    lines = f"Host: x\r\nAccept: {accept}\r\nContent-Length: 600000000\r\nConnection: close"
-    with socket.create_connection(("127.0.0.1", nginx.port)) as connection:
-        connection.sendall(f"POST /jobs HTTP/1.1\r\n{lines}\r\n\r\n".encode())
-        return b"".join(iter(lambda: connection.recv(65536), b""))
+def refuse_too_much(nginx: Client, accept: str) -> Answer:
+    """Announce more than nginx takes; give its whole answer, after which it waits for the rest."""
+    with closing(HTTPConnection("127.0.0.1", nginx.port, timeout=30)) as connection:
+        connection.putrequest("POST", "/jobs")
+        for name, value in (("Accept", accept), ("Content-Length", "600000000")):
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.headers), response.read())
 
 
 def test_request_over_the_limit_is_refused_by_nginx_in_our_words(nginx: Client) -> None:
     ours = problem(RequestEntityTooLarge())
-    page = refuse_too_much(nginx, "text/html").decode()
-    assert page.startswith("HTTP/1.1 413 ")
+    answer = refuse_too_much(nginx, "text/html")
+    assert answer.status == 413
     for words in (f"<h1>{ours.title}</h1>", ours.detail, "<span>413</span>", ours.code):
-        assert words in page
-    head, _, body = refuse_too_much(nginx, "*/*").partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 413 ")
-    assert json.loads(body) == {"code": ours.code, "detail": ours.detail, "field": None}
+        assert words in answer.body.decode()
+    answer = refuse_too_much(nginx, "*/*")
+    assert answer.status == 413
+    assert answer.json == {"code": ours.code, "detail": ours.detail, "field": None}
 
 
 @pytest.fixture
