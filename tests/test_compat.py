@@ -198,3 +198,16 @@ def test_root_answers(client: FlaskClient) -> None:
 def test_job_without_this_thumbnail_is_not_found(person: Person, client: FlaskClient) -> None:
     job_id = person.upload((make_jpeg(), "a.jpg"), presets="card").headers["Location"][6:]
     assert client.get(f"/check_job_status/{job_id}").status_code == 404
+
+
+@pytest.mark.parametrize("is_swept", [False, True])
+@pytest.mark.parametrize("route", ["check_job_status", "download_thumbnail"])
+def test_expired_job_is_not_found(
+    client: FlaskClient, jobs: Jobs, route: str, is_swept: bool
+) -> None:
+    job_id = upload(client, make_jpeg())
+    jobs.store._change("UPDATE jobs SET expires = 1")
+    if is_swept:
+        jobs.sweep()
+    response = client.get(f"/{route}/{job_id}")
+    assert (response.status_code, list(response.json or {})) == (404, ["detail"])

@@ -376,6 +376,47 @@ def test_expired_job_is_gone(person: Person, jobs: Jobs) -> None:
     assert "This job is gone" in person.get(f"{path}/panel").text
 
 
+@pytest.mark.parametrize("part", ["", "/zip", "/markup", "/images/{image}", "/delete"])
+def test_job_that_expired_is_said_to_have_long_after_it_was_swept(
+    person: Person, jobs: Jobs, part: str
+) -> None:
+    path = start(person, make_jpeg())
+    image = jobs.job(path.rpartition("/")[2]).images[0].id
+    jobs.store._change("UPDATE jobs SET expires = 1")
+    jobs.sweep()
+    jobs.sweep()
+    response = person.get(path + part.format(image=image))
+    assert response.status_code == 410
+    assert "The time that this job was kept for is over." in response.text
+
+
+def test_polling_ends_after_an_expired_job_was_swept(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    asked = polled(person.get(path).text)
+    assert asked
+    jobs.store._change("UPDATE jobs SET expires = 1")
+    jobs.sweep()
+    panel = person.get(asked)
+    assert (panel.status_code, polled(panel.text)) == (200, None)
+    assert "This job is gone" in panel.text
+
+
+def test_expired_job_is_forgotten_after_30_days(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    jobs.store._change("UPDATE jobs SET expires = 1")
+    jobs.sweep()
+    jobs.store._change("UPDATE expired_jobs SET deleted = deleted - 30 * 86400")
+    jobs.sweep()
+    assert person.get(path).status_code == 404
+
+
+def test_job_that_its_owner_deleted_is_not_said_to_have_expired(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    person.post(f"{path}/delete")
+    jobs.sweep()
+    assert person.get(path).status_code == 404
+
+
 def test_panel_is_never_cached(person: Person) -> None:
     assert person.get(f"{GONE}/panel").headers["Cache-Control"] == "no-store"
 

@@ -148,6 +148,8 @@ def test_open_job_that_never_got_an_image_expires_early(store: JobStore) -> None
     add_job(store)
     add_image(store, "a")
     assert store.expired_job_ids(NOW + 150) == ["empty"]
+    store.delete_expired_job("empty", NOW + 150)
+    assert not store.has_expired("empty", NOW + 150)  # Nobody was told that it would be kept.
 
 
 def test_job_closes_by_itself_when_its_uploader_is_gone(store: JobStore) -> None:

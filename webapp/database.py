@@ -78,6 +78,16 @@ def add_missing_files(db: sqlite_utils.Database) -> None:
     )
 
 
+@migrations()
+def add_expired_jobs(db: sqlite_utils.Database) -> None:
+    """Remember for a while which jobs expired, for who comes back to them."""
+    db.execute(
+        "CREATE TABLE expired_jobs (id TEXT PRIMARY KEY, deleted REAL NOT NULL)"
+        " STRICT, WITHOUT ROWID"
+    )
+    db.execute("CREATE INDEX expired_jobs_deleted ON expired_jobs (deleted)")
+
+
 _SCHEMA = """\
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY,

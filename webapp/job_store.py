@@ -225,6 +225,17 @@ class JobStore(Database):
         """Remove a job's rows."""
         self._change("DELETE FROM jobs WHERE id = :id", id=job_id)
 
+    def delete_expired_job(self, job_id: str, now: float) -> None:
+        """Remove a job's rows; where its time is over, remember that it was."""
+        with self.transaction():
+            self._change(
+                "INSERT INTO expired_jobs SELECT id, :now FROM jobs"
+                " WHERE id = :id AND expires <= :now ON CONFLICT DO NOTHING",
+                id=job_id,
+                now=now,
+            )
+            self.delete_job(job_id)
+
     def set_expiry(self, job_id: str, expires: float) -> None:
         """Keep a job until then."""
         self._change(
@@ -263,6 +274,21 @@ class JobStore(Database):
     def has_job(self, job_id: str) -> bool:
         """Say whether a job has a row, expired or not."""
         return bool(self._rows("SELECT 1 FROM jobs WHERE id = :id", id=job_id))
+
+    def has_expired(self, job_id: str, now: float) -> bool:
+        """Say whether there was a job whose time is over, as far as it is remembered."""
+        return bool(
+            self._rows(
+                "SELECT 1 FROM jobs WHERE id = :id AND expires <= :now"
+                " UNION ALL SELECT 1 FROM expired_jobs WHERE id = :id",
+                id=job_id,
+                now=now,
+            )
+        )
+
+    def forget_expired_jobs(self, before: float) -> None:
+        """Remove what is remembered of jobs that were deleted before a time."""
+        self._change("DELETE FROM expired_jobs WHERE deleted < :before", before=before)
 
     # Images
 

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5  # Workers that one image may cost before we give up on it.
 LEASE_SECONDS = 6.0  # A claim is renewed every second, so a dead worker's image waits 6 at most.
 OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
+REMEMBERED_SECONDS = 30 * 86400.0  # How long who comes to an expired job is told that it was one.
 ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is not there.
 # A full queue has room for hundreds again after this, and asking sooner would only add to the load.
 QUEUE_SECONDS = 20
@@ -56,7 +57,7 @@ class JobNotFound(LookupError):
 
 
 class JobExpired(JobNotFound):
-    """The job's time is over; its rows and files go with the next sweep."""
+    """The job's time is over: its rows and files are gone, or go with the next sweep."""
 
     code = "job_expired"
     sentence = "The time that this job was kept for is over. Its images are deleted with it."
@@ -391,8 +392,8 @@ class Jobs:
         return job
 
     def _missing(self, job_id: str) -> JobNotFound:
-        """Say why there is no job, as far as it is known: nothing is kept of one that was swept."""
-        return JobExpired() if self.store.has_job(job_id) else JobNotFound()
+        """Say why there is no job: of one that was deleted before its time, nothing is known."""
+        return JobExpired() if self.store.has_expired(job_id, time()) else JobNotFound()
 
     def image(self, job_id: str, image_id: str) -> tuple[Job, Image]:
         """Read one image, and the job that it belongs to.
@@ -487,6 +488,14 @@ class Jobs:
     def delete(self, job_id: str) -> None:
         """Remove a job, its rows and its files, at once; a worker on it notices and gives up."""
         self.store.delete_job(job_id)
+        self._delete_files(job_id)
+
+    def _delete_expired(self, job_id: str) -> None:
+        """Remove a job whose time is over, and remember that it was."""
+        self.store.delete_expired_job(job_id, time())
+        self._delete_files(job_id)
+
+    def _delete_files(self, job_id: str) -> None:
         self.storage.delete_job(job_id)
         logger.info("job deleted", extra={"job_id": job_id})
 
@@ -590,7 +599,7 @@ class Jobs:
     def sweep(self) -> None:
         """Remove what expired, and what crashes left behind; what resists stops nothing else."""
         for job_id in self.store.expired_job_ids(time()):
-            _try(self.delete, job_id)
+            _try(self._delete_expired, job_id)
         for job_id in self.storage.abandoned_job_ids():
             if not self.store.has_job(job_id):
                 _try(self.storage.delete_job, job_id)
@@ -606,6 +615,7 @@ class Jobs:
         self.storage.sweep()
         self.store.forget_workers(time() - 3600)
         self.store.forget_usage(time())
+        self.store.forget_expired_jobs(time() - REMEMBERED_SECONDS)
 
     # For the operator
 
