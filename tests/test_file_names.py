@@ -71,6 +71,22 @@ def test_composed_and_decomposed_letters_are_the_same(person: Person, jobs: Jobs
     assert names[::2] == ["square/caf\u00e9.jpg", "square/caf\u00e9 (1).jpg"]
 
 
+def test_names_differ_where_joiners_do_not_count(person: Person, jobs: Jobs) -> None:
+    names = names_in_zip(person, jobs, ["می\u200cخواهم.jpg", "میخواهم.jpg"], "{output}/{name}")
+    assert names[::2] == ["square/می\u200cخواهم.jpg", "square/میخواهم (1).jpg"]
+
+
+def test_name_in_the_zip_is_the_one_on_the_page(person: Person, jobs: Jobs) -> None:
+    name = "👨\u200d👩\u200d👧 می\u200cخواهم"
+    path = person.upload((make_jpeg(), f"{name}.jpg")).headers["Location"]
+    work(jobs)
+    page = person.get(path).text
+    assert f"{name}.jpg" in page
+    assert f'download="{name}-square.jpg"' in page
+    with read_zip(person.get(f"{path}/zip")) as archive:
+        assert f"thumbnails/{name}-square.jpg" in archive.namelist()
+
+
 def test_pattern_that_names_all_alike_is_numbered(person: Person, jobs: Jobs) -> None:
     names = names_in_zip(person, jobs, ["a.jpg", "b.jpg"], "picture")
     assert names == ["picture.jpg", "picture.webp", "picture (1).jpg", "picture (1).webp"]
@@ -132,6 +148,11 @@ def test_pattern_that_cannot_name_files_is_refused_with_the_reason(
         ('a<b>c:d"e|f?g*h', "a_b_c_d_e_f_g_h"),
         ("a/b\\c", "a_b_c"),
         ("photo\u202egpj", "photogpj"),
+        ("photo\u2067gpj\u200b\ufeff", "photogpj"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"),
+        ("\u200d\u200c", "_"),
+        (".\u200d.", "_"),
         ("tab\tand\nline", "tabandline"),
         ("wide\u3000space\u2028line", "wide space line"),
         ("صورة שלום", "صورة שלום"),

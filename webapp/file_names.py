@@ -19,6 +19,9 @@ MAX_FOLDERS = 2  # One within the other.
 NAME_BYTES = 100
 PART_BYTES = 200
 
+UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
+JOINERS = "\u200c\u200d"  # They join or part letters: scripts and emoji need them.
+
 # Windows opens a device for these, whatever follows behind a dot.
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
 _FIELD = re.compile(r"\{(.*?)\}")
@@ -86,18 +89,24 @@ def image_name(name: str) -> str:
 def safe_name(name: str) -> str:
     """Make a name that Windows, macOS and Linux all take for one file or folder, and show.
 
-    Marks that nobody sees go, as they can turn the reading direction; so do dots and spaces at
-    either end, which hide a file or are dropped. What is left of nothing is `_`.
+    Marks that nobody sees go, as they can turn the reading direction, but those that join or part
+    letters; so do dots and spaces at either end, which hide a file or are dropped. What is left of
+    nothing is `_`.
     """
     seen = "".join(
         " " if unicodedata.category(character)[0] == "Z" else character
-        for character in name
-        if unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+        for character in filter(is_kept, name)
     )
     safe = re.sub(r'[<>:"/\\|?*]', "_", unicodedata.normalize("NFC", seen)).strip(". ")
     if _DEVICE.match(safe):
         safe = f"_{safe}"
-    return _cut(safe, PART_BYTES).rstrip(". ") or "_"
+    safe = _cut(safe, PART_BYTES).rstrip(". ")
+    return safe if safe.strip(JOINERS) else "_"
+
+
+def is_kept(character: str) -> bool:
+    """Say whether a character may stay in a name, seen or not: all that are seen, and joiners."""
+    return character in JOINERS or unicodedata.category(character) not in UNSEEN
 
 
 def _fill(pattern: str, thumbnail: Thumbnail, name: str, number: str) -> str:
@@ -130,7 +139,9 @@ def _each_once(files: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _key(path: str) -> str:
-    return unicodedata.normalize("NFC", path.casefold())
+    """Give what a name is told from others by, where letter case and joiners do not count."""
+    seen = "".join(character for character in path if character not in JOINERS)
+    return unicodedata.normalize("NFC", seen.casefold())
 
 
 def _cut(text: str, size: int) -> str:

@@ -7,7 +7,6 @@ for a worker.
 
 import logging
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from uuid import uuid4
 
 from webapp.config import Config
 from webapp.decoder import Decoder
+from webapp.file_names import is_kept
 from webapp.job_store import JobStore
 from webapp.models import Claim, Image, Job, JobList, MissingFile, NewImage, Progress
 from webapp.recipes import Point, Recipe, RecipeLimits
@@ -40,8 +40,6 @@ MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few t
 MB = 1_000_000
 FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
 ROOM_FOR_WORK = 20 * MB  # A claim in a moment of room, in vain, would cost the image an attempt.
-UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
-JOINERS = "\u200c\u200d"
 LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
 
@@ -660,13 +658,10 @@ def _duration(seconds: int) -> str:
 def clean_name(name: str) -> str:
     """Make a file's own name fit to show: no folders, no control characters, no endless length.
 
-    Marks that reverse the reading direction go too: with them `gpj.exe` reads as `exe.jpg`. Those
-    that join or part letters stay: scripts and emoji need them.
+    Marks that reverse the reading direction go too: with them `gpj.exe` reads as `exe.jpg`.
     """
     base = re.split(r"[/\\]", name)[-1]
-    shown = "".join(
-        c for c in base if c in JOINERS or unicodedata.category(c) not in UNSEEN
-    ).strip()
+    shown = "".join(filter(is_kept, base)).strip()
     if len(shown) > NAME_LENGTH:
         stem, dot, suffix = shown.rpartition(".")
         ending = dot + suffix if stem and len(suffix) <= 5 else ""
