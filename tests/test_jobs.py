@@ -96,9 +96,18 @@ def test_unknown_job_takes_no_images(jobs: Jobs) -> None:
     assert nothing_left(jobs)
 
 
-def test_file_over_the_limit_is_refused_in_megabytes(jobs: Jobs) -> None:
-    with pytest.raises(FileTooLarge, match="This file is 2 MB; the limit is 1 MB"):
-        add(jobs, jobs.submit(SQUARE, None), bytes(2_000_000))
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (3_312_345, "3.3 MB"),
+        (2_000_000, "2.0 MB"),
+        (1_010_000, "1.01 MB"),  # And not what the limit is.
+        (1_000_001, "1.000001 MB"),
+    ],
+)
+def test_file_over_the_limit_is_refused_in_megabytes(jobs: Jobs, size: int, words: str) -> None:
+    with pytest.raises(FileTooLarge, match=f"This file is {words}; the limit is 1 MB"):
+        add(jobs, jobs.submit(SQUARE, None), bytes(size))
 
 
 def test_job_without_images_is_not_kept(jobs: Jobs) -> None:

@@ -418,7 +418,7 @@ BAD_FILES = {
         b"\xff\xd8\xff" + bytes(1_900_000),
         "big.jpg",
         413,
-        "This file is 2 MB; the limit is 1 MB",
+        "This file is 1.9 MB; the limit is 1 MB",
     ),
     "pixels": (make_jpeg(size=(400, 300)), "wide.jpg", 413, "0.2 megapixels; the limit is 0.05"),
     "scans": (make_too_many_scans(), "slow.jpg", 415, "scans"),

@@ -114,8 +114,8 @@ class FileTooLarge(Exception):
 
     def __init__(self, size: int, limit_mb: int) -> None:
         super().__init__(
-            # Rounded up, so that the number shown is above the limit even if only just.
-            f"This file is {ceil(size / MB)} MB; the limit is {limit_mb} MB. Export it smaller."
+            f"This file is {_size_over(size, limit_mb)}; the limit is {limit_mb} MB."
+            " Export it smaller."
         )
 
 
@@ -653,6 +653,12 @@ def _duration(seconds: int) -> str:
     if seconds <= 90:
         return f"{seconds} seconds" if seconds != 1 else "1 second"
     return f"{ceil(seconds / 60)} minutes"
+
+
+def _size_over(size: int, limit_mb: int) -> str:
+    """Write bytes as pages do, `3.3 MB`, with more digits where those would not tell the excess."""
+    digits = next(count for count in range(1, 7) if round(size / MB, count) > limit_mb)
+    return f"{size / MB:.{digits}f} MB"
 
 
 def clean_name(name: str) -> str:

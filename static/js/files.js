@@ -41,6 +41,12 @@ export function fileSize(bytes) {
   return `${(bytes / MB).toFixed(1)} MB`;
 }
 
+/** Write it so too where it is over a limit, with more digits where those would not tell the excess. */
+function sizeOver(bytes, maxMb) {
+  const digits = [1, 2, 3, 4, 5, 6].find((count) => Number((bytes / MB).toFixed(count)) > maxMb);
+  return `${(bytes / MB).toFixed(digits)} MB`;
+}
+
 /** Show a name without what cannot be seen, as the server does: some marks make `gpj.exe` read `exe.jpg`. */
 export function cleanName(name) {
   const base = name.split(/[/\\]/).at(-1);
@@ -52,8 +58,7 @@ export async function findFault(file, maxMb) {
   if (unreadable.has(file)) return UNREADABLE;
   if (!file.size) return "This file is empty. Choose it again, or export it anew.";
   if (file.size > maxMb * MB) {
-    const size = Math.ceil(file.size / MB);
-    return `This file is ${size} MB; the limit is ${maxMb} MB. Export it smaller.`;
+    return `This file is ${sizeOver(file.size, maxMb)}; the limit is ${maxMb} MB. Export it smaller.`;
   }
   try {
     const start = new Uint8Array(await file.slice(0, 64).arrayBuffer());

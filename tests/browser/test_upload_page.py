@@ -147,6 +147,7 @@ def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> Non
             "notes.jpg": b"only words",
             "empty.png": b"",
             "large.jpg": b"\xff\xd8\xff" + bytes(5_500_000),
+            "a little too large.jpg": b"\xff\xd8\xff" + bytes(5_010_000),
             ".DS_Store": b"clutter",
         },
     )
@@ -154,13 +155,14 @@ def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> Non
         [
             "This is text, not an image. Upload the picture itself.",
             "This file is empty. Choose it again, or export it anew.",
-            "This file is 6 MB; the limit is 5 MB. Export it smaller.",
+            "This file is 5.5 MB; the limit is 5 MB. Export it smaller.",
+            "This file is 5.01 MB; the limit is 5 MB. Export it smaller.",
         ]
     )
     assert "POST" not in sent
     make(page)
     expect(page.locator("h1")).to_have_text("1 of 1 image done")
-    expect(page.locator(".row.refused")).to_have_count(3)
+    expect(page.locator(".row.refused")).to_have_count(4)
 
 
 def test_what_systems_put_beside_files_is_left_out(page: Page) -> None:
