@@ -560,6 +560,43 @@ def test_job_is_kept_for_longer_but_not_for_ever(
     assert round(left.total_seconds() / 3600) == kept
 
 
+@pytest.mark.parametrize("hours", ["1", "23"])
+def test_keeping_a_job_never_shortens_its_time(person: Person, jobs: Jobs, hours: str) -> None:
+    job_id = start(person, make_jpeg())
+    before = jobs.job(job_id).expires
+    assert post(person, f"/jobs/{job_id}/keep", hours=hours).status_code == 303
+    assert jobs.job(job_id).expires == before
+
+
+@pytest.mark.parametrize(
+    ("kept", "offered"),
+    [
+        ("1", ["1", "24", "72", "168"]),
+        ("24", ["24", "72", "168"]),
+        ("72", ["72", "168"]),
+        ("168", ["168"]),
+    ],
+)
+def test_page_offers_no_time_shorter_than_the_job_is_kept(
+    person: Person, kept: str, offered: list[str]
+) -> None:
+    job_id = start(person, make_jpeg(), keep_hours=kept)
+    assert offered_hours(person, job_id) == offered
+
+
+def test_page_offers_the_longest_time_though_the_job_is_kept_for_longer(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_jpeg())
+    jobs.store._change("UPDATE jobs SET expires = expires * 2")  # The settings were others.
+    assert offered_hours(person, job_id) == ["168"]
+
+
+def offered_hours(person: Person, job_id: str) -> list[str]:
+    """List for how many hours the page offers to keep a job."""
+    return re.findall(r'<option value="(\d+)"', person.get(f"/jobs/{job_id}").text)
+
+
 @pytest.mark.parametrize("hours", ["", "0", "-1", "nan", "inf", "long"])
 def test_time_that_is_none_is_refused(person: Person, hours: str) -> None:
     job_id = start(person, make_jpeg())

@@ -95,26 +95,26 @@ def test_time_that_is_not_offered_is_refused_to_the_script_with_its_field(script
 
 
 @pytest.mark.parametrize(
-    ("limits", "offered"),
+    ("limits", "offered", "later"),
     [
-        ({}, ["1", "24", "72", "168"]),
-        ({"max_retention_hours": 1000}, ["1", "24", "72", "168", "720"]),
-        ({"max_retention_hours": 48, "retention_hours": 36}, ["1", "24", "36"]),
-        ({"max_retention_hours": 0.5, "retention_hours": 0.25}, ["0.25"]),
+        ({}, ["1", "24", "72", "168"], 1),
+        ({"max_retention_hours": 1000}, ["1", "24", "72", "168", "720"], 1),
+        ({"max_retention_hours": 48, "retention_hours": 36}, ["1", "24", "36"], 2),
+        ({"max_retention_hours": 0.5, "retention_hours": 0.25}, ["0.25"], 0),
     ],
 )
-def test_same_times_are_offered_for_a_new_job_and_for_one_that_is_there(
-    tmp_path: Path, limits: dict[str, float], offered: list[str]
+def test_times_for_a_new_job_are_offered_for_one_that_is_there_as_far_as_they_are_later(
+    tmp_path: Path, limits: dict[str, float], offered: list[str], later: int
 ) -> None:
     with running_app(Config(instance=tmp_path, **limits)) as app:  # type: ignore[arg-type]
         person = Person(app.test_client())
         job = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
-        for page, field in (("/", "keep_hours"), (job, "hours")):
+        for page, field, times in (("/", "keep_hours", offered), (job, "hours", offered[later:])):
             select = re.search(
                 rf'<select[^>]*name="{field}".*?</select>', person.get(page).text, re.S
             )
             assert select
-            assert re.findall(r'value="([^"]+)"', select[0]) == offered
+            assert re.findall(r'value="([^"]+)"', select[0]) == times
 
 
 def test_size_is_made_in_every_format_chosen(person: Person, jobs: Jobs) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import SEEK_END
 from itertools import chain
 from typing import Any
@@ -71,6 +72,13 @@ def offered_hours(config: Config) -> list[float]:
     """List for how many hours a job may be kept, to choose from."""
     allowed = {hours for hours in KEEP_HOURS if hours <= config.max_retention_hours}
     return sorted(allowed | {config.retention_hours})
+
+
+def later_hours(config: Config, expires: datetime) -> list[float]:
+    """List the hours that end no earlier than a job does, or else the most that are offered."""
+    offered = offered_hours(config)
+    left = (expires - datetime.now(UTC)).total_seconds() / 3600
+    return [hours for hours in offered if hours >= left] or offered[-1:]
 
 
 def _format_choices(formats: Iterable[str]) -> list[SelectChoice]:

@@ -236,10 +236,11 @@ class JobStore(Database):
             )
             self.delete_job(job_id)
 
-    def set_expiry(self, job_id: str, expires: float) -> None:
-        """Keep a job until then."""
+    def extend_job(self, job_id: str, expires: float) -> None:
+        """Keep a job until then, unless it is kept for longer already."""
         self._change(
-            "UPDATE jobs SET expires = :expires, version = version + 1 WHERE id = :id",
+            "UPDATE jobs SET expires = :expires, version = version + 1"
+            " WHERE id = :id AND expires < :expires",
             id=job_id,
             expires=expires,
         )

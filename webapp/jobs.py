@@ -193,7 +193,7 @@ class Jobs:
         self.storage = Storage(config.instance)
         self.store = JobStore(config.instance / "jobs.db")
         self.decoder = Decoder.from_config(config)
-        self._retention_seconds = config.retention_hours * 3600
+        self._retention_hours = config.retention_hours
         self._max_retention_seconds = config.max_retention_hours * 3600
         self._min_free = config.min_free_mb * MB
         self._max_images = config.max_images
@@ -258,9 +258,7 @@ class Jobs:
         """
         self._require_space()
         job_id = str(uuid4())
-        self._add_job(job_id, recipe, owner, time())
-        if keep_hours is not None:
-            self.keep(job_id, keep_hours)
+        self._add_job(job_id, recipe, owner, time(), keep_hours)
         return job_id
 
     def _require_space(self) -> None:
@@ -270,8 +268,19 @@ class Jobs:
     def _has_space(self) -> bool:
         return self.storage.free_bytes() >= self._min_free
 
-    def _add_job(self, job_id: str, recipe: Recipe, owner: str | None, now: float) -> None:
-        expires = now + self._retention_seconds
+    def _kept_seconds(self, hours: float) -> float:
+        return min(hours * 3600, self._max_retention_seconds)
+
+    def _add_job(
+        self,
+        job_id: str,
+        recipe: Recipe,
+        owner: str | None,
+        now: float,
+        keep_hours: float | None = None,
+    ) -> None:
+        hours = self._retention_hours if keep_hours is None else keep_hours
+        expires = now + self._kept_seconds(hours)
         self.store.add_job(job_id, owner, recipe.to_json(), now, expires, now + OPEN_SECONDS)
 
     def submit_image(self, recipe: Recipe, owner: str | None, upload: Upload, name: str) -> str:
@@ -471,8 +480,11 @@ class Jobs:
         self.store.cancel(job_id, image_id, time())
 
     def keep(self, job_id: str, hours: float) -> None:
-        """Keep a job for so many hours from now, or for less where the settings have less."""
-        self.store.set_expiry(job_id, time() + min(hours * 3600, self._max_retention_seconds))
+        """Keep a job for so many hours from now, or for less where the settings have less.
+
+        One that is kept for longer already stays so.
+        """
+        self.store.extend_job(job_id, time() + self._kept_seconds(hours))
 
     def outlook(self, job: Job | Progress) -> Outlook:
         """Say when a job's turn comes and how long it all takes, by what the last images took."""

@@ -3,6 +3,7 @@
 import { announce, setIcon, setTitle } from "./page.js";
 import { refresh } from "./polling.js";
 
+const HOUR = 3_600_000; // Milliseconds.
 const LONGEST_TIMER = 2 ** 31 - 1; // Milliseconds.
 
 let expiry = null;
@@ -12,6 +13,7 @@ export function showPage(panel) {
   setTitle("job", panel.dataset.title);
   setIcon(panel.dataset.icon);
   watchExpiry(panel);
+  offerLater(panel);
   if (!panel.dataset.version) end(panel.querySelector("h1"));
 }
 
@@ -21,6 +23,14 @@ function watchExpiry(panel) {
   const left = Date.parse(panel.dataset.expires) - Date.now();
   if (!Number.isNaN(left)) {
     expiry = setTimeout(refresh, Math.min(Math.max(left + 1000, 2000), LONGEST_TIMER));
+  }
+}
+
+/** Offer to keep the job for longer than it is kept by now, as the server does with the next page. */
+function offerLater(panel) {
+  const expires = Date.parse(panel.dataset.expires);
+  for (const choice of document.querySelectorAll("#hours option:not(:last-child)")) {
+    if (Date.now() + choice.value * HOUR < expires) choice.remove();
   }
 }
 

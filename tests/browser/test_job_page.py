@@ -251,7 +251,12 @@ def test_page_bears_with_a_server_in_trouble(
 def let_expire(page: Page, servers: Servers) -> None:
     """Let the time of the page's job be over, for the server and for the page."""
     jobs = Jobs(Config(instance=servers.instance))
-    jobs.store.set_expiry(page.url.split("/")[4], time.time())
+    job_id = page.url.split("/")[4]
+    jobs.store._change(
+        "UPDATE jobs SET expires = :now, version = version + 1 WHERE id = :id",
+        id=job_id,
+        now=time.time(),
+    )
     jobs.store.close()
     page.clock.fast_forward("24:00:10")
 
@@ -365,10 +370,13 @@ def test_job_is_kept_for_longer_without_leaving_the_page(page: Page) -> None:
     make(page)
     kept = page.locator("#job-panel time")
     before = kept.text_content()
-    page.get_by_label("Keep for how long from now").select_option("168")
+    choices = page.get_by_label("Keep for how long from now")
+    expect(choices.locator("option")).to_have_text(["24 hours", "3 days", "7 days"])
+    choices.select_option("168")
     page.get_by_role("button", name="Keep for").click()
     expect(kept).not_to_have_text(before or "")
     expect(page.get_by_role("status")).to_have_text(f"Kept until {kept.text_content()}")
+    expect(choices.locator("option")).to_have_text(["7 days"])  # Nothing that would shorten that.
 
 
 def test_delete_can_be_undone(page: Page) -> None:

@@ -24,7 +24,7 @@ from werkzeug.datastructures import FileStorage
 from webapp.admission import require_access
 from webapp.current import current_config, current_jobs
 from webapp.errors import asks_for_html, problem
-from webapp.forms import UploadForm, offered_hours, read_upload_form
+from webapp.forms import UploadForm, later_hours, read_upload_form
 from webapp.geometry import foresee
 from webapp.jobs import (
     FileTooLarge,
@@ -239,7 +239,7 @@ def cancel(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
 
 @blueprint.post("/<uuid:job_id>/keep")
 def keep(job_id: UUID) -> ResponseReturnValue:
-    """Keep a job for so many `hours` from now."""
+    """Keep a job for so many `hours` from now, if that is longer than it is kept already."""
     require_owner(str(job_id))
     hours = request.form.get("hours", type=float)
     if hours is None or not 0 < hours < inf:
@@ -306,5 +306,5 @@ def _render(template: str, job: Job, since: int | None = None) -> str:
         form=FlaskForm(),
         outputs=Recipe.from_json(job.recipe).outputs,
         foresee=foresee,
-        hours=offered_hours(current_config()),
+        hours=later_hours(current_config(), job.expires),
     )
