@@ -7,10 +7,12 @@ from threading import Event
 from uuid import UUID
 
 import pytest
+from werkzeug.test import TestResponse
 
-from tests.conftest import Person, Script, nothing_left, work
+from tests.conftest import Person, Script, multipart, nothing_left, work
 from tests.images import make_jpeg, make_png, make_truncated
 from tests.servers import wait_until
+from webapp.formatters import date_and_time
 from webapp.jobs import Jobs
 from webapp.tasks import work_on_next_image
 
@@ -431,6 +433,45 @@ def test_owner_deletes_a_job_after_being_asked(person: Person, jobs: Jobs) -> No
     assert person.get(thumbnail).status_code == 404
     wait_until(lambda: not any(jobs.storage.tmp.iterdir()))
     assert nothing_left(jobs)
+
+
+def told(person: Person, answer: TestResponse) -> list[str]:
+    """Follow a redirect; list what the page there tells of what was just done."""
+    page = person.get(answer.headers["Location"]).text
+    return re.findall(r'<li class="message [^"]*">\s*<bdi>(.*?)</bdi>', page)
+
+
+def test_who_deletes_or_keeps_a_job_without_script_is_told_so_once(
+    person: Person, jobs: Jobs
+) -> None:
+    path = start(person, make_jpeg(), make_jpeg())
+    answer = person.post(f"{path}/keep", hours="72")
+    until = jobs.job(path.rpartition("/")[2]).expires
+    assert told(person, answer) == [f"Kept until {date_and_time(until)}."]
+    answer = person.post(f"{path}/delete")
+    assert told(person, answer) == ["The job is deleted, with its images and thumbnails."]
+    assert told(person, answer) == []
+
+
+def test_who_would_shorten_the_time_of_a_job_is_told_the_one_that_holds(
+    person: Person, jobs: Jobs
+) -> None:
+    path = start(person, make_jpeg())
+    until = jobs.job(path.rpartition("/")[2]).expires
+    answer = person.post(f"{path}/keep", hours="1")
+    assert told(person, answer) == [f"Kept until {date_and_time(until)}."]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*"])
+@pytest.mark.parametrize("action", ["keep", "delete"])
+def test_what_a_script_did_is_not_told_on_a_later_page(
+    person: Person, action: str, accept: str
+) -> None:
+    path = start(person, make_jpeg())
+    form = multipart(csrf_token=person.token(), hours="72")
+    answer = person.client.post(f"{path}/{action}", headers={"Accept": accept}, **form)
+    assert answer.status_code == 303
+    assert told(person, answer) == []
 
 
 def test_whoever_has_the_link_can_look_but_not_delete(

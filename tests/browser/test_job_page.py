@@ -400,10 +400,14 @@ def test_delete_is_final_after_some_seconds(page: Page) -> None:
     page.get_by_role("button", name="Make thumbnails").click()
     page.clock.resume()
     expect(page.locator(FINISHED)).to_contain_text("1 of 1", timeout=20_000)
+    page.get_by_role("button", name="Keep for").click()
+    expect(page.get_by_role("status")).to_contain_text("Kept until")
     page.get_by_role("link", name="Delete").click()
     page.clock.run_for(9000)
     expect(page.locator("h1")).to_have_text("This job is gone")
     assert page.request.get(page.url).status == 404
+    page.goto("/")
+    expect(page.locator(".messages")).to_have_count(0)  # It was all said where it was done.
 
 
 def test_whoever_leaves_after_deleting_does_not_come_back_for_it(page: Page) -> None:
@@ -414,6 +418,8 @@ def test_whoever_leaves_after_deleting_does_not_come_back_for_it(page: Page) -> 
     page.get_by_role("link", name="Delete").click()
     page.goto("/")
     wait_until(lambda: page.request.get(address).status == 404, what="a deleted job")
+    page.reload()
+    expect(page.locator(".messages")).to_have_count(0)
 
 
 def test_job_is_deleted_from_the_list_of_ones_own(page: Page, complaints: list[str]) -> None:
@@ -784,6 +790,7 @@ def test_job_is_followed_and_changed_without_script(
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete").click()
     expect(page).to_have_url(f"{idle.url}/")
+    expect(page.locator(".messages")).to_contain_text("The job is deleted")
     context.close()
 
 

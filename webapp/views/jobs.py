@@ -10,6 +10,7 @@ from flask import (
     Blueprint,
     Response,
     abort,
+    flash,
     get_template_attribute,
     jsonify,
     redirect,
@@ -24,6 +25,7 @@ from werkzeug.datastructures import FileStorage
 from webapp.admission import require_access
 from webapp.current import current_config, current_jobs
 from webapp.errors import asks_for_html, problem
+from webapp.formatters import date_and_time
 from webapp.forms import UploadForm, later_hours, read_upload_form
 from webapp.geometry import foresee
 from webapp.jobs import (
@@ -218,6 +220,12 @@ def _changed(job_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("jobs.show", job_id=job_id), 303)
 
 
+def _tell(words: str) -> None:
+    """Say on the next page what was done; a script asks for none, and says it itself."""
+    if asks_for_html():
+        flash(words, "done")
+
+
 @blueprint.post("/<uuid:job_id>/retry")
 @blueprint.post("/<uuid:job_id>/images/<uuid:image_id>/retry")
 def retry(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
@@ -245,6 +253,7 @@ def keep(job_id: UUID) -> ResponseReturnValue:
     if hours is None or not 0 < hours < inf:
         abort(422, "Say for how many hours the job is to be kept.")
     current_jobs().keep(str(job_id), hours)
+    _tell(f"Kept until {date_and_time(current_jobs().job(str(job_id)).expires)}.")
     return _changed(job_id)
 
 
@@ -289,6 +298,7 @@ def delete(job_id: UUID) -> ResponseReturnValue:
     """Delete a job with all its files; nobody waits until the disk has removed them."""
     require_owner(str(job_id))
     current_jobs().delete_soon(str(job_id))
+    _tell("The job is deleted, with its images and thumbnails.")
     return redirect(url_for("uploads.new"), 303)
 
 
