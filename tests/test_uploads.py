@@ -226,6 +226,19 @@ def test_recipe_that_was_asked_for_last_is_filled_in(person: Person) -> None:
     assert ("presets", "web-set") not in form
 
 
+def test_time_to_keep_is_a_part_of_an_address_and_of_the_last_recipe(person: Person) -> None:
+    form = filled_in(person, "/?preset=card&keep_hours=72")
+    assert {("presets", "card"), ("keep_hours", "72")} <= set(form)
+    person.client.set_cookie("recipe", "preset=card&keep_hours=1")
+    assert {("presets", "card"), ("keep_hours", "1")} <= set(filled_in(person, "/"))
+    assert ("keep_hours", "24") in filled_in(person, "/?preset=card")
+
+
+def test_address_of_a_time_to_keep_alone_has_the_presets_as_they_come(person: Person) -> None:
+    form = filled_in(person, "/?keep_hours=72")
+    assert {("presets", "web-set"), ("keep_hours", "72")} <= set(form)
+
+
 def test_address_goes_before_what_was_asked_for_last(person: Person) -> None:
     person.client.set_cookie("recipe", "preset=card")
     assert [value for name, value in filled_in(person, "/?preset=avatar") if name == "presets"] == [
@@ -244,7 +257,20 @@ def test_address_that_names_no_recipe_gets_the_form_as_it_comes(
 
 
 @pytest.mark.parametrize(
-    "part", ["preset=nope", "w=abc", "h=-", "fit=wide", "format=exe", "quality=good", "widths=a+b"]
+    "part",
+    [
+        "preset=nope",
+        "w=abc",
+        "h=-",
+        "fit=wide",
+        "format=exe",
+        "quality=good",
+        "widths=a+b",
+        "keep_hours=5",
+        "keep_hours=9999",
+        "keep_hours=long",
+        "keep_hours=",
+    ],
 )
 def test_part_of_an_address_that_was_not_understood_is_said(person: Person, part: str) -> None:
     page = " ".join(person.get(f"/?preset=square&{part}").text.split())
@@ -254,7 +280,8 @@ def test_part_of_an_address_that_was_not_understood_is_said(person: Person, part
 
 @pytest.mark.parametrize(
     "address", ["/", "/?utm_source=x", "/?preset=card&w=640&h=360&fit=cover&format=avif&quality=70",
-                "/?w=&enlarge=0&widths=320+640&formats=avif&background=%23ff0000&focus=smart"]
+                "/?w=&enlarge=0&widths=320+640&formats=avif&background=%23ff0000&focus=smart",
+                "/?preset=card&keep_hours=168"]
 )  # fmt: skip
 def test_address_that_was_understood_gets_no_message(person: Person, address: str) -> None:
     assert "not understood" not in person.get(address).text

@@ -57,6 +57,7 @@ ADDRESS_NAMES = {
     "preset": "presets",
     "widths": "responsive-widths",
     "formats": "responsive-formats",
+    "keep_hours": "keep_hours",
 }
 RESPONSIVE_FORMATS = tuple(format for format in FORMATS if format != "gif")
 SWITCHES = ("transparent", "enlarge", "keep_copyright", "animated")
@@ -217,8 +218,8 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def from_address(cls, query: MultiDict[str, str]) -> "UploadForm":
         """Fill in the recipe that an address names: `preset=card&w=640&h=360&fit=cover`.
 
-        What it says of a second output ends in a 2: `w2=320`. An address that says nothing gets
-        the form as it comes; so does one of presets alone that are not offered.
+        What it says of a second output ends in a 2: `w2=320`. An address that says nothing of what
+        to make gets the presets as they come; so does one of presets alone that are not offered.
         """
         fields: MultiDict[str, str] = MultiDict()
         not_understood = []
@@ -233,6 +234,8 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
                 fields.add(field, value)
             else:
                 not_understood.append(f"{name}={value}")
+        if list(fields) == ["keep_hours"]:
+            fields.setlist("presets", _default_presets())
         form = cls._filled_in(fields)
         form.not_understood = not_understood
         return form
@@ -331,6 +334,8 @@ def names_recipe(query: Iterable[str]) -> bool:
 def _understands(field: str, value: str) -> bool:
     """Say whether a field of the form can have a value that an address gives it."""
     name = field.rpartition("-")[2]
+    if field == "keep_hours":
+        return value in {choice.value for choice in _keep_choices()}
     if not value.strip():
         return True
     if field == "presets":

@@ -37,7 +37,7 @@ outputs.addEventListener("click", (event) => {
 export function recipeQuery() {
   const query = new URLSearchParams();
   let number = 0;
-  for (const part of form.querySelectorAll(".cards, .output, .responsive")) {
+  for (const part of form.querySelectorAll(".cards, .output, .responsive, .keep")) {
     const sides = [...part.querySelectorAll("[name$=-width], [name$=-height], [name$=-widths]")];
     if (sides.length && !sides.some((side) => side.value.trim())) continue;
     if (part.matches(".output")) number += 1;

@@ -349,17 +349,22 @@ def test_link_to_a_recipe_is_copied_and_fills_in_the_same(page: Page) -> None:
     expect(page.locator("#outputs-0-fit")).to_have_value("pad")
     expect(page.locator("#outputs-0-transparent")).to_be_checked()
     expect(page.locator("#outputs-1-width")).to_have_value("32")
+    page.get_by_label("Keep for").select_option("3 days")
     page.get_by_role("button", name="Copy a link to this recipe").click()
-    expect(page).to_have_url(re.compile(re.escape(RECIPE)))
+    expect(page).to_have_url(re.compile(re.escape(f"{RECIPE}&keep_hours=72")))
+    page.reload()
+    expect(page.get_by_label("Keep for")).to_have_value("72")
 
 
 def test_last_recipe_is_there_the_next_time(page: Page) -> None:
     page.goto("/")
     fill_in_a_recipe(page)
+    page.get_by_label("Keep for").select_option("1 hour")
     drop(page, {"a.jpg": make_jpeg()})
     make(page)
     page.goto("/")
     expect(page.locator(".cards :checked")).to_have_value("card")
+    expect(page.get_by_label("Keep for")).to_have_value("1")
     expect(page.locator("#outputs-0-height")).to_have_value("48")
     expect(page.locator("#outputs-1-width")).to_have_value("32")
 
