@@ -38,7 +38,7 @@ FOCUS_SENTENCE = "The focal point must be smart, or two numbers from 0 to 1."
         ({"width": "0"}, "width", "The width must be from 1 to 4096 pixels."),
         ({"width": "-5"}, "width", "The width must be from 1 to 4096 pixels."),
         ({"height": "99999"}, "height", "The height must be from 1 to 4096 pixels."),
-        ({"width": "9" * 5000}, "width", "The width must be a whole number of pixels."),
+        ({"width": "9" * 5000}, "width", "The width must be from 1 to 4096 pixels."),
         ({"width": "wide"}, "width", "The width must be a whole number of pixels."),
         ({"width": "1e3"}, "width", "The width must be a whole number of pixels."),
         ({"width": "10.5"}, "width", "The width must be a whole number of pixels."),
@@ -126,7 +126,12 @@ def test_widths_of_a_responsive_set_are_read() -> None:
     assert parse_widths(" 320, 640\n1280 ") == (320, 640, 1280)
 
 
-@pytest.mark.parametrize("text", ["", "320 wide", "-5", "10.5", "9" * 5000])
+def test_width_of_a_thousand_digits_is_over_every_limit() -> None:
+    with pytest.raises(InvalidRecipe, match="from 1 to 4096 pixels"):
+        responsive_set(parse_widths("9" * 5000), ["webp"])
+
+
+@pytest.mark.parametrize("text", ["", "320 wide", "-5", "10.5"])
 def test_wrong_widths_are_refused(text: str) -> None:
     with pytest.raises(InvalidRecipe, match="whole numbers of pixels"):
         parse_widths(text)

@@ -278,6 +278,106 @@ def test_part_of_an_address_that_was_not_understood_is_said(person: Person, part
     assert said in page
 
 
+def problems(page: str) -> list[tuple[str, str]]:
+    """List what is said beside the fields of a form: the field's name and the sentence."""
+    return re.findall(r'<p class="field-error"\s+id="([^"]+)-error"\s*>(.*?)</p>', page)
+
+
+SIDE = "must be from 1 to 4096 pixels."
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "sentence"),
+    [
+        ("w=4097", "outputs-0-width", "4097", f"The width {SIDE}"),
+        ("w=99999999999", "outputs-0-width", "99999999999", f"The width {SIDE}"),
+        ("w=64&h2=0", "outputs-1-height", "0", f"The height {SIDE}"),
+        ("w=64&quality=101", "outputs-0-quality", "101", "The quality must be from 1 to 100."),
+        (
+            "w=64&max_kb=100001",
+            "outputs-0-max_kb",
+            "100001",
+            "The size limit must be from 1 to 100000 kB.",
+        ),
+        ("widths=320+5000", "responsive-widths", "320 5000", f"The width {SIDE}"),
+        (
+            "widths=1+2+3+4+5+6+7&formats=webp&formats=jpeg&formats=avif",
+            "responsive-widths",
+            "1 2 3 4 5 6 7",
+            "A recipe has at most 20 outputs.",
+        ),
+    ],
+)
+def test_what_an_address_has_over_a_limit_is_filled_in_with_the_limit_beside_it(
+    person: Person, part: str, field: str, value: str, sentence: str
+) -> None:
+    page = person.get(f"/?preset=square&{part}").text
+    assert (field, value) in filled_in(person, f"/?preset=square&{part}")
+    assert problems(page) == [(field, sentence)]
+    assert "not understood" not in page
+
+
+def test_limit_that_the_operator_set_is_the_one_that_is_told(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path, max_side=1000)) as app:
+        page = Person(app.test_client()).get("/?w=2000").text
+    assert problems(page) == [("outputs-0-width", "The width must be from 1 to 1000 pixels.")]
+
+
+def test_sizes_of_an_address_beyond_the_limit_are_named(person: Person) -> None:
+    parts = "&".join(f"w{number}={number}" for number in range(1, 60))
+    page = " ".join(person.get(f"/?{parts}").text.split())
+    assert page.count('class="output"') == 20
+    assert (
+        "A recipe has at most 20 sizes of your own. These parts of the address were left out:"
+        " <bdi>w21=21, w22=22, w23=23,"
+    ) in page
+
+
+def test_sizes_of_an_address_are_counted_whatever_their_numbers(person: Person) -> None:
+    page = person.get("/?w3=64&w59=32").text
+    assert page.count('class="output"') == 2
+    assert "left out" not in page
+
+
+def test_address_that_asks_for_nothing_yet_is_told_of_no_problem(person: Person) -> None:
+    assert problems(person.get("/?format=avif&fit=cover").text) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"outputs-19-width": "99"}, "outputs-19-width"),
+        ({"responsive-widths": "99", "responsive-formats": "webp"}, "responsive-widths"),
+        # Twelve of presets, and twelve sizes: the ninth is one too many.
+        ({"presets": ["square", "avatar", "card", "social", "web-set"]}, "outputs-8-width"),
+    ],
+)
+def test_too_many_outputs_are_said_beside_what_is_too_much(
+    script: Script, fields: dict[str, Any], field: str
+) -> None:
+    sizes = {f"outputs-{n}-width": str(n + 1) for n in range(12 if "presets" in fields else 19)}
+    formats = {f"outputs-{n}-format": "webp" for n in range(20)}
+    response = script.send("/jobs/open", **{"presets": "square", **sizes, **formats, **fields})
+    assert response.json == {
+        "code": "invalid_recipe",
+        "detail": "A recipe has at most 20 outputs.",
+        "field": field,
+    }
+
+
+def test_no_size_is_left_out_in_silence(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path, max_outputs=100)) as app:
+        script = Script(app.test_client())
+        sizes = {f"outputs-{n}-width": str(n + 1) for n in range(52)}
+        formats = {f"outputs-{n}-format": "webp" for n in range(52)}
+        response = script.send("/jobs/open", presets="square", **sizes, **formats)
+    assert response.json == {
+        "code": "invalid_recipe",
+        "detail": "A recipe has at most 50 sizes of your own.",
+        "field": "outputs-50-width",
+    }
+
+
 @pytest.mark.parametrize(
     "address", ["/", "/?utm_source=x", "/?preset=card&w=640&h=360&fit=cover&format=avif&quality=70",
                 "/?w=&enlarge=0&widths=320+640&formats=avif&background=%23ff0000&focus=smart",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import SEEK_END
@@ -38,6 +39,7 @@ from webapp.recipes import (
     PRESETS,
     AskedFormat,
     InvalidRecipe,
+    OutOfLimits,
     Output,
     Preset,
     Recipe,
@@ -50,6 +52,7 @@ from webapp.recipes import (
     responsive_set,
 )
 
+MAX_SIZES = 50  # Of one's own that a form reads, those without width and height too.
 KEEP_HOURS = (1.0, 24.0, 72.0, 168.0, 720.0)  # Offered as far as the settings allow it.
 
 # How the address of a recipe calls the fields of the form; all others by their own names.
@@ -205,14 +208,23 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
 
     images = MultipleFileField("Images")
     presets = SelectMultipleField("Make", choices=list(PRESETS), default=_default_presets)
-    outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=50)
+    # WTForms drops what is more than its limit: one over ours tells of that.
+    outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=MAX_SIZES + 1)
     responsive = FormField(ResponsiveForm)
     keep_hours = SelectField("Keep for", choices=_keep_choices, default=_default_keep)
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
         self.offered_presets = _offered_presets()
+        self.max_sizes = _max_sizes()
         self.not_understood: list[str] = []  # Parts of the address that filled it in.
+        self.left_out: list[str] = []  # Others, of sizes that are too many.
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there is anything to make."""
+        own = [entry.form for entry in self.outputs]
+        return bool(self.presets.data) or any(part.is_used for part in (*own, self.responsive.form))
 
     @classmethod
     def from_address(cls, query: MultiDict[str, str]) -> "UploadForm":
@@ -220,14 +232,20 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
 
         What it says of a second output ends in a 2: `w2=320`. An address that says nothing of what
         to make gets the presets as they come; so does one of presets alone that are not offered.
+        What is over a limit is filled in, and told beside its field.
         """
         fields: MultiDict[str, str] = MultiDict()
-        not_understood = []
-        for name, value in query.items(multi=True):
-            field = _addressed_field(name)
-            if field is None:
-                continue
-            if field.rpartition("-")[2] in SWITCHES and value.strip().lower() in SWITCHED:
+        not_understood, left_out = [], []
+        addressed = [
+            (field, name, value)
+            for name, value in query.items(multi=True)
+            if (field := _addressed_field(name))
+        ]
+        too_many = _sizes_after(_max_sizes(), [field for field, _, _ in addressed])
+        for field, name, value in addressed:
+            if field.rpartition("-")[0] in too_many:
+                left_out.append(f"{name}={value}")
+            elif field.rpartition("-")[2] in SWITCHES and value.strip().lower() in SWITCHED:
                 if SWITCHED[value.strip().lower()]:
                     fields.add(field, "y")
             elif _understands(field, value):
@@ -237,7 +255,10 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         if list(fields) == ["keep_hours"]:
             fields.setlist("presets", _default_presets())
         form = cls._filled_in(fields)
-        form.not_understood = not_understood
+        form.not_understood, form.left_out = not_understood, left_out
+        if form.is_used:
+            with suppress(InvalidRecipe):
+                form.recipe(current_jobs().recipe_limits)
         return form
 
     @classmethod
@@ -292,14 +313,30 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
 
         Raises InvalidRecipe, and says the same beside the field.
         """
-        own = [entry.form.outputs(limits.max_side) for entry in self.outputs.entries]
-        responsive = self.responsive.form.outputs(limits.max_side)
+        asked: dict[Output, Field] = {}  # And the field that asks for it first.
+        for field, outputs in self._parts(limits.max_side):
+            for output in outputs:
+                asked.setdefault(output, field)
         try:
-            chosen = [preset(name) for name in self.presets.data or []]
-            outputs = [preset.recipe.outputs for preset in chosen]
-            return combine(chain(*outputs, *own, responsive), limits)
+            return combine(asked, limits)
+        except InvalidRecipe as error:
+            too_many = list(asked.values())[limits.max_outputs :]
+            raise _beside(next(iter(too_many), self.presets), error) from None
+
+    def _parts(self, max_side: int) -> Iterator[tuple[Field, Iterable[Output]]]:
+        """Read what each part of the form asks for, with the field to say it beside."""
+        try:
+            presets = [preset(name) for name in self.presets.data or []]
         except InvalidRecipe as error:
             raise _beside(self.presets, error) from None
+        yield self.presets, chain(*(one.recipe.outputs for one in presets))
+        for number, size in enumerate(entry.form for entry in self.outputs):
+            if number == MAX_SIZES:
+                sentence = f"A recipe has at most {MAX_SIZES} sizes of your own."
+                raise _beside(size.width, InvalidRecipe("outputs", sentence))
+            yield size.width, size.outputs(max_side)
+        responsive = self.responsive.form
+        yield responsive.widths, responsive.outputs(max_side)
 
     def kept_hours(self) -> float:
         """Give for how many hours the results are to be kept.
@@ -350,6 +387,8 @@ def _understands(field: str, value: str) -> bool:
             parse_widths(value)
         else:
             parse_output({"width": "1", "height": "1", name: value})
+    except OutOfLimits:
+        return True  # It is filled in, and told with the limits.
     except InvalidRecipe:
         return False
     return True
@@ -364,6 +403,16 @@ def _addressed_field(name: str) -> str | None:
     if not parts or field not in OutputForm()._fields:
         return None
     return f"outputs-{int(parts[2] or 1) - 1}-{field}"
+
+
+def _max_sizes() -> int:
+    return min(current_jobs().recipe_limits.max_outputs, MAX_SIZES)
+
+
+def _sizes_after(count: int, fields: Iterable[str]) -> set[str]:
+    """Name the sizes that fields are of but for the first so many: `outputs-20`."""
+    numbers = {int(field.split("-")[1]) for field in fields if field.startswith("outputs-")}
+    return {f"outputs-{number}" for number in sorted(numbers)[count:]}
 
 
 def _output_fields(output: Output) -> Iterator[tuple[str, str]]:

@@ -71,6 +71,10 @@ class InvalidRecipe(ValueError):
         self.field = field
 
 
+class OutOfLimits(InvalidRecipe):
+    """A number is larger or smaller than it may be; the sentence names the limits."""
+
+
 @dataclass(frozen=True)
 class RecipeLimits:
     """Bound what a recipe may ask for; a side is in pixels."""
@@ -129,11 +133,11 @@ class Output:
         if self.format == "gif" and not self.animated:
             raise InvalidRecipe("format", "GIF is for animations; for a still picture, take png.")
         if self.quality is not None and not 1 <= self.quality <= 100:
-            raise InvalidRecipe("quality", "The quality must be from 1 to 100.")
+            raise OutOfLimits("quality", "The quality must be from 1 to 100.")
         if self.focus != "smart" and not all(0 <= part <= 1 for part in self.focus):
             raise InvalidRecipe("focus", _WRONG_FOCUS)
         if self.max_bytes is not None and not MIN_BUDGET <= self.max_bytes <= MAX_BUDGET:
-            raise InvalidRecipe("max_kb", "The size limit must be from 1 to 100000 kB.")
+            raise OutOfLimits("max_kb", "The size limit must be from 1 to 100000 kB.")
         if not _COLOR.fullmatch(self.background):
             sentence = "The background must be a colour like #ffffff, or transparent."
             raise InvalidRecipe("background", sentence)
@@ -149,7 +153,7 @@ class Output:
         """
         for side, value in (("width", self.width), ("height", self.height)):
             if value is not None and not 1 <= value <= max_side:
-                raise InvalidRecipe(side, f"The {side} must be from 1 to {max_side} pixels.")
+                raise OutOfLimits(side, f"The {side} must be from 1 to {max_side} pixels.")
 
     def decided(self, source: str, moves: bool) -> "Output":
         """Give the output with its format decided, given the source's and whether it moves."""
@@ -270,10 +274,14 @@ def _whole_number(fields: Mapping[str, str], field: str, title: str, unit: str =
     text = fields.get(field)
     if text is None:
         return None
-    # Longer than any side we make is wrong anyway, and int() is slow on thousands of digits.
-    if not re.fullmatch(r"-?[0-9]{1,9}", text):
+    if not re.fullmatch(r"-?[0-9]+", text):
         raise InvalidRecipe(field, f"The {title} must be a whole number{unit}.")
-    return int(text)
+    return _number(text)
+
+
+def _number(digits: str) -> int:
+    """Read a number, or of a long one as much as is over any limit; int() is slow on thousands."""
+    return int(digits[:10])
 
 
 def _switch(fields: Mapping[str, str], field: str) -> bool:
@@ -313,9 +321,9 @@ def parse_widths(text: str) -> tuple[int, ...]:
     Raises InvalidRecipe.
     """
     words = re.split(r"[\s,]+", text.strip())
-    if not all(re.fullmatch(r"[0-9]{1,9}", word) for word in words):
+    if not all(re.fullmatch(r"[0-9]+", word) for word in words):
         raise InvalidRecipe("widths", "The widths must be whole numbers of pixels: 320 640 1280.")
-    return tuple(int(word) for word in words)
+    return tuple(_number(word) for word in words)
 
 
 def _size_name(width: int | None, height: int | None, fit: Fit, format: AskedFormat) -> str:
@@ -342,7 +350,7 @@ def combine(outputs: Iterable[Output], limits: RecipeLimits) -> Recipe:
         count = taken[key] = taken.get(key, 0) + 1
         named.append(output if count == 1 else replace(output, name=f"{output.name}-{count}"))
     if len(named) > limits.max_outputs:
-        raise InvalidRecipe("outputs", f"A recipe has at most {limits.max_outputs} outputs.")
+        raise OutOfLimits("outputs", f"A recipe has at most {limits.max_outputs} outputs.")
     return Recipe(tuple(named))
 
 

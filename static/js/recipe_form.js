@@ -9,13 +9,7 @@ const ADDRESS_NAMES = { presets: "preset", width: "w", height: "h" };
 document.getElementById("add-output").addEventListener("click", () => {
   const last = outputs.lastElementChild;
   const output = last.cloneNode(true);
-  const [prefix, number] = last.querySelector("[name]").name.match(/^outputs-(\d+)-/);
-  const next = `outputs-${Number(number) + 1}-`;
-  for (const element of output.querySelectorAll("*")) {
-    for (const attribute of element.attributes) {
-      attribute.value = attribute.value.replace(prefix, next);
-    }
-  }
+  renumber(output, outputs.children.length);
   // What is ticked and typed is copied with its element, and what is selected is not.
   for (const select of output.querySelectorAll("select")) {
     select.value = last.querySelector(`[name$=${select.name.split("-").at(-1)}]`).value;
@@ -27,9 +21,19 @@ document.getElementById("add-output").addEventListener("click", () => {
   output.querySelector("input").focus();
 });
 
+function renumber(output, number) {
+  const [prefix] = output.querySelector("[name]").name.match(/^outputs-\d+-/);
+  for (const element of output.querySelectorAll("*")) {
+    for (const attribute of element.attributes) {
+      attribute.value = attribute.value.replace(prefix, `outputs-${number}-`);
+    }
+  }
+}
+
 outputs.addEventListener("click", (event) => {
   if (!event.target.closest(".remove-output")) return;
   event.target.closest(".output").remove();
+  [...outputs.children].forEach(renumber); // The server counts them so, and names what is wrong with one.
   outputs.lastElementChild.querySelector("input").focus();
 });
 

@@ -319,6 +319,35 @@ def test_responsive_set_is_every_width_in_every_format(page: Page) -> None:
     expect(links).to_have_text(["40 × 30 JPEG", "40 × 30 WebP", "20 × 15 JPEG", "20 × 15 WebP"])
 
 
+def test_size_that_is_one_too_many_is_where_the_problem_is_told(
+    page: Page, complaints: list[str]
+) -> None:
+    page.goto("/?preset=square&" + "&".join(f"w{number}={number}" for number in range(1, 20)))
+    page.get_by_role("button", name="Add another size").click()
+    page.locator("#outputs-19-width").fill("77")
+    drop(page, {"a.jpg": make_jpeg()})
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.locator(".field-error:visible")).to_have_text("A recipe has at most 20 outputs.")
+    expect(page.locator("#outputs-19-width")).to_be_focused()
+    complaints.clear()  # That the server refused it.
+
+
+def test_problem_is_told_beside_its_size_though_another_was_removed(
+    page: Page, complaints: list[str]
+) -> None:
+    page.goto("/?w=10&w2=20&w3=30")
+    page.locator(".output").nth(2).get_by_label("Width").fill("5000")
+    page.locator(".output").nth(1).get_by_role("button", name="remove this size").click()
+    drop(page, {"a.jpg": make_jpeg()})
+    page.get_by_role("button", name="Make thumbnails").click()
+    last = page.locator(".output").nth(1)
+    expect(last.locator(".field-error:visible")).to_have_text(
+        "The width must be from 1 to 4096 pixels."
+    )
+    expect(last.get_by_label("Width")).to_be_focused()
+    complaints.clear()  # That the server refused it.
+
+
 def fill_in_a_recipe(page: Page) -> None:
     choose_preset(page, "card")
     page.get_by_text("Sizes of your own").click()

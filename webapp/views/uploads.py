@@ -45,7 +45,7 @@ def new() -> ResponseReturnValue:
     if names_recipe(request.args):
         return page(UploadForm.from_address(request.args))
     form = UploadForm.from_address(MultiDict(parse_qsl(request.cookies.get("recipe", ""))))
-    form.not_understood.clear()  # Nobody wrote that.
+    form.not_understood, form.left_out = [], []  # Nobody wrote that.
     return page(form)
 
 
