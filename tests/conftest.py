@@ -76,8 +76,12 @@ def part(data: bytes, name: str) -> FileStorage:
 
 
 def multipart(**fields: Any) -> dict[str, Any]:
-    """Encode a form in memory: Werkzeug's client spools large ones to a file it forgets."""
-    boundary, data = encode_multipart(fields)
+    """Encode a form in memory: Werkzeug's client spools large ones to a file it forgets.
+
+    The boundary is always the same: Werkzeug writes empty fields as no browser does, and may read
+    them wrongly where they fall on the edge of what it reads at a time.
+    """
+    boundary, data = encode_multipart(fields, boundary="boundary")
     return {"data": data, "content_type": f"multipart/form-data; boundary={boundary}"}
 
 
