@@ -77,7 +77,7 @@ for (const chooser of [input, document.getElementById("folder")]) {
 for (const link of form.querySelectorAll(".sample")) {
   link.addEventListener("click", (event) => {
     event.preventDefault();
-    add(fetchSample(link));
+    if (event.detail < 2) add(fetchSample(link)); // Not once more for a double click.
   });
 }
 

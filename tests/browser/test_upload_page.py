@@ -114,6 +114,13 @@ def test_samples_can_be_tried(page: Page) -> None:
     expect(page.locator("#job-panel")).to_contain_text("GPS removed from 1 photo")
 
 
+def test_double_click_on_a_sample_takes_it_once(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="landscape").dblclick()
+    page.get_by_role("link", name="sideways portrait").click()
+    expect(page.locator(".row-name")).to_have_text(["balloons.jpg", "moon.jpg"])
+
+
 def test_chosen_files_become_thumbnails(page: Page, tmp_path: Path) -> None:
     page.goto("/")
     choose_preset(page, "square")
