@@ -191,6 +191,20 @@ def test_end_of_a_delete_leads_whoever_waited_for_it_to_the_heading(page: Page) 
     expect(page.locator("h1")).to_be_focused()
 
 
+def test_list_says_that_it_is_empty_as_soon_as_it_looks_so(page: Page) -> None:
+    list_jobs(page)
+    expect(page.get_by_text("No jobs yet")).to_be_hidden()
+    delete(page)
+    expect(page.get_by_text("No jobs yet")).to_be_visible()
+    expect(page.locator(".rows")).to_be_hidden()  # Not even its frame.
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("No jobs yet")).to_be_hidden()
+    delete(page)
+    page.clock.run_for(9000)
+    expect(page.locator(".row")).to_have_count(0)
+    expect(page.get_by_role("link", name="Make some thumbnails")).to_be_visible()
+
+
 # What is on its way meanwhile
 
 
@@ -229,7 +243,7 @@ def test_job_that_is_left_while_it_is_deleted_does_not_come_back(
         page.get_by_role("link", name="My jobs").click()
         expect(page.locator(".row")).to_have_count(0)
     page.goto("/jobs")
-    expect(page.locator("main")).to_contain_text("No jobs yet")
+    expect(page.get_by_text("No jobs yet")).to_be_visible()
 
 
 def test_button_that_is_pressed_while_an_answer_comes_does_what_it_says(
