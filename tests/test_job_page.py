@@ -541,6 +541,36 @@ def test_list_says_how_far_each_job_is(person: Person, jobs: Jobs) -> None:
     assert "<progress" not in page
 
 
+def test_row_of_the_list_follows_its_job_to_the_end(person: Person, jobs: Jobs) -> None:
+    start(person, make_jpeg(), make_jpeg())
+    page = person.get("/jobs").text
+    assert "vendor/htmx" in page
+    address = polled(page)
+    assert address
+    assert person.get(address).status_code == 204
+    work(jobs)
+    row = person.get(address)
+    assert row.text.count("<li") == 1
+    assert "2 of 2 images done" in row.text
+    assert polled(row.text) is None
+
+
+def test_row_of_a_job_that_is_gone_goes(person: Person, jobs: Jobs) -> None:
+    path = start(person, make_jpeg())
+    address = polled(person.get("/jobs").text)
+    assert address
+    jobs.delete(path.rpartition("/")[2])
+    row = person.get(address)
+    assert (row.status_code, row.text) == (200, "")
+
+
+def test_row_is_for_who_made_the_job_alone(person: Person, stranger: Person) -> None:
+    start(person, make_jpeg())
+    address = polled(person.get("/jobs").text)
+    assert address
+    assert stranger.get(address).status_code == 403
+
+
 def test_list_shows_a_small_picture_of_each_image(person: Person, jobs: Jobs) -> None:
     large, small = make_jpeg(size=(800, 600)), make_jpeg(size=(40, 30))
     start(person, large, small, make_truncated(), presets=["web-set", "avatar"])
@@ -564,7 +594,7 @@ def test_list_of_jobs_goes_on_with_older_ones(
     address, seen = "/jobs", []
     while address:
         page = person.get(address).text
-        seen.append(re.findall(r'class="row-name" href="([^"]+)"', page))
+        seen.append(re.findall(r'class="row-name"[^>]* href="([^"]+)"', page))
         older = re.search(r'href="(/jobs\?before=[^"]+)"', page)
         address = older[1] if older else ""
     assert seen == [[paths[4], paths[3]], [paths[2], paths[1]], [paths[0]]]

@@ -85,8 +85,25 @@ class JobStore(Database):
 
     def owned_jobs(self, owner: str | None, now: float, before: float, limit: int) -> JobList:
         """List the newest jobs of one owner that were created before a time."""
-        rows = self._rows(
-            "SELECT jobs.id, jobs.created, expires, open_until > :now AS is_open,"
+        rows = self._job_rows(
+            "owner = :owner AND expires > :now AND created < :before"
+            " ORDER BY created DESC LIMIT :limit + 1",
+            owner=owner,
+            now=now,
+            before=before,
+            limit=limit,
+        )
+        older = rows[limit - 1]["created"] if len(rows) > limit else None
+        return JobList(self._listed(rows[:limit]), older)
+
+    def listed_job(self, job_id: str, now: float) -> ListedJob | None:
+        """Read what a list shows of one job; None where there is none at `now`."""
+        rows = self._job_rows("id = :id AND expires > :now", id=job_id, now=now)
+        return next(iter(self._listed(rows)), None)
+
+    def _job_rows(self, which: str, **values: Any) -> list[dict[str, Any]]:
+        return self._rows(
+            "SELECT jobs.id, jobs.version, jobs.created, expires, open_until > :now AS is_open,"
             " (SELECT name FROM images WHERE job_id = jobs.id ORDER BY position, created LIMIT 1)"
             " AS name, count(state) AS total,"
             f" count(*) FILTER (WHERE NOT {_UNFINISHED}) AS finished,"
@@ -94,22 +111,16 @@ class JobStore(Database):
             " count(*) FILTER (WHERE state = 'failed') AS failed,"
             " count(*) FILTER (WHERE state = 'cancelled') AS cancelled,"
             " json_array_length(missing) AS missing"
-            " FROM (SELECT * FROM jobs WHERE owner = :owner AND expires > :now"
-            " AND created < :before ORDER BY created DESC LIMIT :limit + 1) AS jobs"
+            f" FROM (SELECT * FROM jobs WHERE {which}) AS jobs"
             " LEFT JOIN images ON job_id = jobs.id GROUP BY jobs.id ORDER BY jobs.created DESC",
-            owner=owner,
-            now=now,
-            before=before,
-            limit=limit,
+            **values,
         )
-        older = rows[limit - 1]["created"] if len(rows) > limit else None
-        previews = self._previews([row["id"] for row in rows[:limit]])
-        return JobList(
-            tuple(
-                ListedJob(**_with_times(row), previews=tuple(previews.get(row["id"], ())))
-                for row in rows[:limit]
-            ),
-            older,
+
+    def _listed(self, rows: Sequence[dict[str, Any]]) -> tuple[ListedJob, ...]:
+        previews = self._previews([row["id"] for row in rows])
+        return tuple(
+            ListedJob(**_with_times(row), previews=tuple(previews.get(row["id"], ())))
+            for row in rows
         )
 
     def _previews(self, job_ids: Sequence[str]) -> dict[str, list[Thumbnail]]:

@@ -21,7 +21,7 @@ from webapp.config import Config
 from webapp.decoder import Decoder
 from webapp.file_names import is_kept
 from webapp.job_store import JobStore
-from webapp.models import Claim, Image, Job, JobList, MissingFile, NewImage, Progress
+from webapp.models import Claim, Image, Job, JobList, ListedJob, MissingFile, NewImage, Progress
 from webapp.recipes import Point, Recipe, RecipeLimits
 from webapp.sources import SHOWN_BY_BROWSERS, ImageError, read_header
 from webapp.storage import Storage, Upload
@@ -441,6 +441,16 @@ class Jobs:
     def owned(self, owner: str | None, before: float = inf) -> JobList:
         """List the newest jobs of one owner that were created before a time."""
         return self.store.owned_jobs(owner, time(), before, LISTED_JOBS)
+
+    def listed(self, job_id: str) -> ListedJob:
+        """Read what a list shows of one job.
+
+        Raises JobNotFound.
+        """
+        job = self.store.listed_job(job_id, time())
+        if job is None:
+            raise self._missing(job_id)
+        return job
 
     def ids(self, owner: str | None = None) -> list[str]:
         """List the ids of one owner's jobs, or of everybody's, newest first."""

@@ -227,6 +227,7 @@ class ListedJob:
     """Say of a job what a list of many shows."""
 
     id: str
+    version: int
     created: datetime
     expires: datetime
     is_open: bool

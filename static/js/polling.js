@@ -1,4 +1,4 @@
-/** A panel that htmx asks for again and again: calmly while nobody looks or the server is away. */
+/** What htmx asks for again and again, a panel or rows: calmly while nobody looks or the server is away. */
 
 import { announce, isSending, makeBar } from "./page.js";
 
@@ -52,7 +52,8 @@ onHtmx("before:request", "beforeRequest", (event) => {
 // What was asked for before it was held. And of a button that is replaced while somebody presses it,
 // the click is lost: the next poll will do.
 onHtmx("before:swap", "beforeSwap", (event) => {
-  if (isHeld || (isPressed && findPanel().hasAttribute("hx-get"))) event.preventDefault();
+  const asking = findPanel() ?? event.target; // The source of a refresh is another.
+  if (isHeld || (isPressed && asking.hasAttribute("hx-get"))) event.preventDefault();
 });
 
 for (const type of ["pointerdown", "pointerup", "pointercancel"]) {

@@ -6,7 +6,17 @@ from datetime import datetime
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.actions import LISTEN, PHOTO, choose_preset, drop, expect_done, make, send
+from tests.browser.actions import (
+    LISTEN,
+    PHOTO,
+    WATCH_SHIFTS,
+    choose_preset,
+    drop,
+    expect_done,
+    make,
+    send,
+    shifts,
+)
 from tests.servers import Servers, wait_until
 
 pytestmark = pytest.mark.browser
@@ -224,6 +234,42 @@ def test_deleted_job_does_not_come_back_with_an_answer_on_its_way(
     draw(page)
     expect(page.locator(".frame")).to_be_hidden()
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
+
+
+def test_deleted_row_does_not_come_back_with_an_answer_on_its_way(
+    page: Page, idle: Servers
+) -> None:
+    send(page, idle, "a.jpg")
+    page.goto(f"{idle.url}/jobs")
+    poll = wait_for(page, hold(page, "**/row?*"))
+    idle.start_one("consumer")
+    wait_until(lambda: not idle.rows(WAITING), what="thumbnails")
+    delete(page)
+    with page.expect_response("**/row?*") as answer:
+        poll.continue_()
+    answer.value.finished()
+    draw(page)
+    expect(page.locator(".row")).to_be_hidden()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".row-state")).to_contain_text("1 of 1 image done", timeout=10_000)
+
+
+def test_list_follows_its_jobs_and_takes_nobody_from_what_they_are_at(
+    page: Page, idle: Servers
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    send(page, idle, "a.jpg", "b.jpg")
+    page.add_init_script(WATCH_SHIFTS)
+    page.goto(f"{idle.url}/jobs")
+    link = page.get_by_role("link", name="Delete")
+    link.focus()
+    expect(page.locator(".row-state")).to_contain_text("0 of 2 images done")
+    idle.start_one("consumer")
+    expect(page.locator(".row-state")).to_contain_text("2 of 2 images done", timeout=20_000)
+    expect(page.locator(".row progress")).to_have_count(0)
+    expect(page.locator(".strip img")).to_have_count(2)
+    expect(link).to_be_focused()
+    assert shifts(page) == []
 
 
 @pytest.mark.parametrize("next_page", ["the job", "the list"])

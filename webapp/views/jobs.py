@@ -180,6 +180,22 @@ def index() -> ResponseReturnValue:
     return jsonify(job_ids=current_jobs().ids(owner) if owner else [])
 
 
+@blueprint.get("/<uuid:job_id>/row")
+def row(job_id: UUID) -> Response:
+    """Give a job as the list shows it; 204 where its version is still `v`, or no row if it is gone.
+
+    The row of a finished job asks for no other.
+    """
+    try:
+        require_owner(str(job_id))
+        now = current_jobs().progress(str(job_id))
+        if request.args.get("v", type=int) == now.version and not now.is_finished:
+            return fresh("", 204)
+        return fresh(render_template("jobs/_row.html", job=current_jobs().listed(str(job_id))))
+    except JobNotFound:
+        return fresh("")
+
+
 @blueprint.get("/<uuid:job_id>")
 def show(job_id: UUID) -> Response:
     """Show a job, its images and what was made of them so far."""
