@@ -2,11 +2,14 @@
 
 import re
 import time
+from io import BytesIO
 from pathlib import Path
+from typing import Any, Literal
 from zipfile import ZipFile
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, FloatRect, Page, Route, expect
 
 from tests.browser.actions import (
     FINISHED,
@@ -22,7 +25,7 @@ from tests.browser.actions import (
     task_milliseconds,
 )
 from tests.browser.conftest import write_files
-from tests.images import make_corners, make_jpeg, make_png, make_truncated
+from tests.images import encode, make_corners, make_jpeg, make_png, make_truncated
 from tests.servers import Servers, wait_until
 from webapp.config import Config
 from webapp.jobs import Jobs
@@ -707,6 +710,47 @@ def colors_in_the_middle(page: Page) -> list[list[int]]:
             return [...context.getImageData(0, 0, 1, 1).data].map((level) => level >> 6);
         }))"""
     )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("color", ["#b8241a", "#ff7a6b", "#000000", "#767676"])
+def test_divider_and_focal_point_are_seen_on_any_picture(
+    page: Page, color: str, scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto("/")
+    for preset in ("web-set", "avatar"):
+        page.locator(f"input[value={preset}]").check()
+    drop(page, {"a.png": encode(Image.new("RGB", (700, 500), color), "png")})
+    make(page)
+    page.locator("a.shot").click()
+    page.get_by_role("button", name="Crop around it").press("Enter")
+    expect(page.locator(".focus-point")).to_be_visible()
+    picture = page.locator(".focus-picture").bounding_box()
+    assert picture
+    middle = (picture["x"] + picture["width"] / 2, picture["y"] + picture["height"] / 2)
+    assert contrast(page, *middle, side=40) >= 3
+    picture = page.locator(".before").bounding_box()
+    assert picture
+    assert contrast(page, picture["x"] + picture["width"] / 2, picture["y"] + 50, side=20) >= 3
+
+
+def contrast(page: Page, x: float, y: float, side: int) -> float:
+    """Compare what stands out most around a point with what lies around it, as WCAG does."""
+    clip: FloatRect = {"x": x - side / 2, "y": y - side / 2, "width": side, "height": side}
+    shown = Image.open(BytesIO(page.screenshot(clip=clip))).convert("RGB")
+    ground = luminance(shown.getpixel((0, 0)))
+    pairs = [sorted((ground, luminance(color))) for _, color in shown.getcolors(99_999) or ()]
+    return max((lighter + 0.05) / (darker + 0.05) for darker, lighter in pairs)
+
+
+def luminance(color: Any) -> float:
+    levels = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (level / 255 for level in color)
+    ]
+    red, green, blue = map(float, levels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_focal_point_is_set_by_keyboard(page: Page) -> None:
