@@ -48,13 +48,41 @@ def test_chosen_folder_is_taken_with_all_in_it(page: Page, tmp_path: Path) -> No
     expect(page.locator(".row")).to_have_count(2)
 
 
-def test_button_stays_at_hand_beside_many_files(page: Page) -> None:
-    page.set_viewport_size({"width": 1360, "height": 900})
-    page.goto("/")
+@pytest.mark.parametrize("size", [(1440, 900), (1280, 700), (1280, 500)])
+@pytest.mark.parametrize("recipe", ["", "?w=100&h=100", "?w=100&h=100&max_kb=9"])
+def test_button_stays_at_hand_beside_many_files(
+    page: Page, recipe: str, size: tuple[int, int]
+) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.goto(f"/{recipe}")
     drop(page, {f"{number}.jpg": make_jpeg() for number in range(60)})
     expect(page.locator("#queue .row")).to_have_count(60)
-    page.locator("#queue .row").last.scroll_into_view_if_needed()
-    expect(page.get_by_role("button", name="Make thumbnails")).to_be_in_viewport()
+    button = page.get_by_role("button", name="Make thumbnails")
+    for share in (0, 0.5, 1):
+        page.evaluate("(share) => scrollTo(0, share * document.body.scrollHeight)", share)
+        expect(button).to_be_in_viewport(ratio=1)
+
+
+def test_nothing_that_has_the_focus_lies_under_the_button(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 600})
+    page.goto("/?w=100&h=100&max_kb=9")
+    page.locator("[name=presets]").first.focus()
+    seen = 0
+    for key in ("Tab", "Shift+Tab"):
+        while page.evaluate("document.activeElement.closest('.make') !== null"):
+            covered = page.evaluate(
+                """() => {
+                    const { x, y, width, height } = document.activeElement.getBoundingClientRect();
+                    const edges = [y + 1, y + height - 1];
+                    const tops = edges.map((at) => document.elementFromPoint(x + width / 2, at));
+                    return tops.some((top) => !document.activeElement.contains(top));
+                }"""
+            )
+            assert not covered, page.evaluate("document.activeElement.outerHTML")
+            seen += 1
+            page.keyboard.press(key)
+        page.keyboard.press("Shift+Tab" if key == "Tab" else "Tab")
+    assert seen > 30
 
 
 def test_many_files_do_not_push_the_recipe_far_down_a_phone(page: Page) -> None:
