@@ -79,14 +79,10 @@ def responsive_sets(image: Image, recipe: Recipe) -> list[list[Thumbnail]]:
 
     A browser may take any of a set, so they have one aspect ratio and are cropped or padded alike.
     """
-    outputs: dict[tuple[str, str], Output] = {
-        (output.name, output.format): output for output in recipe.outputs
-    }
     sets: list[list[Thumbnail]] = []
     looks = {}
     for thumbnail in sorted(image.thumbnails, key=lambda made: -made.width * made.height):
-        name = PurePosixPath(thumbnail.file_name).stem
-        output = outputs.get((name, thumbnail.format)) or outputs.get((name, "source"))
+        output = find_output(thumbnail, recipe)
         looks[thumbnail] = (output.fit, output.focus) if output else None
         for group in sets:
             is_alike = looks[group[0]] == looks[thumbnail]
@@ -96,6 +92,14 @@ def responsive_sets(image: Image, recipe: Recipe) -> list[list[Thumbnail]]:
         else:
             sets.append([thumbnail])
     return sets
+
+
+def find_output(thumbnail: Thumbnail, recipe: Recipe) -> Output | None:
+    """Find what asked for a thumbnail; None where it was made by another recipe."""
+    name = PurePosixPath(thumbnail.file_name).stem
+    formats = (thumbnail.format, "source")
+    asked = (one for one in recipe.outputs if one.name == name and one.format in formats)
+    return next(asked, None)
 
 
 def _by_width(thumbnails: Iterable[Thumbnail], format: str) -> list[Thumbnail]:

@@ -25,6 +25,7 @@ from tests.browser.actions import (
     task_milliseconds,
 )
 from tests.browser.conftest import write_files
+from tests.browser.scenes import stop_consumer
 from tests.images import encode, make_corners, make_jpeg, make_png, make_truncated
 from tests.servers import Servers, wait_until
 from webapp.config import Config
@@ -694,7 +695,7 @@ def test_click_on_the_image_moves_all_its_crops(page: Page) -> None:
 
 
 def addresses_of_crops(page: Page) -> list[str]:
-    return page.locator(".print img").evaluate_all(  # type: ignore[no-any-return]
+    return page.locator(".focus .print img").evaluate_all(  # type: ignore[no-any-return]
         "(images) => images.map((image) => image.getAttribute('src'))"
     )
 
@@ -712,6 +713,40 @@ def colors_in_the_middle(page: Page) -> list[list[int]]:
     )
 
 
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
+@pytest.mark.parametrize("shape", [(1000, 700), (700, 1000)])
+def test_crops_are_seen_with_the_picture_that_is_clicked_and_stay_in_their_places(
+    page: Page, idle: Servers, size: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.goto(f"{idle.url}/")
+    for preset in ("web-set", "card", "avatar"):
+        page.locator(f"input[value={preset}]").check()
+    drop(page, {"a.jpg": make_jpeg(image=make_corners(shape))})
+    idle.start_one("consumer")
+    make(page)
+    stop_consumer(idle)
+    page.locator("a.shot").click()
+    page.wait_for_load_state()
+    page.locator(".focus-picture").evaluate("(picture) => picture.scrollIntoView()")
+    crops = page.get_by_role("list", name="Crops").get_by_role("listitem")
+    old = addresses_of_crops(page)
+    before = [crop.bounding_box() for crop in crops.all()]
+    assert len(before) == 2
+    page.locator(".focus-picture").click(position={"x": 5, "y": 5})
+    expect(crops.get_by_text("old")).to_have_count(2)
+    assert [crop.bounding_box() for crop in crops.all()] == before
+    for crop in crops.all():
+        expect(crop).to_be_in_viewport(ratio=1)
+    idle.start_one("consumer")
+    expect(crops.get_by_text("old")).to_have_count(0, timeout=20_000)
+    assert [crop.bounding_box() for crop in crops.all()] == before
+    assert not set(old) & set(addresses_of_crops(page))
+    # What is whole stands where it stood, once.
+    expect(page.locator(".prints:not(.focus *) li")).not_to_have_count(0)
+    expect(page.locator(".prints:not(.focus *)", has_text="256 × 256")).to_have_count(0)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("color", ["#b8241a", "#ff7a6b", "#000000", "#767676"])
 def test_divider_and_focal_point_are_seen_on_any_picture(
@@ -726,6 +761,7 @@ def test_divider_and_focal_point_are_seen_on_any_picture(
     page.locator("a.shot").click()
     page.get_by_role("button", name="Crop around it").press("Enter")
     expect(page.locator(".focus-point")).to_be_visible()
+    page.evaluate("scrollTo(0, 0)")
     picture = page.locator(".focus-picture").bounding_box()
     assert picture
     middle = (picture["x"] + picture["width"] / 2, picture["y"] + picture["height"] / 2)

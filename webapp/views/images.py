@@ -10,8 +10,8 @@ from webapp.comparisons import compare
 from webapp.current import current_jobs
 from webapp.formatters import format_name
 from webapp.jobs import ImageNotFound, JobNotFound
-from webapp.markup import responsive_sets, write_image
-from webapp.models import Image, Job
+from webapp.markup import find_output, responsive_sets, write_image
+from webapp.models import Image, Job, Thumbnail
 from webapp.recipes import Recipe, parse_focus
 from webapp.sources import SHOWN_BY_BROWSERS
 from webapp.views.request import (
@@ -90,12 +90,18 @@ def _render(template: str, job_id: UUID, image_id: UUID) -> str:
         image=image,
         sets=sets,
         comparisons=compare(image, sets, _address_of_original(job, image)),
-        crops=recipe.crops,
+        has_focus=recipe.crops and is_owner(job),
+        crops=[made for group in sets for made in group if _is_crop(made, recipe)],
         html=write_image(image, recipe, address_here),
         is_owner=is_owner(job),
         poll_ms=pace(job.begun),
         form=FlaskForm(),
     )
+
+
+def _is_crop(thumbnail: Thumbnail, recipe: Recipe) -> bool:
+    output = find_output(thumbnail, recipe)
+    return output is not None and output.fit == "cover"
 
 
 def _address_of_original(job: Job, image: Image) -> str | None:
