@@ -54,6 +54,25 @@ def test_thumbnail_is_linked_with_its_size_and_what_was_saved(person: Person, jo
     assert person.get(made.url).data.startswith(b"\xff\xd8")
 
 
+@pytest.mark.parametrize(
+    ("presets", "shown"),
+    [
+        (["web-set", "card", "avatar"], "640w.webp"),  # All of each, before what is cropped.
+        (["square", "card", "avatar"], "card.webp"),  # All of each would be too small.
+        (["square", "avatar"], "avatar.webp"),
+    ],
+)
+def test_all_frames_of_a_job_show_the_same_kind_of_picture(
+    person: Person, jobs: Jobs, presets: list[str], shown: str
+) -> None:
+    sizes = [(1200, 800), (400, 300), (500, 900), (2000, 300)]
+    path = start(person, *(make_jpeg(size=size) for size in sizes), presets=presets)
+    work(jobs)
+    page = one_line(person, path)
+    frames = re.findall(r'<a class="shot".*?<img (?!class="placeholder").*?src="([^"]+)"', page)
+    assert [address.rpartition("/")[2] for address in frames] == [shown] * 4
+
+
 def test_waiting_image_says_what_will_be_made_of_it(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(size=(400, 300)))
     page = re.sub(r">\s+<", "><", person.get(path).text)

@@ -96,9 +96,10 @@ def responsive_sets(image: Image, recipe: Recipe) -> list[list[Thumbnail]]:
 
 def find_output(thumbnail: Thumbnail, recipe: Recipe) -> Output | None:
     """Find what asked for a thumbnail; None where it was made by another recipe."""
-    name = PurePosixPath(thumbnail.file_name).stem
     formats = (thumbnail.format, "source")
-    asked = (one for one in recipe.outputs if one.name == name and one.format in formats)
+    asked = (
+        one for one in recipe.outputs if one.name == thumbnail.output and one.format in formats
+    )
     return next(asked, None)
 
 

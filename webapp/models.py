@@ -3,13 +3,16 @@
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Literal
 
-from webapp.recipes import Point, Size
+from webapp.recipes import Point, Recipe, Size
 
 State = Literal["waiting", "working", "done", "failed", "cancelled"]
 
-PREVIEW_SIDE = 480  # Pixels; a tile of the job page has 270, or twice that on a fine screen.
+TILE_SIDE = 270  # Pixels; what a tile of the job page has.
+PREVIEW_SIDE = 480  # Pixels; about twice that, for fine screens.
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Thumbnail:
     def size(self) -> Size:
         """Its width and height."""
         return self.width, self.height
+
+    @property
+    def output(self) -> str:
+        """The name of the output that asked for it."""
+        return PurePosixPath(self.file_name).stem
 
     @property
     def path(self) -> str:
@@ -121,13 +129,6 @@ class Image:
         """Whether some of it is not opaque: a bit of its ThumbHash tells."""
         return bool(self.thumbhash and b64decode(self.thumbhash[:4])[2] > 127)
 
-    @property
-    def preview(self) -> Thumbnail | None:
-        """The thumbnail to show for it: the smallest that fills a tile, or the largest."""
-        by_size = sorted(self.thumbnails, key=lambda made: max(made.width, made.height))
-        large = [made for made in by_size if max(made.width, made.height) >= PREVIEW_SIDE]
-        return next(iter(large or by_size[::-1]), None)
-
 
 @dataclass(frozen=True)
 class MissingFile:
@@ -217,6 +218,25 @@ class Job:
     def is_finished(self) -> bool:
         """Whether no more images come and nothing more will happen to those it has."""
         return not self.is_open and not self.left
+
+    def preview(self, image: Image) -> Thumbnail | None:
+        """Choose the thumbnail to show for an image: that of the same output for all, if it can be.
+
+        What another recipe made is chosen by its size: the smallest that fills a tile, or the
+        largest.
+        """
+        made = {one.output: one for one in reversed(image.thumbnails)}
+        for name in self._previewed:
+            if name in made:
+                return made[name]
+        by_size = sorted(image.thumbnails, key=lambda one: max(one.size))
+        large = [one for one in by_size if max(one.size) >= PREVIEW_SIDE]
+        return next(iter(large or by_size[::-1]), None)
+
+    @cached_property
+    def _previewed(self) -> list[str]:
+        outputs = Recipe.from_json(self.recipe).by_look(PREVIEW_SIDE, TILE_SIDE)
+        return [output.name for output in outputs]
 
     def _count(self, state: State) -> int:
         return sum(image.state == state for image in self.images)

@@ -218,6 +218,20 @@ class Recipe:
             return self
         return Recipe((*self.outputs, WHOLE))
 
+    def by_look(self, side: int, least: int) -> list[Output]:
+        """Put first what is best to know an image by, where about `side` pixels are to be filled.
+
+        That is an uncropped output of at least so many, or else of `least`, or what is large.
+        """
+
+        def rank(output: Output) -> tuple[int, int]:
+            longest = max(output.width or 0, output.height or 0)
+            if output.fit != "cover" and longest >= least:
+                return (0, longest) if longest >= side else (1, -longest)
+            return (2, longest) if longest >= side else (3, -longest)
+
+        return sorted(self.outputs, key=rank)
+
     @property
     def crops(self) -> bool:
         """Whether any output shows only a part of the image, so that a focal point matters."""
