@@ -16,7 +16,20 @@ vips: requirements-vips.txt | $(BIN)/python ## Install libvips too: a third fast
 	@$(call install,$<)
 
 test: $(VENV)/dev browser ## Run all tests, with a coverage report in htmlcov/
-	@pytest --cov --cov-report=html --cov-report=term:skip-covered
+	@echo "Some ten minutes. The pages and the service are tested side by side; each half tells when it is through."
+	@coverage erase
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync test-pages test-service
+	@coverage combine --quiet && coverage html --quiet && coverage report
+
+# Side by side, for a browser waits more than it works.
+.PHONY: test-pages test-service
+test-pages: export COVERAGE_FILE := .coverage.pages
+test-pages:
+	@pytest --cov --cov-report= tests/browser
+
+test-service: export COVERAGE_FILE := .coverage.service
+test-service:
+	@pytest --cov --cov-report= -m "not browser"
 
 test-fast: $(VENV)/dev ## Run the tests that need no server and no browser
 	@pytest -m "not live and not browser"
