@@ -162,6 +162,20 @@ def expect_finished(page: Page, words: str) -> None:
     expect(page.locator(FINISHED)).to_have_text(words, timeout=60_000)
 
 
+def are_undistorted(page: Page, pictures: str = ".compare img") -> bool:
+    """Say whether pictures are drawn in their own proportions."""
+    return page.locator(pictures).evaluate_all(  # type: ignore[no-any-return]
+        """async (all) => {
+            await Promise.all(all.map((one) => one.decode()));
+            return all.every((one) => {
+                const { width, height } = one.getBoundingClientRect();
+                const stretched = width / one.naturalWidth / (height / one.naturalHeight);
+                return Math.abs(stretched - 1) < 0.02;
+            });
+        }"""
+    )
+
+
 def watch(page: Page, expression: str, name: str) -> None:
     """Note every value of an expression, as long as it can be had."""
     page.evaluate(

@@ -1,0 +1,312 @@
+"""The page of one image: comparing it with its original, and its focal point."""
+
+import re
+from io import BytesIO
+from typing import Any, Literal
+
+import pytest
+from PIL import Image
+from playwright.sync_api import FloatRect, Page, Route, expect
+
+from tests.browser.actions import (
+    PHOTO,
+    are_undistorted,
+    choose_preset,
+    drop,
+    make,
+)
+from tests.browser.scenes import stop_consumer
+from tests.images import encode, make_corners, make_jpeg, make_truncated
+from tests.servers import Servers
+
+pytestmark = pytest.mark.browser
+
+DIVIDER = "Share of the picture that shows before"
+
+
+def open_image(page: Page, name: str, preset: str = "web-set", data: bytes = PHOTO) -> None:
+    """Make thumbnails of an image, and open its page."""
+    page.goto("/")
+    choose_preset(page, preset)
+    drop(page, {name: data})
+    make(page)
+    page.locator("a.shot").click()
+    expect(page.locator("h1")).to_have_text(name)
+    page.wait_for_load_state("domcontentloaded")  # Until then a button is its form's alone.
+
+
+def test_divider_shows_more_of_the_original_by_keyboard(page: Page) -> None:
+    open_image(page, "a.jpg")
+    divider = page.get_by_label(DIVIDER)
+    divider.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    expect(divider).to_have_value("55")
+    assert "45%" in page.locator(".before").evaluate("(image) => getComputedStyle(image).clipPath")
+    boxes = [page.locator(picture).bounding_box() for picture in (".before", ".after")]
+    assert boxes[0] == pytest.approx(boxes[1], abs=1)
+
+
+def test_picture_of_another_shape_lies_beside_the_original(page: Page) -> None:
+    open_image(page, "a.jpg", "card")
+    expect(page.get_by_label(DIVIDER)).to_be_hidden()
+    expect(page.locator(".before")).to_have_js_property("naturalWidth", 1000)
+    assert are_undistorted(page)
+    before, after = (page.locator(picture).bounding_box() for picture in (".before", ".after"))
+    assert before
+    assert after
+    assert before["x"] + before["width"] <= after["x"]
+    assert before["y"] + before["height"] == pytest.approx(after["y"] + after["height"], abs=1)
+
+
+@pytest.mark.parametrize("width", [320, 800, 1360, 3840])
+def test_nothing_compared_is_distorted_on_any_screen(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/")
+    for preset in ("web-set", "card", "avatar", "square"):
+        page.locator(f"input[value={preset}]").check()
+    drop(page, {"a.jpg": make_jpeg(size=(700, 1000), orientation=6)})
+    make(page)
+    page.locator("a.shot").click()
+    choice = page.get_by_label("Compare with")
+    views = set()
+    for option in choice.locator("option").all():
+        choice.select_option(option.get_attribute("value"))
+        views.add(page.locator(".compare").get_attribute("class"))
+        assert are_undistorted(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert views == {"compare over", "compare beside"}
+
+
+@pytest.mark.parametrize("preset", ["web-set", "avatar"])
+def test_nothing_moves_while_the_original_is_loaded(page: Page, preset: str) -> None:
+    held: list[Route] = []
+    page.route("**/original", lambda route: held.append(route))
+    open_image(page, "a.jpg", preset)
+    before, panel = page.locator(".before"), page.locator(".results")
+    boxes = [before.bounding_box(), panel.bounding_box()]
+    held[0].continue_()
+    expect(before).to_have_js_property("naturalWidth", 1000)
+    assert [before.bounding_box(), panel.bounding_box()] == boxes
+
+
+def test_focal_point_stands_beside_the_pictures_on_a_wide_screen(page: Page) -> None:
+    page.set_viewport_size({"width": 1360, "height": 900})
+    open_image(page, "a.jpg", "avatar", make_jpeg(size=(3000, 1000)))
+    compared, panel = page.locator(".compare").bounding_box(), page.locator("#focus").bounding_box()
+    assert compared
+    assert panel
+    assert compared["x"] + compared["width"] <= panel["x"]
+    assert compared["y"] == panel["y"]
+
+
+def test_what_was_chosen_to_look_at_is_kept_while_crops_are_made_anew(page: Page) -> None:
+    page.goto("/")
+    for preset in ("web-set", "avatar"):
+        page.locator(f"input[value={preset}]").check()
+    drop(page, {"a.jpg": PHOTO})
+    make(page)
+    page.locator("a.shot").click()
+    choice, divider = page.get_by_label("Compare with"), page.get_by_label(DIVIDER)
+    page.get_by_text("HTML, ready to paste").click()
+    divider.fill("30")
+    chosen = choice.locator("option", has_text="320 × 224 WebP")
+    choice.select_option(chosen.get_attribute("value"))
+    old = page.locator(".after").get_attribute("src") or ""
+    page.locator(".focus-picture").click(position={"x": 20, "y": 20})
+    expect(page.locator(".after")).not_to_have_attribute("src", old, timeout=20_000)
+    expect(page.locator("#image-panel:not([hx-get])")).to_be_visible(timeout=20_000)
+    expect(page.locator(".after")).to_have_attribute("src", re.compile(r"/320w\.webp$"))
+    expect(page.locator(".after-facts .scripted option:checked")).to_contain_text("320 × 224 WebP")
+    expect(divider).to_have_value("30")
+    assert "70%" in page.locator(".before").evaluate("(image) => getComputedStyle(image).clipPath")
+    expect(page.get_by_label("HTML of all of a.jpg")).to_be_visible()
+
+
+@pytest.mark.parametrize("place", [".divider", "#after", ".code-of summary"])
+def test_new_panel_takes_nobody_away_from_what_they_are_at(page: Page, place: str) -> None:
+    open_image(page, "a.jpg")
+    page.locator(place).focus()
+    page.evaluate(
+        """() => {
+            const panel = document.getElementById("image-panel");
+            panel.dataset.old = "";
+            const swap = { source: panel, target: panel, swap: "outerHTML" };
+            return htmx.ajax("GET", `${location.pathname}/panel`, swap);
+        }"""
+    )
+    expect(page.locator("#image-panel:not([data-old])")).to_be_visible()
+    expect(page.locator(place)).to_be_focused()
+
+
+def test_failed_image_is_tried_again_without_leaving_its_page(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": PHOTO, "cut.jpg": make_truncated()})
+    make(page)
+    page.locator("a.shot").click()
+    page.get_by_role("link", name="Next").click()
+    with page.expect_response("**/retry"):
+        page.get_by_role("button", name="Retry cut.jpg").press("Enter")
+    expect(page.get_by_role("button", name="Retry cut.jpg")).to_be_visible(timeout=20_000)
+    expect(page.locator("h1")).to_have_text("cut.jpg")
+
+
+def test_click_on_the_image_moves_all_its_crops(page: Page) -> None:
+    page.goto("/")
+    choose_preset(page, "avatar")
+    page.locator("input[value=card]").check()
+    drop(page, {"a.jpg": make_jpeg(image=make_corners((400, 200)))})
+    make(page)
+    page.locator("a.shot").click()
+    page.wait_for_load_state()
+    colors = []
+    for share in (0.02, 0.98):
+        before = addresses_of_crops(page)
+        assert len(before) == 2
+        box = page.locator(".focus-picture").bounding_box()
+        assert box
+        page.locator(".focus-picture").click(
+            position={"x": share * box["width"], "y": box["height"] / 2}
+        )
+        expect(page.locator("#focus-x")).to_have_value(f"{share:.2f}")
+        for address in before:
+            expect(page.locator(f".print img[src='{address}']")).to_have_count(0, timeout=20_000)
+        expect(page.locator("#image-panel:not([hx-get])")).to_be_visible(timeout=20_000)
+        colors.append(colors_in_the_middle(page))
+    assert all(left != right for left, right in zip(*colors, strict=True))
+
+
+def addresses_of_crops(page: Page) -> list[str]:
+    return page.locator(".focus .print img").evaluate_all(  # type: ignore[no-any-return]
+        "(images) => images.map((image) => image.getAttribute('src'))"
+    )
+
+
+def colors_in_the_middle(page: Page) -> list[list[int]]:
+    """Read a pixel in the upper middle of each print, in steps that compression leaves alone."""
+    return page.evaluate(  # type: ignore[no-any-return]
+        """() => Promise.all([...document.querySelectorAll(".print img")].map(async (image) => {
+            image.loading = "eager";
+            await image.decode();
+            const context = new OffscreenCanvas(1, 1).getContext("2d");
+            context.drawImage(image, -image.naturalWidth / 2, -image.naturalHeight / 4);
+            return [...context.getImageData(0, 0, 1, 1).data].map((level) => level >> 6);
+        }))"""
+    )
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
+@pytest.mark.parametrize("shape", [(1000, 700), (700, 1000)])
+def test_crops_are_seen_with_the_picture_that_is_clicked_and_stay_in_their_places(
+    page: Page, idle: Servers, size: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.goto(f"{idle.url}/")
+    for preset in ("web-set", "card", "avatar"):
+        page.locator(f"input[value={preset}]").check()
+    drop(page, {"a.jpg": make_jpeg(image=make_corners(shape))})
+    idle.start_one("consumer")
+    make(page)
+    stop_consumer(idle)
+    page.locator("a.shot").click()
+    page.wait_for_load_state()
+    page.locator(".focus-picture").evaluate("(picture) => picture.scrollIntoView()")
+    crops = page.get_by_role("list", name="Crops").get_by_role("listitem")
+    old = addresses_of_crops(page)
+    before = [crop.bounding_box() for crop in crops.all()]
+    assert len(before) == 2
+    page.locator(".focus-picture").click(position={"x": 5, "y": 5})
+    expect(crops.get_by_text("old")).to_have_count(2)
+    assert [crop.bounding_box() for crop in crops.all()] == before
+    for crop in crops.all():
+        expect(crop).to_be_in_viewport(ratio=1)
+    idle.start_one("consumer")
+    expect(crops.get_by_text("old")).to_have_count(0, timeout=20_000)
+    assert [crop.bounding_box() for crop in crops.all()] == before
+    assert not set(old) & set(addresses_of_crops(page))
+    # What is whole stands where it stood, once.
+    expect(page.locator(".prints:not(.focus *) li")).not_to_have_count(0)
+    expect(page.locator(".prints:not(.focus *)", has_text="256 × 256")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("color", ["#b8241a", "#ff7a6b", "#000000", "#767676"])
+def test_divider_and_focal_point_are_seen_on_any_picture(
+    page: Page, color: str, scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto("/")
+    for preset in ("web-set", "avatar"):
+        page.locator(f"input[value={preset}]").check()
+    drop(page, {"a.png": encode(Image.new("RGB", (700, 500), color), "png")})
+    make(page)
+    page.locator("a.shot").click()
+    page.get_by_role("button", name="Crop around it").press("Enter")
+    expect(page.locator(".focus-point")).to_be_visible()
+    page.evaluate("scrollTo(0, 0)")
+    picture = page.locator(".focus-picture").bounding_box()
+    assert picture
+    middle = (picture["x"] + picture["width"] / 2, picture["y"] + picture["height"] / 2)
+    assert contrast(page, *middle, side=40) >= 3
+    picture = page.locator(".before").bounding_box()
+    assert picture
+    assert contrast(page, picture["x"] + picture["width"] / 2, picture["y"] + 50, side=20) >= 3
+
+
+def contrast(page: Page, x: float, y: float, side: int) -> float:
+    """Compare what stands out most around a point with what lies around it, as WCAG does."""
+    clip: FloatRect = {"x": x - side / 2, "y": y - side / 2, "width": side, "height": side}
+    shown = Image.open(BytesIO(page.screenshot(clip=clip))).convert("RGB")
+    ground = luminance(shown.getpixel((0, 0)))
+    pairs = [sorted((ground, luminance(color))) for _, color in shown.getcolors(99_999) or ()]
+    return max((lighter + 0.05) / (darker + 0.05) for darker, lighter in pairs)
+
+
+def luminance(color: Any) -> float:
+    levels = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (level / 255 for level in color)
+    ]
+    red, green, blue = map(float, levels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_focal_point_is_set_by_keyboard(page: Page) -> None:
+    open_image(page, "a.jpg", "avatar")
+    made = page.locator(".after")
+    before = made.get_attribute("src")
+    page.get_by_label("From the left, 0 to 1").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    expect(made).not_to_have_attribute("src", before or "", timeout=20_000)
+    expect(page.get_by_label("From the left, 0 to 1")).to_have_value("0.51")
+    expect(page.locator(".focus-point")).to_be_visible()
+
+
+def test_focal_point_is_given_up_by_keyboard(page: Page) -> None:
+    open_image(page, "a.jpg", "avatar")
+    page.get_by_role("button", name="Crop around it").press("Enter")
+    way_back = page.get_by_role("button", name="Crop as the recipe says")
+    way_back.press("Enter")
+    expect(page.locator("#focus-help")).to_contain_text("Crops are as the recipe says.")
+    expect(way_back).to_have_count(0)
+    expect(page.locator("h1")).to_be_focused()
+    expect(page.locator("#image-panel:not([hx-get])")).to_be_visible(timeout=20_000)
+
+
+def test_focus_stays_on_the_button_that_crops(page: Page) -> None:
+    open_image(page, "a.jpg", "avatar")
+    made = page.locator(".after")
+    before = made.get_attribute("src")
+    page.get_by_role("button", name="Crop around it").focus()
+    page.keyboard.press("Enter")
+    expect(made).not_to_have_attribute("src", before or "", timeout=20_000)
+    expect(page.get_by_role("button", name="Crop around it")).to_be_focused()
+
+
+def test_back_leads_from_the_image_to_its_job(page: Page) -> None:
+    open_image(page, "a.jpg")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("1 of 1 image done")
+    page.go_forward()
+    expect(page.locator("h1")).to_have_text("a.jpg")
