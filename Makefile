@@ -18,8 +18,8 @@ vips: requirements-vips.txt | $(BIN)/python ## Install libvips too: a third fast
 test: $(VENV)/dev browser ## Run all tests, with a coverage report in htmlcov/
 	@echo "Some ten minutes. The pages and the service are tested side by side; each half tells when it is through."
 	@coverage erase
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync test-pages test-service
-	@coverage combine --quiet && coverage html --quiet && coverage report
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync test-pages test-service; status=$$?; \
+		coverage combine --quiet && coverage html --quiet && coverage report; exit $$status
 
 # Side by side, for a browser waits more than it works.
 .PHONY: test-pages test-service

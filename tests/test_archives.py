@@ -195,7 +195,7 @@ def test_file_that_was_refused_is_told_with_its_reason(person: Person, jobs: Job
     answer = download(person, jobs, BEACH, (b"words", "notes.txt"))
     sentence = "This is text, not an image. Upload the picture itself."
     assert read_text(answer, "errors.txt") == f"notes.txt: {sentence}\n"
-    assert read_manifest(answer)["missing"] == [{"name": "notes.txt", "reason": sentence}]
+    assert read_manifest(answer)["missing_files"] == [{"name": "notes.txt", "reason": sentence}]
     assert "1 of 1 image done, 1 missing" in read_text(answer, "index.html")
 
 

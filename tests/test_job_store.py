@@ -421,7 +421,10 @@ def forget_counters(store: JobStore) -> None:
         "DROP INDEX images_claimable",
         "CREATE INDEX images_claimable ON images (created)",
         *(f"ALTER TABLE images DROP COLUMN {name}" for name in ("queued", "focus_x", "focus_y")),
-        "DELETE FROM _sqlite_migrations WHERE name IN ('add_counters', 'add_remaking')",
+        "ALTER TABLE jobs DROP COLUMN missing_files",
+        "DROP TABLE expired_jobs",
+        "DELETE FROM _sqlite_migrations WHERE name IN ('add_counters', 'add_remaking',"
+        " 'add_missing_files', 'add_expired_jobs')",
     ):
         store._change(statement)
 

@@ -769,9 +769,12 @@ def missing(jobs: Jobs) -> list[tuple[str, str]]:
 def test_job_remembers_what_its_uploader_could_not_send(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.add(job, make_jpeg())
-    lost = [[2, "a/b\u202e.jpg", "The connection is lost."], [3, "\ud83d.jpg", "\ud83d" * 999]]
-    script.send(job["close_url"], missing=json.dumps(lost))
-    assert missing(jobs) == [("b.jpg", "The connection is lost."), (".jpg", "?" * 300)]
+    lost = [
+        [2, "a/b\u202e.jpg", "The connection\n is \u202elost."],
+        [3, "\ud83d.jpg", "\ud83dA" * 999],
+    ]
+    script.send(job["close_url"], missing_files=json.dumps(lost))
+    assert missing(jobs) == [("b.jpg", "The connection is lost."), (".jpg", "A" * 300)]
     assert ", 2 missing" in script.get(job["url"]).text
     assert ", 2 missing" in script.get("/jobs").text
 
@@ -780,17 +783,17 @@ def test_image_whose_answer_got_lost_is_not_missing(script: Script, jobs: Jobs) 
     job = script.create()
     script.send(job["images_url"], images=part(make_jpeg(), "a.jpg"), position=1)
     said = [[1, "a.jpg", "The connection is lost."], [2, "b.jpg", "The connection is lost."]]
-    script.send(job["close_url"], missing=json.dumps(said))
+    script.send(job["close_url"], missing_files=json.dumps(said))
     assert missing(jobs) == [("b.jpg", "The connection is lost.")]
 
 
 def test_file_that_came_after_all_is_missing_no_more(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.add(job, make_jpeg())
-    script.send(job["close_url"], missing='[[2, "b.jpg", "The connection is lost."]]')
+    script.send(job["close_url"], missing_files='[[2, "b.jpg", "The connection is lost."]]')
     script.send(job["reopen_url"])
     script.add(job, make_jpeg(), "b.jpg")
-    script.send(job["close_url"], missing="[]")
+    script.send(job["close_url"], missing_files="[]")
     assert missing(jobs) == []
 
 
@@ -802,7 +805,7 @@ def test_nonsense_about_what_is_missing_hinders_no_end(
 ) -> None:
     job = script.create()
     script.add(job, make_jpeg())
-    assert script.send(job["close_url"], missing=said).status_code == 204
+    assert script.send(job["close_url"], missing_files=said).status_code == 204
     assert missing(jobs) == []
 
 

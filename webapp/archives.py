@@ -126,7 +126,7 @@ def _manifest(job: Job, paths: Paths) -> str:
         },
         "recipe": [asdict(output) for output in recipe.outputs],
         "images": [_describe(image, recipe, paths) for image in job.images],
-        "missing": [{"name": file.name, "reason": file.reason} for file in job.missing_files],
+        "missing_files": [{"name": file.name, "reason": file.reason} for file in job.missing_files],
     }
     return json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
 

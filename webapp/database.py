@@ -73,8 +73,8 @@ def add_image_versions(db: sqlite_utils.Database) -> None:
 def add_missing_files(db: sqlite_utils.Database) -> None:
     """Remember what was meant for a job and did not get into it."""
     db.execute(
-        "ALTER TABLE jobs ADD COLUMN missing TEXT NOT NULL DEFAULT '[]'"
-        " /* JSON: the name of each file and the reason */"
+        "ALTER TABLE jobs ADD COLUMN missing_files TEXT NOT NULL DEFAULT '[]'"
+        " /* JSON: the name, the reason and the position of each */"
     )
 
 

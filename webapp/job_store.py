@@ -80,7 +80,7 @@ class JobStore(Database):
             version=row["version"],
             is_open=row["open_until"] > now,
             images=self._images(row["id"]),
-            missing_files=tuple(MissingFile(**file) for file in json.loads(row["missing"])),
+            missing_files=tuple(MissingFile(**file) for file in json.loads(row["missing_files"])),
         )
 
     def owned_jobs(self, owner: str | None, now: float, before: float, limit: int) -> JobList:
@@ -110,7 +110,7 @@ class JobStore(Database):
             " count(*) FILTER (WHERE state = 'done') AS done,"
             " count(*) FILTER (WHERE state = 'failed') AS failed,"
             " count(*) FILTER (WHERE state = 'cancelled') AS cancelled,"
-            " json_array_length(missing) AS missing"
+            " json_array_length(missing_files) AS missing"
             f" FROM (SELECT * FROM jobs WHERE {which}) AS jobs"
             " LEFT JOIN images ON job_id = jobs.id GROUP BY jobs.id ORDER BY jobs.created DESC",
             **values,
@@ -204,18 +204,19 @@ class JobStore(Database):
         begun = datetime.fromtimestamp(row["begun"], UTC)
         return Progress(job_id, row["version"], bool(row["is_open"]), row["left"], begun)
 
-    def close_job(self, job_id: str, missing: Sequence[MissingFile] = ()) -> None:
+    def close_job(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
         """Take no more images: also none that was on its way, whatever its clock says.
 
-        Files at the position of an image that arrived are not missing.
+        Files at the position of an image that arrived are not missing; nor are those any more that
+        were the last time, but are not named now.
         """
         self._change(
             "UPDATE jobs SET open_until = 0, version = version + 1,"
-            " missing = (SELECT json_group_array(json(value)) FROM json_each(:missing)"
+            " missing_files = (SELECT json_group_array(json(value)) FROM json_each(:missing_files)"
             " WHERE value ->> 'position' IS NULL OR value ->> 'position' NOT IN"
             " (SELECT position FROM images WHERE job_id = :id)) WHERE id = :id",
             id=job_id,
-            missing=json.dumps([asdict(file) for file in missing]),
+            missing_files=json.dumps([asdict(file) for file in missing_files]),
         )
 
     def reopen_job(self, job_id: str, now: float, open_until: float, max_images: int) -> bool:

@@ -369,12 +369,12 @@ class Jobs:
             raise JobClosed
         raise TooManyImages(self._max_images)
 
-    def close(self, job_id: str, missing: Sequence[MissingFile] = ()) -> None:
+    def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
         """Take no more images, and remember what is missing. A job without images is not kept.
 
         Raises JobNotFound.
         """
-        self.store.close_job(job_id, missing)  # First: from here on no image can come.
+        self.store.close_job(job_id, missing_files)  # First: from here on no image can come.
         if not self.job(job_id).images:
             self.delete(job_id)
 
@@ -395,10 +395,10 @@ class Jobs:
         """
         job = self.store.job(job_id, time())
         if job is None:
-            raise self._missing(job_id)
+            raise self._not_found(job_id)
         return job
 
-    def _missing(self, job_id: str) -> JobNotFound:
+    def _not_found(self, job_id: str) -> JobNotFound:
         """Say why there is no job: of one that was deleted before its time, nothing is known."""
         return JobExpired() if self.store.has_expired(job_id, time()) else JobNotFound()
 
@@ -435,7 +435,7 @@ class Jobs:
         """
         progress = self.store.progress(job_id, time())
         if progress is None:
-            raise self._missing(job_id)
+            raise self._not_found(job_id)
         return progress
 
     def owned(self, owner: str | None, before: float = inf) -> JobList:
@@ -449,7 +449,7 @@ class Jobs:
         """
         job = self.store.listed_job(job_id, time())
         if job is None:
-            raise self._missing(job_id)
+            raise self._not_found(job_id)
         return job
 
     def ids(self, owner: str | None = None) -> list[str]:
@@ -463,7 +463,7 @@ class Jobs:
         """
         answer = self.store.is_owner(job_id, owner, time())
         if answer is None:
-            raise self._missing(job_id)
+            raise self._not_found(job_id)
         return answer
 
     def remake(self, job_id: str, recipe: Recipe) -> None:

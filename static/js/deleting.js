@@ -48,7 +48,7 @@ async function finish() {
   } catch (error) {
     if (![404, 410].includes(error.status)) return restore(part, error.message);
   }
-  hold(false);
+  hold(pending !== null); // The next may be looking deleted by now.
   if (part === findPanel()) await refresh();
   else part.remove();
   // Who was at the button that is gone, but nobody else.
@@ -56,7 +56,7 @@ async function finish() {
 }
 
 function restore(part, problem) {
-  hold(false);
+  hold(pending !== null);
   part.classList.remove("deleted");
   showNotice(`Not deleted. ${problem}`);
 }

@@ -53,7 +53,7 @@ onHtmx("before:request", "beforeRequest", (event) => {
 // the click is lost: the next poll will do.
 onHtmx("before:swap", "beforeSwap", (event) => {
   const asking = findPanel() ?? event.target; // The source of a refresh is another.
-  if (isHeld || (isPressed && asking.hasAttribute("hx-get"))) event.preventDefault();
+  if (isHeld || (isPressed && asking.hasAttribute?.("hx-get"))) event.preventDefault();
 });
 
 for (const type of ["pointerdown", "pointerup", "pointercancel"]) {

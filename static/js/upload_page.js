@@ -180,14 +180,15 @@ async function close() {
   isOpen = false;
   queue.halt();
   if (!queue.sentCount) showNothing();
-  const done = insist(() => post(job.close_url, missing()), (words) => announce(words));
-  await done.catch(() => {}); // It closes by itself after a while.
+  const end = (fields) => insist(() => post(job.close_url, fields), (words) => announce(words));
+  // Better without a word of what is missing than not at all; it closes by itself after a while.
+  await end(missing()).catch(() => end(null)).catch(() => {});
 }
 
 /** What the server is to remember of files that it does not have. */
 function missing() {
   const fields = new FormData();
-  fields.append("missing", JSON.stringify(queue.missing));
+  fields.append("missing_files", JSON.stringify(queue.missing));
   return fields;
 }
 
@@ -249,7 +250,7 @@ function showQueue() {
   const sent = isBusy ? `${sentCount} of ${images(count)} sent` : `${images(sentCount)} sent`;
   const done = job ? sent : images(count);
   const hadFocus = section.contains(document.activeElement);
-  // The job's page says what is missing.
+  // The job's page says what is missing; what was refused before it was sent, this list said then.
   const isOver = job && sentCount && !isBusy && !queue.failedCount;
   section.hidden = isOver || !section.querySelector("li");
   if (hadFocus && section.hidden) (job ? document.querySelector("h1") : input).focus();

@@ -22,7 +22,8 @@ class Line(ThreadingTCPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.stops_at: Callable[[bytes], bool] = lambda data: False
         self.stops = re.compile(b"(?!)")  # Where an answer pauses on its way,
-        self.pause = 0.0  # and for how many seconds.
+        self.pause = 0.0  # for how many seconds,
+        self.pauses = 0  # and how often it did so.
         self.is_over = Event()
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -45,13 +46,12 @@ class _Connection(BaseRequestHandler):
         try:
             while data := far.recv(65536):
                 sent = 0
-                for end in (
-                    *(found.end() for found in self.server.stops.finditer(data)),
-                    len(data),
-                ):
-                    self.request.sendall(data[sent:end])
+                for found in self.server.stops.finditer(data):
+                    self.request.sendall(data[sent : found.end()])
+                    sent = found.end()
+                    self.server.pauses += 1
                     sleep(self.server.pause)
-                    sent = end
+                self.request.sendall(data[sent:])
         except OSError:
             pass  # One of them is gone.
 
@@ -60,6 +60,8 @@ class _Connection(BaseRequestHandler):
 def line_to(server_url: str) -> Iterator[Line]:
     with Line(server_url) as line:
         Thread(target=line.serve_forever, daemon=True).start()
-        yield line
-        line.is_over.set()
-        line.shutdown()
+        try:
+            yield line
+        finally:
+            line.is_over.set()
+            line.shutdown()

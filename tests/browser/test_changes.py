@@ -254,6 +254,28 @@ def test_deleted_row_does_not_come_back_with_an_answer_on_its_way(
     expect(page.locator(".row-state")).to_contain_text("1 of 1 image done", timeout=10_000)
 
 
+def test_second_of_two_deleted_rows_does_not_come_back_as_the_first_is_gone(
+    page: Page, idle: Servers
+) -> None:
+    send(page, idle, "a.jpg")
+    page.goto(idle.url)
+    send(page, idle, "b.jpg")
+    page.goto(f"{idle.url}/jobs")
+    poll = wait_for(page, hold(page, "**/row?*"))
+    idle.start_one("consumer")
+    wait_until(lambda: not idle.rows(WAITING), what="thumbnails")
+    job_id = poll.request.url.split("/")[-2]
+    asking = page.locator(f"#job-{job_id}")
+    page.locator(f".row:not(#job-{job_id})").get_by_role("link", name="Delete").click()
+    asking.get_by_role("link", name="Delete").click()
+    expect(page.locator(".row")).to_have_count(1)  # The first is gone.
+    with page.expect_response("**/row?*") as answer:
+        poll.continue_()
+    answer.value.finished()
+    draw(page)
+    expect(asking).to_be_hidden()
+
+
 def test_list_follows_its_jobs_and_takes_nobody_from_what_they_are_at(
     page: Page, idle: Servers
 ) -> None:

@@ -166,6 +166,7 @@ def test_nothing_shifts_while_a_page_comes_in_pieces(
         line.stops = re.compile(rb"(?=<(p|ul|li|form|details|section|fieldset|h1|h2|footer)\b)")
         line.pause = 0.04
         page.reload()
+        assert line.pauses > 5
         assert shifts(page) == []
 
 

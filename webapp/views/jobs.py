@@ -25,6 +25,7 @@ from werkzeug.datastructures import FileStorage
 from webapp.admission import require_access
 from webapp.current import current_config, current_jobs
 from webapp.errors import asks_for_html, problem
+from webapp.file_names import is_kept
 from webapp.formatters import date_and_time
 from webapp.forms import UploadForm, later_hours, read_upload_form
 from webapp.geometry import foresee
@@ -54,8 +55,8 @@ from webapp.views.request import (
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
-MAX_MISSING = 1000  # Files; a job has room for fewer images.
-MAX_REASON = 300  # Letters.
+MAX_MISSING = 1000  # Files that a job remembers as missing,
+MAX_REASON = 300  # and letters of each one's reason.
 REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say nothing of others.
 
 
@@ -133,22 +134,22 @@ def _position(text: str) -> int:
 
 @blueprint.post("/<uuid:job_id>/close")
 def close(job_id: UUID) -> ResponseReturnValue:
-    """Hear that no more images come, and what is `missing`: JSON, [[position, name, reason], …]."""
+    """Hear that no more images come, and of `missing_files`: JSON, [[position, name, reason]]."""
     require_owner(str(job_id))
-    current_jobs().close(str(job_id), _missing_files(request.form.get("missing", "[]")))
+    current_jobs().close(str(job_id), _missing_files(request.form.get("missing_files", "[]")))
     return "", 204
 
 
-def _shown(reason: str) -> str:
-    """Cut a sentence, and take out of it the halves of letters that JSON can write."""
-    return reason[:MAX_REASON].encode(errors="replace").decode()
+def _clean_reason(reason: str) -> str:
+    """Make a sentence fit to show: one line, no marks that reverse it, no endless length."""
+    return "".join(filter(is_kept, reason))[:MAX_REASON]
 
 
 def _missing_files(text: str) -> list[MissingFile]:
     """Read what a script says is missing; what is not of that form says nothing."""
     try:
         return [
-            MissingFile(clean_name(str(name)), _shown(str(reason)), int(position))
+            MissingFile(clean_name(str(name)), _clean_reason(str(reason)), int(position))
             for position, name, reason in json.loads(text)[:MAX_MISSING]
         ]
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
