@@ -326,6 +326,7 @@ def test_upload_is_taken_while_the_disk_has_what_must_stay_free(
         ("a\r\nb\x00.jpg", "ab.jpg"),
         ("", "unnamed"),
         ("///", "unnamed"),
+        ("\u200d", "unnamed"),
         ("x" * 300 + ".jpeg", "x" * 249 + "….jpeg"),
     ],
 )

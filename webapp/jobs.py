@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from webapp.config import Config
 from webapp.decoder import Decoder
-from webapp.file_names import is_kept
+from webapp.file_names import JOINERS, is_kept
 from webapp.job_store import JobStore
 from webapp.models import Claim, Image, Job, JobList, ListedJob, MissingFile, NewImage, Progress
 from webapp.recipes import Point, Recipe, RecipeLimits
@@ -694,4 +694,4 @@ def clean_name(name: str) -> str:
         stem, dot, suffix = shown.rpartition(".")
         ending = dot + suffix if stem and len(suffix) <= 5 else ""
         shown = shown[: NAME_LENGTH - len(ending) - 1] + "…" + ending
-    return shown or "unnamed"
+    return shown if shown.strip(JOINERS) else "unnamed"

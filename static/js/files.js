@@ -50,7 +50,8 @@ function sizeOver(bytes, maxMb) {
 /** Show a name without what cannot be seen, as the server does: some marks make `gpj.exe` read `exe.jpg`. */
 export function cleanName(name) {
   const base = name.split(/[/\\]/).at(-1);
-  return base.replace(UNSEEN, "").trim() || "unnamed";
+  const shown = base.replace(UNSEEN, "").trim();
+  return /[^\u200c\u200d]/u.test(shown) ? shown : "unnamed";
 }
 
 /** Say why the server would refuse a file, before a byte of it is sent; null if it would not. */

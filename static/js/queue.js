@@ -57,11 +57,9 @@ export class Queue {
     return this.#counts.refused + this.#counts.failed;
   }
 
-  /** What was to be sent and did not get through: where it would have stood, its name, the reason. */
+  /** What did not get through: where it would have stood, its name, the reason. */
   get missing() {
-    return [...this.#items]
-      .filter(({ isTaken }) => isTaken)
-      .map(({ position, name, why }) => [position, name, why ?? "It was not sent."]);
+    return [...this.#items].map(({ position, name, why }) => [position, name, why ?? "It was not sent."]);
   }
 
   /** How many files may be tried again. */
@@ -95,7 +93,6 @@ export class Queue {
     const position = (this.#added += 1);
     const name = cleanName(file.name);
     const item = { file, name, position, row, state, why: fault, part: 0, cuts: 0, stop: null };
-    item.isTaken = !fault;
     row.querySelector(".row-name").textContent = name;
     row.querySelector("progress").ariaLabel = `${name} sent`;
     row.querySelector(".row-remove").addEventListener("click", () => this.#remove(item));

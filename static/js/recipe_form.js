@@ -89,6 +89,7 @@ export function showProblem({ message, field }) {
   }
   control?.setAttribute("aria-invalid", "true");
   control?.focus();
+  place.scrollIntoView({ block: "nearest" }); // The panel may be scrolled, and lower than the window.
 }
 
 /** Forget what was wrong before. */

@@ -186,9 +186,9 @@ async function close() {
 }
 
 /** What the server is to remember of files that it does not have. */
-function missing() {
+function missing(files = queue.missing) {
   const fields = new FormData();
-  fields.append("missing_files", JSON.stringify(queue.missing));
+  fields.append("missing_files", JSON.stringify(files));
   return fields;
 }
 
@@ -225,7 +225,10 @@ addEventListener("pagehide", () => {
   isOpen = false;
   queue.halt();
   // A browser takes no more than 64 kB along.
-  if (!postLast(job.close_url, missing())) postLast(job.close_url, new FormData());
+  const short = queue.missing.map(([position, name]) => [position, name.slice(0, 40), ""]);
+  for (const files of [queue.missing, short, []]) {
+    if (postLast(job.close_url, missing(files))) break;
+  }
 });
 
 // A browser may have kept the page as it was.
@@ -250,9 +253,10 @@ function showQueue() {
   const sent = isBusy ? `${sentCount} of ${images(count)} sent` : `${images(sentCount)} sent`;
   const done = job ? sent : images(count);
   const hadFocus = section.contains(document.activeElement);
-  // The job's page says what is missing; what was refused before it was sent, this list said then.
-  const isOver = job && sentCount && !isBusy && !queue.failedCount;
-  section.hidden = isOver || !section.querySelector("li");
+  // The job's page says what is missing: what is left here may be sent again.
+  const isOver = job && sentCount && !isBusy;
+  section.classList.toggle("over", isOver);
+  section.hidden = isOver ? !queue.failedCount : !section.querySelector("li");
   if (hadFocus && section.hidden) (job ? document.querySelector("h1") : input).focus();
   facts.textContent = leftCount ? `${done} · ${leftCount} not ${job ? "sent" : "taken"}` : done;
   const words = queue.pause || notice;

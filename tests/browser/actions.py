@@ -3,10 +3,10 @@
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import CDPSession, Locator, Page, expect
+from playwright.sync_api import CDPSession, Locator, Page, Route, expect
 
 from tests.images import make_image, make_jpeg
 from tests.servers import Servers
@@ -174,6 +174,15 @@ def are_undistorted(page: Page, pictures: str = ".compare img") -> bool:
             });
         }"""
     )
+
+
+def route_once(page: Page, address: str, handle: Callable[[Route], object]) -> None:
+    """Handle the next request to an address; those after it go their way.
+
+    Playwright's own `times=1` stops looking at requests then: one of that moment is never sent.
+    """
+    first = iter([True])
+    page.route(address, lambda route: handle(route) if next(first, False) else route.fallback())
 
 
 def watch(page: Page, expression: str, name: str) -> None:

@@ -14,6 +14,7 @@ from tests.browser.actions import (
     drop,
     expect_done,
     make,
+    route_once,
     send,
     shifts,
 )
@@ -35,7 +36,7 @@ def refuse(route: Route) -> None:
 def hold(page: Page, address: str) -> list[Route]:
     """Keep the next request to an address on its way."""
     held: list[Route] = []
-    page.route(address, lambda route: held.append(route), times=1)
+    route_once(page, address, lambda route: held.append(route))
     return held
 
 

@@ -19,6 +19,7 @@ from tests.browser.actions import (
     expect_done,
     expect_finished,
     make,
+    route_once,
     send,
     task_milliseconds,
 )
@@ -155,7 +156,7 @@ def test_images_stand_in_the_order_of_their_uploader(page: Page, idle: Servers) 
     page.goto(f"{idle.url}/")
     choose_preset(page, "square")
     drop(page, dict.fromkeys(names, PHOTO))
-    page.route("**/images", lambda route: late.append(route), times=1)
+    route_once(page, "**/images", lambda route: late.append(route))
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page.locator(".frame-name")).to_have_text(names[1:])
     late[0].continue_()

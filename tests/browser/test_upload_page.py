@@ -367,6 +367,22 @@ def test_size_that_is_one_too_many_is_where_the_problem_is_told(
     complaints.clear()  # That the server refused it.
 
 
+@pytest.mark.parametrize("height", [480, 768])
+def test_problem_of_a_size_is_told_in_sight(page: Page, complaints: list[str], height: int) -> None:
+    page.set_viewport_size({"width": 1366, "height": height})
+    page.goto("/?preset=square&w=5000&max_kb=9")
+    drop(page, {"a.jpg": make_jpeg()})
+    page.get_by_role("button", name="Make thumbnails").click()
+    problem = page.locator("#outputs-0-width-error")
+    expect(problem).to_have_text("The width must be from 1 to 4096 pixels.")
+    panel, told = page.locator(".what").bounding_box(), problem.bounding_box()
+    assert panel
+    assert told
+    assert panel["y"] <= told["y"]
+    assert told["y"] + told["height"] <= panel["y"] + panel["height"]
+    complaints.clear()  # That the server refused it.
+
+
 def test_problem_is_told_beside_its_size_though_another_was_removed(
     page: Page, complaints: list[str]
 ) -> None:
