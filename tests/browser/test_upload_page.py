@@ -196,8 +196,9 @@ def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> Non
     )
     assert "POST" not in sent
     make(page)
-    expect(page.locator("h1")).to_have_text("1 of 1 image done")
-    expect(page.locator(".row.refused")).to_have_count(4)
+    expect(page.locator("h1")).to_have_text("1 of 1 image done, 4 missing")
+    expect(page.locator("#missing .row")).to_have_count(4)
+    expect(page.locator("#queue")).to_be_hidden()
 
 
 def test_what_systems_put_beside_files_is_left_out(page: Page) -> None:
