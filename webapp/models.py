@@ -132,7 +132,7 @@ class Image:
 
 @dataclass(frozen=True)
 class MissingFile:
-    """Name a file that was sent for a job and is not in it, and say why."""
+    """Name a file that was meant for a job and is not in it, and say why."""
 
     name: str
     reason: str
@@ -196,7 +196,7 @@ class Job:
 
     @property
     def missing(self) -> int:
-        """How many files were sent for it and are not in it."""
+        """How many files were meant for it and are not in it."""
         return len(self.missing_files)
 
     @property
