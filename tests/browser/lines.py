@@ -9,6 +9,8 @@ from threading import Event, Thread
 from time import sleep
 from urllib.parse import urlsplit
 
+ENCODINGS = re.compile(rb"^Accept-Encoding:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
+
 
 class Line(ThreadingTCPServer):
     """A line to a server that can stop as lines do: it is there, and nothing gets through."""
@@ -21,6 +23,7 @@ class Line(ThreadingTCPServer):
         self.far_end = (parts.hostname, parts.port)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.stops_at: Callable[[bytes], bool] = lambda data: False
+        self.is_plain = False  # Whether answers come without compression, as they are written.
         self.stops = re.compile(b"(?!)")  # Where an answer pauses on its way,
         self.pause = 0.0  # for how many seconds,
         self.pauses = 0  # and how often it did so.
@@ -40,7 +43,7 @@ class _Connection(BaseRequestHandler):
                 if self.server.stops_at(data):
                     self.server.is_over.wait()
                     return
-                far.sendall(data)
+                far.sendall(ENCODINGS.sub(b"", data) if self.server.is_plain else data)
 
     def answer(self, far: socket.socket) -> None:
         try:

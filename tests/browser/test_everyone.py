@@ -157,12 +157,9 @@ def test_nothing_shifts_while_a_page_comes_in_pieces(
 ) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.add_init_script(WATCH_SHIFTS)
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    # What comes is what is written: a pause falls between the parts of a page.
-    session.send("Network.setAcceptedEncodings", {"encodings": []})
     with line_to(stage.url) as line:
         SCENES[scene](page, replace(stage, url=line.url))  # Its style is in the cache from now on.
+        line.is_plain = True  # A pause falls between the parts of a page.
         line.stops = re.compile(rb"(?=<(p|ul|li|form|details|section|fieldset|h1|h2|footer)\b)")
         line.pause = 0.04
         page.reload()
