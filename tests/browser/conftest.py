@@ -65,7 +65,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     path = find_chromium()
     assert path, ADVICE
     # As root, in a container, Chromium cannot use its own sandbox; it sees only our pages here.
-    return {**browser_type_launch_args, "executable_path": path, "args": ["--no-sandbox"]}
+    return {**browser_type_launch_args, "executable_path": path, "chromium_sandbox": False}
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         set_stage(Path(folder), paint()) as stage,
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
+        playwright.chromium.launch(executable_path=chromium, chromium_sandbox=False) as browser,
     ):
         if sys.argv[1:] == ["readme"]:
             write_readme(browser, stage)

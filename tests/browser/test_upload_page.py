@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from tests.browser.actions import (
     LARGE,
@@ -575,10 +575,8 @@ def test_finger_is_offered_what_it_can_do_and_finds_it(browser: Browser, base_ur
 
 
 def test_first_view_is_light_and_nothing_in_it_jumps(page: Page) -> None:
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    loaded: list[float] = []
-    session.on("Network.loadingFinished", lambda event: loaded.append(event["encodedDataLength"]))
+    finished: list[Request] = []
+    page.on("requestfinished", lambda request: finished.append(request))
     page.goto("/", wait_until="networkidle")
     shifts = page.evaluate(
         """() => new Promise((resolve) => {
@@ -588,5 +586,7 @@ def test_first_view_is_light_and_nothing_in_it_jumps(page: Page) -> None:
         })"""
     )
     assert shifts == 0
+    sizes = [request.sizes() for request in finished]
+    loaded = [size["responseHeadersSize"] + size["responseBodySize"] for size in sizes]
     assert len(loaded) > 5
     assert sum(loaded) < 60_000, loaded
