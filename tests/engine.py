@@ -24,7 +24,14 @@ class Engine:
 
     def result(self, image: bytes, *outputs: Output) -> Result:
         self.source.write_bytes(image)
-        return make_thumbnails(self.source, Recipe(outputs), self.folder, ImageLimits())
+        contents: list[bytes] = []
+        with self.source.open("rb") as file:
+            result = make_thumbnails(
+                file, Recipe(outputs), lambda _, content: contents.append(content), ImageLimits()
+            )
+        for made, content in zip(result.thumbnails, contents, strict=True):
+            (self.folder / made.file_name).write_bytes(content)
+        return result
 
     def picture(self, image: bytes, output: Output) -> Image.Image:
         """Make one thumbnail and load it."""

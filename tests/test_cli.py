@@ -10,7 +10,7 @@ from flask import Flask
 from PIL import Image
 
 from tests.images import make_animation, make_jpeg
-from webapp import sandbox
+from webapp import decoder, sandbox
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_failure_is_told_and_the_others_are_made(app: Flask, photo: Path, tmp_pa
 def test_mistake_of_ours_is_one_line_and_the_others_are_made(
     app: Flask, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = sandbox.run
+    real = decoder.server.run
     answers = iter([sandbox.Failed("Traceback\n  in a\nKeyError: 'b'\n")])
 
     def run(*args: Any, **options: Any) -> Any:
@@ -81,7 +81,7 @@ def test_mistake_of_ours_is_one_line_and_the_others_are_made(
             raise error
         return real(*args, **options)
 
-    monkeypatch.setattr(sandbox, "run", run)
+    monkeypatch.setattr(decoder.server, "run", run)
     result = make(app, photo, photo, "--preset", "square", "--out", tmp_path)
     assert result.exit_code == 1
     assert "photo.jpg: Something went wrong on our side: KeyError: 'b'\n" in result.output

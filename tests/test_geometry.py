@@ -1,6 +1,6 @@
+import io
 import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -278,16 +278,17 @@ def test_cut_fits_the_stored_picture(source: Size, orientation: int, output: Out
 def test_any_size_in_any_box_is_made_as_told(
     size: Size, box: Size, fit: Fit, format: Format, mode: str, enlarge: bool
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "source"
-        source.write_bytes(encode(make_picture(mode, size), "PNG"))
-        output = Output("a", *box, fit, format, animated=format == "gif", enlarge=enlarge)
-        recipe = Recipe((output,))
-        (made,) = make_thumbnails(source, recipe, Path(folder), ImageLimits()).thumbnails
-        with Image.open(Path(folder) / made.file_name) as image:
-            assert image.size == (made.width, made.height)
-            is_exact = fit == "pad" or (fit == "cover" and enlarge)
-            assert image.size == box or not is_exact
+    output = Output("a", *box, fit, format, animated=format == "gif", enlarge=enlarge)
+    files: dict[int, bytes] = {}
+    with tempfile.TemporaryFile() as source:
+        source.write(encode(make_picture(mode, size), "PNG"))
+        source.seek(0)
+        result = make_thumbnails(source, Recipe((output,)), files.__setitem__, ImageLimits())
+    (made,) = result.thumbnails
+    with Image.open(io.BytesIO(files[0])) as image:
+        assert image.size == (made.width, made.height)
+        is_exact = fit == "pad" or (fit == "cover" and enlarge)
+        assert image.size == box or not is_exact
 
 
 def test_what_is_foreseen_is_what_is_made(engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """What a worker does with one image, and with what can go wrong."""
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def run(*args: Any, **options: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(sandbox, "run", run)
+    monkeypatch.setattr(decoder.server, "run", run)
 
 
 @pytest.mark.parametrize(
@@ -138,10 +139,11 @@ def test_image_waits_for_a_full_disk_as_long_as_it_takes(
 def test_full_disk_in_the_child_is_told_as_such(
     jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def make_thumbnails(*args: Any) -> Any:
+    def posix_fallocate(*args: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(decoder, "make_thumbnails", make_thumbnails)
+    monkeypatch.setattr(decoder.server, "run", lambda *args: {"disk_full": True})
+    monkeypatch.setattr(os, "posix_fallocate", posix_fallocate)
     with pytest.raises(OSError, match="No space"):
         work_on_next_image(jobs)
     assert image().state == "waiting"

@@ -1,5 +1,4 @@
 import io
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -338,14 +337,6 @@ def test_every_error_has_a_code_of_its_own() -> None:
         "truncated",
         "unsupported_format",
     ]
-
-
-def test_full_disk_is_no_fault_of_an_image(engine: Engine) -> None:
-    os.symlink("/dev/full", engine.folder / "second.jpg")
-    with pytest.raises(OSError, match="No space left") as caught:
-        engine.make(make_jpeg(), Output("first", 60, 60), Output("second", 30, 30))
-    assert not isinstance(caught.value, ImageError)
-    assert list(engine.folder.iterdir()) == []
 
 
 def test_want_of_memory_is_no_fault_of_an_image(

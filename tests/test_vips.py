@@ -27,9 +27,7 @@ from tests.images import (
     psnr,
 )
 from webapp import ROOT, vips
-from webapp.config import Config
-from webapp.decoder import Decoder
-from webapp.recipes import Output, Recipe
+from webapp.recipes import Output
 from webapp.sources import ImageError
 
 Make = Callable[..., Image.Image]
@@ -135,15 +133,6 @@ def test_libvips_keeps_the_limits_of_the_sandbox(tmp_path: Path) -> None:
     made = _make_in_sandbox(tmp_path)
     assert made.returncode == 0, made.stdout + made.stderr
     assert "1024 × 683" in made.stdout
-
-
-def test_process_forked_from_one_that_used_libvips_does_without(make: Make, tmp_path: Path) -> None:
-    png = make_png("RGB", LARGE)
-    make(png, OUTPUTS["small"])
-    (tmp_path / "source").write_bytes(png)
-    decoder = Decoder.from_config(Config(decode_seconds=10))
-    made = decoder.make_thumbnails(tmp_path / "source", Recipe((OUTPUTS["small"],)), tmp_path)
-    assert len(made.thumbnails) == 1
 
 
 def _make_in_sandbox(folder: Path) -> "subprocess.CompletedProcess[str]":

@@ -59,7 +59,7 @@ def read_job(jobs: Jobs, job_id: str) -> Job:
 
 
 def _has_files(image: Image, storage: Storage) -> bool:
-    return all(storage.thumbnail_file(made.path).is_file() for made in image.thumbnails)
+    return all(storage.thumbnail_file(made.path) for made in image.thumbnails)
 
 
 def _lost(image: Image) -> Image:
@@ -82,7 +82,10 @@ def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
     if job.failed or job.missing:
         archive.add(_errors(job), "errors.txt")
     for thumbnail, path in paths.items():
-        archive.add_path(storage.thumbnail_file(thumbnail.path), path)
+        file = storage.thumbnail_file(thumbnail.path)
+        if file is None:  # It vanished since the job was read.
+            raise FileNotFoundError(thumbnail.path)
+        archive.add_path(file, path)
     return archive
 
 

@@ -4,16 +4,15 @@ Nothing is decoded: what makes up the picture is copied, and metadata, a colour 
 follows the picture are left out. The file must be one that a decoder has read to its end.
 """
 
-from pathlib import Path
 from typing import IO
 
 from webapp.sources import PNG_SIGNATURE, jpeg_segments, png_chunks, webp_chunks
 
 
-def read_bare(source: Path, format: str) -> bytes:
+def read_bare(source: IO[bytes], format: str) -> bytes:
     """Give a JPEG, PNG, WebP or GIF bare: of the first two its first picture, of the others all."""
-    with source.open("rb") as file:
-        return _READERS[format](file)
+    source.seek(0)
+    return _READERS[format](source)
 
 
 _APP0, _APP14, _COM = 0xE0, 0xEE, 0xFE

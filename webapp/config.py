@@ -169,13 +169,28 @@ def environment_name(name: str) -> str:
     return BARE_NAMES.get(name, PREFIX + name.upper())
 
 
+# Settings that only the web server may know.
+SECRETS = ("secret_key", "access_token", "metrics_token")
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for processes that work on untrusted images."""
+    secrets = {environment_name(name) for name in SECRETS}
+    return {name: value for name, value in environ.items() if name not in secrets}
+
+
+def read_environment() -> dict[str, str]:
+    """Read the environment, over the file `.env`."""
+    return {k: v or "" for k, v in dotenv_values(".env").items()} | dict(os.environ)
+
+
 def load(environ: Mapping[str, str] | None = None) -> Config:
     """Read the settings from `environ`, or else from the environment over the file `.env`.
 
     Raises ConfigError, which ends the process.
     """
     if environ is None:
-        environ = {k: v or "" for k, v in dotenv_values(".env").items()} | dict(os.environ)
+        environ = read_environment()
     known = {environment_name(item.name): item for item in fields(Config)}
     for variable in environ:
         if variable.startswith(PREFIX) and variable not in known:

@@ -1,53 +1,52 @@
-"""Take from this process, for good, what decoding an image never needs: what the kernel can take.
+"""Take from this process, for good, all that decoding an image never needs.
 
-Landlock takes files, TCP and signals to others; seccomp takes other programs, processes of its own,
-every new socket, and what changes another process or outlives this one. A kernel without one of
-them takes less: the caller goes on all the same.
+Landlock takes every path, the network and signals to others; seccomp allows the few system calls
+of a decoder; capabilities go. Descriptors that are open stay usable. A kernel without one of them
+takes less: the caller goes on all the same.
 """
 
 import ctypes
 import errno
 import os
 import platform
-import stat
 import struct
-import sysconfig
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Sequence
 
 # Loaded before any fork: the child must not need to open a library.
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 
-# What an interpreter may still open: a module that is imported late, the source of a traceback.
-_LIBRARIES = [
-    Path(__file__).parent,
-    *{Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")},
-]
 
+def confine() -> None:
+    """Leave this process its memory and its open descriptors, and nothing else.
 
-def confine(readable: Iterable[Path] = (), writable: Iterable[Path] = ()) -> None:
-    """Leave this process only these files and folders, no other process and no network.
-
-    What is writable is readable too. The process must have a single thread.
+    The process must have a single thread.
     """
     if platform.system() != "Linux":
         return
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    _restrict_files([*readable, *_LIBRARIES], writable)
+    _drop_capabilities()
+    _restrict_paths()
     _filter_calls()
+
+
+# Capabilities: <linux/capability.h>
+
+_CAPABILITY_VERSION_3 = 0x20080522
+_CAPSET = {"x86_64": 126, "aarch64": 91}  # The C library has no function for it.
+
+
+def _drop_capabilities() -> None:
+    """Give up what a process of root has; without privileges to gain, none comes back."""
+    number = _CAPSET.get(platform.machine())
+    if number:
+        _libc.syscall(number, struct.pack("Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
 
 
 # Landlock: <linux/landlock.h>
 
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # The same on every architecture.
-_RULE_PATH_BENEATH = 1
-_READ_FILE, _READ_DIR = 1 << 2, 1 << 3
-_WRITE_FILE, _REMOVE_FILE, _MAKE_FILE, _TRUNCATE = 1 << 1, 1 << 5, 1 << 8, 1 << 14
-_READ = _READ_FILE | _READ_DIR
-_WRITE = _READ | _WRITE_FILE | _REMOVE_FILE | _MAKE_FILE | _TRUNCATE
-_OF_FILES = _READ_FILE | _WRITE_FILE | _TRUNCATE  # What can be allowed for a single file.
+_CREATE_RULESET, _RESTRICT_SELF = 444, 446  # The same on every architecture.
 
 
 def _landlock_version() -> int:
@@ -59,117 +58,126 @@ def _landlock_version() -> int:
 
 LANDLOCK = _landlock_version()
 
-# All that a version knows is denied, but for what a rule allows.
-_FILES = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(LANDLOCK, 16)) - 1
-_TCP = 0b11 if LANDLOCK >= 4 else 0  # To listen, to connect.
-_OTHERS = 0b11 if LANDLOCK >= 6 else 0  # Abstract sockets, signals.
-_DENIED = struct.pack("QQQ", _FILES, _TCP, _OTHERS)
+# How many rights there are, from a version on. All are denied: no rule allows any.
+_PATH_RIGHTS = {
+    1: 13,  # To execute, read, write, list, remove and make.
+    2: 14,  # To link and rename between folders.
+    3: 15,  # To truncate.
+    5: 16,  # To control devices.
+    9: 17,  # To reach a UNIX socket by its path.
+}
+_NETWORK_RIGHTS = {
+    4: 2,  # To bind and to connect TCP.
+    10: 4,  # To bind UDP, and to connect it or send.
+}
+_SCOPES = {6: 2}  # Abstract UNIX sockets and signals, to processes outside.
 
 
-def _restrict_files(readable: Iterable[Path], writable: Iterable[Path]) -> None:
+def _all_of(rights: dict[int, int]) -> int:
+    """Give the bits of all rights that this kernel knows."""
+    return (1 << max((n for version, n in rights.items() if version <= LANDLOCK), default=0)) - 1
+
+
+_DENIED = struct.pack("QQQ", *map(_all_of, (_PATH_RIGHTS, _NETWORK_RIGHTS, _SCOPES)))
+
+
+def _restrict_paths() -> None:
     ruleset = _libc.syscall(_CREATE_RULESET, _DENIED, ctypes.c_size_t(len(_DENIED)), 0)
     if ruleset < 0:  # Not built in, or switched off.
         return
-    for paths, access in ((readable, _READ), (writable, _WRITE)):
-        for path in paths:
-            _allow(ruleset, path, access & _FILES)
     _libc.syscall(_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
-
-
-def _allow(ruleset: int, path: Path, access: int) -> None:
-    try:
-        descriptor = os.open(path, os.O_PATH)
-    except OSError:
-        return  # What is not there need not be allowed.
-    if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        access &= _OF_FILES
-    rule = struct.pack("=Qi", access, descriptor)
-    _libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, rule, 0)
-    os.close(descriptor)
 
 
 # seccomp: <linux/seccomp.h>, <linux/bpf_common.h>
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # Offsets in struct seccomp_data.
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # In struct seccomp_data.
 _ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_CLONE_THREAD = 0x00010000
+_DENY = _FAIL | errno.EPERM
 
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # <linux/audit.h>
 
-# <asm/unistd.h>: the numbers of x86_64 and of aarch64, which has no fork but clone.
-_CLONE = {"x86_64": 56, "aarch64": 220}
-# What starts or touches another process, talks to one, or makes what outlives this one.
-_DENIED_CALLS = {
-    "x86_64": {
-        "fork": 57, "vfork": 58, "execve": 59, "execveat": 322,
-        "socket": 41, "socketpair": 53, "io_uring_setup": 425,
-        "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "pidfd_getfd": 438,
-        "setpriority": 141, "ioprio_set": 251,
-        "shmget": 29, "semget": 64, "msgget": 68, "mq_open": 240, "add_key": 248,
-    },
-    "aarch64": {
-        "execve": 221, "execveat": 281,
-        "socket": 198, "socketpair": 199, "io_uring_setup": 425,
-        "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "pidfd_getfd": 438,
-        "setpriority": 140, "ioprio_set": 30,
-        "shmget": 194, "semget": 190, "msgget": 186, "mq_open": 180, "add_key": 217,
-    },
+# What the engine was seen to use while it worked through all images of the tests, and what the C
+# library uses beside it. <asm/unistd.h>: the numbers of x86_64 and of aarch64.
+_ALLOWED_CALLS = {
+    "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80), "lseek": (8, 62),
+    "pread64": (17, 67), "readv": (19, 65), "writev": (20, 66), "dup": (32, 23),
+    "recvmsg": (47, 212), "ppoll": (271, 73),
+    "mmap": (9, 222), "munmap": (11, 215), "mremap": (25, 216), "mprotect": (10, 226),
+    "madvise": (28, 233), "brk": (12, 214),
+    "futex": (202, 98), "set_robust_list": (273, 99), "rseq": (334, 293), "membarrier": (324, 283),
+    "sched_yield": (24, 124), "sched_getaffinity": (204, 123),
+    "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139),
+    "sigaltstack": (131, 132), "restart_syscall": (219, 128),
+    "getpid": (39, 172), "gettid": (186, 178), "getrusage": (98, 165),
+    "clock_gettime": (228, 113), "clock_getres": (229, 114), "clock_nanosleep": (230, 115),
+    "gettimeofday": (96, 169), "nanosleep": (35, 101), "getrandom": (318, 278),
+    "exit": (60, 93), "exit_group": (231, 94),
 }  # fmt: skip
-# What may be done to oneself, where the first argument is 0, and to no other process.
-_OWN_CALLS = {
-    "x86_64": {
-        "prlimit64": 302, "sched_setaffinity": 203, "sched_setscheduler": 144,
-        "sched_setparam": 142, "sched_setattr": 314,
-    },
-    "aarch64": {
-        "prlimit64": 261, "sched_setaffinity": 122, "sched_setscheduler": 119,
-        "sched_setparam": 118, "sched_setattr": 274,
-    },
-}  # fmt: skip
-_CLONE3 = 435  # Its flags lie in memory, where no filter can look.
+# Before version 2.39, the C library's fstat() is this call with an empty path. It takes others too,
+# and Landlock does not keep anybody from asking whether a path is there.
+_FSTAT_BY_PATH = {"newfstatat": (262, 79)}
+_CLONE_THREAD = 0x00010000
+_F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 0, 1, 2, 3, 1030
+_PR_SET_NAME, _PR_SET_VMA = 15, 0x53564D41
+# Allowed where an argument, by its offset, is one of these values.
+_ALLOWED_WITH = {
+    "fcntl": (
+        (72, 25),
+        _SECOND_ARGUMENT,
+        (_F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_DUPFD_CLOEXEC),
+    ),
+    "prctl": ((157, 167), _FIRST_ARGUMENT, (_PR_SET_NAME, _PR_SET_VMA)),  # Both name things.
+    "prlimit64": ((302, 261), _FIRST_ARGUMENT, (0,)),  # Of this process.
+}
+_CLONE, _CLONE3 = (56, 220), (435, 435)
 _OF_ANOTHER_ABI = 0x40000000  # From here on: x32, whose numbers are others.
 
-
-def _filter_calls() -> None:
-    """Let threads start, for decoders have them, and nothing else."""
-    if _PROGRAM:
-        header = struct.pack("HP", len(_PROGRAM) // 8, ctypes.addressof(_PROGRAM))
-        _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0)
+_Line = tuple[
+    int, int, int, int
+]  # Operation, operand, instructions to skip if it holds, and if not.
 
 
 def _assemble(machine: str) -> bytes:
-    """Write the filter: (operation, operand, instructions to skip if it holds, and if not)."""
-    deny = _FAIL | errno.EPERM
-    lines = [
+    """Write the filter: it allows what is listed, and threads; all else fails with EPERM."""
+    column = list(_ARCHITECTURES).index(machine)
+    allowed = _ALLOWED_CALLS | ({} if _has_fstat() else _FSTAT_BY_PATH)
+    lines: list[_Line] = [
         (_LOAD, _ARCHITECTURE, 0, 0),
         (_EQUAL, _ARCHITECTURES[machine], 1, 0),
         (_RETURN, _KILL, 0, 0),
         (_LOAD, _NUMBER, 0, 0),
         (_AT_LEAST, _OF_ANOTHER_ABI, 0, 1),
-        (_RETURN, deny, 0, 0),
-        (_EQUAL, _CLONE3, 0, 1),
+        (_RETURN, _DENY, 0, 0),
+        (_EQUAL, _CLONE3[column], 0, 1),  # Its flags lie in memory, where no filter can look.
         (_RETURN, _FAIL | errno.ENOSYS, 0, 0),  # Threads are then started with clone.
     ]
-    for number in _DENIED_CALLS[machine].values():
-        lines += [(_EQUAL, number, 0, 1), (_RETURN, deny, 0, 0)]
-    for number in _OWN_CALLS[machine].values():
-        lines += [
-            (_EQUAL, number, 0, 4),
-            (_LOAD, _FIRST_ARGUMENT, 0, 0),
-            (_EQUAL, 0, 1, 0),
-            (_RETURN, deny, 0, 0),
-            (_RETURN, _ALLOW, 0, 0),
-        ]
-    lines += [
-        (_EQUAL, _CLONE[machine], 0, 3),
-        (_LOAD, _FIRST_ARGUMENT, 0, 0),
-        (_ANY_BIT, _CLONE_THREAD, 1, 0),
-        (_RETURN, deny, 0, 0),
+    for numbers in allowed.values():
+        lines += [(_EQUAL, numbers[column], 0, 1), (_RETURN, _ALLOW, 0, 0)]
+    for numbers, argument, values in _ALLOWED_WITH.values():
+        lines += _if_call(numbers[column], argument, [(_EQUAL, value) for value in values])
+    lines += _if_call(_CLONE[column], _FIRST_ARGUMENT, [(_ANY_BIT, _CLONE_THREAD)])
+    lines.append((_RETURN, _DENY, 0, 0))
+    return b"".join(struct.pack("HBBI", code, yes, no, value) for code, value, yes, no in lines)
+
+
+def _if_call(number: int, argument: int, tests: Sequence[tuple[int, int]]) -> list[_Line]:
+    """Decide over a call: allow it where one of the tests holds of an argument."""
+    checks = [(code, value, len(tests) - place, 0) for place, (code, value) in enumerate(tests)]
+    return [
+        (_EQUAL, number, 0, len(tests) + 3),
+        (_LOAD, argument, 0, 0),
+        *checks,
+        (_RETURN, _DENY, 0, 0),
         (_RETURN, _ALLOW, 0, 0),
     ]
-    return b"".join(struct.pack("HBBI", code, yes, no, value) for code, value, yes, no in lines)
+
+
+def _has_fstat() -> bool:
+    """Say whether the C library asks for the state of a descriptor with fstat."""
+    name, version = platform.libc_ver()
+    return name == "glibc" and tuple(map(int, version.split("."))) >= (2, 39)
 
 
 _PROGRAM = (
@@ -177,3 +185,10 @@ _PROGRAM = (
     if platform.machine() in _ARCHITECTURES
     else None
 )
+
+
+def _filter_calls() -> None:
+    """Let the kernel refuse all calls but those that are allowed."""
+    if _PROGRAM:
+        header = struct.pack("HP", len(_PROGRAM) // 8, ctypes.addressof(_PROGRAM))
+        _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0)

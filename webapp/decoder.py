@@ -1,20 +1,34 @@
-"""Make thumbnails in a sandbox: what a file does there is a verdict on that file alone."""
+"""Hand an image to a decode child, and believe nothing of its answer."""
 
-import errno
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import partial
+import os
+import re
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from webapp import sandbox
 from webapp.config import Config
-from webapp.recipes import Recipe
-from webapp.sources import Header, ImageError, ImageLimits
-from webapp.storage import is_disk_full
-from webapp.thumbnails import Result, Thumbnail, make_thumbnails
+from webapp.recipes import MAX_SIDE, Format, Output, Recipe
+from webapp.sources import (
+    READ_FORMATS,
+    Corrupt,
+    Empty,
+    Header,
+    ImageError,
+    ImageLimits,
+    TooManyPixels,
+    TooManyScans,
+    Truncated,
+    Unsupported,
+)
+from webapp.thumbnails import ByteBudget, Result, Thumbnail, TooManyFrames
 
 LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PNG has 67 million.
+
+server = sandbox.ForkServer("webapp.decode_server")
 
 
 class TimedOut(ImageError):
@@ -84,30 +98,75 @@ class Decoder:
         folder: Path,
         on_wait: Callable[[], None] | None = None,
     ) -> Result:
-        """Do in a child process what the function of this name does.
+        """Make the thumbnails of a recipe in a decode child, as files of a folder.
 
-        `on_wait` is called about once a second meanwhile. Raises ImageError; OSError where the disk
-        is full; sandbox.Failed where the mistake is ours.
+        The child gets descriptors alone: of the source to read, and of an empty file to write for
+        each output. A file gets its name once it is checked. `on_wait` is called about once a
+        second meanwhile. Nothing stays in the folder on an error.
+        Raises ImageError; OSError where the disk is full; sandbox.Failed where the fault is ours.
         """
-        work = partial(_make, source, recipe, folder, self.image)
+        request = {"recipe": recipe.to_json(), "limits": vars(self.image)}
+        drafts = [folder / f"draft-{number}" for number in range(len(recipe.outputs))]
         try:
-            answer = sandbox.run(work, self.process, on_wait, readable=[source], writable=[folder])
+            with ExitStack() as opened:
+                original = opened.enter_context(source.open("rb"))
+                files = [opened.enter_context(draft.open("x+b")) for draft in drafts]
+                answer = self._ask(request, [original, *files], on_wait)
+                if answer == {"disk_full": True}:
+                    _require_full_disk(files[0])
+                result, numbers = read_answer(answer, recipe, files, self.image)
+            for number, made in zip(numbers, result.thumbnails, strict=True):
+                drafts[number].rename(folder / made.file_name)
+            return result
+        finally:
+            for draft in drafts:
+                draft.unlink(missing_ok=True)
+
+    def _ask(
+        self, request: Any, files: Sequence[IO[bytes]], on_wait: Callable[[], None] | None
+    ) -> Any:
+        """Run a decode child; give its answer, or say what its end means for the image."""
+        try:
+            return server.run(request, [file.fileno() for file in files], self.process, on_wait)
         except sandbox.TimedOut:
             raise TimedOut(self.process.wall_seconds) from None
         except sandbox.OutOfMemory:
             raise OutOfMemory from None
         except sandbox.Crashed as error:
             raise Crashed from error
-        if "disk_full" in answer:
-            raise OSError(errno.ENOSPC, answer["disk_full"])
-        if "error" in answer:
-            raise _Told(answer["error"], answer["message"])
-        return Result(
-            Header(**answer["header"]),
-            answer["thumbhash"],
-            answer["color"],
-            [Thumbnail(**made) for made in answer["thumbnails"]],
-        )
+
+
+def _require_full_disk(file: IO[bytes]) -> None:
+    """Raise what the disk says when it is to take the largest file; the child may lie.
+
+    An image whose child lies costs an attempt each time; one that finds the disk full does not.
+    """
+    os.posix_fallocate(file.fileno(), 0, LARGEST_FILE)
+    raise sandbox.Failed("A decode child said that the disk is full, and it is not.")
+
+
+# What a child says. It may have been taken over: it can answer anything, and write anything into
+# its files.
+
+_HEAD = 12  # Bytes that tell the format of a file.
+_SIGNATURES: Mapping[str, re.Pattern[bytes]] = {
+    "jpeg": re.compile(rb"\xff\xd8\xff"),
+    "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+    "avif": re.compile(rb".{4}ftypavi[fs]", re.DOTALL),
+    "gif": re.compile(rb"GIF8[79]a"),
+}
+_THUMBHASH = re.compile(r"[A-Za-z0-9+/]{4,40}={0,2}")
+_COLOR = re.compile(r"#[0-9a-f]{6}")
+_MAX_MESSAGE = 400  # Characters.
+# The errors that a child may tell, by their codes; the others are found on this side.
+_VERDICTS = {
+    error.code
+    for error in (
+        *(Unsupported, Empty, Corrupt, Truncated),
+        *(TooManyPixels, TooManyScans, TooManyFrames, ByteBudget),
+    )
+}
 
 
 class _Told(ImageError):
@@ -118,13 +177,100 @@ class _Told(ImageError):
         self.code = code
 
 
-def _make(source: Path, recipe: Recipe, folder: Path, limits: ImageLimits) -> dict[str, Any]:
-    """Run in the child: answer with plain values, which is all that comes out of it."""
+def read_answer(
+    answer: Any, recipe: Recipe, files: Sequence[IO[bytes]], limits: ImageLimits
+) -> tuple[Result, list[int]]:
+    """Read what a child made of an image, with the number of each thumbnail's output and file.
+
+    `files` has the file of each output. Raises the ImageError that the child tells, or Crashed
+    where it says what cannot be: it is not the program that we started any more.
+    """
     try:
-        return asdict(make_thumbnails(source, recipe, folder, limits))
-    except ImageError as error:
-        return {"error": error.code, "message": str(error)}
-    except OSError as error:
-        if is_disk_full(error):
-            return {"disk_full": str(error)}
-        raise
+        if answer.keys() == {"error", "message"}:
+            error = _Told(_one_of(_VERDICTS, answer["error"]), _sentence(answer["message"]))
+        else:
+            return _read_result(answer, recipe, files, limits)
+    except (AttributeError, KeyError, TypeError, ValueError) as cause:
+        raise Crashed from cause
+    raise error
+
+
+def _read_result(
+    answer: dict[str, Any], recipe: Recipe, files: Sequence[IO[bytes]], limits: ImageLimits
+) -> tuple[Result, list[int]]:
+    header = _read_header(answer["header"], limits)
+    places = {
+        decided.file_name: (number, decided)
+        for number, output in enumerate(recipe.outputs)
+        for decided in (output.decided(header.format, False), output.decided(header.format, True))
+    }
+    thumbnails, numbers = [], []
+    for made in answer["thumbnails"]:
+        number, output = places[made["file_name"]]
+        thumbnails.append(_read_thumbnail(made, output, files[number]))
+        numbers.append(number)
+    if not numbers or numbers != sorted(set(numbers)):
+        raise ValueError(numbers)
+    hash, color = _matched(_THUMBHASH, answer["thumbhash"]), _matched(_COLOR, answer["color"])
+    return Result(header, hash, color, thumbnails), numbers
+
+
+def _read_header(told: dict[str, Any], limits: ImageLimits) -> Header:
+    width, height = _whole(told["width"], 1), _whole(told["height"], 1)
+    if width * height > max(limits.max_megapixels, limits.max_megapixels_other) * 1e6:
+        raise ValueError((width, height))
+    if type(told["had_gps"]) is not bool:
+        raise TypeError(told["had_gps"])
+    return Header(
+        format=_one_of(READ_FORMATS, told["format"]),
+        width=width,
+        height=height,
+        orientation=_whole(told["orientation"], 1, 8),
+        had_gps=told["had_gps"],
+    )
+
+
+def _read_thumbnail(told: dict[str, Any], output: Output, file: IO[bytes]) -> Thumbnail:
+    """Check what is told of a thumbnail against its output and its file."""
+    size = os.fstat(file.fileno()).st_size
+    head = os.pread(file.fileno(), _HEAD, 0)
+    format = cast(Format, output.format)
+    if _whole(told["bytes"], 1, LARGEST_FILE) != size or told["format"] != format:
+        raise ValueError(told)
+    if not _SIGNATURES[format].match(head):
+        raise ValueError(head)
+    quality = told["quality"]
+    return Thumbnail(
+        file_name=output.file_name,
+        width=_whole(told["width"], 1, output.width or MAX_SIDE),
+        height=_whole(told["height"], 1, output.height or MAX_SIDE),
+        bytes=size,
+        format=format,
+        quality=None if quality is None else _whole(quality, 1, 100),
+    )
+
+
+def _whole(value: Any, least: int, most: int = sys.maxsize) -> int:
+    """Require a whole number within bounds; a truth value is none."""
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(value)
+    return value
+
+
+def _one_of(known: Collection[str], value: Any) -> str:
+    if type(value) is not str or value not in known:
+        raise ValueError(value)
+    return value
+
+
+def _matched(pattern: re.Pattern[str], value: Any) -> str:
+    if not pattern.fullmatch(value):
+        raise ValueError(value)
+    return str(value)
+
+
+def _sentence(value: Any) -> str:
+    """Require one line of text that can be shown."""
+    if type(value) is not str or not value.isprintable() or not 0 < len(value) <= _MAX_MESSAGE:
+        raise ValueError(value)
+    return value

@@ -1,29 +1,46 @@
-"""Run one function in a child process that can be killed, with limits on what it may use.
+"""Run a function on untrusted bytes in a child process that can do nothing else.
 
-Knows nothing of images. The caller must have a single thread: a lock that another one holds at
-the fork stays locked in the child for ever.
+The children of a process are forked by a server of its own, `python -m <module>`. It is started
+with an empty environment, has nothing of the caller's in its memory, and keeps one child ready.
+This module is the caller's side and `fork_server` the other one. Between them go
+
+    on the server's standard input, a socket of packets:
+        server   the number of a child that is ready, with a socket to it
+        caller   NEXT: it has killed the child
+        server   the child's exit code or minus its signal; and then the next child
+    on the socket to a child:
+        caller   JSON of [request, limits], with the descriptors that the function gets
+        child    JSON of [kind, value]; nothing where it ends without an answer
+
+Neither side knows anything of images.
 """
 
+import atexit
 import ctypes
-import gc
 import json
 import math
 import os
-import resource
 import select
 import signal
+import socket
+import subprocess
+import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from webapp.confinement import confine
-
-MAX_RESULT = 1_000_000  # Bytes of JSON. More than any honest result; the sender is not trusted.
+MAX_REQUEST = 100_000  # Bytes of JSON. A recipe of 200 outputs has half of that.
+MAX_DESCRIPTORS = 250  # The kernel passes on 253 at a time.
+MAX_ANSWER = 100_000  # Bytes of JSON. More than any honest answer; the sender is not trusted.
+NEXT = b"next"
+_TRIES = 3  # To find a server or a child that was not killed meanwhile.
 _WAIT_SECONDS = 1.0  # Between two calls of on_wait.
+_ROOT = Path(__file__).parent.parent  # Where `python -m` finds the module.
+# What the server gets of the environment: how the C library allocates memory.
+_ALLOCATOR = ("MALLOC_", "GLIBC_TUNABLES")
 
 # From <linux/prctl.h>. Loaded before any fork: the child must not need to open a library.
 _PR_SET_PDEATHSIG = 1
@@ -38,16 +55,6 @@ class Limits:
     wall_seconds: float
     cpu_seconds: float
     file_bytes: int
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Hold what the child is to do, and within what."""
-
-    function: Callable[[], Any]
-    limits: Limits
-    readable: Iterable[Path]
-    writable: Iterable[Path]
 
 
 class SandboxError(Exception):
@@ -90,38 +97,120 @@ class Crashed(SandboxError):
 class Failed(Exception):
     """The function raised; the message is the child's traceback, for the log.
 
-    No SandboxError: it tells of a fault in the program or the machine, such as a full disk, and
-    passes no verdict on the work.
+    No SandboxError: it tells of a fault in the program or the machine and passes no verdict on the
+    work. So does the end of the server.
     """
 
 
-def run(
-    function: Callable[[], Any],
-    limits: Limits,
-    on_wait: Callable[[], None] | None = None,
-    *,
-    readable: Iterable[Path] = (),
-    writable: Iterable[Path] = (),
-) -> Any:
-    """Call the function in a child process and return its result, which JSON must be able to say.
+class ForkServer:
+    """Start and use a module's fork server: one for each process that calls `run`.
 
-    Where the kernel can hold it to that, the child opens no files but those that are `readable` or
-    `writable` or lie below them, and reaches neither other processes nor the network. `on_wait` is
-    called about once a second meanwhile. The child is gone when this returns, also when `on_wait`
-    raises or an interrupt arrives. Its result is only as trustworthy as the bytes it worked on.
-    Raises SandboxError, or Failed with the traceback if the function raised.
+    The caller must have a single thread: its children end with the thread that started the server.
     """
-    outlet, inlet = os.pipe()
-    child = 0
-    try:
-        with _signals_held():
-            child = _fork(_Run(function, limits, readable, writable), inlet)
-        answer = _read_answer(outlet, limits, on_wait)
-    finally:
-        with _signals_held():
-            os.close(outlet)
-            status = _reap(child)
-    return _verdict(answer, status, limits)
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._pid = 0  # The process that started the server; one forked from it has none.
+
+    def start(self) -> None:
+        """Start the server, unless it runs."""
+        if self._pid == os.getpid():
+            return
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", self._module, str(os.getpid())],
+                cwd=_ROOT,
+                env={k: v for k, v in os.environ.items() if k.startswith(_ALLOCATOR)},
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the caller, who ends it.
+            )
+        self._control, self._pid = ours, os.getpid()
+        atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """End the server and its child."""
+        if self._pid != os.getpid():
+            return
+        self._pid = 0
+        atexit.unregister(self.stop)
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+
+    def run(
+        self,
+        request: Any,
+        descriptors: Iterable[int],
+        limits: Limits,
+        on_wait: Callable[[], None] | None = None,
+    ) -> Any:
+        """Call the server's function in a child process and return its result.
+
+        It gets the request, which must be JSON, and the open descriptors, and no file, process or
+        network beside them where the kernel can hold it to that. `on_wait` is called about once a
+        second meanwhile. The child is gone when this returns, also when `on_wait` raises or an
+        interrupt arrives. Its result is only as trustworthy as the bytes it worked on.
+        Raises SandboxError, or Failed with the traceback if the function raised.
+        """
+        message = json.dumps([request, asdict(limits)]).encode()
+        for _ in range(_TRIES):
+            run: _Run | None = None
+            try:
+                with _signals_held():
+                    run = self._take_child()
+                socket.send_fds(run.channel, [message], list(descriptors))
+                answer = _read_answer(run.channel, limits, on_wait)
+            except ConnectionError:  # It was killed while it waited, and never read the request.
+                continue
+            finally:
+                with _signals_held():
+                    status = self._end(run) if run else 0
+            return _verdict(answer, status, limits)
+        raise Failed("Each child was killed before it heard what to do.")
+
+    def _take_child(self) -> "_Run":
+        """Receive the next child; start the server if need be, also where it was killed.
+
+        Raises Failed where it does not start.
+        """
+        for _ in range(_TRIES):
+            self.start()
+            try:
+                message, descriptors, _, _ = socket.recv_fds(self._control, 20, 1)
+            except ConnectionError:
+                message = b""
+            if message:
+                return _Run(int(message), socket.socket(fileno=descriptors[0]))
+            self.stop()
+        raise Failed(f"python -m {self._module} ended without a child.")
+
+    def _end(self, run: "_Run") -> int:
+        """Kill a child, unless it is ending already; give its exit code or minus its signal.
+
+        Also one that answered: it may have threads that go on. The server has not reaped it yet, so
+        its number is nobody else's.
+        """
+        run.channel.close()
+        try:
+            os.kill(run.child, signal.SIGKILL)
+            self._control.send(NEXT)
+            status = self._control.recv(20)
+        except (ConnectionError, ProcessLookupError):
+            status = b""
+        if not status:
+            self.stop()  # Its children end with it.
+            raise Failed(f"python -m {self._module} ended.")
+        return int(status)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Hold the process id of a child that works, and the socket to it."""
+
+    child: int
+    channel: socket.socket
 
 
 def die_with_parent(parent: int) -> None:
@@ -142,31 +231,17 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
-# The parent
-
-
-def _fork(run: _Run, inlet: int) -> int:
-    """Start the child, which alone keeps the pipe's inlet; give its process id."""
-    parent = os.getpid()
-    try:
-        child = os.fork()
-        if child == 0:
-            _be_the_child(run, inlet, parent)
-        return child
-    finally:
-        os.close(inlet)
-
-
-def _read_answer(outlet: int, limits: Limits, on_wait: Callable[[], None] | None) -> bytes:
-    """Read what the child sends until it ends or its time is up.
+def _read_answer(
+    channel: socket.socket, limits: Limits, on_wait: Callable[[], None] | None
+) -> bytes:
+    """Read what the child sends, or nothing where it ends, until its time is up.
 
     Raises TimedOut; Crashed if it sends more than an honest child would.
     """
-    answer = bytearray()
     deadline = time.monotonic() + limits.wall_seconds
     next_wait = time.monotonic() + _WAIT_SECONDS
     poll = select.poll()
-    poll.register(outlet, select.POLLIN)
+    poll.register(channel, select.POLLIN)
     while True:
         now = time.monotonic()
         if now >= deadline:
@@ -176,23 +251,10 @@ def _read_answer(outlet: int, limits: Limits, on_wait: Callable[[], None] | None
             if on_wait:
                 on_wait()
         if poll.poll(math.ceil((min(deadline, next_wait) - now) * 1000)):
-            chunk = os.read(outlet, 65536)
-            if not chunk:
-                return bytes(answer)
-            answer += chunk
-        if len(answer) > MAX_RESULT:
-            raise Crashed(-signal.SIGKILL)
-
-
-def _reap(child: int) -> int:
-    """Kill the child, unless it is ending already, and give its exit code or minus its signal.
-
-    Also after its end of the pipe is closed: it may have closed that and gone on.
-    """
-    if not child:
-        return 0
-    os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            answer = channel.recv(MAX_ANSWER + 1)
+            if len(answer) > MAX_ANSWER:
+                raise Crashed(-signal.SIGKILL)
+            return answer
 
 
 def _verdict(answer: bytes, status: int, limits: Limits) -> Any:
@@ -202,79 +264,11 @@ def _verdict(answer: bytes, status: int, limits: Limits) -> Any:
         # JSON and never pickle: a pickle from a child that hostile bytes took over is their code.
         kind, value = json.loads(answer)
     except (ValueError, TypeError, RecursionError):
-        if status == -signal.SIGKILL:  # The kernel ran out of memory and chose this process.
+        if status == -signal.SIGKILL and not answer:  # The kernel ran out of memory and chose it.
             raise OutOfMemory(limits.memory_bytes) from None
         raise Crashed(status) from None
     if kind == "result":
         return value
     if kind == "memory":
         raise OutOfMemory(limits.memory_bytes)
-    raise Failed(value)
-
-
-# The child
-
-
-def _be_the_child(run: _Run, inlet: int, parent: int) -> NoReturn:
-    """Confine this process, run the function, send its answer; never return to the caller."""
-    exit_code = 1
-    try:
-        _isolate(inlet, parent)
-        _limit(run.limits)
-        confine(run.readable, run.writable)
-        _send(_answer(run.function), inlet)
-        exit_code = 0
-    finally:
-        # No clean-up and no flush: both belong to the parent, of whom this is a copy.
-        os._exit(exit_code)
-
-
-def _isolate(inlet: int, parent: int) -> None:
-    """Let go of what was the parent's: descriptors, signals, and life beyond its own."""
-    die_with_parent(parent)
-    gc.freeze()  # Collecting the parent's garbage would close descriptors that are ours by now.
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for standard in range(3):  # Nothing to read; and hostile bytes write no line into our logs.
-        os.dup2(nothing, standard)
-    os.closerange(3, inlet)
-    os.closerange(inlet + 1, os.sysconf("SC_OPEN_MAX"))
-    for number in signal.valid_signals():
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
-    # A service manager or a terminal sends these to the whole group. What they mean for the work
-    # in hand is the parent's to say; it ends us with SIGKILL.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _limit(limits: Limits) -> None:
-    _set_limit(resource.RLIMIT_CORE, 0)
-    # Writing beyond it raises OSError (EFBIG): Python ignores SIGXFSZ.
-    _set_limit(resource.RLIMIT_FSIZE, limits.file_bytes)
-    _set_limit(resource.RLIMIT_CPU, math.ceil(limits.cpu_seconds))
-    _set_limit(resource.RLIMIT_AS, limits.memory_bytes)
-
-
-def _set_limit(which: int, value: int) -> None:
-    """Set the soft limit, whose signal tells what happened, and the hard one a little above."""
-    _, hard = resource.getrlimit(which)
-    ceiling = value + 1 if which == resource.RLIMIT_CPU else value
-    if hard != resource.RLIM_INFINITY:
-        value, ceiling = min(value, hard), min(ceiling, hard)
-    resource.setrlimit(which, (value, ceiling))
-
-
-def _answer(function: Callable[[], Any]) -> bytes:
-    """Call the function; give JSON of what became of it."""
-    try:
-        return json.dumps(["result", function()]).encode()
-    except MemoryError:
-        return b'["memory", null]'
-    except BaseException:
-        return json.dumps(["failed", traceback.format_exc()[-MAX_RESULT // 10 :]]).encode()
-
-
-def _send(answer: bytes, inlet: int) -> None:
-    while answer:
-        answer = answer[os.write(inlet, answer) :]
+    raise Failed(str(value))

@@ -14,7 +14,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from webapp.config import load
+from webapp.config import load, without_secrets
 from webapp.sandbox import die_with_parent
 
 ROOT = Path(__file__).parent.parent
@@ -34,8 +34,11 @@ def main() -> int:
         signal.signal(number, lambda number, _: asked.append(number))
     environ = {**os.environ, "PORT": str(load().port)}
     lines = (ROOT / "Procfile").read_text().splitlines()
-    commands = [line.partition(": ")[2] for line in lines if line and not line.startswith("#")]
-    processes = [_start(command, environ) for command in commands]
+    commands = [line.split(": ", 1) for line in lines if line and not line.startswith("#")]
+    processes = [
+        _start(command, environ if name == "web" else without_secrets(environ))
+        for name, command in commands
+    ]
     while not asked and all(process.poll() is None for process in processes):
         time.sleep(0.1)
     exit_code = next((code for process in processes if (code := process.poll())), 0)

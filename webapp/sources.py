@@ -53,6 +53,8 @@ _SAME_FORMAT = {
     "JPEG2000": "JP2",
     "HEIF": "HEIC",  # As people know it.
 }
+# The formats that a header may tell.
+READ_FORMATS = frozenset(_SAME_FORMAT.get(name, name).lower() for name in _FORMATS)
 # Of these, those that every browser shows, by their names in `image/*`.
 SHOWN_BY_BROWSERS = frozenset({"jpeg", "png", "webp", "avif", "gif"})
 
@@ -474,15 +476,14 @@ def _check_png(file: IO[bytes]) -> None:
         raise Corrupt
 
 
-def has_late_metadata(image: Image.Image, source: Path) -> bool:
+def has_late_metadata(image: Image.Image, source: IO[bytes]) -> bool:
     """Say whether a PNG tells more of itself behind its pixels, or is not in order.
 
     Of any other image, opening has read all that it tells.
     """
     if image.format != "PNG":
         return False
-    with source.open("rb") as file:
-        names = [name for name, _, _ in png_chunks(file)]
+    names = [name for name, _, _ in png_chunks(source)]
     return b"IDAT" not in names or set(names[names.index(b"IDAT") :]) != {b"IDAT", b"IEND"}
 
 

@@ -16,6 +16,7 @@ import logging
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -172,20 +173,27 @@ class Storage:
         """
         return f"{job_id}/{image_id}-{attempt}"
 
-    def thumbnail_file(self, path: str) -> Path:
-        """Give the file of a thumbnail, by its path below the folder of all, as its row has it."""
-        return self.thumbnails / path
-
     def thumbnail(self, path: str) -> Path | None:
         """Find a published thumbnail by its path below the folder of all; None for anything else.
 
         A path is taken as we write it and in no other spelling. No link is followed: we make none.
         """
+        file = self.thumbnail_file(path)
+        return file if file and file.resolve() == self.thumbnails.resolve() / path else None
+
+    def thumbnail_file(self, path: str) -> Path | None:
+        """Find the file of a thumbnail by its row's path; None where that names none of ours.
+
+        Rows come from what decode children told, which was checked; a zip would hand out whatever
+        they name, so it is checked again.
+        """
         if not _PUBLISHED.fullmatch(path):
             return None
         file = self.thumbnails / path
-        is_there = file.is_file() and file.resolve() == self.thumbnails.resolve() / path
-        return file if is_there else None
+        with suppress(FileNotFoundError):
+            if stat.S_ISREG(file.lstat().st_mode):
+                return file
+        return None
 
     def begin_age(self, folder: str) -> None:
         """Count from now for how long a folder of thumbnails stays without rows."""

@@ -19,7 +19,7 @@ from huey.api import Huey
 from huey.consumer import Consumer, Scheduler, Worker
 from huey.storage import SqliteStorage
 
-from webapp import sandbox
+from webapp import decoder, sandbox
 from webapp.config import Config
 from webapp.jobs import FILE_LOST, ClaimLost, Jobs
 from webapp.models import Claim
@@ -82,8 +82,9 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
     _next_look = 0.0
 
     def initialize(self) -> None:
-        """Tie the worker's life to the consumer's."""
+        """Tie the worker's life to the consumer's, and have a decode child ready."""
         sandbox.die_with_parent(consumer_pid())
+        decoder.server.start()
         super().initialize()
 
     def loop(self, now: Any = None) -> None:

@@ -10,8 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from PIL import AvifImagePlugin, Image, ImageCms, TiffImagePlugin
 
@@ -33,6 +32,8 @@ from webapp.sources import (
     read_rights,
     seen_size,
 )
+
+Write = Callable[[int, bytes], None]
 
 
 class TooManyFrames(ImageError):
@@ -86,8 +87,10 @@ class Result:
     thumbnails: list[Thumbnail]
 
 
-def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLimits) -> Result:
-    """Decode an image once and write `folder / output.file_name` for each output of a recipe.
+def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: ImageLimits) -> Result:
+    """Decode an image once and write a file for each output of a recipe.
+
+    `write` gets the output's number in the recipe, from 0, and the file's content.
 
     Thumbnails come in the order of the recipe, upright, in sRGB and without metadata. One with a
     free side is left out if it would be the same as an earlier one: of a small source, all the
@@ -98,24 +101,17 @@ def make_thumbnails(source: Path, recipe: Recipe, folder: Path, limits: ImageLim
     picture is turned, its colours are converted or its copyright notice is kept: that takes
     encoding, in the quality asked for and whatever it costs.
 
-    Nothing stays behind on an error. Raises ImageError, MemoryError, or OSError where writing
-    fails.
+    Raises ImageError, MemoryError, or what `write` raises; files may be written by then.
     """
-    with source.open("rb") as file:
-        with decoder_faults():
-            image = open_image(file, limits)
-        is_movement_asked_for = any(output.animated for output in recipe.outputs)
-        numbers = _frame_numbers(image) if is_movement_asked_for else range(1)
-        format, moves = format_of(image).lower(), len(numbers) > 1
-        outputs = [output.decided(format, moves) for output in recipe.outputs]
-        decoded = _decode(image, source, outputs)
-        pictures = _make_pictures(image, numbers, decoded, outputs, limits)
-    try:
-        made = _write_all(pictures, decoded, outputs, folder, source)
-    except BaseException:
-        for output in outputs:
-            (folder / output.file_name).unlink(missing_ok=True)
-        raise
+    with decoder_faults():
+        image = open_image(source, limits)
+    is_movement_asked_for = any(output.animated for output in recipe.outputs)
+    numbers = _frame_numbers(image) if is_movement_asked_for else range(1)
+    format, moves = format_of(image).lower(), len(numbers) > 1
+    outputs = [output.decided(format, moves) for output in recipe.outputs]
+    decoded = _decode(image, source, outputs)
+    pictures = _make_pictures(image, numbers, decoded, outputs, limits)
+    made = _write_all(pictures, decoded, outputs, write, source)
     sample = _sample([picture.frames[0] for picture in pictures])
     return Result(decoded.header, thumbhash(sample), dominant_color(sample), made)
 
@@ -195,7 +191,7 @@ class _Decoded:
         return _finish(image, self.turn, self.profile)
 
 
-def _decode(image: Image.Image, source: Path, outputs: Iterable[Output]) -> _Decoded:
+def _decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> _Decoded:
     """Decode an image at the smallest scale that serves all outputs."""
     with decoder_faults():
         use_vips = vips.can_read(image) and not has_late_metadata(image, source)
@@ -239,7 +235,7 @@ def _read(image: Image.Image, scale: float) -> _Frame:
     return _Frame(_resizable(image), (0, 0, *stored), extent)
 
 
-def _read_with_vips(image: Image.Image, source: Path, scale: float) -> _Frame | None:
+def _read_with_vips(image: Image.Image, source: IO[bytes], scale: float) -> _Frame | None:
     read = vips.read(source, image, scale)
     return _Frame(read[0], (0, 0, *image.size), read[1]) if read else None
 
@@ -480,13 +476,13 @@ def _write_all(
     pictures: Iterable[_Picture],
     decoded: _Decoded,
     outputs: Iterable[Output],
-    folder: Path,
-    source: Path,
+    write: Write,
+    source: IO[bytes],
 ) -> list[Thumbnail]:
     """Write a file for each output; of the widths of a set, none that looks like one before it."""
     encoded: dict[tuple[object, ...], _Encoded] = {}
     made = []
-    for output, picture in zip(outputs, pictures, strict=True):
+    for number, (output, picture) in enumerate(zip(outputs, pictures, strict=True)):
         look = _look(picture, output, decoded.rights)
         if look not in encoded:
             encoded[look] = _encode_output(picture, output, decoded, source)
@@ -494,7 +490,7 @@ def _write_all(
             continue
         size, format = _composed_size(picture, output), cast(Format, output.format)
         content, quality = encoded[look]
-        (folder / output.file_name).write_bytes(content)
+        write(number, content)
         made.append(Thumbnail(output.file_name, *size, len(content), format, quality))
     return made
 
@@ -548,7 +544,9 @@ def _lay(image: Image.Image, ground: str, size: Size, flat: bool) -> Image.Image
 _Encoded = tuple[bytes, int | None]  # A file and its quality.
 
 
-def _encode_output(picture: _Picture, output: Output, decoded: _Decoded, source: Path) -> _Encoded:
+def _encode_output(
+    picture: _Picture, output: Output, decoded: _Decoded, source: IO[bytes]
+) -> _Encoded:
     """Encode in memory, so that a full disk keeps its own error.
 
     A file that could be a copy of the source becomes one where it would be larger than that.
@@ -563,7 +561,7 @@ def _encode_output(picture: _Picture, output: Output, decoded: _Decoded, source:
     limit = output.max_bytes or sys.maxsize
     encode = partial(_encode, frames[0], format, options)
     content, quality = _encode_within(limit, encode, output.encoder_quality)
-    if len(content) > source.stat().st_size and _is_copy(picture, output, decoded):
+    if len(content) > source.seek(0, io.SEEK_END) and _is_copy(picture, output, decoded):
         content, quality = bare.read_bare(source, format), None
     if len(content) > limit:
         raise ByteBudget(output.file_name, limit, len(content))

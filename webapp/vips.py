@@ -5,9 +5,8 @@ there or the picture is not of the plain kind that it takes here, and Pillow doe
 size is (width, height), a region (left, top, right, bottom), in pixels.
 """
 
-import os
-from pathlib import Path
-from typing import Any
+from mmap import ACCESS_READ, mmap
+from typing import IO, Any
 
 from PIL import Image
 
@@ -20,7 +19,6 @@ else:
     libvips.cache_set_max(0)  # No picture comes twice.
     libvips.concurrency_set(1)  # One worker process a core is enough.
 
-_user: int | None = None  # The process that libvips has its threads in.
 _BANDS = {"L": 1, "RGB": 3, "P": 3}
 _FAR = 4  # From here on, handing a picture over costs more than libvips gains.
 _LONGEST = 100_000  # Pixels; of a hundred million in one line, libvips takes up to a minute.
@@ -34,13 +32,12 @@ def resize(
 
     The edges of the region must fall between pixels. None too where libvips is out of memory.
     """
-    if image.mode not in ("L", "RGB") or any(edge % 1 for edge in region) or not _is_usable():
+    if image.mode not in ("L", "RGB") or any(edge % 1 for edge in region) or libvips is None:
         return None
     left, top, right, bottom = map(int, region)
     x, y = (right - left) / size[0], (bottom - top) / size[1]
     if not (1 <= x < _FAR and 1 <= y < _FAR):
         return None
-    _note_use()
     picture = libvips.Image.new_from_memory(
         image.tobytes(), *image.size, _BANDS[image.mode], "uchar"
     )
@@ -62,11 +59,11 @@ def can_read(image: Image.Image) -> bool:
             and image.mode == "RGB"
             and not getattr(image, "is_animated", False)
         )
-    return is_plain and max(image.size) <= _LONGEST and _is_usable()
+    return is_plain and max(image.size) <= _LONGEST and libvips is not None
 
 
 def read(
-    source: Path, image: Image.Image, scale: float
+    file: IO[bytes], image: Image.Image, scale: float
 ) -> tuple[Image.Image, tuple[float, float]] | None:
     """Decode an image as small as it may be to be resized to `scale`; give its exact size too.
 
@@ -74,7 +71,10 @@ def read(
     less; libwebp scales a WebP itself, a row at a time. A file with any fault is left to Pillow,
     whose verdict counts.
     """
-    _note_use()
+    # Mapped, for reading by its descriptor would move Pillow's place in the file. It must live as
+    # long as libvips reads: that has no reference to it.
+    content = mmap(file.fileno(), 0, access=ACCESS_READ)
+    source = libvips.Source.new_from_memory(content)
     try:
         if image.format == "PNG":
             return _read_png(source, image, max(1, int(1 / (scale * _PNG_GAP))))
@@ -84,9 +84,9 @@ def read(
 
 
 def _read_png(
-    source: Path, image: Image.Image, factor: int
+    source: Any, image: Image.Image, factor: int
 ) -> tuple[Image.Image, tuple[float, float]] | None:
-    picture = libvips.Image.pngload(str(source), access="sequential", fail_on="warning")
+    picture = libvips.Image.pngload_source(source, access="sequential", fail_on="warning")
     if picture.format != "uchar" or picture.bands != _BANDS[image.mode]:
         return None
     picture = picture.shrink(factor, factor, ceil=True)
@@ -95,26 +95,13 @@ def _read_png(
     return (made, (image.width / factor, image.height / factor)) if made else None
 
 
-def _read_webp(source: Path, scale: float) -> tuple[Image.Image, tuple[float, float]] | None:
+def _read_webp(source: Any, scale: float) -> tuple[Image.Image, tuple[float, float]] | None:
     if scale > 0.5:  # Nothing is gained.
         return None
-    picture = libvips.Image.webpload(str(source), scale=scale, fail_on="warning")
+    picture = libvips.Image.webpload_source(source, scale=scale, fail_on="warning")
     size = (picture.width, picture.height)
     made = _to_pillow(picture, "RGB", size) if picture.bands == 3 else None
     return (made, size) if made else None
-
-
-def _is_usable() -> bool:
-    """Say whether libvips is here, with its threads: a process forked from its user has none.
-
-    Only use through this module is seen.
-    """
-    return libvips is not None and _user in (None, os.getpid())
-
-
-def _note_use() -> None:
-    global _user
-    _user = os.getpid()
 
 
 def _to_pillow(picture: Any, mode: str, size: tuple[int, int]) -> Image.Image | None:

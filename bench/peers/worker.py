@@ -42,7 +42,13 @@ def load_ours() -> tuple[str, Maker]:
     def make(job: Job) -> None:
         sizes, quality = job["sizes"], job["quality"]
         recipe = Recipe(tuple(Output(str(size), size, size, quality=quality) for size in sizes))
-        make_thumbnails(Path(job["source"]), recipe, Path(job["folder"]), ImageLimits())
+        folder = Path(job["folder"])
+
+        def write(number: int, content: bytes) -> None:
+            (folder / recipe.outputs[number].file_name).write_bytes(content)
+
+        with Path(job["source"]).open("rb") as source:
+            make_thumbnails(source, recipe, write, ImageLimits())
 
     turbo = features.version("libjpeg_turbo")
     version = f"Pillow {__version__}, libjpeg-turbo {turbo}"

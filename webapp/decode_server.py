@@ -1,0 +1,49 @@
+"""The process that forks decode children: the engine is loaded; there is no setting and no secret.
+
+    python -m webapp.decode_server <process id of its caller>
+
+`decoder` starts it and talks with its children.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from webapp import fork_server
+from webapp.recipes import Recipe
+from webapp.sources import ImageError, ImageLimits
+from webapp.storage import is_disk_full
+from webapp.thumbnails import make_thumbnails
+
+
+def make(request: dict[str, Any], descriptors: Sequence[int]) -> dict[str, Any]:
+    """Make thumbnails of the first descriptor's file and write them to the others.
+
+    These are empty files, one for each output of the recipe. The answer has plain values, which is
+    all that comes out of a child.
+    """
+    source, *outputs = descriptors
+
+    def write(number: int, content: bytes) -> None:
+        with os.fdopen(outputs[number], "wb") as file:
+            file.write(content)
+
+    recipe, limits = Recipe.from_json(request["recipe"]), ImageLimits(**request["limits"])
+    try:
+        with os.fdopen(source, "rb") as file:
+            return asdict(make_thumbnails(file, recipe, write, limits))
+    except ImageError as error:
+        return {"error": error.code, "message": str(error)}
+    except OSError as error:
+        if is_disk_full(error):
+            return {"disk_full": True}
+        raise
+
+
+def warm_up() -> None:
+    pass
+
+
+if __name__ == "__main__":
+    fork_server.serve(make, warm_up)
