@@ -65,4 +65,4 @@ def run(request: Any, descriptors: Sequence[int]) -> Any:
 
 if __name__ == "__main__":
     SERVERS_MEMORY = Path("/proc/self/maps").read_text()
-    fork_server.serve(run, lambda: None)
+    fork_server.serve(run)

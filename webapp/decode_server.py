@@ -41,9 +41,5 @@ def make(request: dict[str, Any], descriptors: Sequence[int]) -> dict[str, Any]:
         raise
 
 
-def warm_up() -> None:
-    pass
-
-
 if __name__ == "__main__":
-    fork_server.serve(make, warm_up)
+    fork_server.serve(make)

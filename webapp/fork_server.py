@@ -29,11 +29,8 @@ _MAX_OPEN_FILES = 512
 _NOBODY = 65534  # The user and the group without rights.
 
 
-def serve(function: Function, warm_up: Callable[[], None]) -> None:
-    """Fork children that call the function, one after the other, until the caller ends.
-
-    `warm_up` runs in each child while it waits: what it loads or allocates, the first run need not.
-    """
+def serve(function: Function) -> None:
+    """Fork children that call the function, one after the other, until the caller ends."""
     die_with_parent(int(sys.argv[1]))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # The caller decides.
         signal.signal(number, signal.SIG_IGN)
@@ -45,7 +42,7 @@ def serve(function: Function, warm_up: Callable[[], None]) -> None:
     with socket.socket(fileno=sys.stdin.fileno()) as control:
         try:
             while True:
-                child = _start_child(control, function, warm_up)
+                child = _start_child(control, function)
                 if control.recv(len(NEXT)) != NEXT:
                     break
                 control.send(str(_reap(child)).encode())
@@ -66,17 +63,17 @@ def _count_threads(user: int) -> int:
     return count
 
 
-def _start_child(control: socket.socket, function: Function, warm_up: Callable[[], None]) -> int:
+def _start_child(control: socket.socket, function: Function) -> int:
     """Fork a child; tell the caller once it is ready, and give its process id."""
     parent = os.getpid()
     callers, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with callers, childs:
         child = os.fork()
         if child == 0:
-            _be_the_child(childs, parent, function, warm_up)
+            _be_the_child(childs, parent, function)
         childs.close()
         if callers.recv(len(_READY)) != _READY:
-            sys.exit(f"A child of {sys.argv[0]} ended while it warmed up: {_reap(child)}")
+            sys.exit(f"A child of {sys.argv[0]} ended before it was ready: {_reap(child)}")
         socket.send_fds(control, [str(child).encode()], [callers.fileno()])
     return child
 
@@ -86,9 +83,7 @@ def _reap(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _be_the_child(
-    channel: socket.socket, parent: int, function: Function, warm_up: Callable[[], None]
-) -> NoReturn:
+def _be_the_child(channel: socket.socket, parent: int, function: Function) -> NoReturn:
     """Confine this process, call the function, send its answer; never return to the caller."""
     exit_code = 1
     try:
@@ -96,7 +91,6 @@ def _be_the_child(
         die_with_parent(parent)  # After that, for a change of user undoes it.
         _isolate(channel.fileno())
         confine()
-        warm_up()
         os.write(channel.fileno(), _READY)
         message, descriptors, _, _ = socket.recv_fds(channel, MAX_REQUEST, MAX_DESCRIPTORS)
         if message:  # Else the caller is gone.
