@@ -40,7 +40,16 @@ from tests.images import (
     make_png_header,
     make_truncated,
 )
-from tests.servers import Answer, Client, Servers, children_of, is_alive, running
+from tests.servers import (
+    Answer,
+    Client,
+    Servers,
+    children_of,
+    decode_children_of,
+    descendants_of,
+    is_alive,
+    running,
+)
 from webapp.config import Config
 from webapp.jobs import Jobs
 from webapp.storage import ABANDONED_SECONDS
@@ -110,6 +119,7 @@ VICTIMS = {
     "consumer": 2,
     "consumer's child": 5,  # A worker, or else the scheduler.
     "decode child": 3,
+    "decode server": 1,
 }
 
 
@@ -401,8 +411,13 @@ def _kill_one(run: Run, choice: random.Random) -> None:
     elif victim == "decode child" and (busy := servers.busy_workers()):
         worker = choice.choice(busy)
         before = _in_hand(run, worker)
-        for pid in children_of(worker):
+        for pid in decode_children_of(worker):
             _send(run, victim, pid, number, [*before, *_in_hand(run, worker)])
+    elif victim == "decode server" and (busy := servers.busy_workers()):
+        worker = choice.choice(busy)
+        before = _in_hand(run, worker)
+        for pid in children_of(worker):
+            _send(run, victim, pid, number, before)
 
 
 def _in_hand(run: Run, worker: int | None = None) -> list[str]:
@@ -417,7 +432,7 @@ def _in_hand(run: Run, worker: int | None = None) -> list[str]:
 
 
 def _send(run: Run, victim: str, pid: int, number: signal.Signals, image_ids: list[str]) -> None:
-    below = [process for child in children_of(pid) for process in (child, *children_of(child))]
+    below = descendants_of(pid)
     try:
         os.kill(pid, number)
     except ProcessLookupError:

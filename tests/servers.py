@@ -215,8 +215,8 @@ class Servers:
         return children_of(self.processes[name].pid)
 
     def busy_workers(self) -> list[int]:
-        """List the workers of the consumer that have a child of their own, which decodes."""
-        return [pid for pid in self.children("consumer") if children_of(pid)]
+        """List the workers of the consumer that have a decode child at work."""
+        return [pid for pid in self.children("consumer") if decode_children_of(pid)]
 
     def rows(self, sql: str, *values: object) -> list[Any]:
         """Read rows of the jobs' database, beside the application."""
@@ -280,6 +280,32 @@ def children_of(pid: int) -> list[int]:
         ]
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def decode_children_of(worker: int) -> list[int]:
+    """List the decode children of a worker that have an image.
+
+    One that waits for its image has four descriptors open: the standard ones and a socket.
+    """
+    return [
+        child
+        for server in children_of(worker)
+        for child in children_of(server)
+        if _count_open_files(child) > 4
+    ]
+
+
+def _count_open_files(pid: int) -> int:
+    try:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def descendants_of(pid: int) -> list[int]:
+    """List the children of a process, their children, and so on."""
+    children = children_of(pid)
+    return [*children, *(below for child in children for below in descendants_of(child))]
 
 
 def is_alive(pid: int) -> bool:

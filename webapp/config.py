@@ -112,7 +112,10 @@ class Config:
         200, "Frames of an animation, where its movement is asked for; all are decoded.", minimum=1
     )
     max_outputs: int = setting(
-        20, "Outputs of one recipe. The largest sets in use have 10 widths in 2 formats.", minimum=1
+        20,
+        "Outputs of one recipe, up to 200. The largest sets in use have 10 widths in 2 formats.",
+        minimum=1,
+        maximum=200,  # A decode child gets a descriptor of each, and the kernel passes on 253.
     )
     max_side: int = setting(
         4096, "Pixels of a side that an output may ask for.", minimum=1, maximum=4096

@@ -124,7 +124,6 @@ class ForkServer:
                 env={k: v for k, v in os.environ.items() if k.startswith(_ALLOCATOR)},
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the caller, who ends it.
             )
         self._control, self._pid = ours, os.getpid()
         atexit.register(self.stop)

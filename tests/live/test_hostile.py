@@ -19,7 +19,7 @@ import pytest
 from tests.conftest import find_token, part
 from tests.hostile import hostile_files
 from tests.images import make_jpeg
-from tests.servers import Client, Servers, children_of, running, wait_until
+from tests.servers import Client, Servers, decode_children_of, running, wait_until
 from webapp.config import Config
 
 pytestmark = pytest.mark.live
@@ -139,7 +139,7 @@ def watch_decoders(servers: Servers, siege: Siege, over: threading.Event) -> Non
     """Look at the memory of all processes that decode, again and again."""
     while not over.wait(0.01):
         for worker in servers.children("consumer"):
-            for child in children_of(worker):
+            for child in decode_children_of(worker):
                 try:
                     status = Path(f"/proc/{child}/status").read_text()
                     peak = int(status.split("VmPeak:")[1].split()[0]) * 1024

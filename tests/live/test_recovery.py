@@ -15,7 +15,8 @@ from tests.servers import (
     UPLOAD_BEGINNING,
     Client,
     Servers,
-    children_of,
+    decode_children_of,
+    descendants_of,
     is_alive,
     running,
     wait_until,
@@ -135,7 +136,7 @@ def test_hung_worker_is_overtaken_and_cannot_go_on_when_it_awakes(
     awake = time.time()
     beats = "SELECT 1 FROM workers WHERE name LIKE ? AND beat > ?"
     wait_until(lambda: servers.rows(beats, f"%:{hung}", awake), what="its next beat")
-    wait_until(lambda: not children_of(hung), what="the end of its work")
+    wait_until(lambda: not decode_children_of(hung), what="the end of its work")
     assert servers.rows("SELECT version FROM jobs WHERE id = ?", job_id) == finished
     (image,) = (servers.instance / "thumbnails" / job_id).iterdir()
     assert image.name.endswith("-2")
@@ -160,8 +161,8 @@ def test_decode_child_ends_with_its_killed_worker(
 ) -> None:
     client.submit(scan)
     worker = meet_at_work(servers)
-    children = children_of(worker)
-    assert children
+    children = descendants_of(worker)
+    assert len(children) == 2  # Its decode server, and the child of that.
     os.kill(worker, signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, children)), ORPHANS, "the child's end")
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -20,11 +20,13 @@ from tests.servers import (
     ROOT,
     Client,
     children_of,
+    descendants_of,
     environment,
     free_port,
     is_alive,
     wait_until,
 )
+from webapp.config import SECRETS
 
 pytestmark = pytest.mark.live
 
@@ -33,10 +35,12 @@ HALF = 150_000
 
 
 @contextmanager
-def serving(instance: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Client]]:
+def serving(
+    instance: Path, **settings: object
+) -> Iterator[tuple["subprocess.Popen[bytes]", Client]]:
     """Run what `make run` runs."""
     port = free_port()
-    environ = environment(instance, port=port)
+    environ = environment(instance, port=port, **settings)
     serve = subprocess.Popen([sys.executable, "-m", "webapp.serve"], cwd=ROOT, env=environ)
     try:
         with closing(Client("127.0.0.1", port)) as client:
@@ -74,7 +78,7 @@ def test_upload_in_progress_ends_when_all_is_stopped_and_goes_on_after_the_next_
 
 def test_nothing_outlives_a_killed_server(tmp_path: Path) -> None:
     with serving(tmp_path) as (serve, client):
-        processes = descendants(serve.pid)
+        processes = descendants_of(serve.pid)
         assert len(processes) >= 6  # Of each kind a master, and its workers.
         serve.kill()
         serve.wait()
@@ -89,9 +93,22 @@ def test_end_of_one_process_ends_all_with_its_exit_code(tmp_path: Path) -> None:
         assert serve.wait(20) == 128 + signal.SIGKILL
 
 
-def descendants(pid: int) -> list[int]:
-    children = children_of(pid)
-    return children + [one for child in children for one in descendants(child)]
+def test_consumer_and_its_children_start_without_the_secrets_of_the_web_server(
+    tmp_path: Path,
+) -> None:
+    secrets = {name: f"{name}-that-nobody-guesses-soon" for name in SECRETS}
+    with serving(tmp_path, **secrets) as (serve, _):
+        web, consumer = sorted(children_of(serve.pid), key=lambda pid: b"huey" in command_of(pid))
+        wait_until(lambda: len(descendants_of(consumer)) > 3, what="decode servers")
+        assert environment_has(web, secrets.values())
+        assert not any(
+            environment_has(pid, secrets.values()) for pid in [consumer, *descendants_of(consumer)]
+        )
+
+
+def environment_has(pid: int, texts: Iterable[str]) -> bool:
+    environ = Path(f"/proc/{pid}/environ").read_bytes()
+    return any(text.encode() in environ for text in texts)
 
 
 def command_of(pid: int) -> bytes:
