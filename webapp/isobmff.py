@@ -1,0 +1,436 @@
+"""Read the header of an AVIF or HEIC in pure Python.
+
+Both are ISO base media files: boxes in boxes (ISO/IEC 14496-12), of which `meta` describes images
+as items with properties (ISO/IEC 23008-12), and `moov` describes sequences as tracks. The web
+server reads headers with this module, so that libavif and libheif never parse a file there. It
+reads only the boxes that describe the main image, and bounds what it reads.
+
+The result is that of Pillow for an AVIF (libavif), and that of pillow-heif for a HEIC (libheif),
+also where these two differ. libheif crops (`clap`), rotates and mirrors while it decodes. libavif
+leaves that to its caller: Pillow turns rotation and mirroring into an EXIF orientation, and does
+not crop.
+
+A broken file raises ValueError, LookupError, StopIteration or struct.error.
+"""
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Literal
+
+from webapp.recipes import Size
+
+Format = Literal["avif", "heic"]
+Properties = list[tuple[bytes, bytes]]  # The kind and the content of each.
+
+# Boxes, entries and references, in all. A photo of 48 megapixels in 200 tiles has some 1000, and
+# one of 1000 items, the most that libheif takes, 5000. Each takes 1 to 2 µs.
+_MAX_PARTS = 10_000
+_FILE_BOX_PARTS = 5  # A box of the file counts for so many: it takes a read.
+_MAX_BOX_BYTES = 4 << 20  # Of `meta` or `moov`: some kilobytes are usual.
+_MAX_EXTENTS = 32  # Pieces of one item; libheif takes as many.
+MAX_METADATA = 1 << 20  # Bytes of EXIF or XMP that are read.
+
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
+_EITHER_BRANDS = (b"mif1", b"msf1")  # An AVIF if it has a brand of AVIF too, else a HEIC.
+_ALPHA_TYPES = (
+    b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
+    b"urn:mpeg:hevc:2015:auxid:1",
+    b"urn:mpeg:avc:2015:auxid:1",
+)
+_XMP_TYPE = b"application/rdf+xml"
+
+# The EXIF orientation of a rotation (quarter turns anticlockwise) and the mirroring after it: None,
+# 0 for top and bottom, 1 for left and right.
+_ORIENTATIONS: dict[tuple[int, int | None], int] = {
+    **{(0, None): 1, (0, 0): 4, (0, 1): 2, (1, None): 8, (1, 0): 5, (1, 1): 7},
+    **{(2, None): 3, (2, 0): 2, (2, 1): 4, (3, None): 6, (3, 0): 7, (3, 1): 5},
+}
+
+
+@dataclass(frozen=True)
+class Container:
+    """Describe the main image of an AVIF or HEIC.
+
+    `size` is that of the pixels as the decoder gives them; `orientation` (EXIF, 1 to 8) is what the
+    container asks to be applied to these, always 1 in a HEIC. `frames` is 1 unless the image is a
+    sequence.
+    """
+
+    format: Format
+    size: Size
+    orientation: int
+    has_alpha: bool
+    frames: int
+    exif: bytes
+    xmp: bytes
+
+
+def is_isobmff(head: bytes) -> bool:
+    """Return whether a file that begins with `head` is marked as an AVIF or a HEIC."""
+    return head[4:8] == b"ftyp" and head[8:12] in (*_AVIF_BRANDS, *_HEIC_BRANDS, *_EITHER_BRANDS)
+
+
+def read_container(file: IO[bytes]) -> Container:
+    """Read the boxes that describe the main image.
+
+    Raises EOFError where the file ends before its image does.
+    """
+    reader = BoxReader(file)
+    brands: list[bytes] = []
+    contents: dict[bytes, bytes] = {}
+    for kind, start, length in reader.file_boxes():
+        if kind == b"ftyp":
+            brands = _read_brands(reader.read_box(start, length))
+        elif kind in (b"meta", b"moov") and kind not in contents:
+            contents[kind] = reader.read_box(start, length)
+        if b"meta" in contents and (b"moov" in contents or b"avis" not in brands):
+            break
+    is_avif = any(brand in _AVIF_BRANDS for brand in brands)
+    if is_avif and (brands[0] == b"avis" or (brands[0] != b"avif" and b"moov" in contents)):
+        return _read_sequence(reader, contents[b"moov"])
+    return _read_image(_Meta.parse(reader, contents[b"meta"]), "avif" if is_avif else "heic")
+
+
+def _read_brands(content: bytes) -> list[bytes]:
+    """List the major brand and the compatible ones; what lies between is a version."""
+    brands = [content[n : n + 4] for n in range(0, min(len(content), 4 * _MAX_PARTS), 4)]
+    return [*brands[:1], *brands[2:]]
+
+
+def _read_image(meta: "_Meta", format: Format) -> Container:
+    stored, size, orientation = _read_size(meta.properties_of(meta.primary), format)
+    if meta.kinds[meta.primary] == b"grid":
+        # The decoder allocates what the grid says, whatever its property does.
+        grid = _read_grid_size(meta.read(meta.primary, 12))
+        size = grid if grid[0] * grid[1] > stored[0] * stored[1] else size
+    meta.check_end([meta.primary, *meta.items_from(b"dimg", meta.primary)])
+    exif, xmp = meta.read_metadata(meta.items_to(b"cdsc", meta.primary), format)
+    return Container(format, size, orientation, meta.has_alpha(), 1, exif, xmp)
+
+
+def _read_size(properties: Properties, format: Format) -> tuple[Size, Size, int]:
+    """Return the size as stored, the size as decoded, and the orientation left to apply.
+
+    libavif takes the first property of a kind, libheif takes them all in their order.
+    """
+    sizes = [struct.unpack_from(">II", body, 4) for kind, body in properties if kind == b"ispe"]
+    if format == "avif":
+        width, height = sizes[0]
+        return (width, height), (width, height), _read_orientation(properties)
+    width, height = sizes[-1]
+    stored = width, height
+    for kind, body in properties:
+        if kind == b"clap":
+            width, height = _read_crop(body)
+        if kind == b"irot" and body[0] & 1:
+            width, height = height, width
+    return stored, (width, height), 1
+
+
+def _read_orientation(properties: Properties) -> int:
+    angles = [body[0] & 3 for kind, body in properties if kind == b"irot"]
+    axes = [body[0] & 1 for kind, body in properties if kind == b"imir"]
+    return _ORIENTATIONS[angles[0] if angles else 0, axes[0] if axes else None]
+
+
+def _read_crop(body: bytes) -> Size:
+    """Read the size of a clean aperture: two fractions, rounded."""
+    width, width_parts, height, height_parts = struct.unpack_from(">iiii", body)
+    if min(width, width_parts, height, height_parts) <= 0:
+        raise ValueError("nothing is left of a cropped image")
+    return (width + width_parts // 2) // width_parts, (height + height_parts // 2) // height_parts
+
+
+def _read_grid_size(body: bytes) -> Size:
+    """Read the size of an image that is put together from tiles."""
+    width, height = struct.unpack_from(">II" if body[1] & 1 else ">HH", body, 4)
+    return width, height
+
+
+def _read_sequence(reader: "BoxReader", moov: bytes) -> Container:
+    """Describe the first track of AV1 frames that is no other's transparency, as libavif does."""
+    tracks = [_Track.parse(reader, body) for kind, body in reader.boxes(moov) if kind == b"trak"]
+    tracks = [track for track in tracks if track.frames]
+    main = next(track for track in tracks if not track.aux_for)
+    exif = xmp = b""
+    if main.meta:
+        meta = _Meta.parse(reader, main.meta)
+        exif, xmp = meta.read_metadata(list(meta.kinds), "avif")
+    has_alpha = any(main.id in track.aux_for for track in tracks)
+    orientation = _read_orientation(main.properties)
+    return Container("avif", main.size, orientation, has_alpha, main.frames, exif, xmp)
+
+
+@dataclass
+class _Track:
+    """Hold what the `trak` of a sequence says; `frames` is 0 if they are not AV1."""
+
+    id: int = 0
+    size: Size = (0, 0)
+    frames: int = 0
+    aux_for: tuple[int, ...] = ()
+    properties: Properties = field(default_factory=list)
+    meta: bytes = b""
+
+    @classmethod
+    def parse(cls, reader: "BoxReader", content: bytes) -> "_Track":
+        track = cls()
+        for kind, body in reader.boxes(content):
+            if kind == b"tkhd":
+                (track.id,) = struct.unpack_from(">I", body, 20 if body[0] else 12)
+                width, height = struct.unpack(">II", body[-8:])  # In 1/65536 of a pixel.
+                track.size = width >> 16, height >> 16
+            elif kind == b"tref":
+                ids = reader.child(body, b"auxl")[: 4 * _MAX_EXTENTS]
+                track.aux_for = struct.unpack(f">{len(ids) // 4}I", ids)
+            elif kind == b"meta":
+                track.meta = body
+            elif kind == b"mdia":
+                samples = reader.child(reader.child(body, b"minf"), b"stbl")
+                track._parse_samples(reader, samples)
+        return track
+
+    def _parse_samples(self, reader: "BoxReader", table: bytes) -> None:
+        description = reader.child(table, b"stsd")
+        frames = [body for kind, body in reader.boxes(description, 8) if kind == b"av01"]
+        if frames:
+            self.properties = list(reader.boxes(frames[0], 78))  # After its fields.
+            (self.frames,) = struct.unpack_from(">I", reader.child(table, b"stsz"), 8)
+
+
+@dataclass
+class _Meta:
+    """Hold what a `meta` says of its items, each of which has a number."""
+
+    reader: "BoxReader"
+    primary: int = 0
+    kinds: dict[int, bytes] = field(default_factory=dict)
+    content_types: dict[int, bytes] = field(default_factory=dict)  # Of items of the kind `mime`.
+    properties: Properties = field(default_factory=list)  # Those of all items.
+    indices: dict[int, list[int]] = field(default_factory=dict)  # Of an item's properties, from 1.
+    # The kind of a reference, the item that refers, and the items that it refers to.
+    references: list[tuple[bytes, int, tuple[int, ...]]] = field(default_factory=list)
+    # Where the pieces of an item are, each with its length: in `data`, or in the file.
+    places: dict[int, tuple[bool, list[tuple[int, int]]]] = field(default_factory=dict)
+    data: bytes = b""
+
+    @classmethod
+    def parse(cls, reader: "BoxReader", content: bytes) -> "_Meta":
+        meta = cls(reader)
+        parsers = {
+            b"pitm": meta._parse_primary,
+            b"iinf": meta._parse_items,
+            b"iloc": meta._parse_places,
+            b"iref": meta._parse_references,
+            b"iprp": meta._parse_properties,
+        }
+        for kind, body in reader.boxes(content, 4):
+            if kind == b"idat":
+                meta.data = body
+            elif kind in parsers:
+                parsers[kind](body)
+        return meta
+
+    def _parse_primary(self, body: bytes) -> None:
+        (self.primary,) = struct.unpack_from(">I" if body[0] else ">H", body, 4)
+
+    def _parse_items(self, body: bytes) -> None:
+        for kind, entry in self.reader.boxes(body, 8 if body[0] else 6):
+            if kind != b"infe" or entry[0] < 2:
+                continue
+            number, start = (">H", 8) if entry[0] == 2 else (">I", 10)
+            (item,) = struct.unpack_from(number, entry, 4)
+            self.kinds[item] = entry[start : start + 4]
+            if self.kinds[item] == b"mime":
+                self.content_types[item] = entry[start + 4 :].split(b"\0", 2)[1]
+
+    def _parse_places(self, body: bytes) -> None:
+        fields = _Fields(self.reader, body, 6)
+        version = body[0]
+        offset_size, length_size = body[4] >> 4, body[4] & 15
+        base_size, index_size = body[5] >> 4, body[5] & 15 if version else 0
+        if version > 2 or not {offset_size, length_size, base_size, index_size} <= {0, 4, 8}:
+            raise ValueError("places of items in an unknown form")
+        for _ in range(fields.take(4 if version == 2 else 2)):
+            item = fields.take(4 if version == 2 else 2)
+            method = fields.take(2) & 15 if version else 0
+            fields.take(2)  # The number of a file, which is always this one.
+            base, pieces = fields.take(base_size), fields.take(2)
+            if pieces > _MAX_EXTENTS or method > 1:
+                raise ValueError("an item in many pieces, or inside another")
+            found = []
+            for _ in range(pieces):
+                fields.take(index_size)
+                start = base + fields.take(offset_size)
+                found.append((start, fields.take(length_size)))
+            self.places[item] = method == 1, found
+
+    def _parse_references(self, body: bytes) -> None:
+        size, letter = (4, "I") if body[0] else (2, "H")
+        for kind, entry in self.reader.boxes(body, 4):
+            item, count = struct.unpack_from(f">{letter}H", entry)
+            self.reader.spend(count)
+            to = struct.unpack_from(f">{count}{letter}", entry, size + 2)
+            self.references.append((kind, item, to))
+
+    def _parse_properties(self, body: bytes) -> None:
+        for kind, entry in self.reader.boxes(body):
+            if kind == b"ipco":
+                self.properties = list(self.reader.boxes(entry))
+            elif kind == b"ipma":  # Some encoders write several.
+                self._parse_indices(entry)
+
+    def _parse_indices(self, entry: bytes) -> None:
+        fields = _Fields(self.reader, entry, 4)
+        id_size, index_size = (4 if entry[0] else 2), (2 if entry[3] & 1 else 1)
+        index_bits = (1 << (8 * index_size - 1)) - 1  # The first bit says "essential".
+        for _ in range(fields.take(4)):
+            item, count = fields.take(id_size), fields.take(1)
+            indices = [fields.take(index_size) & index_bits for _ in range(count)]
+            self.indices.setdefault(item, []).extend(indices)
+
+    def properties_of(self, item: int) -> Properties:
+        """List the properties of an item in their order; index 0 stands for none."""
+        return [self.properties[index - 1] for index in self.indices[item] if index]
+
+    def items_from(self, wanted: bytes, item: int) -> list[int]:
+        """List the items that an item refers to."""
+        found = (to for kind, other, to in self.references if (kind, other) == (wanted, item))
+        return [number for to in found for number in to]
+
+    def items_to(self, wanted: bytes, item: int) -> list[int]:
+        """List the items that refer to an item."""
+        return [other for kind, other, to in self.references if kind == wanted and item in to]
+
+    def has_alpha(self) -> bool:
+        """Return whether one of the other items is the transparency of the main image."""
+        found = (self.properties_of(item) for item in self.items_to(b"auxl", self.primary))
+        kinds = (
+            body[4:].split(b"\0")[0] for each in found for kind, body in each if kind == b"auxC"
+        )
+        return any(kind in _ALPHA_TYPES for kind in kinds)
+
+    def check_end(self, items: Sequence[int]) -> None:
+        """Raise EOFError unless all of these items end before the file does."""
+        for item in items:
+            is_in_data, pieces = self.places.get(item, (False, []))
+            end = len(self.data) if is_in_data else self.reader.length
+            if any(start + length > end for start, length in pieces):
+                raise EOFError
+
+    def read_metadata(self, items: Sequence[int], format: Format) -> tuple[bytes, bytes]:
+        """Read the EXIF and the XMP among these items.
+
+        Of several, libavif takes the last, and pillow-heif the first.
+        """
+        if format == "avif":
+            items = items[::-1]
+        exif = [item for item in items if self.kinds.get(item) == b"Exif"]
+        xmp = [item for item in items if self.kinds.get(item) == b"mime"]
+        if format == "avif":  # pillow-heif does not look at the type of the content.
+            xmp = [item for item in xmp if self.content_types[item] == _XMP_TYPE]
+        return (
+            _skip_offset(self.read(exif[0], MAX_METADATA + 16)) if exif else b"",
+            self.read(xmp[0], MAX_METADATA) if xmp else b"",
+        )
+
+    def read(self, item: int, most: int) -> bytes:
+        """Read the first bytes of an item."""
+        is_in_data, pieces = self.places[item]
+        content = b""
+        for start, length in pieces:
+            wanted = min(length or most, most - len(content))  # A length of 0 is all the rest.
+            found = self.data[start:] if is_in_data else self.reader.read(start, wanted)
+            content += found[:wanted]
+        return content
+
+
+def _skip_offset(content: bytes) -> bytes:
+    """Return the EXIF of an item: its first four bytes say how far after them it begins."""
+    start = 4 + int.from_bytes(content[:4], "big")
+    return content[start:] if start + 4 < len(content) else content[4:]
+
+
+class BoxReader:
+    """Read boxes, and raise ValueError where there are more than an image needs.
+
+    A JPEG 2000 (ISO/IEC 15444-1) has boxes of the same form.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._parts = _MAX_PARTS
+        self.length = file.seek(0, os.SEEK_END)
+
+    def spend(self, parts: int) -> None:
+        self._parts -= parts
+        if self._parts < 0:
+            raise ValueError("more parts than an image needs")
+
+    def read(self, start: int, length: int) -> bytes:
+        self._file.seek(min(start, self.length))
+        return self._file.read(length)
+
+    def file_boxes(self) -> Iterator[tuple[bytes, int, int]]:
+        """Find the boxes of the file: the kind, and the start and length of the content."""
+        at = 0
+        while len(head := self.read(at, 16)) >= 8:
+            self.spend(_FILE_BOX_PARTS)
+            length, start = _read_length(head, 0, self.length - at)
+            yield head[4:8], at + start, length - start
+            at += length
+
+    def read_box(self, start: int, length: int) -> bytes:
+        if length > _MAX_BOX_BYTES:
+            raise ValueError("a box of more bytes than an image needs")
+        content = self.read(start, length)
+        if len(content) < length:
+            raise EOFError
+        return content
+
+    def boxes(self, content: bytes, at: int = 0) -> Iterator[tuple[bytes, bytes]]:
+        """Find the boxes in a box, from byte `at` of its content on: the kind and the content."""
+        while at < len(content):
+            self.spend(1)
+            length, start = _read_length(content, at, len(content) - at)
+            if at + length > len(content):
+                raise ValueError("a box that is larger than the one around it")
+            yield content[at + 4 : at + 8], content[at + start : at + length]
+            at += length
+
+    def child(self, content: bytes, wanted: bytes) -> bytes:
+        """Return the content of the first box of a kind; empty if there is none."""
+        return next((body for kind, body in self.boxes(content) if kind == wanted), b"")
+
+
+def _read_length(data: bytes, at: int, rest: int) -> tuple[int, int]:
+    """Read the length of a box, and that of its head; a length of 0 is all the rest."""
+    (length,) = struct.unpack_from(">I", data, at)
+    start = 8
+    if length == 1:
+        (length,) = struct.unpack_from(">Q", data, at + 8)
+        start = 16
+    elif length == 0:
+        length = rest
+    if length < start:
+        raise ValueError("a box that is smaller than its head")
+    return length, start
+
+
+class _Fields:
+    """Take one number after another from a box, each of some bytes, big-endian."""
+
+    def __init__(self, reader: BoxReader, data: bytes, at: int) -> None:
+        self._reader, self._data, self._at = reader, data, at
+
+    def take(self, size: int) -> int:
+        self._reader.spend(1)
+        end = self._at + size
+        if end > len(self._data):
+            raise ValueError("a box that ends inside a number")
+        value = int.from_bytes(self._data[self._at : end], "big")
+        self._at = end
+        return value

@@ -1,0 +1,106 @@
+"""Read tags of a TIFF, or of EXIF, which has the same form: those that are asked for, and bounded.
+
+Pillow makes an object of each number of each tag: 1.3 GB and 14 s for a file of 50 MB.
+"""
+
+import io
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO
+
+_MAX_TAGS = 10_000  # Of one directory, the first: 2 ms. Photos and maps have up to 200.
+
+# Letters of `struct`, by the numbers of the types that hold one number each.
+_NUMBERS = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q"}
+_BYTES = {1: 1, 2: 1, 5: 8, 7: 1, 10: 8} | {
+    kind: struct.calcsize("=" + letter) for kind, letter in _NUMBERS.items()
+}
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Hold tags by their number, each with the number of its type and its value as stored.
+
+    `sizes` tells how many bytes a value has, of which not all may have been read.
+    """
+
+    order: str  # "<" or ">".
+    tags: dict[int, tuple[int, bytes]]
+    sizes: dict[int, int]
+
+    def number(self, tag: int) -> float | None:
+        """Return the first number of a tag; None where there is none."""
+        kind, value = self.tags.get(tag, (0, b""))
+        if kind not in _NUMBERS:
+            return None
+        number: float = struct.unpack_from(self.order + _NUMBERS[kind], value)[0]
+        return number
+
+
+def read_directory(
+    file: IO[bytes], wanted: Mapping[int, int], start: int | None = None
+) -> Directory:
+    """Read one directory of a TIFF, the first one unless it is told where another starts.
+
+    `wanted` maps a tag to how many bytes of its value are read at most. Raises ValueError or
+    struct.error where this is no TIFF.
+    """
+    file.seek(0)
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None or sorted(head[2:4]) not in ([0, 42], [0, 43]) or len(head) < 8:
+        raise ValueError("no TIFF")
+    is_big = head[2] == 43
+    if start is None:
+        (start,) = struct.unpack_from(order + ("Q" if is_big else "I"), head, 8 if is_big else 4)
+    end = file.seek(0, os.SEEK_END)
+    file.seek(min(start, end))
+    return _read_tags(file, end, order, is_big, wanted)
+
+
+def _read_tags(
+    file: IO[bytes], end: int, order: str, is_big: bool, wanted: Mapping[int, int]
+) -> Directory:
+    """Read the tags from where the file is; of what is cut off, as many as there are.
+
+    `is_big` is for a BigTIFF, whose offsets have 8 bytes.
+    """
+    directory = Directory(order, {}, {})
+    count_letter, entry_format = ("Q", "HHQ8s") if is_big else ("H", "HHI4s")
+    head = file.read(struct.calcsize("=" + count_letter))
+    if len(head) < struct.calcsize("=" + count_letter):
+        return directory
+    (count,) = struct.unpack(order + count_letter, head)
+    entry_bytes = struct.calcsize("=" + entry_format)
+    entries = file.read(min(count, _MAX_TAGS) * entry_bytes)
+    entries = entries[: len(entries) // entry_bytes * entry_bytes]
+    for tag, kind, numbers, value in struct.iter_unpack(order + entry_format, entries):
+        size = _BYTES.get(kind, 0) * numbers
+        if tag in directory.tags or tag not in wanted or not size or size > end:
+            continue
+        if size > len(value):
+            (start,) = struct.unpack(order + ("Q" if is_big else "I"), value)
+            if start + size > end:
+                break
+            file.seek(start)
+            value = file.read(min(size, wanted[tag]))
+        directory.tags[tag], directory.sizes[tag] = (kind, value[:size]), size
+    return directory
+
+
+def write_directory(directory: Directory) -> io.BytesIO:
+    """Write a TIFF of these tags alone; a BigTIFF becomes a plain one."""
+    order, tags = directory.order, directory.tags
+    entries, values = b"", b""
+    place = 8 + 2 + 12 * len(tags) + 4
+    for tag, (kind, value) in sorted(tags.items()):
+        count = len(value) // _BYTES[kind]
+        field = value.ljust(4, b"\0")
+        if len(value) > 4:
+            field = struct.pack(order + "I", place + len(values))
+            values += value
+        entries += struct.pack(order + "HHI4s", tag, kind, count, field)
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
+    return io.BytesIO(head + struct.pack(order + "H", len(tags)) + entries + bytes(4) + values)
