@@ -16,6 +16,7 @@ from functools import cache
 from PIL import Image
 
 from tests.images import encode, make_animation, make_image, make_jpeg, make_png_chunk
+from tests.isobmff import box, full_box, inside
 
 Files = dict[str, bytes]
 Tag = tuple[int, int, int, bytes]  # Number, type, count, and the value.
@@ -49,7 +50,7 @@ def hostile_files() -> Files:
     kinds = (
         *(jpeg_bombs, jpeg_lies, exif_lies, png_bombs, png_lies, webp_bombs, gif_bombs),
         *(animations, tiff_bombs, tiff_lies, bmp_bombs, ico_lies, jp2_bombs, avif_and_heic_lies),
-        *(polyglots, strangers, magics, truncations, flipped_bits),
+        *(costly_headers, polyglots, strangers, magics, truncations, flipped_bits),
     )
     files: Files = {}
     for kind in kinds:
@@ -783,6 +784,85 @@ def avif_and_heic_lies() -> Files:
             f"{ending}-noise-for-pixels.{ending}": plain[: plain.index(b"mdat") + 4]
             + noise(len(plain), 13),
         }
+    return files
+
+
+# Headers that repeat what is costly to read
+
+
+def costly_headers() -> Files:
+    """Make headers with parts that a reader copies, inflates or lists again and again.
+
+    Pillow takes up to 9 s to open one of them, and 4 GB to open another.
+    """
+    jpeg, progressive = make_jpeg(), make_jpeg(progressive_scans=5)
+    profile = (b"iCCP", b"icc\0\0" + zeros(1_000_000))
+    tags = tiff([(number, 3, 1, b"\6\0") for number in range(0x0112, 60_000)])
+    greys = b"".join(bytes((number & 255,) * 3 + (0,)) for number in range(65_536))
+    grey_bmp = bmp(64, 64, b"", bits=8, colors=65_536)[:54] + greys + bytes(4096)
+    strips: Tag = (273, 4, 190_000, bytes(4 * 190_000))
+    size, depth, grey, plain = _u2(64), _u2(8), _u2(1), _u2(1)
+    pixels: list[Tag] = [
+        *[(256, 3, 1, size), (257, 3, 1, size), (258, 3, 1, depth), (259, 3, 1, plain)],
+        *[(262, 3, 1, grey), (277, 3, 1, _u2(1)), (278, 3, 1, _u2(1))],
+    ]
+    return {
+        "jpeg-exif-in-200-segments.jpg": after_soi(
+            jpeg, jpeg_segment(0xE1, b"Exif\0\0" + bytes(65_000)) * 200
+        ),
+        "jpeg-100000-tables.jpg": after_soi(jpeg, jpeg_segment(0xDB, bytes(65) * 1_000) * 100),
+        "jpeg-540000-resources.jpg": after_soi(
+            jpeg, jpeg_segment(0xED, b"Photoshop 3.0\0" + (b"8BIM" + bytes(8)) * 5_400) * 100
+        ),
+        "jpeg-scan-of-stuffed-bytes.jpg": progressive[:-2] + b"\xff\0" * 5_000_000 + EOI,
+        "png-4000-profiles.png": png(chunks=[profile] * 4_000),
+        "png-60000-tags.png": png(chunks=[(b"eXIf", tags)]),
+        "png-10-megabytes-of-xmp.png": png(
+            chunks=[(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b"tiff:Orientation=" * 600_000)]
+        ),
+        "ico-1000-profiles.ico": ico(png(chunks=[profile] * 1_000)),
+        "ico-65536-greys.ico": ico(grey_bmp[14:22] + _u4(128) + grey_bmp[26:], bits=8),
+        "bmp-65536-greys.bmp": grey_bmp,
+        "gif-65535-to-clear.gif": gif(64, 64, b"!\xf9\x04\x08\0\0\0\0" + gif_frame(65_535, 65_535)),
+        "gif-10-million-comments.gif": gif(
+            64, 64, b"!\xfe" + b"\1x" * 10_000_000 + b"\0" + gif_frame(1, 1)
+        ),
+        "tiff-190000-strips.tiff": tiff([*pixels, strips]),
+        **_costly_boxes(),
+    }
+
+
+def _costly_boxes() -> Files:
+    jp2, free = make_image(format="jp2"), box(b"free")
+    header = inside(jp2, b"jp2h")
+    palette = header[:16] + b"\0\1" + header[18:22] + box(b"pclr", b"\xff\xff\1\7" + bytes(65_535))
+    files = {
+        "jp2-400000-inner-boxes.jp2": jp2.replace(
+            box(b"jp2h", header), box(b"jp2h", free * 400_000, header)
+        ),
+        "jp2-50-palettes.jp2": jp2.replace(
+            box(b"jp2h", header), box(b"jp2h", palette * 50, header)
+        ),
+    }
+    indices = struct.pack(">HB", 7, 255) + b"\1" * 255
+    for ending in ("avif", "heic"):
+        image = sample(ending)
+        meta = inside(image, b"meta")
+        more = {
+            "400000-inner-boxes": free * 400_000,
+            "3-million-properties": box(
+                b"iprp", full_box(b"ipma", 0, _b4(12_000), indices * 12_000)
+            ),
+            "200000-property-boxes": box(
+                b"iprp", full_box(b"ipma", 0, _b4(1), b"\0\7\1\1") * 200_000
+            ),
+            "2-million-references": full_box(
+                b"iref", 0, box(b"dimg", b"\0\1\xff\xff", b"\0\2" * 65_535) * 30
+            ),
+        }
+        for name, boxes in more.items():
+            file = image.replace(box(b"meta", meta), box(b"meta", meta, boxes))
+            files[f"{ending}-{name}.{ending}"] = file
     return files
 
 

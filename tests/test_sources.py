@@ -1,5 +1,8 @@
 import io
+import json
 import struct
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -363,3 +366,28 @@ def test_webp_that_ends_in_its_header_is_refused(end: int, tmp_path: Path) -> No
     source.write_bytes(encode(make_picture(), "WEBP")[:end])
     with pytest.raises(Truncated):
         read_header(source, ImageLimits())
+
+
+# The web server: no C code, no long wait
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What reading the header of each file said and took, in a process without decoders."""
+    command = [sys.executable, "-m", "tests.read_headers", str(tmp_path_factory.mktemp("headers"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answers: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return answers
+
+
+def test_no_header_is_read_by_c_code(answers: dict[str, dict[str, Any]]) -> None:
+    assert {name: a["said"] for name, a in answers.items() if a["said"].startswith("used")} == {}
+    assert {a["said"] for name, a in answers.items() if name.startswith("sample.")} == {
+        *("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic", "ico", "jp2")
+    }
+
+
+def test_no_header_takes_the_web_server_long(answers: dict[str, dict[str, Any]]) -> None:
+    assert len(answers) > 500
+    assert {name: a["seconds"] for name, a in answers.items() if a["seconds"] > 0.05} == {}
