@@ -5,6 +5,7 @@ import pytest
 from webapp.recipes import (
     PRESETS,
     InvalidRecipe,
+    OutOfLimits,
     Output,
     Recipe,
     RecipeLimits,
@@ -135,6 +136,16 @@ def test_width_of_a_thousand_digits_is_over_every_limit() -> None:
 def test_wrong_widths_are_refused(text: str) -> None:
     with pytest.raises(InvalidRecipe, match="whole numbers of pixels"):
         parse_widths(text)
+
+
+def test_responsive_set_of_more_widths_than_anybody_has_is_refused() -> None:
+    assert len(parse_widths("320 " * 100)) == 100
+    with pytest.raises(OutOfLimits, match="at most 100 widths"):
+        parse_widths("320 " * 101)
+
+
+def test_width_that_is_asked_for_twice_is_made_once() -> None:
+    assert responsive_set([320] * 100_000, ["webp"] * 100_000) == responsive_set([320], ["webp"])
 
 
 def test_responsive_set_is_every_width_in_every_format() -> None:

@@ -40,10 +40,10 @@ def check_pattern(pattern: str) -> None:
     A pattern is text with fields, `{number}-{name}/{output}`; the extension is always added.
     Raises InvalidPattern.
     """
-    known = ", ".join(f"{{{field}}}" for field in FIELDS)
-    text = _FIELD.sub("", pattern)
     if len(pattern) > MAX_PATTERN:
         raise InvalidPattern(f"The names' pattern has at most {MAX_PATTERN} characters.")
+    known = ", ".join(f"{{{field}}}" for field in FIELDS)
+    text = _FIELD.sub("", pattern)
     if not set(_FIELD.findall(pattern)) <= set(FIELDS) or "{" in text or "}" in text:
         raise InvalidPattern(f"The names' pattern takes {known}, and no other braces.")
     parts = _FIELD.sub("x", pattern).split("/")

@@ -137,7 +137,7 @@ class OutputForm(Form):  # type: ignore[misc]
         given = {field.short_name: _text(field.raw_data) for field in self}
         if self.transparent.data:
             given["background"] = "transparent"
-        formats = self.format.data
+        formats = list(dict.fromkeys(self.format.data))
         # What cannot move stands still beside what can.
         moving = MOVING_FORMATS.intersection(formats) or formats
         try:
@@ -326,7 +326,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def _parts(self, max_side: int) -> Iterator[tuple[Field, Iterable[Output]]]:
         """Read what each part of the form asks for, with the field to say it beside."""
         try:
-            presets = [preset(name) for name in self.presets.data or []]
+            presets = [preset(name) for name in dict.fromkeys(self.presets.data or [])]
         except InvalidRecipe as error:
             raise _beside(self.presets, error) from None
         yield self.presets, chain(*(one.recipe.outputs for one in presets))
@@ -379,9 +379,9 @@ def _understands(field: str, value: str) -> bool:
         return value in {one.name for one in _offered_presets()}
     if name in SWITCHES:
         return False
-    one = (ResponsiveForm if field.startswith("responsive-") else OutputForm)()[name]
-    if isinstance(one, (SelectField, SelectMultipleField)):
-        return value in {choice.value for choice in one.choices}
+    choices = _CHOICES[ResponsiveForm if field.startswith("responsive-") else OutputForm][name]
+    if choices is not None:
+        return value in choices
     try:
         if name == "widths":
             parse_widths(value)
@@ -400,9 +400,23 @@ def _addressed_field(name: str) -> str | None:
         return ADDRESS_NAMES[name]
     parts = re.fullmatch(r"([a-z_]+)([1-9]\d?)?", name)
     field = ADDRESS_SIDES.get(parts[1], parts[1]) if parts else ""
-    if not parts or field not in OutputForm()._fields:
+    if not parts or field not in _CHOICES[OutputForm]:
         return None
     return f"outputs-{int(parts[2] or 1) - 1}-{field}"
+
+
+def _choices(form: type[Form]) -> dict[str, set[str] | None]:
+    """Give the values that each field of a form takes; None where they are not to choose from."""
+    return {
+        field.name: {choice.value for choice in field.choices}
+        if isinstance(field, (SelectField, SelectMultipleField))
+        else None
+        for field in form()
+    }
+
+
+# Read once: to make a form of WTForms takes 0.1 ms, and an address has hundreds of parameters.
+_CHOICES = {form: _choices(form) for form in (OutputForm, ResponsiveForm)}
 
 
 def _max_sizes() -> int:

@@ -42,6 +42,7 @@ FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it aga
 ROOM_FOR_WORK = 20 * MB  # A claim in a moment of room, in vain, would cost the image an attempt.
 LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
+READ_LENGTH = 4096  # Characters at the end of a name that are read: the longest path of Linux.
 
 
 class JobNotFound(LookupError):
@@ -688,7 +689,7 @@ def clean_name(name: str) -> str:
 
     Marks that reverse the reading direction go too: with them `gpj.exe` reads as `exe.jpg`.
     """
-    base = re.split(r"[/\\]", name)[-1]
+    base = re.split(r"[/\\]", name[-READ_LENGTH:])[-1]
     shown = "".join(filter(is_kept, base)).strip()
     if len(shown) > NAME_LENGTH:
         stem, dot, suffix = shown.rpartition(".")

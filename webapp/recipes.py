@@ -55,6 +55,7 @@ EXTENSIONS: Mapping[Format, str] = {
 
 MAX_SIDE = 4096  # Pixels; the largest thumbnail we make. Beyond it a picture is no thumbnail.
 MIN_BUDGET, MAX_BUDGET = 1000, 100_000_000  # Bytes.
+MAX_WIDTHS = 100  # Of a responsive set, as written; far more than the outputs of a recipe.
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # Becomes a file name and a part of a URL.
 _COLOR = re.compile(r"#[0-9a-f]{6}|transparent")
@@ -334,7 +335,9 @@ def parse_widths(text: str) -> tuple[int, ...]:
 
     Raises InvalidRecipe.
     """
-    words = re.split(r"[\s,]+", text.strip())
+    words = re.split(r"[\s,]+", text.strip(), maxsplit=MAX_WIDTHS)
+    if len(words) > MAX_WIDTHS:
+        raise OutOfLimits("widths", f"A responsive set has at most {MAX_WIDTHS} widths.")
     if not all(re.fullmatch(r"[0-9]+", word) for word in words):
         raise InvalidRecipe("widths", "The widths must be whole numbers of pixels: 320 640 1280.")
     return tuple(_number(word) for word in words)
@@ -356,26 +359,27 @@ def combine(outputs: Iterable[Output], limits: RecipeLimits) -> Recipe:
     What is asked for twice is made once; different outputs of one name get a number.
     Raises InvalidRecipe.
     """
+    asked = dict.fromkeys(outputs)
+    if len(asked) > limits.max_outputs:
+        raise OutOfLimits("outputs", f"A recipe has at most {limits.max_outputs} outputs.")
     taken: dict[tuple[str, str], int] = {(WHOLE.name, WHOLE.format): 1}
     named = []
-    for output in dict.fromkeys(outputs):
+    for output in asked:
         output.check_sides(limits.max_side)
         key = (output.name, output.format)
         count = taken[key] = taken.get(key, 0) + 1
         named.append(output if count == 1 else replace(output, name=f"{output.name}-{count}"))
-    if len(named) > limits.max_outputs:
-        raise OutOfLimits("outputs", f"A recipe has at most {limits.max_outputs} outputs.")
     return Recipe(tuple(named))
 
 
 def responsive_set(widths: Iterable[int], formats: Iterable[AskedFormat]) -> tuple[Output, ...]:
-    """Give the outputs of a responsive set: every width in every format.
+    """Give the outputs of a responsive set: every distinct width in every distinct format.
 
     Raises InvalidRecipe.
     """
     return tuple(
         Output(_size_name(width, None, "contain", format), width, None, format=format)
-        for width, format in product(widths, formats)
+        for width, format in product(dict.fromkeys(widths), dict.fromkeys(formats))
     )
 
 

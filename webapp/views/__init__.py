@@ -5,10 +5,7 @@ from flask import Flask
 from webapp.config import Config
 from webapp.jobs import MB
 from webapp.views import access, compat, downloads, health, images, jobs, results, uploads
-from webapp.views.request import UploadRequest
-
-# Of a form besides its files: 50 sizes of up to 17, as each format is one, and what is there once.
-MAX_FIELDS = 900
+from webapp.views.request import MAX_FIELDS, UploadRequest
 
 
 def init_app(app: Flask, config: Config) -> None:

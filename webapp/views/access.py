@@ -12,7 +12,8 @@ from webapp.current import current_config
 blueprint = Blueprint("access", __name__)
 
 # Of this site: browsers read //host, /\host and what has tabs in it as another one's.
-_LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
+# No longer than a request line may be, as it becomes one.
+_LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]{0,4000}")
 
 
 @blueprint.get("/sign-in")

@@ -56,7 +56,8 @@ from webapp.views.request import (
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
 MAX_MISSING = 1000  # Files that a job remembers as missing,
-MAX_REASON = 300  # and letters of each one's reason.
+MAX_REASON = 300  # and letters of each one's reason,
+READ_REASON = 1000  # of which so many are read: those that nobody sees are left out.
 REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say nothing of others.
 
 
@@ -142,7 +143,7 @@ def close(job_id: UUID) -> ResponseReturnValue:
 
 def _clean_reason(reason: str) -> str:
     """Make a sentence fit to show: one line, no marks that reverse it, no endless length."""
-    return "".join(filter(is_kept, reason))[:MAX_REASON]
+    return "".join(filter(is_kept, reason[:READ_REASON]))[:MAX_REASON]
 
 
 def _missing_files(text: str) -> list[MissingFile]:

@@ -12,7 +12,7 @@ from webapp.admission import has_access
 from webapp.current import current_config
 from webapp.errors import Problem
 from webapp.forms import UploadForm, names_recipe
-from webapp.views.request import become_owner
+from webapp.views.request import MAX_FIELDS, become_owner
 
 blueprint = Blueprint("uploads", __name__)
 
@@ -44,9 +44,18 @@ def new() -> ResponseReturnValue:
     become_owner()  # Tabs that submit at the same time would become two.
     if names_recipe(request.args):
         return page(UploadForm.from_address(request.args))
-    form = UploadForm.from_address(MultiDict(parse_qsl(request.cookies.get("recipe", ""))))
+    form = UploadForm.from_address(_last_recipe())
     form.not_understood, form.left_out = [], []  # Nobody wrote that.
     return page(form)
+
+
+def _last_recipe() -> MultiDict[str, str]:
+    """Read the query of the recipe that this browser asked for last; a script wrote it."""
+    try:
+        query = parse_qsl(request.cookies.get("recipe", ""), max_num_fields=MAX_FIELDS)
+    except ValueError:
+        return MultiDict()
+    return MultiDict(query)
 
 
 def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:

@@ -1,0 +1,327 @@
+"""No request makes the web server work for long or hold much, whatever it repeats."""
+
+import re
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask import Flask
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from tests.conftest import Person, running_app
+from tests.images import make_jpeg
+from webapp.config import Config
+from webapp.jobs import Jobs
+from webapp.recipes import PRESETS
+
+MAX_SECONDS = 0.3  # Of CPU.
+MAX_MB = 20
+# Of each kind, at every address. With 25, which take minutes, nothing more is found.
+EXAMPLES = 2
+PARTS = 500
+
+# Bytes, as much as gets through to the application: a request line of gunicorn, a hundred of its
+# headers joined, and a form that brings no images.
+QUERY, HEADERS, FORM = 4000, 800_000, 990_000
+# Somewhat less than the application reads of headers, and of a form.
+READ_HEADERS, READ_FORM = 31_000, 240_000
+
+
+@dataclass(frozen=True)
+class Server:
+    """An application with a job, and the person whose job it is."""
+
+    app: Flask
+    jobs: Jobs
+    job_id: str
+    image_id: str
+    token: str
+    session: str
+
+    def path(self, rule: Rule) -> str:
+        """Give an address that the rule matches, of the job if it is of one."""
+        job_id = self.job_id
+        if rule.endpoint == "jobs.delete":
+            job = self.jobs.job(self.job_id)
+            job_id = self.jobs.submit(PRESETS["square"].recipe, job.owner)
+        ids = {"job_id": job_id, "image_id": self.image_id}
+        return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: ids.get(found[1], "x.jpg"), rule.rule)
+
+    def send(self, method: str, path: str, **request: Any) -> TestResponse:
+        client = self.app.test_client(use_cookies=False)
+        headers = {"Accept": "text/html", "X-CSRFToken": self.token, "Cookie": self.session}
+        headers |= request.pop("headers", {})
+        return client.open(path, method=method, headers=headers, **request)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("costs")
+    with running_app(Config(instance=folder, max_jobs_per_hour=1_000_000)) as app:
+        person, jobs = Person(app.test_client()), app.extensions["jobs"]
+        job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+        session = person.client.get_cookie("session")
+        assert session
+        yield Server(
+            app,
+            jobs,
+            job_id,
+            jobs.job(job_id).images[0].id,
+            person.token(),
+            f"{session.key}={session.value}",
+        )
+
+
+def assert_cheap(call: Callable[[], TestResponse], what: object) -> None:
+    """Measure a request; once more where it is over, for a machine may be busy."""
+    seconds, megabytes = measure(call)
+    if seconds > MAX_SECONDS:
+        tracemalloc.stop()  # It takes most of the time.
+        began = time.thread_time()
+        call()
+        seconds = time.thread_time() - began
+    assert seconds <= MAX_SECONDS, what
+    assert megabytes <= MAX_MB, what
+
+
+def measure(call: Callable[[], TestResponse]) -> tuple[float, float]:
+    if not tracemalloc.is_tracing():
+        tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    began = time.thread_time()
+    call()
+    seconds = time.thread_time() - began
+    return seconds, (tracemalloc.get_traced_memory()[1] - before) / 1e6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traced() -> Iterator[None]:
+    yield
+    tracemalloc.stop()
+
+
+# What a request may repeat
+
+NAMES = [
+    *("preset", "widths", "formats", "keep_hours", "w", "w2", "h", "fit", "format", "background"),
+    *("presets", "responsive-widths", "responsive-formats", "outputs-0-width", "outputs-0-format"),
+    *("outputs-{n}-width", "outputs-{n}-format", "outputs-{n}-x", "w{n}", "{n}", "", "session"),
+    *("csrf_token", "token", "next", "hours", "x", "y", "position", "missing_files", "images"),
+    *("file", "v", "said", "before", "as", "of", "names"),
+]
+VALUES = ["", "1", "320", "webp", "square", "smart", "0.5", "n", "x"]
+PIECES = [
+    *("1 ", "1,", "9", "a", "{", "(", "[", "/", "..", "0.5,", "\u0100/", "🎈", "&", "%", '"'),
+    *("[1,2,3],", '["a","b"],', '{"a":1},', "a/b,", "a/b;q=0.1,", "bytes=0-0,", 'W/"a",', "a=b;"),
+]
+LISTED_HEADERS = [
+    *("Accept", "Accept-Encoding", "Range", "If-None-Match", "If-Modified-Since", "If-Range"),
+    *("X-CSRFToken", "Referer", "Authorization", "Origin", "X-Forwarded-For", "X-Whatever"),
+]
+
+
+def repeat(piece: str, size: int) -> str:
+    """Fill so many bytes."""
+    return piece * (size // len(piece.encode()))
+
+
+def pairs(name: str, value: str, size: int) -> str:
+    """Fill so many bytes with one parameter, which may be numbered."""
+    pair = f"{quote(name, safe='{}')}={quote(value)}"
+    return "&".join(pair.replace("{n}", str(n)) for n in range(size // (len(pair) + 1)))[:size]
+
+
+def field(name: str, value: str) -> str:
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+
+
+def multipart_of(body: str) -> dict[str, Any]:
+    return {"data": f"{body}--b--\r\n".encode(), "content_type": "multipart/form-data; boundary=b"}
+
+
+def urlencoded(body: str) -> dict[str, Any]:
+    return {"data": body.encode(), "content_type": "application/x-www-form-urlencoded"}
+
+
+names, values, pieces = map(st.sampled_from, (NAMES, VALUES, PIECES))
+form_sizes = st.sampled_from([9000, READ_FORM, FORM])
+file_sizes = st.sampled_from([8000, FORM])  # Werkzeug reads the header of a part by characters.
+BOTH = ("GET", "HEAD", "POST")
+KINDS: dict[str, tuple[tuple[str, ...], st.SearchStrategy[dict[str, Any]]]] = {
+    "many in the query": (
+        BOTH,
+        st.builds(lambda n, v: {"query_string": pairs(n, v, QUERY)}, names, values),
+    ),
+    "a long one in the query": (
+        BOTH,
+        st.builds(lambda n, p: {"query_string": f"{n}={repeat(quote(p), QUERY)}"}, names, pieces),
+    ),
+    "many in the cookie": (
+        ("GET", "POST"),
+        st.builds(
+            lambda n, v: {"headers": {"Cookie": f"recipe={pairs(n, v, READ_HEADERS)}"}},
+            names,
+            values,
+        ),
+    ),
+    "a long one in the cookie": (
+        ("GET", "POST"),
+        st.builds(
+            lambda n, p: {"headers": {"Cookie": f"recipe={n}={repeat(quote(p), READ_HEADERS)}"}},
+            names,
+            pieces,
+        ),
+    ),
+    "a header": (
+        BOTH,
+        st.builds(
+            lambda n, p, size: {"headers": {n: repeat(p, size)}},
+            st.sampled_from([*LISTED_HEADERS, "Cookie"]),
+            pieces.filter(str.isascii),
+            st.sampled_from([READ_HEADERS, HEADERS]),
+        ),
+    ),
+    "many in a form": (
+        ("POST",),
+        st.builds(lambda n, v, size: urlencoded(pairs(n, v, size)), names, values, form_sizes),
+    ),
+    "many parts of a form": (
+        ("POST",),
+        st.builds(
+            lambda n, v: multipart_of(
+                "".join(field(n.replace("{n}", str(i)), v) for i in range(PARTS))
+            ),
+            names,
+            values,
+        ),
+    ),
+    "many files in a form": (
+        ("POST",),
+        st.builds(
+            lambda n: multipart_of(
+                f'--b\r\nContent-Disposition: form-data; name="{n}"; filename="a.jpg"\r\n\r\nx\r\n'
+                * PARTS
+            ),
+            st.sampled_from(["images", "file", "x"]),
+        ),
+    ),
+    "a long part of a form": (
+        ("POST",),
+        st.builds(
+            lambda n, p, size: multipart_of(field(n, f"[{repeat(p, size)}]".replace(",]", "]"))),
+            names,
+            pieces,
+            form_sizes,
+        ),
+    ),
+    "the header of a part": (
+        ("POST",),
+        st.builds(
+            lambda p, size: multipart_of(
+                f'--b\r\nContent-Disposition: form-data; name="x"{repeat(p, size)}\r\n\r\nx\r\n'
+            ),
+            st.sampled_from(["; a=b", ";a*0=b", "\\", "; ", '; a="', "\r\nA: b", "\r\n b"]),
+            file_sizes,
+        ),
+    ),
+    "the name of a file": (
+        ("POST",),
+        st.builds(
+            lambda n, p, size: multipart_of(
+                f'--b\r\nContent-Disposition: form-data; name="{n}";'
+                f' filename="{repeat(p, size)}"\r\n\r\nx\r\n'
+            ),
+            st.sampled_from(["images", "file"]),
+            pieces.filter(lambda piece: '"' not in piece),
+            file_sizes,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_is_repeated_costs_little_at_every_address(server: Server, kind: str) -> None:
+    methods, requests = KINDS[kind]
+
+    @given(requests)
+    @settings(max_examples=EXAMPLES)
+    def walk(request: dict[str, Any]) -> None:
+        for rule in server.app.url_map.iter_rules():
+            for method in (rule.methods or set()).intersection(methods):
+                path = server.path(rule)
+                assert_cheap(lambda: server.send(method, path, **request), (method, path))  # noqa: B023
+
+    walk()
+
+
+WIDTHS = "responsive-widths=" + "1+" * 1000 + "&responsive-formats=webp" * 250
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "request_"),
+    [
+        ("POST", "/jobs/open", urlencoded(WIDTHS)),
+        ("GET", "/?widths=" + "1+" * 800 + "&formats=webp" * 150, {}),
+        (
+            "GET",
+            "/",
+            {"headers": {"Cookie": "recipe=widths=" + "1+" * 2000 + "&formats=webp" * 300}},
+        ),
+        ("GET", "/?" + "w=1&" * 1000, {}),
+        ("GET", "/?" + "".join(f"w{n}=1&" for n in range(1, 99)), {}),
+    ],
+)
+def test_list_times_list_costs_little(
+    server: Server, method: str, path: str, request_: dict[str, Any]
+) -> None:
+    assert_cheap(lambda: server.send(method, path, **request_), path[:80])
+
+
+def test_headers_beyond_the_limit_are_refused_with_a_reason(server: Server) -> None:
+    answer = server.send("GET", "/", headers={"X-Whatever": "x" * 40_000})
+    assert answer.status_code == 431
+    assert (answer.json or {})["code"] == "request_header_fields_too_large"
+
+
+def test_address_with_too_many_parameters_is_refused_with_a_reason(server: Server) -> None:
+    answer = server.send("GET", "/?" + "w=1&" * 900)
+    assert answer.status_code == 414
+    assert "An address has at most 900 parameters." in answer.text
+
+
+def test_recipe_cookie_with_too_many_parameters_is_left_alone(server: Server) -> None:
+    answer = server.send("GET", "/", headers={"Cookie": "recipe=" + "w=320&" * 900})
+    assert answer.status_code == 200
+    assert 'value="320"' not in answer.text
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        urlencoded("x=" + "y" * 250_000),
+        urlencoded("x&" * 900),
+        multipart_of(field("x", "y" * 125_000) * 2),
+        multipart_of(field("x" * 125_000, "y") * 2),
+    ],
+)
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/sign-in"])
+def test_form_with_too_much_beside_its_files_is_refused(
+    server: Server, path: str, form: dict[str, Any]
+) -> None:
+    assert server.send("POST", path, **form).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/jobs/open", "/upload_image", "/sign-in"])
+def test_only_a_form_of_images_brings_many_files(server: Server, path: str) -> None:
+    file = '--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\nx\r\n'
+    assert server.send("POST", path, **multipart_of(file * 2)).status_code == 413
+    form = multipart_of(field("presets", "square") + file * 2)
+    assert server.send("POST", "/jobs", **form).status_code == 415
