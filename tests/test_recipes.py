@@ -9,6 +9,7 @@ from webapp.recipes import (
     Output,
     Recipe,
     RecipeLimits,
+    TooManyOutputs,
     combine,
     parse_output,
     parse_widths,
@@ -101,6 +102,29 @@ def test_empty_recipe_is_refused() -> None:
 def test_too_many_outputs_are_refused() -> None:
     with pytest.raises(InvalidRecipe, match="at most 2 outputs"):
         combine([Output(f"{w}w", w, None) for w in (1, 2, 3)], RecipeLimits(max_outputs=2))
+
+
+def test_outputs_of_too_many_pixels_in_all_are_refused() -> None:
+    four = [Output(f"{n}", 4000, 4000, "cover") for n in range(4)]
+    assert combine(four, RecipeLimits()).pixels == 64_000_000
+    with pytest.raises(TooManyOutputs, match=r"at most 64 megapixels in all.* 64.1:") as caught:
+        combine([*four, Output("small", 1, 1)], RecipeLimits())
+    assert caught.value.output == Output("small", 1, 1)
+
+
+def test_free_side_counts_as_much_as_the_given_one() -> None:
+    assert Output("w", 300, None).pixels == Output("h", None, 300).pixels == 90_000
+
+
+LARGE_SETS = {
+    "Next.js": (640, 750, 828, 1080, 1200, 1920, 2048, 3840),
+    "ten up to 2560": (320, 480, 640, 768, 960, 1024, 1280, 1536, 1920, 2560),
+}
+
+
+@pytest.mark.parametrize("widths", LARGE_SETS.values(), ids=LARGE_SETS)
+def test_largest_sets_in_use_are_within_the_limits(widths: tuple[int, ...]) -> None:
+    combine(responsive_set(widths, ("avif", "webp")), RecipeLimits())
 
 
 def test_side_beyond_the_limit_is_refused_with_its_name() -> None:

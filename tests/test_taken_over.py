@@ -14,6 +14,7 @@ from webapp.config import Config
 from webapp.jobs import MAX_ATTEMPTS, Jobs
 from webapp.models import Image
 from webapp.sandbox import ForkServer
+from webapp.sources import ImageError
 from webapp.tasks import work_on_next_image
 
 SECRETS = {
@@ -133,6 +134,11 @@ def test_forged_answer_fails_its_own_image_alone(
     assert (image.state, image.error_code) == ("failed", "crashed")
     originals = [jobs.storage.originals / image.job_id, *jobs.storage.originals.rglob(image.id)]
     assert sorted(files_left(jobs)) == sorted(map(str, originals))
+
+
+def test_each_error_of_the_engine_can_be_told() -> None:
+    told = {error.code for error in ImageError.__subclasses__() if hasattr(error, "code")}
+    assert told - decoder._VERDICTS == {"timed_out", "out_of_memory", "crashed"}
 
 
 def test_told_error_is_shown_as_text(take_over: Callable[..., Image], person: Person) -> None:

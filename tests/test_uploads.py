@@ -306,6 +306,13 @@ SIDE = "must be from 1 to 4096 pixels."
             "1 2 3 4 5 6 7",
             "A recipe has at most 20 outputs.",
         ),
+        (
+            "w=4000&format=png&h2=4096&format2=png&w3=3999&format3=png&w4=4001&format4=png",
+            "outputs-3-width",
+            "4001",
+            "The outputs of a recipe have at most 64 megapixels in all. These have 64.8:"
+            " ask for fewer or smaller ones.",
+        ),
     ],
 )
 def test_what_an_address_has_over_a_limit_is_filled_in_with_the_limit_beside_it(

@@ -120,6 +120,12 @@ class Config:
     max_side: int = setting(
         4096, "Pixels of a side that an output may ask for.", minimum=1, maximum=4096
     )
+    max_output_megapixels: float = setting(
+        64.0,
+        "Megapixels of all outputs of one image together. Eight widths up to 3840 in 2 formats have"
+        " 54.",
+        minimum=0.001,
+    )
     max_jobs_per_hour: int = setting(
         5000,
         "Jobs of one client, known by its address, within an hour. A program may send each"

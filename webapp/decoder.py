@@ -24,7 +24,13 @@ from webapp.sources import (
     Truncated,
     Unsupported,
 )
-from webapp.thumbnails import ByteBudget, Result, Thumbnail, TooManyFrames
+from webapp.thumbnails import (
+    ByteBudget,
+    Result,
+    Thumbnail,
+    TooManyFrames,
+    TooManyOutputPixels,
+)
 
 LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PNG has 67 million.
 
@@ -82,6 +88,7 @@ class Decoder:
                 max_megapixels_other=config.max_megapixels_other,
                 max_jpeg_scans=config.max_jpeg_scans,
                 max_frames=config.max_frames,
+                max_output_megapixels=config.max_output_megapixels,
             ),
             sandbox.Limits(
                 memory_bytes=config.decode_memory_mb * 1_000_000,
@@ -164,7 +171,7 @@ _VERDICTS = {
     error.code
     for error in (
         *(Unsupported, Empty, Corrupt, Truncated),
-        *(TooManyPixels, TooManyScans, TooManyFrames, ByteBudget),
+        *(TooManyPixels, TooManyScans, TooManyFrames, TooManyOutputPixels, ByteBudget),
     )
 }
 

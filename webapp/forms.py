@@ -44,6 +44,7 @@ from webapp.recipes import (
     Preset,
     Recipe,
     RecipeLimits,
+    TooManyOutputs,
     combine,
     offered_presets,
     parse_output,
@@ -217,6 +218,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         super().__init__(**fields)
         self.offered_presets = _offered_presets()
         self.max_sizes = _max_sizes()
+        self.max_megapixels = current_jobs().recipe_limits.max_output_megapixels
         self.not_understood: list[str] = []  # Parts of the address that filled it in.
         self.left_out: list[str] = []  # Others, of sizes that are too many.
 
@@ -319,9 +321,10 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
                 asked.setdefault(output, field)
         try:
             return combine(asked, limits)
+        except TooManyOutputs as error:
+            raise _beside(asked[error.output], error) from None
         except InvalidRecipe as error:
-            too_many = list(asked.values())[limits.max_outputs :]
-            raise _beside(next(iter(too_many), self.presets), error) from None
+            raise _beside(self.presets, error) from None
 
     def _parts(self, max_side: int) -> Iterator[tuple[Field, Iterable[Output]]]:
         """Read what each part of the form asks for, with the field to say it beside."""

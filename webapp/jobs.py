@@ -202,7 +202,9 @@ class Jobs:
         self._max_waiting = config.max_waiting
         self._max_jobs_per_hour = config.max_jobs_per_hour
         self._max_mb_per_hour = config.max_mb_per_hour
-        self.recipe_limits = RecipeLimits(config.max_outputs, config.max_side)
+        self.recipe_limits = RecipeLimits(
+            config.max_outputs, config.max_side, config.max_output_megapixels
+        )
 
     # For whoever submits and follows
 

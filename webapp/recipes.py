@@ -8,7 +8,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from itertools import product
+from itertools import accumulate, product
+from math import ceil
 from typing import Any, Literal, cast, get_args
 
 Fit = Literal["contain", "cover", "pad"]
@@ -78,10 +79,11 @@ class OutOfLimits(InvalidRecipe):
 
 @dataclass(frozen=True)
 class RecipeLimits:
-    """Bound what a recipe may ask for; a side is in pixels."""
+    """Bound what a recipe may ask for; a side is in pixels, megapixels are 10⁶ pixels."""
 
     max_outputs: int = 20
     max_side: int = MAX_SIDE
+    max_output_megapixels: float = 64  # Of all outputs together.
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,14 @@ class Output:
         return replace(self, format=format, animated=False)
 
     @property
+    def pixels(self) -> int:
+        """The most pixels that it makes of a square source, or of any where both sides are given.
+
+        What a free side comes to, only the source tells: the engine counts again.
+        """
+        return (self.width or self.height or 0) * (self.height or self.width or 0)
+
+    @property
     def encoder_quality(self) -> int | None:
         """The best quality to encode with, of a decided format; None where it is lossless."""
         default = DEFAULT_QUALITY[cast(Format, self.format)]
@@ -175,6 +185,14 @@ class Output:
     def file_name(self) -> str:
         """The name of the thumbnail's file, of a decided format: `square.jpg`."""
         return f"{self.name}.{EXTENSIONS[cast(Format, self.format)]}"
+
+
+class TooManyOutputs(OutOfLimits):
+    """A recipe asks for too much in all; `output` is the first that is over the limit."""
+
+    def __init__(self, output: Output, sentence: str) -> None:
+        super().__init__("outputs", sentence)
+        self.output = output
 
 
 # Shown to whoever chooses what the crops keep; nobody asked for it, so it is no thumbnail.
@@ -232,6 +250,11 @@ class Recipe:
             return (2, longest) if longest >= side else (3, -longest)
 
         return sorted(self.outputs, key=rank)
+
+    @property
+    def pixels(self) -> int:
+        """The pixels of all its outputs, as far as they are known before the source is."""
+        return sum(output.pixels for output in self.outputs)
 
     @property
     def crops(self) -> bool:
@@ -359,9 +382,19 @@ def combine(outputs: Iterable[Output], limits: RecipeLimits) -> Recipe:
     What is asked for twice is made once; different outputs of one name get a number.
     Raises InvalidRecipe.
     """
-    asked = dict.fromkeys(outputs)
+    asked = list(dict.fromkeys(outputs))
     if len(asked) > limits.max_outputs:
-        raise OutOfLimits("outputs", f"A recipe has at most {limits.max_outputs} outputs.")
+        sentence = f"A recipe has at most {limits.max_outputs} outputs."
+        raise TooManyOutputs(asked[limits.max_outputs], sentence)
+    totals = list(accumulate(output.pixels for output in asked))
+    for output, total in zip(asked, totals, strict=True):
+        if total > limits.max_output_megapixels * 1e6:
+            raise TooManyOutputs(
+                output,
+                "The outputs of a recipe have at most"
+                f" {limits.max_output_megapixels:g} megapixels in all. These have"
+                f" {ceil(totals[-1] / 1e5) / 10:g}: ask for fewer or smaller ones.",
+            )
     taken: dict[tuple[str, str], int] = {(WHOLE.name, WHOLE.format): 1}
     named = []
     for output in asked:

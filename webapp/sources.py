@@ -85,12 +85,13 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """Bound what a source may cost; megapixels are 10⁶ pixels."""
+    """Bound what a source and its thumbnails may cost; megapixels are 10⁶ pixels."""
 
     max_megapixels: float = 100  # JPEG and PNG, whose decoders are frugal.
     max_megapixels_other: float = 50
     max_jpeg_scans: int = 50
     max_frames: int = 200  # Of an animation, if its movement is asked for.
+    max_output_megapixels: float = 64  # Of all thumbnails of a source together.
 
 
 class ImageError(Exception):

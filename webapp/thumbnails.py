@@ -16,9 +16,9 @@ from PIL import AvifImagePlugin, Image, ImageCms, TiffImagePlugin
 
 from webapp import bare, vips
 from webapp.focus import find_focus
-from webapp.geometry import Cut, Region, box_of, plan, plan_contain
+from webapp.geometry import Cut, Region, box_of, foresee, plan, plan_contain
 from webapp.placeholders import dominant_color, thumbhash
-from webapp.recipes import Format, Output, Point, Recipe, Size
+from webapp.recipes import WHOLE, Format, Output, Point, Recipe, Size
 from webapp.sources import (
     TRANSPOSE,
     Header,
@@ -44,6 +44,18 @@ class TooManyFrames(ImageError):
     def __init__(self, excess: str) -> None:
         super().__init__(
             f"This animation has more than {excess}. Shorten it, or ask for a still picture."
+        )
+
+
+class TooManyOutputPixels(ImageError):
+    """The thumbnails of an image would have too many pixels in all."""
+
+    code = "too_many_output_pixels"
+
+    def __init__(self, pixels: float, limit: float) -> None:
+        super().__init__(
+            f"The thumbnails of this image would have {math.ceil(pixels / 1e5) / 10:g} megapixels"
+            f" in all; the limit is {limit:g}. Ask for fewer or smaller ones."
         )
 
 
@@ -110,10 +122,25 @@ def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: Ima
     format, moves = format_of(image).lower(), len(numbers) > 1
     outputs = [output.decided(format, moves) for output in recipe.outputs]
     decoded = _decode(image, source, outputs)
+    _check_pixels(outputs, decoded.header, len(numbers), limits)
     pictures = _make_pictures(image, numbers, decoded, outputs, limits)
     made = _write_all(pictures, decoded, outputs, write, source)
     sample = _sample([picture.frames[0] for picture in pictures])
     return Result(decoded.header, thumbhash(sample), dominant_color(sample), made)
+
+
+def _check_pixels(
+    outputs: Iterable[Output], source: Header, frames: int, limits: ImageLimits
+) -> None:
+    """Refuse to make too many pixels. Raises TooManyOutputPixels."""
+    pixels = 0.0
+    for output, (width, height) in foresee(outputs, (source.width, source.height)):
+        if output.name == WHOLE.name:
+            continue  # We add it, and nobody else has an output of that name.
+        moving = max(1, frames / _ANIMATION_SHARE) if output.animated else 1
+        pixels += width * height * moving
+    if pixels > limits.max_output_megapixels * 1e6:
+        raise TooManyOutputPixels(pixels, limits.max_output_megapixels)
 
 
 def _sample(pictures: Iterable[Image.Image]) -> Image.Image:

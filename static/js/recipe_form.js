@@ -33,6 +33,7 @@ function renumber(output, number) {
 outputs.addEventListener("click", (event) => {
   if (!event.target.closest(".remove-output")) return;
   event.target.closest(".output").remove();
+  tellPixels();
   [...outputs.children].forEach(renumber); // The server counts them so, and names what is wrong with one.
   outputs.lastElementChild.querySelector("input").focus();
 });
@@ -71,8 +72,37 @@ link?.addEventListener("click", async () => {
   announce(link.textContent);
 });
 
+const pixelsError = document.getElementById("pixels-error");
+let isTold = false;
+
+/** Tell where all that is asked for has too many pixels, counted as the server does. */
+function tellPixels() {
+  const isTooMuch = countPixels() > Number(pixelsError.dataset.maxPixels);
+  if (isTooMuch && !isTold) announce(pixelsError.textContent.trim());
+  pixelsError.hidden = !isTooMuch;
+  isTold = isTooMuch;
+}
+
+function countPixels() {
+  let pixels = 0;
+  for (const preset of form.querySelectorAll("[data-pixels]:checked")) {
+    pixels += Number(preset.dataset.pixels);
+  }
+  for (const part of form.querySelectorAll(".output, .responsive")) {
+    const value = (name) => part.querySelector(`[name$=-${name}]`)?.value.trim() ?? "";
+    const formats = part.querySelectorAll(".choices :checked").length;
+    const [width, height] = [Number(value("width")), Number(value("height"))];
+    pixels += formats * (width || height) * (height || width);
+    for (const side of new Set(value("widths").split(/[\s,]+/))) {
+      pixels += formats * Number(side) ** 2;
+    }
+  }
+  return pixels; // NaN, which is never too much, where something is no number.
+}
+
 form.addEventListener("input", () => {
   clearProblems();
+  tellPixels();
   if (link) link.textContent = link.dataset.words;
 });
 

@@ -368,6 +368,22 @@ def test_size_that_is_one_too_many_is_where_the_problem_is_told(
     complaints.clear()  # That the server refused it.
 
 
+def test_too_many_pixels_are_told_while_somebody_types(page: Page) -> None:
+    page.goto("/?w=4000&h=4000&format=png&w2=4000&h2=4000&fit2=cover&format2=png&preset=web-set")
+    told = page.locator(".field-error:visible")
+    page.get_by_text("Responsive set").click()
+    expect(told).to_have_count(0)
+    page.get_by_label("Widths").fill("2500, 3000")
+    expect(told).to_have_text(
+        "The outputs of a recipe have at most 64 megapixels in all. Ask for fewer or smaller ones."
+    )
+    page.get_by_label("Widths").fill("2500")
+    expect(told).to_have_count(0)
+    page.get_by_label("Widths").fill("2500, 3000")
+    page.get_by_role("button", name="remove this size").last.click()
+    expect(told).to_have_count(0)
+
+
 @pytest.mark.parametrize("height", [480, 768])
 def test_problem_of_a_size_is_told_in_sight(page: Page, complaints: list[str], height: int) -> None:
     page.set_viewport_size({"width": 1366, "height": height})
