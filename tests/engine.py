@@ -22,12 +22,15 @@ class Engine:
     def make(self, image: bytes, *outputs: Output) -> list[Thumbnail]:
         return self.result(image, *outputs).thumbnails
 
-    def result(self, image: bytes, *outputs: Output) -> Result:
+    def result(self, image: bytes, *outputs: Output, limits: ImageLimits | None = None) -> Result:
         self.source.write_bytes(image)
         contents: list[bytes] = []
         with self.source.open("rb") as file:
             result = make_thumbnails(
-                file, Recipe(outputs), lambda _, content: contents.append(content), ImageLimits()
+                file,
+                Recipe(outputs),
+                lambda _, content: contents.append(content),
+                limits or ImageLimits(),
             )
         for made, content in zip(result.thumbnails, contents, strict=True):
             (self.folder / made.file_name).write_bytes(content)

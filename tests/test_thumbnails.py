@@ -19,9 +19,9 @@ from tests.images import (
 from tests.profiles import make_wide_gamut_profile
 from webapp import decoder, thumbnails, vips
 from webapp.placeholders import thumbhash_to_png
-from webapp.recipes import Format, Output, Recipe, responsive_set
+from webapp.recipes import Format, Output, responsive_set
 from webapp.sources import ImageError, ImageLimits
-from webapp.thumbnails import ByteBudget, make_thumbnails
+from webapp.thumbnails import ByteBudget
 
 Size = tuple[int, int]
 
@@ -363,30 +363,25 @@ def test_mistake_of_ours_is_no_fault_of_an_image(
 
 def test_thumbnails_of_more_pixels_than_the_limit_in_all_are_not_made(engine: Engine) -> None:
     """The form cannot tell: a free side is as long as the picture makes it."""
-    engine.source.write_bytes(make_jpeg((200, 400)))
-    recipe = Recipe((Output("a", 200, None), Output("b", 100, None)))
-    limits = ImageLimits(max_output_megapixels=0.0999)
+    photo, outputs = make_jpeg((200, 400)), (Output("a", 200, None), Output("b", 100, None))
     with pytest.raises(ImageError, match="megapixels in all") as caught:
-        make_thumbnails(engine.source, recipe, engine.folder, limits)
+        engine.result(photo, *outputs, limits=ImageLimits(max_output_megapixels=0.0999))
     assert caught.value.code == "too_many_output_pixels"
     assert list(engine.folder.iterdir()) == []
     enough = ImageLimits(max_output_megapixels=0.1)
-    assert len(make_thumbnails(engine.source, recipe, engine.folder, enough).thumbnails) == 2
+    assert len(engine.result(photo, *outputs, limits=enough).thumbnails) == 2
 
 
 def test_width_that_is_not_made_twice_does_not_count_twice(engine: Engine) -> None:
-    engine.source.write_bytes(make_jpeg((200, 400)))
-    recipe = Recipe(responsive_set((200, 400, 800, 1600), ("jpeg",)))
+    outputs = responsive_set((200, 400, 800, 1600), ("jpeg",))
     limits = ImageLimits(max_output_megapixels=0.08)
-    assert len(make_thumbnails(engine.source, recipe, engine.folder, limits).thumbnails) == 1
+    assert len(engine.result(make_jpeg((200, 400)), *outputs, limits=limits).thumbnails) == 1
 
 
 def test_each_frame_of_an_animation_counts_a_tenth(engine: Engine) -> None:
     frames = [Image.new("L", (50, 50), 6 * shade) for shade in range(40)]
-    engine.source.write_bytes(encode(frames[0], "GIF", save_all=True, append_images=frames[1:]))
-    recipe = Recipe((Output("a", 50, 50, format="webp", animated=True),))
+    gif = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    output = Output("a", 50, 50, format="webp", animated=True)
     with pytest.raises(ImageError, match="in all"):
-        make_thumbnails(
-            engine.source, recipe, engine.folder, ImageLimits(max_output_megapixels=0.0099)
-        )
-    make_thumbnails(engine.source, recipe, engine.folder, ImageLimits(max_output_megapixels=0.01))
+        engine.result(gif, output, limits=ImageLimits(max_output_megapixels=0.0099))
+    engine.result(gif, output, limits=ImageLimits(max_output_megapixels=0.01))
