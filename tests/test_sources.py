@@ -312,6 +312,17 @@ def test_scans_are_counted_across_chunks(engine: Engine, monkeypatch: pytest.Mon
         engine.header(make_jpeg((60, 40), progressive_scans=51))
 
 
+def test_scans_far_back_are_counted_where_they_are_decoded(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_CHUNK", 100)
+    monkeypatch.setattr(sources, "_MAX_WALK", 2_000)
+    image = make_too_many_scans(60)
+    assert engine.header(image).format == "jpeg"
+    with pytest.raises(TooManyScans):
+        engine.make(image, png(60, 60))
+
+
 def test_photo_of_one_scan_is_not_read_to_its_end() -> None:
     photo = io.BytesIO(make_jpeg((1600, 1200)))
     sources._check_jpeg_scans(photo, 50)

@@ -21,6 +21,7 @@ import math
 import os
 import re
 import struct
+import sys
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -236,11 +237,9 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
         _check_webp(file, limits)
     if head.startswith(_ICO_SIGNATURE):
         _check_ico(file, limits)
-        start, is_png = _find_ico_picture(file)
-        if is_png:
-            _check_png(file, start)
     if head.startswith(PNG_SIGNATURE):
-        _check_png(file)
+        for _ in _checked_png_chunks(file):
+            pass
     if head.startswith(_GIF_SIGNATURES):
         _check_gif(file, limits)
     if head.startswith(_JP2_SIGNATURES):
@@ -594,7 +593,7 @@ def _is_rare_tiff(file: IO[bytes], head: bytes) -> bool:
 # PNG chunks
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_MAX_PNG_CHUNKS = 20_000  # The largest file, in the 8 kB that libpng puts into each, has 6,000.
+_MAX_PNG_CHUNKS = 10_000  # The largest file, in the 8 kB that libpng puts into each, has 6,000.
 _MAX_EARLY_CHUNKS = 2_000  # Before the pixels: metadata, of which a file has some dozens.
 # Chunks that say of what kind the picture is, and how many bytes of each are read. Not the profile.
 _PNG_HEADER = (b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"acTL", b"fcTL")
@@ -618,14 +617,16 @@ def _open_png_header(
     The copy has no text and no profile, of each of which Pillow inflates up to a megabyte: 8.7 s
     for 4000 profiles.
     """
-    kept, metadata, profiles = [PNG_SIGNATURE], {}, 0
+    kept, metadata, has_pixels = [PNG_SIGNATURE], {}, False
     end = file.seek(0, os.SEEK_END)
-    for count, (name, start, length) in enumerate(png_chunks(file, at)):
+    for count, (name, start, length) in enumerate(_checked_png_chunks(file, at)):
+        if has_pixels:  # What follows is counted only.
+            continue
         if name in (b"IDAT", b"fdAT", b"IEND"):
             kept.append(struct.pack(">I", length - 12) + name)
-            break
-        profiles += name == b"iCCP"
-        if count == _MAX_EARLY_CHUNKS or profiles > 1 or not name.isalpha():
+            has_pixels = True
+            continue
+        if count == _MAX_EARLY_CHUNKS or not name.isalpha():
             raise Corrupt
         if name in _PNG_HEADER and length > _MAX_HEADER_CHUNK:
             raise Corrupt
@@ -665,16 +666,17 @@ def _read_png_metadata(file: IO[bytes], name: bytes, start: int, length: int) ->
         return b""
 
 
-def _check_png(file: IO[bytes], at: int = 0) -> None:
-    """Refuse a PNG with too many chunks, or with a second colour profile.
+def _checked_png_chunks(file: IO[bytes], at: int = 0) -> Iterator[tuple[bytes, int, int]]:
+    """Find the chunks of a PNG; raise Corrupt at one too many, or at a second colour profile.
 
     Pillow takes 19 s for millions of chunks after the pixels, and 9 s for 4000 profiles.
     """
     profiles = 0
-    for count, (name, _, _) in enumerate(png_chunks(file, at), 1):
+    for count, (name, start, length) in enumerate(png_chunks(file, at), 1):
         profiles += name == b"iCCP"
         if count > _MAX_PNG_CHUNKS or profiles > 1:
             raise Corrupt
+        yield name, start, length
 
 
 def has_late_metadata(image: Image.Image, source: IO[bytes]) -> bool:
@@ -716,12 +718,13 @@ _CHUNK = 1 << 16
 _MAX_MARKERS = 3_000  # A 100 MP photo with every kind of metadata has some hundreds.
 # 0xFF in what lies between segments, most of them stuffed. A scan of 50 MB has 200,000.
 _MAX_STUFFED = 1_000_000
+_MAX_WALK = 16 << 20  # Bytes in which the web server counts scans; the decode child counts all.
 _FRAMES = frozenset({*range(0xC0, 0xD0), 0xDE} - {0xC4, 0xC8, 0xCC})
 _EXIF_WORD, _XMP_WORD = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def _read_jpeg_header(file: IO[bytes], limits: ImageLimits) -> Header:
-    _check_jpeg_scans(file, limits.max_jpeg_scans)
+    _check_jpeg_scans(file, limits.max_jpeg_scans, _MAX_WALK)
     frame, xmp, exif, exif_bytes = b"", b"", [], 0
     end_of_file = file.seek(0, os.SEEK_END)
     for marker, start, end in jpeg_segments(file):
@@ -746,10 +749,10 @@ def _read_jpeg_header(file: IO[bytes], limits: ImageLimits) -> Header:
     return _header("jpeg", (width, height), *_read_metadata(b"".join(exif), xmp))
 
 
-def _check_jpeg_scans(file: IO[bytes], limit: int) -> None:
-    """Refuse a JPEG with more scans than `limit`, reading no more of it than it takes."""
+def _check_jpeg_scans(file: IO[bytes], limit: int, stop: int = sys.maxsize) -> None:
+    """Refuse a JPEG with more scans than `limit`, as far as byte `stop`."""
     scans, components = 0, b""
-    for marker, start, _ in jpeg_segments(file):
+    for marker, start, _ in jpeg_segments(file, stop):
         file.seek(start + 4)
         body = file.read(6)
         if marker in _SEQUENTIAL:
@@ -763,17 +766,18 @@ def _check_jpeg_scans(file: IO[bytes], limit: int) -> None:
             raise TooManyScans(limit)
 
 
-def jpeg_segments(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(file: IO[bytes], stop: int = sys.maxsize) -> Iterator[tuple[int, int, int]]:
     """Find the segments of a JPEG: the code of each one's marker, its start and its end.
 
     Follows the markers as libjpeg does, up to the end of the first picture: the thumbnail in the
     EXIF, or the film that a phone appends, has bytes that only look like scans. What lies between
-    two segments belongs to a scan. Raises Corrupt where there is no end to them.
+    two segments belongs to a scan. Raises Corrupt where there is no end to them. Byte `stop` counts
+    as the end of the file.
     """
     end, stuffed = 2, 0
     for _ in range(_MAX_MARKERS):
         file.seek(end)
-        marker, start, skipped = _next_marker(file, _MAX_STUFFED - stuffed)
+        marker, start, skipped = _next_marker(file, _MAX_STUFFED - stuffed, stop)
         stuffed += skipped
         end = file.tell()
         if marker not in _BARE_MARKERS:
@@ -784,7 +788,7 @@ def jpeg_segments(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
     raise Corrupt
 
 
-def _next_marker(file: IO[bytes], limit: int) -> tuple[int, int, int]:
+def _next_marker(file: IO[bytes], limit: int, stop: int) -> tuple[int, int, int]:
     """Read up to the end of the next marker; return its code and its start.
 
     At the end of the file, that is EOI. Also returns how many bytes were skipped that could begin
@@ -795,7 +799,7 @@ def _next_marker(file: IO[bytes], limit: int) -> tuple[int, int, int]:
         return head[1], file.tell() - 2, 0
     file.seek(-len(head), os.SEEK_CUR)
     stuffed, is_cut = 0, False
-    while chunk := file.read(_CHUNK):
+    while file.tell() < stop and (chunk := file.read(_CHUNK)):
         stuffed += chunk.count(b"\xff")
         if stuffed > limit:
             raise Corrupt
