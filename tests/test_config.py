@@ -32,6 +32,14 @@ def test_host_and_port_have_no_prefix() -> None:
     assert (config.host, config.port) == ("0.0.0.0", 9000)
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("", ""), ("A.example", "a.example"), ("a.test, .b.test\nc", "a.test .b.test c")],
+)
+def test_host_names_are_apart_by_spaces_or_commas(text: str, names: str) -> None:
+    assert load({"THUMBNAIL_ALLOWED_HOSTS": text}).allowed_hosts == names
+
+
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("yes", True), ("0", False), ("", False)])
 def test_switches_take_the_usual_words(text: str, value: bool) -> None:
     assert load({"THUMBNAIL_COOKIE_SECURE": text}).cookie_secure is value
@@ -68,6 +76,12 @@ def test_switches_take_the_usual_words(text: str, value: bool) -> None:
         ("THUMBNAIL_MAX_RETENTION_HOURS", "23", "must not be less than THUMBNAIL_RETENTION_HOURS."),
         ("THUMBNAIL_INSTANCE", "/proc/nope", "THUMBNAIL_INSTANCE cannot be made:"),
         ("THUMBNAIL_INSTANCE", __file__, "THUMBNAIL_INSTANCE cannot be made:"),
+        (
+            "THUMBNAIL_ALLOWED_HOSTS",
+            "https://thumbs.example",
+            "THUMBNAIL_ALLOWED_HOSTS must be host names like pictures.example.com, not",
+        ),
+        ("THUMBNAIL_ALLOWED_HOSTS", "thumbs.example:8000", "must be host names"),
         ("PORT", "99999", "PORT must be from 1 to 65,535, not 99999."),
         ("PORT", "http", 'PORT must be a whole number, not "http".'),
     ],

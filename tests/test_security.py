@@ -11,7 +11,7 @@ from werkzeug.datastructures import Headers
 
 from tests.conftest import Person, find_token, multipart, part, running_app, work
 from tests.images import make_jpeg
-from webapp.config import Config
+from webapp.config import Config, HostNames
 from webapp.jobs import Jobs
 
 CSP = (
@@ -171,6 +171,75 @@ def test_form_works_behind_a_proxy_with_tls(tmp_path: Path) -> None:
 def test_forwarded_headers_are_not_believed_without_a_proxy(person: Person) -> None:
     page = person.client.get("/docs", headers={"X-Forwarded-Host": "evil.example"})
     assert "evil.example" not in page.text
+
+
+HOSTS = HostNames("thumbs.test .pics.test")
+OTHER_ORIGINS = ["http://evil.test", "https://evil.test", "http://thumbs.test:8001", "null", ""]
+
+
+@pytest.mark.parametrize("origin", OTHER_ORIGINS)
+def test_form_of_another_site_replaces_no_session_over_plain_http(
+    person: Person, jobs: Jobs, origin: str
+) -> None:
+    """Browsers send Sec-Fetch-Site over HTTPS and to localhost alone, and no cookie with this."""
+    answer = person.client.post(
+        "/upload_image",
+        base_url="http://thumbs.test",
+        headers={"Origin": origin},
+        **multipart(file=part(make_jpeg(), "a.jpg")),
+    )
+    assert answer.status_code == 403
+    assert "Set-Cookie" not in answer.headers
+    assert jobs.ids() == []
+
+
+@pytest.mark.parametrize("origin", ["http://Thumbs.test:8000", "https://thumbs.test:8000", None])
+def test_own_pages_and_programs_may_upload(person: Person, origin: str | None) -> None:
+    """Behind a proxy that takes TLS off, the scheme is another one."""
+    answer = person.client.post(
+        "/upload_image",
+        base_url="http://thumbs.test:8000",
+        headers={"Origin": origin} if origin else {},
+        **multipart(file=part(make_jpeg(), "a.jpg")),
+    )
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_whatever_another_site_sends_is_refused(app: Flask, method: str) -> None:
+    client = app.test_client()
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<[^>]+>", "00000000-0000-4000-8000-000000000000", rule.rule)
+        answer = client.open(path, method=method, headers={"Origin": "http://evil.test"})
+        assert answer.status_code == 403, path
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_host_that_is_not_ours_is_answered_nothing(
+    tmp_path: Path, method: str, accept: str
+) -> None:
+    with running_app(Config(instance=tmp_path, allowed_hosts=HOSTS)) as app:
+        client = app.test_client()
+        for rule in app.url_map.iter_rules():
+            path = re.sub(r"<[^>]+>", "00000000-0000-4000-8000-000000000000", rule.rule)
+            headers = {"Accept": accept}
+            answer = client.open(path, method=method, base_url="http://evil.test", headers=headers)
+            assert answer.status_code == 400, path
+            assert (answer.json or {})["code"] == "unknown_host"
+
+
+@pytest.mark.parametrize(
+    "host", ["thumbs.test", "thumbs.test:8000", "my.pics.test", "localhost:8000", "127.0.0.1"]
+)
+def test_hosts_that_are_listed_and_this_machine_are_answered(tmp_path: Path, host: str) -> None:
+    """A health check on this machine names no other."""
+    with running_app(Config(instance=tmp_path, allowed_hosts=HOSTS)) as app:
+        assert app.test_client().get("/healthcheck", headers={"Host": host}).status_code == 503
+
+
+def test_any_host_is_answered_where_none_is_listed(person: Person) -> None:
+    assert person.client.get("/docs", base_url="http://any.test").status_code == 200
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])

@@ -6,10 +6,12 @@ from ipaddress import IPv6Address, ip_address
 from math import ceil
 
 from flask import Flask, abort, current_app, request, session
+from werkzeug.exceptions import SecurityError
 
 from webapp.current import current_config, current_jobs
 from webapp.jobs import MB, Busy
 
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # They change nothing.
 MAKE_JOBS = {"jobs.open_job", "jobs.create", "compat.upload_image"}
 OTHER_MB = 1  # Of a form without images.
 TAKE_IMAGES = {*MAKE_JOBS, "jobs.add_images"}
@@ -44,10 +46,12 @@ def admit() -> None:
     """Refuse what is not allowed, or too much, of this client or of all.
 
     A body is counted as it is announced, whatever becomes of it: receiving it is what it costs.
-    Raises AccessRequired, Busy, RequestTooLarge, LengthRequired where nothing is announced, or
-    Forbidden.
+    Raises AccessRequired, Busy, RequestTooLarge, LengthRequired where nothing is announced,
+    Forbidden, or SecurityError where the host is not one that we answer to.
     """
-    if request.method != "POST":
+    if isinstance(request.routing_exception, SecurityError):
+        raise request.routing_exception
+    if request.method in SAFE_METHODS:
         return
     _refuse_other_sites()
     takes_images = request.endpoint in TAKE_IMAGES
@@ -65,10 +69,13 @@ def admit() -> None:
 def _refuse_other_sites() -> None:
     """Refuse what a page of another site makes a browser send: it would use up its visitor's hour.
 
-    Its answer's cookie would oust ours besides. Browsers say where a request comes from, and
-    programs do not.
+    The cookie of its answer would replace the visitor's. Browsers say where a request comes from,
+    and programs do not: Sec-Fetch-Site over HTTPS alone, Origin always. Behind a proxy that takes
+    TLS off, our scheme is another one to them.
     """
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+    host, origin = request.host.lower(), request.headers.get("Origin")
+    is_ours = origin is None or origin.lower() in (f"http://{host}", f"https://{host}")
+    if not is_ours or request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         abort(403, "This address is for programs and for this site's own pages.")
 
 

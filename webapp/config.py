@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
@@ -26,6 +27,7 @@ class ConfigError(SystemExit):
 
 
 Host = NewType("Host", str)
+HostNames = NewType("HostNames", str)  # Apart by spaces.
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -150,6 +152,11 @@ class Config:
     list_all_jobs: bool = setting(
         False, "List everybody's jobs at `GET /jobs`, as thumbnail-api did; otherwise one's own."
     )
+    allowed_hosts: HostNames = setting(
+        "",
+        "Host names that requests may come for, apart by spaces or commas; `.example.com` stands"
+        " for all below it. `localhost` and `127.0.0.1` always may. Empty: any.",
+    )
     cookie_secure: bool = setting(False, "Send cookies over HTTPS only. Turn on behind TLS.")
     hsts_days: int = setting(
         0,
@@ -272,6 +279,14 @@ def _parse_host(text: str) -> str:
     return text
 
 
+def _parse_host_names(text: str) -> str:
+    """Take names as the Host header has them, without scheme and port."""
+    names = re.split(r"[\s,]+", text.lower().strip(", ")) if text else []
+    if not all(re.fullmatch(r"\.?[a-z0-9-]+(\.[a-z0-9-]+)*", name) for name in names):
+        raise ValueError(text)
+    return " ".join(names)
+
+
 def _parse_path(text: str) -> Path:
     if not text:
         raise ValueError(text)
@@ -301,6 +316,7 @@ _PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     float: ("a number", float),
     str: ("text", str),
     Host: ("an address of this machine", _parse_host),
+    HostNames: ("host names like pictures.example.com", _parse_host_names),
     Path: ("a path", _parse_path),
     LogFormat: _parse_choice(LogFormat),
     LogLevel: _parse_choice(LogLevel),

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    HTTPException,
+    RequestEntityTooLarge,
+    SecurityError,
+)
 
 from webapp.admission import AccessRequired, RequestTooLarge
 from webapp.archives import NoThumbnails
@@ -110,6 +115,9 @@ def problem(error: Exception) -> Problem:
     if isinstance(error, CSRFError):
         sentence = "This page was open for too long or in another session. Load it again."
         return Problem(400, "csrf", sentence)
+    if isinstance(error, SecurityError):
+        sentence = "This server does not answer to this name: it is not in THUMBNAIL_ALLOWED_HOSTS."
+        return Problem(400, "unknown_host", sentence)
     if isinstance(error, RequestEntityTooLarge):  # Of too many parts: bytes were counted before.
         return Problem(413, RequestTooLarge.code, SENTENCES[413])
     if isinstance(
@@ -138,7 +146,7 @@ def answer(error: Exception) -> Response:
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
     if request.blueprint == "compat":
         response = jsonify(detail=said.detail)
-    elif not asks_for_html():
+    elif not asks_for_html() or isinstance(error, SecurityError):  # A page needs a host to link to.
         response = jsonify(code=said.code, detail=said.detail, field=said.field)
     else:
         words = {**vars(said), "title": said.title}

@@ -41,6 +41,7 @@ def init_app(app: Flask, config: Config) -> None:
     """Protect every form, and put the headers on every answer that has none of its own."""
     app.config.update(
         SECRET_KEY=config.secret_key or _kept_key(config.instance / "secret_key"),
+        TRUSTED_HOSTS=_trusted_hosts(config),
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.cookie_secure,
         SESSION_REFRESH_EACH_REQUEST=False,  # Signing it anew took a quarter of each poll.
@@ -62,6 +63,16 @@ def init_app(app: Flask, config: Config) -> None:
     if config.trusted_proxies:
         # Each adds the address that it saw; scheme and host are the last one's word.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies, x_host=1)  # type: ignore[method-assign]
+
+
+def _trusted_hosts(config: Config) -> list[str] | None:
+    """List the hosts that we answer to; None for any.
+
+    Where some are listed, a page that has its own name lead to us (DNS rebinding) reads nothing.
+    Health checks on this machine name it, and no page of another site can.
+    """
+    names = config.allowed_hosts.split()
+    return [*names, "localhost", "127.0.0.1"] if names else None
 
 
 def _kept_key(path: Path) -> str:
