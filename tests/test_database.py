@@ -43,6 +43,37 @@ def test_transaction_that_fails_leaves_nothing(database: Database) -> None:
     assert workers(database) == []
 
 
+def test_snapshot_sees_one_moment_while_others_write(database: Database, path: Path) -> None:
+    with database.snapshot():
+        before = database._rows("SELECT name FROM workers")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("INSERT INTO workers VALUES ('new', 0)")
+        assert database._rows("SELECT name FROM workers") == before
+    assert workers(database) == ["new"]
+
+
+@pytest.mark.parametrize("is_transaction", [False, True])
+def test_write_in_a_snapshot_raises_and_changes_nothing(
+    database: Database, is_transaction: bool
+) -> None:
+    with pytest.raises(Exception, match="readonly"), database.snapshot():
+        if is_transaction:
+            beat(database, "w1")
+        else:
+            database._change("INSERT INTO workers VALUES ('w1', 0)")
+    beat(database, "w2")
+    assert workers(database) == ["w2"]
+
+
+def test_snapshot_within_a_transaction_sees_what_it_wrote(database: Database) -> None:
+    with database.transaction():
+        beat(database, "w1")
+        with database.snapshot():
+            assert database._rows("SELECT name FROM workers") == [{"name": "w1"}]
+        beat(database, "w2")
+    assert workers(database) == ["w1", "w2"]
+
+
 def test_full_disk_is_told_as_such(database: Database) -> None:
     with database.transaction() as db:
         pages = db.execute("PRAGMA page_count").fetchone()[0]

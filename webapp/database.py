@@ -341,6 +341,26 @@ class Database:
                     db.conn.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all reads of the block see one moment; within a transaction, as a part of it.
+
+        A write in it raises: it could fail at once, as others may have written since that moment.
+        Keep no snapshot while a file or a client is waited for: the log cannot be cut back then.
+        """
+        db = self._db
+        if db.conn.in_transaction:
+            yield
+            return
+        db.conn.execute("BEGIN")
+        try:
+            db.conn.execute("PRAGMA query_only = ON")
+            yield
+        finally:
+            if db.conn.in_transaction:  # A disk error may have ended it already.
+                db.conn.execute("ROLLBACK")
+            db.conn.execute("PRAGMA query_only = OFF")
+
     def _rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """Run one statement and read all its rows, which is also what commits a write."""
         with _disk_faults():

@@ -64,11 +64,15 @@ class JobStore(Database):
 
     def job(self, job_id: str, now: float) -> Job | None:
         """Read a job with its images and their thumbnails; None where there is none at `now`."""
-        rows = self._rows(
-            f"SELECT *, {_BEGUN} FROM jobs WHERE id = :id AND expires > :now", id=job_id, now=now
-        )
-        if not rows:
-            return None
+        with self.snapshot():
+            rows = self._rows(
+                f"SELECT *, {_BEGUN} FROM jobs WHERE id = :id AND expires > :now",
+                id=job_id,
+                now=now,
+            )
+            if not rows:
+                return None
+            images = self._images(job_id)
         row = rows[0]
         return Job(
             id=row["id"],
@@ -79,27 +83,30 @@ class JobStore(Database):
             begun=datetime.fromtimestamp(row["begun"], UTC),
             version=row["version"],
             is_open=row["open_until"] > now,
-            images=self._images(row["id"]),
+            images=images,
             missing_files=tuple(MissingFile(**file) for file in json.loads(row["missing_files"])),
         )
 
     def owned_jobs(self, owner: str | None, now: float, before: float, limit: int) -> JobList:
         """List the newest jobs of one owner that were created before a time."""
-        rows = self._job_rows(
-            "owner = :owner AND expires > :now AND created < :before"
-            " ORDER BY created DESC LIMIT :limit + 1",
-            owner=owner,
-            now=now,
-            before=before,
-            limit=limit,
-        )
+        with self.snapshot():
+            rows = self._job_rows(
+                "owner = :owner AND expires > :now AND created < :before"
+                " ORDER BY created DESC LIMIT :limit + 1",
+                owner=owner,
+                now=now,
+                before=before,
+                limit=limit,
+            )
+            listed = self._listed(rows[:limit])
         older = rows[limit - 1]["created"] if len(rows) > limit else None
-        return JobList(self._listed(rows[:limit]), older)
+        return JobList(listed, older)
 
     def listed_job(self, job_id: str, now: float) -> ListedJob | None:
         """Read what a list shows of one job; None where there is none at `now`."""
-        rows = self._job_rows("id = :id AND expires > :now", id=job_id, now=now)
-        return next(iter(self._listed(rows)), None)
+        with self.snapshot():
+            rows = self._job_rows("id = :id AND expires > :now", id=job_id, now=now)
+            return next(iter(self._listed(rows)), None)
 
     def _job_rows(self, which: str, **values: Any) -> list[dict[str, Any]]:
         return self._rows(

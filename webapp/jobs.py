@@ -396,14 +396,15 @@ class Jobs:
 
         Raises JobNotFound.
         """
-        job = self.store.job(job_id, time())
+        now = time()
+        job = self.store.job(job_id, now)
         if job is None:
-            raise self._not_found(job_id)
+            raise self._not_found(job_id, now)
         return job
 
-    def _not_found(self, job_id: str) -> JobNotFound:
+    def _not_found(self, job_id: str, now: float) -> JobNotFound:
         """Say why there is no job: of one that was deleted before its time, nothing is known."""
-        return JobExpired() if self.store.has_expired(job_id, time()) else JobNotFound()
+        return JobExpired() if self.store.has_expired(job_id, now) else JobNotFound()
 
     def image(self, job_id: str, image_id: str) -> tuple[Job, Image]:
         """Read one image, and the job that it belongs to.
@@ -436,9 +437,10 @@ class Jobs:
 
         Raises JobNotFound.
         """
-        progress = self.store.progress(job_id, time())
+        now = time()
+        progress = self.store.progress(job_id, now)
         if progress is None:
-            raise self._not_found(job_id)
+            raise self._not_found(job_id, now)
         return progress
 
     def owned(self, owner: str | None, before: float = inf) -> JobList:
@@ -450,9 +452,10 @@ class Jobs:
 
         Raises JobNotFound.
         """
-        job = self.store.listed_job(job_id, time())
+        now = time()
+        job = self.store.listed_job(job_id, now)
         if job is None:
-            raise self._not_found(job_id)
+            raise self._not_found(job_id, now)
         return job
 
     def ids(self, owner: str | None = None) -> list[str]:
@@ -464,9 +467,10 @@ class Jobs:
 
         Raises JobNotFound.
         """
-        answer = self.store.is_owner(job_id, owner, time())
+        now = time()
+        answer = self.store.is_owner(job_id, owner, now)
         if answer is None:
-            raise self._not_found(job_id)
+            raise self._not_found(job_id, now)
         return answer
 
     def remake(self, job_id: str, recipe: Recipe) -> None:
@@ -501,9 +505,10 @@ class Jobs:
 
     def outlook(self, job: Job | Progress) -> Outlook:
         """Say when a job's turn comes and how long it all takes, by what the last images took."""
-        ahead = self.store.count_ahead(job.id)
-        workers = self.store.count_workers(alive_since=time() - ALIVE_SECONDS)
-        mean = self.store.mean_work_seconds()
+        with self.store.snapshot():
+            ahead = self.store.count_ahead(job.id)
+            workers = self.store.count_workers(alive_since=time() - ALIVE_SECONDS)
+            mean = self.store.mean_work_seconds()
         if mean is None or not workers or not job.left:  # Who knows what is still to come?
             return Outlook(ahead, None, bool(workers))
         return Outlook(ahead, ceil((ahead + job.left) * mean / workers), has_workers=True)

@@ -27,12 +27,15 @@ class JobsCollector(Collector):
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
-    def collect(self) -> Iterator[Metric]:
-        """Read everything anew."""
-        yield from self._counters()
-        yield self._histogram("wait", "Seconds from an image's upload to its first claim.")
-        yield self._histogram("work", "Seconds from an image's last claim to its end.")
-        yield from self._gauges()
+    def collect(self) -> list[Metric]:
+        """Read everything as it is at one moment."""
+        with self._jobs.store.snapshot():
+            return [
+                *self._counters(),
+                self._histogram("wait", "Seconds from an image's upload to its first claim."),
+                self._histogram("work", "Seconds from an image's last claim to its end."),
+                *self._gauges(),
+            ]
 
     def _counters(self) -> Iterator[Metric]:
         labels = ("outcome", "code")

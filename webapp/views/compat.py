@@ -37,8 +37,10 @@ def check_job_status(job_id: str) -> ResponseReturnValue:
     image = _only_image(job_id)
     if not image.is_finished:
         return jsonify(status="Processing")
-    if image.is_failed or not _paths(image):
-        return jsonify(status="Error", error=image.error_message or "This image was cancelled.")
+    if image.is_failed:
+        return jsonify(status="Error", error=image.error_message)
+    if not image.is_done and not _paths(image):  # What was made before is there all the same.
+        return jsonify(status="Error", error="This image was cancelled.")
     thumbnail_url = url_for("compat.download_thumbnail", job_id=job_id)
     return jsonify(status="Succeeded"), 303, {"Location": thumbnail_url}
 

@@ -201,7 +201,7 @@ def row(job_id: UUID) -> Response:
 @blueprint.get("/<uuid:job_id>")
 def show(job_id: UUID) -> Response:
     """Show a job, its images and what was made of them so far."""
-    return fresh(_render("jobs/show.html", current_jobs().job(str(job_id))))
+    return fresh(_render("jobs/show.html", str(job_id)))
 
 
 @blueprint.get("/<uuid:job_id>/panel")
@@ -214,12 +214,13 @@ def panel(job_id: UUID) -> Response:
     """
     since = request.args.get("v", type=int)
     try:
-        now = current_jobs().progress(str(job_id))
-        is_same = since == now.version and not now.is_finished
-        if is_same and request.args.get("said") == _said(current_jobs().outlook(now), now):
-            return fresh("", 204)
+        with current_jobs().store.snapshot():
+            now = current_jobs().progress(str(job_id))
+            is_same = since == now.version and not now.is_finished
+            if is_same and request.args.get("said") == _said(current_jobs().outlook(now), now):
+                return fresh("", 204)
         template = "jobs/_job.html" if since is None else "jobs/_panel.html"
-        return fresh(_render(template, current_jobs().job(str(job_id)), since=since))
+        return fresh(_render(template, str(job_id), since))
     except JobNotFound:
         return fresh(render_template("jobs/_gone.html"))
 
@@ -320,9 +321,11 @@ def delete(job_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("uploads.new"), 303)
 
 
-def _render(template: str, job: Job, since: int | None = None) -> str:
+def _render(template: str, job_id: str, since: int | None = None) -> str:
     """Render the page of a job or a part of it; its forms have no field, but need a token."""
-    outlook = None if job.is_finished else current_jobs().outlook(job)
+    with current_jobs().store.snapshot():
+        job = current_jobs().job(job_id)
+        outlook = None if job.is_finished else current_jobs().outlook(job)
     return render_template(
         template,
         job=job,
