@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import RawIOBase
 from pathlib import Path
+from time import time
 
 import pytest
 from flask import Flask
@@ -12,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person, Script, multipart, nothing_left, part, running_app, work
 from tests.images import make_jpeg
-from webapp.admission import TAKE_IMAGES
+from webapp.admission import QUEUE_AGAIN, TAKE_IMAGES
 from webapp.config import Config
 from webapp.job_store import JobStore
 from webapp.jobs import Jobs
@@ -36,7 +37,7 @@ def submit(app: Flask, address: str = "192.0.2.1") -> TestResponse:
 # What is sent there is a few fields of a form.
 BRING_NO_IMAGE = {
     "access.sign_in", "access.sign_out", "jobs.cancel", "jobs.close", "jobs.delete", "jobs.keep",
-    "jobs.remake", "jobs.reopen", "jobs.retry", "images.set_focus", "images.clear_focus",
+    "jobs.reopen",
 }  # fmt: skip
 
 
@@ -45,6 +46,7 @@ def test_whatever_takes_images_is_guarded(app: Flask) -> None:
     routes = app.url_map.iter_rules()
     assert {rule.endpoint for rule in routes if "POST" in (rule.methods or ())} == {
         *TAKE_IMAGES,
+        *QUEUE_AGAIN,
         *BRING_NO_IMAGE,
     }
 
@@ -211,7 +213,8 @@ def test_upload_that_does_not_say_its_length_is_refused(app: Flask, script: Scri
 def test_images_beyond_those_that_may_wait_are_refused_until_there_is_room(
     config: Config, tmp_path: Path
 ) -> None:
-    with running_app(replace(config, max_jobs_per_hour=9, max_waiting=2)) as app:
+    limits = replace(config, max_jobs_per_hour=9, max_waiting=2, max_waiting_share=1)
+    with running_app(limits) as app:
         jobs, script = app.extensions["jobs"], Script(app.test_client())
         job = script.create()
         assert [script.add(job, make_jpeg()).status_code for _ in range(3)] == [201, 201, 503]
@@ -227,6 +230,148 @@ def test_crowd_is_no_fault_of_ours(app: Flask, caplog: pytest.LogCaptureFixture)
     for _ in range(3):
         submit(app)
     assert "Traceback" not in caplog.text
+
+
+# The shares of clients, and their work
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Flask]:
+    """The application whose queue takes four images, two of each client."""
+    limits = Config(instance=tmp_path / "shared", max_waiting=4, max_waiting_share=0.5)
+    with running_app(limits) as app:
+        yield app
+
+
+def test_client_fills_its_share_of_the_queue_and_no_more(shared: Flask) -> None:
+    assert [submit(shared).status_code for _ in range(3)] == [202, 202, 429]
+    assert submit(shared, "192.0.2.2").status_code == 202
+    work(shared.extensions["jobs"])
+    assert submit(shared).status_code == 202
+
+
+def test_client_is_told_of_its_share(shared: Flask) -> None:
+    script = Script(shared.test_client())
+    job = script.create()
+    for _ in range(2):
+        script.add(job, make_jpeg())
+    answer = script.add(job, make_jpeg())
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "20")
+    assert answer.json == {
+        "code": "too_many_waiting",
+        "detail": "At most 2 images of your address may wait for their turn at a time."
+        " There is room again in 20 seconds.",
+        "field": None,
+    }
+
+
+def test_form_with_more_images_than_the_share_keeps_nothing(shared: Flask) -> None:
+    answer = Person(shared.test_client()).upload(*[(make_jpeg(), "a.jpg")] * 3)
+    assert answer.status_code == 429
+    assert nothing_left(shared.extensions["jobs"])
+
+
+AGAIN = ["remake", "retry", "images/{}/focus", "images/{}/focus/clear"]
+
+
+def make_job(app: Flask, images: int = 1) -> tuple[Person, str]:
+    """Make a job whose images are done; give its owner and its address."""
+    person = Person(app.test_client())
+    location = person.upload(*[(make_jpeg(), "a.jpg")] * images).headers["Location"]
+    work(app.extensions["jobs"])
+    return person, location
+
+
+def again(app: Flask, person: Person, location: str, path: str) -> TestResponse:
+    """Have a job made again in one of the ways that there are."""
+    image_id = app.extensions["jobs"].job(location.removeprefix("/jobs/")).images[0].id
+    form = {"presets": "card", "x": "0.5", "y": "0.5"}
+    return person.post(f"{location}/{path.format(image_id)}", **form)
+
+
+@pytest.mark.parametrize("path", AGAIN)
+def test_nothing_is_made_again_while_the_queue_is_full(shared: Flask, path: str) -> None:
+    person, location = make_job(shared)
+    for number in range(4):
+        submit(shared, f"192.0.2.{number // 2}")
+    answer = again(shared, person, location, path)
+    assert answer.status_code == 503
+    assert "Too many images wait for their turn." in answer.text
+
+
+@pytest.mark.parametrize("path", AGAIN)
+def test_nothing_is_made_again_beyond_the_share(shared: Flask, path: str) -> None:
+    person, location = make_job(shared)
+    for _ in range(2):
+        submit(shared, "127.0.0.1")
+    answer = again(shared, person, location, path)
+    assert answer.status_code == 429
+    assert "At most 2 images of your address" in answer.text
+
+
+def test_job_is_made_again_as_a_whole_or_not_at_all(shared: Flask) -> None:
+    jobs = shared.extensions["jobs"]
+    person, location = make_job(shared, images=2)
+    submit(shared, "127.0.0.1")
+    assert again(shared, person, location, "remake").status_code == 429
+    assert jobs.job(location.removeprefix("/jobs/")).done == 2
+
+
+def test_job_with_more_images_than_the_share_is_made_again_while_no_other_waits(
+    tmp_path: Path,
+) -> None:
+    limits = Config(instance=tmp_path / "one", max_waiting=2)
+    with running_app(replace(limits, max_waiting_share=1)) as app:
+        person, location = make_job(app, images=2)
+        app.extensions["jobs"]._max_waiting_of_client = 1
+        assert again(app, person, location, "remake").status_code == 303
+
+
+@pytest.mark.parametrize("path", AGAIN)
+def test_nothing_is_made_again_beyond_the_work_of_an_hour(app: Flask, path: str) -> None:
+    person, location = make_job(app)
+    use_up_work(app, "127.0.0.1")
+    answer = again(app, person, location, path)
+    assert answer.status_code == 429
+    assert "Your address has used 60 minutes of work within an hour." in answer.text
+
+
+def use_up_work(app: Flask, client: str) -> None:
+    app.extensions["jobs"].store.spend(client, "work", 3_600_000, 9_000_000, time())
+
+
+def test_client_that_used_its_work_is_told_when_there_is_more(app: Flask) -> None:
+    use_up_work(app, "192.0.2.1")
+    answer = submit(app, "192.0.2.1")
+    assert answer.status_code == 429
+    assert 3500 < int(answer.headers["Retry-After"]) <= 3600
+    assert answer.json == {
+        "detail": "Your address has used 60 minutes of work within an hour."
+        " There is room again in 60 minutes."
+    }
+    assert submit(app, "192.0.2.2").status_code == 202
+
+
+def test_work_on_an_image_counts_for_the_client_that_sent_it(app: Flask, jobs: Jobs) -> None:
+    submit(app, "192.0.2.1")
+    work(jobs)
+    (used,) = jobs.store._rows("SELECT client, amount FROM usage WHERE what = 'work'")
+    assert used["client"] == "192.0.2.1"
+    (took,) = jobs.store._rows("SELECT seconds FROM durations WHERE what = 'work' AND count")
+    assert used["amount"] == pytest.approx(took["seconds"] * 1000, abs=1.5)
+
+
+def test_thumbnails_count_like_what_was_sent(app: Flask, jobs: Jobs) -> None:
+    submit(app, "192.0.2.1")
+    (sent,) = used_bytes(jobs)
+    work(jobs)
+    made = sum(row["bytes"] for row in jobs.store._rows("SELECT bytes FROM thumbnails"))
+    assert used_bytes(jobs) == [sent + made]
+
+
+def used_bytes(jobs: Jobs) -> list[int]:
+    rows = jobs.store._rows("SELECT sum(amount) AS amount FROM usage WHERE what = 'bytes'")
+    return [row["amount"] for row in rows]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from webapp.database import Database, migrations
 from webapp.job_store import JobStore
 from webapp.models import Claim, NewImage, Progress
 
@@ -129,7 +130,7 @@ def test_released_image_waits_again_however_often(store: JobStore) -> None:
     for _ in range(2 * CAP):
         claimed = claim(store)
         attempts.append(claimed.attempt)
-        assert store.release(claimed)
+        assert store.release(claimed, NOW)
     assert state(store) == "waiting"
     assert attempts == list(range(1, 2 * CAP + 1))  # No token is ever used twice.
 
@@ -139,7 +140,7 @@ def test_finished_image_cannot_be_released(store: JobStore) -> None:
     add_image(store, "a")
     claimed = claim(store)
     finish(store, claimed)
-    assert not store.release(claimed)
+    assert not store.release(claimed, NOW)
     assert state(store) == "done"
 
 
@@ -282,7 +283,7 @@ def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: JobStore) ->
     add_job(store)
     add_image(store, "a")
     claimed = claim(store)
-    store.delete_job("job")
+    store.delete_job("job", NOW)
     assert not finish(store, claimed)
     assert store.claim("w", NOW, LEASE, CAP) is None
 
@@ -317,7 +318,7 @@ def test_oldest_wait_is_found_among_images_that_cost_workers_too(store: JobStore
     add_job(store)
     add_image(store, "poison", NOW)
     claim(store)
-    store.release(claim(store, now=LEASE + 1))
+    store.release(claim(store, now=LEASE + 1), LEASE + 1)
     add_image(store, "clean", LEASE)
     assert store.queue(NOW).oldest == NOW
 
@@ -344,7 +345,7 @@ def test_counters_outlive_the_rows(store: JobStore) -> None:
     for name in ("a", "b"):
         add_image(store, name)
     finish(store, claim(store))
-    store.delete_job("job")
+    store.delete_job("job", NOW)
     assert counted(store) == {("accepted", ""): 2, ("done", ""): 1, ("deleted", ""): 1}
 
 
@@ -394,39 +395,27 @@ def test_clock_that_is_set_back_makes_no_negative_wait(store: JobStore) -> None:
 
 
 def test_images_of_before_the_counters_are_counted(tmp_path: Path) -> None:
-    store = JobStore(tmp_path / "jobs.db")
-    add_job(store)
-    for name in ("a", "b", "c"):
-        add_image(store, name)
-    finish(store, claim(store))
-    store.fail(claim(store), "crashed", "…", NOW)
-    forget_counters(store)
-    store.close()
+    old = Old(tmp_path / "jobs.db")
+    old._change(
+        "INSERT INTO jobs (id, recipe, created, expires, open_until) VALUES ('job', '', 0, 9e9, 0)"
+    )
+    for number, ending in enumerate(("'done', NULL", "'failed', 'crashed'", "'waiting', NULL")):
+        old._change(
+            "INSERT INTO images (id, job_id, position, name, bytes, format, width, height, had_gps,"
+            f" created, state, error_code) VALUES ({number}, 'job', 1, '', 1, '', 1, 1, 0, 0,"
+            f" {ending})"
+        )
+    old.close()
     store = JobStore(tmp_path / "jobs.db")
     assert counted(store) == {("accepted", ""): 3, ("done", ""): 1, ("failed", "crashed"): 1}
     store.close()
 
 
-def forget_counters(store: JobStore) -> None:
-    """Bring the file back to the schema that had none."""
-    for trigger in ("accepted", "finished", "deleted", "again"):
-        store._change(f"DROP TRIGGER {trigger}_counted")
-    for trigger in ("wait", "work"):
-        store._change(f"DROP TRIGGER {trigger}_measured")
-    for statement in (
-        "DROP TABLE counters",
-        "DROP TABLE durations",
-        "ALTER TABLE images DROP COLUMN claimed",
-        "DROP INDEX images_finished",
-        "DROP INDEX images_claimable",
-        "CREATE INDEX images_claimable ON images (created)",
-        *(f"ALTER TABLE images DROP COLUMN {name}" for name in ("queued", "focus_x", "focus_y")),
-        "ALTER TABLE jobs DROP COLUMN missing_files",
-        "DROP TABLE expired_jobs",
-        "DELETE FROM _sqlite_migrations WHERE name IN ('add_counters', 'add_remaking',"
-        " 'add_missing_files', 'add_expired_jobs')",
-    ):
-        store._change(statement)
+class Old(Database):
+    """The database as it was before there were counters."""
+
+    def _migrate(self) -> None:
+        migrations.apply(self._db, stop_before="add_counters")
 
 
 def test_image_is_claimed_again_though_the_clock_was_set_back(store: JobStore) -> None:

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -292,16 +293,43 @@ def test_sweep_fails_images_whose_files_are_gone_and_no_others(jobs: Jobs, folde
     assert jobs.job(kept).failed == 0
 
 
-def test_upload_is_refused_before_the_disk_is_full_and_work_goes_on(
+def test_upload_is_refused_before_the_disk_is_full(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = submit(jobs, make_jpeg())
     monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 29_999_999)
     with received(jobs, make_jpeg()) as upload, pytest.raises(NoSpace):
         jobs.submit_image(SQUARE, "owner", upload, "a.jpg")
     with pytest.raises(NoSpace):
         jobs.submit(SQUARE, "owner")
+
+
+def test_accepted_work_waits_before_the_disk_is_full_and_goes_on_with_room(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(jobs, make_jpeg())
+    with monkeypatch.context() as full:
+        full.setattr(jobs.storage, "free_bytes", lambda: 29_999_999)
+        work(jobs)
+        assert jobs.claim("worker") is None
+    assert jobs.job(job_id).waiting == 1
     work(jobs)
+    assert jobs.job(job_id).done == 1
+
+
+def test_nothing_is_made_again_before_the_disk_is_full(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(jobs, make_jpeg())
+    work(jobs)
+    image_id = jobs.job(job_id).images[0].id
+    monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 29_999_999)
+    for again in (
+        partial(jobs.remake, job_id, SQUARE),
+        partial(jobs.retry, job_id),
+        partial(jobs.set_focus, job_id, image_id, (0.5, 0.5)),
+    ):
+        with pytest.raises(NoSpace):
+            again()
     assert jobs.job(job_id).done == 1
 
 

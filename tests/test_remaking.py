@@ -613,8 +613,8 @@ def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: 
 def test_page_knows_how_many_come_before(person: Person, stranger: Person, jobs: Jobs) -> None:
     start(stranger, make_jpeg(), make_jpeg(), make_jpeg())
     job_id = start(person, make_jpeg())
-    assert jobs.outlook(jobs.job(job_id)).ahead == 3
-    assert "3 images of others come first" in person.get(f"/jobs/{job_id}").text
+    assert jobs.outlook(jobs.job(job_id)).ahead == 1  # Owners take turns.
+    assert "1 image of others comes first" in person.get(f"/jobs/{job_id}").text
 
 
 def test_time_left_is_told_from_what_the_last_images_took(person: Person, jobs: Jobs) -> None:

@@ -155,10 +155,10 @@ def test_attempt_is_given_back_as_soon_as_there_is_room_for_that(
     full = OSError(errno.ENOSPC, "No space left on device")
     release, refusals = jobs.store.release, [full, full]
 
-    def release_later(claim: Claim) -> bool:
+    def release_later(claim: Claim, now: float) -> bool:
         if refusals:
             raise refusals.pop()
-        return release(claim)
+        return release(claim, now)
 
     monkeypatch.setattr(tasks, "BEAT_SECONDS", 0.01)
     monkeypatch.setattr(jobs.store, "release", release_later)

@@ -15,6 +15,8 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # They change nothing.
 MAKE_JOBS = {"jobs.open_job", "jobs.create", "compat.upload_image"}
 OTHER_MB = 1  # Of a form without images.
 TAKE_IMAGES = {*MAKE_JOBS, "jobs.add_images"}
+# What is there already waits for a worker once more.
+QUEUE_AGAIN = {"jobs.remake", "jobs.retry", "images.set_focus", "images.clear_focus"}
 
 
 class AccessRequired(Exception):
@@ -82,7 +84,8 @@ def _refuse_other_sites() -> None:
 def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:
     if takes_images:
         require_access()
-        current_jobs().admit_images()
+    if takes_images or request.endpoint in QUEUE_AGAIN:
+        current_jobs().admit_images(client_name())
     limit_mb = current_config().max_request_mb if takes_images else OTHER_MB
     if size > limit_mb * MB:  # First: it would use up the client's hour for nothing.
         raise RequestTooLarge(size, limit_mb)

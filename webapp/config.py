@@ -95,7 +95,8 @@ class Config:
     )
     min_free_mb: int = setting(
         500,
-        "Megabytes of disk that stay free: uploads are refused below it, and work goes on.",
+        "Megabytes of disk that stay free: below it uploads are refused, and the images that wait"
+        " go on waiting.",
         minimum=0,
     )
     max_images: int = setting(500, "Images of one job.", minimum=1)
@@ -135,12 +136,27 @@ class Config:
         minimum=1,
     )
     max_mb_per_hour: int = setting(
-        10_000, "Megabytes that one client may send within an hour.", minimum=1
+        10_000,
+        "Megabytes that one client may send, and its thumbnails have, within an hour.",
+        minimum=1,
     )
     max_waiting: int = setting(
         10_000,
         "Images that may wait for a worker, of all clients. At 50 a second the last of them waits"
         " for three minutes.",
+        minimum=1,
+    )
+    max_waiting_share: float = setting(
+        0.25,
+        "Part of `THUMBNAIL_MAX_WAITING` that the images of one client may be, so that one cannot"
+        " fill the queue for all.",
+        minimum=0.0001,
+        maximum=1,
+    )
+    max_work_seconds_per_hour: int = setting(
+        3600,
+        "Seconds of workers' time that one client may use within an hour. Default: what one worker"
+        " has.",
         minimum=1,
     )
     decode_seconds: float = setting(

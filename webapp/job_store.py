@@ -240,9 +240,11 @@ class JobStore(Database):
             )
         )
 
-    def delete_job(self, job_id: str) -> None:
+    def delete_job(self, job_id: str, now: float) -> None:
         """Remove a job's rows."""
-        self._change("DELETE FROM jobs WHERE id = :id", id=job_id)
+        with self.transaction():
+            self._charge_work("job_id = :job_id", now, job_id=job_id)
+            self._change("DELETE FROM jobs WHERE id = :id", id=job_id)
 
     def delete_expired_job(self, job_id: str, now: float) -> None:
         """Remove a job's rows; where its time is over, remember that it was."""
@@ -253,7 +255,7 @@ class JobStore(Database):
                 id=job_id,
                 now=now,
             )
-            self.delete_job(job_id)
+            self.delete_job(job_id, now)
 
     def extend_job(self, job_id: str, expires: float) -> None:
         """Keep a job until then, unless it is kept for longer already."""
@@ -264,7 +266,7 @@ class JobStore(Database):
             expires=expires,
         )
 
-    def set_recipe(self, job_id: str, recipe: str, now: float) -> None:
+    def set_recipe(self, job_id: str, recipe: str, now: float, client: str = "") -> None:
         """Give a job another recipe, and put all its images back into the queue for it.
 
         What was made stays until it is replaced. Who works on an image loses it. What was cancelled
@@ -278,8 +280,9 @@ class JobStore(Database):
             )
             self._queue_again(
                 f"job_id = :job_id AND {_TO_REMAKE}",
+                now,
+                client,
                 job_id=job_id,
-                now=now,
             )
 
     def expired_job_ids(self, now: float) -> list[str]:
@@ -313,23 +316,33 @@ class JobStore(Database):
     # Images
 
     def add_image(
-        self, job_id: str, image: NewImage, now: float, open_until: float, max_images: int
+        self,
+        job_id: str,
+        image: NewImage,
+        now: float,
+        open_until: float,
+        max_images: int,
+        client: str = "",
     ) -> bool:
-        """Write the row of a new image, unless the job is gone, closed or full."""
+        """Write the row of a new image, unless the job is gone, closed or full.
+
+        `client` is the address that sent it.
+        """
         with self.transaction():
             added = self._change(
                 "INSERT INTO images"
                 " (id, job_id, position, name, bytes, format, width, height, had_gps, created,"
-                " queued)"
+                " queued, client, owner)"
                 " SELECT :id, :job_id, coalesce(:position, (SELECT count(*) + 1 FROM images"
                 " WHERE job_id = :job_id)), :name, :bytes, :format, :width, :height, :had_gps,"
-                " :now, :now"
+                " :now, :now, :client, coalesce(owner, '')"
                 " FROM jobs WHERE id = :job_id AND expires > :now AND open_until > :now"
                 " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
                 **vars(image),
                 job_id=job_id,
                 now=now,
                 max_images=max_images,
+                client=client,
             )
             if added:
                 self._change(
@@ -352,16 +365,17 @@ class JobStore(Database):
         return rows[0]["id"] if rows else None
 
     def claim(self, worker: str, now: float, lease: float, max_attempts: int) -> Claim | None:
-        """Take the oldest image that waits or whose lease ran out, in one atomic statement.
+        """Take the next image that waits or whose lease ran out, in one atomic statement.
 
-        Images that cost two workers already come last: a poison image cannot hold up clean ones.
+        It is of the client that has the fewest images in workers' hands, or of those clients of the
+        one that was not served for the longest time; of its owners, of the one chosen likewise; and
+        of that owner's images the oldest. What a dead worker left comes before all, once. Images
+        that cost two workers already come last: a poison image cannot hold up clean ones.
         """
         rows = self._rows(
-            "UPDATE images SET state = 'working', attempts = attempts + 1, claimed_by = :worker,"
-            " claimed = :now, lease = :lease WHERE id = (SELECT id FROM images"
-            f" WHERE {_UNFINISHED} AND (state = 'waiting' OR {_LEASE_IS_OVER})"
-            " AND attempts - released < :max_attempts"
-            " ORDER BY attempts - released > 1, queued LIMIT 1)"
+            f"WITH {_TURNS} UPDATE images SET state = 'working', attempts = attempts + 1,"
+            " claimed_by = :worker, claimed = :now, lease = :lease"
+            f" WHERE rowid = coalesce({_LEFT}, {_NEXT}, {_LATE})"
             " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
             " :now - queued AS waited, focus_x, focus_y,"
             " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
@@ -387,6 +401,16 @@ class JobStore(Database):
         sql = f"SELECT 1 FROM images WHERE {_UNFINISHED} LIMIT 1 OFFSET :before"
         return bool(self._rows(sql, before=count - 1))
 
+    def has_unfinished_of(self, client: str, count: int) -> bool:
+        """Say whether at least so many images of a client wait or are in a worker's hands."""
+        rows = self._rows(
+            "SELECT coalesce((SELECT waiting FROM client_turns WHERE client = :client), 0)"
+            " + (SELECT count(*) FROM images WHERE state = 'working' AND client = :client)"
+            " AS images",
+            client=client,
+        )
+        return bool(rows[0]["images"] >= count)
+
     def renew(self, claim: Claim, lease: float) -> bool:
         """Prolong a claim; False where it is lost."""
         return bool(
@@ -410,9 +434,16 @@ class JobStore(Database):
         bytes and quality.
         """
         with self.transaction() as db:
+            self._charge_work(_HELD, now, **_held(claim))
+            self._charge(
+                "SELECT client, 'bytes', :minute, :amount FROM images WHERE " + _HELD,
+                now,
+                amount=sum(thumbnail["bytes"] for thumbnail in thumbnails),
+                **_held(claim),
+            )
             held = self._change(
-                "UPDATE images SET state = 'done', finished = :now, claimed_by = NULL,"
-                " lease = NULL, width = :width, height = :height, had_gps = :had_gps,"
+                f"UPDATE images SET state = 'done', finished = :now, {_LET_GO},"
+                " width = :width, height = :height, had_gps = :had_gps,"
                 f" thumbhash = :thumbhash, color = :color WHERE {_HELD}",
                 now=now,
                 **facts,
@@ -436,31 +467,46 @@ class JobStore(Database):
 
     def fail(self, claim: Claim, code: str, message: str, now: float) -> bool:
         """Mark an image failed for a reason; False where the claim is lost."""
-        return bool(
-            self._change(
+        with self.transaction():
+            self._charge_work(_HELD, now, **_held(claim))
+            held = self._change(
                 "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
-                f" finished = :now, claimed_by = NULL, lease = NULL WHERE {_HELD}",
+                f" finished = :now, {_LET_GO} WHERE {_HELD}",
                 code=code,
                 message=message,
                 now=now,
                 **_held(claim),
             )
-        )
+        return bool(held)
 
-    def release(self, claim: Claim) -> bool:
+    def release(self, claim: Claim, now: float) -> bool:
         """Put an image back among the waiting, as if nobody had tried; False where it is lost.
 
         Its number of attempts stays: no two claims ever have the same token.
         """
-        return bool(
-            self._change(
+        with self.transaction():
+            self._charge_work(_HELD, now, **_held(claim))
+            held = self._change(
                 "UPDATE images SET state = 'waiting', released = released + 1, claimed_by = NULL,"
                 f" lease = NULL WHERE {_HELD}",
                 **_held(claim),
             )
-        )
+        return bool(held)
 
-    def set_focus(self, job_id: str, image_id: str, focus: Point | None, now: float) -> bool:
+    def give_up(self, claim: Claim, now: float) -> bool:
+        """End a claim at once, as if its worker had died; False where it is lost."""
+        with self.transaction():
+            self._charge_work(_HELD, now, **_held(claim))
+            held = self._change(
+                f"UPDATE images SET claimed = :now, lease = :now WHERE {_HELD}",
+                now=now,
+                **_held(claim),
+            )
+        return bool(held)
+
+    def set_focus(
+        self, job_id: str, image_id: str, focus: Point | None, now: float, client: str = ""
+    ) -> bool:
         """Choose an image's focal point, or none, and have it made again; False where it is not."""
         x, y = focus or (None, None)
         with self.transaction():
@@ -474,13 +520,14 @@ class JobStore(Database):
             )
             self._queue_again(
                 f"job_id = :job_id AND id = :image_id AND {_TO_REMAKE}",
+                now,
+                client,
                 job_id=job_id,
                 image_id=image_id,
-                now=now,
             )
         return bool(found)
 
-    def retry(self, job_id: str, image_id: str | None, now: float) -> int:
+    def retry(self, job_id: str, image_id: str | None, now: float, client: str = "") -> int:
         """Put what failed or was cancelled back into the queue: one image, or many of a job.
 
         Those are all that failed; where none did, all that were cancelled.
@@ -490,20 +537,27 @@ class JobStore(Database):
             # By the alphabet, 'failed' is the larger of the two.
             " AND iif(:image_id IS NULL, state = (SELECT max(state) FROM images"
             " WHERE job_id = :job_id AND state IN ('failed', 'cancelled')), id = :image_id)",
+            now,
+            client,
             job_id=job_id,
             image_id=image_id,
-            now=now,
         )
 
-    def _queue_again(self, which: str, now: float, **values: Any) -> int:
-        """Let images wait as if nobody had tried them; their tokens are used up all the same."""
-        return self._change(
-            "UPDATE images SET state = 'waiting', queued = :now, released = attempts,"
-            " claimed_by = NULL, lease = NULL, finished = NULL, error_code = NULL,"
-            f" error_message = NULL WHERE {which}",
-            now=now,
-            **values,
-        )
+    def _queue_again(self, which: str, now: float, client: str, **values: Any) -> int:
+        """Let images wait as if nobody had tried them; their tokens are used up all the same.
+
+        `client` is the address that asks for it. What workers did on them so far is counted.
+        """
+        with self.transaction():
+            self._charge_work(which, now, **values)
+            return self._change(
+                "UPDATE images SET state = 'waiting', queued = :now, released = attempts,"
+                " claimed_by = NULL, lease = NULL, client = :client, finished = NULL,"
+                f" error_code = NULL, error_message = NULL WHERE {which}",
+                now=now,
+                client=client,
+                **values,
+            )
 
     def cancel(self, job_id: str, image_id: str | None, now: float) -> int:
         """Take waiting images out of the queue: one, or all of a job.
@@ -511,7 +565,7 @@ class JobStore(Database):
         One that was only to be made again keeps what was made before.
         """
         return self._change(
-            "UPDATE images SET state = 'cancelled', finished = :now"
+            f"UPDATE images SET state = 'cancelled', finished = :now, {_LET_GO}"
             " WHERE job_id = :job_id AND (:image_id IS NULL OR id = :image_id)"
             " AND state = 'waiting'",
             job_id=job_id,
@@ -519,17 +573,75 @@ class JobStore(Database):
             now=now,
         )
 
-    def count_ahead(self, job_id: str) -> int:
-        """Count the images of other jobs that come before the first of this one that waits."""
-        rows = self._rows(
-            "WITH own AS (SELECT attempts - released > 1 AS is_late, queued FROM images"
-            " WHERE job_id = :id AND state = 'waiting' ORDER BY 1, 2 LIMIT 1)"
-            f" SELECT count(*) AS ahead FROM own JOIN images ON {_UNFINISHED}"
-            " AND (attempts - released > 1, images.queued) < (is_late, own.queued)"
-            " AND job_id != :id",
-            id=job_id,
-        )
-        return int(rows[0]["ahead"])
+    def count_ahead(self, job_id: str, now: float) -> tuple[int, int]:
+        """Estimate how many images of others come before a job's first that waits, and its last.
+
+        They are those in workers' hands, and those whose turn comes earlier if each takes the same
+        time and no more come.
+        """
+        with self.snapshot():
+            own = self._rows(
+                "SELECT client, owner, count(*) AS waiting, min(queued) AS first,"
+                f" max(queued) AS last FROM images WHERE job_id = :id AND {_WAITING}"
+                " GROUP BY client, owner ORDER BY first LIMIT 1",
+                id=job_id,
+            )
+            if not own:  # All others come before what cost two workers.
+                late = self._rows(
+                    "SELECT coalesce(sum(waiting), 0) AS images FROM client_turns WHERE EXISTS"
+                    " (SELECT 1 FROM images WHERE job_id = :id AND state = 'waiting')",
+                    id=job_id,
+                )[0]["images"]
+                return late, late
+            in_hand = self._rows(
+                "SELECT count(*) AS images FROM images WHERE state = 'working' AND job_id != :id"
+                f" AND NOT {_LEASE_IS_OVER}",
+                id=job_id,
+                now=now,
+            )[0]["images"]
+            first = self._count_turns_before(own[0], own[0]["first"], 0, now)
+            last = self._count_turns_before(own[0], own[0]["last"], own[0]["waiting"] - 1, now)
+        return in_hand + first, in_hand + last
+
+    def _count_turns_before(
+        self, own: dict[str, Any], queued: float, own_before: int, now: float
+    ) -> int:
+        """Count the images of others that are claimed before one that was queued at a time.
+
+        Its owner's come in order. Meanwhile each other owner has as many turns as this one, less
+        what it has in hand; and so has each other client.
+        """
+        lane = {"client": own["client"], "owner": own["owner"], "now": now}
+        older = self._rows(
+            f"SELECT count(*) AS images FROM images WHERE {_WAITING} AND client = :client"
+            " AND owner = :owner AND queued < :queued",
+            queued=queued,
+            **lane,
+        )[0]["images"]
+        owners = self._rows(
+            f"WITH {_HANDS}, mine AS (SELECT served, coalesce((SELECT images FROM in_hand"
+            " WHERE client = :client AND owner = :owner), 0) + :turns AS turns"
+            " FROM owner_turns WHERE client = :client AND owner = :owner)"
+            " SELECT sum(max(0, min(waiting, mine.turns - coalesce(images, 0)"
+            " - (others.served > mine.served)))) AS images"
+            " FROM mine JOIN owner_turns AS others LEFT JOIN in_hand USING (client, owner)"
+            " WHERE others.client = :client AND others.owner != :owner AND waiting > 0",
+            turns=older + 1,
+            **lane,
+        )[0]["images"]
+        before = older + (owners or 0)
+        clients = self._rows(
+            f"WITH {_HANDS}, mine AS (SELECT served, coalesce((SELECT images FROM busy"
+            " WHERE client = :client), 0) + :turns AS turns"
+            " FROM client_turns WHERE client = :client)"
+            " SELECT sum(max(0, min(waiting, mine.turns - coalesce(images, 0)"
+            " - (others.served > mine.served)))) AS images"
+            " FROM mine JOIN client_turns AS others LEFT JOIN busy USING (client)"
+            " WHERE others.client != :client AND waiting > 0",
+            turns=before + 1,
+            **lane,
+        )[0]["images"]
+        return int(before + (clients or 0)) - own_before
 
     def mean_work_seconds(self) -> float | None:
         """Give the time that one of the last images took; None where none was made yet."""
@@ -545,7 +657,7 @@ class JobStore(Database):
         """Mark failed what cost its last worker; give the ids of the jobs and images."""
         rows = self._rows(
             "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
-            " finished = :now, claimed_by = NULL, lease = NULL"
+            f" finished = :now, {_LET_GO}"
             f" WHERE {_UNFINISHED} AND state = 'working' AND {_LEASE_IS_OVER}"
             " AND attempts - released >= :max_attempts RETURNING job_id, id",
             code=code,
@@ -578,7 +690,7 @@ class JobStore(Database):
         with self.transaction():
             failed = self._change(
                 "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
-                " finished = :now WHERE id = :id AND state IN ('waiting', 'done')",
+                f" finished = :now, {_LET_GO} WHERE id = :id AND state IN ('waiting', 'done')",
                 id=image_id,
                 code=code,
                 message=message,
@@ -666,14 +778,8 @@ class JobStore(Database):
             excess = sum(row["amount"] for row in rows) + amount - limit
             if excess <= 0:
                 if amount:
-                    self._change(
-                        "INSERT INTO usage VALUES (:client, :what, :minute, :amount)"
-                        " ON CONFLICT DO UPDATE SET amount = usage.amount + excluded.amount",
-                        client=client,
-                        what=what,
-                        minute=minute,
-                        amount=amount,
-                    )
+                    usage = "VALUES (:client, :what, :minute, :amount)"
+                    self._charge(usage, now, client=client, what=what, amount=amount)
                 return 0
         last = minute
         for row in rows:
@@ -683,11 +789,42 @@ class JobStore(Database):
                 break
         return ceil((last + WINDOW_MINUTES) * 60 - now)
 
-    def forget_usage(self, now: float) -> None:
-        """Remove what no longer counts: clients are kept for an hour and no longer."""
-        self._change(
-            "DELETE FROM usage WHERE minute <= :over", over=int(now // 60) - WINDOW_MINUTES
+    def _charge_work(self, which: str, now: float, **values: Any) -> None:
+        """Count the time that workers had some images towards the limits of their clients.
+
+        In milliseconds. Of a worker that died it ends with its lease.
+        """
+        self._charge(
+            "SELECT client, 'work', :minute,"
+            " sum(CAST(1000 * max(min(:now, lease) - claimed, 0) AS INTEGER))"
+            f" FROM images WHERE state = 'working' AND {which} GROUP BY client",
+            now,
+            **values,
         )
+
+    def _charge(self, usage: str, now: float, **values: Any) -> None:
+        """Count rows of usage, whatever the limits are."""
+        self._change(
+            f"INSERT INTO usage {usage}"
+            " ON CONFLICT DO UPDATE SET amount = usage.amount + excluded.amount",
+            now=now,
+            minute=int(now // 60),
+            **values,
+        )
+
+    def forget_usage(self, now: float) -> None:
+        """Remove what no longer counts: clients are kept for an hour and no longer.
+
+        But for those whose images wait. Where the clock was set back, nobody's turn is in the
+        future.
+        """
+        over = int(now // 60) - WINDOW_MINUTES
+        self._change("DELETE FROM usage WHERE minute <= :over", over=over)
+        for turns in ("client_turns", "owner_turns"):
+            self._change(
+                f"DELETE FROM {turns} WHERE waiting <= 0 AND served < :over", over=over * 60
+            )
+            self._change(f"UPDATE {turns} SET served = :now WHERE served > :now", now=now)
 
 
 def _with_times(row: dict[str, Any]) -> dict[str, Any]:
@@ -726,6 +863,45 @@ _TO_REMAKE = (
 # A lease lasts for seconds. Where one ends more than a minute from now, the clock was set back
 # since: it counts as over, or its image would wait for as long as the clock went back.
 _LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
+
+# A worker lets go of an image, and nothing more is done on it: its client's address is forgotten.
+_LET_GO = "claimed_by = NULL, lease = NULL, client = ''"
+
+# As the partial index images_turns says it, word for word. What cost two workers is left out.
+_WAITING = "state = 'waiting' AND attempts - released <= 1"
+
+# How claim() finds the next image. Few clients and owners have images in workers' hands, as there
+# are few workers; the others are in the order of their turns in an index. So however many wait, it
+# looks at one more of each than there are workers.
+_HANDS = f"""
+in_hand AS MATERIALIZED (SELECT client, owner, count(*) AS images FROM images
+    WHERE state = 'working' AND NOT {_LEASE_IS_OVER} GROUP BY client, owner),
+busy AS MATERIALIZED (SELECT client, sum(images) AS images FROM in_hand GROUP BY client)"""
+
+_TURNS = f"""{_HANDS},
+next_client AS MATERIALIZED (SELECT coalesce(
+    (SELECT client FROM client_turns WHERE waiting > 0
+        AND client NOT IN (SELECT client FROM busy) ORDER BY served LIMIT 1),
+    (SELECT client FROM busy JOIN client_turns USING (client)
+        WHERE waiting > 0 ORDER BY images, served LIMIT 1)) AS client),
+next_owner AS MATERIALIZED (SELECT client, coalesce(
+    (SELECT owner FROM owner_turns WHERE client = next_client.client AND waiting > 0
+        AND owner NOT IN (SELECT owner FROM in_hand WHERE client = next_client.client)
+        ORDER BY served LIMIT 1),
+    (SELECT owner FROM in_hand JOIN owner_turns USING (client, owner)
+        WHERE client = next_client.client AND waiting > 0 ORDER BY images, served LIMIT 1))
+    AS owner FROM next_client)"""
+
+_LEFT = f"""(SELECT rowid FROM images WHERE state = 'working' AND {_LEASE_IS_OVER}
+    AND attempts - released <= 1 ORDER BY queued LIMIT 1)"""
+
+_NEXT = f"""(SELECT (SELECT rowid FROM images WHERE {_WAITING}
+    AND images.client = next_owner.client AND images.owner = next_owner.owner
+    ORDER BY queued LIMIT 1) FROM next_owner)"""
+
+_LATE = f"""(SELECT rowid FROM images WHERE {_UNFINISHED}
+    AND (state = 'waiting' OR {_LEASE_IS_OVER}) AND attempts - released < :max_attempts
+    ORDER BY attempts - released > 1, queued LIMIT 1)"""
 
 # Likewise, a beat of before the clock was set back says nothing.
 _IS_ALIVE = "beat > :alive_since AND beat < :alive_since + 60"

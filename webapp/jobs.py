@@ -39,7 +39,9 @@ QUEUE_SECONDS = 20
 MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few times.
 MB = 1_000_000
 FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
-ROOM_FOR_WORK = 20 * MB  # A claim in a moment of room, in vain, would cost the image an attempt.
+ROOM_FOR_WORK = (
+    20 * MB
+)  # Where less must stay free: a claim in vain would cost the image an attempt.
 LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
 READ_LENGTH = 4096  # Characters at the end of a name that are read: the longest path of Linux.
@@ -100,12 +102,12 @@ class TooManyImages(Exception):
 
 
 class NoSpace(Exception):
-    """The disk is nearly full: what is left is for the work that was accepted."""
+    """The disk is nearly full: nothing begins that adds to it."""
 
     code = "no_space"
 
     def __init__(self) -> None:
-        super().__init__("The server's disk is full. Nothing was kept; try again later.")
+        super().__init__("The server's disk is full. Nothing new was taken; try again later.")
 
 
 class FileTooLarge(Exception):
@@ -148,10 +150,25 @@ class TooManyAttempts(Busy):
     code = "too_many_attempts"
 
 
+class TooMuchWork(Busy):
+    """A client uses more of the workers' time than it may."""
+
+    code = "too_much_work"
+
+
+class TooManyWaiting(Busy):
+    """A client lets more images wait than its share of the queue."""
+
+    code = "too_many_waiting"
+
+
 class QueueFull(Busy):
     """So many images wait that another would wait for too long."""
 
     code = "queue_full"
+
+
+REFUSALS = (FileTooLarge, ImageError, JobClosed, NoSpace, TooManyImages, TooManyWaiting)
 
 
 class ClaimLost(Exception):
@@ -200,6 +217,8 @@ class Jobs:
         self._max_images = config.max_images
         self._max_file_mb = config.max_file_mb
         self._max_waiting = config.max_waiting
+        self._max_waiting_of_client = ceil(config.max_waiting * config.max_waiting_share)
+        self._max_work_seconds = config.max_work_seconds_per_hour
         self._max_jobs_per_hour = config.max_jobs_per_hour
         self._max_mb_per_hour = config.max_mb_per_hour
         self.recipe_limits = RecipeLimits(
@@ -208,13 +227,39 @@ class Jobs:
 
     # For whoever submits and follows
 
-    def admit_images(self) -> None:
-        """Say whether images are taken now.
+    def admit_images(self, client: str) -> None:
+        """Say whether images of a client may join the queue now.
 
-        Raises QueueFull.
+        Raises QueueFull, TooManyWaiting or TooMuchWork.
         """
         if self.store.has_unfinished(self._max_waiting):
             raise QueueFull("Too many images wait for their turn.", QUEUE_SECONDS)
+        if self.store.has_unfinished_of(client, self._max_waiting_of_client):
+            raise self._too_many_waiting()
+        limit = self._max_work_seconds
+        if wait := self.store.spend(client, "work", 0, limit * 1000 - 1, time()):
+            used = f"Your address has used {_duration(limit)} of work within an hour."
+            raise TooMuchWork(used, wait)
+
+    def _too_many_waiting(self) -> TooManyWaiting:
+        limit = self._max_waiting_of_client
+        images = f"{limit:,} images" if limit != 1 else "1 image"
+        return TooManyWaiting(
+            f"At most {images} of your address may wait for their turn at a time.", QUEUE_SECONDS
+        )
+
+    @contextmanager
+    def _within_share(self, client: str) -> Iterator[None]:
+        """Let the block queue images of a client, if its share of the queue has room for them.
+
+        Where none of its images wait, those of one job are let in together: a job may have more
+        images than the share. Raises TooManyWaiting, with nothing changed.
+        """
+        with self.store.transaction():
+            had_some = self.store.has_unfinished_of(client, 1)
+            yield
+            if had_some and self.store.has_unfinished_of(client, self._max_waiting_of_client + 1):
+                raise self._too_many_waiting()
 
     def count_refused(self, code: str) -> None:
         """Tell the operator of an upload that is not taken.
@@ -233,7 +278,10 @@ class Jobs:
         """
         limit = self._max_mb_per_hour
         if wait := self.store.spend(client, "bytes", count, limit * MB, time()):
-            sentence = f"Your address has sent {limit} MB within an hour, or would with this."
+            sentence = (
+                f"Your address has sent {limit} MB within an hour, with the thumbnails made of it,"
+                " or would with this."
+            )
             raise TooManyBytes(sentence, wait)
 
     def admit_job(self, client: str) -> None:
@@ -286,18 +334,20 @@ class Jobs:
         expires = now + self._kept_seconds(hours)
         self.store.add_job(job_id, owner, recipe.to_json(), now, expires, now + OPEN_SECONDS)
 
-    def submit_image(self, recipe: Recipe, owner: str | None, upload: Upload, name: str) -> str:
+    def submit_image(
+        self, recipe: Recipe, owner: str | None, upload: Upload, name: str, client: str = ""
+    ) -> str:
         """Create a whole job of one image, at half the price of the three steps; give its id.
 
-        Raises NoSpace, FileTooLarge or ImageError; nothing is kept then.
+        Raises NoSpace, FileTooLarge, ImageError or TooManyWaiting; nothing is kept then.
         """
         with self._counted_refusals(name):
             image = self._read(upload, name)
-        job_id = str(uuid4())
-        now = time()
-        with self._kept(upload, job_id, image.id), self.store.transaction():
-            self._add_job(job_id, recipe, owner, now)
-            self.store.add_image(job_id, image, now, open_until=0, max_images=1)
+            job_id = str(uuid4())
+            now = time()
+            with self._kept(upload, job_id, image.id), self._within_share(client):
+                self._add_job(job_id, recipe, owner, now)
+                self.store.add_image(job_id, image, now, 0, 1, client)
         _log_accepted(job_id, image)
         return job_id
 
@@ -305,14 +355,21 @@ class Jobs:
         """Open a file to receive one image; where there is no room, it keeps nothing of it."""
         return self.storage.open_upload(self._max_file_mb * MB, self._has_space)
 
-    def add_image(self, job_id: str, upload: Upload, name: str, position: int | None = None) -> str:
+    def add_image(
+        self,
+        job_id: str,
+        upload: Upload,
+        name: str,
+        position: int | None = None,
+        client: str = "",
+    ) -> str:
         """Make a received file an image of an open job; give the image's id.
 
         Files that are sent side by side arrive in any order: `position` keeps that of the uploader.
         A file that comes to its place a second time, because the answer got lost, is not kept
         twice.
         Raises NoSpace, FileTooLarge, ImageError where it is no image that we take, JobNotFound,
-        JobClosed or TooManyImages; nothing is kept then.
+        JobClosed, TooManyImages or TooManyWaiting; nothing is kept then.
         """
         with self._counted_refusals(name):
             image = self._read(upload, name, position)
@@ -320,9 +377,9 @@ class Jobs:
             if before is not None:
                 return before
             now = time()
-            with self._kept(upload, job_id, image.id):
+            with self._kept(upload, job_id, image.id), self._within_share(client):
                 until = now + OPEN_SECONDS
-                if not self.store.add_image(job_id, image, now, until, self._max_images):
+                if not self.store.add_image(job_id, image, now, until, self._max_images, client):
                     self._refuse(job_id)
         _log_accepted(job_id, image)
         return image.id
@@ -332,7 +389,7 @@ class Jobs:
         """Tell the operator of a file that is not taken, and why."""
         try:
             yield
-        except (FileTooLarge, ImageError, JobClosed, NoSpace, TooManyImages) as error:
+        except REFUSALS as error:
             logger.info("image refused", extra={"code": error.code, "file_name": clean_name(name)})
             self.count_refused(error.code)
             raise
@@ -473,24 +530,33 @@ class Jobs:
             raise self._not_found(job_id, now)
         return answer
 
-    def remake(self, job_id: str, recipe: Recipe) -> None:
+    def remake(self, job_id: str, recipe: Recipe, client: str = "") -> None:
         """Make the images of a job anew, but for those cancelled before they were ever made.
 
-        What was made before stays until it is replaced.
+        What was made before stays until it is replaced. Raises NoSpace or TooManyWaiting.
         """
-        self.store.set_recipe(job_id, recipe.to_json(), time())
+        self._require_space()
+        with self._within_share(client):
+            self.store.set_recipe(job_id, recipe.to_json(), time(), client)
 
-    def set_focus(self, job_id: str, image_id: str, focus: Point | None) -> None:
+    def set_focus(self, job_id: str, image_id: str, focus: Point | None, client: str = "") -> None:
         """Choose what the crops of an image keep in the middle, and make it anew.
 
-        None leaves that to the recipe. Raises ImageNotFound.
+        None leaves that to the recipe. Raises ImageNotFound, NoSpace or TooManyWaiting.
         """
-        if not self.store.set_focus(job_id, image_id, focus, time()):
-            raise ImageNotFound
+        self._require_space()
+        with self._within_share(client):
+            if not self.store.set_focus(job_id, image_id, focus, time(), client):
+                raise ImageNotFound
 
-    def retry(self, job_id: str, image_id: str | None = None) -> None:
-        """Try again one image of a job, or all that failed, or else all that were cancelled."""
-        self.store.retry(job_id, image_id, time())
+    def retry(self, job_id: str, image_id: str | None = None, client: str = "") -> None:
+        """Try again one image of a job, or all that failed, or else all that were cancelled.
+
+        Raises NoSpace or TooManyWaiting.
+        """
+        self._require_space()
+        with self._within_share(client):
+            self.store.retry(job_id, image_id, time(), client)
 
     def cancel(self, job_id: str, image_id: str | None = None) -> None:
         """Let images that wait wait no longer: one of a job, or all."""
@@ -505,17 +571,19 @@ class Jobs:
 
     def outlook(self, job: Job | Progress) -> Outlook:
         """Say when a job's turn comes and how long it all takes, by what the last images took."""
+        now = time()
         with self.store.snapshot():
-            ahead = self.store.count_ahead(job.id)
-            workers = self.store.count_workers(alive_since=time() - ALIVE_SECONDS)
+            ahead, ahead_of_last = self.store.count_ahead(job.id, now)
+            workers = self.store.count_workers(alive_since=now - ALIVE_SECONDS)
             mean = self.store.mean_work_seconds()
         if mean is None or not workers or not job.left:  # Who knows what is still to come?
             return Outlook(ahead, None, bool(workers))
-        return Outlook(ahead, ceil((ahead + job.left) * mean / workers), has_workers=True)
+        seconds = ceil((ahead_of_last + job.left) * mean / workers)
+        return Outlook(ahead, seconds, has_workers=True)
 
     def delete(self, job_id: str) -> None:
         """Remove a job, its rows and its files, at once; a worker on it notices and gives up."""
-        self.store.delete_job(job_id)
+        self.store.delete_job(job_id, time())
         self._delete_files(job_id)
 
     def _delete_expired(self, job_id: str) -> None:
@@ -533,7 +601,7 @@ class Jobs:
         A busy disk takes seconds for the thousands of a large job. Where this process ends before
         they are gone, a sweep removes the rest.
         """
-        self.store.delete_job(job_id)
+        self.store.delete_job(job_id, time())
         doomed = self.storage.hide_job(job_id)
         Thread(target=_try, args=(self.storage.remove, doomed), daemon=True).start()
         logger.info("job deleted", extra={"job_id": job_id})
@@ -594,7 +662,7 @@ class Jobs:
 
         Raises ClaimLost; the image may be finished by then.
         """
-        if not self.store.release(claim):
+        if not self.store.release(claim, time()):
             raise ClaimLost
         self.storage.unpublish(self._place(claim))
 
@@ -603,7 +671,7 @@ class Jobs:
 
         Raises ClaimLost.
         """
-        if not self.store.renew(claim, lease=time()):
+        if not self.store.give_up(claim, time()):
             raise ClaimLost
 
     def has_work(self) -> bool:
@@ -617,8 +685,8 @@ class Jobs:
             _log_failed(job_id, image_id, "worker_lost")
 
     def _has_room(self) -> bool:
-        """Say whether the disk takes what one image needs: rows and thumbnails of it."""
-        return self.storage.free_bytes() >= ROOM_FOR_WORK
+        """Say whether the disk takes the thumbnails of one more image, and what must stay free."""
+        return self.storage.free_bytes() >= max(self._min_free, ROOM_FOR_WORK)
 
     def beat(self, worker: str) -> None:
         """Note that a worker is alive."""

@@ -84,7 +84,7 @@ def test_waiting_page_tells_how_many_of_others_come_first(
     other = browser.new_page()
     send(other, idle, "x.jpg", "y.jpg", "z.jpg")
     send(page, idle, "a.jpg")
-    expect(page.locator(".now")).to_contain_text("3 images of others come first")
+    expect(page.locator(".now")).to_contain_text("1 image of others comes first")
     other.get_by_role("button", name="Cancel all waiting").click()
     expect(page.locator(".now")).not_to_contain_text("others")
     other.close()

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
+from webapp.admission import client_name
 from webapp.comparisons import compare
 from webapp.current import current_jobs
 from webapp.formatters import format_name
@@ -66,7 +67,7 @@ def set_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     """Have an image cropped around the point `x`, `y`, in fractions of its width and height."""
     require_owner(str(job_id))
     focus = parse_focus(f"{request.form.get('x', '')},{request.form.get('y', '')}")
-    current_jobs().set_focus(str(job_id), str(image_id), focus)
+    current_jobs().set_focus(str(job_id), str(image_id), focus, client_name())
     ring_for_work()
     return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
 
@@ -75,7 +76,7 @@ def set_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
 def clear_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     """Have an image cropped as the recipe says again."""
     require_owner(str(job_id))
-    current_jobs().set_focus(str(job_id), str(image_id), None)
+    current_jobs().set_focus(str(job_id), str(image_id), None, client_name())
     ring_for_work()
     return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
 

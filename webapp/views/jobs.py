@@ -22,7 +22,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import FileStorage
 
-from webapp.admission import require_access
+from webapp.admission import client_name, require_access
 from webapp.current import current_config, current_jobs
 from webapp.errors import asks_for_html, problem
 from webapp.file_names import is_kept
@@ -250,7 +250,7 @@ def _tell(words: str) -> None:
 def retry(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
     """Try again one image, or all that failed, or else all that were cancelled."""
     require_owner(str(job_id))
-    current_jobs().retry(str(job_id), str(image_id) if image_id else None)
+    current_jobs().retry(str(job_id), str(image_id) if image_id else None, client_name())
     ring_for_work()
     return _changed(job_id)
 
@@ -299,7 +299,7 @@ def remake(job_id: UUID) -> ResponseReturnValue:
         job = current_jobs().job(str(job_id))
         page = render_template("jobs/remake.html", job=job, form=form)
         return fresh(page, problem(error).status)
-    current_jobs().remake(str(job_id), recipe)
+    current_jobs().remake(str(job_id), recipe, client_name())
     ring_for_work()
     return _changed(job_id)
 

@@ -28,6 +28,7 @@ from werkzeug.exceptions import (
 from werkzeug.formparser import FormDataParser
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
+from webapp.admission import client_name
 from webapp.current import current_jobs
 from webapp.models import Job, Thumbnail
 from webapp.recipes import Recipe
@@ -240,7 +241,8 @@ def submit_image(recipe: Recipe, file: FileStorage) -> str:
 
     Raises what Jobs.submit_image raises.
     """
-    job_id = current_jobs().submit_image(recipe, become_owner(), _upload(file), file.filename or "")
+    name = file.filename or ""
+    job_id = current_jobs().submit_image(recipe, become_owner(), _upload(file), name, client_name())
     ring_for_work()
     return job_id
 
@@ -251,7 +253,7 @@ def add_image(job_id: str, file: FileStorage, position: int | None = None) -> st
     Raises what Jobs.add_image raises.
     """
     name = file.filename or ""
-    image_id = current_jobs().add_image(job_id, _upload(file), name, position)
+    image_id = current_jobs().add_image(job_id, _upload(file), name, position, client_name())
     ring_for_work()
     return image_id
 
