@@ -1,0 +1,57 @@
+"""A visitor's image is made while another client's slow ones fill the queue."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.images import make_jpeg
+from tests.servers import Client, Servers, running, wait_until
+from webapp.config import Config
+from webapp.jobs import Jobs
+from webapp.recipes import Output, Recipe
+
+pytestmark = pytest.mark.live
+
+WORKERS = 2
+SLOW = 300  # Images, each of which takes all of its time.
+RECIPE = Recipe(
+    tuple(
+        Output(name=f"huge-{number}", width=4096, height=4096, format="webp", enlarge=True)
+        for number in range(8)
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    instance = tmp_path_factory.mktemp("turns") / "instance"
+    with running(instance, workers=WORKERS, decode_seconds=1) as servers:
+        yield servers
+
+
+def submit_slow_images(servers: Servers) -> None:
+    jobs = Jobs(Config(instance=servers.instance))
+    data = make_jpeg()
+    for number in range(SLOW):
+        with closing(jobs.open_upload()) as upload:
+            upload.write(data)
+            jobs.submit_image(RECIPE, f"owner {number}", upload, "slow.jpg", "198.51.100.1")
+    jobs.store.close()
+
+
+def test_visitor_waits_for_no_more_than_the_images_in_hand(
+    servers: Servers, client: Client
+) -> None:
+    submit_slow_images(servers)
+    wait_until(lambda: len(servers.busy_workers()) == WORKERS, what="workers that are all busy")
+    job_id = client.submit(make_jpeg())
+    client.wait_for(job_id)
+    (created, claimed) = servers.rows(
+        "SELECT created, claimed FROM images WHERE job_id = ?", job_id
+    )[0]
+    others = servers.rows(
+        "SELECT 1 FROM images WHERE claimed > ? AND claimed < ?", created, claimed
+    )
+    assert len(others) <= WORKERS  # Claimed while the upload was on its way into the database.
+    assert client.get(f"/check_job_status/{job_id}").status == 303
