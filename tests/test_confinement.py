@@ -122,7 +122,7 @@ threading.stack_size(65536)
 answer = 0
 try:
     while answer < 3000:
-        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        threading._start_new_thread(time.sleep, (60,))
         answer += 1
 except RuntimeError:
     pass
