@@ -68,6 +68,8 @@ SETTINGS = {
     "max_jpeg_scans": 500,
     "max_jobs_per_hour": 1_000_000,  # All come from one address.
     "max_mb_per_hour": 1_000_000,
+    "max_waiting_share": 1,
+    "max_work_seconds_per_hour": 1_000_000,
 }
 
 AUDIT = """

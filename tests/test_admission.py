@@ -1,6 +1,8 @@
 """What one client may send, and what all of them together."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from io import RawIOBase
 from pathlib import Path
@@ -16,7 +18,8 @@ from tests.images import make_jpeg
 from webapp.admission import QUEUE_AGAIN, TAKE_IMAGES
 from webapp.config import Config
 from webapp.job_store import JobStore
-from webapp.jobs import Jobs
+from webapp.jobs import Jobs, TooManyWaiting
+from webapp.recipes import PRESETS
 
 NOW = 1_800_000_000.0 + 10
 
@@ -263,6 +266,28 @@ def test_client_is_told_of_its_share(shared: Flask) -> None:
         " There is room again in 20 seconds.",
         "field": None,
     }
+
+
+def test_share_holds_however_many_images_come_at_once(shared: Flask) -> None:
+    """Past the first look, as all of them are when they come side by side."""
+    jobs = shared.extensions["jobs"]
+
+    def submit_one(_: int) -> bool:
+        try:
+            with closing(jobs.open_upload()) as upload:
+                upload.write(make_jpeg())
+                jobs.submit_image(PRESETS["square"].recipe, None, upload, "a.jpg", "192.0.2.1")
+        except TooManyWaiting:
+            return False
+        else:
+            return True
+        finally:
+            jobs.store.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(submit_one, range(8)))
+    assert sum(taken) == 2
+    assert len(jobs.ids()) == 2
 
 
 def test_form_with_more_images_than_the_share_keeps_nothing(shared: Flask) -> None:
