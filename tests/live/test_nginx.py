@@ -1,19 +1,30 @@
 """The real nginx, with the configuration we ship, before the real gunicorn."""
 
 import gzip
+import os
+import re
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from io import BytesIO
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from PIL import Image
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import (
+    BadRequest,
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+)
 
 from tests.images import make_jpeg
 from tests.servers import (
@@ -22,11 +33,14 @@ from tests.servers import (
     Answer,
     Client,
     Servers,
+    children_of,
     free_port,
     running,
     wait_until,
 )
+from webapp.config import Config
 from webapp.errors import problem
+from webapp.jobs import FileTooLarge
 
 pytestmark = pytest.mark.live
 
@@ -47,11 +61,13 @@ def nginx(servers: Servers) -> Iterator[Client]:
 
 
 @contextmanager
-def running_nginx(servers: Servers) -> Iterator[Client]:
-    """Run nginx; give a client that talks to it."""
+def running_nginx(
+    servers: Servers, edit: Callable[[str], str] = lambda shipped: shipped
+) -> Iterator[Client]:
+    """Run nginx, with `edit` applied to what we ship; give a client that talks to it."""
     assert NGINX, "This test needs nginx. On Debian: apt-get install nginx"
     port, folder = free_port(), servers.instance.parent
-    (folder / "nginx.conf").write_text(configuration(servers, port))
+    (folder / "nginx.conf").write_text(configuration(servers, port, edit))
     log = (folder / "nginx.log").open("w")
     with subprocess.Popen([NGINX, "-p", folder, "-c", "nginx.conf"], stderr=log) as process:
         try:
@@ -64,9 +80,13 @@ def running_nginx(servers: Servers) -> Iterator[Client]:
             print((folder / "nginx.log").read_text())
 
 
-def configuration(servers: Servers, port: int) -> str:
+SHIPPED = (ROOT / "deploy/nginx/thumbnails.conf").read_text()
+CLIENT = "X-Client"  # The header by which a test says from which address it comes.
+
+
+def configuration(servers: Servers, port: int, edit: Callable[[str], str]) -> str:
     """Put the shipped server into a whole configuration, with this test's names and paths."""
-    shipped = (ROOT / "deploy/nginx/thumbnails.conf").read_text()
+    shipped = edit(SHIPPED)
     for there, here in (
         ("127.0.0.1:8000", f"127.0.0.1:{servers.port}"),
         ("listen 80;", f"listen 127.0.0.1:{port};"),
@@ -78,6 +98,7 @@ def configuration(servers: Servers, port: int) -> str:
     return (
         "daemon off; pid nginx.pid; error_log stderr; user root;"
         "events {} http { access_log off; gzip on;"
+        f" set_real_ip_from 127.0.0.1; real_ip_header {CLIENT};"
         " proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;"
         f"{shipped} }}"
     )
@@ -173,7 +194,10 @@ def test_hundred_slow_clients_change_nothing_for_others(nginx: Client) -> None:
     with ExitStack() as stack:
         for number in range(100):  # Fifty times the web server's threads.
             half = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
-            half.sendall(UPLOAD_BEGINNING if number % 2 else UPLOAD_BEGINNING[:60])
+            beginning = UPLOAD_BEGINNING.replace(
+                b"Host: x", b"Host: x\r\n%b: 10.0.0.%d" % (CLIENT.encode(), number)
+            )
+            half.sendall(beginning if number % 2 else beginning[:60])
         during = max(seconds_of_an_upload(nginx) for _ in range(10))
     assert during < before + 0.5
 
@@ -184,11 +208,11 @@ def seconds_of_an_upload(client: Client) -> float:
     return time.monotonic() - start
 
 
-def refuse_too_much(nginx: Client, accept: str) -> Answer:
-    """Announce more than nginx takes; give its whole answer, after which it waits for the rest."""
+def announce(nginx: Client, path: str, length: int, accept: str = "*/*") -> Answer:
+    """Announce a body; give nginx's whole answer, after which it waits for the body."""
     with closing(HTTPConnection("127.0.0.1", nginx.port, timeout=30)) as connection:
-        connection.putrequest("POST", "/jobs")
-        for name, value in (("Accept", accept), ("Content-Length", "600000000")):
+        connection.putrequest("POST", path)
+        for name, value in (("Accept", accept), ("Content-Length", str(length))):
             connection.putheader(name, value)
         connection.endheaders()
         response = connection.getresponse()
@@ -197,13 +221,67 @@ def refuse_too_much(nginx: Client, accept: str) -> Answer:
 
 def test_request_over_the_limit_is_refused_by_nginx_in_our_words(nginx: Client) -> None:
     ours = problem(RequestEntityTooLarge())
-    answer = refuse_too_much(nginx, "text/html")
+    answer = announce(nginx, "/jobs", 600_000_000, "text/html")
     assert answer.status == 413
     for words in (f"<h1>{ours.title}</h1>", ours.detail, "<span>413</span>", ours.code):
         assert words in answer.body.decode()
-    answer = refuse_too_much(nginx, "*/*")
+    answer = announce(nginx, "/jobs", 600_000_000)
     assert answer.status == 413
     assert answer.json == {"code": ours.code, "detail": ours.detail, "field": None}
+
+
+@pytest.mark.parametrize("path", ["/jobs/{}/remake", "/jobs/open", "/sign-in", "/nowhere", "/"])
+def test_only_images_may_be_larger_than_a_megabyte(nginx: Client, path: str) -> None:
+    answer = announce(nginx, path.format(uuid4()), 1_100_000)
+    assert (answer.status, answer.json["code"]) == (413, "request_too_large")
+
+
+@pytest.mark.parametrize("path", ["/upload_image", "/jobs/{}/images"])
+def test_file_over_the_limit_is_refused_before_it_is_sent(nginx: Client, path: str) -> None:
+    answer = announce(nginx, path.format(uuid4()), 52_000_000)
+    assert answer.status == 413
+    assert answer.json["code"] == FileTooLarge.code
+    assert answer.json["detail"] == "This file is too large. Export it smaller."
+
+
+def test_file_of_the_largest_size_reaches_the_application(nginx: Client) -> None:
+    body = bytes(Config().max_file_mb * 1_000_000 + 1000)  # The form adds less than that.
+    assert nginx.request("POST", "/upload_image", body).status == 422
+
+
+def raw(nginx: Client, head: bytes) -> str:
+    """Send what no client sends; give the answer."""
+    with socket.create_connection(("127.0.0.1", nginx.port), timeout=30) as connection:
+        connection.sendall(head)
+        return connection.makefile("rb").read().decode()
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        (b"GET / HTTP/1.1\r\nAccept: text/html\r\nContent-Length: x\r\n\r\n", 400, "bad_request"),
+        (b"GET /%s HTTP/1.1\r\n\r\n" % (b"a" * 9000), 414, "request_uri_too_large"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nCookie: %s\r\n\r\n" % (b"a" * 9000), 431,
+         "request_header_fields_too_large"),
+        (b"GET /form HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "not_found"),
+        (b"TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 405, "method_not_allowed"),
+    ],
+)  # fmt: skip
+def test_what_nginx_cannot_read_is_refused_in_our_words_without_its_version(
+    nginx: Client, head: bytes, status: int, code: str
+) -> None:
+    beginning, _, body = raw(nginx, head).partition("\r\n\r\n")
+    assert beginning.split()[1] == str(status)
+    assert code in body
+    assert "X-Content-Type-Options: nosniff" in beginning
+    assert "Server: nginx\r\n" in beginning
+
+
+@pytest.mark.parametrize("error", [BadRequest(), NotFound(), MethodNotAllowed()])
+def test_nginx_says_what_the_application_says(error: HTTPException) -> None:
+    ours = problem(error)
+    for words in (ours.code, f'"{ours.title}"', f'"{ours.detail}"'):
+        assert re.search(rf"^    {ours.status} +{re.escape(words)};$", SHIPPED, re.MULTILINE)
 
 
 @pytest.fixture
@@ -223,6 +301,21 @@ def test_requests_that_come_too_fast_are_told_when_to_come_again(nginx_of_its_ow
     assert answer.json["code"] == "too_many_requests"
 
 
+def test_costly_reads_are_few_in_a_second_by_client_as_the_application_counts(
+    nginx: Client,
+) -> None:
+    def ask(client: str) -> int:
+        return nginx.request("GET", f"/jobs/{uuid4()}/zip", headers={CLIENT: client}).status
+
+    neighbours = [ask(f"2001:db8:1:1::{number}") for number in range(20)]
+    assert set(neighbours) == {404, 429}  # They are one client, with a network of its own.
+    assert ask("2001:db8:1:2::1") == 404
+    mapped = [ask("::ffff:10.0.0.1") for _ in range(20)]
+    assert mapped[-1] == 429
+    assert ask("10.0.0.1") == 429
+    assert ask("::ffff:10.0.0.2") == 404
+
+
 def test_server_that_is_not_there_is_told_of_in_a_page(tmp_path: Path) -> None:
     with running_nginx(Servers(tmp_path / "instance")) as client:
         answer = client.get("/", accept="text/html")
@@ -230,3 +323,184 @@ def test_server_that_is_not_there_is_told_of_in_a_page(tmp_path: Path) -> None:
         assert b"<h1>Not there at the moment</h1>" in answer.body
         assert b">Try again</a>" in answer.body
         assert client.get("/", accept="application/json").json["code"] == "bad_gateway"
+
+
+# What one client can take for itself
+
+
+def limits() -> dict[str, int]:
+    """Give how many requests of each kind a client may have in progress, as shipped."""
+    return {zone: int(count) for zone, count in re.findall(r"limit_conn (\w+) (\d+);", SHIPPED)}
+
+
+def megabytes(directive: str) -> list[int]:
+    """Give the sizes that the shipped file sets by a directive, in bytes."""
+    return [int(size) << 20 for size in re.findall(rf"{directive} (\d+)m;", SHIPPED)]
+
+
+def longest_bodies() -> dict[str, int]:
+    """Give the bytes of the longest body of each kind."""
+    patterns = re.findall(r'"~(\^\[A-Z\].*)" +(\w+);', SHIPPED)
+    longest = {
+        kind: max(n for n in range(999_999, 10**9, 10**6) if re.match(pattern, f"POST  {n}"))
+        for pattern, kind in patterns
+    }
+    return {**longest, "form": max(megabytes("client_max_body_size"))}
+
+
+def largest_share() -> int:
+    """Add up what one client may have nginx store at a time, in bytes."""
+    most, longest = limits(), longest_bodies()
+    rest = most["clients"] - most["forms"] - most["files"] - most["photos"]
+    return (
+        most["forms"] * longest["form"]
+        + most["files"] * longest["file"]
+        + most["photos"] * longest["photo"]
+        + rest * longest["small"]
+        + most["clients"] * max(megabytes("proxy_max_temp_file_size"))
+    )
+
+
+def test_shipped_limits_of_one_client_add_up_to_less_than_a_gigabyte() -> None:
+    assert largest_share() < 10**9
+
+
+def shrink(shipped: str) -> str:
+    """Make each size a tenth, so that less is written; let nothing time out meanwhile."""
+    sizes = re.sub(r"(\d+)m;", lambda found: f"{(int(found[1]) << 20) // 10};", shipped)
+    lengths = re.sub(
+        r"\[0-9\]\{(1,)?(\d)\}",
+        lambda found: f"[0-9]{{{found[1] or ''}{int(found[2]) - 1}}}",
+        sizes,
+    )
+    return lengths.replace("client_body_timeout 10s", "client_body_timeout 100s")
+
+
+class Greedy:
+    """A client that takes as much as nginx lets it, and goes on with none of it."""
+
+    def __init__(self, client: Client, stack: ExitStack) -> None:
+        self.client, self.stack = client, stack
+        self.sent = 0
+        self.held: Counter[str] = Counter()
+
+    def send_bodies(self, path: str, length: int) -> None:
+        """Send bodies of a length but for their last byte, until one is refused."""
+        head = f"POST {path} HTTP/1.1\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n"
+        while connection := self._begin(head, path, b"HTTP/1.1 100"):
+            connection.sendall(bytes(length - 1))
+            self.sent += length - 1
+            assert self.sent < 10**8, "That is a gigabyte, in tenths."
+
+    def send_chunks(self, path: str) -> None:
+        """Send bodies of an untold length, as long as may be, until one is refused."""
+        length = max(megabytes("client_max_body_size")) // 10
+        head = f"POST {path} HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n"
+        while connection := self._begin(head, path, b"HTTP/1.1 100"):
+            connection.sendall(b"%x\r\n" % length + bytes(length - 1))
+            self.sent += length - 1
+            assert self.sent < 10**8, "That is a gigabyte, in tenths."
+
+    def ask_for(self, path: str, at_most: int) -> None:
+        """Ask for answers and read nothing of them, until one is refused or there are enough."""
+        while self.held[path] < at_most:
+            if not self._begin(f"GET {path} HTTP/1.1\r\n", path, b"HTTP/1.1 200"):
+                break
+
+    def _begin(self, head: str, path: str, accepted: bytes) -> socket.socket | None:
+        """Begin a request on a connection that is kept; give it if the request is accepted."""
+        connection = self.stack.enter_context(socket.socket())
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(30)
+        connection.connect(("127.0.0.1", self.client.port))
+        cookie = self.client.cookies["session"]
+        connection.sendall(f"{head}Host: x\r\nCookie: session={cookie}\r\n\r\n".encode())
+        if connection.recv(len(accepted)) == accepted:
+            self.held[path] += 1
+            return connection
+        connection.close()
+        return None
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Servers, Client]]:
+    """Run an nginx whose sizes are a tenth of the shipped ones."""
+    instance = tmp_path_factory.mktemp("crowded") / "instance"
+    with running(instance, trusted_proxies=1) as servers, running_nginx(servers, shrink) as client:
+        yield servers, client
+
+
+@pytest.fixture(scope="module")
+def greedy(crowded: tuple[Servers, Client]) -> Iterator[Greedy]:
+    """Have one client hold all that it can get."""
+    servers, client = crowded
+    job_id = client.submit(make_jpeg())
+    client.wait_for(job_id)
+    [image_id] = servers.rows("SELECT id FROM images WHERE job_id = ?", job_id)[0]
+    for file in servers.instance.glob(f"*/{job_id}/**/*"):
+        if file.is_file():
+            os.truncate(file, 500 << 20)  # It has a hole, and needs no disk.
+    job = f"/jobs/{job_id}"
+    posted = ("/jobs", f"{job}/images", "/upload_image", f"{job}/remake", "/sign-in", "/form",
+              f"{job}/zip", "/thumbnails/x", "/nowhere")  # fmt: skip
+    with ExitStack() as stack:
+        greedy = Greedy(client, stack)
+        greedy.ask_for(f"{job}/zip", at_most=3)
+        greedy.ask_for(f"{job}/images/{image_id}/original", at_most=10)
+        greedy.ask_for(f"/download_thumbnail/{job_id}", at_most=2)  # Half a gigabyte, here.
+        for length in sorted(longest_bodies().values(), reverse=True):
+            for path in posted:
+                greedy.send_bodies(path, length // 10)
+        for path in posted:
+            greedy.send_chunks(path)
+        yield greedy
+
+
+def stored(folder: Path) -> int:
+    """Give the bytes of disk of the files that nginx has open, also of those without a name."""
+    total = 0
+    for worker in children_of(int((folder / "nginx.pid").read_text())):
+        for descriptor in Path(f"/proc/{worker}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                if str(descriptor.readlink()).startswith(
+                    (f"{folder}/uploads", f"{folder}/answers")
+                ):
+                    total += descriptor.stat().st_blocks * 512
+    return total
+
+
+def test_one_client_fills_no_more_of_the_disk_than_the_limits_add_up_to(
+    crowded: tuple[Servers, Client], greedy: Greedy
+) -> None:
+    folder = crowded[0].instance.parent
+    answers = 2 * max(megabytes("proxy_max_temp_file_size")) // 10
+    everything = greedy.sent + answers
+    wait_until(lambda: stored(folder) > 0.97 * everything, what="all of it on the disk")
+    assert 0.9 * largest_share() < 10 * stored(folder) < largest_share()
+
+
+def test_one_client_reads_few_zips_and_originals_at_a_time(greedy: Greedy) -> None:
+    held = sum(count for path, count in greedy.held.items() if path.endswith(("zip", "original")))
+    assert held == limits()["downloads"]
+
+
+def test_others_are_served_while_one_client_takes_all_that_it_can(
+    crowded: tuple[Servers, Client], greedy: Greedy
+) -> None:
+    headers = {CLIENT: "10.0.0.2"}
+    client = crowded[1]
+    assert client.request("GET", "/jobs", headers=headers).status == 200
+    file = FileStorage(BytesIO(make_jpeg()), filename="a.jpg")
+    assert client.post("/upload_image", headers, file=file).status == 202
+
+
+def test_client_that_has_too_much_in_progress_is_told_so(
+    crowded: tuple[Servers, Client], greedy: Greedy
+) -> None:
+    words = "You have too much in progress at once. Wait until some of it is done."
+    answer = crowded[1].get("/")
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+    assert answer.json == {"code": "too_many_requests", "detail": words, "field": None}
+    page = crowded[1].get("/", accept="text/html")
+    assert page.status == 429
+    assert words in page.body.decode()
