@@ -1,6 +1,11 @@
 # One image for the web server and the consumer: the Procfile starts both.
 #   docker build -t thumbnails .
-#   docker run --stop-timeout 45 -p 8000:8000 -v thumbnails:/data thumbnails
+#   docker run --stop-timeout 45 -p 127.0.0.1:8000:8000 -v thumbnails:/data thumbnails
+#
+# The tag moves with each release of Python and Debian, so each build gets their fixes. To build the
+# same image again, pin the base by its digest, which `docker buildx imagetools inspect
+# python:3.13-slim` shows:
+#   docker build --build-arg BASE=python:3.13-slim@sha256:... -t thumbnails .
 ARG BASE=python:3.13-slim
 FROM ${BASE}
 
