@@ -5,6 +5,7 @@
 Ends when one of them does, with its exit code. A wrong setting ends it at once, with a sentence.
 """
 
+import logging
 import os
 import shlex
 import signal
@@ -14,12 +15,15 @@ import time
 from functools import partial
 from pathlib import Path
 
+from webapp import logs
 from webapp.config import load, without_secrets
 from webapp.sandbox import die_with_parent
 
 ROOT = Path(__file__).parent.parent
 # gunicorn gives an upload 30 s to end, and the consumer 20 s to an image.
 STOP_SECONDS = 40.0
+
+logger = logging.getLogger(__name__)
 
 Process = subprocess.Popen[bytes]
 
@@ -32,7 +36,11 @@ def main() -> int:
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: asked.append(number))
-    environ = {**os.environ, "PORT": str(load().port)}
+    config = load()
+    logs.configure(config, "serve")
+    if os.geteuid() == 0:
+        logger.warning("Thumbnails runs as root and does not need to. Run it as another user.")
+    environ = {**os.environ, "PORT": str(config.port)}
     lines = (ROOT / "Procfile").read_text().splitlines()
     commands = [line.split(": ", 1) for line in lines if line and not line.startswith("#")]
     processes = [

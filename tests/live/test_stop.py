@@ -111,5 +111,17 @@ def environment_has(pid: int, texts: Iterable[str]) -> bool:
     return any(text.encode() in environ for text in texts)
 
 
+def test_start_warns_of_root_and_of_no_other_user(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "webapp.serve"]
+    environ = environment(tmp_path, port=free_port())
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True
+    ) as serve:
+        assert serve.stderr
+        first = serve.stderr.readline()
+        serve.terminate()
+    assert ("runs as root" in first) is (os.geteuid() == 0), first
+
+
 def command_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
