@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from io import BytesIO
@@ -11,6 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 from flask import Flask
+from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
 from tests.conftest import Person, Script, read_zip, work
@@ -297,3 +299,44 @@ def test_index_asks_no_server(person: Person, jobs: Jobs) -> None:
     page = read_text(download(person, jobs), "index.html")
     assert "://" not in page
     assert '="/' not in page
+
+
+# What NFKD makes of the full-width ones is what ends a quoted name: ", * and \\.
+TRICKS = [
+    "a\uff02; filename\uff0a=UTF-8''report.html; x=\uff02.jpg",
+    "a\uff3c\uff02; x=.jpg",
+    "\uff0e\uff0e\uff0fa.jpg",
+    "a\u2028b\uff1ac.jpg",
+]
+
+
+@pytest.mark.parametrize("name", TRICKS)
+def test_name_of_a_file_decides_nothing_but_the_name_of_the_zip(
+    person: Person, jobs: Jobs, name: str
+) -> None:
+    header = download(person, jobs, (make_jpeg(), name)).headers["Content-Disposition"]
+    assert re.fullmatch(
+        r"attachment; filename=\"[^\"\\*/:\r\n]+-thumbnails\.zip\";"
+        r" filename\*=UTF-8''[\w.%~-]+-thumbnails\.zip",
+        header,
+        re.ASCII,
+    )
+    assert parse_options_header(header)[1]["filename"].endswith("-thumbnails.zip")
+
+
+SCRIPT = "<img src=x onerror=alert(1)>&\u2028\u2029"
+
+
+def test_zip_that_is_read_as_a_page_has_no_markup_of_a_name(script: Script, jobs: Jobs) -> None:
+    """What is stored and not packed lies in the zip as it is."""
+    job = script.create()
+    script.add(job, make_jpeg(), f"{SCRIPT}.jpg")
+    script.add(job, make_truncated(), f"{SCRIPT}2.jpg")
+    missing = json.dumps([[9, f"{SCRIPT}3.jpg", SCRIPT]])
+    script.send(job["close_url"], missing_files=missing)
+    work(jobs)
+    answer = script.get(f"{job['url']}/zip")
+    assert b"<img src=x" not in answer.data
+    manifest = read_text(answer, "manifest.json")
+    assert not set("<>&\u2028\u2029") & set(manifest)
+    assert read_manifest(answer)["images"][0]["name"] == f"{SCRIPT}.jpg"

@@ -29,6 +29,10 @@ from webapp.storage import Storage
 
 Paths = dict[Thumbnail, str]
 
+# Files are stored in the zip as they are: one that is opened as a page must find no markup in them.
+_JSON_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+_BRACKETS = str.maketrans("<>", "‹›")
+
 VERSION = 1  # Of the manifest; grows where a key changes its meaning, not where one is added.
 
 
@@ -131,7 +135,7 @@ def _manifest(job: Job, paths: Paths) -> str:
         "images": [_describe(image, recipe, paths) for image in job.images],
         "missing_files": [{"name": file.name, "reason": file.reason} for file in job.missing_files],
     }
-    return json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(manifest, ensure_ascii=False, indent=2).translate(_JSON_ESCAPES) + "\n"
 
 
 def _describe(image: Image, recipe: Recipe, paths: Paths) -> dict[str, Any]:
@@ -167,4 +171,5 @@ def _describe(image: Image, recipe: Recipe, paths: Paths) -> dict[str, Any]:
 def _errors(job: Job) -> str:
     failed = [(image.name, image.error_message) for image in job.images if image.is_failed]
     missing = [(file.name, file.reason) for file in job.missing_files]
-    return "".join(f"{name}: {reason}\n" for name, reason in failed + missing)
+    text = "".join(f"{name}: {reason}\n" for name, reason in failed + missing)
+    return text.translate(_BRACKETS)

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, request
 
 from webapp.archives import archive_name, pack, read_job
 from webapp.current import current_jobs
-from webapp.file_names import DEFAULT_PATTERN
+from webapp.file_names import DEFAULT_PATTERN, safe_name
 from webapp.markup import WRITERS, Writer, alt_text, write_image, write_job
 from webapp.recipes import Recipe
 from webapp.views.request import address_here
@@ -58,6 +58,9 @@ def _write(job_id: str, of: str, write: Writer) -> str:
 
 
 def _attachment(name: str) -> str:
-    """Name a download as RFC 6266 says, with ASCII for clients that know no other."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    """Write the Content-Disposition of a download (RFC 6266), with ASCII for old clients.
+
+    NFKD makes quotes, stars and slashes of full-width ones: only what comes out of it can be safe.
+    """
+    plain = safe_name(unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode())
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
