@@ -74,6 +74,7 @@ def test_switches_take_the_usual_words(text: str, value: bool) -> None:
         ("THUMBNAIL_MAX_REQUEST_MB", "1", "must not be less than THUMBNAIL_MAX_FILE_MB."),
         ("THUMBNAIL_MAX_MB_PER_HOUR", "499", "must not be less than THUMBNAIL_MAX_REQUEST_MB."),
         ("THUMBNAIL_MAX_RETENTION_HOURS", "23", "must not be less than THUMBNAIL_RETENTION_HOURS."),
+        ("THUMBNAIL_MAX_PACKED_PER_HOUR", "9999", "or the largest job could not be downloaded."),
         ("THUMBNAIL_INSTANCE", "/proc/nope", "THUMBNAIL_INSTANCE cannot be made:"),
         ("THUMBNAIL_INSTANCE", __file__, "THUMBNAIL_INSTANCE cannot be made:"),
         (

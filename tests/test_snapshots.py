@@ -2,8 +2,8 @@
 
 import re
 import shutil
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -146,7 +146,10 @@ def _facts(answer: TestResponse) -> Any:
 
 
 class Statements:
-    """Count the statements that a reader runs, and let something happen after one of them."""
+    """Count the statements that a reader runs, and let something happen after one of them.
+
+    A transaction that writes counts as one: while it lasts, nobody else can write.
+    """
 
     def __init__(self, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
@@ -155,17 +158,36 @@ class Statements:
         for name in ("_rows", "_change"):
             run = getattr(jobs.store, name)
             monkeypatch.setattr(jobs.store, name, self._counted(run))
+        self._transaction = jobs.store.transaction
+        self._is_writing = False
+        monkeypatch.setattr(jobs.store, "transaction", self._counted_transaction)
 
     def _counted(self, run: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any, **values: Any) -> Any:
             answer = run(*args, **values)
-            self.count += 1
-            if self.count == self._after:
-                self._after = inf  # What happens runs statements too.
-                self._happen()
+            if not self._is_writing:
+                self._count()
             return answer
 
         return counted
+
+    @contextmanager
+    def _counted_transaction(self) -> Iterator[Any]:
+        is_outer = not self._is_writing
+        self._is_writing = True
+        try:
+            with self._transaction() as db:
+                yield db
+        finally:
+            self._is_writing = not is_outer
+        if is_outer:
+            self._count()
+
+    def _count(self) -> None:
+        self.count += 1
+        if self.count == self._after:
+            self._after = inf  # What happens runs statements too.
+            self._happen()
 
     def reset(self, after: float = inf, happen: Callable[[], None] = lambda: None) -> None:
         self.count, self._after, self._happen = 0, after, happen

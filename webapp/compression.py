@@ -20,6 +20,8 @@ def init_app(app: Flask) -> None:
         if request.endpoint not in PAGES:
             return response
         response.vary.add("Accept-Encoding")
+        if request.method == "HEAD":
+            return response
         if request.accept_encodings["gzip"] and len(response.get_data()) > LEAST_BYTES:
             response.set_data(gzip.compress(response.get_data(), LEVEL, mtime=0))
             response.content_encoding = "gzip"

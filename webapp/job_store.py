@@ -459,6 +459,21 @@ class JobStore(Database):
             )
         return True
 
+    def has_image(self, job_id: str, image_id: str) -> bool:
+        """Say whether a job has an image."""
+        sql = "SELECT 1 FROM images WHERE id = :id AND job_id = :job_id"
+        return bool(self._rows(sql, id=image_id, job_id=job_id))
+
+    def count_thumbnails(self, job_id: str) -> int:
+        """Count the thumbnails of a job that were asked for."""
+        rows = self._rows(
+            "SELECT count(*) AS thumbnails FROM images JOIN thumbnails ON image_id = images.id"
+            " WHERE job_id = :id AND file_name != :whole",
+            id=job_id,
+            whole=WHOLE.file_name,
+        )
+        return int(rows[0]["thumbnails"])
+
     def thumbnails_folder(self, image_id: str) -> str | None:
         """Name the folder of an image's thumbnails; None where it has none."""
         sql = "SELECT folder FROM thumbnails WHERE image_id = :id LIMIT 1"

@@ -162,6 +162,12 @@ class TooManyWaiting(Busy):
     code = "too_many_waiting"
 
 
+class TooManyPacked(Busy):
+    """A client fetches more thumbnails in zips and markup than it may."""
+
+    code = "too_many_packed"
+
+
 class QueueFull(Busy):
     """So many images wait that another would wait for too long."""
 
@@ -221,6 +227,7 @@ class Jobs:
         self._max_work_seconds = config.max_work_seconds_per_hour
         self._max_jobs_per_hour = config.max_jobs_per_hour
         self._max_mb_per_hour = config.max_mb_per_hour
+        self._max_packed_per_hour = config.max_packed_per_hour
         self.recipe_limits = RecipeLimits(
             config.max_outputs, config.max_side, config.max_output_megapixels
         )
@@ -292,6 +299,19 @@ class Jobs:
         limit = self._max_jobs_per_hour
         if wait := self.store.spend(client, "jobs", 1, limit, time()):
             raise TooManyJobs(f"Your address has made {limit} jobs within an hour.", wait)
+
+    def admit_packing(self, client: str, job_id: str) -> None:
+        """Let a client have all thumbnails of a job packed into a zip, or written as markup.
+
+        Raises TooManyPacked.
+        """
+        count, limit = self.store.count_thumbnails(job_id), self._max_packed_per_hour
+        if count and (wait := self.store.spend(client, "packed", count, limit, time())):
+            raise TooManyPacked(
+                f"Your address has fetched {limit} thumbnails in zips and markup within an hour,"
+                " or would with this.",
+                wait,
+            )
 
     def admit_attempt(self, client: str, is_right: bool) -> None:
         """Count a wrong token of a client.
@@ -462,6 +482,20 @@ class Jobs:
     def _not_found(self, job_id: str, now: float) -> JobNotFound:
         """Say why there is no job: of one that was deleted before its time, nothing is known."""
         return JobExpired() if self.store.has_expired(job_id, now) else JobNotFound()
+
+    def has_thumbnails(self, job_id: str) -> bool:
+        """Say whether any thumbnail of a job is ready."""
+        return self.store.count_thumbnails(job_id) > 0
+
+    def find(self, job_id: str, image_id: str | None = None) -> Progress:
+        """Look for a job, and for an image of it if one is named, without reading all of it.
+
+        Raises JobNotFound or ImageNotFound.
+        """
+        progress = self.progress(job_id)
+        if image_id is not None and not self.store.has_image(job_id, image_id):
+            raise ImageNotFound
+        return progress
 
     def image(self, job_id: str, image_id: str) -> tuple[Job, Image]:
         """Read one image, and the job that it belongs to.

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, abort, request
 
+from webapp.admission import admit_packing
 from webapp.archives import archive_name, pack, read_job
 from webapp.current import current_jobs
 from webapp.file_names import DEFAULT_PATTERN, safe_name
@@ -19,6 +20,7 @@ blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")
 @blueprint.get("/<uuid:job_id>/zip")
 def archive(job_id: UUID) -> Response:
     """Send all thumbnails of a job that are done so far, named after the pattern `names`."""
+    admit_packing(str(job_id))
     job = read_job(current_jobs(), str(job_id))
     packed = pack(job, current_jobs().storage, request.args.get("names") or DEFAULT_PATTERN)
     response = Response(iter(packed), mimetype="application/zip")
@@ -46,6 +48,7 @@ def markup(job_id: UUID) -> Response:
 
 def _write(job_id: str, of: str, write: Writer) -> str:
     if not of:
+        admit_packing(job_id)
         return write_job(current_jobs().job(job_id), address_here, write)
     image_id, _, file_name = of.partition("/")
     job, image = current_jobs().image(job_id, image_id)
