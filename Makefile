@@ -83,18 +83,9 @@ lock: ## Bring the hashed locks up to pyproject.toml, or all anew with LOCK_ARGS
 	@uv pip compile pyproject.toml --extra vips --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-# In an environment of its own: it brings thirty packages that nothing else here needs. Strict, for it
-# passes over what its service does not know, and would call that sound.
-AUDIT := .venv-audit
 .PHONY: audit
 audit: $(BIN)/python ## Look up the locked dependencies among known vulnerabilities
-	@python -m venv $(AUDIT)
-	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
-	@said=$$($(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
-		-r requirements-dev.txt 2>&1); status=$$?; \
-		case $$said in *"could not be audited"*|*ConnectionError*) \
-			echo "The advisory service cannot be reached from here: nothing is known of the dependencies." >&2;; \
-			*) echo "$$said";; esac; exit $$status
+	@python -m tests.audit
 
 HTMX := 4.0.1
 vendor: ## Fetch htmx anew (needs npm); its checksum belongs into static/vendor/vendor.json
@@ -103,7 +94,7 @@ vendor: ## Fetch htmx anew (needs npm); its checksum belongs into static/vendor/
 		&& mv htmx.min.js htmx-$(HTMX).min.js && rm htmx.org-$(HTMX).tgz && sha256sum htmx-$(HTMX).min.js
 
 clean: ## Remove what was made, but no data
-	@rm -rf $(VENV) $(AUDIT) htmlcov artifacts .coverage* .*_cache
+	@rm -rf $(VENV) .venv-audit htmlcov artifacts .coverage* .*_cache
 	@find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -r {} +
 
 # A stamp for each environment, newer than the lock it was installed from. uv where it is there.

@@ -1,0 +1,51 @@
+"""What `make audit` makes of pip-audit's reports."""
+
+import json
+
+from tests.audit import judge
+
+SOUND = {"name": "flask", "version": "3.1.2", "vulns": []}
+FLAWED = {
+    "name": "pillow",
+    "version": "13.0.0",
+    "vulns": [{"id": "PYSEC-1", "fix_versions": ["13.0.1"], "aliases": [], "description": ""}],
+}
+UNKNOWN = {"name": "huey", "skip_reason": "Dependency not found: huey (3.5.4)"}
+NOT_REACHED = "No audit: the advisory service cannot be reached from here."
+
+
+def report(*dependencies: object) -> str:
+    return json.dumps({"dependencies": dependencies, "fixes": []})
+
+
+def test_known_vulnerability_fails_and_is_named_with_its_fix() -> None:
+    words, exit_code = judge(report(SOUND, FLAWED), "Found 1 known vulnerability in 1 package")
+    assert (words, exit_code) == ("pillow 13.0.0: PYSEC-1, fixed in 13.0.1", 1)
+
+
+def test_vulnerability_fails_also_beside_dependencies_that_are_not_known() -> None:
+    assert judge(report(UNKNOWN, FLAWED), "")[1] == 1
+
+
+def test_dependency_that_alone_is_not_known_fails() -> None:
+    assert judge(report(SOUND, UNKNOWN), "") == ("Dependency not found: huey (3.5.4)", 1)
+
+
+def test_sound_dependencies_pass() -> None:
+    assert judge(report(SOUND), "") == ("1 dependencies have no known vulnerability.", 0)
+
+
+def test_index_without_advisories_is_told_and_passes() -> None:
+    assert judge(report(UNKNOWN, UNKNOWN), "") == (NOT_REACHED, 0)
+
+
+def test_service_that_is_not_there_is_told_and_passes() -> None:
+    assert judge("", "requests.exceptions.ConnectionError: Max retries exceeded") == (
+        NOT_REACHED,
+        0,
+    )
+
+
+def test_lock_that_cannot_be_read_fails() -> None:
+    words = "ERROR:pip_audit._cli:requirement flask does not contain a hash"
+    assert judge("", words) == (words, 1)
