@@ -1,5 +1,6 @@
 """The access token: who has it may upload, and whoever has a link may look."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,39 @@ def test_new_token_signs_everybody_out(config: Config) -> None:
         client = app.test_client()
         client.set_cookie("session", cookie.value)
         assert client.get("/").status_code == 303
+
+
+def test_whatever_changes_something_needs_the_new_token(config: Config) -> None:
+    """Walk all routes: the session of a token that was changed is good for looking alone."""
+    with running_app(config) as app:
+        person, jobs = Person(app.test_client()), app.extensions["jobs"]
+        sign_in(person)
+        job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+        image_id, before = jobs.job(job_id).images[0].id, jobs.job(job_id)
+        cookie = person.client.get_cookie("session")
+    assert cookie
+    with running_app(replace(config, access_token="another-token-than-before")) as app:
+        person = Person(app.test_client())
+        person.client.set_cookie("session", cookie.value)
+        token = find_token(person.get("/sign-in").text)
+        ids = {"job_id": job_id, "image_id": image_id}
+        routes = list(app.url_map.iter_rules())
+        changing = [r for r in routes if not (r.methods or set()) <= {"GET", "HEAD", "OPTIONS"}]
+        assert len(changing) > 15
+        for rule in changing:
+            if rule.endpoint in ("access.sign_in", "access.sign_out"):
+                continue
+            path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: ids[found[1]], rule.rule)
+            form = multipart(csrf_token=token, presets="card", hours="100", x="0", y="0")
+            answer = person.client.post(path, headers={"Accept": "application/json"}, **form)
+            assert answer.status_code == 401, path
+            assert (answer.json or {}).get("code") == "access_token_required" or (
+                rule.endpoint == "compat.upload_image"
+            )
+        assert app.extensions["jobs"].job(job_id) == before
+        assert person.get(f"/jobs/{job_id}").status_code == 200
+        sign_in(person, "another-token-than-before")
+        assert person.post(f"/jobs/{job_id}/delete").status_code == 303
 
 
 def guess(client: FlaskClient, times: int) -> list[int]:

@@ -571,25 +571,51 @@ def test_keeping_a_job_never_shortens_its_time(person: Person, jobs: Jobs, hours
 @pytest.mark.parametrize(
     ("kept", "offered"),
     [
-        ("1", ["1", "24", "72", "168"]),
-        ("24", ["24", "72", "168"]),
-        ("72", ["72", "168"]),
-        ("168", ["168"]),
+        ("1", ["24", "72", "168"]),
+        ("24", ["72", "168"]),
+        ("72", ["168"]),
+        ("168", []),
     ],
 )
-def test_page_offers_no_time_shorter_than_the_job_is_kept(
+def test_page_offers_no_time_that_keeps_the_job_no_longer(
     person: Person, kept: str, offered: list[str]
 ) -> None:
     job_id = start(person, make_jpeg(), keep_hours=kept)
     assert offered_hours(person, job_id) == offered
 
 
-def test_page_offers_the_longest_time_though_the_job_is_kept_for_longer(
+def test_page_offers_nothing_where_the_job_is_kept_for_longer_than_any(
     person: Person, jobs: Jobs
 ) -> None:
     job_id = start(person, make_jpeg())
     jobs.store._change("UPDATE jobs SET expires = expires * 2")  # The settings were others.
-    assert offered_hours(person, job_id) == ["168"]
+    assert offered_hours(person, job_id) == []
+    assert "Keep for" not in person.get(f"/jobs/{job_id}").text
+
+
+def make_older(jobs: Jobs, hours: float) -> None:
+    jobs.store._change(f"UPDATE jobs SET created = created - {hours * 3600}")
+
+
+def test_job_is_kept_no_longer_in_all_than_a_job_may_be(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg())
+    for _ in range(5):
+        make_older(jobs, 20)
+        jobs.store._change("UPDATE jobs SET expires = expires - 20 * 3600")
+        post(person, f"/jobs/{job_id}/keep", hours="168")
+    job = jobs.job(job_id)
+    assert round((job.expires - job.created).total_seconds()) == 168 * 3600
+
+
+@pytest.mark.parametrize(
+    ("hours", "offered"), [(90, ["72", "168"]), (100, ["72"]), (143, ["72"]), (144.5, [])]
+)
+def test_page_offers_of_the_times_that_end_together_the_shortest(
+    person: Person, jobs: Jobs, hours: float, offered: list[str]
+) -> None:
+    job_id = start(person, make_jpeg())  # It is kept for 24 hours from now.
+    make_older(jobs, hours)
+    assert offered_hours(person, job_id) == offered
 
 
 def offered_hours(person: Person, job_id: str) -> list[str]:

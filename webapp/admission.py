@@ -13,6 +13,7 @@ from webapp.jobs import MB, Busy
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # They change nothing.
 MAKE_JOBS = {"jobs.open_job", "jobs.create", "compat.upload_image"}
+NEED_NO_ACCESS = {"access.sign_in", "access.sign_out", None}  # None is at no address of ours.
 OTHER_MB = 1  # Of a form without images.
 TAKE_IMAGES = {*MAKE_JOBS, "jobs.add_images"}
 # What is there already waits for a worker once more.
@@ -82,7 +83,7 @@ def _refuse_other_sites() -> None:
 
 
 def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:
-    if takes_images:
+    if request.endpoint not in NEED_NO_ACCESS:
         require_access()
     if takes_images or request.endpoint in QUEUE_AGAIN:
         current_jobs().admit_images(client_name())

@@ -83,7 +83,9 @@ class Config:
         24.0, "Hours from a job's creation to its deletion with all its files.", minimum=0.001
     )
     max_retention_hours: float = setting(
-        168.0, "Hours that a job may be kept, for whom the default is not enough.", minimum=0.001
+        168.0,
+        "Hours that a job may be kept in all, for whom the default is not enough.",
+        minimum=0.001,
     )
     max_file_mb: int = setting(
         50, "Megabytes (10⁶ bytes) of one uploaded file. A 100 MP JPEG has about 40.", minimum=1

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import SEEK_END
 from itertools import chain
 from typing import Any
@@ -79,11 +79,22 @@ def offered_hours(config: Config) -> list[float]:
     return sorted(allowed | {config.retention_hours})
 
 
-def later_hours(config: Config, expires: datetime) -> list[float]:
-    """List the hours that end no earlier than a job does, or else the most that are offered."""
-    offered = offered_hours(config)
-    left = (expires - datetime.now(UTC)).total_seconds() / 3600
-    return [hours for hours in offered if hours >= left] or offered[-1:]
+def later_hours(config: Config, created: datetime, expires: datetime) -> list[float]:
+    """List the hours from now that keep a job for longer; of those beyond the limit, the least."""
+    now = datetime.now(UTC)
+    left = (expires - now).total_seconds() / 3600
+    most = (latest_expiry(config, created) - now).total_seconds() / 3600
+    later = [hours for hours in offered_hours(config) if min(hours, most) > left + _A_MINUTE]
+    within = [hours for hours in later if hours < most]
+    return later[: len(within) + 1]
+
+
+_A_MINUTE = 1 / 60  # In hours; what is less is no longer time.
+
+
+def latest_expiry(config: Config, created: datetime) -> datetime:
+    """Give the time until which a job can be kept."""
+    return created + timedelta(hours=config.max_retention_hours)
 
 
 def _format_choices(formats: Iterable[str]) -> list[SelectChoice]:

@@ -257,13 +257,14 @@ class JobStore(Database):
             )
             self.delete_job(job_id, now)
 
-    def extend_job(self, job_id: str, expires: float) -> None:
-        """Keep a job until then, unless it is kept for longer already."""
+    def extend_job(self, job_id: str, expires: float, max_seconds: float) -> None:
+        """Keep a job until then, or for `max_seconds` in all; never shorten its time."""
         self._change(
-            "UPDATE jobs SET expires = :expires, version = version + 1"
-            " WHERE id = :id AND expires < :expires",
+            "UPDATE jobs SET expires = min(:expires, created + :max_seconds), version = version + 1"
+            " WHERE id = :id AND expires < min(:expires, created + :max_seconds)",
             id=job_id,
             expires=expires,
+            max_seconds=max_seconds,
         )
 
     def set_recipe(self, job_id: str, recipe: str, now: float, client: str = "") -> None:

@@ -597,11 +597,12 @@ class Jobs:
         self.store.cancel(job_id, image_id, time())
 
     def keep(self, job_id: str, hours: float) -> None:
-        """Keep a job for so many hours from now, or for less where the settings have less.
+        """Keep a job for so many hours from now, or as long as a job may be kept since it was made.
 
         One that is kept for longer already stays so.
         """
-        self.store.extend_job(job_id, time() + self._kept_seconds(hours))
+        expires = time() + self._kept_seconds(hours)
+        self.store.extend_job(job_id, expires, self._max_retention_seconds)
 
     def outlook(self, job: Job | Progress) -> Outlook:
         """Say when a job's turn comes and how long it all takes, by what the last images took."""

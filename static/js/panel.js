@@ -4,6 +4,7 @@ import { announce, setIcon, setTitle } from "./page.js";
 import { refresh } from "./polling.js";
 
 const HOUR = 3_600_000; // Milliseconds.
+const MINUTE = 60_000;
 const LONGEST_TIMER = 2 ** 31 - 1; // Milliseconds.
 
 let expiry = null;
@@ -28,10 +29,17 @@ function watchExpiry(panel) {
 
 /** Offer to keep the job for longer than it is kept by now, as the server does with the next page. */
 function offerLater(panel) {
+  const choices = document.getElementById("hours");
+  if (!choices) return;
   const expires = Date.parse(panel.dataset.expires);
-  for (const choice of document.querySelectorAll("#hours option:not(:last-child)")) {
-    if (Date.now() + choice.value * HOUR < expires) choice.remove();
+  const latest = Date.parse(choices.dataset.latest);
+  for (const choice of [...choices.options]) {
+    if (Math.min(Date.now() + choice.value * HOUR, latest) < expires + MINUTE) choice.remove();
   }
+  if (choices.options.length) return;
+  const keeping = document.getElementById("keep-job");
+  if (keeping.contains(document.activeElement)) document.getElementById("remake-job").focus();
+  keeping.remove();
 }
 
 /** Take away what belongs to a job that is gone. */

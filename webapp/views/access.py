@@ -36,7 +36,10 @@ def sign_in() -> ResponseReturnValue:
 
 @blueprint.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    """Forget that the access token is known; the jobs made in this browser stay its own."""
+    """Forget that the access token is known; the jobs made in this browser stay its own.
+
+    To change them takes signing in again.
+    """
     session.pop("access", None)
     return redirect(url_for("access.ask"), 303)
 

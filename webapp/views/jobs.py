@@ -27,7 +27,7 @@ from webapp.current import current_config, current_jobs
 from webapp.errors import asks_for_html, problem
 from webapp.file_names import is_kept
 from webapp.formatters import date_and_time
-from webapp.forms import UploadForm, later_hours, read_upload_form
+from webapp.forms import UploadForm, later_hours, latest_expiry, read_upload_form
 from webapp.geometry import foresee
 from webapp.jobs import (
     FileTooLarge,
@@ -337,5 +337,6 @@ def _render(template: str, job_id: str, since: int | None = None) -> str:
         form=FlaskForm(),
         outputs=Recipe.from_json(job.recipe).outputs,
         foresee=foresee,
-        hours=later_hours(current_config(), job.expires),
+        latest=latest_expiry(current_config(), job.created),
+        hours=later_hours(current_config(), job.created, job.expires),
     )
