@@ -259,6 +259,13 @@ def test_docs_say_that_a_token_is_needed(client: FlaskClient) -> None:
     assert "Authorization: Bearer" in client.get("/docs").text
 
 
+def test_secret_key_that_can_be_guessed_is_refused_at_the_start(tmp_path: Path) -> None:
+    environ = {"THUMBNAIL_INSTANCE": str(tmp_path), "THUMBNAIL_SECRET_KEY": "x" * 31}
+    with pytest.raises(ConfigError, match="THUMBNAIL_SECRET_KEY must have at least 32 characters"):
+        load(environ)
+    assert load({**environ, "THUMBNAIL_SECRET_KEY": "x" * 32}).secret_key == "x" * 32
+
+
 @pytest.mark.parametrize("variable", ["THUMBNAIL_ACCESS_TOKEN", "THUMBNAIL_METRICS_TOKEN"])
 def test_token_that_can_be_guessed_is_refused_at_the_start(tmp_path: Path, variable: str) -> None:
     environ = {"THUMBNAIL_INSTANCE": str(tmp_path), variable: "letmein"}

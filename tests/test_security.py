@@ -152,7 +152,7 @@ def test_originals_and_other_files_are_never_served(person: Person, jobs: Jobs, 
 
 def test_form_works_behind_a_proxy_with_tls(tmp_path: Path) -> None:
     config = Config(instance=tmp_path, trusted_proxies=1, cookie_secure=True)
-    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "pictures.example"}
+    headers = {"X-Forwarded-Proto": "https", "Origin": "https://pictures.example"}
     with running_app(config) as app:
         client = app.test_client()
         page = client.get("/", headers=headers, base_url="https://pictures.example")
@@ -165,12 +165,21 @@ def test_form_works_behind_a_proxy_with_tls(tmp_path: Path) -> None:
             **form,
         )
     assert answer.status_code == 303
-    assert "Secure" in page.headers["Set-Cookie"]
+    cookie = page.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-session=")  # A sibling domain cannot set one of this name.
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
 
 
-def test_forwarded_headers_are_not_believed_without_a_proxy(person: Person) -> None:
-    page = person.client.get("/docs", headers={"X-Forwarded-Host": "evil.example"})
+@pytest.mark.parametrize("proxies", [0, 1, 2])
+def test_host_that_a_client_claims_is_not_believed(tmp_path: Path, proxies: int) -> None:
+    """Not every proxy replaces this header; each passes on the host that it was asked for."""
+    with running_app(Config(instance=tmp_path, trusted_proxies=proxies)) as app:
+        headers = {"X-Forwarded-Host": "evil.example", "Host": "pictures.example"}
+        page = app.test_client().get("/docs", headers=headers)
     assert "evil.example" not in page.text
+    assert "http://pictures.example/" in page.text
 
 
 HOSTS = HostNames("thumbs.test .pics.test")

@@ -14,7 +14,9 @@ from dotenv import dotenv_values
 
 PREFIX = "THUMBNAIL_"
 BARE_NAMES = {"host": "HOST", "port": "PORT"}  # What every platform calls them.
-SHORTEST_TOKEN = 16  # Characters; what is shorter is a word that somebody may guess.
+# Characters; what is shorter is a word that somebody may guess. Of a token, a client has 20 guesses
+# an hour; the key, whoever has a cookie guesses at home, as fast as they can.
+SHORTEST_SECRETS = {"access_token": 16, "metrics_token": 16, "secret_key": 32}
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -60,7 +62,9 @@ class Config:
         Path("instance"), "Folder of all data: databases, originals, thumbnails. One file system."
     )
     secret_key: str = setting(
-        "", "Signs the session cookie. Empty: made once and kept in `instance/secret_key`."
+        "",
+        "Signs the session cookie. At least 32 characters. Empty: made once and kept in"
+        " `instance/secret_key`.",
     )
     access_token: str = setting(
         "",
@@ -191,7 +195,8 @@ class Config:
     )
     trusted_proxies: int = setting(
         0,
-        "Proxies in front whose `X-Forwarded-*` and `X-Request-ID` headers are believed.",
+        "Proxies in front whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-ID` are"
+        " believed. They must pass on `Host`; `X-Forwarded-Host` is not read.",
         minimum=0,
     )
     log_format: LogFormat = setting("text", "Of log lines: `text`, or `json`, an object a line.")
@@ -252,10 +257,10 @@ def _check(config: Config) -> None:
     """Check what no setting can tell by itself."""
     if config.max_request_mb < config.max_file_mb:
         raise ConfigError("THUMBNAIL_MAX_REQUEST_MB must not be less than THUMBNAIL_MAX_FILE_MB.")
-    for name in ("access_token", "metrics_token"):
-        if 0 < len(getattr(config, name)) < SHORTEST_TOKEN:
+    for name, shortest in SHORTEST_SECRETS.items():
+        if 0 < len(getattr(config, name)) < shortest:
             raise ConfigError(
-                f"{environment_name(name)} must have at least {SHORTEST_TOKEN} characters:"
+                f"{environment_name(name)} must have at least {shortest} characters:"
                 " `openssl rand -hex 16` makes one."
             )
     if config.max_retention_hours < config.retention_hours:

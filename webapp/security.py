@@ -44,6 +44,9 @@ def init_app(app: Flask, config: Config) -> None:
         TRUSTED_HOSTS=_trusted_hosts(config),
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.cookie_secure,
+        # Browsers take a cookie of this name from this host alone, never from a sibling domain.
+        SESSION_COOKIE_NAME="__Host-session" if config.cookie_secure else "session",
+        SESSION_COOKIE_PATH="/",
         SESSION_REFRESH_EACH_REQUEST=False,  # Signing it anew took a quarter of each poll.
         WTF_CSRF_SSL_STRICT=False,  # It compares hosts, and a proxy may well change ours.
         WTF_CSRF_TIME_LIMIT=None,  # As long as the session: a page left open still works.
@@ -61,8 +64,9 @@ def init_app(app: Flask, config: Config) -> None:
         return response
 
     if config.trusted_proxies:
-        # Each adds the address that it saw; scheme and host are the last one's word.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies, x_host=1)  # type: ignore[method-assign]
+        # Each adds the address that it saw; the scheme is the last one's word. Not the host: what a
+        # client says in X-Forwarded-Host comes through a proxy that does not know it, as Fly's.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies)  # type: ignore[method-assign]
 
 
 def _trusted_hosts(config: Config) -> list[str] | None:
