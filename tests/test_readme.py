@@ -42,3 +42,9 @@ def test_every_verb_of_make_that_is_named_exists() -> None:
 def test_every_picture_that_is_shown_exists() -> None:
     for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
         assert (ROOT / path).is_file()
+
+
+def test_security_page_names_tests_that_exist() -> None:
+    named = set(re.findall(r"`((?:live/)?test_\w+\.py)`", (ROOT / "SECURITY.md").read_text()))
+    assert len(named) > 15
+    assert [name for name in sorted(named) if not (ROOT / "tests" / name).is_file()] == []
