@@ -402,3 +402,10 @@ def test_no_header_is_read_by_c_code(answers: dict[str, dict[str, Any]]) -> None
 def test_no_header_takes_the_web_server_long(answers: dict[str, dict[str, Any]]) -> None:
     assert len(answers) > 500
     assert {name: a["seconds"] for name, a in answers.items() if a["seconds"] > 0.05} == {}
+
+
+def test_bytes_of_one_scan_do_not_count_for_those_before_it(tmp_path: Path) -> None:
+    """Half of such a scan is 0xFF, and many lie in what is read at a time."""
+    source = tmp_path / "scans.jpg"
+    source.write_bytes(make_jpeg(image=Image.new("RGB", (6000, 4000)), progressive_scans=490))
+    assert read_header(source, ImageLimits(max_jpeg_scans=500)).format == "jpeg"

@@ -800,14 +800,14 @@ def _next_marker(file: IO[bytes], limit: int, stop: int) -> tuple[int, int, int]
     file.seek(-len(head), os.SEEK_CUR)
     stuffed, is_cut = 0, False
     while file.tell() < stop and (chunk := file.read(_CHUNK)):
-        stuffed += chunk.count(b"\xff")
-        if stuffed > limit:
-            raise Corrupt
         # A marker can lie half in the chunk before.
         found = _MARKER.match(b"\xff" + chunk[:1]) if is_cut else None
         end = 1 if found else 0
         if not found and (found := _MARKER.search(chunk)):
             end = found.end()
+        stuffed += chunk.count(b"\xff", 0, end if found else len(chunk))
+        if stuffed > limit:
+            raise Corrupt
         if found:
             place = file.seek(end - len(chunk), os.SEEK_CUR)
             return found[1][0], place - 2, stuffed
