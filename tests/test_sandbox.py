@@ -162,14 +162,19 @@ def test_every_verdict_has_its_code() -> None:
     assert not issubclass(Failed, SandboxError)
 
 
-def test_on_wait_is_called_while_waiting(
+def test_on_wait_is_called_again_and_again(
     server: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox, "_WAIT_SECONDS", 0.02)
     calls: list[int] = []
-    with pytest.raises(TimedOut):
-        server.run(FOR_EVER, [], HASTY, on_wait=lambda: calls.append(1))
-    assert 1 <= len(calls) <= 10
+
+    def give_up_at_the_third() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        server.run(FOR_EVER, [], ROOMY, on_wait=give_up_at_the_third)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -239,6 +244,39 @@ def test_end_of_the_server_is_no_verdict(server: ForkServer) -> None:
     with pytest.raises(Failed, match="ended"):
         server.run(FOR_EVER, [], ROOMY, on_wait=lambda: server._process.kill())
     assert server.run("answer = 1", [], ROOMY) == 1
+
+
+def test_server_that_hangs_is_replaced(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.run("", [], ROOMY)
+    select.select([server._control], [], [], 20)
+    (child,) = descendants(server)
+    os.kill(server._process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(sandbox, "_SERVER_SECONDS", 0.2)
+    server._control.settimeout(0.2)
+    with pytest.raises(Failed, match="ended"):  # It does not say how its child ended.
+        server.run("", [], ROOMY)
+    assert server.run("answer = 1", [], ROOMY) == 1
+    wait_until(lambda: not lives(int(child)))
+
+
+def test_request_that_is_too_long_is_refused(server: ForkServer) -> None:
+    with pytest.raises(ValueError, match="too long"):
+        server.run("#" * 100_000, [], ROOMY)
+
+
+def test_thread_of_any_name_keeps_no_server_from_starting() -> None:
+    """The kernel takes any bytes as a name, and tells it to all."""
+    script = """
+import ctypes, sys
+ctypes.CDLL(None).prctl(15, b"\\xff\\x1c:", 0, 0, 0)
+from webapp.fork_server import _count_threads
+import os
+print(_count_threads(os.getuid()))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) > 0
 
 
 def test_module_that_does_not_start_is_a_failure() -> None:

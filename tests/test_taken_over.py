@@ -1,5 +1,6 @@
 """What a stranger gains whose image takes over its decode child: only its own thumbnails."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -123,6 +124,10 @@ FORGERIES = {
     "a deep answer": "os.write(channel, b'[' * 90_000); time.sleep(60)",
     "a huge answer": "os.write(channel, b' ' * 150_000); time.sleep(60)",
     "an early end": "os._exit(0)",
+    "a failure that is no text": "os.write(channel, b'[\"failed\", {}]'); time.sleep(60)",
+    "an endless failure":
+        "os.write(channel, b'[\"failed\", \"' + b'x' * 90_000 + b'\"]'); time.sleep(60)",
+    "an unknown kind of answer": "os.write(channel, b'[\"done\", 1]'); time.sleep(60)",
 }  # fmt: skip
 
 
@@ -311,6 +316,21 @@ def test_lie_of_a_full_disk_costs_an_attempt(take_over: Callable[..., Image], jo
     jobs.give_up_lost()
     (job_id,) = jobs.ids()
     assert jobs.job(job_id).images[0].error_code == "worker_lost"
+
+
+def test_disk_that_the_child_filled_itself_is_not_full(
+    take_over: Callable[..., Image], jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is asked without what the child wrote."""
+    written: list[int] = []
+
+    def posix_fallocate(descriptor: int, start: int, length: int) -> None:
+        written.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "posix_fallocate", posix_fallocate)
+    with pytest.raises(Exception, match="said that the disk is full, and it is not"):
+        take_over('os.write(descriptors[1], bytes(10_000_000))\nanswer = {"disk_full": True}')
+    assert written == [0]
 
 
 def test_next_image_has_a_child_of_its_own(

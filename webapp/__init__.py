@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 def create_app(config: "Config | None" = None) -> "Flask":
     """Make the application, with the environment's settings where none are given."""
-    # Imported here, for this package is also the consumer's: its workers fork for every image, and
-    # without Flask on board that takes two thirds of the time.
+    # Imported here: the consumer and the decode server import this package too, and need no Flask.
     from flask import Flask
 
     from webapp import (

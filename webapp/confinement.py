@@ -1,8 +1,8 @@
 """Take from this process, for good, all that decoding an image never needs.
 
-Landlock takes every path, the network and signals to others; seccomp allows the few system calls
-of a decoder; capabilities go. Descriptors that are open stay usable. A kernel without one of them
-takes less: the caller goes on all the same.
+Landlock takes every path, the network and signals to others. seccomp allows the few system calls
+of a decoder. Capabilities go. Descriptors that are open stay usable. A kernel without Landlock or
+seccomp takes less: `missing` says what.
 """
 
 import ctypes
@@ -15,20 +15,33 @@ from collections.abc import Sequence
 # Loaded before any fork: the child must not need to open a library.
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
+_PR_SET_NO_NEW_PRIVS, _PR_GET_SECCOMP, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 21, 22, 2
 
 
 def confine() -> None:
     """Leave this process its memory and its open descriptors, and nothing else.
 
-    The process must have a single thread.
+    The process must have a single thread. Raises OSError where the kernel refuses a step.
     """
-    if platform.system() != "Linux":
-        return
-    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     _drop_capabilities()
-    _restrict_paths()
-    _filter_calls()
+    if LANDLOCK:
+        _restrict_paths()
+    if _PROGRAM and _HAS_SECCOMP:
+        _filter_calls(_PROGRAM)
+
+
+def missing() -> list[str]:
+    """List what this machine cannot confine a process with."""
+    found = {"Landlock": LANDLOCK, "seccomp": _PROGRAM and _HAS_SECCOMP}
+    return [name for name, is_there in found.items() if not is_there]
+
+
+def _checked(answer: int) -> int:
+    """Return the answer of a call to the C library; raise OSError where it failed."""
+    if answer < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return answer
 
 
 # Capabilities: <linux/capability.h>
@@ -38,10 +51,11 @@ _CAPSET = {"x86_64": 126, "aarch64": 91}  # The C library has no function for it
 
 
 def _drop_capabilities() -> None:
-    """Give up what a process of root has; without privileges to gain, none comes back."""
+    """Drop what a process of root has; with no new privileges, none comes back."""
     number = _CAPSET.get(platform.machine())
     if number:
-        _libc.syscall(number, struct.pack("Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
+        header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+        _checked(_libc.syscall(number, header, bytes(24)))
 
 
 # Landlock: <linux/landlock.h>
@@ -50,9 +64,7 @@ _CREATE_RULESET, _RESTRICT_SELF = 444, 446  # The same on every architecture.
 
 
 def _landlock_version() -> int:
-    """Ask the kernel for its version of Landlock; 0 where it has none."""
-    if platform.system() != "Linux":
-        return 0
+    """Return the kernel's version of Landlock; 0 where it has none."""
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)))
 
 
@@ -74,7 +86,7 @@ _SCOPES = {6: 2}  # Abstract UNIX sockets and signals, to processes outside.
 
 
 def _all_of(rights: dict[int, int]) -> int:
-    """Give the bits of all rights that this kernel knows."""
+    """Return the bits of all rights that this kernel knows."""
     return (1 << max((n for version, n in rights.items() if version <= LANDLOCK), default=0)) - 1
 
 
@@ -82,10 +94,9 @@ _DENIED = struct.pack("QQQ", *map(_all_of, (_PATH_RIGHTS, _NETWORK_RIGHTS, _SCOP
 
 
 def _restrict_paths() -> None:
-    ruleset = _libc.syscall(_CREATE_RULESET, _DENIED, ctypes.c_size_t(len(_DENIED)), 0)
-    if ruleset < 0:  # Not built in, or switched off.
-        return
-    _libc.syscall(_RESTRICT_SELF, ruleset, 0)
+    size = ctypes.c_size_t(len(_DENIED))
+    ruleset = _checked(_libc.syscall(_CREATE_RULESET, _DENIED, size, 0))
+    _checked(_libc.syscall(_RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
 
 
@@ -98,9 +109,9 @@ _DENY = _FAIL | errno.EPERM
 
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # <linux/audit.h>
 
-# What the engine was seen to call while it worked through all images of the tests, and what the C
-# library may call for the same on other machines. <asm/unistd.h>: the numbers of x86_64 and of
-# aarch64.
+# What the engine calls while it works through the images of the tests (test_confinement.py has a
+# decode child killed at any other call), and what the C library may call for the same on other
+# machines. <asm/unistd.h>: the numbers of x86_64 and of aarch64.
 _ALLOWED_CALLS = {
     "read": (0, 63), "write": (1, 64), "readv": (19, 65), "writev": (20, 66), "pread64": (17, 67),
     "lseek": (8, 62), "fstat": (5, 80), "dup": (32, 23), "close": (3, 57), "recvmsg": (47, 212),
@@ -118,7 +129,7 @@ _ALLOWED_CALLS = {
 _FSTAT_BY_PATH = {"newfstatat": (262, 79)}
 _CLONE_THREAD = 0x00010000
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 0, 1, 2, 3, 1030
-_PR_SET_NAME, _PR_SET_VMA = 15, 0x53564D41
+_PR_SET_NAME = 15  # Of a thread: libvips names its own.
 # Allowed where an argument, by its offset, is one of these values.
 _ALLOWED_WITH = {
     "fcntl": (
@@ -126,7 +137,7 @@ _ALLOWED_WITH = {
         _SECOND_ARGUMENT,
         (_F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_DUPFD_CLOEXEC),
     ),
-    "prctl": ((157, 167), _FIRST_ARGUMENT, (_PR_SET_NAME, _PR_SET_VMA)),  # Both name things.
+    "prctl": ((157, 167), _FIRST_ARGUMENT, (_PR_SET_NAME,)),
     "prlimit64": ((302, 261), _FIRST_ARGUMENT, (0,)),  # Of this process.
 }
 _CLONE, _CLONE3 = (56, 220), (435, 435)
@@ -137,8 +148,8 @@ _Line = tuple[
 ]  # Operation, operand, instructions to skip if it holds, and if not.
 
 
-def _assemble(machine: str) -> bytes:
-    """Write the filter: it allows what is listed, and threads; all else fails with EPERM."""
+def _assemble(machine: str, deny: int = _DENY) -> bytes:
+    """Write the filter: it allows what is listed, and threads, and denies all else."""
     column = list(_ARCHITECTURES).index(machine)
     allowed = _ALLOWED_CALLS | ({} if _has_fstat() else _FSTAT_BY_PATH)
     lines: list[_Line] = [
@@ -147,33 +158,36 @@ def _assemble(machine: str) -> bytes:
         (_RETURN, _KILL, 0, 0),
         (_LOAD, _NUMBER, 0, 0),
         (_AT_LEAST, _OF_ANOTHER_ABI, 0, 1),
-        (_RETURN, _DENY, 0, 0),
+        (_RETURN, deny, 0, 0),
         (_EQUAL, _CLONE3[column], 0, 1),  # Its flags lie in memory, where no filter can look.
         (_RETURN, _FAIL | errno.ENOSYS, 0, 0),  # Threads are then started with clone.
     ]
     for numbers in allowed.values():
         lines += [(_EQUAL, numbers[column], 0, 1), (_RETURN, _ALLOW, 0, 0)]
     for numbers, argument, values in _ALLOWED_WITH.values():
-        lines += _if_call(numbers[column], argument, [(_EQUAL, value) for value in values])
-    lines += _if_call(_CLONE[column], _FIRST_ARGUMENT, [(_ANY_BIT, _CLONE_THREAD)])
-    lines.append((_RETURN, _DENY, 0, 0))
+        tests = [(_EQUAL, value) for value in values]
+        lines += _if_call(numbers[column], argument, tests, deny)
+    lines += _if_call(_CLONE[column], _FIRST_ARGUMENT, [(_ANY_BIT, _CLONE_THREAD)], deny)
+    lines.append((_RETURN, deny, 0, 0))
     return b"".join(struct.pack("HBBI", code, yes, no, value) for code, value, yes, no in lines)
 
 
-def _if_call(number: int, argument: int, tests: Sequence[tuple[int, int]]) -> list[_Line]:
-    """Decide over a call: allow it where one of the tests holds of an argument."""
+def _if_call(
+    number: int, argument: int, tests: Sequence[tuple[int, int]], deny: int
+) -> list[_Line]:
+    """Allow a call where one of the tests holds of an argument, and deny it otherwise."""
     checks = [(code, value, len(tests) - place, 0) for place, (code, value) in enumerate(tests)]
     return [
         (_EQUAL, number, 0, len(tests) + 3),
         (_LOAD, argument, 0, 0),
         *checks,
-        (_RETURN, _DENY, 0, 0),
+        (_RETURN, deny, 0, 0),
         (_RETURN, _ALLOW, 0, 0),
     ]
 
 
 def _has_fstat() -> bool:
-    """Say whether the C library asks for the state of a descriptor with fstat."""
+    """Return whether the C library asks for the state of a descriptor with fstat."""
     name, version = platform.libc_ver()
     return name == "glibc" and tuple(map(int, version.split("."))) >= (2, 39)
 
@@ -184,9 +198,10 @@ _PROGRAM = (
     else None
 )
 
+_HAS_SECCOMP = _libc.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) >= 0
 
-def _filter_calls() -> None:
+
+def _filter_calls(program: "ctypes.Array[ctypes.c_char]") -> None:
     """Let the kernel refuse all calls but those that are allowed."""
-    if _PROGRAM:
-        header = struct.pack("HP", len(_PROGRAM) // 8, ctypes.addressof(_PROGRAM))
-        _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0)
+    header = struct.pack("HP", len(program) // 8, ctypes.addressof(program))
+    _checked(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0))

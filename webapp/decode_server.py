@@ -1,8 +1,9 @@
-"""The process that forks decode children: the engine is loaded; there is no setting and no secret.
+"""Run the process that forks decode children.
 
     python -m webapp.decode_server <process id of its caller>
 
-`decoder` starts it and talks with its children.
+The engine is loaded; there is no setting and no secret. `decoder` starts it and talks with its
+children.
 """
 
 import os
@@ -16,6 +17,8 @@ from webapp.sources import ImageError, ImageLimits
 from webapp.storage import is_disk_full
 from webapp.thumbnails import make_thumbnails
 
+_BUFFER = 1 << 16  # Bytes. Where it is given, Python does not ask whether a file is a terminal.
+
 
 def make(request: dict[str, Any], descriptors: Sequence[int]) -> dict[str, Any]:
     """Make thumbnails of the first descriptor's file and write them to the others.
@@ -26,12 +29,12 @@ def make(request: dict[str, Any], descriptors: Sequence[int]) -> dict[str, Any]:
     source, *outputs = descriptors
 
     def write(number: int, content: bytes) -> None:
-        with os.fdopen(outputs[number], "wb") as file:
+        with os.fdopen(outputs[number], "wb", _BUFFER) as file:
             file.write(content)
 
     recipe, limits = Recipe.from_json(request["recipe"]), ImageLimits(**request["limits"])
     try:
-        with os.fdopen(source, "rb") as file:
+        with os.fdopen(source, "rb", _BUFFER) as file:
             return asdict(make_thumbnails(file, recipe, write, limits))
     except ImageError as error:
         return {"error": error.code, "message": str(error)}

@@ -120,7 +120,7 @@ class Decoder:
                 files = [opened.enter_context(draft.open("x+b")) for draft in drafts]
                 answer = self._ask(request, [original, *files], on_wait)
                 if answer == {"disk_full": True}:
-                    _require_full_disk(files[0])
+                    _require_full_disk(files)
                 result, numbers = read_answer(answer, recipe, files, self.image)
             for number, made in zip(numbers, result.thumbnails, strict=True):
                 drafts[number].rename(folder / made.file_name)
@@ -132,7 +132,7 @@ class Decoder:
     def _ask(
         self, request: Any, files: Sequence[IO[bytes]], on_wait: Callable[[], None] | None
     ) -> Any:
-        """Run a decode child; give its answer, or say what its end means for the image."""
+        """Run a decode child; return its answer, or raise what its end means for the image."""
         try:
             return server.run(request, [file.fileno() for file in files], self.process, on_wait)
         except sandbox.TimedOut:
@@ -143,12 +143,15 @@ class Decoder:
             raise Crashed from error
 
 
-def _require_full_disk(file: IO[bytes]) -> None:
-    """Raise what the disk says when it is to take the largest file; the child may lie.
+def _require_full_disk(files: Sequence[IO[bytes]]) -> None:
+    """Raise OSError if the disk is full, and sandbox.Failed if it is not.
 
-    An image whose child lies costs an attempt each time; one that finds the disk full does not.
+    The disk is asked whether it takes the largest file, without what the child wrote: that may have
+    filled it. An image whose child lies costs an attempt each time; a full disk costs none.
     """
-    os.posix_fallocate(file.fileno(), 0, LARGEST_FILE)
+    for file in files:
+        os.ftruncate(file.fileno(), 0)
+    os.posix_fallocate(files[0].fileno(), 0, LARGEST_FILE)
     raise sandbox.Failed("A decode child said that the disk is full, and it is not.")
 
 
@@ -187,7 +190,7 @@ class _Told(ImageError):
 def read_answer(
     answer: Any, recipe: Recipe, files: Sequence[IO[bytes]], limits: ImageLimits
 ) -> tuple[Result, list[int]]:
-    """Read what a child made of an image, with the number of each thumbnail's output and file.
+    """Check and read a child's answer, with the number of each thumbnail's output.
 
     `files` has the file of each output. Raises the ImageError that the child tells, or Crashed
     where it says what cannot be: it is not the program that we started any more.

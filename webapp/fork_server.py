@@ -1,7 +1,8 @@
-"""Fork a confined child for each run of a function: the other side of `sandbox.ForkServer`.
+"""Fork confined children, one for each run of a function.
 
-A module calls `serve` where it is run by `python -m`. Its function must find all that it needs in
-memory, for a child opens no file: modules are to be imported before.
+This is the other side of `sandbox.ForkServer`. A module calls `serve` where it is run by
+`python -m`. Its function must find all that it needs in memory, for a child opens no file: modules
+are to be imported before.
 """
 
 import contextlib
@@ -19,30 +20,39 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from webapp.confinement import confine
-from webapp.sandbox import MAX_ANSWER, MAX_DESCRIPTORS, MAX_REQUEST, NEXT, Limits, die_with_parent
+from webapp.sandbox import (
+    MAX_ANSWER,
+    MAX_DESCRIPTORS,
+    MAX_REQUEST,
+    MAX_TRACEBACK,
+    NEXT,
+    Limits,
+    die_with_parent,
+)
 
 Function = Callable[[Any, Sequence[int]], Any]
 
 _READY = b"ready"
-_MAX_THREADS = 1000  # Of the child's user, beside those that were there: decoders start some.
+# Threads of a child's user, beside those that were there as the server started. The kernel counts
+# them by user: a desktop may start hundreds meanwhile.
+_MORE_THREADS = 1000
 _MAX_OPEN_FILES = 512
 _NOBODY = 65534  # The user and the group without rights.
 
 
 def serve(function: Function) -> None:
-    """Fork children that call the function, one after the other, until the caller ends."""
+    """Fork one child after another until the caller ends."""
     die_with_parent(int(sys.argv[1]))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # The caller decides.
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # The caller holds all back while it starts us.
     os.chdir("/")
-    threads = _count_threads(_NOBODY if os.getuid() == 0 else os.getuid())
-    _set_limit(resource.RLIMIT_NPROC, threads + _MAX_THREADS)
+    max_threads = _count_threads(_user_of_child()) + _MORE_THREADS
     gc.freeze()  # Collecting it in the children would copy its pages.
     with socket.socket(fileno=sys.stdin.fileno()) as control:
         try:
             while True:
-                child = _start_child(control, function)
+                child = _start_child(control, function, max_threads)
                 if control.recv(len(NEXT)) != NEXT:
                     break
                 control.send(str(_reap(child)).encode())
@@ -55,43 +65,43 @@ def _count_threads(user: int) -> int:
     count = 0
     for process in Path("/proc").glob("[0-9]*/status"):
         try:
-            facts = dict(line.split(":", 1) for line in process.read_text().splitlines())
+            # Bytes: the name of a process may be any.
+            facts = dict(line.split(b":", 1) for line in process.read_bytes().split(b"\n") if line)
         except OSError:
             continue  # It ended.
-        if facts["Uid"].split()[0] == str(user):
-            count += int(facts["Threads"])
+        if int(facts[b"Uid"].split()[0]) == user:
+            count += int(facts[b"Threads"])
     return count
 
 
-def _start_child(control: socket.socket, function: Function) -> int:
-    """Fork a child; tell the caller once it is ready, and give its process id."""
+def _start_child(control: socket.socket, function: Function, max_threads: int) -> int:
+    """Fork a child, tell the caller once it is ready, and return its process id."""
     parent = os.getpid()
     callers, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with callers, childs:
         child = os.fork()
         if child == 0:
-            _be_the_child(childs, parent, function)
+            _be_the_child(childs, parent, function, max_threads)
         childs.close()
-        if callers.recv(len(_READY)) != _READY:
-            sys.exit(f"A child of {sys.argv[0]} ended before it was ready: {_reap(child)}")
+        said = callers.recv(MAX_ANSWER)
+        if said != _READY:
+            sys.exit(f"A child ended with {_reap(child)} before it was ready. {said.decode()}")
         socket.send_fds(control, [str(child).encode()], [callers.fileno()])
     return child
 
 
 def _reap(child: int) -> int:
-    """Wait for the end of a child; give its exit code or minus its signal."""
+    """Wait for the end of a child; return its exit code or minus its signal."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _be_the_child(channel: socket.socket, parent: int, function: Function) -> NoReturn:
-    """Confine this process, call the function, send its answer; never return to the caller."""
+def _be_the_child(
+    channel: socket.socket, parent: int, function: Function, max_threads: int
+) -> NoReturn:
+    """Confine this process, call the function, send its answer, and end."""
     exit_code = 1
     try:
-        _leave_root()
-        die_with_parent(parent)  # After that, for a change of user undoes it.
-        _isolate(channel.fileno())
-        confine()
-        os.write(channel.fileno(), _READY)
+        os.write(channel.fileno(), _confine(channel.fileno(), parent, max_threads))
         message, descriptors, _, _ = socket.recv_fds(channel, MAX_REQUEST, MAX_DESCRIPTORS)
         if message:  # Else the caller is gone.
             request, limits = json.loads(message)
@@ -103,8 +113,28 @@ def _be_the_child(channel: socket.socket, parent: int, function: Function) -> No
         os._exit(exit_code)
 
 
+def _confine(channel: int, parent: int, max_threads: int) -> bytes:
+    """Confine this process; return _READY, or the traceback of what went wrong."""
+    try:
+        _leave_root()
+        die_with_parent(parent)  # After that, for a change of user undoes it.
+        _isolate(channel)
+        _set_limit(resource.RLIMIT_NPROC, max_threads)
+        confine()
+    except BaseException:
+        return traceback.format_exc().encode()
+    return _READY
+
+
+def _user_of_child() -> int:
+    return os.getuid() or _NOBODY
+
+
 def _leave_root() -> None:
-    """Become nobody where the service runs as root, on whom no limit of threads is binding."""
+    """Change to the user nobody if this process runs as root.
+
+    No limit of threads is binding on root.
+    """
     if os.getuid() == 0:
         with contextlib.suppress(OSError):  # A container may not have that user.
             os.setgroups([])
@@ -140,10 +170,10 @@ def _set_limit(which: int, value: int) -> None:
 
 
 def _answer(function: Function, request: Any, descriptors: Sequence[int]) -> bytes:
-    """Call the function; give JSON of what became of it."""
+    """Call the function and return JSON of what became of it."""
     try:
         return json.dumps(["result", function(request, descriptors)]).encode()
     except MemoryError:
         return b'["memory", null]'
     except BaseException:
-        return json.dumps(["failed", traceback.format_exc()[-MAX_ANSWER // 10 :]]).encode()
+        return json.dumps(["failed", traceback.format_exc()[-MAX_TRACEBACK:]]).encode()

@@ -27,7 +27,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,11 @@ from typing import Any
 MAX_REQUEST = 100_000  # Bytes of JSON. A recipe of 200 outputs has half of that.
 MAX_DESCRIPTORS = 250  # The kernel passes on 253 at a time.
 MAX_ANSWER = 100_000  # Bytes of JSON. More than any honest answer; the sender is not trusted.
+MAX_TRACEBACK = 10_000  # Characters of what the function raised.
 NEXT = b"next"
 _TRIES = 3  # To find a server or a child that was not killed meanwhile.
 _WAIT_SECONDS = 1.0  # Between two calls of on_wait.
+_SERVER_SECONDS = 20.0  # For a server to start, or to answer; it takes 0.2 s, and 0.001.
 _ROOT = Path(__file__).parent.parent  # Where `python -m` finds the module.
 # What the server gets of the environment: how the C library allocates memory.
 _ALLOCATOR = ("MALLOC_", "GLIBC_TUNABLES")
@@ -125,6 +127,7 @@ class ForkServer:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
             )
+        ours.settimeout(_SERVER_SECONDS)
         self._control, self._pid = ours, os.getpid()
         atexit.register(self.stop)
 
@@ -154,9 +157,12 @@ class ForkServer:
         Raises SandboxError, or Failed with the traceback if the function raised.
         """
         message = json.dumps([request, asdict(limits)]).encode()
+        if len(message) > MAX_REQUEST:
+            raise ValueError(f"A request of {len(message)} bytes is too long.")
         for _ in range(_TRIES):
             run: _Run | None = None
             try:
+                self._wait_for_child(on_wait)
                 with _signals_held():
                     run = self._take_child()
                 socket.send_fds(run.channel, [message], list(descriptors))
@@ -169,8 +175,21 @@ class ForkServer:
             return _verdict(answer, status, limits)
         raise Failed("Each child was killed before it heard what to do.")
 
+    def _wait_for_child(self, on_wait: Callable[[], None] | None) -> None:
+        """Wait until the next child is ready, or the server ended.
+
+        Raises Failed where neither happens in time.
+        """
+        with _signals_held():
+            self.start()
+        try:
+            _wait(self._control, _SERVER_SECONDS, on_wait)
+        except TimedOut:
+            self.stop()
+            raise Failed(f"python -m {self._module} hangs.") from None
+
     def _take_child(self) -> "_Run":
-        """Receive the next child; start the server if need be, also where it was killed.
+        """Receive the next child; start the server again if it was killed.
 
         Raises Failed where it does not start.
         """
@@ -178,7 +197,7 @@ class ForkServer:
             self.start()
             try:
                 message, descriptors, _, _ = socket.recv_fds(self._control, 20, 1)
-            except ConnectionError:
+            except OSError:
                 message = b""
             if message:
                 return _Run(int(message), socket.socket(fileno=descriptors[0]))
@@ -186,18 +205,18 @@ class ForkServer:
         raise Failed(f"python -m {self._module} ended without a child.")
 
     def _end(self, run: "_Run") -> int:
-        """Kill a child, unless it is ending already; give its exit code or minus its signal.
+        """Kill a child and return its exit code or minus its signal.
 
         Also one that answered: it may have threads that go on. The server has not reaped it yet, so
-        its number is nobody else's.
+        no other process has its number.
         """
         run.channel.close()
-        try:
+        status = b""
+        if self._process.poll() is None:  # Else its child ended with it.
             os.kill(run.child, signal.SIGKILL)
-            self._control.send(NEXT)
-            status = self._control.recv(20)
-        except (ConnectionError, ProcessLookupError):
-            status = b""
+            with suppress(OSError):
+                self._control.send(NEXT)
+                status = self._control.recv(20)
         if not status:
             self.stop()  # Its children end with it.
             raise Failed(f"python -m {self._module} ended.")
@@ -223,37 +242,47 @@ def die_with_parent(parent: int) -> None:
 @contextmanager
 def _signals_held() -> Iterator[None]:
     """Hold signals back where one would lose track of the child."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _read_answer(
     channel: socket.socket, limits: Limits, on_wait: Callable[[], None] | None
 ) -> bytes:
-    """Read what the child sends, or nothing where it ends, until its time is up.
+    """Read what the child sends, or nothing where it ends.
 
     Raises TimedOut; Crashed if it sends more than an honest child would.
     """
-    deadline = time.monotonic() + limits.wall_seconds
+    _wait(channel, limits.wall_seconds, on_wait)
+    answer = channel.recv(MAX_ANSWER + 1)
+    if len(answer) > MAX_ANSWER:
+        raise Crashed(-signal.SIGKILL)
+    return answer
+
+
+def _wait(source: socket.socket, seconds: float, on_wait: Callable[[], None] | None) -> None:
+    """Wait until there is something to read, or the other side ended.
+
+    Raises TimedOut.
+    """
+    deadline = time.monotonic() + seconds
     next_wait = time.monotonic() + _WAIT_SECONDS
     poll = select.poll()
-    poll.register(channel, select.POLLIN)
+    poll.register(source, select.POLLIN)
     while True:
         now = time.monotonic()
         if now >= deadline:
-            raise TimedOut(limits.wall_seconds)
+            raise TimedOut(seconds)
         if now >= next_wait:
             next_wait = now + _WAIT_SECONDS
             if on_wait:
                 on_wait()
         if poll.poll(math.ceil((min(deadline, next_wait) - now) * 1000)):
-            answer = channel.recv(MAX_ANSWER + 1)
-            if len(answer) > MAX_ANSWER:
-                raise Crashed(-signal.SIGKILL)
-            return answer
+            return
 
 
 def _verdict(answer: bytes, status: int, limits: Limits) -> Any:
@@ -270,4 +299,6 @@ def _verdict(answer: bytes, status: int, limits: Limits) -> Any:
         return value
     if kind == "memory":
         raise OutOfMemory(limits.memory_bytes)
-    raise Failed(str(value))
+    if kind != "failed" or not isinstance(value, str) or len(value) > MAX_TRACEBACK:
+        raise Crashed(status)
+    raise Failed(value)

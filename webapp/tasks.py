@@ -19,7 +19,7 @@ from huey.api import Huey
 from huey.consumer import Consumer, Scheduler, Worker
 from huey.storage import SqliteStorage
 
-from webapp import decoder, sandbox
+from webapp import confinement, decoder, sandbox
 from webapp.config import Config
 from webapp.jobs import FILE_LOST, ClaimLost, Jobs
 from webapp.models import Claim
@@ -72,6 +72,8 @@ class ThumbnailHuey(Huey):  # type: ignore[misc]
     def create_consumer(self, **options: Any) -> Consumer:
         """Make the consumer; our options win over those of the command line."""
         logging.getLogger("huey").handlers.clear()  # huey_consumer's own: it would say all twice.
+        for name in confinement.missing():
+            logger.warning("this machine has no %s: decode children are less confined", name)
         return ThumbnailConsumer(self, **options | self._options)
 
 
