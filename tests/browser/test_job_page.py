@@ -100,6 +100,7 @@ def test_page_tells_once_that_no_worker_is_there_and_forgets_it_when_one_is(
     page.get_by_role("button", name="Make thumbnails").click()
     words = page.locator("#job-panel").get_by_text("The server is not working on images right now.")
     expect(words).to_be_visible()
+    expect(page.locator("h1")).to_have_text("0 of 3 images done")  # All are sent.
     page.get_by_role("button", name="Cancel a.jpg").click()
     expect(page.locator("h1")).to_have_text("0 of 3 images done, 1 cancelled")
     idle.start_one("consumer")
