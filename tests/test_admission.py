@@ -7,6 +7,8 @@ from dataclasses import replace
 from io import RawIOBase
 from pathlib import Path
 from time import time
+from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -170,6 +172,20 @@ def test_refused_body_is_not_read(app: Flask, path: str) -> None:
         environ_overrides={"wsgi.input": Unread(), "CONTENT_LENGTH": "1000000"},
     )
     assert answer.status_code == 429
+
+
+EXCESSES = [({"headers": {"X-Whatever": "x" * 40_000}}, 431), ({"query_string": "w=1&" * 900}, 414)]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize(("excess", "status"), EXCESSES)
+def test_headers_and_addresses_that_are_too_long_are_refused_before_the_body_is_read(
+    app: Flask, method: str, excess: dict[str, Any], status: int
+) -> None:
+    path = "/jobs/open" if method == "POST" else f"/jobs/{UUID(int=0)}"
+    body = {"wsgi.input": Unread(), "CONTENT_LENGTH": "100000"}
+    answer = app.test_client().open(path, method=method, environ_overrides=body, **excess)
+    assert answer.status_code == status
 
 
 @pytest.fixture

@@ -6,7 +6,11 @@ from ipaddress import IPv6Address, ip_address
 from math import ceil
 
 from flask import Flask, abort, current_app, request, session
-from werkzeug.exceptions import SecurityError
+from werkzeug.exceptions import (
+    RequestHeaderFieldsTooLarge,
+    RequestURITooLarge,
+    SecurityError,
+)
 
 from webapp.current import current_config, current_jobs
 from webapp.jobs import MB, Busy
@@ -18,6 +22,8 @@ OTHER_MB = 1  # Of a form without images.
 TAKE_IMAGES = {*MAKE_JOBS, "jobs.add_images"}
 # What is there already waits for a worker once more.
 QUEUE_AGAIN = {"jobs.remake", "jobs.retry", "images.set_focus", "images.clear_focus"}
+# Whatever the method. Flask raises them too late: after other hooks have read the form.
+REFUSED_UNREAD = (SecurityError, RequestHeaderFieldsTooLarge, RequestURITooLarge)
 
 
 class AccessRequired(Exception):
@@ -50,9 +56,10 @@ def admit() -> None:
 
     A body is counted as it is announced, whatever becomes of it: receiving it is what it costs.
     Raises AccessRequired, Busy, RequestTooLarge, LengthRequired where nothing is announced,
-    Forbidden, or SecurityError where the host is not one that we answer to.
+    Forbidden, SecurityError where the host is not one that we answer to,
+    RequestHeaderFieldsTooLarge or RequestURITooLarge.
     """
-    if isinstance(request.routing_exception, SecurityError):
+    if isinstance(request.routing_exception, REFUSED_UNREAD):
         raise request.routing_exception
     if request.method in SAFE_METHODS:
         return
