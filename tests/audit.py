@@ -18,7 +18,14 @@ ROOT = Path(__file__).parent.parent
 ENVIRONMENT = ROOT / ".venv-audit"
 PIP_AUDIT = "pip-audit==2.10.1"
 SECONDS = 120  # For all of the installation, and for all of the look-up.
-NOT_REACHED = re.compile(r"connect|timed? ?out|proxy|ssl|ServiceError", re.IGNORECASE)
+# How a traceback names what was raised, and the one such error that pip-audit prints without a
+# traceback. Nothing else counts: a package may have "ssl" or "proxy" in its name.
+NOT_REACHED = re.compile(
+    r"^(?:[\w.]+\.)?"
+    r"(?:ConnectionError|ConnectTimeout|ReadTimeout|ServiceError|ProxyError|SSLError)\b"
+    r"|^ERROR:pip_audit\._cli:Tip: your network may be blocking this service",
+    re.MULTILINE,
+)
 
 
 def main() -> int:

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.audit import judge
 
 SOUND = {"name": "flask", "version": "3.1.2", "vulns": []}
@@ -39,13 +41,29 @@ def test_index_without_advisories_is_told_and_passes() -> None:
     assert judge(report(UNKNOWN, UNKNOWN), "") == (NOT_REACHED, 0)
 
 
-def test_service_that_is_not_there_is_told_and_passes() -> None:
-    assert judge("", "requests.exceptions.ConnectionError: Max retries exceeded") == (
-        NOT_REACHED,
-        0,
-    )
+@pytest.mark.parametrize(
+    "last_lines",
+    [  # As pip-audit 2.10.1 ends: without a name server, at a closed proxy, and so on.
+        "requests.exceptions.ConnectionError: HTTPSConnectionPool(…): Max retries exceeded",
+        "requests.exceptions.ProxyError: HTTPSConnectionPool(…): Max retries exceeded",
+        "requests.exceptions.SSLError: HTTPSConnectionPool(…): Max retries exceeded",
+        "requests.exceptions.ReadTimeout: HTTPSConnectionPool(…): Read timed out.",
+        "pip_audit._service.interface.ServiceError",
+        "ERROR:pip_audit._cli:Could not connect to the vulnerability feed\n"
+        "ERROR:pip_audit._cli:Tip: your network may be blocking this service.",
+    ],
+)
+def test_service_that_is_not_there_is_told_and_passes(last_lines: str) -> None:
+    errors = f"Traceback (most recent call last):\n  …\n{last_lines}\n"
+    assert judge("", errors) == (NOT_REACHED, 0)
 
 
-def test_lock_that_cannot_be_read_fails() -> None:
-    words = "ERROR:pip_audit._cli:requirement flask does not contain a hash"
+@pytest.mark.parametrize("name", ["flask", "pyopenssl", "requests-proxy", "psycopg-connect"])
+def test_lock_that_cannot_be_read_fails_whatever_it_names(name: str) -> None:
+    words = f"ERROR:pip_audit._cli:requirement {name} does not contain a hash"
     assert judge("", words) == (words, 1)
+
+
+def test_fault_of_pip_audit_fails_also_where_its_traceback_names_a_connection() -> None:
+    errors = '  File "requests/ssl.py", line 1, in connect\nTypeError: no ConnectionError\n'
+    assert judge("", errors) == (errors, 1)
