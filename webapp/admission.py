@@ -102,14 +102,6 @@ def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:
         current_jobs().admit_job(client_name())
 
 
-def admit_packing(job_id: str) -> None:
-    """Let who asks have all thumbnails of a job at once, which costs by how many they are.
-
-    Raises TooManyPacked.
-    """
-    current_jobs().admit_packing(client_name(), job_id)
-
-
 def client_name() -> str:
     """Name who asks by the address, which nobody can throw away as a cookie.
 

@@ -5,7 +5,7 @@ from flask import Flask
 from webapp.config import Config
 from webapp.jobs import MB
 from webapp.views import access, compat, downloads, health, images, jobs, results, uploads
-from webapp.views.request import MAX_FIELDS, UploadRequest, answer_head
+from webapp.views.request import MAX_FIELDS, UploadRequest
 
 
 def init_app(app: Flask, config: Config) -> None:
@@ -13,6 +13,5 @@ def init_app(app: Flask, config: Config) -> None:
     app.request_class = UploadRequest
     app.config["MAX_CONTENT_LENGTH"] = config.max_request_mb * MB
     app.config["MAX_FORM_PARTS"] = config.max_images + MAX_FIELDS
-    app.before_request(answer_head)
     for module in (uploads, jobs, images, downloads, results, access, compat, health):
         app.register_blueprint(module.blueprint)

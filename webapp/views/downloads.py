@@ -6,13 +6,13 @@ from uuid import UUID
 
 from flask import Blueprint, Response, abort, request
 
-from webapp.admission import admit_packing
-from webapp.archives import archive_name, pack, read_job
+from webapp.admission import client_name
+from webapp.archives import NoThumbnails, archive_name, pack, read_job
 from webapp.current import current_jobs
-from webapp.file_names import DEFAULT_PATTERN, safe_name
+from webapp.file_names import DEFAULT_PATTERN, check_pattern, safe_name
 from webapp.markup import WRITERS, Writer, alt_text, write_image, write_job
 from webapp.recipes import Recipe
-from webapp.views.request import address_here
+from webapp.views.request import address_here, without_body
 
 blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")
 
@@ -20,15 +20,30 @@ blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")
 @blueprint.get("/<uuid:job_id>/zip")
 def archive(job_id: UUID) -> Response:
     """Send all thumbnails of a job that are done so far, named after the pattern `names`."""
-    admit_packing(str(job_id))
+    pattern = request.args.get("names") or DEFAULT_PATTERN
+    if request.method == "HEAD":
+        return _archive_unmade(str(job_id), pattern)
+    current_jobs().admit_packing(client_name(), str(job_id))
     job = read_job(current_jobs(), str(job_id))
-    packed = pack(job, current_jobs().storage, request.args.get("names") or DEFAULT_PATTERN)
+    packed = pack(job, current_jobs().storage, pattern)
     response = Response(iter(packed), mimetype="application/zip")
     response.content_length = len(packed)
     response.accept_ranges = "none"  # A later zip may have more in it: parts of the two do not fit.
     response.cache_control.no_store = True
     response.headers["Content-Disposition"] = _attachment(archive_name(job))
     return response
+
+
+def _archive_unmade(job_id: str, pattern: str) -> Response:
+    """Answer HEAD of a zip, which takes up to 2 s to make.
+
+    Raises JobNotFound, InvalidPattern or NoThumbnails, as making it does.
+    """
+    job = current_jobs().progress(job_id)
+    check_pattern(pattern)
+    if not current_jobs().has_thumbnails(job_id):
+        raise NoThumbnails(job.is_finished)
+    return without_body("application/zip")
 
 
 @blueprint.get("/<uuid:job_id>/markup")
@@ -40,7 +55,11 @@ def markup(job_id: UUID) -> Response:
     write = WRITERS.get(request.args.get("as", "html"))
     if write is None:
         abort(422, f"Thumbnails are written as one of {', '.join(WRITERS)}.")
-    text = _write(str(job_id), request.args.get("of", ""), write)
+    of = request.args.get("of", "")
+    if request.method == "HEAD" and not of:
+        current_jobs().progress(str(job_id))
+        return without_body("text/plain")
+    text = _write(str(job_id), of, write)
     response = Response(f"{text}\n", mimetype="text/plain")
     response.cache_control.no_store = True
     return response
@@ -48,7 +67,7 @@ def markup(job_id: UUID) -> Response:
 
 def _write(job_id: str, of: str, write: Writer) -> str:
     if not of:
-        admit_packing(job_id)
+        current_jobs().admit_packing(client_name(), job_id)
         return write_job(current_jobs().job(job_id), address_here, write)
     image_id, _, file_name = of.partition("/")
     job, image = current_jobs().image(job_id, image_id)

@@ -31,17 +31,18 @@ blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images
 @blueprint.get("")
 def show(job_id: UUID, image_id: UUID) -> Response:
     """Show an image, large, with all that was made of it."""
-    return fresh(_render("images/show.html", job_id, image_id))
+    job, image = current_jobs().image(str(job_id), str(image_id))
+    return fresh(_render("images/show.html", job, image))
 
 
 @blueprint.get("/panel")
 def panel(job_id: UUID, image_id: UUID) -> Response:
     """Give the part of an image's page that changes; 204 where its version is still `v`."""
     try:
-        _, image = current_jobs().image(str(job_id), str(image_id))
+        job, image = current_jobs().image(str(job_id), str(image_id))
         if not image.is_finished and request.args.get("v", type=int) == image.version:
             return fresh("", 204)
-        return fresh(_render("images/_panel.html", job_id, image_id))
+        return fresh(_render("images/_panel.html", job, image))
     except (JobNotFound, ImageNotFound):
         return fresh(render_template("jobs/_gone.html"))
 
@@ -81,8 +82,7 @@ def clear_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
 
 
-def _render(template: str, job_id: UUID, image_id: UUID) -> str:
-    job, image = current_jobs().image(str(job_id), str(image_id))
+def _render(template: str, job: Job, image: Image) -> str:
     recipe = Recipe.from_json(job.recipe)
     sets = responsive_sets(image, recipe)
     return render_template(

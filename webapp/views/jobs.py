@@ -51,6 +51,7 @@ from webapp.views.request import (
     pace,
     require_owner,
     ring_for_work,
+    without_body,
 )
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
@@ -201,6 +202,9 @@ def row(job_id: UUID) -> Response:
 @blueprint.get("/<uuid:job_id>")
 def show(job_id: UUID) -> Response:
     """Show a job, its images and what was made of them so far."""
+    if request.method == "HEAD":
+        current_jobs().progress(str(job_id))
+        return without_body()
     return fresh(_render("jobs/show.html", str(job_id)))
 
 
@@ -220,6 +224,8 @@ def panel(job_id: UUID) -> Response:
             if is_same and request.args.get("said") == _said(current_jobs().outlook(now), now):
                 return fresh("", 204)
         template = "jobs/_job.html" if since is None else "jobs/_panel.html"
+        if request.method == "HEAD":
+            return without_body()
         return fresh(_render(template, str(job_id), since))
     except JobNotFound:
         return fresh(render_template("jobs/_gone.html"))

@@ -29,7 +29,6 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from webapp.admission import client_name
-from webapp.archives import NoThumbnails
 from webapp.current import current_jobs
 from webapp.models import Job, Thumbnail
 from webapp.recipes import Recipe
@@ -218,29 +217,12 @@ def fresh(body: str, status: int = 200) -> Response:
     return response
 
 
-# What is made of a whole job, or of an image after reading its job; and as what it is sent.
-COSTLY_READS = {
-    "jobs.show": "text/html",
-    "jobs.panel": "text/html",
-    "images.show": "text/html",
-    "images.panel": "text/html",
-    "downloads.markup": "text/plain",
-    "downloads.archive": "application/zip",
-}
+def without_body(mimetype: str = "text/html") -> Response:
+    """Answer HEAD of what takes long to make, without making it.
 
-
-def answer_head() -> Response | None:
-    """Answer HEAD of what costs up to 2 s to make: whether it is there, but not how long it is.
-
-    Raises JobNotFound, ImageNotFound or NoThumbnails.
+    The answer has no Content-Length, and no cache may keep it.
     """
-    if request.method != "HEAD" or request.endpoint not in COSTLY_READS:
-        return None
-    ids = {name: str(value) for name, value in (request.view_args or {}).items()}
-    job = current_jobs().find(**ids)
-    if request.endpoint == "downloads.archive" and not current_jobs().has_thumbnails(job.id):
-        raise NoThumbnails(job.is_finished)
-    response = Response(iter(()), mimetype=COSTLY_READS[request.endpoint])
+    response = Response(iter(()), mimetype=mimetype)
     response.cache_control.no_store = True
     return response
 
