@@ -4,8 +4,8 @@ from flask import Flask
 
 from webapp.config import Config
 from webapp.jobs import MB
+from webapp.upload_request import MAX_FIELDS, UploadRequest
 from webapp.views import access, compat, downloads, health, images, jobs, results, uploads
-from webapp.views.request import MAX_FIELDS, UploadRequest
 
 
 def init_app(app: Flask, config: Config) -> None:

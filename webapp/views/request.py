@@ -1,32 +1,13 @@
-"""What views share: a request's uploads, its owner, and answers that no cache keeps."""
+"""What views share: who asks, the files that they send, and answers of one kind."""
 
 import secrets
-from contextlib import suppress
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
-from typing import IO, Any, cast
-from urllib.parse import parse_qsl
+from typing import cast
 
-from flask import (
-    Request,
-    Response,
-    abort,
-    current_app,
-    make_response,
-    request,
-    send_file,
-    session,
-)
-from werkzeug.datastructures import FileStorage, MultiDict
-from werkzeug.exceptions import (
-    HTTPException,
-    RequestEntityTooLarge,
-    RequestHeaderFieldsTooLarge,
-    RequestURITooLarge,
-)
-from werkzeug.formparser import FormDataParser
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+from flask import Response, abort, current_app, make_response, request, send_file, session
+from werkzeug.datastructures import FileStorage
 
 from webapp.admission import client_name
 from webapp.current import current_jobs
@@ -38,145 +19,11 @@ from webapp.tasks import ring
 # Below so many seconds of age, a page polls every so many milliseconds.
 POLL_PACES = ((30, 500), (120, 1000), (600, 2000), (inf, 5000))
 
-# Of a query, the recipe's cookie or a form, besides its files: 50 sizes of up to 17, as each format
-# is one, and what is there once.
-MAX_FIELDS = 900
-# Bytes of a form besides its files: of 1000 that are missing, a script sends names and reasons.
-MAX_TEXT_BYTES = 250_000
-FILE_HEADER_BYTES = 1000  # Of which each file brings so many more: its name, in any script.
-_CHUNK_BYTES = 65_536
-# Bytes of all headers, as nginx has it by default. Gunicorn lets 800 kB through.
-MAX_HEADER_BYTES = 32_768
-
 # Whatever is in a picture, it runs nothing. For thumbnails, deploy/nginx has the same.
 PICTURE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-class FormParser(FormDataParser):
-    """Read a form of bounded size, whatever of it is long or many.
-
-    Werkzeug bounds each text of a form in parts, but not all of them, nor the headers of its parts;
-    of an urlencoded form it reads all there is.
-    """
-
-    def parse(
-        self,
-        stream: IO[bytes],
-        mimetype: str,
-        content_length: int | None,
-        options: dict[str, str] | None = None,
-    ) -> tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]:
-        """Read fields and files; none where the form is broken, as Werkzeug has it.
-
-        Raises RequestEntityTooLarge.
-        """
-        fields: list[tuple[str, str]] = []
-        files: list[tuple[str, FileStorage]] = []
-        with suppress(ValueError):
-            if mimetype == "multipart/form-data":
-                boundary = (options or {}).get("boundary", "").encode("ascii")
-                fields, files = self._read_parts(stream, boundary)
-            elif mimetype == "application/x-www-form-urlencoded":
-                fields = self._read_pairs(stream)
-        return stream, MultiDict(fields), MultiDict(files)
-
-    def _read_pairs(self, stream: IO[bytes]) -> list[tuple[str, str]]:
-        body = stream.read(MAX_TEXT_BYTES + 1)
-        if len(body) > MAX_TEXT_BYTES or body.count(b"&") >= MAX_FIELDS:
-            raise RequestEntityTooLarge
-        return parse_qsl(body.decode(), keep_blank_values=True, errors="replace")
-
-    def _read_parts(
-        self, stream: IO[bytes], boundary: bytes
-    ) -> tuple[list[tuple[str, str]], list[tuple[str, FileStorage]]]:
-        if not boundary:
-            raise ValueError("no boundary")
-        decoder = MultipartDecoder(boundary, MAX_TEXT_BYTES, max_parts=self.max_form_parts)
-        fields: list[tuple[str, str]] = []
-        files: list[tuple[str, FileStorage]] = []
-        name, text = "", bytearray()
-        file: FileStorage | None = None
-        others = 0  # Bytes that are none of a file's own.
-        while True:
-            chunk = stream.read(_CHUNK_BYTES)
-            others += len(chunk)
-            decoder.receive_data(chunk or None)
-            while not isinstance(event := decoder.next_event(), NeedData):
-                if isinstance(event, Epilogue):
-                    return fields, files
-                if isinstance(event, Field):
-                    name, text, file = event.name, bytearray(), None
-                elif isinstance(event, File):
-                    upload = self.stream_factory(None, None, event.filename)
-                    file = FileStorage(upload, event.filename, event.name, headers=event.headers)
-                    files.append((event.name, file))
-                    others -= FILE_HEADER_BYTES
-                elif isinstance(event, Data) and file is not None:
-                    file.stream.write(event.data)
-                    others -= len(event.data)
-                    if not event.more_data:
-                        file.stream.seek(0)
-                elif isinstance(event, Data):
-                    text += event.data
-                    if not event.more_data:
-                        fields.append((name, text.decode(errors="replace")))
-            if others > MAX_TEXT_BYTES:
-                raise RequestEntityTooLarge
-
-
-class UploadRequest(Request):
-    """Receive file parts straight into the data folder, and leave nothing behind.
-
-    A request whose headers or query are too long to be read is refused in place of its route.
-    """
-
-    form_data_parser_class = FormParser
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._uploads: list[Upload] = []
-        # Werkzeug raises at a query that is not in UTF-8, wherever it is read.
-        self.query_string = self.query_string.decode(errors="replace").encode()
-        self.routing_exception = self._find_excess()
-
-    def _find_excess(self) -> HTTPException | None:
-        headers = [name for name in self.environ if name.startswith("HTTP_")]
-        if sum(len(self.environ[name]) for name in headers) > MAX_HEADER_BYTES:
-            for name in headers:  # The session and the error page would read them all the same.
-                del self.environ[name]
-            return RequestHeaderFieldsTooLarge(
-                "The headers of this request are too long. Delete this site's cookies."
-            )
-        if self.query_string.count(b"&") >= MAX_FIELDS:
-            self.query_string = b""
-            return RequestURITooLarge(f"An address has at most {MAX_FIELDS} parameters.")
-        return None
-
-    def _get_file_stream(
-        self,
-        total_content_length: int | None,
-        content_type: str | None,
-        filename: str | None = None,
-        content_length: int | None = None,
-    ) -> IO[bytes]:
-        """Open where the form parser puts a file part; called by Werkzeug for each.
-
-        Raises RequestEntityTooLarge: one form brings many files, and any other request one.
-        """
-        if self._uploads and self.endpoint != "jobs.create":
-            raise RequestEntityTooLarge
-        upload = current_jobs().open_upload()
-        self._uploads.append(upload)
-        return cast(IO[bytes], upload)
-
-    def close(self) -> None:
-        """End the request, also one that broke off in the middle of a file."""
-        super().close()
-        for upload in self._uploads:
-            upload.close()
 
 
 def current_owner() -> str | None:

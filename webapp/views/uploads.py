@@ -12,7 +12,8 @@ from webapp.admission import has_access
 from webapp.current import current_config
 from webapp.errors import Problem
 from webapp.forms import UploadForm, names_recipe
-from webapp.views.request import MAX_FIELDS, become_owner
+from webapp.upload_request import MAX_FIELDS
+from webapp.views.request import become_owner
 
 blueprint = Blueprint("uploads", __name__)
 
