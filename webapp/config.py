@@ -14,8 +14,8 @@ from dotenv import dotenv_values
 
 PREFIX = "THUMBNAIL_"
 BARE_NAMES = {"host": "HOST", "port": "PORT"}  # What every platform calls them.
-# Characters; what is shorter is a word that somebody may guess. Of a token, a client has 20 guesses
-# an hour; the key, whoever has a cookie guesses at home, as fast as they can.
+# Characters. A shorter secret can be guessed. Tokens: 20 tries an hour. The key: offline, with no
+# limit.
 SHORTEST_SECRETS = {"access_token": 16, "metrics_token": 16, "secret_key": 32}
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
@@ -29,7 +29,7 @@ class ConfigError(SystemExit):
 
 
 Host = NewType("Host", str)
-HostNames = NewType("HostNames", str)  # Apart by spaces.
+HostNames = NewType("HostNames", str)  # Separated by spaces.
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -143,7 +143,7 @@ class Config:
     )
     max_mb_per_hour: int = setting(
         10_000,
-        "Megabytes that one client may send, and its thumbnails have, within an hour.",
+        "Megabytes of one client's uploads and thumbnails within an hour.",
         minimum=1,
     )
     max_packed_per_hour: int = setting(
@@ -183,8 +183,8 @@ class Config:
     )
     allowed_hosts: HostNames = setting(
         "",
-        "Host names that requests may come for, apart by spaces or commas; `.example.com` stands"
-        " for all below it. `localhost` and `127.0.0.1` always may. Empty: any.",
+        "Host names that requests may come for, separated by spaces or commas; `.example.com`"
+        " stands for all below it. `localhost` and `127.0.0.1` always may. Empty: any.",
     )
     cookie_secure: bool = setting(False, "Send cookies over HTTPS only. Turn on behind TLS.")
     hsts_days: int = setting(
@@ -315,7 +315,7 @@ def _parse_host(text: str) -> str:
 
 
 def _parse_host_names(text: str) -> str:
-    """Take names as the Host header has them, without scheme and port."""
+    """Parse host names: as in the Host header, without scheme and port."""
     names = re.split(r"[\s,]+", text.lower().strip(", ")) if text else []
     if not all(re.fullmatch(r"\.?[a-z0-9-]+(\.[a-z0-9-]+)*", name) for name in names):
         raise ValueError(text)
