@@ -22,7 +22,7 @@ OTHER_MB = 1  # Of a form without images.
 TAKE_IMAGES = {*MAKE_JOBS, "jobs.add_images"}
 # What is there already waits for a worker once more.
 QUEUE_AGAIN = {"jobs.remake", "jobs.retry", "images.set_focus", "images.clear_focus"}
-# Whatever the method. Flask raises them too late: after other hooks have read the form.
+# By every method. Flask itself raises these after all hooks, of which one reads the form.
 REFUSED_UNREAD = (SecurityError, RequestHeaderFieldsTooLarge, RequestURITooLarge)
 
 
@@ -52,9 +52,10 @@ def init_app(app: Flask) -> None:
 
 
 def admit() -> None:
-    """Refuse what is not allowed, or too much, of this client or of all.
+    """Refuse requests that are not allowed or are over a limit.
 
-    A body is counted as it is announced, whatever becomes of it: receiving it is what it costs.
+    The length that a request announces counts towards the client's limit, even if the request then
+    fails, because receiving the body costs the same.
     Raises AccessRequired, Busy, RequestTooLarge, LengthRequired where nothing is announced,
     Forbidden, SecurityError where the host is not one that we answer to,
     RequestHeaderFieldsTooLarge or RequestURITooLarge.
@@ -77,11 +78,11 @@ def admit() -> None:
 
 
 def _refuse_other_sites() -> None:
-    """Refuse what a page of another site makes a browser send: it would use up its visitor's hour.
+    """Refuse requests that pages of other sites make browsers send.
 
-    The cookie of its answer would replace the visitor's. Browsers say where a request comes from,
-    and programs do not: Sec-Fetch-Site over HTTPS alone, Origin always. Behind a proxy that takes
-    TLS off, our scheme is another one to them.
+    They would use up the visitor's limits, and the cookie of the answer would replace the
+    visitor's. Browsers send Origin always and Sec-Fetch-Site over HTTPS; programs send neither.
+    Behind a proxy that ends TLS, the scheme in Origin is not the scheme that we see.
     """
     host, origin = request.host.lower(), request.headers.get("Origin")
     is_ours = origin is None or origin.lower() in (f"http://{host}", f"https://{host}")

@@ -80,7 +80,10 @@ def offered_hours(config: Config) -> list[float]:
 
 
 def later_hours(config: Config, created: datetime, expires: datetime) -> list[float]:
-    """List the hours from now that keep a job for longer; of those beyond the limit, the least."""
+    """List the times that would keep a job longer.
+
+    They are in hours from now. Of those beyond the maximum, only the shortest is listed.
+    """
     now = datetime.now(UTC)
     left = (expires - now).total_seconds() / 3600
     most = (latest_expiry(config, created) - now).total_seconds() / 3600
@@ -93,7 +96,7 @@ _A_MINUTE = 1 / 60  # In hours; what is less is no longer time.
 
 
 def latest_expiry(config: Config, created: datetime) -> datetime:
-    """Give the time until which a job can be kept."""
+    """Return the latest time at which a job can expire."""
     return created + timedelta(hours=config.max_retention_hours)
 
 
@@ -420,7 +423,10 @@ def _addressed_field(name: str) -> str | None:
 
 
 def _choices(form: type[Form]) -> dict[str, set[str] | None]:
-    """Give the values that each field of a form takes; None where they are not to choose from."""
+    """Return the choices of each field of a form.
+
+    The choices are None where a field takes free text.
+    """
     return {
         field.name: {choice.value for choice in field.choices}
         if isinstance(field, (SelectField, SelectMultipleField))

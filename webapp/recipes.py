@@ -79,7 +79,7 @@ class OutOfLimits(InvalidRecipe):
 
 @dataclass(frozen=True)
 class RecipeLimits:
-    """Bound what a recipe may ask for; a side is in pixels, megapixels are 10⁶ pixels."""
+    """Hold the limits of a recipe: sides in pixels, megapixels in 10⁶ pixels."""
 
     max_outputs: int = 20
     max_side: int = MAX_SIDE
@@ -169,9 +169,10 @@ class Output:
 
     @property
     def pixels(self) -> int:
-        """The most pixels that it makes of a square source, or of any where both sides are given.
+        """Count the pixels of the thumbnail, at most.
 
-        What a free side comes to, only the source tells: the engine counts again.
+        Where one side is None, the count is that of a square source. The engine counts again, once
+        it knows the shape of the source.
         """
         return (self.width or self.height or 0) * (self.height or self.width or 0)
 
@@ -188,7 +189,10 @@ class Output:
 
 
 class TooManyOutputs(OutOfLimits):
-    """A recipe asks for too much in all; `output` is the first that is over the limit."""
+    """Report a recipe that asks for too much in all.
+
+    `output` is the first one that is over the limit.
+    """
 
     def __init__(self, output: Output, sentence: str) -> None:
         super().__init__("outputs", sentence)
@@ -253,7 +257,7 @@ class Recipe:
 
     @property
     def pixels(self) -> int:
-        """The pixels of all its outputs, as far as they are known before the source is."""
+        """Count the pixels of all outputs, before the source is known."""
         return sum(output.pixels for output in self.outputs)
 
     @property
@@ -354,7 +358,7 @@ def _point(text: str) -> Point | None:
 
 
 def parse_widths(text: str) -> tuple[int, ...]:
-    """Read the widths of a responsive set, in pixels, apart by spaces or commas.
+    """Read the widths of a responsive set, in pixels, separated by spaces or commas.
 
     Raises InvalidRecipe.
     """
@@ -406,7 +410,9 @@ def combine(outputs: Iterable[Output], limits: RecipeLimits) -> Recipe:
 
 
 def responsive_set(widths: Iterable[int], formats: Iterable[AskedFormat]) -> tuple[Output, ...]:
-    """Give the outputs of a responsive set: every distinct width in every distinct format.
+    """Return the outputs of a responsive set.
+
+    There is one for each distinct width in each distinct format.
 
     Raises InvalidRecipe.
     """

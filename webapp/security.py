@@ -70,10 +70,11 @@ def init_app(app: Flask, config: Config) -> None:
 
 
 def _trusted_hosts(config: Config) -> list[str] | None:
-    """List the hosts that we answer to; None for any.
+    """Return the host names that requests may come for, or None for any.
 
-    Where some are listed, a page that has its own name lead to us (DNS rebinding) reads nothing.
-    Health checks on this machine name it, and no page of another site can.
+    The list is against DNS rebinding: a page whose own name resolves to this server reads nothing.
+    The names of this machine are always in it, for health checks. No page of another site can send
+    them.
     """
     names = config.allowed_hosts.split()
     return [*names, "localhost", "127.0.0.1"] if names else None

@@ -1,4 +1,4 @@
-"""Requests as the application reads them: bounded, with files received in the data folder."""
+"""Read requests within bounds, and receive their files in the data folder."""
 
 from contextlib import suppress
 from typing import IO, Any, cast
@@ -18,22 +18,22 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 from webapp.current import current_jobs
 from webapp.storage import Upload
 
-# Of a query, the recipe's cookie or a form, besides its files: 50 sizes of up to 17, as each format
-# is one, and what is there once.
+# Fields of a query, of the recipe's cookie, or of a form besides its files: 50 sizes of up to 17,
+# as each format is one, and those of the whole recipe.
 MAX_FIELDS = 900
-# Bytes of a form besides its files: of 1000 that are missing, a script sends names and reasons.
+# Bytes of a form besides its files: a script sends the names of up to 1000 missing files, and why.
 MAX_TEXT_BYTES = 250_000
-FILE_HEADER_BYTES = 1000  # Of which each file brings so many more: its name, in any script.
+FILE_HEADER_BYTES = 1000  # Bytes that each file adds to these: its name, in any script.
 _CHUNK_BYTES = 65_536
 # Bytes of all headers, as nginx has it by default. Gunicorn lets 800 kB through.
 MAX_HEADER_BYTES = 32_768
 
 
 class FormParser(FormDataParser):
-    """Read a form of bounded size, whatever of it is long or many.
+    """Parse forms within bounds on the number and the length of their parts.
 
-    Werkzeug bounds each text of a form in parts, but not all of them, nor the headers of its parts;
-    of an urlencoded form it reads all there is.
+    Werkzeug bounds each text of a multipart form, but neither the sum of them nor the headers of
+    the parts. It reads an urlencoded form of any length.
     """
 
     def parse(
@@ -43,9 +43,9 @@ class FormParser(FormDataParser):
         content_length: int | None,
         options: dict[str, str] | None = None,
     ) -> tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]:
-        """Read fields and files; none where the form is broken, as Werkzeug has it.
+        """Parse the fields and files of a form.
 
-        Raises RequestEntityTooLarge.
+        A broken form has none, as with Werkzeug's parser. Raises RequestEntityTooLarge.
         """
         fields: list[tuple[str, str]] = []
         files: list[tuple[str, FileStorage]] = []
@@ -73,7 +73,7 @@ class FormParser(FormDataParser):
         files: list[tuple[str, FileStorage]] = []
         name, text = "", bytearray()
         file: FileStorage | None = None
-        others = 0  # Bytes that are none of a file's own.
+        others = 0  # Bytes that belong to no file.
         while True:
             chunk = stream.read(_CHUNK_BYTES)
             others += len(chunk)
@@ -104,7 +104,8 @@ class FormParser(FormDataParser):
 class UploadRequest(Request):
     """Receive file parts straight into the data folder, and leave nothing behind.
 
-    A request whose headers or query are too long to be read is refused in place of its route.
+    Headers or a query that are too long become the request's routing exception, which
+    admission.admit raises.
     """
 
     form_data_parser_class = FormParser
@@ -119,7 +120,7 @@ class UploadRequest(Request):
     def _find_excess(self) -> HTTPException | None:
         headers = [name for name in self.environ if name.startswith("HTTP_")]
         if sum(len(self.environ[name]) for name in headers) > MAX_HEADER_BYTES:
-            for name in headers:  # The session and the error page would read them all the same.
+            for name in headers:  # Otherwise the session and the error page would read them.
                 del self.environ[name]
             return RequestHeaderFieldsTooLarge(
                 "The headers of this request are too long. Delete this site's cookies."
@@ -136,9 +137,9 @@ class UploadRequest(Request):
         filename: str | None = None,
         content_length: int | None = None,
     ) -> IO[bytes]:
-        """Open where the form parser puts a file part; called by Werkzeug for each.
+        """Open a file in the data folder for a file part of a form.
 
-        Raises RequestEntityTooLarge: one form brings many files, and any other request one.
+        Only the form of a new job may have several. Raises RequestEntityTooLarge.
         """
         if self._uploads and self.endpoint != "jobs.create":
             raise RequestEntityTooLarge

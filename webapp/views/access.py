@@ -36,9 +36,9 @@ def sign_in() -> ResponseReturnValue:
 
 @blueprint.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    """Forget that the access token is known; the jobs made in this browser stay its own.
+    """Sign the browser out.
 
-    To change them takes signing in again.
+    It still owns the jobs that it made, but must sign in again to change them.
     """
     session.pop("access", None)
     return redirect(url_for("access.ask"), 303)

@@ -80,9 +80,10 @@ def _write(job_id: str, of: str, write: Writer) -> str:
 
 
 def _attachment(name: str) -> str:
-    """Write the Content-Disposition of a download (RFC 6266), with ASCII for old clients.
+    """Return the Content-Disposition of a download (RFC 6266).
 
-    NFKD makes quotes, stars and slashes of full-width ones: only what comes out of it can be safe.
+    `filename` is in ASCII for old clients. It is made safe after NFKD, which turns full-width
+    quotes, stars and slashes into the plain characters.
     """
     plain = safe_name(unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode())
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

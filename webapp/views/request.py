@@ -1,4 +1,4 @@
-"""What views share: who asks, the files that they send, and answers of one kind."""
+"""Help the views: owners, received files, and answers that several of them give."""
 
 import secrets
 from datetime import UTC, datetime
@@ -65,7 +65,7 @@ def fresh(body: str, status: int = 200) -> Response:
 
 
 def without_body(mimetype: str = "text/html") -> Response:
-    """Answer HEAD of what takes long to make, without making it.
+    """Answer HEAD without making the body that GET would send.
 
     The answer has no Content-Length, and no cache may keep it.
     """

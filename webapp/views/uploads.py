@@ -51,7 +51,7 @@ def new() -> ResponseReturnValue:
 
 
 def _last_recipe() -> MultiDict[str, str]:
-    """Read the query of the recipe that this browser asked for last; a script wrote it."""
+    """Read the last recipe of this browser from the cookie that a script wrote."""
     try:
         query = parse_qsl(request.cookies.get("recipe", ""), max_num_fields=MAX_FIELDS)
     except ValueError:
