@@ -40,6 +40,7 @@ _ALPHA_TYPES = (
     b"urn:mpeg:hevc:2015:auxid:1",
     b"urn:mpeg:avc:2015:auxid:1",
 )
+_MAX_AUX_TYPE = 68  # Bytes of `auxC` that are read: its version, and a type of up to 43.
 _XMP_TYPE = b"application/rdf+xml"
 
 # The EXIF orientation of a rotation (quarter turns anticlockwise) and the mirroring after it: None,
@@ -83,7 +84,7 @@ def read_container(file: IO[bytes]) -> Container:
     contents: dict[bytes, bytes] = {}
     for kind, start, length in reader.file_boxes():
         if kind == b"ftyp":
-            brands = _read_brands(reader.read_box(start, length))
+            brands = _read_brands(reader, start, length)
         elif kind in (b"meta", b"moov") and kind not in contents:
             contents[kind] = reader.read_box(start, length)
         if b"meta" in contents and (b"moov" in contents or b"avis" not in brands):
@@ -94,9 +95,11 @@ def read_container(file: IO[bytes]) -> Container:
     return _read_image(_Meta.parse(reader, contents[b"meta"]), "avif" if is_avif else "heic")
 
 
-def _read_brands(content: bytes) -> list[bytes]:
+def _read_brands(reader: "BoxReader", start: int, length: int) -> list[bytes]:
     """List the major brand and the compatible ones; what lies between is a version."""
-    brands = [content[n : n + 4] for n in range(0, min(len(content), 4 * _MAX_PARTS), 4)]
+    reader.spend(length // 4)
+    content = reader.read_box(start, length)
+    brands = [content[n : n + 4] for n in range(0, length, 4)]
     return [*brands[:1], *brands[2:]]
 
 
@@ -306,16 +309,19 @@ class _Meta:
         return [other for kind, other, to in self.references if kind == wanted and item in to]
 
     def has_alpha(self) -> bool:
-        """Return whether one of the other items is the transparency of the main image."""
-        found = (self.properties_of(item) for item in self.items_to(b"auxl", self.primary))
-        kinds = (
-            body[4:].split(b"\0")[0] for each in found for kind, body in each if kind == b"auxC"
+        """Return whether another item is the transparency of the main image."""
+        # Each item and each property counts once, however often it is referred to.
+        masks = set(self.items_to(b"auxl", self.primary))
+        indices = {index for item in masks for index in self.indices.get(item, ()) if index}
+        found = (self.properties[index - 1] for index in indices)
+        return any(
+            kind == b"auxC" and body[4:_MAX_AUX_TYPE].partition(b"\0")[0] in _ALPHA_TYPES
+            for kind, body in found
         )
-        return any(kind in _ALPHA_TYPES for kind in kinds)
 
     def check_end(self, items: Sequence[int]) -> None:
         """Raise EOFError unless all of these items end before the file does."""
-        for item in items:
+        for item in set(items):  # A tile can be used again and again.
             is_in_data, pieces = self.places.get(item, (False, []))
             end = len(self.data) if is_in_data else self.reader.length
             if any(start + length > end for start, length in pieces):
@@ -343,8 +349,8 @@ class _Meta:
         content = b""
         for start, length in pieces:
             wanted = min(length or most, most - len(content))  # A length of 0 is all the rest.
-            found = self.data[start:] if is_in_data else self.reader.read(start, wanted)
-            content += found[:wanted]
+            end = start + wanted
+            content += self.data[start:end] if is_in_data else self.reader.read(start, wanted)
         return content
 
 
