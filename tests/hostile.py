@@ -16,7 +16,7 @@ from functools import cache
 from PIL import Image
 
 from tests.images import encode, make_animation, make_image, make_jpeg, make_png_chunk
-from tests.isobmff import box, full_box, inside
+from tests.isobmff import Item, box, build, full_box, inside, picture
 
 Files = dict[str, bytes]
 Tag = tuple[int, int, int, bytes]  # Number, type, count, and the value.
@@ -814,6 +814,9 @@ def costly_headers() -> Files:
         "jpeg-540000-resources.jpg": after_soi(
             jpeg, jpeg_segment(0xED, b"Photoshop 3.0\0" + (b"8BIM" + bytes(8)) * 5_400) * 100
         ),
+        "jpeg-junk-behind-each-segment.jpg": after_soi(
+            jpeg, (jpeg_segment(0xFE, b"") + b"\xff\0" * 170) * 2_900
+        ),
         "jpeg-scan-of-stuffed-bytes.jpg": progressive[:-2] + b"\xff\0" * 5_000_000 + EOI,
         "png-4000-profiles.png": png(chunks=[profile] * 4_000),
         "png-60000-tags.png": png(chunks=[(b"eXIf", tags)]),
@@ -844,6 +847,8 @@ def _costly_boxes() -> Files:
             box(b"jp2h", header), box(b"jp2h", palette * 50, header)
         ),
     }
+    brands = box(b"ftyp", b"avif", bytes(4), b"avif" * 10_000)
+    files["avif-million-brands.avif"] = brands * 128 + sample("avif")
     indices = struct.pack(">HB", 7, 255) + b"\1" * 255
     for ending in ("avif", "heic"):
         image = sample(ending)
@@ -863,7 +868,24 @@ def _costly_boxes() -> Files:
         for name, boxes in more.items():
             file = image.replace(box(b"meta", meta), box(b"meta", meta, boxes))
             files[f"{ending}-{name}.{ending}"] = file
+        files |= _costly_masks(ending)
     return files
+
+
+def _costly_masks(ending: str) -> Files:
+    """Make images whose transparency has many references and properties, or a long type."""
+    other_type = full_box(b"auxC", 0, b"other\0")
+    long_type = full_box(b"auxC", 0, bytes(1_000_000))
+    main, is_mask = picture(1, ending, (64, 64)), (b"auxl", 2, (1,))
+    part = Item(2, b"mask", b"", (other_type,) * 245)
+    return {
+        f"{ending}-2400-references-to-4900-properties.{ending}": build(
+            ending, [main, *[part] * 20], [is_mask] * 2_400
+        ),
+        f"{ending}-long-type-of-mask-100-times.{ending}": build(
+            ending, [main, Item(2, b"mask", b"", (long_type,) * 100)], [is_mask]
+        ),
+    }
 
 
 # What is two things at once, or another than its name says

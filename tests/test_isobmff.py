@@ -23,6 +23,7 @@ from tests.isobmff import (
     tiled,
     variants,
 )
+from tests.read_headers import decoder_header
 from webapp.isobmff import read_container
 from webapp.sources import (
     Corrupt,
@@ -31,22 +32,10 @@ from webapp.sources import (
     ImageLimits,
     TooManyPixels,
     Truncated,
-    format_of,
-    open_image,
-    read_exif,
     read_header,
-    seen_size,
 )
 
 FORMATS = ("avif", "heic")
-
-
-def decoder_header(image: bytes) -> Header:
-    """Ask libavif or libheif, by way of Pillow."""
-    opened = open_image(io.BytesIO(image), ImageLimits())
-    orientation, had_gps = read_exif(opened)
-    size = seen_size(opened, orientation)
-    return Header(format_of(opened).lower(), *size, orientation, had_gps)
 
 
 VARIANTS = [(format, name) for format in FORMATS for name in variants(format)]
