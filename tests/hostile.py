@@ -791,7 +791,7 @@ def avif_and_heic_lies() -> Files:
 
 
 def costly_headers() -> Files:
-    """Make headers with parts that a reader copies, inflates or lists again and again.
+    """Make headers whose parts a reader copies, inflates or lists repeatedly.
 
     Pillow takes up to 9 s to open one of them, and 4 GB to open another.
     """
@@ -873,7 +873,10 @@ def _costly_boxes() -> Files:
 
 
 def _costly_masks(ending: str) -> Files:
-    """Make images whose transparency has many references and properties, or a long type."""
+    """Make images whose transparency is costly to find.
+
+    It has many references and properties, or a long type that is looked at again and again.
+    """
     other_type = full_box(b"auxC", 0, b"other\0")
     long_type = full_box(b"auxC", 0, bytes(1_000_000))
     main, is_mask = picture(1, ending, (64, 64)), (b"auxl", 2, (1,))

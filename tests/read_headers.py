@@ -36,7 +36,7 @@ SLOW_TO_OPEN = {"tiff-5-million-strips.tiff", "jp2-50-palettes.jp2"}
 
 
 class DecoderUsed(BaseException):
-    """C code was called. A BaseException, so that nothing on the way handles it."""
+    """Say that C code was called; as a BaseException, it is handled nowhere."""
 
 
 class _Forbidden:

@@ -1,4 +1,4 @@
-"""What the header of an AVIF or HEIC says, read from its boxes, is what its decoder says."""
+"""Compare the headers that are read from boxes with those of the decoders."""
 
 import io
 from contextlib import suppress
@@ -45,6 +45,13 @@ VARIANTS = [(format, name) for format in FORMATS for name in variants(format)]
 def test_header_is_the_decoders_whatever_the_form(format: str, name: str, engine: Engine) -> None:
     image = variants(format)[name]
     assert engine.header(image) == decoder_header(image)
+
+
+@pytest.mark.parametrize(("format", "name"), VARIANTS)
+def test_transparency_is_the_decoders_whatever_the_form(format: str, name: str) -> None:
+    image = io.BytesIO(variants(format)[name])
+    with Image.open(image) as opened:
+        assert read_container(image).has_alpha is (opened.mode[-1] == "A")
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -148,7 +155,7 @@ def test_boxes_without_end_are_refused(format: str, engine: Engine) -> None:
 
 
 class _CountingFile(io.BytesIO):
-    """A file that counts what is read of it."""
+    """Count what is read of a file."""
 
     reads = bytes_read = 0
 

@@ -474,7 +474,7 @@ def test_files_that_only_one_reader_refuses_are_known(answers: dict[str, dict[st
 
 
 def test_bytes_of_one_scan_do_not_count_for_those_before_it(tmp_path: Path) -> None:
-    """Half of such a scan is 0xFF, and many lie in what is read at a time."""
+    # Half of such a scan is 0xFF, and many lie in what is read at a time.
     source = tmp_path / "scans.jpg"
     source.write_bytes(make_jpeg(image=Image.new("RGB", (6000, 4000)), progressive_scans=490))
     assert read_header(source, ImageLimits(max_jpeg_scans=500)).format == "jpeg"

@@ -115,9 +115,10 @@ def _read_image(meta: "_Meta", format: Format) -> Container:
 
 
 def _read_size(properties: Properties, format: Format) -> tuple[Size, Size, int]:
-    """Return the size as stored, the size as decoded, and the orientation left to apply.
+    """Return the size as stored, the size as decoded, and the orientation.
 
-    libavif takes the first property of a kind, libheif takes them all in their order.
+    The orientation is what is left to apply after decoding. libavif takes the first property of a
+    kind, libheif takes them all in their order.
     """
     sizes = [struct.unpack_from(">II", body, 4) for kind, body in properties if kind == b"ispe"]
     if format == "avif":
@@ -154,7 +155,10 @@ def _read_grid_size(body: bytes) -> Size:
 
 
 def _read_sequence(reader: "BoxReader", moov: bytes) -> Container:
-    """Describe the first track of AV1 frames that is no other's transparency, as libavif does."""
+    """Describe the main track of a sequence.
+
+    As in libavif, that is the first track of AV1 frames that is not the transparency of another.
+    """
     tracks = [_Track.parse(reader, body) for kind, body in reader.boxes(moov) if kind == b"trak"]
     tracks = [track for track in tracks if track.frames]
     main = next(track for track in tracks if not track.aux_for)
@@ -355,7 +359,10 @@ class _Meta:
 
 
 def _skip_offset(content: bytes) -> bytes:
-    """Return the EXIF of an item: its first four bytes say how far after them it begins."""
+    """Return the EXIF of an item, without what is before it.
+
+    The first four bytes of the item say how far after them the EXIF begins.
+    """
     start = 4 + int.from_bytes(content[:4], "big")
     return content[start:] if start + 4 < len(content) else content[4:]
 
@@ -381,7 +388,7 @@ class BoxReader:
         return self._file.read(length)
 
     def file_boxes(self) -> Iterator[tuple[bytes, int, int]]:
-        """Find the boxes of the file: the kind, and the start and length of the content."""
+        """Find the boxes of the file: kind, start of content, length of content."""
         at = 0
         while len(head := self.read(at, 16)) >= 8:
             self.spend(_FILE_BOX_PARTS)
@@ -398,7 +405,10 @@ class BoxReader:
         return content
 
     def boxes(self, content: bytes, at: int = 0) -> Iterator[tuple[bytes, bytes]]:
-        """Find the boxes in a box, from byte `at` of its content on: the kind and the content."""
+        """Find the boxes in a box: the kind and the content of each.
+
+        `at` is the byte of the content where the first one begins.
+        """
         while at < len(content):
             self.spend(1)
             length, start = _read_length(content, at, len(content) - at)

@@ -515,9 +515,10 @@ def _check_ico(file: IO[bytes], limits: ImageLimits) -> Size:
 
 
 def _find_ico_picture(file: IO[bytes]) -> tuple[int, bool]:
-    """Find the image of an icon that Pillow opens: its start, and whether it is a PNG.
+    """Find the image of an icon that Pillow opens.
 
-    It is the largest one; of several, the first with the fewest colours.
+    Returns its start, and whether it is a PNG. It is the largest one; of several, the first with
+    the fewest colours.
     """
     file.seek(4)
     (count,) = struct.unpack("<H", file.read(2))
@@ -550,9 +551,10 @@ _MAX_TAG = 4096  # Bytes of one of these that are read; a palette of 256 colours
 
 
 def _read_tiff_header(file: IO[bytes], limits: ImageLimits) -> Header:
-    """Read the header of a TIFF: Pillow opens a copy without the offsets of its strips.
+    """Read the header of a TIFF.
 
-    Pillow makes an object of each strip: 88 ms for 65,535 of them.
+    Pillow opens a copy without the offsets of the strips, because it makes an object of each strip:
+    88 ms for 65,535 of them.
     """
     directory = tiff.read_directory(file, dict.fromkeys(_TIFF_TAGS, _MAX_TAG))
     for tag in (_STRIPS, _TILES):
@@ -613,10 +615,10 @@ def _read_png_header(file: IO[bytes], limits: ImageLimits) -> Header:
 def _open_png_header(
     file: IO[bytes], at: int = 0
 ) -> tuple[PngImagePlugin.PngImageFile, dict[bytes, bytes]]:
-    """Open a copy of the chunks that describe the pixels; return EXIF and XMP beside it.
+    """Open a copy of the chunks that describe the pixels.
 
-    The copy has no text and no profile, of each of which Pillow inflates up to a megabyte: 8.7 s
-    for 4000 profiles.
+    Also returns EXIF and XMP, by the names of their chunks or texts. The copy has no text and no
+    profile, of each of which Pillow inflates up to a megabyte: 8.7 s for 4000 profiles.
     """
     kept, metadata, has_pixels = [PNG_SIGNATURE], {}, False
     end = file.seek(0, os.SEEK_END)
@@ -668,9 +670,10 @@ def _read_png_metadata(file: IO[bytes], name: bytes, start: int, length: int) ->
 
 
 def _checked_png_chunks(file: IO[bytes], at: int = 0) -> Iterator[tuple[bytes, int, int]]:
-    """Find the chunks of a PNG; raise Corrupt at one too many, or at a second colour profile.
+    """Find the chunks of a PNG, and check how many there are.
 
-    Pillow takes 19 s for millions of chunks after the pixels, and 9 s for 4000 profiles.
+    Raises Corrupt at one too many, or at a second colour profile. Pillow takes 19 s for millions of
+    chunks after the pixels, and 9 s for 4000 profiles.
     """
     profiles = 0
     for count, (name, start, length) in enumerate(png_chunks(file, at), 1):
@@ -692,7 +695,7 @@ def has_late_metadata(image: Image.Image, source: IO[bytes]) -> bool:
 
 
 def png_chunks(file: IO[bytes], at: int = 0) -> Iterator[tuple[bytes, int, int]]:
-    """Find the chunks of a PNG: each one's name, its start, and its length with all around it.
+    """Find the chunks of a PNG: name, start, and length with all around it.
 
     `at` is where the PNG starts in the file.
     """
@@ -753,9 +756,10 @@ def _read_jpeg_header(file: IO[bytes], limits: ImageLimits) -> Header:
 def _checked_jpeg_segments(
     file: IO[bytes], limit: int, stop: int = sys.maxsize
 ) -> Iterator[tuple[int, int, int]]:
-    """Find the segments of a JPEG; raise TooManyScans where it has more than `limit`.
+    """Find the segments of a JPEG, and count its scans.
 
-    Ends at the scan of a JPEG that has only one, or at byte `stop`.
+    Raises TooManyScans where there are more than `limit`. Ends at the scan of a JPEG that has only
+    one, or at byte `stop`.
     """
     scans, components = 0, b""
     for marker, start, end in jpeg_segments(file, stop):
