@@ -198,7 +198,7 @@ def test_claim_looks_at_few_of_ten_thousand_images(
 
 def test_claim_scans_no_table(store: JobStore) -> None:
     statement = (
-        f"WITH {job_store._TURNS}"
+        f"WITH {job_store._NEXT_TURN}"
         f" SELECT coalesce({job_store._LEFT}, {job_store._NEXT}, {job_store._LATE})"
     )
     plan = store._rows(f"EXPLAIN QUERY PLAN {statement}", now=NOW, max_attempts=5)
@@ -335,12 +335,20 @@ def test_work_of_a_dead_worker_counts_until_its_lease_ends(store: JobStore) -> N
     assert used(store) == [(VISITOR, 6000)]
 
 
-def test_late_end_of_lost_work_counts_nothing(store: JobStore) -> None:
+def test_work_of_a_dead_worker_counts_when_its_image_is_claimed_again(store: JobStore) -> None:
     add(store, "image", VISITOR, "visitor")
     late = claim(store)
     end(store, claim(store, LEASE + 1), LEASE + 2)
     assert not store.fail(late, "corrupt", "…", LEASE + 3)
-    assert used(store) == [(VISITOR, 1000)]
+    assert used(store) == [(VISITOR, 6000 + 1000)]
+
+
+def test_work_of_all_workers_that_an_image_cost_counts(store: JobStore) -> None:
+    add(store, "image", VISITOR, "visitor")
+    for attempt in range(5):
+        claim(store, NOW + 7 * attempt)
+    assert store.fail_lost("worker_lost", "…", NOW + 7 * 5, 5) == [("image", "image")]
+    assert used(store) == [(VISITOR, 5 * 6000)]
 
 
 def ahead(store: JobStore, job_id: str) -> int:

@@ -366,26 +366,35 @@ class JobStore(Database):
         return rows[0]["id"] if rows else None
 
     def claim(self, worker: str, now: float, lease: float, max_attempts: int) -> Claim | None:
-        """Take the next image that waits or whose lease ran out, in one atomic statement.
+        """Take the next image that waits or whose lease ran out, in one transaction.
 
         It is of the client that has the fewest images in workers' hands, or of those clients of the
         one that was not served for the longest time; of its owners, of the one chosen likewise; and
         of that owner's images the oldest. What a dead worker left comes before all, once. Images
         that cost two workers already come last: a poison image cannot hold up clean ones.
+        The time that a dead worker had the image is charged to its client.
         """
-        rows = self._rows(
-            f"WITH {_TURNS} UPDATE images SET state = 'working', attempts = attempts + 1,"
-            " claimed_by = :worker, claimed = :now, lease = :lease"
-            f" WHERE rowid = coalesce({_LEFT}, {_NEXT}, {_LATE})"
-            " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
-            " :now - queued AS waited, focus_x, focus_y,"
-            " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
-            worker=worker,
-            now=now,
-            lease=lease,
-            max_attempts=max_attempts,
-        )
-        return Claim(**_with_focus(rows[0])) if rows else None
+        with self.transaction():
+            chosen = self._rows(
+                f"WITH {_NEXT_TURN} SELECT coalesce({_LEFT}, {_NEXT}, {_LATE}) AS image",
+                now=now,
+                max_attempts=max_attempts,
+            )[0]["image"]
+            if chosen is None:
+                return None
+            self._charge_work("rowid = :image", now, image=chosen)
+            rows = self._rows(
+                "UPDATE images SET state = 'working', attempts = attempts + 1,"
+                " claimed_by = :worker, claimed = :now, lease = :lease WHERE rowid = :image"
+                " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
+                " :now - queued AS waited, focus_x, focus_y,"
+                " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
+                worker=worker,
+                now=now,
+                lease=lease,
+                image=chosen,
+            )
+        return Claim(**_with_focus(rows[0]))
 
     def has_claimable(self, now: float) -> bool:
         """Say whether some image waits or was left by a worker."""
@@ -635,7 +644,7 @@ class JobStore(Database):
             **lane,
         )[0]["images"]
         owners = self._rows(
-            f"WITH {_HANDS}, mine AS (SELECT served, coalesce((SELECT images FROM in_hand"
+            f"WITH {_CLAIMED}, mine AS (SELECT served, coalesce((SELECT images FROM in_hand"
             " WHERE client = :client AND owner = :owner), 0) + :turns AS turns"
             " FROM owner_turns WHERE client = :client AND owner = :owner)"
             " SELECT sum(max(0, min(waiting, mine.turns - coalesce(images, 0)"
@@ -647,7 +656,7 @@ class JobStore(Database):
         )[0]["images"]
         before = older + (owners or 0)
         clients = self._rows(
-            f"WITH {_HANDS}, mine AS (SELECT served, coalesce((SELECT images FROM busy"
+            f"WITH {_CLAIMED}, mine AS (SELECT served, coalesce((SELECT images FROM busy"
             " WHERE client = :client), 0) + :turns AS turns"
             " FROM client_turns WHERE client = :client)"
             " SELECT sum(max(0, min(waiting, mine.turns - coalesce(images, 0)"
@@ -670,17 +679,21 @@ class JobStore(Database):
     def fail_lost(
         self, code: str, message: str, now: float, max_attempts: int
     ) -> list[tuple[str, str]]:
-        """Mark failed what cost its last worker; give the ids of the jobs and images."""
-        rows = self._rows(
-            "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
-            f" finished = :now, {_LET_GO}"
-            f" WHERE {_UNFINISHED} AND state = 'working' AND {_LEASE_IS_OVER}"
-            " AND attempts - released >= :max_attempts RETURNING job_id, id",
-            code=code,
-            message=message,
-            now=now,
-            max_attempts=max_attempts,
-        )
+        """Mark failed what cost its last worker; give the ids of the jobs and images.
+
+        The time that this worker had an image is charged to the image's client.
+        """
+        lost = f"state = 'working' AND {_LEASE_IS_OVER} AND attempts - released >= :max_attempts"
+        with self.transaction():
+            self._charge_work(lost, now, max_attempts=max_attempts)
+            rows = self._rows(
+                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+                f" finished = :now, {_LET_GO} WHERE {_UNFINISHED} AND {lost} RETURNING job_id, id",
+                code=code,
+                message=message,
+                now=now,
+                max_attempts=max_attempts,
+            )
         return [(row["job_id"], row["id"]) for row in rows]
 
     def image_places(self) -> list[tuple[str, str, str | None]]:
@@ -889,12 +902,12 @@ _WAITING = "state = 'waiting' AND attempts - released <= 1"
 # How claim() finds the next image. Few clients and owners have images in workers' hands, as there
 # are few workers; the others are in the order of their turns in an index. So however many wait, it
 # looks at one more of each than there are workers.
-_HANDS = f"""
+_CLAIMED = f"""
 in_hand AS MATERIALIZED (SELECT client, owner, count(*) AS images FROM images
     WHERE state = 'working' AND NOT {_LEASE_IS_OVER} GROUP BY client, owner),
 busy AS MATERIALIZED (SELECT client, sum(images) AS images FROM in_hand GROUP BY client)"""
 
-_TURNS = f"""{_HANDS},
+_NEXT_TURN = f"""{_CLAIMED},
 next_client AS MATERIALIZED (SELECT coalesce(
     (SELECT client FROM client_turns WHERE waiting > 0
         AND client NOT IN (SELECT client FROM busy) ORDER BY served LIMIT 1),
