@@ -599,74 +599,20 @@ class JobStore(Database):
         )
 
     def count_ahead(self, job_id: str, now: float) -> tuple[int, int]:
-        """Estimate how many images of others come before a job's first that waits, and its last.
+        """Estimate how many images of others come before a job's first and last that wait.
 
-        They are those in workers' hands, and those whose turn comes earlier if each takes the same
-        time and no more come.
+        They are those in workers' hands, and those whose turn comes earlier. Exact where one worker
+        takes them and no more come.
         """
         with self.snapshot():
-            own = self._rows(
-                "SELECT client, owner, count(*) AS waiting, min(queued) AS first,"
-                f" max(queued) AS last FROM images WHERE job_id = :id AND {_WAITING}"
-                " GROUP BY client, owner ORDER BY first LIMIT 1",
-                id=job_id,
-            )
-            if not own:  # All others come before what cost two workers.
-                late = self._rows(
-                    "SELECT coalesce(sum(waiting), 0) AS images FROM client_turns WHERE EXISTS"
+            rows = self._rows(_AHEAD, id=job_id, now=now)
+            if not rows:  # All others come before what cost two workers.
+                rows = self._rows(
+                    "SELECT total(waiting) AS images FROM client_turns WHERE EXISTS"
                     " (SELECT 1 FROM images WHERE job_id = :id AND state = 'waiting')",
                     id=job_id,
-                )[0]["images"]
-                return late, late
-            in_hand = self._rows(
-                "SELECT count(*) AS images FROM images WHERE state = 'working' AND job_id != :id"
-                f" AND NOT {_LEASE_IS_OVER}",
-                id=job_id,
-                now=now,
-            )[0]["images"]
-            first = self._count_turns_before(own[0], own[0]["first"], 0, now)
-            last = self._count_turns_before(own[0], own[0]["last"], own[0]["waiting"] - 1, now)
-        return in_hand + first, in_hand + last
-
-    def _count_turns_before(
-        self, own: dict[str, Any], queued: float, own_before: int, now: float
-    ) -> int:
-        """Count the images of others that are claimed before one that was queued at a time.
-
-        Its owner's come in order. Meanwhile each other owner has as many turns as this one, less
-        what it has in hand; and so has each other client.
-        """
-        lane = {"client": own["client"], "owner": own["owner"], "now": now}
-        older = self._rows(
-            f"SELECT count(*) AS images FROM images WHERE {_WAITING} AND client = :client"
-            " AND owner = :owner AND queued < :queued",
-            queued=queued,
-            **lane,
-        )[0]["images"]
-        owners = self._rows(
-            f"WITH {_CLAIMED}, mine AS (SELECT served, coalesce((SELECT images FROM in_hand"
-            " WHERE client = :client AND owner = :owner), 0) + :turns AS turns"
-            " FROM owner_turns WHERE client = :client AND owner = :owner)"
-            " SELECT sum(max(0, min(waiting, mine.turns - coalesce(images, 0)"
-            " - (others.served > mine.served)))) AS images"
-            " FROM mine JOIN owner_turns AS others LEFT JOIN in_hand USING (client, owner)"
-            " WHERE others.client = :client AND others.owner != :owner AND waiting > 0",
-            turns=older + 1,
-            **lane,
-        )[0]["images"]
-        before = older + (owners or 0)
-        clients = self._rows(
-            f"WITH {_CLAIMED}, mine AS (SELECT served, coalesce((SELECT images FROM busy"
-            " WHERE client = :client), 0) + :turns AS turns"
-            " FROM client_turns WHERE client = :client)"
-            " SELECT sum(max(0, min(waiting, mine.turns - coalesce(images, 0)"
-            " - (others.served > mine.served)))) AS images"
-            " FROM mine JOIN client_turns AS others LEFT JOIN busy USING (client)"
-            " WHERE others.client != :client AND waiting > 0",
-            turns=before + 1,
-            **lane,
-        )[0]["images"]
-        return int(before + (clients or 0)) - own_before
+                )
+        return int(rows[0]["images"]), int(rows[-1]["images"])
 
     def mean_work_seconds(self) -> float | None:
         """Give the time that one of the last images took; None where none was made yet."""
@@ -931,6 +877,45 @@ _NEXT = f"""(SELECT (SELECT rowid FROM images WHERE {_WAITING}
 _LATE = f"""(SELECT rowid FROM images WHERE {_UNFINISHED}
     AND (state = 'waiting' OR {_LEASE_IS_OVER}) AND attempts - released < :max_attempts
     ORDER BY attempts - released > 1, queued LIMIT 1)"""
+
+
+def _others_ahead(turns: str, in_hand: str, key: str, others: str) -> str:
+    """Write SQL that counts the images of others claimed before one of `mine`.
+
+    `turns` is the table of the others' turns and `in_hand` that of what workers have of them. Until
+    mine comes, each has as many turns as mine, less those that workers have, and less one if it was
+    served later. What workers have is taken off in a second sum: to join it to all takes twice the
+    time.
+    """
+    most = "mine.ahead + mine.in_hand + 1 - (others.served > mine.served)"
+    return f"""(SELECT total(min(waiting, {most})) FROM {turns} AS others WHERE {others})
+    - (SELECT total(min(waiting, {most}) - max(0, min(waiting, {most} - images)))
+        FROM {turns} AS others JOIN {in_hand} USING ({key}) WHERE {others})"""
+
+
+# How count_ahead() counts: a row for the first image of a job that waits and one for its last, if
+# that is another. First among those of its owner, then of its client, then of all.
+_AHEAD = f"""WITH {_CLAIMED},
+job AS MATERIALIZED (SELECT client, owner, count(*) AS waiting, min(queued) AS first,
+    max(queued) AS last FROM images WHERE job_id = :id AND {_WAITING}
+    GROUP BY client, owner ORDER BY first LIMIT 1),
+ends AS (SELECT client, owner, first AS queued, 0 AS own FROM job
+    UNION SELECT client, owner, last, waiting - 1 FROM job),
+of_owner AS MATERIALIZED (SELECT client, owner, own, served, coalesce(images, 0) AS in_hand,
+    (SELECT count(*) FROM images WHERE {_WAITING} AND images.client = ends.client
+        AND images.owner = ends.owner AND images.queued < ends.queued) AS ahead
+    FROM ends CROSS JOIN owner_turns USING (client, owner) LEFT JOIN in_hand USING (client, owner)),
+of_client AS MATERIALIZED (SELECT client, own, client_turns.served,
+    coalesce(images, 0) AS in_hand, ahead + {
+    _others_ahead(
+        "owner_turns", "in_hand", "client, owner", "client = mine.client AND owner != mine.owner"
+    )
+} AS ahead
+    FROM of_owner AS mine CROSS JOIN client_turns USING (client) LEFT JOIN busy USING (client))
+SELECT ahead - own + {_others_ahead("client_turns", "busy", "client", "client != mine.client")}
+    + (SELECT count(*) FROM images WHERE state = 'working' AND job_id != :id
+        AND NOT {_LEASE_IS_OVER}) AS images
+    FROM of_client AS mine ORDER BY own"""
 
 # Likewise, a beat of before the clock was set back says nothing.
 _IS_ALIVE = "beat > :alive_since AND beat < :alive_since + 60"
