@@ -75,6 +75,8 @@ def test_switches_take_the_usual_words(text: str, value: bool) -> None:
         ("THUMBNAIL_MAX_MB_PER_HOUR", "499", "must not be less than THUMBNAIL_MAX_REQUEST_MB."),
         ("THUMBNAIL_MAX_RETENTION_HOURS", "23", "must not be less than THUMBNAIL_RETENTION_HOURS."),
         ("THUMBNAIL_MAX_PACKED_PER_HOUR", "9999", "or the largest job could not be downloaded."),
+        ("THUMBNAIL_MAX_WAITING", "1996", "or the largest job could not be uploaded."),
+        ("THUMBNAIL_MAX_WAITING_SHARE", "0.0499", "or the largest job could not be uploaded."),
         ("THUMBNAIL_INSTANCE", "/proc/nope", "THUMBNAIL_INSTANCE cannot be made:"),
         ("THUMBNAIL_INSTANCE", __file__, "THUMBNAIL_INSTANCE cannot be made:"),
         (
@@ -91,6 +93,11 @@ def test_wrong_setting_is_named_in_one_sentence(variable: str, text: str, senten
     with pytest.raises(ConfigError) as caught:
         load({variable: text})
     assert sentence in str(caught.value)
+
+
+def test_share_of_the_queue_may_be_as_large_as_the_largest_job() -> None:
+    config = load({"THUMBNAIL_MAX_WAITING": "1997"})
+    assert (config.max_waiting, config.max_images) == (1997, 500)
 
 
 def test_dotenv_file_is_read_below_the_environment(

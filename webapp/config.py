@@ -6,7 +6,7 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
-from math import inf
+from math import ceil, inf
 from pathlib import Path
 from typing import Any, Literal, NewType, get_args
 
@@ -275,6 +275,11 @@ def _check(config: Config) -> None:
         raise ConfigError(
             "THUMBNAIL_MAX_PACKED_PER_HOUR must not be less than THUMBNAIL_MAX_IMAGES times"
             " THUMBNAIL_MAX_OUTPUTS, or the largest job could not be downloaded."
+        )
+    if ceil(config.max_waiting * config.max_waiting_share) < config.max_images:
+        raise ConfigError(
+            "THUMBNAIL_MAX_WAITING times THUMBNAIL_MAX_WAITING_SHARE must not be less than"
+            " THUMBNAIL_MAX_IMAGES, or the largest job could not be uploaded."
         )
     try:
         config.instance.mkdir(mode=0o750, parents=True, exist_ok=True)

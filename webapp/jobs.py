@@ -257,10 +257,11 @@ class Jobs:
 
     @contextmanager
     def _within_share(self, client: str) -> Iterator[None]:
-        """Let the block queue images of a client, if its share of the queue has room for them.
+        """Check the client's share of the queue after the block.
 
-        Where none of its images wait, those of one job are let in together: a job may have more
-        images than the share. Raises TooManyWaiting, with nothing changed.
+        Where none of its images waited before, those of one job are let in together: the job may
+        have been uploaded when the settings allowed more. Raises TooManyWaiting, with nothing
+        changed.
         """
         with self.store.transaction():
             had_some = self.store.has_unfinished_of(client, 1)
