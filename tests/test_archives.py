@@ -256,7 +256,7 @@ def test_zip_begun_before_the_job_is_made_again_comes_out_whole(
     job = jobs.job(path[6:])
     with app.test_request_context():
         packed = pack(job, jobs.storage, DEFAULT_PATTERN)
-    jobs.remake(job.id, PRESETS["card"].recipe)
+    jobs.remake(job.id, PRESETS["card"].recipe, "127.0.0.1")
     work(jobs)
     jobs.sweep()
     with ZipFile(BytesIO(b"".join(packed))) as archive:

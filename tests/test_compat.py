@@ -79,7 +79,7 @@ def test_image_has_its_thumbnail_though_it_is_not_made_again(
 ) -> None:
     job_id = upload(client, make_jpeg())
     work(jobs)
-    jobs.remake(job_id, PRESETS["square"].recipe)
+    jobs.remake(job_id, PRESETS["square"].recipe, "127.0.0.1")
     jobs.cancel(job_id)
     assert status(client, job_id) == "Succeeded"
 

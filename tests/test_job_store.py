@@ -30,7 +30,7 @@ def add_job(store: JobStore, job_id: str = "job", expires: float = NOW + 1000) -
 
 def add_image(store: JobStore, image_id: str, created: float = NOW, max_images: int = 9) -> bool:
     image = NewImage(image_id, None, f"{image_id}.jpg", 1000, "jpeg", 40, 30, False)
-    return store.add_image("job", image, created, created + 100, max_images)
+    return store.add_image("job", image, created, created + 100, max_images, "127.0.0.1")
 
 
 def claim(store: JobStore, worker: str = "w1", now: float = NOW) -> Claim:
@@ -219,7 +219,7 @@ def test_job_begins_again_with_the_last_image_of_the_queue(store: JobStore) -> N
     assert progress(store).begun.timestamp() == NOW
     add_image(store, "a")
     finish(store, claim(store))
-    store.set_recipe("job", "[]", NOW + 50)
+    store.set_recipe("job", "[]", NOW + 50, "127.0.0.1")
     assert progress(store).begun.timestamp() == NOW + 50
 
 

@@ -50,7 +50,7 @@ def received(jobs: Jobs, data: bytes) -> Iterator[Upload]:
 
 def add(jobs: Jobs, job_id: str, data: bytes, name: str = "a.jpg") -> None:
     with received(jobs, data) as upload:
-        jobs.add_image(job_id, upload, name)
+        jobs.add_image(job_id, upload, name, None, "127.0.0.1")
 
 
 def submit(jobs: Jobs, *pictures: bytes) -> str:
@@ -298,7 +298,7 @@ def test_upload_is_refused_before_the_disk_is_full(
 ) -> None:
     monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 29_999_999)
     with received(jobs, make_jpeg()) as upload, pytest.raises(NoSpace):
-        jobs.submit_image(SQUARE, "owner", upload, "a.jpg")
+        jobs.submit_image(SQUARE, "owner", upload, "a.jpg", "127.0.0.1")
     with pytest.raises(NoSpace):
         jobs.submit(SQUARE, "owner")
 
@@ -324,9 +324,9 @@ def test_nothing_is_made_again_before_the_disk_is_full(
     image_id = jobs.job(job_id).images[0].id
     monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 29_999_999)
     for again in (
-        partial(jobs.remake, job_id, SQUARE),
-        partial(jobs.retry, job_id),
-        partial(jobs.set_focus, job_id, image_id, (0.5, 0.5)),
+        partial(jobs.remake, job_id, SQUARE, "127.0.0.1"),
+        partial(jobs.retry, job_id, None, "127.0.0.1"),
+        partial(jobs.set_focus, job_id, image_id, (0.5, 0.5), "127.0.0.1"),
     ):
         with pytest.raises(NoSpace):
             again()

@@ -69,7 +69,7 @@ def remade(person: Person, jobs: Jobs, wait: float = 0) -> Thumbnail:
     work(jobs)
     age(jobs, wait)
     (old,) = jobs.job(job_id).images[0].thumbnails
-    jobs.remake(job_id, PRESETS["card"].recipe)
+    jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
     work(jobs)
     return old
 
@@ -113,7 +113,7 @@ def test_old_addresses_work_though_a_sweep_comes_as_the_new_ones_are_written(
     work(jobs)
     age(jobs, 2 * REPLACED_SECONDS)
     (old,) = jobs.job(job_id).thumbnails
-    jobs.remake(job_id, PRESETS["card"].recipe)
+    jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
     follow(monkeypatch, jobs.store, "finish", jobs.sweep)
     work(jobs)
     assert person.get(old.url).status_code == 200
@@ -126,7 +126,7 @@ def test_old_addresses_work_though_the_new_ones_are_written_during_a_sweep(
     work(jobs)
     age(jobs, 2 * REPLACED_SECONDS)
     (old,) = jobs.job(job_id).thumbnails
-    jobs.remake(job_id, PRESETS["card"].recipe)
+    jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
     follow(monkeypatch, jobs.storage, "old_places", partial(work, jobs))
     jobs.sweep()
     assert person.get(old.url).status_code == 200
@@ -157,7 +157,7 @@ def test_making_again_and_again_does_not_keep_old_thumbnails_for_longer(
     old = remade(person, jobs)
     for name in ("avatar", "social"):
         age(jobs, REPLACED_SECONDS / 2 + 60)
-        jobs.remake(jobs.ids()[0], PRESETS[name].recipe)
+        jobs.remake(jobs.ids()[0], PRESETS[name].recipe, "127.0.0.1")
         work(jobs)
     jobs.sweep()
     assert person.get(old.url).status_code == 404

@@ -68,7 +68,7 @@ class Scene:
     def begin_again(self) -> None:
         """Let the first image be done, and then be in a worker's hands for a second time."""
         self.finish()
-        self.jobs.set_focus(self.job_id, self.image_id, (0.5, 0.5))
+        self.jobs.set_focus(self.job_id, self.image_id, (0.5, 0.5), "127.0.0.1")
         self.claim = self._claim()
         self._saved.unlink()
         self.jobs.store.backup(self._saved)

@@ -308,7 +308,7 @@ ENDS: dict[str, Callable[[JobStore, Claim, float], object]] = {
     "failed": lambda store, claimed, now: store.fail(claimed, "corrupt", "…", now),
     "released": lambda store, claimed, now: store.release(claimed, now),
     "given up": lambda store, claimed, now: store.give_up(claimed, now),
-    "made again": lambda store, claimed, now: store.set_recipe(claimed.job_id, "[]", now),
+    "made again": lambda store, claimed, now: store.set_recipe(claimed.job_id, "[]", now, HEAVY),
     "deleted": lambda store, claimed, now: store.delete_job(claimed.job_id, now),
 }
 

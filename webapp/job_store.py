@@ -267,7 +267,7 @@ class JobStore(Database):
             max_seconds=max_seconds,
         )
 
-    def set_recipe(self, job_id: str, recipe: str, now: float, client: str = "") -> None:
+    def set_recipe(self, job_id: str, recipe: str, now: float, client: str) -> None:
         """Give a job another recipe, and put all its images back into the queue for it.
 
         What was made stays until it is replaced. Who works on an image loses it. What was cancelled
@@ -323,7 +323,7 @@ class JobStore(Database):
         now: float,
         open_until: float,
         max_images: int,
-        client: str = "",
+        client: str,
     ) -> bool:
         """Write the row of a new image, unless the job is gone, closed or full.
 
@@ -530,7 +530,7 @@ class JobStore(Database):
         return bool(held)
 
     def set_focus(
-        self, job_id: str, image_id: str, focus: Point | None, now: float, client: str = ""
+        self, job_id: str, image_id: str, focus: Point | None, now: float, client: str
     ) -> bool:
         """Choose an image's focal point, or none, and have it made again; False where it is not."""
         x, y = focus or (None, None)
@@ -552,7 +552,7 @@ class JobStore(Database):
             )
         return bool(found)
 
-    def retry(self, job_id: str, image_id: str | None, now: float, client: str = "") -> int:
+    def retry(self, job_id: str, image_id: str | None, now: float, client: str) -> int:
         """Put what failed or was cancelled back into the queue: one image, or many of a job.
 
         Those are all that failed; where none did, all that were cancelled.

@@ -356,7 +356,7 @@ class Jobs:
         self.store.add_job(job_id, owner, recipe.to_json(), now, expires, now + OPEN_SECONDS)
 
     def submit_image(
-        self, recipe: Recipe, owner: str | None, upload: Upload, name: str, client: str = ""
+        self, recipe: Recipe, owner: str | None, upload: Upload, name: str, client: str
     ) -> str:
         """Create a whole job of one image, at half the price of the three steps; give its id.
 
@@ -381,8 +381,8 @@ class Jobs:
         job_id: str,
         upload: Upload,
         name: str,
-        position: int | None = None,
-        client: str = "",
+        position: int | None,
+        client: str,
     ) -> str:
         """Make a received file an image of an open job; give the image's id.
 
@@ -565,7 +565,7 @@ class Jobs:
             raise self._not_found(job_id, now)
         return answer
 
-    def remake(self, job_id: str, recipe: Recipe, client: str = "") -> None:
+    def remake(self, job_id: str, recipe: Recipe, client: str) -> None:
         """Make the images of a job anew, but for those cancelled before they were ever made.
 
         What was made before stays until it is replaced. Raises NoSpace or TooManyWaiting.
@@ -574,7 +574,7 @@ class Jobs:
         with self._within_share(client):
             self.store.set_recipe(job_id, recipe.to_json(), time(), client)
 
-    def set_focus(self, job_id: str, image_id: str, focus: Point | None, client: str = "") -> None:
+    def set_focus(self, job_id: str, image_id: str, focus: Point | None, client: str) -> None:
         """Choose what the crops of an image keep in the middle, and make it anew.
 
         None leaves that to the recipe. Raises ImageNotFound, NoSpace or TooManyWaiting.
@@ -584,7 +584,7 @@ class Jobs:
             if not self.store.set_focus(job_id, image_id, focus, time(), client):
                 raise ImageNotFound
 
-    def retry(self, job_id: str, image_id: str | None = None, client: str = "") -> None:
+    def retry(self, job_id: str, image_id: str | None, client: str) -> None:
         """Try again one image of a job, or all that failed, or else all that were cancelled.
 
         Raises NoSpace or TooManyWaiting.

@@ -101,7 +101,7 @@ def _make_jobs(
     for kind, image in (("done", 0), ("failed", -1), ("cropped", 0)):
         addresses[f"image-{kind}"] = _image_address(jobs, addresses[kind], image)
     _, _, job_id, _, image_id = addresses["image-cropped"].split("/")
-    jobs.set_focus(job_id, image_id, (0.62, 0.4))
+    jobs.set_focus(job_id, image_id, (0.62, 0.4), "127.0.0.1")
     _wait_for_workers(servers, jobs)
     stop_consumer(servers)
     addresses["working"] = submit(client, sound)

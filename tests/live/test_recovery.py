@@ -92,7 +92,7 @@ def submit_without_bell(servers: Servers) -> str:
     jobs = Jobs(Config(instance=servers.instance))
     with closing(jobs.store), closing(jobs.open_upload()) as upload:
         upload.write(make_jpeg())
-        return jobs.submit_image(PRESETS["square"].recipe, None, upload, "a.jpg")
+        return jobs.submit_image(PRESETS["square"].recipe, None, upload, "a.jpg", "127.0.0.1")
 
 
 @contextmanager
