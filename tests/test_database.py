@@ -74,6 +74,21 @@ def test_snapshot_within_a_transaction_sees_what_it_wrote(database: Database) ->
     assert workers(database) == ["w1", "w2"]
 
 
+def test_thread_writes_again_though_the_end_of_a_snapshot_failed(database: Database) -> None:
+    connection = database._db.conn
+
+    def forbid_rollback(action: int, argument: str | None, *_: object) -> int:
+        is_rollback = action == sqlite3.SQLITE_TRANSACTION and argument == "ROLLBACK"
+        return sqlite3.SQLITE_DENY if is_rollback else sqlite3.SQLITE_OK
+
+    with pytest.raises(Exception, match="not authorized"), database.snapshot():
+        connection.set_authorizer(forbid_rollback)
+    connection.set_authorizer(None)
+    connection.execute("ROLLBACK")
+    beat(database, "w1")
+    assert workers(database) == ["w1"]
+
+
 def test_full_disk_is_told_as_such(database: Database) -> None:
     with database.transaction() as db:
         pages = db.execute("PRAGMA page_count").fetchone()[0]

@@ -426,10 +426,11 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let all reads of the block see one moment; within a transaction, as a part of it.
+        """Give all reads of the block one consistent snapshot.
 
-        A write in it raises: it could fail at once, as others may have written since that moment.
-        Keep no snapshot while a file or a client is waited for: the log cannot be cut back then.
+        In a transaction, the transaction is the snapshot. A write in the block raises: it could
+        fail at once, as others may have written since the snapshot began. Keep no snapshot
+        while a file or a client is waited for: the log cannot be cut back then.
         """
         db = self._db
         if db.conn.in_transaction:
@@ -440,9 +441,11 @@ class Database:
             db.conn.execute("PRAGMA query_only = ON")
             yield
         finally:
-            if db.conn.in_transaction:  # A disk error may have ended it already.
-                db.conn.execute("ROLLBACK")
-            db.conn.execute("PRAGMA query_only = OFF")
+            try:
+                if db.conn.in_transaction:  # A disk error may have ended it already.
+                    db.conn.execute("ROLLBACK")
+            finally:  # Else this thread could never write again.
+                db.conn.execute("PRAGMA query_only = OFF")
 
     def _rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """Run one statement and read all its rows, which is also what commits a write."""
