@@ -21,7 +21,18 @@ from webapp.config import Config
 from webapp.decoder import Decoder
 from webapp.file_names import JOINERS, is_kept
 from webapp.job_store import JobStore
-from webapp.models import Claim, Image, Job, JobList, ListedJob, MissingFile, NewImage, Progress
+from webapp.models import (
+    Bucket,
+    Claim,
+    Counter,
+    Image,
+    Job,
+    JobList,
+    ListedJob,
+    MissingFile,
+    NewImage,
+    Progress,
+)
 from webapp.recipes import Point, Recipe, RecipeLimits
 from webapp.sources import SHOWN_BY_BROWSERS, ImageError, read_header
 from webapp.storage import Storage, Upload
@@ -208,6 +219,16 @@ class Health:
     queue_depth: int  # Images that are not finished: they wait, or are being worked on.
     oldest_wait_seconds: float  # Of the images that wait for a worker.
     free_disk_bytes: int
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Hold what the operator may ask of all jobs, at one moment."""
+
+    counters: list[Counter]
+    wait: list[Bucket]  # From an image's upload to its first claim.
+    work: list[Bucket]  # From an image's last claim to its end.
+    health: Health
 
 
 class Jobs:
@@ -605,6 +626,26 @@ class Jobs:
         expires = time() + self._kept_seconds(hours)
         self.store.extend_job(job_id, expires, self._max_retention_seconds)
 
+    def follow(self, job_id: str) -> tuple[Job, Outlook | None]:
+        """Read a job, and its outlook unless it is finished, in one snapshot.
+
+        Raises JobNotFound.
+        """
+        with self.store.snapshot():
+            job = self.job(job_id)
+            return job, None if job.is_finished else self.outlook(job)
+
+    def follow_unchanged(self, job_id: str, version: int) -> tuple[Progress, Outlook] | None:
+        """Read a job's progress and outlook in one snapshot, if it still has a version.
+
+        None if it changed or is finished. Raises JobNotFound.
+        """
+        with self.store.snapshot():
+            job = self.progress(job_id)
+            if job.version != version or job.is_finished:
+                return None
+            return job, self.outlook(job)
+
     def outlook(self, job: Job | Progress) -> Outlook:
         """Say when a job's turn comes and how long it all takes, by what the last images took."""
         now = time()
@@ -763,6 +804,16 @@ class Jobs:
             oldest_wait_seconds=0.0 if oldest is None else round(now - oldest, 3),
             free_disk_bytes=self.storage.free_bytes(),
         )
+
+    def statistics(self) -> Statistics:
+        """Read the counters, the histograms and the health in one snapshot."""
+        with self.store.snapshot():
+            return Statistics(
+                counters=self.store.counters(),
+                wait=self.store.durations("wait"),
+                work=self.store.durations("work"),
+                health=self.health(),
+            )
 
 
 def _try(remove: Callable[[Any], None], what: str | Path) -> None:

@@ -4,7 +4,7 @@ The counters are rows too, changed together with the images they count: so any p
 same answer, and neither a restart nor kill -9 makes one wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from math import inf
 
@@ -16,7 +16,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from webapp.jobs import Jobs
+from webapp.jobs import Health, Jobs
+from webapp.models import Bucket, Counter
 
 UPLOADS = ("accepted", "refused")  # Of `counters`; the others tell what became of an image.
 
@@ -29,50 +30,51 @@ class JobsCollector(Collector):
 
     def collect(self) -> list[Metric]:
         """Read everything as it is at one moment."""
-        with self._jobs.store.snapshot():
-            return [
-                *self._counters(),
-                self._histogram("wait", "Seconds from an image's upload to its first claim."),
-                self._histogram("work", "Seconds from an image's last claim to its end."),
-                *self._gauges(),
-            ]
+        found = self._jobs.statistics()
+        return [
+            *_counters(found.counters),
+            _histogram("wait", "Seconds from an image's upload to its first claim.", found.wait),
+            _histogram("work", "Seconds from an image's last claim to its end.", found.work),
+            *_gauges(found.health),
+        ]
 
-    def _counters(self) -> Iterator[Metric]:
-        labels = ("outcome", "code")
-        uploads = CounterMetricFamily(
-            "thumbnails_uploads",
-            "Uploads: files accepted; files, or requests unread, refused with a code.",
-            labels=labels,
-        )
-        images = CounterMetricFamily(
-            "thumbnails_images",
-            "Images that ended: done, failed with a code, cancelled, or deleted before; and those"
-            " that were put back to be made again.",
-            labels=labels,
-        )
-        for counter in self._jobs.store.counters():
-            family = uploads if counter.what in UPLOADS else images
-            family.add_metric((counter.what, counter.code), counter.count)
-        yield uploads
-        yield images
 
-    def _histogram(self, what: str, why: str) -> Metric:
-        buckets = self._jobs.store.durations(what)
-        counts = accumulate(bucket.count for bucket in buckets)
-        limits = ["+Inf" if bucket.up_to == inf else str(bucket.up_to) for bucket in buckets]
-        return HistogramMetricFamily(
-            f"thumbnails_{what}_seconds",
-            why,
-            buckets=list(zip(limits, counts, strict=True)),
-            sum_value=sum(bucket.seconds for bucket in buckets),
-        )
+def _counters(counters: Sequence[Counter]) -> Iterator[Metric]:
+    labels = ("outcome", "code")
+    uploads = CounterMetricFamily(
+        "thumbnails_uploads",
+        "Uploads: files accepted; files, or requests unread, refused with a code.",
+        labels=labels,
+    )
+    images = CounterMetricFamily(
+        "thumbnails_images",
+        "Images that ended: done, failed with a code, cancelled, or deleted before; and those"
+        " that were put back to be made again.",
+        labels=labels,
+    )
+    for counter in counters:
+        family = uploads if counter.what in UPLOADS else images
+        family.add_metric((counter.what, counter.code), counter.count)
+    yield uploads
+    yield images
 
-    def _gauges(self) -> Iterator[Metric]:
-        health = self._jobs.health()
-        for name, why, value in (
-            ("queue_depth", "Images that wait or are being worked on.", health.queue_depth),
-            ("oldest_wait_seconds", "Age of the oldest that waits.", health.oldest_wait_seconds),
-            ("workers", "Workers of the consumer that are alive.", health.workers),
-            ("free_disk_bytes", "Room left on the data's disk.", health.free_disk_bytes),
-        ):
-            yield GaugeMetricFamily(f"thumbnails_{name}", why, value)
+
+def _histogram(what: str, why: str, buckets: Sequence[Bucket]) -> Metric:
+    counts = accumulate(bucket.count for bucket in buckets)
+    limits = ["+Inf" if bucket.up_to == inf else str(bucket.up_to) for bucket in buckets]
+    return HistogramMetricFamily(
+        f"thumbnails_{what}_seconds",
+        why,
+        buckets=list(zip(limits, counts, strict=True)),
+        sum_value=sum(bucket.seconds for bucket in buckets),
+    )
+
+
+def _gauges(health: Health) -> Iterator[Metric]:
+    for name, why, value in (
+        ("queue_depth", "Images that wait or are being worked on.", health.queue_depth),
+        ("oldest_wait_seconds", "Age of the oldest that waits.", health.oldest_wait_seconds),
+        ("workers", "Workers of the consumer that are alive.", health.workers),
+        ("free_disk_bytes", "Room left on the data's disk.", health.free_disk_bytes),
+    ):
+        yield GaugeMetricFamily(f"thumbnails_{name}", why, value)

@@ -218,10 +218,9 @@ def panel(job_id: UUID) -> Response:
     """
     since = request.args.get("v", type=int)
     try:
-        with current_jobs().store.snapshot():
-            now = current_jobs().progress(str(job_id))
-            is_same = since == now.version and not now.is_finished
-            if is_same and request.args.get("said") == _said(current_jobs().outlook(now), now):
+        if since is not None and (same := current_jobs().follow_unchanged(str(job_id), since)):
+            job, outlook = same
+            if request.args.get("said") == _said(outlook, job):
                 return fresh("", 204)
         template = "jobs/_job.html" if since is None else "jobs/_panel.html"
         if request.method == "HEAD":
@@ -329,9 +328,7 @@ def delete(job_id: UUID) -> ResponseReturnValue:
 
 def _render(template: str, job_id: str, since: int | None = None) -> str:
     """Render the page of a job or a part of it; its forms have no field, but need a token."""
-    with current_jobs().store.snapshot():
-        job = current_jobs().job(job_id)
-        outlook = None if job.is_finished else current_jobs().outlook(job)
+    job, outlook = current_jobs().follow(job_id)
     return render_template(
         template,
         job=job,
