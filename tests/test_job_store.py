@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_turns import count_steps
 from webapp.database import Database, migrations
 from webapp.job_store import JobStore
 from webapp.models import Claim, NewImage, Progress
+from webapp.recipes import WHOLE
 
 NOW = 1_000_000.0
 LEASE = NOW + 8
@@ -101,6 +103,24 @@ def test_finished_image_has_its_thumbnails_in_order(store: JobStore) -> None:
     job = store.job("job", NOW)
     assert job
     assert [thumbnail.file_name for thumbnail in job.images[0].thumbnails] == ["a.jpg", "b.jpg"]
+
+
+def test_job_has_thumbnails_once_one_is_made_that_was_asked_for(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    assert not store.has_thumbnails("job")
+    store.finish(claim(store), FACTS, "f", [{**ROW, "file_name": WHOLE.file_name}], NOW)
+    assert not store.has_thumbnails("job")
+    add_image(store, "b")
+    finish(store, claim(store))
+    assert store.has_thumbnails("job")
+
+
+def test_thumbnails_of_a_large_job_are_found_without_counting_them(store: JobStore) -> None:
+    add_job(store)
+    add_image(store, "a")
+    store.finish(claim(store), FACTS, "f", [ROW] * 1000, NOW)
+    assert count_steps(store, lambda: store.has_thumbnails("job")) < 300
 
 
 def test_image_that_cost_two_workers_comes_last(store: JobStore) -> None:

@@ -484,6 +484,16 @@ class JobStore(Database):
         )
         return int(rows[0]["thumbnails"])
 
+    def has_thumbnails(self, job_id: str) -> bool:
+        """Say whether a job has a thumbnail that was asked for."""
+        rows = self._rows(
+            "SELECT EXISTS (SELECT 1 FROM images JOIN thumbnails ON image_id = images.id"
+            " WHERE job_id = :id AND file_name != :whole) AS has_some",
+            id=job_id,
+            whole=WHOLE.file_name,
+        )
+        return bool(rows[0]["has_some"])
+
     def thumbnails_folder(self, image_id: str) -> str | None:
         """Name the folder of an image's thumbnails; None where it has none."""
         sql = "SELECT folder FROM thumbnails WHERE image_id = :id LIMIT 1"

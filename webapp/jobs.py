@@ -507,7 +507,7 @@ class Jobs:
 
     def has_thumbnails(self, job_id: str) -> bool:
         """Say whether any thumbnail of a job is ready."""
-        return self.store.count_thumbnails(job_id) > 0
+        return self.store.has_thumbnails(job_id)
 
     def find(self, job_id: str, image_id: str | None = None) -> Progress:
         """Look for a job, and for an image of it if one is named, without reading all of it.
