@@ -469,11 +469,6 @@ class JobStore(Database):
             )
         return True
 
-    def has_image(self, job_id: str, image_id: str) -> bool:
-        """Say whether a job has an image."""
-        sql = "SELECT 1 FROM images WHERE id = :id AND job_id = :job_id"
-        return bool(self._rows(sql, id=image_id, job_id=job_id))
-
     def count_thumbnails(self, job_id: str) -> int:
         """Count the thumbnails of a job that were asked for."""
         rows = self._rows(

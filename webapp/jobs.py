@@ -509,16 +509,6 @@ class Jobs:
         """Say whether any thumbnail of a job is ready."""
         return self.store.has_thumbnails(job_id)
 
-    def find(self, job_id: str, image_id: str | None = None) -> Progress:
-        """Look for a job, and for an image of it if one is named, without reading all of it.
-
-        Raises JobNotFound or ImageNotFound.
-        """
-        progress = self.progress(job_id)
-        if image_id is not None and not self.store.has_image(job_id, image_id):
-            raise ImageNotFound
-        return progress
-
     def image(self, job_id: str, image_id: str) -> tuple[Job, Image]:
         """Read one image, and the job that it belongs to.
 
