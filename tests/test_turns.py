@@ -307,7 +307,7 @@ ENDS: dict[str, Callable[[JobStore, Claim, float], object]] = {
     "finished": lambda store, claimed, now: store.finish(claimed, FACTS, "f", [], now),
     "failed": lambda store, claimed, now: store.fail(claimed, "corrupt", "…", now),
     "released": lambda store, claimed, now: store.release(claimed, now),
-    "given up": lambda store, claimed, now: store.give_up(claimed, now),
+    "ended by its worker": lambda store, claimed, now: store.expire_lease(claimed, now),
     "made again": lambda store, claimed, now: store.set_recipe(claimed.job_id, "[]", now, HEAVY),
     "deleted": lambda store, claimed, now: store.delete_job(claimed.job_id, now),
 }
@@ -327,9 +327,9 @@ def used(store: JobStore) -> list[tuple[str, int]]:
     return [(row["client"], row["amount"]) for row in rows]
 
 
-def test_work_that_was_given_up_counts_once(store: JobStore) -> None:
+def test_work_counts_once_where_its_lease_was_ended(store: JobStore) -> None:
     add(store, "image", VISITOR, "visitor")
-    store.give_up(claim(store), NOW + 3)
+    store.expire_lease(claim(store), NOW + 3)
     store.delete_job("image", NOW + 5)
     assert used(store) == [(VISITOR, 3000)]
 

@@ -523,8 +523,8 @@ class JobStore(Database):
             )
         return bool(held)
 
-    def give_up(self, claim: Claim, now: float) -> bool:
-        """End a claim at once, as if its worker had died; False where it is lost."""
+    def expire_lease(self, claim: Claim, now: float) -> bool:
+        """End a claim now, as if its worker had died; False if it is lost."""
         with self.transaction():
             self._charge_work(_HELD, now, **_held(claim))
             held = self._change(

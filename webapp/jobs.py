@@ -733,12 +733,12 @@ class Jobs:
             raise ClaimLost
         self.storage.unpublish(self._place(claim))
 
-    def give_up(self, claim: Claim) -> None:
-        """Let another worker try an image at once, where something in ours went wrong.
+    def expire_lease(self, claim: Claim) -> None:
+        """End a claim now, as if its worker had died: another worker may try.
 
         Raises ClaimLost.
         """
-        if not self.store.give_up(claim, time()):
+        if not self.store.expire_lease(claim, time()):
             raise ClaimLost
 
     def has_work(self) -> bool:

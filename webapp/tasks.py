@@ -196,7 +196,7 @@ def work_on_next_image(jobs: Jobs) -> None:
     except Exception as error:
         # A full disk passes, so the image may wait as long as it takes. Anything else is tried
         # again a few times.
-        if _put_back(claim, jobs.release if is_disk_full(error) else jobs.give_up):
+        if _put_back(claim, jobs.release if is_disk_full(error) else jobs.expire_lease):
             raise
 
 
