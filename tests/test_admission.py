@@ -206,7 +206,10 @@ def test_bytes_beyond_the_limit_are_refused_wherever_they_go(thrifty: Flask, pat
     assert send(600_000).status_code != 429
     answer = send(600_000)
     assert answer.status_code == 429
-    assert "has sent 1 MB within an hour" in answer.text
+    assert (
+        "Your address has used its 1 MB of this hour, uploads and thumbnails together."
+        in answer.text
+    )
     assert 3500 < int(answer.headers["Retry-After"]) <= 3600
     assert nothing_left(thrifty.extensions["jobs"])
 
@@ -487,7 +490,10 @@ def test_thumbnails_packed_beyond_the_limit_are_refused(packing: Flask, what: st
     answers = [person.get(f"{address}/{what}") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert 3500 < int(answers[-1].headers["Retry-After"]) <= 3600
-    assert "Your address has fetched 20 thumbnails in zips and markup" in answers[-1].text
+    assert (
+        "Your address has downloaded 20 thumbnails in zips and markup this hour."
+        in answers[-1].text
+    )
     program = packing.test_client().get(f"{address}/{what}")
     assert (program.json or {})["code"] == "too_many_packed"
     elsewhere = {"REMOTE_ADDR": "192.0.2.9"}

@@ -432,7 +432,7 @@ def test_images_of_before_the_counters_are_counted(tmp_path: Path) -> None:
 
 
 class Old(Database):
-    """The database as it was before there were counters."""
+    """Open the database as it was before there were counters."""
 
     def _migrate(self) -> None:
         migrations.apply(self._db, stop_before="add_counters")

@@ -183,7 +183,7 @@ def test_visitor_is_next_behind_ten_thousand_images_of_another_client(
 def test_claim_looks_at_few_of_ten_thousand_images(
     store: JobStore, clients: int, owners: int
 ) -> None:
-    """In instructions of SQLite's machine: a walk over all images takes about 100,000."""
+    """In instructions of SQLite's machine: a scan of all images takes 100,000."""
     fill(store, 10_000, clients, owners)
     claims = [claim(store, worker=f"w{worker}") for worker in range(3)]
     steps = 0
@@ -194,7 +194,10 @@ def test_claim_looks_at_few_of_ten_thousand_images(
 
 
 def count_steps(store: JobStore, action: Callable[[], object]) -> int:
-    """Count the instructions of SQLite's machine that an action takes, in hundreds."""
+    """Count the instructions of SQLite's machine that an action takes.
+
+    To the last hundred.
+    """
     steps = 0
 
     def count() -> int:
@@ -220,7 +223,7 @@ def test_claim_scans_images_only_by_an_index(store: JobStore) -> None:
 
 
 class Definition:
-    """Find the next image as the docstring of claim() says, by looking at all of them."""
+    """Find the next image as claim() defines it, by a look at all of them."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
@@ -409,7 +412,7 @@ def test_numbers_ahead_are_how_many_of_others_are_claimed_before(
 
 
 @pytest.mark.parametrize(("clients", "owners"), [(1, 10_000), (10_000, 10_000)])
-def test_number_ahead_is_counted_in_one_walk_over_clients_or_owners(
+def test_number_ahead_is_counted_in_one_scan_of_clients_or_owners(
     store: JobStore, clients: int, owners: int
 ) -> None:
     """In instructions of SQLite's machine: 200,000 take about a millisecond."""
@@ -489,7 +492,7 @@ def test_images_of_before_there_were_turns_wait_on(tmp_path: Path) -> None:
 
 
 class Old(Database):
-    """The database as it was before clients took turns."""
+    """Open the database as it was before clients took turns."""
 
     def _migrate(self) -> None:
         migrations.apply(self._db, stop_before="add_turns")

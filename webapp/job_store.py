@@ -412,7 +412,7 @@ class JobStore(Database):
         return bool(self._rows(sql, before=count - 1))
 
     def has_unfinished_of(self, client: str, count: int) -> bool:
-        """Say whether at least so many images of a client wait or are in a worker's hands."""
+        """Say whether a client has at least so many images that wait or are claimed."""
         rows = self._rows(
             "SELECT coalesce((SELECT waiting FROM client_turns WHERE client = :client), 0)"
             " + (SELECT count(*) FROM images WHERE state = 'working' AND client = :client)"
@@ -574,9 +574,10 @@ class JobStore(Database):
         )
 
     def _queue_again(self, which: str, now: float, client: str, **values: Any) -> int:
-        """Let images wait as if nobody had tried them; their tokens are used up all the same.
+        """Queue images again with fresh attempts.
 
-        `client` is the address that asks for it. What workers did on them so far is counted.
+        Their fencing tokens stay used up. `client` is the address that asks for it. The time that
+        workers had the images so far is charged.
         """
         with self.transaction():
             self._charge_work(which, now, **values)
@@ -604,10 +605,10 @@ class JobStore(Database):
         )
 
     def count_ahead(self, job_id: str, now: float) -> tuple[int, int]:
-        """Estimate how many images of others come before a job's first and last that wait.
+        """Estimate how many images of others come before a job's first and last.
 
-        They are those in workers' hands, and those whose turn comes earlier. Exact where one worker
-        takes them and no more come.
+        Of its images, those that wait. Of the others', those that are claimed, and those whose turn
+        is earlier. Exact if there is one worker and no more images come.
         """
         with self.snapshot():
             rows = self._rows(_AHEAD, id=job_id, now=now)
@@ -770,9 +771,9 @@ class JobStore(Database):
         return ceil((last + WINDOW_MINUTES) * 60 - now)
 
     def _charge_work(self, which: str, now: float, **values: Any) -> None:
-        """Count the time that workers had some images towards the limits of their clients.
+        """Charge the time that workers had some images to the clients' limits.
 
-        In milliseconds. Of a worker that died it ends with its lease.
+        In milliseconds. The time of a worker that died ends with its lease.
         """
         self._charge(
             "SELECT client, 'work', :minute,"
@@ -795,8 +796,7 @@ class JobStore(Database):
     def forget_usage(self, now: float) -> None:
         """Remove what no longer counts: clients are kept for an hour and no longer.
 
-        But for those whose images wait. Where the clock was set back, nobody's turn is in the
-        future.
+        Except those with waiting images. Where the clock was set back, no turn stays in the future.
         """
         over = int(now // 60) - WINDOW_MINUTES
         self._change("DELETE FROM usage WHERE minute <= :over", over=over)
@@ -887,9 +887,9 @@ _LATE = f"""(SELECT rowid FROM images WHERE {_UNFINISHED}
 def _others_ahead(turns: str, in_hand: str, key: str, others: str) -> str:
     """Write SQL that counts the images of others claimed before one of `mine`.
 
-    `turns` is the table of the others' turns and `in_hand` that of what workers have of them. Until
-    mine comes, each has as many turns as mine, less those that workers have, and less one if it was
-    served later. What workers have is taken off in a second sum: to join it to all takes twice the
+    `turns` is the table of turns, and `in_hand` the table of claimed images. Until mine is claimed,
+    each other client (or owner) has as many turns as mine, less its claimed images, and less one if
+    it was served later. A second sum subtracts the claimed images: a join with all takes twice the
     time.
     """
     most = "mine.ahead + mine.in_hand + 1 - (others.served > mine.served)"
@@ -898,8 +898,9 @@ def _others_ahead(turns: str, in_hand: str, key: str, others: str) -> str:
         FROM {turns} AS others JOIN {in_hand} USING ({key}) WHERE {others})"""
 
 
-# How count_ahead() counts: a row for the first image of a job that waits and one for its last, if
-# that is another. First among those of its owner, then of its client, then of all.
+# How count_ahead() counts: one row for the first waiting image of a job, and one for its last if
+# that is another. First the images of its owner that are before it, then those of other owners of
+# its client, then those of other clients.
 _AHEAD = f"""WITH {_CLAIMED},
 job AS MATERIALIZED (SELECT client, owner, count(*) AS waiting, min(queued) AS first,
     max(queued) AS last FROM images WHERE job_id = :id AND {_WAITING}

@@ -308,8 +308,8 @@ class Jobs:
         limit = self._max_mb_per_hour
         if wait := self.store.spend(client, "bytes", count, limit * MB, time()):
             sentence = (
-                f"Your address has sent {limit} MB within an hour, with the thumbnails made of it,"
-                " or would with this."
+                f"Your address has used its {limit} MB of this hour, uploads and thumbnails"
+                " together."
             )
             raise TooManyBytes(sentence, wait)
 
@@ -323,15 +323,14 @@ class Jobs:
             raise TooManyJobs(f"Your address has made {limit} jobs within an hour.", wait)
 
     def admit_packing(self, client: str, job_id: str) -> None:
-        """Let a client have all thumbnails of a job packed into a zip, or written as markup.
+        """Count the thumbnails that a client downloads as one file.
 
-        Raises TooManyPacked.
+        The file is a zip, or the markup of a whole job. Raises TooManyPacked.
         """
         count, limit = self.store.count_thumbnails(job_id), self._max_packed_per_hour
         if count and (wait := self.store.spend(client, "packed", count, limit, time())):
             raise TooManyPacked(
-                f"Your address has fetched {limit} thumbnails in zips and markup within an hour,"
-                " or would with this.",
+                f"Your address has downloaded {limit} thumbnails in zips and markup this hour.",
                 wait,
             )
 
@@ -609,9 +608,9 @@ class Jobs:
         self.store.cancel(job_id, image_id, time())
 
     def keep(self, job_id: str, hours: float) -> None:
-        """Keep a job for so many hours from now, or as long as a job may be kept since it was made.
+        """Keep a job for some hours from now, up to its maximum.
 
-        One that is kept for longer already stays so.
+        The maximum counts from the creation of the job. One that is kept for longer stays so.
         """
         expires = time() + self._kept_seconds(hours)
         self.store.extend_job(job_id, expires, self._max_retention_seconds)
@@ -752,7 +751,7 @@ class Jobs:
             _log_failed(job_id, image_id, "worker_lost")
 
     def _has_room(self) -> bool:
-        """Say whether the disk takes the thumbnails of one more image, and what must stay free."""
+        """Say whether the disk has room for the thumbnails of one more image."""
         return self.storage.free_bytes() >= max(self._min_free, ROOM_FOR_WORK)
 
     def beat(self, worker: str) -> None:
