@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import ConsoleMessage, Page
 
 from tests.browser.chromium import ADVICE, find_chromium
+from tests.browser.lines import Line, line_to
 from tests.servers import Servers, running, wait_until
 from webapp.config import Config
 from webapp.jobs import Jobs
@@ -17,7 +18,7 @@ from webapp.jobs import Jobs
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("browser")
-    with running(folder / "instance", workers=2, max_file_mb=5, max_images=20) as servers:
+    with running(folder / "instance", workers=2, max_file_mb=10, max_images=20) as servers:
         yield servers
 
 
@@ -51,6 +52,14 @@ def idle(lonely: Servers) -> Iterator[Servers]:
         jobs.delete(job_id)
     jobs.store.forget_workers(inf)
     jobs.store.close()
+
+
+@pytest.fixture
+def line(page: Page, base_url: str) -> Iterator[Line]:
+    """A line to the servers that can hold what is sent."""
+    with line_to(base_url) as line:
+        yield line
+        page.close()  # It would complain of a line that goes first.
 
 
 def _answers(client: object) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from tests.browser.actions import (
+    IN_PART,
     LARGE,
     check,
     choose_preset,
@@ -17,10 +18,10 @@ from tests.browser.actions import (
     expect_done,
     make,
     natural_sizes,
-    slow_down,
     submit,
 )
 from tests.browser.conftest import write_files
+from tests.browser.lines import Line
 from tests.images import make_jpeg, make_png
 
 pytestmark = pytest.mark.browser
@@ -119,14 +120,18 @@ def test_frame_shows_while_files_are_over_the_window(page: Page, tmp_path: Path)
     expect(frame).to_be_hidden()
 
 
-def test_file_dropped_while_others_are_sent_leads_nowhere(page: Page, tmp_path: Path) -> None:
-    page.goto("/")
-    slow_down(page)
+def test_file_dropped_while_others_are_sent_leads_nowhere(
+    page: Page, line: Line, tmp_path: Path
+) -> None:
+    page.goto(line.url)
     drop(page, {"large.bmp": LARGE})
+    line.hold()
     submit(page)
+    expect(page.locator(".row-state")).to_contain_text(IN_PART)
     address = page.url
     paths = write_files(tmp_path, {"late.jpg": make_jpeg()})
     drop_from_disk(page, paths, page.locator("main"))
+    line.release()
     expect_done(page, "1 of 1 image done")
     assert page.url == address
 
@@ -181,8 +186,8 @@ def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> Non
             "good.jpg": make_jpeg(),
             "notes.jpg": b"only words",
             "empty.png": b"",
-            "large.jpg": b"\xff\xd8\xff" + bytes(5_500_000),
-            "a little too large.jpg": b"\xff\xd8\xff" + bytes(5_010_000),
+            "large.jpg": b"\xff\xd8\xff" + bytes(10_500_000),
+            "a little too large.jpg": b"\xff\xd8\xff" + bytes(10_010_000),
             ".DS_Store": b"clutter",
         },
     )
@@ -190,8 +195,8 @@ def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> Non
         [
             "This is text, not an image. Upload the picture itself.",
             "This file is empty. Choose it again, or export it anew.",
-            "This file is 5.5 MB; the limit is 5 MB. Export it smaller.",
-            "This file is 5.01 MB; the limit is 5 MB. Export it smaller.",
+            "This file is 10.5 MB; the limit is 10 MB. Export it smaller.",
+            "This file is 10.01 MB; the limit is 10 MB. Export it smaller.",
         ]
     )
     assert "POST" not in sent
