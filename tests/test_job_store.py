@@ -10,12 +10,13 @@ import pytest
 from tests.test_turns import count_steps
 from webapp.database import Database, migrations
 from webapp.job_store import JobStore
-from webapp.models import Claim, NewImage, Progress
+from webapp.models import Claim, HourLimits, NewImage, Progress
 from webapp.recipes import WHOLE
 
 NOW = 1_000_000.0
 LEASE = NOW + 8
 CAP = 5
+NO_LIMITS = HourLimits(work_ms=10**12, bytes=10**15)
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def add_image(store: JobStore, image_id: str, created: float = NOW, max_images: 
 
 
 def claim(store: JobStore, worker: str = "w1", now: float = NOW) -> Claim:
-    claimed = store.claim(worker, now, now + 8, CAP)
+    claimed = store.claim(worker, now, now + 8, CAP, NO_LIMITS)
     assert claimed
     return claimed
 
@@ -68,7 +69,7 @@ def test_claimed_image_is_not_claimed_again(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
     claim(store)
-    assert store.claim("w2", NOW + 1, LEASE, CAP) is None
+    assert store.claim("w2", NOW + 1, LEASE, CAP, NO_LIMITS) is None
 
 
 def test_image_of_a_dead_worker_is_claimed_when_its_lease_ends(store: JobStore) -> None:
@@ -82,7 +83,7 @@ def test_renewed_lease_keeps_the_image(store: JobStore) -> None:
     add_job(store)
     add_image(store, "a")
     assert store.renew(claim(store), LEASE + 50)
-    assert store.claim("w2", LEASE + 1, LEASE + 9, CAP) is None
+    assert store.claim("w2", LEASE + 1, LEASE + 9, CAP, NO_LIMITS) is None
 
 
 def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: JobStore) -> None:
@@ -138,7 +139,7 @@ def test_image_that_cost_five_workers_is_given_up(store: JobStore) -> None:
     for attempt in range(CAP):
         claim(store, now=NOW + 20 * attempt)
     later = NOW + 20 * CAP
-    assert store.claim("w", later, later + 8, CAP) is None
+    assert store.claim("w", later, later + 8, CAP, NO_LIMITS) is None
     assert len(store.fail_lost("worker_lost", "…", later, CAP)) == 1
     assert state(store) == "failed"
 
@@ -191,7 +192,7 @@ def test_many_claim_at_once_and_nobody_gets_the_same(store: JobStore) -> None:
     claimed: list[str] = []
 
     def work() -> None:
-        while found := store.claim(threading.current_thread().name, NOW, LEASE, CAP):
+        while found := store.claim(threading.current_thread().name, NOW, LEASE, CAP, NO_LIMITS):
             claimed.append(found.image_id)
         store.close()
 
@@ -305,7 +306,7 @@ def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: JobStore) ->
     claimed = claim(store)
     store.delete_job("job", NOW)
     assert not finish(store, claimed)
-    assert store.claim("w", NOW, LEASE, CAP) is None
+    assert store.claim("w", NOW, LEASE, CAP, NO_LIMITS) is None
 
 
 def test_worker_that_beats_is_seen(store: JobStore) -> None:
@@ -443,7 +444,7 @@ def test_image_is_claimed_again_though_the_clock_was_set_back(store: JobStore) -
     add_image(store, "a")
     claim(store)
     before = NOW - 3600
-    assert store.has_claimable(before)
+    assert store.has_claimable(before, CAP, NO_LIMITS)
     assert claim(store, "w2", before).attempt == 2
 
 

@@ -16,7 +16,7 @@ from webapp import job_store
 from webapp.database import Database, migrations
 from webapp.job_store import JobStore
 from webapp.jobs import Jobs
-from webapp.models import Claim, NewImage
+from webapp.models import Claim, HourLimits, NewImage
 
 NOW = 1_800_000_000.0
 LEASE = NOW + 6
@@ -42,9 +42,12 @@ def add_to_job(store: JobStore, job_id: str, name: str, client: str, queued: flo
 
 
 def claim(store: JobStore, now: float = NOW, worker: str = "w") -> Claim:
-    found = store.claim(worker, now, now + 6, 5)
+    found = store.claim(worker, now, now + 6, 5, NO_LIMITS)
     assert found
     return found
+
+
+NO_LIMITS = HourLimits(work_ms=10**12, bytes=10**15)
 
 
 def claim_name(store: JobStore, now: float = NOW) -> str:
@@ -211,12 +214,43 @@ def count_steps(store: JobStore, action: Callable[[], object]) -> int:
     return steps
 
 
+HOUR = HourLimits(work_ms=10_000, bytes=1_000_000)
+
+
+def next_within(store: JobStore, now: float) -> str | None:
+    """Claim the next image of a client that is within its hour."""
+    found = store.claim("w", now, now + 6, 5, HOUR)
+    return found.image_id if found else None
+
+
+@pytest.mark.parametrize(("what", "amount"), [("work", 10_000), ("bytes", 1_000_000)])
+def test_image_of_a_client_over_its_hour_waits_until_there_is_room(
+    store: JobStore, what: str, amount: int
+) -> None:
+    add(store, "heavy", HEAVY, "heavy")
+    add(store, "visitor", VISITOR, "visitor", NOW + 9)
+    store.spend(HEAVY, what, amount, amount, NOW)
+    assert [next_within(store, NOW + 10) for _ in range(2)] == ["visitor", None]
+    assert not store.has_claimable(NOW + 10, 5, HOUR)
+    assert store.has_claimable(NOW + 3601, 5, HOUR)
+    # The visitor's comes first: its worker is gone since.
+    assert [next_within(store, NOW + 3601) for _ in range(2)] == ["visitor", "heavy"]
+
+
+def test_image_of_a_client_in_hand_that_goes_over_its_hour_is_the_last(store: JobStore) -> None:
+    for number in range(3):
+        add(store, f"heavy{number}", HEAVY, "heavy", NOW + number)
+    assert next_within(store, NOW) == "heavy0"
+    store.spend(HEAVY, "work", 10_000, 10_000, NOW)
+    assert next_within(store, NOW + 1) is None
+
+
 def test_claim_scans_images_only_by_an_index(store: JobStore) -> None:
-    statement = (
-        f"WITH {job_store._NEXT_TURN}"
-        f" SELECT coalesce({job_store._LEFT}, {job_store._NEXT}, {job_store._LATE})"
+    plan = store._rows(
+        f"EXPLAIN QUERY PLAN {job_store._NEXT_IMAGE}",
+        max_attempts=5,
+        **job_store._within(NO_LIMITS, NOW),
     )
-    plan = store._rows(f"EXPLAIN QUERY PLAN {statement}", now=NOW, max_attempts=5)
     reads = [row["detail"] for row in plan if re.match(r"(SCAN|SEARCH) images\b", row["detail"])]
     assert reads
     assert all(" INDEX " in read for read in reads), reads

@@ -18,6 +18,7 @@ from webapp.models import (
     Bucket,
     Claim,
     Counter,
+    HourLimits,
     Image,
     Job,
     JobList,
@@ -365,7 +366,9 @@ class JobStore(Database):
         )
         return rows[0]["id"] if rows else None
 
-    def claim(self, worker: str, now: float, lease: float, max_attempts: int) -> Claim | None:
+    def claim(
+        self, worker: str, now: float, lease: float, max_attempts: int, limits: HourLimits
+    ) -> Claim | None:
         """Take the next image that waits or whose lease ran out, in one transaction.
 
         It is of the client that has the fewest images in workers' hands, or of those clients of the
@@ -375,11 +378,9 @@ class JobStore(Database):
         The time that a dead worker had the image is charged to its client.
         """
         with self.transaction():
-            chosen = self._rows(
-                f"WITH {_NEXT_TURN} SELECT coalesce({_LEFT}, {_NEXT}, {_LATE}) AS image",
-                now=now,
-                max_attempts=max_attempts,
-            )[0]["image"]
+            chosen = self._rows(_NEXT_IMAGE, max_attempts=max_attempts, **_within(limits, now))[0][
+                "image"
+            ]
             if chosen is None:
                 return None
             self._charge_work("rowid = :image", now, image=chosen)
@@ -396,15 +397,10 @@ class JobStore(Database):
             )
         return Claim(**_with_focus(rows[0]))
 
-    def has_claimable(self, now: float) -> bool:
-        """Say whether some image waits or was left by a worker."""
-        return bool(
-            self._rows(
-                f"SELECT 1 FROM images WHERE {_UNFINISHED}"
-                f" AND (state = 'waiting' OR {_LEASE_IS_OVER}) LIMIT 1",
-                now=now,
-            )
-        )
+    def has_claimable(self, now: float, max_attempts: int, limits: HourLimits) -> bool:
+        """Return whether there is an image that could be claimed."""
+        chosen = self._rows(_NEXT_IMAGE, max_attempts=max_attempts, **_within(limits, now))
+        return chosen[0]["image"] is not None
 
     def has_unfinished(self, count: int) -> bool:
         """Say whether at least so many images wait or are in a worker's hands."""
@@ -858,12 +854,21 @@ in_hand AS MATERIALIZED (SELECT client, owner, count(*) AS images FROM images
     WHERE state = 'working' AND NOT {_LEASE_IS_OVER} GROUP BY client, owner),
 busy AS MATERIALIZED (SELECT client, sum(images) AS images FROM in_hand GROUP BY client)"""
 
+# Whether a client of client_turns is over its limits. At most 60 rows are read of each.
+_IS_OVER_LIMIT = """((SELECT total(amount) FROM usage WHERE client = client_turns.client
+    AND what = 'work' AND minute > :over) >= :max_work_ms
+    OR (SELECT total(amount) FROM usage WHERE client = client_turns.client
+    AND what = 'bytes' AND minute > :over) >= :max_bytes)"""
+
 _NEXT_TURN = f"""{_CLAIMED},
+over_limit AS MATERIALIZED (SELECT client FROM client_turns
+    WHERE waiting > 0 AND {_IS_OVER_LIMIT}),
 next_client AS MATERIALIZED (SELECT coalesce(
     (SELECT client FROM client_turns WHERE waiting > 0
-        AND client NOT IN (SELECT client FROM busy) ORDER BY served LIMIT 1),
-    (SELECT client FROM busy JOIN client_turns USING (client)
-        WHERE waiting > 0 ORDER BY images, served LIMIT 1)) AS client),
+        AND client NOT IN (SELECT client FROM busy) AND NOT {_IS_OVER_LIMIT}
+        ORDER BY served LIMIT 1),
+    (SELECT client_turns.client FROM busy JOIN client_turns USING (client)
+        WHERE waiting > 0 AND NOT {_IS_OVER_LIMIT} ORDER BY images, served LIMIT 1)) AS client),
 next_owner AS MATERIALIZED (SELECT client, coalesce(
     (SELECT owner FROM owner_turns WHERE client = next_client.client AND waiting > 0
         AND owner NOT IN (SELECT owner FROM in_hand WHERE client = next_client.client)
@@ -879,9 +884,23 @@ _NEXT = f"""(SELECT (SELECT rowid FROM images WHERE {_WAITING}
     AND images.client = next_owner.client AND images.owner = next_owner.owner
     ORDER BY queued LIMIT 1) FROM next_owner)"""
 
+# Only asked where no client has a turn: few are left that could be over their limits.
 _LATE = f"""(SELECT rowid FROM images WHERE {_UNFINISHED}
     AND (state = 'waiting' OR {_LEASE_IS_OVER}) AND attempts - released < :max_attempts
+    AND client NOT IN (SELECT client FROM over_limit)
     ORDER BY attempts - released > 1, queued LIMIT 1)"""
+
+_NEXT_IMAGE = f"WITH {_NEXT_TURN} SELECT coalesce({_LEFT}, {_NEXT}, {_LATE}) AS image"
+
+
+def _within(limits: HourLimits, now: float) -> dict[str, Any]:
+    """Return the values of _NEXT_IMAGE that bound a client's hour."""
+    return {
+        "now": now,
+        "over": int(now // 60) - WINDOW_MINUTES,
+        "max_work_ms": limits.work_ms,
+        "max_bytes": limits.bytes,
+    }
 
 
 def _others_ahead(turns: str, in_hand: str, key: str, others: str) -> str:

@@ -25,6 +25,7 @@ from webapp.models import (
     Bucket,
     Claim,
     Counter,
+    HourLimits,
     Image,
     Job,
     JobList,
@@ -248,6 +249,11 @@ class Jobs:
         self._max_work_seconds = config.max_work_seconds_per_hour
         self._max_jobs_per_hour = config.max_jobs_per_hour
         self._max_mb_per_hour = config.max_mb_per_hour
+        # What a client may send, it may also have worked on: its thumbnails come on top of it.
+        self._limits_of_work = HourLimits(
+            work_ms=config.max_work_seconds_per_hour * 1000,
+            bytes=2 * config.max_mb_per_hour * MB,
+        )
         self._max_packed_per_hour = config.max_packed_per_hour
         self.recipe_limits = RecipeLimits(
             config.max_outputs, config.max_side, config.max_output_megapixels
@@ -679,7 +685,9 @@ class Jobs:
         if not self._has_room():
             return None
         now = time()
-        return self.store.claim(worker, now, now + LEASE_SECONDS, MAX_ATTEMPTS)
+        return self.store.claim(
+            worker, now, now + LEASE_SECONDS, MAX_ATTEMPTS, self._limits_of_work
+        )
 
     def renew(self, claim: Claim) -> None:
         """Prolong a claim while its work goes on.
@@ -742,7 +750,9 @@ class Jobs:
 
     def has_work(self) -> bool:
         """Say whether some image waits for a worker, and there is room to work on it."""
-        return self._has_room() and self.store.has_claimable(time())
+        return self._has_room() and self.store.has_claimable(
+            time(), MAX_ATTEMPTS, self._limits_of_work
+        )
 
     def give_up_lost(self) -> None:
         """Give up images that cost too many workers."""

@@ -324,6 +324,14 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class HourLimits:
+    """Bound what workers do for one client within an hour."""
+
+    work_ms: int
+    bytes: int  # Of its uploads and thumbnails.
+
+
+@dataclass(frozen=True)
 class Queue:
     """Say how much there is to do, and who does it."""
 
