@@ -405,6 +405,15 @@ def test_work_on_an_image_counts_for_the_client_that_sent_it(app: Flask, jobs: J
     assert used["amount"] == pytest.approx(took["seconds"] * 1000, abs=1.5)
 
 
+def test_client_over_its_bytes_can_cancel_and_delete(app: Flask, jobs: Jobs) -> None:
+    """Its thumbnails count too, so it may be far over."""
+    person, location = make_job(app)
+    jobs.store.spend("127.0.0.1", "bytes", 10**12, 10**13, time())
+    assert again(app, person, location, "cancel").status_code == 303
+    assert again(app, person, location, "delete").status_code == 303
+    assert jobs.ids() == []
+
+
 def test_thumbnails_count_like_what_was_sent(app: Flask, jobs: Jobs) -> None:
     submit(app, "192.0.2.1")
     (sent,) = used_bytes(jobs)

@@ -215,3 +215,11 @@ def check_bounds(image: bytes) -> None:
         read_container(file)
     assert file.reads < 2_500
     assert file.bytes_read < 3 * len(image) + 40_000
+
+
+def test_heic_that_names_avif_among_its_brands_is_a_heic() -> None:
+    heic = sample("heic")
+    start = heic.index(b"mif1", 12)
+    patched = heic[:start] + b"avif" + heic[start + 4 :]
+    assert patched[8:12] == b"heic"
+    assert read_container(io.BytesIO(patched)).format == "heic"

@@ -105,6 +105,16 @@ def test_death_by_signal_is_a_crash(server: ForkServer) -> None:
     assert caught.value.status == -signal.SIGSEGV
 
 
+def test_server_is_replaced_after_a_crash(server: ForkServer) -> None:
+    """All its children have one layout of memory, of which a crash may tell something."""
+    server.run("", [], ROOMY)
+    before = server._process.pid
+    with pytest.raises(Crashed):
+        server.run("ctypes.string_at(0)", [], ROOMY)
+    server.run("", [], ROOMY)
+    assert server._process.pid != before
+
+
 def test_death_by_the_kernels_hand_is_out_of_memory(server: ForkServer) -> None:
     server.run("", [], ROOMY)
     (child,) = descendants(server)
@@ -251,7 +261,6 @@ def test_server_that_hangs_is_replaced(server: ForkServer, monkeypatch: pytest.M
     select.select([server._control], [], [], 20)
     (child,) = descendants(server)
     os.kill(server._process.pid, signal.SIGSTOP)
-    monkeypatch.setattr(sandbox, "_SERVER_SECONDS", 0.2)
     server._control.settimeout(0.2)
     with pytest.raises(Failed, match="ended"):  # It does not say how its child ended.
         server.run("", [], ROOMY)

@@ -239,7 +239,7 @@ def test_host_that_is_not_ours_is_answered_nothing(
 
 
 @pytest.mark.parametrize(
-    "host", ["thumbs.test", "thumbs.test:8000", "my.pics.test", "localhost:8000", "127.0.0.1"]
+    "host", ["thumbs.test", "Thumbs.TEST:8000", "my.pics.test", "localhost:8000", "127.0.0.1"]
 )
 def test_hosts_that_are_listed_and_this_machine_are_answered(tmp_path: Path, host: str) -> None:
     """A health check on this machine names no other."""

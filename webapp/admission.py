@@ -93,12 +93,14 @@ def _refuse_other_sites() -> None:
 def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:
     if request.endpoint not in NEED_NO_ACCESS:
         require_access()
-    if takes_images or request.endpoint in QUEUE_AGAIN:
+    brings_work = takes_images or request.endpoint in QUEUE_AGAIN
+    if brings_work:
         current_jobs().admit_images(client_name())
     limit_mb = current_config().max_request_mb if takes_images else OTHER_MB
     if size > limit_mb * MB:  # First: it would use up the client's hour for nothing.
         raise RequestTooLarge(size, limit_mb)
-    current_jobs().admit_bytes(client_name(), size)
+    # Counted apart: a client over its hour can still cancel, delete and sign out.
+    current_jobs().admit_bytes(client_name(), size, "bytes" if brings_work else "form bytes")
     if request.endpoint in MAKE_JOBS:
         current_jobs().admit_job(client_name())
 

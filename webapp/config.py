@@ -149,7 +149,7 @@ class Config:
     max_packed_per_hour: int = setting(
         1_000_000,
         "Thumbnails that one client may fetch in zips, or the markup of whole jobs, within an hour."
-        " Each takes 0.2 ms of the web server: 200 seconds in all.",
+        " Each small one takes 0.2 ms of the web server, and each GB sent a second.",
         minimum=1,
         maximum=1e9,
     )

@@ -89,7 +89,8 @@ def read_container(file: IO[bytes]) -> Container:
             contents[kind] = reader.read_box(start, length)
         if b"meta" in contents and (b"moov" in contents or b"avis" not in brands):
             break
-    is_avif = any(brand in _AVIF_BRANDS for brand in brands)
+    either = brands[0] in _EITHER_BRANDS
+    is_avif = any(brand in _AVIF_BRANDS for brand in (brands if either else brands[:1]))
     if is_avif and (brands[0] == b"avis" or (brands[0] != b"avif" and b"moov" in contents)):
         return _read_sequence(reader, contents[b"moov"])
     return _read_image(_Meta.parse(reader, contents[b"meta"]), "avif" if is_avif else "heic")

@@ -306,13 +306,14 @@ class Jobs:
         except Exception:
             logger.exception("cannot count a refusal")
 
-    def admit_bytes(self, client: str, count: int) -> None:
+    def admit_bytes(self, client: str, count: int, what: str) -> None:
         """Let a client send so many bytes.
 
-        Raises TooManyBytes.
+        They are counted as `what`: "bytes" of images, or "form bytes" of all else. Raises
+        TooManyBytes.
         """
         limit = self._max_mb_per_hour
-        if wait := self.store.spend(client, "bytes", count, limit * MB, time()):
+        if wait := self.store.spend(client, what, count, limit * MB, time()):
             sentence = (
                 f"Your address has used its {limit} MB of this hour, uploads and thumbnails"
                 " together."

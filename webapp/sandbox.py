@@ -172,6 +172,9 @@ class ForkServer:
             finally:
                 with _signals_held():
                     status = self._end(run) if run else 0
+            if status < 0 and status != -signal.SIGKILL:
+                # Its children have one layout of memory: who crashes them must not learn it.
+                self.stop()
             return _verdict(answer, status, limits)
         raise Failed("Each child was killed before it heard what to do.")
 

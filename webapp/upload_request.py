@@ -113,6 +113,8 @@ class UploadRequest(Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._uploads: list[Upload] = []
+        if "HTTP_HOST" in self.environ:  # Case makes no difference, but Werkzeug compares it.
+            self.environ["HTTP_HOST"] = self.environ["HTTP_HOST"].lower()
         # Werkzeug raises at a query that is not in UTF-8, wherever it is read.
         self.query_string = self.query_string.decode(errors="replace").encode()
         self.routing_exception = self._find_excess()
