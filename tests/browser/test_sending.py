@@ -294,7 +294,7 @@ def test_lost_connection_is_told_and_all_goes_on_by_itself_when_it_is_back(
     expect(page).to_have_title(re.compile("Paused at"))
     line.release()
     page.context.set_offline(False)
-    expect(said).to_be_hidden()
+    expect(said).to_be_hidden(timeout=30_000)
     expect_done(page, "3 of 3 images done")
     complaints.clear()  # Chromium reports what was cut.
 

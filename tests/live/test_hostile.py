@@ -25,7 +25,7 @@ from webapp.config import Config
 pytestmark = pytest.mark.live
 
 WORKERS, SENDERS = 3, 2  # With all workers on hostile files, a clean one waits for one of them.
-SECONDS = 15.0  # Until each has its answer.
+SECONDS = Config.decode_seconds  # Until each has its answer.
 
 
 @dataclass
