@@ -22,7 +22,9 @@ from webapp.config import Config
 from webapp.jobs import Jobs
 from webapp.recipes import PRESETS, Output, Recipe
 
-MAX_SECONDS = 0.3  # Of CPU.
+# Of CPU: 0.3 s are promised, of which a busy machine may make twice as many. Receiving the 950
+# files that a form may have takes 0.2 to 0.35 s.
+MAX_SECONDS = 0.6
 MAX_MB = 20
 # Of each kind, by each method at each address. With 25, which take minutes, nothing more is found.
 EXAMPLES = 2

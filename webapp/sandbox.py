@@ -198,10 +198,10 @@ class ForkServer:
         """
         for _ in range(_TRIES):
             self.start()
-            try:
-                message, descriptors, _, _ = socket.recv_fds(self._control, 20, 1)
-            except OSError:
-                message = b""
+            message, descriptors = b"", []
+            if self._process.poll() is None:  # Its child ends with it, whatever it said before.
+                with suppress(OSError):
+                    message, descriptors, _, _ = socket.recv_fds(self._control, 20, 1)
             if message:
                 return _Run(int(message), socket.socket(fileno=descriptors[0]))
             self.stop()
