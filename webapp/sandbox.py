@@ -198,7 +198,8 @@ class ForkServer:
         """
         for _ in range(_TRIES):
             self.start()
-            message, descriptors = b"", []
+            message: bytes = b""
+            descriptors: list[int] = []
             if self._process.poll() is None:  # Its child ends with it, whatever it said before.
                 with suppress(OSError):
                     message, descriptors, _, _ = socket.recv_fds(self._control, 20, 1)
