@@ -22,8 +22,8 @@ from webapp.config import Config
 from webapp.jobs import Jobs
 from webapp.recipes import PRESETS, Output, Recipe
 
-# Of CPU: 0.3 s are promised, of which a busy machine may make twice as many. Receiving the 950
-# files that a form may have takes 0.2 to 0.35 s.
+# Of CPU. The promise is 0.3 s; a form of 950 files breaks it, with up to 0.35 s here. Bound the files
+# that are received, and put it back.
 MAX_SECONDS = 0.6
 MAX_MB = 20
 # Of each kind, by each method at each address. With 25, which take minutes, nothing more is found.
@@ -321,7 +321,7 @@ def test_head_costs_next_to_nothing_at_every_address(
                 measure(lambda: server.send("HEAD", path), is_traced=False)[0]  # noqa: B023
                 for _ in range(2)
             )
-            assert seconds <= MAX_SECONDS, path
+            assert seconds <= 0.3, path
 
 
 WIDTHS = "responsive-widths=" + "1+" * 1000 + "&responsive-formats=webp" * 250
