@@ -815,14 +815,25 @@ def test_nonsense_about_what_is_missing_hinders_no_end(
     assert missing(jobs) == []
 
 
-def test_every_refused_file_is_named_on_the_job_page_for_good(person: Person, jobs: Jobs) -> None:
+def test_every_refused_file_is_named_on_the_job_page_for_good(tmp_path: Path) -> None:
     bad = [(b"words", f"{number:036}.heic") for number in range(150)]
-    address = person.upload((make_jpeg(), "good.jpg"), *bad).headers["Location"]
-    for _ in range(2):
-        page = person.get(address).text
-        assert "0 of 1 image done, 150 missing" in page
-        assert [name for _, name in bad if name not in page] == []
-        assert page.count("This is text, not an image.") == 150
+    with running_app(Config(instance=tmp_path)) as app:
+        person = Person(app.test_client())
+        address = person.upload((make_jpeg(), "good.jpg"), *bad).headers["Location"]
+        for _ in range(2):
+            page = person.get(address).text
+            assert "0 of 1 image done, 150 missing" in page
+            assert [name for _, name in bad if name not in page] == []
+            assert page.count("This is text, not an image.") == 150
+
+
+def test_files_beyond_the_limit_of_a_job_are_not_received(person: Person) -> None:
+    response = person.upload(*[(b"words", f"{number}.jpg") for number in range(4)])
+    refused = dict(
+        re.findall(r"(\d\.jpg)<.*?>(This is text|A job has at most 3)", response.text, re.S)
+    )
+    assert refused["2.jpg"] == "This is text"
+    assert refused["3.jpg"] == "A job has at most 3"
 
 
 def test_form_that_cannot_be_taken_whole_is_not_taken_by_half(

@@ -1,5 +1,6 @@
 """Read requests within bounds, and receive their files in the data folder."""
 
+import os
 from contextlib import suppress
 from typing import IO, Any, cast
 from urllib.parse import parse_qsl
@@ -15,7 +16,7 @@ from werkzeug.exceptions import (
 from werkzeug.formparser import FormDataParser
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from webapp.current import current_jobs
+from webapp.current import current_config, current_jobs
 from webapp.storage import Upload
 
 # Fields of a query, of the recipe's cookie, or of a form besides its files: 50 sizes of up to 17,
@@ -141,10 +142,13 @@ class UploadRequest(Request):
     ) -> IO[bytes]:
         """Open a file in the data folder for a file part of a form.
 
-        Only the form of a new job may have several. Raises RequestEntityTooLarge.
+        Only the form of a new job may have several. Files beyond the limit of a job are not
+        received: creating a file takes 0.3 ms. Raises RequestEntityTooLarge.
         """
         if self._uploads and self.endpoint != "jobs.create":
             raise RequestEntityTooLarge
+        if len(self._uploads) == current_config().max_images:
+            return open(os.devnull, "r+b")
         upload = current_jobs().open_upload()
         self._uploads.append(upload)
         return cast(IO[bytes], upload)

@@ -4,13 +4,13 @@ import secrets
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
-from typing import cast
 
 from flask import Response, abort, current_app, make_response, request, send_file, session
 from werkzeug.datastructures import FileStorage
 
 from webapp.admission import client_name
-from webapp.current import current_jobs
+from webapp.current import current_config, current_jobs
+from webapp.jobs import TooManyImages
 from webapp.models import Job, Thumbnail
 from webapp.recipes import Recipe
 from webapp.storage import Upload
@@ -121,5 +121,10 @@ def ring_for_work() -> None:
 
 
 def _upload(file: FileStorage) -> Upload:
-    """Give what UploadRequest received the file into."""
-    return cast(Upload, file.stream)
+    """Return the upload that UploadRequest received a file into.
+
+    Raises TooManyImages where the form has more files than a job has images.
+    """
+    if not isinstance(file.stream, Upload):
+        raise TooManyImages(current_config().max_images)
+    return file.stream
