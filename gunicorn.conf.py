@@ -13,7 +13,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from webapp import logs
 from webapp.config import load
-from webapp.sandbox import die_with_parent
+from webapp.sandbox.process import die_with_parent
 
 _config = load()
 _host = f"[{_config.host}]" if ":" in _config.host else _config.host

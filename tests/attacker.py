@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from webapp import decode_server, fork_server  # noqa: F401
+from webapp.sandbox import server
 
 MARK = b"\n# The decoder is taken over by:\n"
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -65,4 +65,4 @@ def run(request: Any, descriptors: Sequence[int]) -> Any:
 
 if __name__ == "__main__":
     SERVERS_MEMORY = Path("/proc/self/maps").read_text()
-    fork_server.serve(run)
+    server.serve(run)

@@ -6,9 +6,12 @@ from typing import Any
 from PIL import Image
 
 from tests.images import CORNERS
-from webapp.recipes import Fit, Output, Recipe
-from webapp.sources import Header, ImageLimits, read_header
-from webapp.thumbnails import Result, Thumbnail, make_thumbnails
+from webapp.engine.header import Header
+from webapp.engine.headers import read_header
+from webapp.engine.limits import ImageLimits
+from webapp.engine.result import Result, Thumbnail
+from webapp.engine.thumbnails import make_thumbnails
+from webapp.recipes.outputs import Fit, Output, Recipe
 
 
 class Engine:

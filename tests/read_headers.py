@@ -18,17 +18,12 @@ from PIL import Image
 
 from tests.hostile import ENDINGS, hostile_files, sample
 from tests.isobmff import variants
-from webapp.sources import (
-    Header,
-    ImageError,
-    ImageLimits,
-    decoder_faults,
-    format_of,
-    open_image,
-    read_exif,
-    read_header,
-    seen_size,
-)
+from webapp.engine.errors import ImageError, decoder_faults
+from webapp.engine.exif import read_exif, seen_size
+from webapp.engine.header import Header
+from webapp.engine.headers import read_header
+from webapp.engine.limits import ImageLimits
+from webapp.engine.opening import format_of, open_image
 
 LIMIT = 0.05  # Seconds.
 # Pillow takes 9 and 3 s to open these. Their decoder is not asked, which would double the time.

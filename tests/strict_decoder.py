@@ -9,10 +9,11 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
-from webapp import confinement, decode_server, fork_server
+from webapp.engine import decode_server
+from webapp.sandbox import seccomp, server
 
 # clone3 is left out: that the C library asks for it first and then takes clone is as it should be.
-STRICT = confinement._assemble(platform.machine(), deny=confinement._KILL)
+STRICT = seccomp._assemble(platform.machine(), deny=seccomp._KILL)
 
 
 def make(request: Any, descriptors: Sequence[int]) -> Any:
@@ -21,5 +22,5 @@ def make(request: Any, descriptors: Sequence[int]) -> Any:
 
 
 if __name__ == "__main__":
-    confinement._PROGRAM = ctypes.create_string_buffer(STRICT)
-    fork_server.serve(make)
+    seccomp._PROGRAM = ctypes.create_string_buffer(STRICT)
+    server.serve(make)

@@ -21,7 +21,7 @@ from webapp.admission import QUEUE_AGAIN, TAKE_IMAGES
 from webapp.config import Config
 from webapp.job_store import JobStore
 from webapp.jobs import Jobs, TooManyWaiting
-from webapp.recipes import PRESETS
+from webapp.recipes.presets import PRESETS
 
 NOW = 1_800_000_000.0 + 10
 

@@ -4,8 +4,8 @@ from PIL import Image
 from tests import hostile
 from tests.engine import Engine, assert_near, png
 from tests.images import BLUE, GREEN, RED, YELLOW, encode, make_animation, make_image, make_picture
-from webapp.recipes import Format, Output
-from webapp.thumbnails import TooManyFrames
+from webapp.engine.errors import TooManyFrames
+from webapp.recipes.outputs import Format, Output
 
 
 def test_only_the_first_frame_is_used(engine: Engine) -> None:

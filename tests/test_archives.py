@@ -20,7 +20,7 @@ from tests.images import make_jpeg, make_png, make_truncated
 from webapp.archives import pack
 from webapp.file_names import DEFAULT_PATTERN
 from webapp.jobs import Jobs
-from webapp.recipes import PRESETS
+from webapp.recipes.presets import PRESETS
 
 BEACH = (make_jpeg(size=(400, 300), gps=True), "beach.jpg")
 

@@ -23,7 +23,7 @@ from tests.images import (
     psnr,
 )
 from tests.profiles import make_wide_gamut_profile
-from webapp.recipes import Format, Output
+from webapp.recipes.outputs import Format, Output
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 METADATA: dict[str, Any] = {

@@ -10,7 +10,8 @@ from flask import Flask
 from PIL import Image
 
 from tests.images import make_animation, make_jpeg
-from webapp import decoder, sandbox
+from webapp.engine import decoder
+from webapp.sandbox import process
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_mistake_of_ours_is_one_line_and_the_others_are_made(
     app: Flask, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = decoder.server.run
-    answers = iter([sandbox.Failed("Traceback\n  in a\nKeyError: 'b'\n")])
+    answers = iter([process.Failed("Traceback\n  in a\nKeyError: 'b'\n")])
 
     def run(*args: Any, **options: Any) -> Any:
         for error in answers:

@@ -11,7 +11,7 @@ from tests.conftest import Person, multipart, nothing_left, part, running_app, w
 from tests.images import make_image, make_jpeg, make_truncated
 from webapp.config import Config
 from webapp.jobs import Jobs
-from webapp.recipes import PRESETS
+from webapp.recipes.presets import PRESETS
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

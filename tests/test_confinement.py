@@ -16,11 +16,12 @@ import pytest
 
 from tests import hostile
 from tests.images import make_animation, make_image, make_jpeg
-from webapp import ROOT, confinement
-from webapp.confinement import LANDLOCK
-from webapp.recipes import Output, Recipe
-from webapp.sandbox import Crashed, ForkServer, Limits
-from webapp.sources import ImageLimits
+from webapp import ROOT
+from webapp.engine.limits import ImageLimits
+from webapp.recipes.outputs import Output, Recipe
+from webapp.sandbox import seccomp
+from webapp.sandbox.landlock import LANDLOCK
+from webapp.sandbox.process import Crashed, ForkServer, Limits
 
 LIMITS = Limits(
     memory_bytes=1_000_000_000, wall_seconds=10.0, cpu_seconds=10.0, file_bytes=1_000_000
@@ -53,8 +54,8 @@ def numbers_of(calls: dict[str, tuple[int, int]]) -> dict[str, int]:
 def allowed_numbers() -> set[int]:
     """List the calls that the filter allows, whatever their arguments are or with some of them."""
     column = ["x86_64", "aarch64"].index(platform.machine())
-    some = [call[0] for call in confinement._ALLOWED_WITH.values()]
-    every = [*confinement._ALLOWED_CALLS.values(), *some, confinement._CLONE]
+    some = [call[0] for call in seccomp._ALLOWED_WITH.values()]
+    every = [*seccomp._ALLOWED_CALLS.values(), *some, seccomp._CLONE]
     return {call[column] for call in every}
 
 
@@ -63,7 +64,7 @@ def test_every_other_system_call_is_refused(attack: Attack) -> None:
     others = sorted(set(range(600)) - allowed_numbers() - PROBES)
     answers = attack(f"answer = [[n, -syscall(n, 0, 0, 0, 0, 0, 0)] for n in {others}]")
     refused = {number: errno.errorcode[answer] for number, answer in answers}
-    assert refused.pop(confinement._CLONE3[0]) == "ENOSYS"  # The C library takes clone then.
+    assert refused.pop(seccomp._CLONE3[0]) == "ENOSYS"  # The C library takes clone then.
     assert set(refused.values()) == {"EPERM"}
     assert len(refused) > 500
 
@@ -88,8 +89,8 @@ def test_calls_of_another_abi_are_refused(attack: Attack) -> None:
 )
 def test_argument_that_reaches_others_is_refused(attack: Attack, code: str) -> None:
     numbers = {
-        "clone": confinement._CLONE,
-        **{name: call[0] for name, call in confinement._ALLOWED_WITH.items()},
+        "clone": seccomp._CLONE,
+        **{name: call[0] for name, call in seccomp._ALLOWED_WITH.items()},
     }
     assert attack(f"answer = {code.format(**numbers_of(numbers))}") == -1
 
@@ -200,7 +201,7 @@ def test_strict_decoder_ends_at_a_call_that_is_refused(tmp_path: Path) -> None:
 
 
 def decode(server: ForkServer, image: bytes, recipe: Recipe, folder: Path) -> Any:
-    """Ask a child for thumbnails as webapp.decoder does; return its answer."""
+    """Ask a child for thumbnails as webapp.engine.decoder does; return its answer."""
     (folder / "source").write_bytes(image)
     with contextlib.ExitStack() as opened:
         source = opened.enter_context((folder / "source").open("rb"))

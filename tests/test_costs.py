@@ -20,7 +20,8 @@ from tests.conftest import Person, running_app
 from tests.images import make_jpeg
 from webapp.config import Config
 from webapp.jobs import Jobs
-from webapp.recipes import PRESETS, Output, Recipe
+from webapp.recipes.outputs import Output, Recipe
+from webapp.recipes.presets import PRESETS
 
 MAX_SECONDS = 0.3  # Of CPU.
 MAX_MB = 20

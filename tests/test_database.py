@@ -11,7 +11,7 @@ import pytest
 
 from webapp import ROOT
 from webapp.database import Database, has_wal_reset_bug
-from webapp.storage import is_disk_full
+from webapp.disk import is_disk_full
 
 
 @pytest.fixture

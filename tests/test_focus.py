@@ -4,8 +4,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from tests.images import make_picture
-from webapp.focus import find_focus
-from webapp.recipes import CENTRE
+from webapp.engine.focus import find_focus
+from webapp.recipes.outputs import CENTRE
 
 SKINS = {"dark": (70, 45, 35), "brown": (141, 85, 60), "light": (224, 172, 150)}
 

@@ -16,9 +16,11 @@ from tests.conftest import Person, part, running_app
 from tests.hostile import ENDINGS, mangled, sample
 from tests.images import make_jpeg
 from webapp.config import Config
-from webapp.decoder import Decoder
-from webapp.recipes import ASKED_FORMATS, FITS, PRESETS, Output, Recipe
-from webapp.sources import ImageError, read_header
+from webapp.engine.decoder import Decoder
+from webapp.engine.errors import ImageError
+from webapp.engine.headers import read_header
+from webapp.recipes.outputs import ASKED_FORMATS, FITS, Output, Recipe
+from webapp.recipes.presets import PRESETS
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 

@@ -21,8 +21,10 @@ from tests.images import (
     make_png_chunk,
     psnr,
 )
-from webapp import geometry
-from webapp.recipes import (
+from webapp.engine import geometry
+from webapp.engine.limits import ImageLimits
+from webapp.engine.thumbnails import make_thumbnails
+from webapp.recipes.outputs import (
     FITS,
     FORMATS,
     MAX_SIDE,
@@ -32,8 +34,6 @@ from webapp.recipes import (
     Recipe,
     responsive_set,
 )
-from webapp.sources import ImageLimits
-from webapp.thumbnails import make_thumbnails
 
 Size = tuple[int, int]
 

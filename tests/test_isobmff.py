@@ -24,16 +24,11 @@ from tests.isobmff import (
     variants,
 )
 from tests.read_headers import decoder_header
-from webapp.isobmff import read_container
-from webapp.sources import (
-    Corrupt,
-    Header,
-    ImageError,
-    ImageLimits,
-    TooManyPixels,
-    Truncated,
-    read_header,
-)
+from webapp.engine.errors import Corrupt, ImageError, TooManyPixels, Truncated
+from webapp.engine.formats.isobmff import read_container
+from webapp.engine.header import Header
+from webapp.engine.headers import read_header
+from webapp.engine.limits import ImageLimits
 
 FORMATS = ("avif", "heic")
 

@@ -11,7 +11,7 @@ from tests.test_turns import count_steps
 from webapp.database import Database, migrations
 from webapp.job_store import JobStore
 from webapp.models import Claim, HourLimits, NewImage, Progress
-from webapp.recipes import WHOLE
+from webapp.recipes.outputs import WHOLE
 
 NOW = 1_000_000.0
 LEASE = NOW + 8

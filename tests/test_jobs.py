@@ -13,6 +13,9 @@ import pytest
 from tests.conftest import age, files_left, nothing_left, work
 from tests.images import make_jpeg, make_truncated
 from webapp.config import Config
+from webapp.engine.errors import ImageError
+from webapp.engine.header import Header
+from webapp.engine.result import Result
 from webapp.jobs import (
     FILE_LOST,
     ClaimLost,
@@ -24,10 +27,8 @@ from webapp.jobs import (
     TooManyImages,
     clean_name,
 )
-from webapp.recipes import PRESETS
-from webapp.sources import Header, ImageError
+from webapp.recipes.presets import PRESETS
 from webapp.storage import ABANDONED_SECONDS, REMOVING_SECONDS, Upload
-from webapp.thumbnails import Result
 
 SQUARE = PRESETS["square"].recipe
 

@@ -11,7 +11,8 @@ from tests.images import Size, make_animation, make_jpeg
 from webapp.jobs import Jobs
 from webapp.markup import alt_text, html, markdown, responsive_sets
 from webapp.models import Thumbnail
-from webapp.recipes import PRESETS, Recipe
+from webapp.recipes.outputs import Recipe
+from webapp.recipes.presets import PRESETS
 
 THUMBNAIL = Thumbnail("i", "j/i-1", "320w.jpg", "jpeg", 320, 213, 9000, 80, 90_000, "a.jpg")
 Tags = list[tuple[str, dict[str, str | None]]]

@@ -31,8 +31,8 @@ from tests.images import (
     turn,
 )
 from tests.profiles import make_grey_profile, make_ink_profile, make_wide_gamut_profile
-from webapp import geometry
-from webapp.recipes import Fit, Output
+from webapp.engine import geometry
+from webapp.recipes.outputs import Fit, Output
 
 Size = tuple[int, int]
 Region = tuple[float, float, float, float]

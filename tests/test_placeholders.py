@@ -6,7 +6,8 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw, ImageStat
 
 from tests.images import BLUE, CORNERS, RED, make_corners, make_picture
-from webapp.placeholders import dominant_color, thumbhash, thumbhash_to_png
+from webapp.engine.color import dominant_color
+from webapp.engine.thumbhash import thumbhash, thumbhash_to_png
 
 MODES = ("L", "LA", "RGB", "RGBA")
 _TO_LAB = ImageCms.buildTransform(

@@ -2,8 +2,7 @@
 
 import pytest
 
-from webapp.recipes import (
-    PRESETS,
+from webapp.recipes.outputs import (
     InvalidRecipe,
     OutOfLimits,
     Output,
@@ -11,10 +10,10 @@ from webapp.recipes import (
     RecipeLimits,
     TooManyOutputs,
     combine,
-    parse_output,
-    parse_widths,
     responsive_set,
 )
+from webapp.recipes.parsing import parse_output, parse_widths
+from webapp.recipes.presets import PRESETS
 
 
 def test_output_is_read_from_text() -> None:

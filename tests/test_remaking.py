@@ -32,7 +32,8 @@ from webapp.config import Config
 from webapp.forms import UploadForm
 from webapp.jobs import Jobs
 from webapp.models import Job, Thumbnail
-from webapp.recipes import PRESETS, InvalidRecipe, Output, Recipe, RecipeLimits
+from webapp.recipes.outputs import InvalidRecipe, Output, Recipe, RecipeLimits
+from webapp.recipes.presets import PRESETS
 from webapp.storage import ABANDONED_SECONDS, REPLACED_SECONDS
 from webapp.tasks import work_on_next_image
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.servers import wait_until
-from webapp import ROOT, sandbox
-from webapp.sandbox import (
+from webapp import ROOT
+from webapp.sandbox import process
+from webapp.sandbox.process import (
     Crashed,
     Failed,
     ForkServer,
@@ -175,7 +176,7 @@ def test_every_verdict_has_its_code() -> None:
 def test_on_wait_is_called_again_and_again(
     server: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(process, "_WAIT_SECONDS", 0.02)
     calls: list[int] = []
 
     def give_up_at_the_third() -> None:
@@ -191,7 +192,7 @@ def test_on_wait_is_called_again_and_again(
 def test_no_child_is_left_when_on_wait_raises(
     server: ForkServer, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(process, "_WAIT_SECONDS", 0.02)
 
     def give_up() -> None:
         raise error

@@ -18,12 +18,12 @@ from werkzeug.test import TestResponse
 from tests.conftest import Script, read_zip
 from tests.images import make_jpeg
 from webapp.database import Database
+from webapp.engine.result import Result
 from webapp.jobs import Jobs
 from webapp.metrics import JobsCollector
 from webapp.models import Claim
-from webapp.recipes import Recipe
+from webapp.recipes.outputs import Recipe
 from webapp.tasks import work_on_next_image
-from webapp.thumbnails import Result
 
 # What an address may ask for beside the job itself. `{v}` and `{said}` are those of the page.
 QUERIES = {

@@ -30,22 +30,23 @@ from tests.images import (
     turn,
 )
 from tests.read_headers import SLOW_TO_OPEN
-from webapp import sources
-from webapp.recipes import Output
-from webapp.sources import (
+from webapp.engine import opening
+from webapp.engine.errors import (
     Corrupt,
     Empty,
-    Header,
     ImageError,
-    ImageLimits,
     TooManyPixels,
     TooManyScans,
     Truncated,
     Unsupported,
-    read_header,
 )
+from webapp.engine.formats import jpeg
+from webapp.engine.header import Header
+from webapp.engine.headers import read_header
+from webapp.engine.limits import ImageLimits
+from webapp.recipes.outputs import Output
 
-# What Pillow has to say about odd metadata; webapp.sources silences it, pytest undoes that.
+# What Pillow has to say about odd metadata; webapp.engine.opening silences it, pytest undoes that.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 # What a header says
@@ -307,7 +308,7 @@ def test_bytes_that_look_like_scans_do_not_count(engine: Engine) -> None:
 
 
 def test_scans_are_counted_across_chunks(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_CHUNK", 1)
+    monkeypatch.setattr(jpeg, "_CHUNK", 1)
     assert engine.header(make_jpeg((60, 40), progressive_scans=50)).format == "jpeg"
     with pytest.raises(TooManyScans):
         engine.header(make_jpeg((60, 40), progressive_scans=51))
@@ -316,8 +317,8 @@ def test_scans_are_counted_across_chunks(engine: Engine, monkeypatch: pytest.Mon
 def test_scans_far_back_are_counted_where_they_are_decoded(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "_CHUNK", 100)
-    monkeypatch.setattr(sources, "_MAX_WALK", 2_000)
+    monkeypatch.setattr(jpeg, "_CHUNK", 100)
+    monkeypatch.setattr(jpeg, "_MAX_WALK", 2_000)
     image = make_too_many_scans(60)
     assert engine.header(image).format == "jpeg"
     with pytest.raises(TooManyScans):
@@ -327,8 +328,8 @@ def test_scans_far_back_are_counted_where_they_are_decoded(
 def test_picture_far_behind_junk_is_not_searched(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "_CHUNK", 100)
-    monkeypatch.setattr(sources, "_MAX_WALK", 2_000)
+    monkeypatch.setattr(jpeg, "_CHUNK", 100)
+    monkeypatch.setattr(jpeg, "_MAX_WALK", 2_000)
     comment = hostile.jpeg_segment(0xFE, b"")
     near, far = (hostile.after_soi(make_jpeg(), comment + bytes(n)) for n in (1_000, 3_000))
     assert engine.header(near).format == "jpeg"
@@ -338,7 +339,7 @@ def test_picture_far_behind_junk_is_not_searched(
 
 def test_photo_of_one_scan_is_not_read_to_its_end() -> None:
     photo = io.BytesIO(make_jpeg((1600, 1200)))
-    sources.open_image(photo, ImageLimits())
+    opening.open_image(photo, ImageLimits())
     assert photo.tell() < 2000
 
 

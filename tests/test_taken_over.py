@@ -10,12 +10,12 @@ from flask import Flask
 from tests import attacker
 from tests.conftest import Person, files_left, work
 from tests.images import make_jpeg, make_png
-from webapp import decoder
 from webapp.config import Config
+from webapp.engine import decoder
+from webapp.engine.errors import ImageError
 from webapp.jobs import MAX_ATTEMPTS, Jobs
 from webapp.models import Image
-from webapp.sandbox import ForkServer
-from webapp.sources import ImageError
+from webapp.sandbox.process import ForkServer
 from webapp.tasks import work_on_next_image
 
 SECRETS = {

@@ -11,13 +11,15 @@ from flask import Flask
 
 from tests.conftest import Person, files_left
 from tests.images import make_jpeg
-from webapp import decoder, sandbox, tasks
+from webapp import tasks
 from webapp.config import Config
-from webapp.decoder import Decoder
+from webapp.engine import decoder, errors
+from webapp.engine.decoder import Decoder
+from webapp.engine.limits import ImageLimits
 from webapp.jobs import MAX_ATTEMPTS, Jobs
 from webapp.models import Claim, Image
-from webapp.recipes import PRESETS
-from webapp.sources import ImageLimits
+from webapp.recipes.presets import PRESETS
+from webapp.sandbox import process
 from webapp.tasks import ring, work_on_next_image
 
 
@@ -40,9 +42,9 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
-        (sandbox.TimedOut(30), "timed_out", "took longer than 30 s to decode"),
-        (sandbox.OutOfMemory(1), "out_of_memory", "needs more memory than the server gives"),
-        (sandbox.Crashed(-11), "crashed", "stopped the decoder"),
+        (process.TimedOut(30), "timed_out", "took longer than 30 s to decode"),
+        (process.OutOfMemory(1), "out_of_memory", "needs more memory than the server gives"),
+        (process.Crashed(-11), "crashed", "stopped the decoder"),
     ],
     ids=lambda value: getattr(value, "code", None),
 )
@@ -79,7 +81,7 @@ def test_limits_of_the_settings_reach_the_child() -> None:
 def test_image_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     brief = Decoder.from_config(Config(decode_seconds=0.0001))
     (tmp_path / "a.jpg").write_bytes(make_jpeg())
-    with pytest.raises(decoder.TimedOut):
+    with pytest.raises(errors.TimedOut):
         brief.make_thumbnails(tmp_path / "a.jpg", PRESETS["square"].recipe, tmp_path)
 
 
@@ -185,9 +187,9 @@ def test_our_own_mistake_is_tried_a_few_times_and_then_told(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    fail_with(monkeypatch, sandbox.Failed("Traceback …"))
+    fail_with(monkeypatch, process.Failed("Traceback …"))
     for _ in range(MAX_ATTEMPTS):
-        with pytest.raises(sandbox.Failed):
+        with pytest.raises(process.Failed):
             work_on_next_image(jobs)
     jobs.give_up_lost()
     assert not jobs.has_work()

@@ -17,11 +17,11 @@ from tests.images import (
     psnr,
 )
 from tests.profiles import make_wide_gamut_profile
-from webapp import decoder, thumbnails, vips
-from webapp.placeholders import thumbhash_to_png
-from webapp.recipes import Format, Output, responsive_set
-from webapp.sources import ImageError, ImageLimits
-from webapp.thumbnails import ByteBudget
+from webapp.engine import errors, thumbnails, vips
+from webapp.engine.errors import ByteBudget, ImageError
+from webapp.engine.limits import ImageLimits
+from webapp.engine.thumbhash import thumbhash_to_png
+from webapp.recipes.outputs import Format, Output, responsive_set
 
 Size = tuple[int, int]
 
@@ -322,7 +322,7 @@ def test_copyright_and_author_are_kept_if_asked_and_nothing_else(
 
 
 def test_every_error_has_a_code_of_its_own() -> None:
-    assert decoder.TimedOut in ImageError.__subclasses__()
+    assert errors.TimedOut in ImageError.__subclasses__()
     codes = [vars(error).get("code") for error in ImageError.__subclasses__()]
     assert sorted(filter(None, codes)) == [
         "byte_budget",

@@ -26,9 +26,10 @@ from tests.images import (
     make_truncated,
     psnr,
 )
-from webapp import ROOT, vips
-from webapp.recipes import Output
-from webapp.sources import ImageError
+from webapp import ROOT
+from webapp.engine import vips
+from webapp.engine.errors import ImageError
+from webapp.recipes.outputs import Output
 
 Make = Callable[..., Image.Image]
 

@@ -24,7 +24,7 @@ from webapp.file_names import image_name, name_thumbnails
 from webapp.jobs import FILE_LOST, Jobs
 from webapp.markup import Address, alt_text, write_image, write_job
 from webapp.models import Image, Job, Thumbnail
-from webapp.recipes import Recipe
+from webapp.recipes.outputs import Recipe
 from webapp.storage import Storage
 
 Paths = dict[Thumbnail, str]

@@ -10,23 +10,15 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from webapp import sandbox
 from webapp.current import current_config, current_jobs
-from webapp.decoder import Decoder
+from webapp.engine.decoder import Decoder
+from webapp.engine.errors import ImageError
+from webapp.engine.result import Thumbnail
 from webapp.formatters import filesize, format_name, saving
-from webapp.recipes import (
-    ASKED_FORMATS,
-    FITS,
-    PRESETS,
-    InvalidRecipe,
-    Output,
-    Recipe,
-    combine,
-    parse_output,
-    preset,
-)
-from webapp.sources import ImageError
-from webapp.thumbnails import Thumbnail
+from webapp.recipes.outputs import ASKED_FORMATS, FITS, InvalidRecipe, Output, Recipe, combine
+from webapp.recipes.parsing import parse_output
+from webapp.recipes.presets import PRESETS, preset
+from webapp.sandbox import process
 
 jobs = AppGroup("jobs", help="Look after the jobs of the server.")
 thumbnails = AppGroup("thumbnails", help="Make thumbnails without server and queue.")
@@ -124,7 +116,7 @@ def _make_one(source: Path, recipe: Recipe, out: Path, decoder: Decoder) -> Outc
                 (Path(folder) / one.file_name).rename(place)
     except (ImageError, OSError) as error:
         return Outcome(source, [], error=str(error))
-    except sandbox.Failed as error:
+    except process.Failed as error:
         cause = str(error).strip().splitlines()[-1]  # Of a traceback, what was raised.
         return Outcome(source, [], error=f"Something went wrong on our side: {cause}")
     return Outcome(source, list(zip(places, made, strict=True)), result.header.had_gps)

@@ -18,6 +18,8 @@ from werkzeug.exceptions import (
 
 from webapp.admission import AccessRequired, RequestTooLarge
 from webapp.archives import NoThumbnails
+from webapp.disk import is_disk_full
+from webapp.engine.errors import ImageError, TooManyPixels
 from webapp.file_names import InvalidPattern
 from webapp.jobs import (
     Busy,
@@ -32,9 +34,7 @@ from webapp.jobs import (
     TimeNotOffered,
     TooManyImages,
 )
-from webapp.recipes import InvalidRecipe
-from webapp.sources import ImageError, TooManyPixels
-from webapp.storage import is_disk_full
+from webapp.recipes.outputs import InvalidRecipe
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from math import ceil
 from flask import Flask
 from markupsafe import Markup
 
+from webapp.engine.thumbhash import thumbhash_to_png
 from webapp.file_names import download_name
 from webapp.models import Thumbnail
-from webapp.placeholders import thumbhash_to_png
 
 
 def filesize(count: int) -> str:

@@ -32,26 +32,21 @@ from webapp.config import Config
 from webapp.current import current_config, current_jobs
 from webapp.formatters import format_name, period
 from webapp.jobs import NoImages, TimeNotOffered
-from webapp.recipes import (
-    FIRST_CHOICES,
+from webapp.recipes.outputs import (
     FORMATS,
     MOVING_FORMATS,
-    PRESETS,
     AskedFormat,
     InvalidRecipe,
     OutOfLimits,
     Output,
-    Preset,
     Recipe,
     RecipeLimits,
     TooManyOutputs,
     combine,
-    offered_presets,
-    parse_output,
-    parse_widths,
-    preset,
     responsive_set,
 )
+from webapp.recipes.parsing import parse_output, parse_widths
+from webapp.recipes.presets import FIRST_CHOICES, PRESETS, Preset, offered_presets, preset
 
 MAX_SIZES = 50  # Of one's own that a form reads, those without width and height too.
 KEEP_HOURS = (1.0, 24.0, 72.0, 168.0, 720.0)  # Offered as far as the settings allow it.

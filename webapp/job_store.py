@@ -30,7 +30,7 @@ from webapp.models import (
     Thumbnail,
     have_same_ratio,
 )
-from webapp.recipes import WHOLE, Point
+from webapp.recipes.outputs import WHOLE, Point
 
 STRIP_SIDE = 128  # Pixels; a picture in the list of jobs is 64 high, or twice that.
 STRIP_LENGTH = 40  # Pictures; so many are side by side on a screen 4K wide.

@@ -18,7 +18,11 @@ from typing import Any
 from uuid import uuid4
 
 from webapp.config import Config
-from webapp.decoder import Decoder
+from webapp.engine.decoder import Decoder
+from webapp.engine.errors import ImageError
+from webapp.engine.headers import read_header
+from webapp.engine.opening import SHOWN_BY_BROWSERS
+from webapp.engine.result import Result
 from webapp.file_names import JOINERS, is_kept
 from webapp.job_store import JobStore
 from webapp.models import (
@@ -34,10 +38,8 @@ from webapp.models import (
     NewImage,
     Progress,
 )
-from webapp.recipes import Point, Recipe, RecipeLimits
-from webapp.sources import SHOWN_BY_BROWSERS, ImageError, read_header
+from webapp.recipes.outputs import Point, Recipe, RecipeLimits
 from webapp.storage import Storage, Upload
-from webapp.thumbnails import Result
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal
 
-from webapp.recipes import Point, Recipe, Size
+from webapp.recipes.outputs import Point, Recipe, Size
 
 State = Literal["waiting", "working", "done", "failed", "cancelled"]
 

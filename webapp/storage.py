@@ -11,7 +11,6 @@ Thumbnails that are made again get a new place. The old one has no rows from the
 some minutes, and goes with a sweep.
 """
 
-import errno
 import logging
 import os
 import re
@@ -272,11 +271,6 @@ class Storage:
         """Remove an original or a folder of thumbnails."""
         (self.originals / place).unlink(missing_ok=True)
         shutil.rmtree(self.thumbnails / place, ignore_errors=True)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Say whether an error means that the disk, or a quota on it, is full: it may pass."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _older(folder: Path, age: float = ABANDONED_SECONDS) -> Iterator[Path]:

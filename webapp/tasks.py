@@ -19,13 +19,14 @@ from huey.api import Huey
 from huey.consumer import Consumer, Scheduler, Worker
 from huey.storage import SqliteStorage
 
-from webapp import confinement, decoder, sandbox
 from webapp.config import Config
+from webapp.disk import is_disk_full
+from webapp.engine import decoder
+from webapp.engine.errors import ImageError
 from webapp.jobs import FILE_LOST, ClaimLost, Jobs
 from webapp.models import Claim
-from webapp.recipes import Recipe
-from webapp.sources import ImageError
-from webapp.storage import is_disk_full
+from webapp.recipes.outputs import Recipe
+from webapp.sandbox import confinement, process
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
 
     def initialize(self) -> None:
         """Tie the worker's life to the consumer's, and have a decode child ready."""
-        sandbox.die_with_parent(consumer_pid())
+        process.die_with_parent(consumer_pid())
         decoder.server.start()
         super().initialize()
 
@@ -129,7 +130,7 @@ class ThumbnailScheduler(Scheduler):  # type: ignore[misc]
 
     def initialize(self) -> None:
         """Tie the scheduler's life to the consumer's."""
-        sandbox.die_with_parent(consumer_pid())
+        process.die_with_parent(consumer_pid())
         super().initialize()
 
 

@@ -34,10 +34,10 @@ def load_ours() -> tuple[str, Maker]:
     """Give the product's own engine."""
     from PIL import __version__, features
 
-    from webapp import vips
-    from webapp.recipes import Output, Recipe
-    from webapp.sources import ImageLimits
-    from webapp.thumbnails import make_thumbnails
+    from webapp.engine import vips
+    from webapp.engine.limits import ImageLimits
+    from webapp.engine.thumbnails import make_thumbnails
+    from webapp.recipes.outputs import Output, Recipe
 
     def make(job: Job) -> None:
         sizes, quality = job["sizes"], job["quality"]
@@ -57,7 +57,7 @@ def load_ours() -> tuple[str, Maker]:
 
 def load_pillow() -> tuple[str, Maker]:
     """Give the product's engine as it is where libvips is not installed."""
-    from webapp import vips
+    from webapp.engine import vips
 
     vips.libvips = None
     return load_ours()

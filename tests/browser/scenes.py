@@ -27,6 +27,7 @@ from tests.servers import Client, Servers, running, wait_until
 from webapp import create_app
 from webapp.admission import AccessRequired
 from webapp.config import Config
+from webapp.engine.errors import Truncated
 from webapp.jobs import (
     FileTooLarge,
     JobClosed,
@@ -38,7 +39,6 @@ from webapp.jobs import (
     TooManyJobs,
 )
 from webapp.models import Claim
-from webapp.sources import Truncated
 
 TOKEN = "the token of the second server"
 LONG = "Scan for the printers, corrected colours, " * 5 + "final.jpg"

@@ -23,7 +23,7 @@ from tests.servers import (
 )
 from webapp.config import Config
 from webapp.jobs import Jobs
-from webapp.recipes import PRESETS
+from webapp.recipes.presets import PRESETS
 
 pytestmark = pytest.mark.live
 

@@ -9,7 +9,7 @@ from tests.images import make_jpeg
 from tests.servers import Client, Servers, running, wait_until
 from webapp.config import Config
 from webapp.jobs import Jobs
-from webapp.recipes import Output, Recipe
+from webapp.recipes.outputs import Output, Recipe
 
 pytestmark = pytest.mark.live
 

@@ -8,7 +8,8 @@ from flask.typing import ResponseReturnValue
 from webapp.current import current_config, current_jobs
 from webapp.jobs import JobExpired, JobNotFound
 from webapp.models import Image
-from webapp.recipes import PRESETS, Recipe
+from webapp.recipes.outputs import Recipe
+from webapp.recipes.presets import PRESETS
 from webapp.security import csrf
 from webapp.views import results
 from webapp.views.request import submit_image

@@ -11,7 +11,7 @@ from webapp.archives import NoThumbnails, archive_name, pack, read_job
 from webapp.current import current_jobs
 from webapp.file_names import DEFAULT_PATTERN, check_pattern, safe_name
 from webapp.markup import WRITERS, Writer, alt_text, write_image, write_job
-from webapp.recipes import Recipe
+from webapp.recipes.outputs import Recipe
 from webapp.views.request import address_here, without_body
 
 blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")

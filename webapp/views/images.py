@@ -9,12 +9,13 @@ from flask_wtf import FlaskForm
 from webapp.admission import client_name
 from webapp.comparisons import compare
 from webapp.current import current_jobs
+from webapp.engine.opening import SHOWN_BY_BROWSERS
 from webapp.formatters import format_name
 from webapp.jobs import ImageNotFound, JobNotFound
 from webapp.markup import find_output, responsive_sets, write_image
 from webapp.models import Image, Job, Thumbnail
-from webapp.recipes import Recipe, parse_focus
-from webapp.sources import SHOWN_BY_BROWSERS
+from webapp.recipes.outputs import Recipe
+from webapp.recipes.parsing import parse_focus
 from webapp.views.request import (
     address_here,
     fresh,

@@ -24,11 +24,12 @@ from werkzeug.datastructures import FileStorage
 
 from webapp.admission import client_name, require_access
 from webapp.current import current_config, current_jobs
+from webapp.engine.errors import ImageError
+from webapp.engine.geometry import foresee
 from webapp.errors import asks_for_html, problem
 from webapp.file_names import is_kept
 from webapp.formatters import date_and_time
 from webapp.forms import UploadForm, later_hours, latest_expiry, read_upload_form
-from webapp.geometry import foresee
 from webapp.jobs import (
     FileTooLarge,
     JobNotFound,
@@ -39,8 +40,7 @@ from webapp.jobs import (
     clean_name,
 )
 from webapp.models import Job, MissingFile, Progress
-from webapp.recipes import InvalidRecipe, Recipe
-from webapp.sources import ImageError
+from webapp.recipes.outputs import InvalidRecipe, Recipe
 from webapp.views import uploads
 from webapp.views.request import (
     add_image,

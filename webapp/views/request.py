@@ -12,7 +12,7 @@ from webapp.admission import client_name
 from webapp.current import current_config, current_jobs
 from webapp.jobs import TooManyImages
 from webapp.models import Job, Thumbnail
-from webapp.recipes import Recipe
+from webapp.recipes.outputs import Recipe
 from webapp.storage import Upload
 from webapp.tasks import ring
 

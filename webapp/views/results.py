@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, abort
 
 from webapp.current import current_jobs
-from webapp.recipes import EXTENSIONS
+from webapp.recipes.outputs import EXTENSIONS
 from webapp.views.request import send_picture
 
 blueprint = Blueprint("results", __name__)

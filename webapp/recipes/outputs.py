@@ -12,6 +12,8 @@ from itertools import accumulate, product
 from math import ceil
 from typing import Any, Literal, cast, get_args
 
+from webapp.recipes.parsing import _WRONG_FOCUS
+
 Fit = Literal["contain", "cover", "pad"]
 Format = Literal["jpeg", "png", "webp", "avif", "gif"]
 AskedFormat = Format | Literal["source"]  # "source": that of the source, or what comes near it.
@@ -56,11 +58,9 @@ EXTENSIONS: Mapping[Format, str] = {
 
 MAX_SIDE = 4096  # Pixels; the largest thumbnail we make. Beyond it a picture is no thumbnail.
 MIN_BUDGET, MAX_BUDGET = 1000, 100_000_000  # Bytes.
-MAX_WIDTHS = 100  # Of a responsive set, as written; far more than the outputs of a recipe.
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # Becomes a file name and a part of a URL.
 _COLOR = re.compile(r"#[0-9a-f]{6}|transparent")
-_WRONG_FOCUS = "The focal point must be smart, or two numbers from 0 to 1."
 
 
 class InvalidRecipe(ValueError):
@@ -284,92 +284,6 @@ def _output_from_json(fields: dict[str, Any]) -> Output:
     return Output(**fields)
 
 
-def parse_output(fields: Mapping[str, str]) -> Output:
-    """Read one output from text fields, as a form or a query string has them.
-
-    A field that is missing or empty takes its default; the name is made from the size.
-    Raises InvalidRecipe.
-    """
-    given = {key: value.strip() for key, value in fields.items() if value.strip()}
-    width = _whole_number(given, "width", "width", " of pixels")
-    height = _whole_number(given, "height", "height", " of pixels")
-    fit = cast(Fit, given.get("fit", "contain"))  # Output checks it.
-    format = cast(AskedFormat, given.get("format", "jpeg"))
-    max_kb = _whole_number(given, "max_kb", "size limit", " of kilobytes")
-    return Output(
-        name=given.get("name") or _size_name(width, height, fit, format),
-        width=width,
-        height=height,
-        fit=fit,
-        format=format,
-        quality=_whole_number(given, "quality", "quality"),
-        max_bytes=None if max_kb is None else max_kb * 1000,
-        focus=_focus(given.get("focus", "")),
-        background=given.get("background", "#ffffff").lower(),
-        enlarge=_switch(given, "enlarge"),
-        keep_copyright=_switch(given, "keep_copyright"),
-        animated=_switch(given, "animated"),
-    )
-
-
-def _whole_number(fields: Mapping[str, str], field: str, title: str, unit: str = "") -> int | None:
-    text = fields.get(field)
-    if text is None:
-        return None
-    if not re.fullmatch(r"-?[0-9]+", text):
-        raise InvalidRecipe(field, f"The {title} must be a whole number{unit}.")
-    return _number(text)
-
-
-def _number(digits: str) -> int:
-    """Read a number, or of a long one as much as is over any limit; int() is slow on thousands."""
-    return int(digits[:10])
-
-
-def _switch(fields: Mapping[str, str], field: str) -> bool:
-    return fields.get(field, "") in ("1", "on", "true", "y")
-
-
-def _focus(text: str) -> Focus:
-    """Read `smart`, a point, or nothing for the centre."""
-    if text == "smart":
-        return "smart"
-    point = _point(text) if text else CENTRE
-    if point is None:
-        raise InvalidRecipe("focus", _WRONG_FOCUS)
-    return point
-
-
-def parse_focus(text: str) -> Point:
-    """Read a focal point, `0.3,0.7`: fractions of the width and the height.
-
-    Raises InvalidRecipe.
-    """
-    point = _point(text)
-    if point is None:
-        raise InvalidRecipe("focus", "The focal point must be two numbers from 0 to 1.")
-    return point
-
-
-def _point(text: str) -> Point | None:
-    numbers = re.fullmatch(r"(0|1|[01]?\.\d{1,6}),\s*(0|1|[01]?\.\d{1,6})", text)
-    point = (float(numbers[1]), float(numbers[2])) if numbers else None
-    return point if point and max(point) <= 1 else None
-
-
-def parse_widths(text: str) -> tuple[int, ...]:
-    """Read the widths of a responsive set, in pixels, separated by spaces or commas.
-
-    Raises InvalidRecipe.
-    """
-    words = re.split(r"[\s,]+", text.strip(), maxsplit=MAX_WIDTHS)
-    if len(words) > MAX_WIDTHS:
-        raise OutOfLimits("widths", f"A responsive set has at most {MAX_WIDTHS} widths.")
-    if not all(re.fullmatch(r"[0-9]+", word) for word in words):
-        raise InvalidRecipe("widths", "The widths must be whole numbers of pixels: 320 640 1280.")
-    return tuple(_number(word) for word in words)
-
-
 def _size_name(width: int | None, height: int | None, fit: Fit, format: AskedFormat) -> str:
     """Name an output by its size: `640x360-cover`, `320w`, `200h`, `320w-source`."""
     suffix = "-source" if format == "source" else ""
@@ -420,78 +334,3 @@ def responsive_set(widths: Iterable[int], formats: Iterable[AskedFormat]) -> tup
         Output(_size_name(width, None, "contain", format), width, None, format=format)
         for width, format in product(dict.fromkeys(widths), dict.fromkeys(formats))
     )
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Name a recipe that is ready to pick."""
-
-    name: str
-    title: str
-    summary: str
-    recipe: Recipe
-
-
-PRESETS: Mapping[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        # What thumbnail-api made of every image; its clients get this one.
-        Preset(
-            "square",
-            "Square",
-            "100 × 100, white JPEG",
-            Recipe((Output("square", 100, 100, "pad"),)),
-        ),
-        Preset(
-            "avatar",
-            "Avatar",
-            "256 × 256, cropped WebP",
-            Recipe((Output("avatar", 256, 256, "cover", "webp", focus="smart"),)),
-        ),
-        Preset(
-            "card",
-            "Card",
-            "640 × 360, cropped WebP",
-            Recipe((Output("card", 640, 360, "cover", "webp", focus="smart"),)),
-        ),
-        Preset(
-            "social",
-            "Social",
-            "1200 × 630, cropped JPEG",
-            Recipe((Output("social", 1200, 630, "cover", focus="smart"),)),
-        ),
-        Preset(
-            "web-set",
-            "Web set",
-            "320 640 1280 1920, WebP + JPEG",
-            Recipe(responsive_set((320, 640, 1280, 1920), ("webp", "jpeg"))),
-        ),
-    )
-}
-
-
-# Which one a form has ticked, unless its filler says otherwise: the first that is offered.
-FIRST_CHOICES = ("web-set", "card", "avatar", "square")
-
-
-def offered_presets(limits: RecipeLimits) -> list[Preset]:
-    """List the presets that are within the limits."""
-    return [one for one in PRESETS.values() if _is_within(limits, one.recipe)]
-
-
-def _is_within(limits: RecipeLimits, recipe: Recipe) -> bool:
-    try:
-        combine(recipe.outputs, limits)
-    except InvalidRecipe:
-        return False
-    return True
-
-
-def preset(name: str) -> Preset:
-    """Find a preset by its name.
-
-    Raises InvalidRecipe.
-    """
-    if name not in PRESETS:
-        raise InvalidRecipe("presets", "There is no preset of that name.")
-    return PRESETS[name]

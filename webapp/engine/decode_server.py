@@ -1,6 +1,6 @@
 """Run the process that forks decode children.
 
-    python -m webapp.decode_server <process id of its caller>
+    python -m webapp.engine.decode_server <process id of its caller>
 
 The engine is loaded; there is no setting and no secret. `decoder` starts it and talks with its
 children.
@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from webapp import fork_server
-from webapp.recipes import Recipe
-from webapp.sources import ImageError, ImageLimits
-from webapp.storage import is_disk_full
-from webapp.thumbnails import make_thumbnails
+from webapp.disk import is_disk_full
+from webapp.engine.errors import ImageError
+from webapp.engine.limits import ImageLimits
+from webapp.engine.thumbnails import make_thumbnails
+from webapp.recipes.outputs import Recipe
+from webapp.sandbox import server
 
 _BUFFER = 1 << 16  # Bytes. Where it is given, Python does not ask whether a file is a terminal.
 
@@ -45,4 +46,4 @@ def make(request: dict[str, Any], descriptors: Sequence[int]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    fork_server.serve(make)
+    server.serve(make)

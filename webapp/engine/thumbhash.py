@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import mul
-from typing import cast
 
-from PIL import Image, ImageStat
+from PIL import Image
 
-from webapp.recipes import Size
+from webapp.engine.color import _as_color, _on_its_average
+from webapp.recipes.outputs import Size
 
 
 def thumbhash(image: Image.Image) -> str:
@@ -95,35 +95,6 @@ def thumbhash_to_png(hash: str) -> bytes:
     return file.getvalue()
 
 
-def dominant_color(image: Image.Image) -> str:
-    """Name the colour, as `#rrggbb`, that covers most of a picture.
-
-    Pillow's octree sorts a small copy into 32 colours. The one with the most pixels like it, at
-    most 48 of 255 away in RGB, wins, and their average is the answer: so a sky counts as one colour
-    although it is a gradient. Pixels less than half as opaque as the most opaque one are left out.
-    A picture that cannot be seen is black.
-    """
-    counted = _count_colors(_visible(_as_color(image).resize(_COUNTED_SIZE, Image.Resampling.BOX)))
-    clusters = [
-        [(count, other) for count, other in counted if math.dist(color, other) <= _ALIKE]
-        for _, color in sorted(counted)[-_CENTRES:]
-    ]
-    cluster = max(clusters, key=lambda cluster: sum(count for count, _ in cluster))
-    total = sum(count for count, _ in cluster)
-    bands = [
-        round(sum(count * color[band] for count, color in cluster) / total) for band in (0, 1, 2)
-    ]
-    return "#" + bytes(bands).hex()
-
-
-def _as_color(image: Image.Image) -> Image.Image:
-    """Give a picture in RGB, or in RGBA if its mode has alpha.
-
-    Pillow resizes RGBA with its colours weighted by their opacity, as it must be.
-    """
-    return image.convert("RGBA" if image.mode in ("LA", "RGBA") else "RGB")
-
-
 def _fit(shape: Size, side: int) -> Size:
     """Scale a shape so that its longer side is the one given."""
     longer = max(shape)
@@ -131,31 +102,6 @@ def _fit(shape: Size, side: int) -> Size:
 
 
 # The colour that covers most
-
-_COUNTED_SIZE = (64, 64)
-_CENTRES = 8  # Shades that others may be like; rarer ones are not what covers most.
-_ALIKE = 48  # Of 255: how far apart two shades of one colour may be.
-
-
-def _visible(image: Image.Image) -> Image.Image:
-    """Give the pixels that count as a picture of one row."""
-    if image.mode == "RGB":
-        return image
-    alpha = image.getchannel("A").tobytes()
-    least = max(alpha) / 2
-    if not least:
-        return Image.new("RGB", (1, 1))
-    pixels = image.convert("RGB").tobytes()
-    seen = [pixels[3 * i : 3 * i + 3] for i, opacity in enumerate(alpha) if opacity >= least]
-    return Image.frombytes("RGB", (len(seen), 1), b"".join(seen))
-
-
-def _count_colors(image: Image.Image) -> list[tuple[int, bytes]]:
-    """Count the pixels of each of the 32 colours that the octree finds."""
-    reduced = image.quantize(32, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    palette = bytes(reduced.getpalette("RGB") or ())
-    counted = cast(list[tuple[int, int]], reduced.getcolors())
-    return [(count, palette[3 * index : 3 * index + 3]) for count, index in counted]
 
 
 # ThumbHash
@@ -252,17 +198,6 @@ def _draw(channel: _Channel, size: Size) -> list[float]:
 def _dot(values: Iterable[float], weights: Iterable[float]) -> float:
     products: Iterable[float] = map(mul, values, weights)
     return sum(products)
-
-
-def _on_its_average(image: Image.Image) -> Image.Image:
-    """Lay a picture on its average colour, so that what is transparent adds no waves."""
-    if image.mode == "RGB":
-        return image
-    *colors, alpha = ImageStat.Stat(image.convert("RGBa")).sum
-    average = [_half_up(255 * color / alpha) if alpha else 0 for color in colors]
-    ground = Image.new("RGB", image.size, (average[0], average[1], average[2]))
-    ground.paste(image, mask=image)
-    return ground
 
 
 def _to_rgb(light: float, yellow: float, red: float) -> tuple[int, int, int]:

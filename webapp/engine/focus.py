@@ -5,7 +5,7 @@ from typing import cast
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
-from webapp.recipes import CENTRE, Point
+from webapp.recipes.outputs import CENTRE, Point
 
 _SIDE = 64  # Pixels of the longer side that are looked at.
 _FINE = 2  # Radius in these pixels of the surroundings that a detail stands out from.

@@ -6,7 +6,7 @@ A box or size is (width, height), a region (left, top, right, bottom), in pixels
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from webapp.recipes import CENTRE, MAX_SIDE, Output, Point, Size
+from webapp.recipes.outputs import CENTRE, MAX_SIDE, Output, Point, Size
 
 Region = tuple[float, float, float, float]
 

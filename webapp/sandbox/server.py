@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from webapp.confinement import confine
-from webapp.sandbox import (
+from webapp.sandbox.confinement import confine
+from webapp.sandbox.process import (
     MAX_ANSWER,
     MAX_DESCRIPTORS,
     MAX_REQUEST,

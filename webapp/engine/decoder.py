@@ -9,67 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from webapp import sandbox
 from webapp.config import Config
-from webapp.recipes import MAX_SIDE, Format, Output, Recipe
-from webapp.sources import (
-    READ_FORMATS,
+from webapp.engine.errors import (
+    ByteBudget,
     Corrupt,
+    Crashed,
     Empty,
-    Header,
     ImageError,
-    ImageLimits,
+    OutOfMemory,
+    TimedOut,
+    TooManyFrames,
+    TooManyOutputPixels,
     TooManyPixels,
     TooManyScans,
     Truncated,
     Unsupported,
 )
-from webapp.thumbnails import (
-    ByteBudget,
-    Result,
-    Thumbnail,
-    TooManyFrames,
-    TooManyOutputPixels,
-)
+from webapp.engine.header import Header
+from webapp.engine.limits import ImageLimits
+from webapp.engine.opening import READ_FORMATS
+from webapp.engine.result import Result, Thumbnail
+from webapp.recipes.outputs import MAX_SIDE, Format, Output, Recipe
+from webapp.sandbox import process
 
 LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PNG has 67 million.
 
-server = sandbox.ForkServer("webapp.decode_server")
-
-
-class TimedOut(ImageError):
-    """Decoding takes too long."""
-
-    code = "timed_out"
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(
-            f"This image took longer than {seconds:g} s to decode. Export it smaller, or as JPEG."
-        )
-
-
-class OutOfMemory(ImageError):
-    """Decoding takes too much memory."""
-
-    code = "out_of_memory"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This image needs more memory than the server gives to one."
-            " Export it smaller, or as JPEG."
-        )
-
-
-class Crashed(ImageError):
-    """The decoder did not survive the file."""
-
-    code = "crashed"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This image stopped the decoder. It is probably damaged:"
-            " open it in an image editor, save it anew and try again."
-        )
+server = process.ForkServer("webapp.engine.decode_server")
 
 
 @dataclass(frozen=True)
@@ -77,7 +42,7 @@ class Decoder:
     """Hold the limits that decoding keeps."""
 
     image: ImageLimits
-    process: sandbox.Limits
+    process: process.Limits
 
     @classmethod
     def from_config(cls, config: Config) -> "Decoder":
@@ -90,7 +55,7 @@ class Decoder:
                 max_frames=config.max_frames,
                 max_output_megapixels=config.max_output_megapixels,
             ),
-            sandbox.Limits(
+            process.Limits(
                 memory_bytes=config.decode_memory_mb * 1_000_000,
                 wall_seconds=config.decode_seconds,
                 cpu_seconds=2 * config.decode_seconds,  # AVIF and HEIC decode in two threads.
@@ -135,11 +100,11 @@ class Decoder:
         """Run a decode child; return its answer, or raise what its end means for the image."""
         try:
             return server.run(request, [file.fileno() for file in files], self.process, on_wait)
-        except sandbox.TimedOut:
+        except process.TimedOut:
             raise TimedOut(self.process.wall_seconds) from None
-        except sandbox.OutOfMemory:
+        except process.OutOfMemory:
             raise OutOfMemory from None
-        except sandbox.Crashed as error:
+        except process.Crashed as error:
             raise Crashed from error
 
 
@@ -152,7 +117,7 @@ def _require_full_disk(files: Sequence[IO[bytes]]) -> None:
     for file in files:
         os.ftruncate(file.fileno(), 0)
     os.posix_fallocate(files[0].fileno(), 0, LARGEST_FILE)
-    raise sandbox.Failed("A decode child said that the disk is full, and it is not.")
+    raise process.Failed("A decode child said that the disk is full, and it is not.")
 
 
 # What a child says. It may have been taken over: it can answer anything, and write anything into

@@ -1,106 +1,18 @@
-"""Take from this process, for good, all that decoding an image never needs.
-
-Landlock takes every path, the network and signals to others. seccomp allows the few system calls
-of a decoder. Capabilities go. Descriptors that are open stay usable. A kernel without Landlock or
-seccomp takes less: `missing` says what.
-"""
+"""Allow this process the few system calls of a decoder: <linux/seccomp.h>."""
 
 import ctypes
 import errno
-import os
 import platform
 import struct
 from collections.abc import Sequence
 
-# Loaded before any fork: the child must not need to open a library.
-_libc = ctypes.CDLL(None, use_errno=True)
-
-_PR_SET_NO_NEW_PRIVS, _PR_GET_SECCOMP, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 21, 22, 2
-
-
-def confine() -> None:
-    """Leave this process its memory and its open descriptors, and nothing else.
-
-    The process must have a single thread. Raises OSError where the kernel refuses a step.
-    """
-    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    _drop_capabilities()
-    if LANDLOCK:
-        _restrict_paths()
-    if _PROGRAM and _HAS_SECCOMP:
-        _filter_calls(_PROGRAM)
-
-
-def missing() -> list[str]:
-    """List what this machine cannot confine a process with."""
-    found = {"Landlock": LANDLOCK, "seccomp": _PROGRAM and _HAS_SECCOMP}
-    return [name for name, is_there in found.items() if not is_there]
-
-
-def _checked(answer: int) -> int:
-    """Return the answer of a call to the C library; raise OSError where it failed."""
-    if answer < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return answer
-
-
-# Capabilities: <linux/capability.h>
-
-_CAPABILITY_VERSION_3 = 0x20080522
-_CAPSET = {"x86_64": 126, "aarch64": 91}  # The C library has no function for it.
-
-
-def _drop_capabilities() -> None:
-    """Drop what a process of root has; with no new privileges, none comes back."""
-    number = _CAPSET.get(platform.machine())
-    if number:
-        header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-        _checked(_libc.syscall(number, header, bytes(24)))
-
-
-# Landlock: <linux/landlock.h>
-
-_CREATE_RULESET, _RESTRICT_SELF = 444, 446  # The same on every architecture.
-
-
-def _landlock_version() -> int:
-    """Return the kernel's version of Landlock; 0 where it has none."""
-    return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)))
-
-
-LANDLOCK = _landlock_version()
-
-# How many rights there are, from a version on. All are denied: no rule allows any.
-_PATH_RIGHTS = {
-    1: 13,  # To execute, read, write, list, remove and make.
-    2: 14,  # To link and rename between folders.
-    3: 15,  # To truncate.
-    5: 16,  # To control devices.
-    9: 17,  # To reach a UNIX socket by its path.
-}
-_NETWORK_RIGHTS = {
-    4: 2,  # To bind and to connect TCP.
-    10: 4,  # To bind UDP, and to connect it or send.
-}
-_SCOPES = {6: 2}  # Abstract UNIX sockets and signals, to processes outside.
-
-
-def _all_of(rights: dict[int, int]) -> int:
-    """Return the bits of all rights that this kernel knows."""
-    return (1 << max((n for version, n in rights.items() if version <= LANDLOCK), default=0)) - 1
-
-
-_DENIED = struct.pack("QQQ", *map(_all_of, (_PATH_RIGHTS, _NETWORK_RIGHTS, _SCOPES)))
-
-
-def _restrict_paths() -> None:
-    size = ctypes.c_size_t(len(_DENIED))
-    ruleset = _checked(_libc.syscall(_CREATE_RULESET, _DENIED, size, 0))
-    _checked(_libc.syscall(_RESTRICT_SELF, ruleset, 0))
-    os.close(ruleset)
-
-
-# seccomp: <linux/seccomp.h>, <linux/bpf_common.h>
+from webapp.sandbox.libc import (
+    _PR_GET_SECCOMP,
+    _PR_SET_SECCOMP,
+    _SECCOMP_MODE_FILTER,
+    _checked,
+    _libc,
+)
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # In struct seccomp_data.

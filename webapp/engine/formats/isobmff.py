@@ -19,7 +19,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Literal
 
-from webapp.recipes import Size
+from webapp.engine.exif import _has_orientation, _read_metadata
+from webapp.engine.header import Header, _header
+from webapp.engine.limits import ImageLimits, _check_size
+from webapp.recipes.outputs import Size
 
 Format = Literal["avif", "heic"]
 Properties = list[tuple[bytes, bytes]]  # The kind and the content of each.
@@ -451,3 +454,12 @@ class _Fields:
         value = int.from_bytes(self._data[self._at : end], "big")
         self._at = end
         return value
+
+
+def _read_isobmff_header(file: IO[bytes], limits: ImageLimits) -> Header:
+    found = read_container(file)
+    _check_size(found.size, found.format.upper(), limits)
+    orientation, had_gps = _read_metadata(found.exif, found.xmp)
+    if found.format == "heic" or found.orientation != 1 or _has_orientation(found.exif):
+        orientation = found.orientation  # It overrides EXIF; XMP counts where there is neither.
+    return _header(found.format, found.size, orientation, had_gps)

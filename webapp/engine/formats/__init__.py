@@ -1,0 +1,1 @@
+"""One module for each container: how it is told, walked, checked, measured and stripped."""

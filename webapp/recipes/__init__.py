@@ -1,0 +1,1 @@
+"""What is asked for: outputs and recipes, as values."""

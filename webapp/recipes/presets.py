@@ -1,0 +1,88 @@
+"""Outputs and recipes with a name, ready to pick."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from webapp.recipes.outputs import (
+    InvalidRecipe,
+    Output,
+    Recipe,
+    RecipeLimits,
+    combine,
+    responsive_set,
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Name a recipe that is ready to pick."""
+
+    name: str
+    title: str
+    summary: str
+    recipe: Recipe
+
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        # What thumbnail-api made of every image; its clients get this one.
+        Preset(
+            "square",
+            "Square",
+            "100 × 100, white JPEG",
+            Recipe((Output("square", 100, 100, "pad"),)),
+        ),
+        Preset(
+            "avatar",
+            "Avatar",
+            "256 × 256, cropped WebP",
+            Recipe((Output("avatar", 256, 256, "cover", "webp", focus="smart"),)),
+        ),
+        Preset(
+            "card",
+            "Card",
+            "640 × 360, cropped WebP",
+            Recipe((Output("card", 640, 360, "cover", "webp", focus="smart"),)),
+        ),
+        Preset(
+            "social",
+            "Social",
+            "1200 × 630, cropped JPEG",
+            Recipe((Output("social", 1200, 630, "cover", focus="smart"),)),
+        ),
+        Preset(
+            "web-set",
+            "Web set",
+            "320 640 1280 1920, WebP + JPEG",
+            Recipe(responsive_set((320, 640, 1280, 1920), ("webp", "jpeg"))),
+        ),
+    )
+}
+
+
+# Which one a form has ticked, unless its filler says otherwise: the first that is offered.
+FIRST_CHOICES = ("web-set", "card", "avatar", "square")
+
+
+def offered_presets(limits: RecipeLimits) -> list[Preset]:
+    """List the presets that are within the limits."""
+    return [one for one in PRESETS.values() if _is_within(limits, one.recipe)]
+
+
+def _is_within(limits: RecipeLimits, recipe: Recipe) -> bool:
+    try:
+        combine(recipe.outputs, limits)
+    except InvalidRecipe:
+        return False
+    return True
+
+
+def preset(name: str) -> Preset:
+    """Find a preset by its name.
+
+    Raises InvalidRecipe.
+    """
+    if name not in PRESETS:
+        raise InvalidRecipe("presets", "There is no preset of that name.")
+    return PRESETS[name]

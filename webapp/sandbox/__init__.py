@@ -1,0 +1,1 @@
+"""Run one function in a limited child process. Knows nothing of images."""
