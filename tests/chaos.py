@@ -51,7 +51,7 @@ from tests.servers import (
     running,
 )
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.storage import ABANDONED_SECONDS
 
 UPLOADERS = 4

@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse, encode_multipart
 from tests.engine import Engine
 from webapp import create_app
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.tasks import work_on_next_image
 
 

@@ -22,7 +22,7 @@ from tests.conftest import (
 )
 from tests.images import make_jpeg
 from webapp.config import Config, ConfigError, load
-from webapp.jobs import MAX_WRONG_TOKENS, Jobs
+from webapp.jobs.lifecycle import MAX_WRONG_TOKENS, Jobs
 
 TOKEN = "a-token-that-nobody-guesses"
 

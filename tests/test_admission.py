@@ -20,7 +20,7 @@ from tests.images import make_jpeg
 from webapp.admission import QUEUE_AGAIN, TAKE_IMAGES
 from webapp.config import Config
 from webapp.job_store import JobStore
-from webapp.jobs import Jobs, TooManyWaiting
+from webapp.jobs.lifecycle import Jobs, TooManyWaiting
 from webapp.recipes.presets import PRESETS
 
 NOW = 1_800_000_000.0 + 10

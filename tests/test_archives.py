@@ -17,9 +17,9 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person, Script, read_zip, work
 from tests.images import make_jpeg, make_png, make_truncated
-from webapp.archives import pack
-from webapp.file_names import DEFAULT_PATTERN
-from webapp.jobs import Jobs
+from webapp.exports.archive import pack
+from webapp.exports.file_names import DEFAULT_PATTERN
+from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.presets import PRESETS
 
 BEACH = (make_jpeg(size=(400, 300), gps=True), "beach.jpg")

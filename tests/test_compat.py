@@ -10,7 +10,7 @@ from PIL import Image
 from tests.conftest import Person, multipart, nothing_left, part, running_app, work
 from tests.images import make_image, make_jpeg, make_truncated
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.presets import PRESETS
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person, find_token, multipart, work
 from tests.images import make_jpeg
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 
 PARTS = ["", "/panel", "/images/{image_id}", "/images/{image_id}/panel"]
 

@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 from tests.conftest import Person, running_app
 from tests.images import make_jpeg
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import Output, Recipe
 from webapp.recipes.presets import PRESETS
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import Person, read_zip, work
 from tests.images import make_jpeg
-from webapp.file_names import PART_BYTES, safe_name
-from webapp.jobs import Jobs
+from webapp.exports.file_names import PART_BYTES, safe_name
+from webapp.jobs.lifecycle import Jobs
 
 SQUARE_AND_CARD = {"presets": ["square", "card"]}
 

@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person, work
 from tests.images import make_jpeg
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 
 UNKNOWN = UUID(int=0)
 PARTS = [

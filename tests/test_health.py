@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import Person
 from tests.images import make_jpeg
-from webapp.jobs import ALIVE_SECONDS, Jobs
+from webapp.jobs.lifecycle import ALIVE_SECONDS, Jobs
 
 
 def test_healthy_while_a_worker_beats(client: FlaskClient, jobs: Jobs) -> None:

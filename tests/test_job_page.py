@@ -13,7 +13,7 @@ from tests.conftest import Person, Script, multipart, nothing_left, work
 from tests.images import make_jpeg, make_png, make_truncated
 from tests.servers import wait_until
 from webapp.formatters import date_and_time
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.tasks import work_on_next_image
 
 IDLE = "not working on images"
@@ -608,7 +608,7 @@ def test_whole_image_is_no_picture_of_the_list(person: Person, jobs: Jobs) -> No
 def test_list_of_jobs_goes_on_with_older_ones(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.jobs.LISTED_JOBS", 2)
+    monkeypatch.setattr("webapp.jobs.lifecycle.LISTED_JOBS", 2)
     paths = [start(person, make_jpeg()) for _ in range(5)]
     address, seen = "/jobs", []
     while address:
@@ -633,7 +633,7 @@ def test_list_without_older_jobs_leads_to_the_newest(person: Person) -> None:
 
 
 def test_program_lists_all_of_its_jobs(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webapp.jobs.LISTED_JOBS", 2)
+    monkeypatch.setattr("webapp.jobs.lifecycle.LISTED_JOBS", 2)
     for _ in range(3):
         start(person, make_jpeg())
     answer = person.client.get("/jobs", headers={"Accept": "application/json"})

@@ -16,7 +16,7 @@ from webapp.config import Config
 from webapp.engine.errors import ImageError
 from webapp.engine.header import Header
 from webapp.engine.result import Result
-from webapp.jobs import (
+from webapp.jobs.lifecycle import (
     FILE_LOST,
     ClaimLost,
     FileTooLarge,
@@ -25,8 +25,8 @@ from webapp.jobs import (
     Jobs,
     NoSpace,
     TooManyImages,
-    clean_name,
 )
+from webapp.jobs.names import clean_name
 from webapp.recipes.presets import PRESETS
 from webapp.storage import ABANDONED_SECONDS, REMOVING_SECONDS, Upload
 

@@ -15,7 +15,7 @@ from tests.conftest import Person, part, work
 from tests.images import make_jpeg, make_truncated
 from webapp import logs
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 
 HOSTILE = 'a\n2026-01-01T00:00:00.000Z ERROR web[1] fake\x1b[31m\u202e "job_id": 1\x9b.jpg'
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import Person, multipart, part, work
 from tests.images import make_jpeg, make_truncated
 from webapp.config import Config
-from webapp.jobs import MAX_WRONG_TOKENS, Jobs
+from webapp.jobs.lifecycle import MAX_WRONG_TOKENS, Jobs
 
 TOKEN = "long-and-very-secret"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import Person, work
 from tests.images import encode, make_animation, make_exif, make_jpeg, make_picture
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 
 SHOWN = ["jpeg", "png", "webp", "avif", "gif"]
 NOT_SHOWN = ["heic", "tiff", "jp2", "bmp", "ico"]

@@ -30,7 +30,7 @@ from tests.conftest import (
 from tests.images import make_corners, make_jpeg, make_truncated
 from webapp.config import Config
 from webapp.forms import UploadForm
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.models import Job, Thumbnail
 from webapp.recipes.outputs import InvalidRecipe, Output, Recipe, RecipeLimits
 from webapp.recipes.presets import PRESETS

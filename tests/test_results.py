@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from tests.conftest import Person, running_app, work
 from tests.images import make_png
 from webapp.config import load
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.models import Thumbnail
 
 

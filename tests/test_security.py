@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 from tests.conftest import Person, find_token, multipart, part, running_app, work
 from tests.images import make_jpeg
 from webapp.config import Config, HostNames
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

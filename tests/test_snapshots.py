@@ -19,7 +19,7 @@ from tests.conftest import Script, read_zip
 from tests.images import make_jpeg
 from webapp.database import Database
 from webapp.engine.result import Result
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.metrics import JobsCollector
 from webapp.models import Claim
 from webapp.recipes.outputs import Recipe

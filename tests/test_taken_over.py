@@ -13,7 +13,7 @@ from tests.images import make_jpeg, make_png
 from webapp.config import Config
 from webapp.engine import decoder
 from webapp.engine.errors import ImageError
-from webapp.jobs import MAX_ATTEMPTS, Jobs
+from webapp.jobs.lifecycle import MAX_ATTEMPTS, Jobs
 from webapp.models import Image
 from webapp.sandbox.process import ForkServer
 from webapp.tasks import work_on_next_image

@@ -16,7 +16,7 @@ from webapp.config import Config
 from webapp.engine import decoder, errors
 from webapp.engine.decoder import Decoder
 from webapp.engine.limits import ImageLimits
-from webapp.jobs import MAX_ATTEMPTS, Jobs
+from webapp.jobs.lifecycle import MAX_ATTEMPTS, Jobs
 from webapp.models import Claim, Image
 from webapp.recipes.presets import PRESETS
 from webapp.sandbox import process

@@ -15,7 +15,7 @@ from tests.images import make_jpeg
 from webapp import job_store
 from webapp.database import Database, migrations
 from webapp.job_store import JobStore
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.models import Claim, HourLimits, NewImage
 
 NOW = 1_800_000_000.0

@@ -29,7 +29,7 @@ from tests.images import (
     make_too_many_scans,
 )
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import Recipe
 
 SMALL = {"max_file_mb": 1, "max_images": 3, "max_megapixels": 0.05, "max_jpeg_scans": 15}

@@ -28,7 +28,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
         views,
     )
     from webapp.config import load
-    from webapp.jobs import Jobs
+    from webapp.jobs.lifecycle import Jobs
     from webapp.tasks import create_huey
 
     config = config or load()

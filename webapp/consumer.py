@@ -2,7 +2,7 @@
 
 from webapp import logs
 from webapp.config import load, read_environment, without_secrets
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.tasks import create_huey
 
 config = load(without_secrets(read_environment()))

@@ -3,7 +3,7 @@
 from flask import current_app
 
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 
 
 def current_config() -> Config:

@@ -17,11 +17,11 @@ from werkzeug.exceptions import (
 )
 
 from webapp.admission import AccessRequired, RequestTooLarge
-from webapp.archives import NoThumbnails
 from webapp.disk import is_disk_full
 from webapp.engine.errors import ImageError, TooManyPixels
-from webapp.file_names import InvalidPattern
-from webapp.jobs import (
+from webapp.exports.archive import NoThumbnails
+from webapp.exports.file_names import InvalidPattern
+from webapp.jobs.lifecycle import (
     Busy,
     FileTooLarge,
     ImageNotFound,

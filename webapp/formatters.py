@@ -9,7 +9,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from webapp.engine.thumbhash import thumbhash_to_png
-from webapp.file_names import download_name
+from webapp.exports.file_names import download_name
 from webapp.models import Thumbnail
 
 

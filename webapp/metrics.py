@@ -16,7 +16,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from webapp.jobs import Health, Jobs
+from webapp.jobs.lifecycle import Health, Jobs
 from webapp.models import Bucket, Counter
 
 UPLOADS = ("accepted", "refused")  # Of `counters`; the others tell what became of an image.

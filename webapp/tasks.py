@@ -23,7 +23,7 @@ from webapp.config import Config
 from webapp.disk import is_disk_full
 from webapp.engine import decoder
 from webapp.engine.errors import ImageError
-from webapp.jobs import FILE_LOST, ClaimLost, Jobs
+from webapp.jobs.lifecycle import FILE_LOST, ClaimLost, Jobs
 from webapp.models import Claim
 from webapp.recipes.outputs import Recipe
 from webapp.sandbox import confinement, process

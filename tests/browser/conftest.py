@@ -12,7 +12,7 @@ from tests.browser.chromium import ADVICE, find_chromium
 from tests.browser.lines import Line, line_to
 from tests.servers import Servers, running, wait_until
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 
 
 @pytest.fixture(scope="session")

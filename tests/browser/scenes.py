@@ -28,7 +28,7 @@ from webapp import create_app
 from webapp.admission import AccessRequired
 from webapp.config import Config
 from webapp.engine.errors import Truncated
-from webapp.jobs import (
+from webapp.jobs.lifecycle import (
     FileTooLarge,
     JobClosed,
     JobExpired,

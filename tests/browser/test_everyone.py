@@ -26,7 +26,7 @@ from tests.browser.scenes import (
 )
 from tests.servers import Servers
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 
 pytestmark = pytest.mark.browser
 

@@ -27,7 +27,7 @@ from tests.browser.conftest import write_files
 from tests.images import make_png, make_truncated
 from tests.servers import Servers, wait_until
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 
 pytestmark = pytest.mark.browser
 

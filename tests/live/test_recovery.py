@@ -22,7 +22,7 @@ from tests.servers import (
     wait_until,
 )
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.presets import PRESETS
 
 pytestmark = pytest.mark.live

@@ -8,7 +8,7 @@ import pytest
 from tests.images import make_jpeg
 from tests.servers import Client, Servers, running, wait_until
 from webapp.config import Config
-from webapp.jobs import Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import Output, Recipe
 
 pytestmark = pytest.mark.live

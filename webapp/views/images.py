@@ -7,12 +7,12 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
 from webapp.admission import client_name
-from webapp.comparisons import compare
 from webapp.current import current_jobs
 from webapp.engine.opening import SHOWN_BY_BROWSERS
+from webapp.exports.comparisons import compare
+from webapp.exports.markup import find_output, responsive_sets, write_image
 from webapp.formatters import format_name
-from webapp.jobs import ImageNotFound, JobNotFound
-from webapp.markup import find_output, responsive_sets, write_image
+from webapp.jobs.lifecycle import ImageNotFound, JobNotFound
 from webapp.models import Image, Job, Thumbnail
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.parsing import parse_focus

@@ -27,18 +27,17 @@ from webapp.current import current_config, current_jobs
 from webapp.engine.errors import ImageError
 from webapp.engine.geometry import foresee
 from webapp.errors import asks_for_html, problem
-from webapp.file_names import is_kept
 from webapp.formatters import date_and_time
 from webapp.forms import UploadForm, later_hours, latest_expiry, read_upload_form
-from webapp.jobs import (
+from webapp.jobs.lifecycle import (
     FileTooLarge,
     JobNotFound,
     NoImages,
     Outlook,
     TimeNotOffered,
     TooManyImages,
-    clean_name,
 )
+from webapp.jobs.names import clean_name, is_kept
 from webapp.models import Job, MissingFile, Progress
 from webapp.recipes.outputs import InvalidRecipe, Recipe
 from webapp.views import uploads

@@ -10,7 +10,7 @@ from werkzeug.datastructures import FileStorage
 
 from webapp.admission import client_name
 from webapp.current import current_config, current_jobs
-from webapp.jobs import TooManyImages
+from webapp.jobs.lifecycle import TooManyImages
 from webapp.models import Job, Thumbnail
 from webapp.recipes.outputs import Recipe
 from webapp.storage import Upload

@@ -6,7 +6,6 @@ for a worker.
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,8 +22,8 @@ from webapp.engine.errors import ImageError
 from webapp.engine.headers import read_header
 from webapp.engine.opening import SHOWN_BY_BROWSERS
 from webapp.engine.result import Result
-from webapp.file_names import JOINERS, is_kept
 from webapp.job_store import JobStore
+from webapp.jobs.names import clean_name
 from webapp.models import (
     Bucket,
     Claim,
@@ -57,8 +56,6 @@ ROOM_FOR_WORK = (
     20 * MB
 )  # Where less must stay free: a claim in vain would cost the image an attempt.
 LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
-NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
-READ_LENGTH = 4096  # Characters at the end of a name that are read: the longest path of Linux.
 
 
 class JobNotFound(LookupError):
@@ -846,17 +843,3 @@ def _size_over(size: int, limit_mb: int) -> str:
     """Write bytes as pages do, `3.3 MB`, with more digits where those would not tell the excess."""
     digits = next(count for count in range(1, 7) if round(size / MB, count) > limit_mb)
     return f"{size / MB:.{digits}f} MB"
-
-
-def clean_name(name: str) -> str:
-    """Make a file's own name fit to show: no folders, no control characters, no endless length.
-
-    Marks that reverse the reading direction go too: with them `gpj.exe` reads as `exe.jpg`.
-    """
-    base = re.split(r"[/\\]", name[-READ_LENGTH:])[-1]
-    shown = "".join(filter(is_kept, base)).strip()
-    if len(shown) > NAME_LENGTH:
-        stem, dot, suffix = shown.rpartition(".")
-        ending = dot + suffix if stem and len(suffix) <= 5 else ""
-        shown = shown[: NAME_LENGTH - len(ending) - 1] + "…" + ending
-    return shown if shown.strip(JOINERS) else "unnamed"

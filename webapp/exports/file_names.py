@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import PurePosixPath
 
+from webapp.jobs.names import JOINERS, is_kept
 from webapp.models import Image, Thumbnail
 
 DEFAULT_PATTERN = "{name}-{output}"
@@ -19,8 +20,6 @@ MAX_FOLDERS = 2  # One within the other.
 NAME_BYTES = 100
 PART_BYTES = 200
 
-UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
-JOINERS = "\u200c\u200d"  # They join or part letters: scripts and emoji need them.
 
 # Windows opens a device for these, whatever follows behind a dot.
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
@@ -102,11 +101,6 @@ def safe_name(name: str) -> str:
         safe = f"_{safe}"
     safe = _cut(safe, PART_BYTES).rstrip(". ")
     return safe if safe.strip(JOINERS) else "_"
-
-
-def is_kept(character: str) -> bool:
-    """Say whether a character may stay in a name, seen or not: all that are seen, and joiners."""
-    return character in JOINERS or unicodedata.category(character) not in UNSEEN
 
 
 def _fill(pattern: str, thumbnail: Thumbnail, name: str, number: str) -> str:

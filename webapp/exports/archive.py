@@ -20,9 +20,9 @@ from urllib.parse import quote
 from flask import render_template
 from zipstream import ZipStream
 
-from webapp.file_names import image_name, name_thumbnails
-from webapp.jobs import FILE_LOST, Jobs
-from webapp.markup import Address, alt_text, write_image, write_job
+from webapp.exports.file_names import image_name, name_thumbnails
+from webapp.exports.markup import Address, alt_text, write_image, write_job
+from webapp.jobs.lifecycle import FILE_LOST, Jobs
 from webapp.models import Image, Job, Thumbnail
 from webapp.recipes.outputs import Recipe
 from webapp.storage import Storage

@@ -1,0 +1,1 @@
+"""What people download: zips, markup and comparisons."""

@@ -1,0 +1,1 @@
+"""The life of a job: rows and files. No Flask, no pixels."""

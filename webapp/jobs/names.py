@@ -1,0 +1,30 @@
+"""A file's own name, fit to show."""
+
+import re
+import unicodedata
+
+UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
+JOINERS = "\u200c\u200d"  # They join or part letters: scripts and emoji need them.
+
+
+def is_kept(character: str) -> bool:
+    """Say whether a character may stay in a name, seen or not: all that are seen, and joiners."""
+    return character in JOINERS or unicodedata.category(character) not in UNSEEN
+
+
+NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
+READ_LENGTH = 4096  # Characters at the end of a name that are read: the longest path of Linux.
+
+
+def clean_name(name: str) -> str:
+    """Make a file's own name fit to show: no folders, no control characters, no endless length.
+
+    Marks that reverse the reading direction go too: with them `gpj.exe` reads as `exe.jpg`.
+    """
+    base = re.split(r"[/\\]", name[-READ_LENGTH:])[-1]
+    shown = "".join(filter(is_kept, base)).strip()
+    if len(shown) > NAME_LENGTH:
+        stem, dot, suffix = shown.rpartition(".")
+        ending = dot + suffix if stem and len(suffix) <= 5 else ""
+        shown = shown[: NAME_LENGTH - len(ending) - 1] + "…" + ending
+    return shown if shown.strip(JOINERS) else "unnamed"
