@@ -52,7 +52,7 @@ from tests.servers import (
 )
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
-from webapp.storage import ABANDONED_SECONDS
+from webapp.jobs.storage import ABANDONED_SECONDS
 
 UPLOADERS = 4
 IN_FLIGHT = 16  # Uploads pause while so many images wait: the pace is that of the machine.

@@ -20,7 +20,7 @@ from tests.engine import Engine
 from webapp import create_app
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
-from webapp.tasks import work_on_next_image
+from webapp.jobs.worker import work_on_next_image
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from tests.conftest import Person, Script, multipart, nothing_left, part, runnin
 from tests.images import make_jpeg
 from webapp.admission import QUEUE_AGAIN, TAKE_IMAGES
 from webapp.config import Config
-from webapp.job_store import JobStore
-from webapp.jobs.lifecycle import Jobs, TooManyWaiting
+from webapp.jobs.errors import TooManyWaiting
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.store.jobs import JobStore
 from webapp.recipes.presets import PRESETS
 
 NOW = 1_800_000_000.0 + 10

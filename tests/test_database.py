@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from webapp import ROOT
-from webapp.database import Database, has_wal_reset_bug
 from webapp.disk import is_disk_full
+from webapp.jobs.database import Database, has_wal_reset_bug
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_full_disk_is_told_as_such(database: Database) -> None:
 
 
 def test_processes_may_migrate_at_once(path: Path) -> None:
-    start = "import sys; from pathlib import Path; from webapp.database import Database; "
+    start = "import sys; from pathlib import Path; from webapp.jobs.database import Database; "
     command = [sys.executable, "-c", start + "Database(Path(sys.argv[1]))", str(path)]
     processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
     assert [process.wait() for process in processes] == [0, 0, 0, 0]

@@ -6,7 +6,8 @@ from flask.testing import FlaskClient
 
 from tests.conftest import Person
 from tests.images import make_jpeg
-from webapp.jobs.lifecycle import ALIVE_SECONDS, Jobs
+from webapp.jobs.health import ALIVE_SECONDS
+from webapp.jobs.lifecycle import Jobs
 
 
 def test_healthy_while_a_worker_beats(client: FlaskClient, jobs: Jobs) -> None:

@@ -14,7 +14,7 @@ from tests.images import make_jpeg, make_png, make_truncated
 from tests.servers import wait_until
 from webapp.formatters import date_and_time
 from webapp.jobs.lifecycle import Jobs
-from webapp.tasks import work_on_next_image
+from webapp.jobs.worker import work_on_next_image
 
 IDLE = "not working on images"
 GONE = "/jobs/00000000-0000-4000-8000-000000000000"

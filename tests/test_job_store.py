@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.test_turns import count_steps
-from webapp.database import Database, migrations
-from webapp.job_store import JobStore
-from webapp.models import Claim, HourLimits, NewImage, Progress
+from webapp.jobs.database import Database, migrations
+from webapp.jobs.models import Claim, HourLimits, NewImage, Progress
+from webapp.jobs.store.jobs import JobStore
 from webapp.recipes.outputs import WHOLE
 
 NOW = 1_000_000.0

@@ -16,19 +16,20 @@ from webapp.config import Config
 from webapp.engine.errors import ImageError
 from webapp.engine.header import Header
 from webapp.engine.result import Result
-from webapp.jobs.lifecycle import (
+from webapp.jobs.errors import (
     FILE_LOST,
     ClaimLost,
     FileTooLarge,
     JobClosed,
     JobNotFound,
-    Jobs,
     NoSpace,
     TooManyImages,
 )
+from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.names import clean_name
+from webapp.jobs.storage import ABANDONED_SECONDS, REMOVING_SECONDS
+from webapp.jobs.upload import Upload
 from webapp.recipes.presets import PRESETS
-from webapp.storage import ABANDONED_SECONDS, REMOVING_SECONDS, Upload
 
 SQUARE = PRESETS["square"].recipe
 

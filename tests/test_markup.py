@@ -10,7 +10,7 @@ from tests.conftest import Person, work
 from tests.images import Size, make_animation, make_jpeg
 from webapp.exports.markup import alt_text, html, markdown, responsive_sets
 from webapp.jobs.lifecycle import Jobs
-from webapp.models import Thumbnail
+from webapp.jobs.models import Thumbnail
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.presets import PRESETS
 

@@ -31,11 +31,11 @@ from tests.images import make_corners, make_jpeg, make_truncated
 from webapp.config import Config
 from webapp.forms import UploadForm
 from webapp.jobs.lifecycle import Jobs
-from webapp.models import Job, Thumbnail
+from webapp.jobs.models import Job, Thumbnail
+from webapp.jobs.storage import ABANDONED_SECONDS, REPLACED_SECONDS
+from webapp.jobs.worker import work_on_next_image
 from webapp.recipes.outputs import InvalidRecipe, Output, Recipe, RecipeLimits
 from webapp.recipes.presets import PRESETS
-from webapp.storage import ABANDONED_SECONDS, REPLACED_SECONDS
-from webapp.tasks import work_on_next_image
 
 
 def start(person: Person, *pictures: bytes, **fields: object) -> str:

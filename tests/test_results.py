@@ -10,7 +10,7 @@ from tests.conftest import Person, running_app, work
 from tests.images import make_png
 from webapp.config import load
 from webapp.jobs.lifecycle import Jobs
-from webapp.models import Thumbnail
+from webapp.jobs.models import Thumbnail
 
 
 @pytest.fixture

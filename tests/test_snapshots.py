@@ -17,13 +17,13 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Script, read_zip
 from tests.images import make_jpeg
-from webapp.database import Database
 from webapp.engine.result import Result
+from webapp.jobs.database import Database
 from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.models import Claim
+from webapp.jobs.worker import work_on_next_image
 from webapp.metrics import JobsCollector
-from webapp.models import Claim
 from webapp.recipes.outputs import Recipe
-from webapp.tasks import work_on_next_image
 
 # What an address may ask for beside the job itself. `{v}` and `{said}` are those of the page.
 QUERIES = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from webapp.storage import ABANDONED_SECONDS, Storage
+from webapp.jobs.storage import ABANDONED_SECONDS, Storage
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from webapp.config import Config
 from webapp.engine import decoder
 from webapp.engine.errors import ImageError
 from webapp.jobs.lifecycle import MAX_ATTEMPTS, Jobs
-from webapp.models import Image
+from webapp.jobs.models import Image
+from webapp.jobs.worker import work_on_next_image
 from webapp.sandbox.process import ForkServer
-from webapp.tasks import work_on_next_image
 
 SECRETS = {
     "THUMBNAIL_SECRET_KEY": "the-key-that-signs-the-sessions-of-all",

@@ -11,16 +11,17 @@ from flask import Flask
 
 from tests.conftest import Person, files_left
 from tests.images import make_jpeg
-from webapp import tasks
 from webapp.config import Config
 from webapp.engine import decoder, errors
 from webapp.engine.decoder import Decoder
 from webapp.engine.limits import ImageLimits
+from webapp.jobs import tasks
 from webapp.jobs.lifecycle import MAX_ATTEMPTS, Jobs
-from webapp.models import Claim, Image
+from webapp.jobs.models import Claim, Image
+from webapp.jobs.tasks import ring
+from webapp.jobs.worker import work_on_next_image
 from webapp.recipes.presets import PRESETS
 from webapp.sandbox import process
-from webapp.tasks import ring, work_on_next_image
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from flask import Flask
 
 from tests.conftest import multipart, part
 from tests.images import make_jpeg
-from webapp import job_store
-from webapp.database import Database, migrations
-from webapp.job_store import JobStore
+from webapp.jobs.database import Database, migrations
 from webapp.jobs.lifecycle import Jobs
-from webapp.models import Claim, HourLimits, NewImage
+from webapp.jobs.models import Claim, HourLimits, NewImage
+from webapp.jobs.store import jobs
+from webapp.jobs.store.jobs import JobStore
 
 NOW = 1_800_000_000.0
 LEASE = NOW + 6
@@ -247,9 +247,9 @@ def test_image_of_a_client_in_hand_that_goes_over_its_hour_is_the_last(store: Jo
 
 def test_claim_scans_images_only_by_an_index(store: JobStore) -> None:
     plan = store._rows(
-        f"EXPLAIN QUERY PLAN {job_store._NEXT_IMAGE}",
+        f"EXPLAIN QUERY PLAN {jobs._NEXT_IMAGE}",
         max_attempts=5,
-        **job_store._within(NO_LIMITS, NOW),
+        **jobs._within(NO_LIMITS, NOW),
     )
     reads = [row["detail"] for row in plan if re.match(r"(SCAN|SEARCH) images\b", row["detail"])]
     assert reads
@@ -334,7 +334,7 @@ def assert_counts_are_right(store: JobStore, table: str, columns: str) -> None:
         f"SELECT {columns}, waiting FROM {table} WHERE waiting != 0 ORDER BY {columns}"
     )
     assert kept == store._rows(
-        f"SELECT {columns}, count(*) AS waiting FROM images WHERE {job_store._WAITING}"
+        f"SELECT {columns}, count(*) AS waiting FROM images WHERE {jobs._WAITING}"
         f" GROUP BY {columns} ORDER BY {columns}"
     )
 

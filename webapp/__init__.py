@@ -29,7 +29,7 @@ def create_app(config: "Config | None" = None) -> "Flask":
     )
     from webapp.config import load
     from webapp.jobs.lifecycle import Jobs
-    from webapp.tasks import create_huey
+    from webapp.jobs.tasks import create_huey
 
     config = config or load()
     app = Flask(

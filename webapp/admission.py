@@ -13,7 +13,7 @@ from werkzeug.exceptions import (
 )
 
 from webapp.current import current_config, current_jobs
-from webapp.jobs.lifecycle import MB, Busy
+from webapp.jobs.errors import MB, Busy
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # They change nothing.
 MAKE_JOBS = {"jobs.open_job", "jobs.create", "compat.upload_image"}

@@ -3,7 +3,7 @@
 from webapp import logs
 from webapp.config import load, read_environment, without_secrets
 from webapp.jobs.lifecycle import Jobs
-from webapp.tasks import create_huey
+from webapp.jobs.tasks import create_huey
 
 config = load(without_secrets(read_environment()))
 logs.configure(config, "consumer")

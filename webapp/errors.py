@@ -21,7 +21,7 @@ from webapp.disk import is_disk_full
 from webapp.engine.errors import ImageError, TooManyPixels
 from webapp.exports.archive import NoThumbnails
 from webapp.exports.file_names import InvalidPattern
-from webapp.jobs.lifecycle import (
+from webapp.jobs.errors import (
     Busy,
     FileTooLarge,
     ImageNotFound,

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from webapp.engine.thumbhash import thumbhash_to_png
 from webapp.exports.file_names import download_name
-from webapp.models import Thumbnail
+from webapp.jobs.models import Thumbnail
 
 
 def filesize(count: int) -> str:

@@ -31,7 +31,7 @@ from wtforms.widgets import CheckboxInput
 from webapp.config import Config
 from webapp.current import current_config, current_jobs
 from webapp.formatters import format_name, period
-from webapp.jobs.lifecycle import NoImages, TimeNotOffered
+from webapp.jobs.errors import NoImages, TimeNotOffered
 from webapp.recipes.outputs import (
     FORMATS,
     MOVING_FORMATS,

@@ -16,8 +16,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from webapp.jobs.lifecycle import Health, Jobs
-from webapp.models import Bucket, Counter
+from webapp.jobs.health import Health
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.models import Bucket, Counter
 
 UPLOADS = ("accepted", "refused")  # Of `counters`; the others tell what became of an image.
 

@@ -28,17 +28,17 @@ from webapp import create_app
 from webapp.admission import AccessRequired
 from webapp.config import Config
 from webapp.engine.errors import Truncated
-from webapp.jobs.lifecycle import (
+from webapp.jobs.errors import (
     FileTooLarge,
     JobClosed,
     JobExpired,
-    Jobs,
     NoImages,
     NoSpace,
     QueueFull,
     TooManyJobs,
 )
-from webapp.models import Claim
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.models import Claim
 
 TOKEN = "the token of the second server"
 LONG = "Scan for the printers, corrected colours, " * 5 + "final.jpg"

@@ -40,7 +40,7 @@ from tests.servers import (
 )
 from webapp.config import Config
 from webapp.errors import problem
-from webapp.jobs.lifecycle import FileTooLarge
+from webapp.jobs.errors import FileTooLarge
 
 pytestmark = pytest.mark.live
 

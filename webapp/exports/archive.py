@@ -22,10 +22,11 @@ from zipstream import ZipStream
 
 from webapp.exports.file_names import image_name, name_thumbnails
 from webapp.exports.markup import Address, alt_text, write_image, write_job
-from webapp.jobs.lifecycle import FILE_LOST, Jobs
-from webapp.models import Image, Job, Thumbnail
+from webapp.jobs.errors import FILE_LOST
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.models import Image, Job, Thumbnail
+from webapp.jobs.storage import Storage
 from webapp.recipes.outputs import Recipe
-from webapp.storage import Storage
 
 Paths = dict[Thumbnail, str]
 

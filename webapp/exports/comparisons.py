@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from webapp.models import Image, Thumbnail, have_same_ratio
+from webapp.jobs.models import Image, Thumbnail, have_same_ratio
 
 
 @dataclass(frozen=True)

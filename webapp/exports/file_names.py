@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import PurePosixPath
 
+from webapp.jobs.models import Image, Thumbnail
 from webapp.jobs.names import JOINERS, is_kept
-from webapp.models import Image, Thumbnail
 
 DEFAULT_PATTERN = "{name}-{output}"
 FIELDS = ("name", "number", "output", "width", "height", "format")

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from markupsafe import Markup
 
-from webapp.models import Image, Job, Thumbnail, have_same_ratio
+from webapp.jobs.models import Image, Job, Thumbnail, have_same_ratio
 from webapp.recipes.outputs import Output, Recipe
 
 Address = Callable[[Thumbnail], str]

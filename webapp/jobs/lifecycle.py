@@ -8,7 +8,7 @@ for a worker.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import ceil, inf
 from pathlib import Path
 from threading import Thread
@@ -22,12 +22,30 @@ from webapp.engine.errors import ImageError
 from webapp.engine.headers import read_header
 from webapp.engine.opening import SHOWN_BY_BROWSERS
 from webapp.engine.result import Result
-from webapp.job_store import JobStore
-from webapp.jobs.names import clean_name
-from webapp.models import (
-    Bucket,
+from webapp.jobs.errors import (
+    FILE_LOST,
+    MB,
+    ClaimLost,
+    FileTooLarge,
+    ImageNotFound,
+    JobClosed,
+    JobExpired,
+    JobNotFound,
+    NoSpace,
+    QueueFull,
+    TooManyAttempts,
+    TooManyBytes,
+    TooManyImages,
+    TooManyJobs,
+    TooManyPacked,
+    TooManyWaiting,
+    TooMuchWork,
+    _duration,
+)
+from webapp.jobs.events import _log_accepted, _log_failed
+from webapp.jobs.health import ALIVE_SECONDS, Health, Outlook, Statistics
+from webapp.jobs.models import (
     Claim,
-    Counter,
     HourLimits,
     Image,
     Job,
@@ -37,8 +55,11 @@ from webapp.models import (
     NewImage,
     Progress,
 )
+from webapp.jobs.names import clean_name
+from webapp.jobs.storage import Storage
+from webapp.jobs.store.jobs import JobStore
+from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import Point, Recipe, RecipeLimits
-from webapp.storage import Storage, Upload
 
 logger = logging.getLogger(__name__)
 
@@ -46,189 +67,16 @@ MAX_ATTEMPTS = 5  # Workers that one image may cost before we give up on it.
 LEASE_SECONDS = 6.0  # A claim is renewed every second, so a dead worker's image waits 6 at most.
 OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
 REMEMBERED_SECONDS = 30 * 86400.0  # How long who comes to an expired job is told that it was one.
-ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is not there.
 # A full queue has room for hundreds again after this, and asking sooner would only add to the load.
 QUEUE_SECONDS = 20
 MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few times.
-MB = 1_000_000
-FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
 ROOM_FOR_WORK = (
     20 * MB
 )  # Where less must stay free: a claim in vain would cost the image an attempt.
 LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 
 
-class JobNotFound(LookupError):
-    """There is no such job, or no more."""
-
-    code = "job_not_found"
-    sentence = "There is no job at this address. It may have expired, or was deleted."
-
-    def __init__(self) -> None:
-        super().__init__(self.sentence)
-
-
-class JobExpired(JobNotFound):
-    """The job's time is over: its rows and files are gone, or go with the next sweep."""
-
-    code = "job_expired"
-    sentence = "The time that this job was kept for is over. Its images are deleted with it."
-
-
-class JobClosed(Exception):
-    """The job takes no more images."""
-
-    code = "job_closed"
-
-    def __init__(self) -> None:
-        super().__init__("This job takes no more images. Start a new one.")
-
-
-class NoImages(Exception):
-    """A job was to be made of nothing."""
-
-    code = "no_images"
-
-    def __init__(self) -> None:
-        super().__init__("Choose at least one image.")
-
-
-class TimeNotOffered(ValueError):
-    """A job was to be kept for a time that is not to choose from."""
-
-    code = "time_not_offered"
-    field = "keep_hours"
-
-    def __init__(self) -> None:
-        super().__init__("Choose one of the times that the form offers.")
-
-
-class TooManyImages(Exception):
-    """The job has as many images as a job may have."""
-
-    code = "too_many_images"
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"A job has at most {limit} images. Start a new one for the rest.")
-
-
-class NoSpace(Exception):
-    """The disk is nearly full: nothing begins that adds to it."""
-
-    code = "no_space"
-
-    def __init__(self) -> None:
-        super().__init__("The server's disk is full. Nothing new was taken; try again later.")
-
-
-class FileTooLarge(Exception):
-    """An uploaded file has more bytes than a file may have."""
-
-    code = "file_too_large"
-
-    def __init__(self, size: int, limit_mb: int) -> None:
-        super().__init__(
-            f"This file is {_size_over(size, limit_mb)}; the limit is {limit_mb} MB."
-            " Export it smaller."
-        )
-
-
-class Busy(Exception):
-    """Too much is going on, of this client or of all; it passes within `retry_after` seconds."""
-
-    code: str
-
-    def __init__(self, sentence: str, retry_after: int) -> None:
-        super().__init__(f"{sentence} There is room again in {_duration(retry_after)}.")
-        self.retry_after = retry_after
-
-
-class TooManyJobs(Busy):
-    """A client makes more jobs than it may."""
-
-    code = "too_many_jobs"
-
-
-class TooManyBytes(Busy):
-    """A client sends more than it may."""
-
-    code = "too_many_bytes"
-
-
-class TooManyAttempts(Busy):
-    """A client guesses at a token."""
-
-    code = "too_many_attempts"
-
-
-class TooMuchWork(Busy):
-    """A client uses more of the workers' time than it may."""
-
-    code = "too_much_work"
-
-
-class TooManyWaiting(Busy):
-    """A client lets more images wait than its share of the queue."""
-
-    code = "too_many_waiting"
-
-
-class TooManyPacked(Busy):
-    """A client fetches more thumbnails in zips and markup than it may."""
-
-    code = "too_many_packed"
-
-
-class QueueFull(Busy):
-    """So many images wait that another would wait for too long."""
-
-    code = "queue_full"
-
-
 REFUSALS = (FileTooLarge, ImageError, JobClosed, NoSpace, TooManyImages, TooManyWaiting)
-
-
-class ClaimLost(Exception):
-    """Another worker has the image by now, or its job is gone."""
-
-
-class ImageNotFound(LookupError):
-    """The job has no such image."""
-
-    code = "image_not_found"
-
-    def __init__(self) -> None:
-        super().__init__("This job has no such image.")
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """Say what a job has before it: the images of others, and the seconds until it is finished."""
-
-    ahead: int
-    seconds: int | None  # None where nothing tells yet.
-    has_workers: bool  # Whether anybody works at all.
-
-
-@dataclass(frozen=True)
-class Health:
-    """Say how the consumer fares and how much there is to do."""
-
-    workers: int  # Those that are alive.
-    last_beat_seconds: float | None  # Since any worker was alive, if one ever was.
-    queue_depth: int  # Images that are not finished: they wait, or are being worked on.
-    oldest_wait_seconds: float  # Of the images that wait for a worker.
-    free_disk_bytes: int
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Hold what the operator may ask of all jobs, at one moment."""
-
-    counters: list[Counter]
-    wait: list[Bucket]  # From an image's upload to its first claim.
-    work: list[Bucket]  # From an image's last claim to its end.
-    health: Health
 
 
 class Jobs:
@@ -820,26 +668,3 @@ def _try(remove: Callable[[Any], None], what: str | Path) -> None:
         remove(what)
     except OSError:
         logger.exception("cannot remove %s", what)
-
-
-def _log_accepted(job_id: str, image: NewImage) -> None:
-    facts = {"file_name": image.name, "format": image.format, "bytes": image.bytes}
-    logger.info("image accepted", extra={"job_id": job_id, "image_id": image.id, **facts})
-
-
-def _log_failed(job_id: str, image_id: str, code: str) -> None:
-    """Log a failure that no worker saw."""
-    logger.error("image failed", extra={"job_id": job_id, "image_id": image_id, "code": code})
-
-
-def _duration(seconds: int) -> str:
-    """Write seconds as people say them, rounded up: `20 seconds`, `12 minutes`."""
-    if seconds <= 90:
-        return f"{seconds} seconds" if seconds != 1 else "1 second"
-    return f"{ceil(seconds / 60)} minutes"
-
-
-def _size_over(size: int, limit_mb: int) -> str:
-    """Write bytes as pages do, `3.3 MB`, with more digits where those would not tell the excess."""
-    digits = next(count for count in range(1, 7) if round(size / MB, count) > limit_mb)
-    return f"{size / MB:.{digits}f} MB"

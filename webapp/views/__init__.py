@@ -3,7 +3,7 @@
 from flask import Flask
 
 from webapp.config import Config
-from webapp.jobs.lifecycle import MB
+from webapp.jobs.errors import MB
 from webapp.upload_request import MAX_FIELDS, UploadRequest
 from webapp.views import access, compat, downloads, health, images, jobs, results, uploads
 

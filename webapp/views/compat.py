@@ -6,8 +6,8 @@ from flask import Blueprint, abort, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.current import current_config, current_jobs
-from webapp.jobs.lifecycle import JobExpired, JobNotFound
-from webapp.models import Image
+from webapp.jobs.errors import JobExpired, JobNotFound
+from webapp.jobs.models import Image
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.presets import PRESETS
 from webapp.security import csrf

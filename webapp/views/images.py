@@ -12,8 +12,8 @@ from webapp.engine.opening import SHOWN_BY_BROWSERS
 from webapp.exports.comparisons import compare
 from webapp.exports.markup import find_output, responsive_sets, write_image
 from webapp.formatters import format_name
-from webapp.jobs.lifecycle import ImageNotFound, JobNotFound
-from webapp.models import Image, Job, Thumbnail
+from webapp.jobs.errors import ImageNotFound, JobNotFound
+from webapp.jobs.models import Image, Job, Thumbnail
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.parsing import parse_focus
 from webapp.views.request import (

@@ -29,16 +29,10 @@ from webapp.engine.geometry import foresee
 from webapp.errors import asks_for_html, problem
 from webapp.formatters import date_and_time
 from webapp.forms import UploadForm, later_hours, latest_expiry, read_upload_form
-from webapp.jobs.lifecycle import (
-    FileTooLarge,
-    JobNotFound,
-    NoImages,
-    Outlook,
-    TimeNotOffered,
-    TooManyImages,
-)
+from webapp.jobs.errors import FileTooLarge, JobNotFound, NoImages, TimeNotOffered, TooManyImages
+from webapp.jobs.health import Outlook
+from webapp.jobs.models import Job, MissingFile, Progress
 from webapp.jobs.names import clean_name, is_kept
-from webapp.models import Job, MissingFile, Progress
 from webapp.recipes.outputs import InvalidRecipe, Recipe
 from webapp.views import uploads
 from webapp.views.request import (

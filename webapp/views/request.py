@@ -10,11 +10,11 @@ from werkzeug.datastructures import FileStorage
 
 from webapp.admission import client_name
 from webapp.current import current_config, current_jobs
-from webapp.jobs.lifecycle import TooManyImages
-from webapp.models import Job, Thumbnail
+from webapp.jobs.errors import TooManyImages
+from webapp.jobs.models import Job, Thumbnail
+from webapp.jobs.tasks import ring
+from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import Recipe
-from webapp.storage import Upload
-from webapp.tasks import ring
 
 # Below so many seconds of age, a page polls every so many milliseconds.
 POLL_PACES = ((30, 500), (120, 1000), (600, 2000), (inf, 5000))

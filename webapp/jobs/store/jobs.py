@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
-from webapp.database import Database
-from webapp.models import (
-    PREVIEW_SIDE,
+from webapp.jobs.database import Database
+from webapp.jobs.models import (
     Bucket,
     Claim,
     Counter,
@@ -28,8 +27,8 @@ from webapp.models import (
     Progress,
     Queue,
     Thumbnail,
-    have_same_ratio,
 )
+from webapp.jobs.store.rows import _BEGUN, _UNFINISHED, _sort_out, _with_focus, _with_times
 from webapp.recipes.outputs import WHOLE, Point
 
 STRIP_SIDE = 128  # Pixels; a picture in the list of jobs is 64 high, or twice that.
@@ -802,34 +801,6 @@ class JobStore(Database):
             )
             self._change(f"UPDATE {turns} SET served = :now WHERE served > :now", now=now)
 
-
-def _with_times(row: dict[str, Any]) -> dict[str, Any]:
-    """Make Python's own of a job's two times, and of the number that SQLite has for a truth."""
-    times = {name: datetime.fromtimestamp(row[name], UTC) for name in ("created", "expires")}
-    return {**row, **times, "is_open": bool(row["is_open"])}
-
-
-def _with_focus(row: dict[str, Any]) -> dict[str, Any]:
-    """Make one value of the two columns of a focal point."""
-    x, y = row.pop("focus_x"), row.pop("focus_y")
-    return {**row, "focus": None if x is None else (x, y)}
-
-
-def _sort_out(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:
-    """Tell what was asked for from what only shows all of an image."""
-    asked = tuple(one for one in made if one.file_name != WHOLE.file_name)
-    whole = (image["width"], image["height"])
-    uncropped = [one for one in made if have_same_ratio(one.size, whole)]
-    by_need = sorted(
-        uncropped, key=lambda one: (max(one.width, one.height) < PREVIEW_SIDE, one.bytes)
-    )
-    return {"thumbnails": asked, "whole": next(iter(by_need), None)}
-
-
-_BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"
-
-# As the partial index images_claimable says it, word for word: else SQLite does not use it.
-_UNFINISHED = "state IN ('waiting', 'working')"
 
 _TO_REMAKE = (
     "(state IN ('working', 'done', 'failed') OR state = 'cancelled'"

@@ -1,0 +1,159 @@
+"""What can go wrong with a job: each with its code and its sentence."""
+
+from math import ceil
+
+MB = 1_000_000
+FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
+
+
+class JobNotFound(LookupError):
+    """There is no such job, or no more."""
+
+    code = "job_not_found"
+    sentence = "There is no job at this address. It may have expired, or was deleted."
+
+    def __init__(self) -> None:
+        super().__init__(self.sentence)
+
+
+class JobExpired(JobNotFound):
+    """The job's time is over: its rows and files are gone, or go with the next sweep."""
+
+    code = "job_expired"
+    sentence = "The time that this job was kept for is over. Its images are deleted with it."
+
+
+class JobClosed(Exception):
+    """The job takes no more images."""
+
+    code = "job_closed"
+
+    def __init__(self) -> None:
+        super().__init__("This job takes no more images. Start a new one.")
+
+
+class NoImages(Exception):
+    """A job was to be made of nothing."""
+
+    code = "no_images"
+
+    def __init__(self) -> None:
+        super().__init__("Choose at least one image.")
+
+
+class TimeNotOffered(ValueError):
+    """A job was to be kept for a time that is not to choose from."""
+
+    code = "time_not_offered"
+    field = "keep_hours"
+
+    def __init__(self) -> None:
+        super().__init__("Choose one of the times that the form offers.")
+
+
+class TooManyImages(Exception):
+    """The job has as many images as a job may have."""
+
+    code = "too_many_images"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A job has at most {limit} images. Start a new one for the rest.")
+
+
+class NoSpace(Exception):
+    """The disk is nearly full: nothing begins that adds to it."""
+
+    code = "no_space"
+
+    def __init__(self) -> None:
+        super().__init__("The server's disk is full. Nothing new was taken; try again later.")
+
+
+class FileTooLarge(Exception):
+    """An uploaded file has more bytes than a file may have."""
+
+    code = "file_too_large"
+
+    def __init__(self, size: int, limit_mb: int) -> None:
+        super().__init__(
+            f"This file is {_size_over(size, limit_mb)}; the limit is {limit_mb} MB."
+            " Export it smaller."
+        )
+
+
+class Busy(Exception):
+    """Too much is going on, of this client or of all; it passes within `retry_after` seconds."""
+
+    code: str
+
+    def __init__(self, sentence: str, retry_after: int) -> None:
+        super().__init__(f"{sentence} There is room again in {_duration(retry_after)}.")
+        self.retry_after = retry_after
+
+
+class TooManyJobs(Busy):
+    """A client makes more jobs than it may."""
+
+    code = "too_many_jobs"
+
+
+class TooManyBytes(Busy):
+    """A client sends more than it may."""
+
+    code = "too_many_bytes"
+
+
+class TooManyAttempts(Busy):
+    """A client guesses at a token."""
+
+    code = "too_many_attempts"
+
+
+class TooMuchWork(Busy):
+    """A client uses more of the workers' time than it may."""
+
+    code = "too_much_work"
+
+
+class TooManyWaiting(Busy):
+    """A client lets more images wait than its share of the queue."""
+
+    code = "too_many_waiting"
+
+
+class TooManyPacked(Busy):
+    """A client fetches more thumbnails in zips and markup than it may."""
+
+    code = "too_many_packed"
+
+
+class QueueFull(Busy):
+    """So many images wait that another would wait for too long."""
+
+    code = "queue_full"
+
+
+class ClaimLost(Exception):
+    """Another worker has the image by now, or its job is gone."""
+
+
+class ImageNotFound(LookupError):
+    """The job has no such image."""
+
+    code = "image_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("This job has no such image.")
+
+
+def _duration(seconds: int) -> str:
+    """Write seconds as people say them, rounded up: `20 seconds`, `12 minutes`."""
+    if seconds <= 90:
+        return f"{seconds} seconds" if seconds != 1 else "1 second"
+    return f"{ceil(seconds / 60)} minutes"
+
+
+def _size_over(size: int, limit_mb: int) -> str:
+    """Write bytes as pages do, `3.3 MB`, with more digits where those would not tell the excess."""
+    digits = next(count for count in range(1, 7) if round(size / MB, count) > limit_mb)
+    return f"{size / MB:.{digits}f} MB"

@@ -1,0 +1,1 @@
+"""The rows: the only SQL of the application."""
