@@ -17,12 +17,12 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person, Script, multipart, nothing_left, part, running_app, work
 from tests.images import make_jpeg
-from webapp.admission import QUEUE_AGAIN, TAKE_IMAGES
 from webapp.config import Config
 from webapp.jobs.errors import TooManyWaiting
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.store.jobs import JobStore
 from webapp.recipes.presets import PRESETS
+from webapp.web.limits import QUEUE_AGAIN, TAKE_IMAGES
 
 NOW = 1_800_000_000.0 + 10
 

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from webapp import assets
+from webapp.web import static_files
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_style_is_compressed_for_whoever_reads_that(client: FlaskClient, style: 
 
 def test_image_is_sent_as_it_is(app: Flask, client: FlaskClient) -> None:
     answer = get(client, f"{app.static_url_path}/samples/moon.jpg", Accept_Encoding="gzip")
-    assert answer.data == (assets.FOLDER / "samples/moon.jpg").read_bytes()
+    assert answer.data == (static_files.FOLDER / "samples/moon.jpg").read_bytes()
     assert "Content-Encoding" not in answer.headers
 
 
@@ -57,10 +57,10 @@ def test_browser_that_has_the_compressed_file_gets_no_other(
 
 
 def test_address_changes_with_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assets, "FOLDER", tmp_path)
+    monkeypatch.setattr(static_files, "FOLDER", tmp_path)
     seen = set()
     for content in ("a", "b"):
         (tmp_path / "site.css").write_text(content)
-        seen.add(assets.url_path())
+        seen.add(static_files.url_path())
     (tmp_path / "site.css").rename(tmp_path / "page.css")
-    assert len(seen | {assets.url_path()}) == 3
+    assert len(seen | {static_files.url_path()}) == 3

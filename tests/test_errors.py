@@ -8,7 +8,7 @@ from flask import Flask, abort
 from werkzeug.test import TestResponse
 
 from tests.conftest import Person
-from webapp.errors import Problem
+from webapp.web.errors import Problem
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webapp.formatters import about, period, saving
+from webapp.web.formatters import about, period, saving
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from werkzeug.test import TestResponse
 from tests.conftest import Person, Script, multipart, nothing_left, work
 from tests.images import make_jpeg, make_png, make_truncated
 from tests.servers import wait_until
-from webapp.formatters import date_and_time
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.worker import work_on_next_image
+from webapp.web.formatters import date_and_time
 
 IDLE = "not working on images"
 GONE = "/jobs/00000000-0000-4000-8000-000000000000"

@@ -29,13 +29,13 @@ from tests.conftest import (
 )
 from tests.images import make_corners, make_jpeg, make_truncated
 from webapp.config import Config
-from webapp.forms import UploadForm
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Job, Thumbnail
 from webapp.jobs.storage import ABANDONED_SECONDS, REPLACED_SECONDS
 from webapp.jobs.worker import work_on_next_image
 from webapp.recipes.outputs import InvalidRecipe, Output, Recipe, RecipeLimits
 from webapp.recipes.presets import PRESETS
+from webapp.web.forms.upload import UploadForm
 
 
 def start(person: Person, *pictures: bytes, **fields: object) -> str:

@@ -22,8 +22,8 @@ from webapp.jobs.database import Database
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim
 from webapp.jobs.worker import work_on_next_image
-from webapp.metrics import JobsCollector
 from webapp.recipes.outputs import Recipe
+from webapp.web.metrics import JobsCollector
 
 # What an address may ask for beside the job itself. `{v}` and `{said}` are those of the page.
 QUERIES = {
@@ -204,7 +204,7 @@ def scene(
 ) -> Scene:
     now = time()
     monkeypatch.setattr("webapp.jobs.time", lambda: now)  # What takes time is no difference.
-    monkeypatch.setattr("webapp.views.request.POLL_PACES", ((inf, 500),))
+    monkeypatch.setattr("webapp.web.views.responses.POLL_PACES", ((inf, 500),))
     scene = Scene(app, jobs, script, tmp_path)
     if request.param == "made again":
         scene.begin_again()

@@ -16,26 +16,26 @@ def create_app(config: "Config | None" = None) -> "Flask":
     # Imported here: the consumer and the decode server import this package too, and need no Flask.
     from flask import Flask
 
-    from webapp import (
-        admission,
-        assets,
-        cli,
-        compression,
-        errors,
-        formatters,
-        request_log,
-        security,
-        views,
-    )
+    from webapp import cli
     from webapp.config import load
     from webapp.jobs.lifecycle import Jobs
     from webapp.jobs.tasks import create_huey
+    from webapp.web import (
+        compression,
+        errors,
+        formatters,
+        limits,
+        request_log,
+        security,
+        static_files,
+        views,
+    )
 
     config = config or load()
     app = Flask(
         __name__,
-        static_folder=assets.FOLDER,
-        static_url_path=assets.url_path(),
+        static_folder=static_files.FOLDER,
+        static_url_path=static_files.url_path(),
         template_folder=ROOT / "templates",
         instance_path=str(config.instance.resolve()),
     )
@@ -44,9 +44,9 @@ def create_app(config: "Config | None" = None) -> "Flask":
     app.extensions["jobs"] = jobs
     app.extensions["huey"] = create_huey(config, jobs)
     request_log.init_app(app, config)
-    admission.init_app(app)  # First: what is refused is not even read.
+    limits.init_app(app)  # First: what is refused is not even read.
     security.init_app(app, config)
-    assets.init_app(app)
+    static_files.init_app(app)
     compression.init_app(app)
     errors.init_app(app)
     formatters.init_app(app)

@@ -10,15 +10,15 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from webapp.current import current_config, current_jobs
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
 from webapp.engine.result import Thumbnail
-from webapp.formatters import filesize, format_name, saving
 from webapp.recipes.outputs import ASKED_FORMATS, FITS, InvalidRecipe, Output, Recipe, combine
 from webapp.recipes.parsing import parse_output
 from webapp.recipes.presets import PRESETS, preset
 from webapp.sandbox import process
+from webapp.web.app_context import current_config, current_jobs
+from webapp.web.formatters import filesize, format_name, saving
 
 jobs = AppGroup("jobs", help="Look after the jobs of the server.")
 thumbnails = AppGroup("thumbnails", help="Make thumbnails without server and queue.")

@@ -25,7 +25,6 @@ from tests.conftest import find_token
 from tests.images import make_jpeg, make_png, make_truncated
 from tests.servers import Client, Servers, running, wait_until
 from webapp import create_app
-from webapp.admission import AccessRequired
 from webapp.config import Config
 from webapp.engine.errors import Truncated
 from webapp.jobs.errors import (
@@ -39,6 +38,7 @@ from webapp.jobs.errors import (
 )
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim
+from webapp.web.access import AccessRequired
 
 TOKEN = "the token of the second server"
 LONG = "Scan for the printers, corrected colours, " * 5 + "final.jpg"

@@ -39,8 +39,8 @@ from tests.servers import (
     wait_until,
 )
 from webapp.config import Config
-from webapp.errors import problem
 from webapp.jobs.errors import FileTooLarge
+from webapp.web.errors import problem
 
 pytestmark = pytest.mark.live
 

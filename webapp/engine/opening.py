@@ -1,20 +1,4 @@
-"""Open a stranger's image file: tell what it is, refuse what would cost too much.
-
-Headers only, until a caller loads the image that `open_image` returns. A size is (width, height)
-in pixels.
-
-The web server calls only `read_header`, in which no C code of Pillow or pillow-heif parses a file.
-Headers are read here, in `webapp.engine.formats.isobmff` and in `webapp.engine.ifd`. Pillow gets only a short copy of
-the header of a PNG, BMP or TIFF, because it alone knows which kinds of these it decodes; its
-readers of these are pure Python until pixels are loaded. Its other readers stay out of the web
-server. Those of AVIF, HEIC and WebP pass the whole file to libavif, libheif and libwebp as they
-open it; that of ICO decodes the image; that of GIF allocates the first frame (4 GB for 44 bytes);
-those of JPEG and JPEG 2000 are Python, but take seconds for what repeats. The only C code left is
-zlib: it inflates up to a megabyte of EXIF and one of XMP from the text chunks of a PNG.
-
-A header takes at most 50 ms of CPU time, whatever the file: each loop has a bound, with a comment
-that says what honest files have. `tests/hostile.py` has the files that come closest.
-"""
+"""Open an image file in a decode child: refuse what would cost too much to decode."""
 
 import warnings
 from typing import IO

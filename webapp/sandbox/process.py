@@ -40,7 +40,7 @@ NEXT = b"next"
 _TRIES = 3  # To find a server or a child that was not killed meanwhile.
 _WAIT_SECONDS = 1.0  # Between two calls of on_wait.
 _SERVER_SECONDS = 20.0  # For a server to start, or to answer; it takes 0.2 s, and 0.001.
-_ROOT = Path(__file__).parent.parent  # Where `python -m` finds the module.
+_ROOT = Path(__file__).parents[2]  # Where `python -m` finds the module.
 # What the server gets of the environment: how the C library allocates memory.
 _ALLOCATOR = ("MALLOC_", "GLIBC_TUNABLES")
 

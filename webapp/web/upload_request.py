@@ -16,8 +16,8 @@ from werkzeug.exceptions import (
 from werkzeug.formparser import FormDataParser
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from webapp.current import current_config, current_jobs
 from webapp.jobs.upload import Upload
+from webapp.web.app_context import current_config, current_jobs
 
 # Fields of a query, of the recipe's cookie, or of a form besides its files: 50 sizes of up to 17,
 # as each format is one, and those of the whole recipe.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
-FOLDER = Path(__file__).parent.parent / "static"
+FOLDER = Path(__file__).parents[2] / "static"
 TEXTS = {".css", ".js", ".svg"}  # Images are compressed already.
 
 

@@ -5,14 +5,14 @@ from uuid import UUID
 from flask import Blueprint, abort, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp.current import current_config, current_jobs
 from webapp.jobs.errors import JobExpired, JobNotFound
 from webapp.jobs.models import Image
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.presets import PRESETS
-from webapp.security import csrf
-from webapp.views import results
-from webapp.views.request import submit_image
+from webapp.web.app_context import current_config, current_jobs
+from webapp.web.security import csrf
+from webapp.web.views import thumbnails
+from webapp.web.views.responses import submit_image
 
 blueprint = Blueprint("compat", __name__)
 csrf.exempt(blueprint)  # Programs have no page to take a token from.
@@ -52,7 +52,7 @@ def download_thumbnail(job_id: str) -> ResponseReturnValue:
     paths = _paths(_only_image(job_id))
     if not paths:
         abort(404, "This job has no such thumbnail, or not yet.")
-    return results.thumbnail(paths[0])
+    return thumbnails.thumbnail(paths[0])
 
 
 @blueprint.get("/docs")

@@ -16,7 +16,6 @@ from werkzeug.exceptions import (
     SecurityError,
 )
 
-from webapp.admission import AccessRequired, RequestTooLarge
 from webapp.disk import is_disk_full
 from webapp.engine.errors import ImageError, TooManyPixels
 from webapp.exports.archive import NoThumbnails
@@ -35,6 +34,8 @@ from webapp.jobs.errors import (
     TooManyImages,
 )
 from webapp.recipes.outputs import InvalidRecipe
+from webapp.web.access import AccessRequired
+from webapp.web.limits import RequestTooLarge
 
 logger = logging.getLogger(__name__)
 

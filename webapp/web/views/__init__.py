@@ -4,8 +4,17 @@ from flask import Flask
 
 from webapp.config import Config
 from webapp.jobs.errors import MB
-from webapp.upload_request import MAX_FIELDS, UploadRequest
-from webapp.views import access, compat, downloads, health, images, jobs, results, uploads
+from webapp.web.upload_request import MAX_FIELDS, UploadRequest
+from webapp.web.views import (
+    access,
+    downloads,
+    images,
+    jobs,
+    operations,
+    thumbnail_api,
+    thumbnails,
+    uploads,
+)
 
 
 def init_app(app: Flask, config: Config) -> None:
@@ -13,5 +22,5 @@ def init_app(app: Flask, config: Config) -> None:
     app.request_class = UploadRequest
     app.config["MAX_CONTENT_LENGTH"] = config.max_request_mb * MB
     app.config["MAX_FORM_PARTS"] = config.max_images + MAX_FIELDS
-    for module in (uploads, jobs, images, downloads, results, access, compat, health):
+    for module in (uploads, jobs, images, downloads, thumbnails, access, thumbnail_api, operations):
         app.register_blueprint(module.blueprint)

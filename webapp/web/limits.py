@@ -1,19 +1,18 @@
 """Who may send what: decided before a byte of it is read."""
 
-import hmac
-from hashlib import sha256
-from ipaddress import IPv6Address, ip_address
 from math import ceil
 
-from flask import Flask, abort, current_app, request, session
+from flask import Flask, abort, request
 from werkzeug.exceptions import (
     RequestHeaderFieldsTooLarge,
     RequestURITooLarge,
     SecurityError,
 )
 
-from webapp.current import current_config, current_jobs
 from webapp.jobs.errors import MB, Busy
+from webapp.web.access import AccessRequired, require_access
+from webapp.web.app_context import current_config, current_jobs
+from webapp.web.clients import client_name
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # They change nothing.
 MAKE_JOBS = {"jobs.open_job", "jobs.create", "compat.upload_image"}
@@ -24,15 +23,6 @@ TAKE_IMAGES = {*MAKE_JOBS, "jobs.add_images"}
 QUEUE_AGAIN = {"jobs.remake", "jobs.retry", "images.set_focus", "images.clear_focus"}
 # By every method. Flask itself raises these after all hooks, of which one reads the form.
 REFUSED_UNREAD = (SecurityError, RequestHeaderFieldsTooLarge, RequestURITooLarge)
-
-
-class AccessRequired(Exception):
-    """Only those who know the access token may do this."""
-
-    code = "access_token_required"
-
-    def __init__(self) -> None:
-        super().__init__("This needs the access token. Sign in, or send it as a Bearer token.")
 
 
 class RequestTooLarge(Exception):
@@ -105,69 +95,4 @@ def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:
         current_jobs().admit_job(client_name())
 
 
-def client_name() -> str:
-    """Name who asks by the address, which nobody can throw away as a cookie.
-
-    Of IPv6 by the first half: the rest is everybody's to choose.
-    """
-    try:
-        address = ip_address(request.remote_addr or "")
-    except ValueError:  # A socket that is a file has none.
-        return ""
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
-    return str(address)
-
-
 # The access token
-
-
-def require_access() -> None:
-    """Refuse whoever does not know the access token, where there is one.
-
-    Raises AccessRequired, or TooManyAttempts.
-    """
-    if not has_access():
-        raise AccessRequired
-
-
-def has_access() -> bool:
-    """Say whether who asks has signed in or sends the access token, or none is needed.
-
-    Raises TooManyAttempts.
-    """
-    if not current_config().access_token:
-        return True
-    if sent := bearer_token():
-        return is_token(sent, current_config().access_token)
-    return hmac.compare_digest(session.get("access", ""), _fingerprint())
-
-
-def sign_in() -> None:
-    """Have the session remember that the access token was right, until it is changed."""
-    session.permanent = True
-    session["access"] = _fingerprint()
-
-
-def bearer_token() -> bytes:
-    """Give the token that the request bears, byte for byte; nothing where it bears none."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
-
-
-def is_token(sent: bytes, token: str) -> bool:
-    """Say whether what was sent is the token, in a time that tells nothing.
-
-    Raises TooManyAttempts: a client has few guesses, whichever token it guesses at.
-    """
-    is_right = hmac.compare_digest(sent, token.encode())
-    current_jobs().admit_attempt(client_name(), is_right)
-    return is_right
-
-
-def _fingerprint() -> str:
-    """Give what only a server with this token and this key can write into a session."""
-    key = str(current_app.secret_key)
-    return hmac.new(key.encode(), current_config().access_token.encode(), sha256).hexdigest()

@@ -2,9 +2,9 @@
 
 from flask import Blueprint, Response, abort
 
-from webapp.current import current_jobs
 from webapp.recipes.outputs import EXTENSIONS
-from webapp.views.request import send_picture
+from webapp.web.app_context import current_jobs
+from webapp.web.views.responses import send_picture
 
 blueprint = Blueprint("results", __name__)
 

@@ -1,20 +1,19 @@
 """Help the views: owners, received files, and answers that several of them give."""
 
-import secrets
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 
-from flask import Response, abort, current_app, make_response, request, send_file, session
+from flask import Response, abort, current_app, make_response, request, send_file
 from werkzeug.datastructures import FileStorage
 
-from webapp.admission import client_name
-from webapp.current import current_config, current_jobs
 from webapp.jobs.errors import TooManyImages
-from webapp.jobs.models import Job, Thumbnail
+from webapp.jobs.models import Thumbnail
 from webapp.jobs.tasks import ring
 from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import Recipe
+from webapp.web.app_context import current_config, current_jobs
+from webapp.web.clients import become_owner, client_name
 
 # Below so many seconds of age, a page polls every so many milliseconds.
 POLL_PACES = ((30, 500), (120, 1000), (600, 2000), (inf, 5000))
@@ -24,31 +23,6 @@ PICTURE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-def current_owner() -> str | None:
-    """Give the id of the browser or program that asks, if it was ever about to submit anything."""
-    return session.get("owner")
-
-
-def become_owner() -> str:
-    """Give the id of the browser or program that submits; its cookie will remember it."""
-    session.permanent = True
-    return session.setdefault("owner", secrets.token_urlsafe(16))  # type: ignore[no-any-return]
-
-
-def require_owner(job_id: str, act: str = "change it") -> None:
-    """Refuse whoever did not submit the job: its address is for seeing what was made.
-
-    Raises JobNotFound, or Forbidden.
-    """
-    if not current_jobs().is_owner(job_id, current_owner()):
-        abort(403, f"Only the browser that made this job can {act}.")
-
-
-def is_owner(job: Job) -> bool:
-    """Say whether who asks has submitted a job."""
-    return job.owner is not None and job.owner == current_owner()
 
 
 def pace(begun: datetime) -> int:

@@ -6,8 +6,8 @@ from flask import Blueprint, redirect, render_template, request, session, url_fo
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
-from webapp import admission
-from webapp.current import current_config
+from webapp.web import access
+from webapp.web.app_context import current_config
 
 blueprint = Blueprint("access", __name__)
 
@@ -19,7 +19,7 @@ _LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]{0,4000}")
 @blueprint.get("/sign-in")
 def ask() -> ResponseReturnValue:
     """Ask for the access token, unless it is known already."""
-    if admission.has_access():
+    if access.has_access():
         return redirect(_next_path(), 303)
     return _page()
 
@@ -28,9 +28,9 @@ def ask() -> ResponseReturnValue:
 def sign_in() -> ResponseReturnValue:
     """Let somebody in who knows the access token, and lead back to where they were going."""
     sent = request.form.get("token", "").strip().encode()
-    if not admission.is_token(sent, current_config().access_token):
+    if not access.is_token(sent, current_config().access_token):
         return _page("This is not the access token."), 401
-    admission.sign_in()
+    access.sign_in()
     return redirect(_next_path(), 303)
 
 

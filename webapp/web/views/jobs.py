@@ -22,30 +22,21 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import FileStorage
 
-from webapp.admission import client_name, require_access
-from webapp.current import current_config, current_jobs
 from webapp.engine.errors import ImageError
 from webapp.engine.geometry import foresee
-from webapp.errors import asks_for_html, problem
-from webapp.formatters import date_and_time
-from webapp.forms import UploadForm, later_hours, latest_expiry, read_upload_form
 from webapp.jobs.errors import FileTooLarge, JobNotFound, NoImages, TimeNotOffered, TooManyImages
 from webapp.jobs.health import Outlook
 from webapp.jobs.models import Job, MissingFile, Progress
 from webapp.jobs.names import clean_name, is_kept
 from webapp.recipes.outputs import InvalidRecipe, Recipe
-from webapp.views import uploads
-from webapp.views.request import (
-    add_image,
-    become_owner,
-    current_owner,
-    fresh,
-    is_owner,
-    pace,
-    require_owner,
-    ring_for_work,
-    without_body,
-)
+from webapp.web.access import require_access
+from webapp.web.app_context import current_config, current_jobs
+from webapp.web.clients import become_owner, client_name, current_owner, is_owner, require_owner
+from webapp.web.errors import asks_for_html, problem
+from webapp.web.formatters import date_and_time
+from webapp.web.forms.upload import UploadForm, later_hours, latest_expiry, read_upload_form
+from webapp.web.views import uploads
+from webapp.web.views.responses import add_image, fresh, pace, ring_for_work, without_body
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 

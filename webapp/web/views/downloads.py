@@ -6,13 +6,13 @@ from uuid import UUID
 
 from flask import Blueprint, Response, abort, request
 
-from webapp.admission import client_name
-from webapp.current import current_jobs
 from webapp.exports.archive import NoThumbnails, archive_name, pack, read_job
 from webapp.exports.file_names import DEFAULT_PATTERN, check_pattern, safe_name
 from webapp.exports.markup import WRITERS, Writer, alt_text, write_image, write_job
 from webapp.recipes.outputs import Recipe
-from webapp.views.request import address_here, without_body
+from webapp.web.app_context import current_jobs
+from webapp.web.clients import client_name
+from webapp.web.views.responses import address_here, without_body
 
 blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")
 

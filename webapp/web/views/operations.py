@@ -8,9 +8,9 @@ from flask.typing import ResponseReturnValue
 from prometheus_client.exposition import choose_encoder
 from werkzeug.datastructures import WWWAuthenticate
 
-from webapp.admission import bearer_token, is_token
-from webapp.current import current_config, current_jobs
-from webapp.metrics import JobsCollector
+from webapp.web.access import bearer_token, is_token
+from webapp.web.app_context import current_config, current_jobs
+from webapp.web.metrics import JobsCollector
 
 logger = logging.getLogger(__name__)
 

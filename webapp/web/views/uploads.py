@@ -8,12 +8,13 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from webapp.admission import has_access
-from webapp.current import current_config
-from webapp.errors import Problem
-from webapp.forms import UploadForm, names_recipe
-from webapp.upload_request import MAX_FIELDS
-from webapp.views.request import become_owner
+from webapp.web.access import has_access
+from webapp.web.app_context import current_config
+from webapp.web.clients import become_owner
+from webapp.web.errors import Problem
+from webapp.web.forms.address import names_recipe
+from webapp.web.forms.upload import UploadForm
+from webapp.web.upload_request import MAX_FIELDS
 
 blueprint = Blueprint("uploads", __name__)
 

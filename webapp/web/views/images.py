@@ -6,25 +6,17 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
-from webapp.admission import client_name
-from webapp.current import current_jobs
 from webapp.engine.opening import SHOWN_BY_BROWSERS
 from webapp.exports.comparisons import compare
 from webapp.exports.markup import find_output, responsive_sets, write_image
-from webapp.formatters import format_name
 from webapp.jobs.errors import ImageNotFound, JobNotFound
 from webapp.jobs.models import Image, Job, Thumbnail
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.parsing import parse_focus
-from webapp.views.request import (
-    address_here,
-    fresh,
-    is_owner,
-    pace,
-    require_owner,
-    ring_for_work,
-    send_picture,
-)
+from webapp.web.app_context import current_jobs
+from webapp.web.clients import client_name, is_owner, require_owner
+from webapp.web.formatters import format_name
+from webapp.web.views.responses import address_here, fresh, pace, ring_for_work, send_picture
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
 

@@ -1,6 +1,5 @@
 """The forms that people fill in."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,31 +12,21 @@ from flask import abort
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import FileStorage, MultiDict
 from wtforms import (
-    BooleanField,
-    ColorField,
     Field,
     FieldList,
     Form,
     FormField,
-    IntegerField,
     MultipleFileField,
     SelectField,
     SelectMultipleField,
-    StringField,
 )
 from wtforms.fields.choices import SelectChoice
-from wtforms.widgets import CheckboxInput
 
 from webapp.config import Config
-from webapp.current import current_config, current_jobs
-from webapp.formatters import format_name, period
 from webapp.jobs.errors import NoImages, TimeNotOffered
 from webapp.recipes.outputs import (
-    FORMATS,
-    MOVING_FORMATS,
     AskedFormat,
     InvalidRecipe,
-    OutOfLimits,
     Output,
     Recipe,
     RecipeLimits,
@@ -45,27 +34,20 @@ from webapp.recipes.outputs import (
     combine,
     responsive_set,
 )
-from webapp.recipes.parsing import parse_output, parse_widths
 from webapp.recipes.presets import FIRST_CHOICES, PRESETS, Preset, offered_presets, preset
+from webapp.web.app_context import current_config, current_jobs
+from webapp.web.formatters import period
+from webapp.web.forms.address import (
+    SWITCHED,
+    SWITCHES,
+    _addressed_field,
+    _sizes_after,
+    _understands,
+)
+from webapp.web.forms.output import RESPONSIVE_FORMATS, OutputForm, ResponsiveForm, _beside
 
 MAX_SIZES = 50  # Of one's own that a form reads, those without width and height too.
 KEEP_HOURS = (1.0, 24.0, 72.0, 168.0, 720.0)  # Offered as far as the settings allow it.
-
-# How the address of a recipe calls the fields of the form; all others by their own names.
-ADDRESS_NAMES = {
-    "preset": "presets",
-    "widths": "responsive-widths",
-    "formats": "responsive-formats",
-    "keep_hours": "keep_hours",
-}
-RESPONSIVE_FORMATS = tuple(format for format in FORMATS if format != "gif")
-SWITCHES = ("transparent", "enlarge", "keep_copyright", "animated")
-# What an address may say of a switch; a box that is not ticked is not there at all.
-SWITCHED = {
-    **dict.fromkeys(("1", "on", "true", "y", "yes"), True),
-    **dict.fromkeys(("", "0", "off", "false", "n", "no"), False),
-}
-ADDRESS_SIDES = {"w": "width", "h": "height"}
 
 
 def offered_hours(config: Config) -> list[float]:
@@ -93,107 +75,6 @@ _A_MINUTE = 1 / 60  # In hours; what is less is no longer time.
 def latest_expiry(config: Config, created: datetime) -> datetime:
     """Return the latest time at which a job can expire."""
     return created + timedelta(hours=config.max_retention_hours)
-
-
-def _format_choices(formats: Iterable[str]) -> list[SelectChoice]:
-    return [SelectChoice(name, format_name(name)) for name in formats]
-
-
-class OutputForm(Form):  # type: ignore[misc]
-    """Ask for one size of one's own, in one or more formats; without a size, for nothing."""
-
-    width = IntegerField("Width")
-    height = IntegerField("Height")
-    fit = SelectField(
-        "Fit",
-        choices=[
-            SelectChoice("contain", "contain: all of it, inside the size"),
-            SelectChoice("cover", "cover: fills the size, cropped"),
-            SelectChoice("pad", "pad: all of it, on a background"),
-        ],
-        default="contain",
-    )
-    format = SelectMultipleField(
-        "Formats",
-        choices=[*_format_choices(FORMATS), SelectChoice("source", "as source")],
-        default=["webp"],
-        option_widget=CheckboxInput(),
-    )
-    quality = IntegerField("Quality")
-    max_kb = IntegerField("Size limit")
-    background = ColorField("Background", default="#ffffff")
-    transparent = BooleanField("Transparent")
-    focus = SelectField(
-        "Crop around",
-        choices=[SelectChoice("", "centre"), SelectChoice("smart", "detail")],
-        default="",
-    )
-    enlarge = BooleanField("Enlarge small images")
-    keep_copyright = BooleanField("Keep copyright and author from EXIF")
-    animated = BooleanField("Keep movement, in WebP and GIF")
-
-    @property
-    def is_used(self) -> bool:
-        """Whether there is a size to make."""
-        return any(_text(side.raw_data).strip() for side in (self.width, self.height))
-
-    def outputs(self, max_side: int) -> list[Output]:
-        """Read the output of each format, in the words of `recipes`.
-
-        Raises InvalidRecipe, and says the same beside the field.
-        """
-        if not self.is_used:
-            return []
-        given = {field.short_name: _text(field.raw_data) for field in self}
-        if self.transparent.data:
-            given["background"] = "transparent"
-        formats = list(dict.fromkeys(self.format.data))
-        # What cannot move stands still beside what can.
-        moving = MOVING_FORMATS.intersection(formats) or formats
-        try:
-            _require_formats(self.format)
-            outputs = []
-            for format in formats:
-                animated = given["animated"] if format in moving else ""
-                outputs.append(parse_output({**given, "format": format, "animated": animated}))
-                outputs[-1].check_sides(max_side)
-            return outputs
-        except InvalidRecipe as error:
-            raise _beside(self[error.field], error) from None
-
-
-class ResponsiveForm(Form):  # type: ignore[misc]
-    """Ask for a responsive set: every width in every format; without widths, for nothing."""
-
-    widths = StringField("Widths")
-    formats = SelectMultipleField(
-        "Formats",
-        choices=_format_choices(RESPONSIVE_FORMATS),
-        default=["webp", "jpeg"],
-        option_widget=CheckboxInput(),
-    )
-
-    @property
-    def is_used(self) -> bool:
-        """Whether there is a set to make."""
-        return bool(_text(self.widths.raw_data).strip())
-
-    def outputs(self, max_side: int) -> tuple[Output, ...]:
-        """Read the outputs of the set.
-
-        Raises InvalidRecipe, and says the same beside the field.
-        """
-        if not self.is_used:
-            return ()
-        try:
-            _require_formats(self.formats)
-            outputs = responsive_set(parse_widths(self.widths.data), self.formats.data)
-            for output in outputs:
-                output.check_sides(max_side)
-            return outputs
-        except InvalidRecipe as error:
-            field = self.formats if error.field == "format" else self.widths
-            raise _beside(field, error) from None
 
 
 def _offered_presets() -> list[Preset]:
@@ -375,48 +256,6 @@ def read_upload_form() -> UploadForm:
         abort(400, "This form cannot be read. Load the page again.")
 
 
-def names_recipe(query: Iterable[str]) -> bool:
-    """Say whether any name in the query of an address is one of a recipe's."""
-    return any(map(_addressed_field, query))
-
-
-def _understands(field: str, value: str) -> bool:
-    """Say whether a field of the form can have a value that an address gives it."""
-    name = field.rpartition("-")[2]
-    if field == "keep_hours":
-        return value in {choice.value for choice in _keep_choices()}
-    if not value.strip():
-        return True
-    if field == "presets":
-        return value in {one.name for one in _offered_presets()}
-    if name in SWITCHES:
-        return False
-    choices = _CHOICES[ResponsiveForm if field.startswith("responsive-") else OutputForm][name]
-    if choices is not None:
-        return value in choices
-    try:
-        if name == "widths":
-            parse_widths(value)
-        else:
-            parse_output({"width": "1", "height": "1", name: value})
-    except OutOfLimits:
-        return True  # It is filled in, and told with the limits.
-    except InvalidRecipe:
-        return False
-    return True
-
-
-def _addressed_field(name: str) -> str | None:
-    """Name the field of the form that an address means; None where it means none."""
-    if name in ADDRESS_NAMES:
-        return ADDRESS_NAMES[name]
-    parts = re.fullmatch(r"([a-z_]+)([1-9]\d?)?", name)
-    field = ADDRESS_SIDES.get(parts[1], parts[1]) if parts else ""
-    if not parts or field not in _CHOICES[OutputForm]:
-        return None
-    return f"outputs-{int(parts[2] or 1) - 1}-{field}"
-
-
 def _choices(form: type[Form]) -> dict[str, set[str] | None]:
     """Return the choices of each field of a form.
 
@@ -436,12 +275,6 @@ _CHOICES = {form: _choices(form) for form in (OutputForm, ResponsiveForm)}
 
 def _max_sizes() -> int:
     return min(current_jobs().recipe_limits.max_outputs, MAX_SIZES)
-
-
-def _sizes_after(count: int, fields: Iterable[str]) -> set[str]:
-    """Name the sizes that fields are of but for the first so many: `outputs-20`."""
-    numbers = {int(field.split("-")[1]) for field in fields if field.startswith("outputs-")}
-    return {f"outputs-{number}" for number in sorted(numbers)[count:]}
 
 
 def _output_fields(output: Output) -> Iterator[tuple[str, str]]:
@@ -483,19 +316,3 @@ def _is_plain(output: Output) -> bool:
         return False
     (plain,) = responsive_set((output.width,), (output.format,))
     return replace(output, name=plain.name) == plain
-
-
-def _require_formats(field: Field) -> None:
-    if not field.data:
-        raise InvalidRecipe("format", "Choose at least one format.")
-
-
-def _beside(field: Field, error: InvalidRecipe) -> InvalidRecipe:
-    """Say beside a field what is wrong with it, and give the error in the form's own names."""
-    field.errors = [str(error)]
-    return InvalidRecipe(field.name, str(error))
-
-
-def _text(values: list[object] | None) -> str:
-    """Give the first value of a field; a file is no text."""
-    return next((value for value in values or [] if isinstance(value, str)), "")

@@ -1,0 +1,1 @@
+"""Flask: pages, fragments and routes."""

@@ -1,0 +1,72 @@
+"""The recipe in an address."""
+
+import re
+from collections.abc import Iterable
+
+from webapp.recipes.outputs import InvalidRecipe, OutOfLimits
+from webapp.recipes.parsing import parse_output, parse_widths
+from webapp.web.forms.output import OutputForm, ResponsiveForm
+from webapp.web.forms.upload import _CHOICES, _keep_choices, _offered_presets
+
+# How the address of a recipe calls the fields of the form; all others by their own names.
+ADDRESS_NAMES = {
+    "preset": "presets",
+    "widths": "responsive-widths",
+    "formats": "responsive-formats",
+    "keep_hours": "keep_hours",
+}
+SWITCHES = ("transparent", "enlarge", "keep_copyright", "animated")
+# What an address may say of a switch; a box that is not ticked is not there at all.
+SWITCHED = {
+    **dict.fromkeys(("1", "on", "true", "y", "yes"), True),
+    **dict.fromkeys(("", "0", "off", "false", "n", "no"), False),
+}
+ADDRESS_SIDES = {"w": "width", "h": "height"}
+
+
+def names_recipe(query: Iterable[str]) -> bool:
+    """Say whether any name in the query of an address is one of a recipe's."""
+    return any(map(_addressed_field, query))
+
+
+def _understands(field: str, value: str) -> bool:
+    """Say whether a field of the form can have a value that an address gives it."""
+    name = field.rpartition("-")[2]
+    if field == "keep_hours":
+        return value in {choice.value for choice in _keep_choices()}
+    if not value.strip():
+        return True
+    if field == "presets":
+        return value in {one.name for one in _offered_presets()}
+    if name in SWITCHES:
+        return False
+    choices = _CHOICES[ResponsiveForm if field.startswith("responsive-") else OutputForm][name]
+    if choices is not None:
+        return value in choices
+    try:
+        if name == "widths":
+            parse_widths(value)
+        else:
+            parse_output({"width": "1", "height": "1", name: value})
+    except OutOfLimits:
+        return True  # It is filled in, and told with the limits.
+    except InvalidRecipe:
+        return False
+    return True
+
+
+def _addressed_field(name: str) -> str | None:
+    """Name the field of the form that an address means; None where it means none."""
+    if name in ADDRESS_NAMES:
+        return ADDRESS_NAMES[name]
+    parts = re.fullmatch(r"([a-z_]+)([1-9]\d?)?", name)
+    field = ADDRESS_SIDES.get(parts[1], parts[1]) if parts else ""
+    if not parts or field not in _CHOICES[OutputForm]:
+        return None
+    return f"outputs-{int(parts[2] or 1) - 1}-{field}"
+
+
+def _sizes_after(count: int, fields: Iterable[str]) -> set[str]:
+    """Name the sizes that fields are of but for the first so many: `outputs-20`."""
+    numbers = {int(field.split("-")[1]) for field in fields if field.startswith("outputs-")}
+    return {f"outputs-{number}" for number in sorted(numbers)[count:]}

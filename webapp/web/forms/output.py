@@ -1,0 +1,139 @@
+"""The form of one output, and of a responsive set."""
+
+from collections.abc import Iterable
+
+from wtforms import (
+    BooleanField,
+    ColorField,
+    Field,
+    Form,
+    IntegerField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+)
+from wtforms.fields.choices import SelectChoice
+from wtforms.widgets import CheckboxInput
+
+from webapp.recipes.outputs import FORMATS, MOVING_FORMATS, InvalidRecipe, Output, responsive_set
+from webapp.recipes.parsing import parse_output, parse_widths
+from webapp.web.formatters import format_name
+
+RESPONSIVE_FORMATS = tuple(format for format in FORMATS if format != "gif")
+
+
+def _format_choices(formats: Iterable[str]) -> list[SelectChoice]:
+    return [SelectChoice(name, format_name(name)) for name in formats]
+
+
+class OutputForm(Form):  # type: ignore[misc]
+    """Ask for one size of one's own, in one or more formats; without a size, for nothing."""
+
+    width = IntegerField("Width")
+    height = IntegerField("Height")
+    fit = SelectField(
+        "Fit",
+        choices=[
+            SelectChoice("contain", "contain: all of it, inside the size"),
+            SelectChoice("cover", "cover: fills the size, cropped"),
+            SelectChoice("pad", "pad: all of it, on a background"),
+        ],
+        default="contain",
+    )
+    format = SelectMultipleField(
+        "Formats",
+        choices=[*_format_choices(FORMATS), SelectChoice("source", "as source")],
+        default=["webp"],
+        option_widget=CheckboxInput(),
+    )
+    quality = IntegerField("Quality")
+    max_kb = IntegerField("Size limit")
+    background = ColorField("Background", default="#ffffff")
+    transparent = BooleanField("Transparent")
+    focus = SelectField(
+        "Crop around",
+        choices=[SelectChoice("", "centre"), SelectChoice("smart", "detail")],
+        default="",
+    )
+    enlarge = BooleanField("Enlarge small images")
+    keep_copyright = BooleanField("Keep copyright and author from EXIF")
+    animated = BooleanField("Keep movement, in WebP and GIF")
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there is a size to make."""
+        return any(_text(side.raw_data).strip() for side in (self.width, self.height))
+
+    def outputs(self, max_side: int) -> list[Output]:
+        """Read the output of each format, in the words of `recipes`.
+
+        Raises InvalidRecipe, and says the same beside the field.
+        """
+        if not self.is_used:
+            return []
+        given = {field.short_name: _text(field.raw_data) for field in self}
+        if self.transparent.data:
+            given["background"] = "transparent"
+        formats = list(dict.fromkeys(self.format.data))
+        # What cannot move stands still beside what can.
+        moving = MOVING_FORMATS.intersection(formats) or formats
+        try:
+            _require_formats(self.format)
+            outputs = []
+            for format in formats:
+                animated = given["animated"] if format in moving else ""
+                outputs.append(parse_output({**given, "format": format, "animated": animated}))
+                outputs[-1].check_sides(max_side)
+            return outputs
+        except InvalidRecipe as error:
+            raise _beside(self[error.field], error) from None
+
+
+class ResponsiveForm(Form):  # type: ignore[misc]
+    """Ask for a responsive set: every width in every format; without widths, for nothing."""
+
+    widths = StringField("Widths")
+    formats = SelectMultipleField(
+        "Formats",
+        choices=_format_choices(RESPONSIVE_FORMATS),
+        default=["webp", "jpeg"],
+        option_widget=CheckboxInput(),
+    )
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there is a set to make."""
+        return bool(_text(self.widths.raw_data).strip())
+
+    def outputs(self, max_side: int) -> tuple[Output, ...]:
+        """Read the outputs of the set.
+
+        Raises InvalidRecipe, and says the same beside the field.
+        """
+        if not self.is_used:
+            return ()
+        try:
+            _require_formats(self.formats)
+            outputs = responsive_set(parse_widths(self.widths.data), self.formats.data)
+            for output in outputs:
+                output.check_sides(max_side)
+            return outputs
+        except InvalidRecipe as error:
+            field = self.formats if error.field == "format" else self.widths
+            raise _beside(field, error) from None
+
+
+def _require_formats(field: Field) -> None:
+    if not field.data:
+        raise InvalidRecipe("format", "Choose at least one format.")
+
+
+def _beside(field: Field, error: InvalidRecipe) -> InvalidRecipe:
+    """Say beside a field what is wrong with it, and give the error in the form's own names."""
+    field.errors = [str(error)]
+    return InvalidRecipe(field.name, str(error))
+
+
+def _text(values: list[object] | None) -> str:
+    """Give the first value of a field; a file is no text."""
+    return next((value for value in values or [] if isinstance(value, str)), "")
