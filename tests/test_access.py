@@ -197,7 +197,7 @@ def test_whatever_changes_something_needs_the_new_token(config: Config) -> None:
             answer = person.client.post(path, headers={"Accept": "application/json"}, **form)
             assert answer.status_code == 401, path
             assert (answer.json or {}).get("code") == "access_token_required" or (
-                rule.endpoint == "compat.upload_image"
+                rule.endpoint == "thumbnail_api.upload_image"
             )
         assert app.extensions["jobs"].job(job_id) == before
         assert person.get(f"/jobs/{job_id}").status_code == 200

@@ -42,8 +42,8 @@ def submit(app: Flask, address: str = "192.0.2.1") -> TestResponse:
 
 # What is sent there is a few fields of a form.
 BRING_NO_IMAGE = {
-    "access.sign_in", "access.sign_out", "jobs.cancel", "jobs.close", "jobs.delete", "jobs.keep",
-    "jobs.reopen",
+    "access.sign_in", "access.sign_out", "changes.cancel", "changes.delete", "changes.keep",
+    "uploads.close", "uploads.reopen",
 }  # fmt: skip
 
 

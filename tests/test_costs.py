@@ -50,7 +50,7 @@ class Server:
     def path(self, rule: Rule) -> str:
         """Give an address that the rule matches, of the job if it is of one."""
         job_id = self.job_id
-        if rule.endpoint == "jobs.delete":
+        if rule.endpoint == "changes.delete":
             job = self.jobs.job(self.job_id)
             job_id = self.jobs.submit(PRESETS["square"].recipe, job.owner)
         ids = {"job_id": job_id, "image_id": self.image_id}

@@ -32,7 +32,7 @@ QUERIES = {
     "images.panel": ("", "?v={image_v}"),
     "downloads.markup": ("", "?of={image}", "?as=url"),
 }
-FILES = {"results.thumbnail", "images.original"}  # They tell nothing of the job's progress.
+FILES = {"thumbnails.thumbnail", "images.original"}  # They tell nothing of the job's progress.
 
 
 class Scene:

@@ -145,7 +145,7 @@ def answer(error: Exception) -> Response:
     said = problem(error)
     if said.status >= 500 and said.status != 507 and not isinstance(error, Busy):  # No fault.
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    if request.blueprint == "compat":
+    if request.blueprint == "thumbnail_api":
         response = jsonify(detail=said.detail)
     elif not asks_for_html() or isinstance(error, SecurityError):  # A page needs a host to link to.
         response = jsonify(code=said.code, detail=said.detail, field=said.field)

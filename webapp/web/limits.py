@@ -15,12 +15,12 @@ from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import client_name
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # They change nothing.
-MAKE_JOBS = {"jobs.open_job", "jobs.create", "compat.upload_image"}
+MAKE_JOBS = {"uploads.open_job", "uploads.create", "thumbnail_api.upload_image"}
 NEED_NO_ACCESS = {"access.sign_in", "access.sign_out", None}  # None is at no address of ours.
 OTHER_MB = 1  # Of a form without images.
-TAKE_IMAGES = {*MAKE_JOBS, "jobs.add_images"}
+TAKE_IMAGES = {*MAKE_JOBS, "uploads.add_images"}
 # What is there already waits for a worker once more.
-QUEUE_AGAIN = {"jobs.remake", "jobs.retry", "images.set_focus", "images.clear_focus"}
+QUEUE_AGAIN = {"changes.remake", "changes.retry", "images.set_focus", "images.clear_focus"}
 # By every method. Flask itself raises these after all hooks, of which one reads the form.
 REFUSED_UNREAD = (SecurityError, RequestHeaderFieldsTooLarge, RequestURITooLarge)
 

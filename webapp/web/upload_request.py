@@ -145,7 +145,7 @@ class UploadRequest(Request):
         Only the form of a new job may have several. Files beyond the limit of a job are not
         received: creating a file takes 0.3 ms. Raises RequestEntityTooLarge.
         """
-        if self._uploads and self.endpoint != "jobs.create":
+        if self._uploads and self.endpoint != "uploads.create":
             raise RequestEntityTooLarge
         if len(self._uploads) == current_config().max_images:
             return open(os.devnull, "r+b")

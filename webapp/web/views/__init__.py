@@ -7,6 +7,7 @@ from webapp.jobs.errors import MB
 from webapp.web.upload_request import MAX_FIELDS, UploadRequest
 from webapp.web.views import (
     access,
+    changes,
     downloads,
     images,
     jobs,
@@ -22,5 +23,15 @@ def init_app(app: Flask, config: Config) -> None:
     app.request_class = UploadRequest
     app.config["MAX_CONTENT_LENGTH"] = config.max_request_mb * MB
     app.config["MAX_FORM_PARTS"] = config.max_images + MAX_FIELDS
-    for module in (uploads, jobs, images, downloads, thumbnails, access, thumbnail_api, operations):
+    for module in (
+        uploads,
+        jobs,
+        changes,
+        images,
+        downloads,
+        thumbnails,
+        access,
+        thumbnail_api,
+        operations,
+    ):
         app.register_blueprint(module.blueprint)

@@ -14,7 +14,7 @@ from webapp.web.metrics import JobsCollector
 
 logger = logging.getLogger(__name__)
 
-blueprint = Blueprint("health", __name__)
+blueprint = Blueprint("operations", __name__)
 
 
 @blueprint.get("/healthcheck")

@@ -14,7 +14,7 @@ from webapp.web.security import csrf
 from webapp.web.views import thumbnails
 from webapp.web.views.responses import submit_image
 
-blueprint = Blueprint("compat", __name__)
+blueprint = Blueprint("thumbnail_api", __name__)
 csrf.exempt(blueprint)  # Programs have no page to take a token from.
 
 
@@ -28,7 +28,7 @@ def upload_image() -> ResponseReturnValue:
     if file is None:
         abort(422, "Send the image as the form field “file”.")
     job_id = submit_image(RECIPE, file)
-    status_url = url_for("compat.check_job_status", job_id=job_id)
+    status_url = url_for("thumbnail_api.check_job_status", job_id=job_id)
     return jsonify(job_id=job_id), 202, {"Location": status_url}
 
 
@@ -42,7 +42,7 @@ def check_job_status(job_id: str) -> ResponseReturnValue:
         return jsonify(status="Error", error=image.error_message)
     if not image.is_done and not _paths(image):  # What was made before is there all the same.
         return jsonify(status="Error", error="This image was cancelled.")
-    thumbnail_url = url_for("compat.download_thumbnail", job_id=job_id)
+    thumbnail_url = url_for("thumbnail_api.download_thumbnail", job_id=job_id)
     return jsonify(status="Succeeded"), 303, {"Location": thumbnail_url}
 
 

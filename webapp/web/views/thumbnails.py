@@ -6,7 +6,7 @@ from webapp.recipes.outputs import EXTENSIONS
 from webapp.web.app_context import current_jobs
 from webapp.web.views.responses import send_picture
 
-blueprint = Blueprint("results", __name__)
+blueprint = Blueprint("thumbnails", __name__)
 
 # The same types and headers as in deploy/nginx. A thumbnail's address never gets other content.
 TYPES = {extension: f"image/{format}" for format, extension in EXTENSIONS.items()}

@@ -1,25 +1,38 @@
-"""The upload page."""
+"""Create a job: the upload page, its form, and images one by one."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
+from uuid import UUID
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import FileStorage, MultiDict
 
+from webapp.engine.errors import ImageError
+from webapp.jobs.errors import FileTooLarge, NoImages, TimeNotOffered, TooManyImages
+from webapp.jobs.models import MissingFile
+from webapp.jobs.names import clean_name, is_kept
+from webapp.recipes.outputs import InvalidRecipe
 from webapp.web.access import has_access
-from webapp.web.app_context import current_config
-from webapp.web.clients import become_owner
-from webapp.web.errors import Problem
+from webapp.web.app_context import current_config, current_jobs
+from webapp.web.clients import become_owner, require_owner
+from webapp.web.errors import Problem, problem
 from webapp.web.forms.address import names_recipe
-from webapp.web.forms.upload import UploadForm
+from webapp.web.forms.upload import UploadForm, read_upload_form
 from webapp.web.upload_request import MAX_FIELDS
+from webapp.web.views.responses import add_image
 
 blueprint = Blueprint("uploads", __name__)
 
 # In static/samples, and painted by us: bench/samples.py.
 SAMPLES = {"balloons.jpg": "landscape", "moon.jpg": "sideways portrait", "cutout.png": "cut-out"}
+
+MAX_MISSING = 1000  # Files that a job remembers as missing,
+MAX_REASON = 300  # and letters of each one's reason,
+READ_REASON = 1000  # of which so many are read: those that nobody sees are left out.
+REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say nothing of others.
 
 
 @dataclass(frozen=True)
@@ -69,3 +82,107 @@ def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
         limits=current_config(),
         refused=refused,
     )
+
+
+@blueprint.post("/jobs/open")
+def open_job() -> ResponseReturnValue:
+    """Create an open job, for a script that then sends the images one by one."""
+    form = read_upload_form()
+    recipe, hours = form.recipe(current_jobs().recipe_limits), form.kept_hours()
+    job_id = current_jobs().submit(recipe, become_owner(), hours)
+    return jsonify(_addresses(job_id)), 201
+
+
+@blueprint.post("/jobs")
+def create() -> ResponseReturnValue:
+    """Create a whole job from a form."""
+    form = read_upload_form()
+    try:
+        recipe, files = form.recipe(current_jobs().recipe_limits), form.files()
+        hours = form.kept_hours()
+    except (InvalidRecipe, NoImages, TimeNotOffered) as error:
+        return page(form), problem(error).status
+    job_id = current_jobs().submit(recipe, become_owner(), hours)
+    try:
+        refused = _add_all(job_id, files)
+    except BaseException:
+        # Half a job would be made a second time when it is sent again.
+        current_jobs().delete(job_id)
+        raise
+    current_jobs().close(job_id, [MissingFile(file.name, file.detail) for file in refused])
+    if len(refused) == len(files):
+        return page(form, refused), refused[0].problem.status
+    return redirect(url_for("jobs.show", job_id=job_id), 303)
+
+
+def _add_all(job_id: str, files: Sequence[FileStorage]) -> list[Refused]:
+    """Add what can be added; never refuse all for the sake of one."""
+    refused = []
+    for file in files:
+        try:
+            add_image(job_id, file)
+        except REFUSALS as error:
+            refused.append(Refused(clean_name(file.filename or ""), problem(error)))
+    return refused
+
+
+def _addresses(job_id: str) -> dict[str, str]:
+    return {
+        "id": job_id,
+        "url": url_for("jobs.show", job_id=job_id),
+        "images_url": url_for("uploads.add_images", job_id=job_id),
+        "panel_url": url_for("jobs.panel", job_id=job_id),
+        "close_url": url_for("uploads.close", job_id=job_id),
+        "reopen_url": url_for("uploads.reopen", job_id=job_id),
+    }
+
+
+@blueprint.post("/jobs/<uuid:job_id>/images")
+def add_images(job_id: UUID) -> ResponseReturnValue:
+    """Take one more image of an open job."""
+    require_owner(str(job_id))
+    file = request.files.get("images")
+    if file is None:
+        raise NoImages
+    image_id = add_image(str(job_id), file, request.form.get("position", type=_position))
+    return jsonify(id=image_id, name=clean_name(file.filename or "")), 201
+
+
+def _position(text: str) -> int:
+    """Read an image's place in the order of its uploader; ValueError makes it the last."""
+    position = int(text)
+    if not 0 <= position < 1_000_000:
+        raise ValueError(text)
+    return position
+
+
+@blueprint.post("/jobs/<uuid:job_id>/close")
+def close(job_id: UUID) -> ResponseReturnValue:
+    """Hear that no more images come, and of `missing_files`: JSON, [[position, name, reason]]."""
+    require_owner(str(job_id))
+    current_jobs().close(str(job_id), _missing_files(request.form.get("missing_files", "[]")))
+    return "", 204
+
+
+def _clean_reason(reason: str) -> str:
+    """Make a sentence fit to show: one line, no marks that reverse it, no endless length."""
+    return "".join(filter(is_kept, reason[:READ_REASON]))[:MAX_REASON]
+
+
+def _missing_files(text: str) -> list[MissingFile]:
+    """Read what a script says is missing; what is not of that form says nothing."""
+    try:
+        return [
+            MissingFile(clean_name(str(name)), _clean_reason(str(reason)), int(position))
+            for position, name, reason in json.loads(text)[:MAX_MISSING]
+        ]
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        return []
+
+
+@blueprint.post("/jobs/<uuid:job_id>/reopen")
+def reopen(job_id: UUID) -> ResponseReturnValue:
+    """Hear that images come after all."""
+    require_owner(str(job_id))
+    current_jobs().reopen(str(job_id))
+    return "", 204
