@@ -64,7 +64,7 @@ screenshots: $(VENV)/dev browser ## Write every page in every state into artifac
 UPLOADS ?= 500
 SECONDS ?= 300
 chaos: $(VENV)/dev ## Kill processes for SECONDS= and UPLOADS= at least, and count what is lost (SEED=)
-	@python -m tests.chaos $(UPLOADS) $(SECONDS) $(SEED)
+	@python -m tests.support.chaos $(UPLOADS) $(SECONDS) $(SEED)
 
 .PHONY: bench-engine bench-peers
 bench-engine: $(VENV)/dev ## Measure the engine beside its peers, as often as ROUNDS= says
@@ -85,7 +85,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 
 .PHONY: audit
 audit: $(BIN)/python ## Look up the locked dependencies among known vulnerabilities
-	@python -m tests.audit
+	@python -m tests.support.audit
 
 HTMX := 4.0.1
 vendor: ## Fetch htmx anew (needs npm); its checksum belongs into static/vendor/vendor.json

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image, ImageFilter
 
-from tests.servers import Client, Servers, running
+from tests.support.servers import Client, Servers, running
 
 IDLE_IMAGES = 40
 CLIENTS = 8

@@ -16,7 +16,7 @@ from hypothesis import settings
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
-from tests.engine import Engine
+from tests.support.engine import Engine
 from webapp import create_app
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs

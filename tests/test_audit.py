@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.audit import judge
+from tests.support.audit import judge
 
 SOUND = {"name": "flask", "version": "3.1.2", "vulns": []}
 FLAWED = {

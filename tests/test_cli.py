@@ -9,7 +9,7 @@ from click.testing import Result
 from flask import Flask
 from PIL import Image
 
-from tests.images import make_animation, make_jpeg
+from tests.support.images import make_animation, make_jpeg
 from webapp.engine import decoder
 from webapp.sandbox import process
 

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from tests.conftest import Person, part, work
-from tests.images import make_jpeg, make_truncated
+from tests.support.images import make_jpeg, make_truncated
 from webapp import logs
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs

@@ -9,8 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import CDPSession, Locator, Page, Route, expect
 
-from tests.images import encode, make_jpeg
-from tests.servers import Servers
+from tests.support.images import encode, make_jpeg
+from tests.support.servers import Servers
 
 PHOTO = make_jpeg(size=(1000, 700))
 THUMBNAILS = ".frame img:not(.placeholder)"

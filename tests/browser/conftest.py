@@ -10,7 +10,7 @@ from playwright.sync_api import ConsoleMessage, Page
 
 from tests.browser.chromium import ADVICE, find_chromium
 from tests.browser.lines import Line, line_to
-from tests.servers import Servers, running, wait_until
+from tests.support.servers import Servers, running, wait_until
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 

@@ -9,7 +9,7 @@ from operator import mul
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from tests.images import make_exif, make_truncated
+from tests.support.images import make_exif, make_truncated
 
 Size = tuple[int, int]
 

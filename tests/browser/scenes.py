@@ -22,8 +22,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.browser.actions import drop
 from tests.conftest import find_token
-from tests.images import make_jpeg, make_png, make_truncated
-from tests.servers import Client, Servers, running, wait_until
+from tests.support.images import make_jpeg, make_png, make_truncated
+from tests.support.servers import Client, Servers, running, wait_until
 from webapp import create_app
 from webapp.config import Config
 from webapp.engine.errors import Truncated

@@ -18,7 +18,7 @@ from tests.browser.actions import (
     send,
     shifts,
 )
-from tests.servers import Servers, wait_until
+from tests.support.servers import Servers, wait_until
 
 pytestmark = pytest.mark.browser
 

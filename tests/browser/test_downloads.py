@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.actions import choose_preset, drop, make
-from tests.images import make_jpeg, make_png, make_truncated
+from tests.support.images import make_jpeg, make_png, make_truncated
 
 pytestmark = pytest.mark.browser
 

@@ -24,7 +24,7 @@ from tests.browser.scenes import (
     set_stage,
     submit,
 )
-from tests.servers import Servers
+from tests.support.servers import Servers
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 

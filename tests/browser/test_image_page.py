@@ -16,8 +16,8 @@ from tests.browser.actions import (
     make,
 )
 from tests.browser.scenes import stop_consumer
-from tests.images import encode, make_corners, make_jpeg, make_truncated
-from tests.servers import Servers
+from tests.support.images import encode, make_corners, make_jpeg, make_truncated
+from tests.support.servers import Servers
 
 pytestmark = pytest.mark.browser
 

@@ -24,8 +24,8 @@ from tests.browser.actions import (
     task_milliseconds,
 )
 from tests.browser.conftest import write_files
-from tests.images import make_png, make_truncated
-from tests.servers import Servers, wait_until
+from tests.support.images import make_png, make_truncated
+from tests.support.servers import Servers, wait_until
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 

@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.actions import THUMBNAILS, check, choose_preset, drop, make, natural_sizes
 from tests.browser.conftest import write_files
-from tests.images import make_image, make_jpeg, make_png, make_truncated
-from tests.servers import running
+from tests.support.images import make_image, make_jpeg, make_png, make_truncated
+from tests.support.servers import running
 
 pytestmark = pytest.mark.browser
 

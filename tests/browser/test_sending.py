@@ -25,8 +25,8 @@ from tests.browser.actions import (
 )
 from tests.browser.conftest import write_files
 from tests.browser.lines import Line, line_to
-from tests.images import make_image, make_jpeg, make_png
-from tests.servers import Servers, running, wait_until
+from tests.support.images import make_image, make_jpeg, make_png
+from tests.support.servers import Servers, running, wait_until
 
 pytestmark = pytest.mark.browser
 

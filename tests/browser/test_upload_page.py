@@ -22,7 +22,7 @@ from tests.browser.actions import (
 )
 from tests.browser.conftest import write_files
 from tests.browser.lines import Line
-from tests.images import make_jpeg, make_png
+from tests.support.images import make_jpeg, make_png
 
 pytestmark = pytest.mark.browser
 

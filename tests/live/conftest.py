@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.images import make_image
-from tests.servers import Client, Servers
+from tests.support.images import make_image
+from tests.support.servers import Client, Servers
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from tests.chaos import MIN_KILLS, RECOVERY_SECONDS, Report, run_chaos
+from tests.support.chaos import MIN_KILLS, RECOVERY_SECONDS, Report, run_chaos
 
 pytestmark = pytest.mark.live
 

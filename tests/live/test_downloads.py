@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import find_token, multipart, part
-from tests.images import make_jpeg
-from tests.servers import Client, Servers, running, wait_until
+from tests.support.images import make_jpeg
+from tests.support.servers import Client, Servers, running, wait_until
 
 pytestmark = pytest.mark.live
 

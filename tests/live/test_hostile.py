@@ -17,9 +17,9 @@ from statistics import quantiles
 import pytest
 
 from tests.conftest import find_token, part
-from tests.hostile import hostile_files
-from tests.images import make_jpeg
-from tests.servers import Client, Servers, decode_children_of, running, wait_until
+from tests.support.hostile import hostile_files
+from tests.support.images import make_jpeg
+from tests.support.servers import Client, Servers, decode_children_of, running, wait_until
 from webapp.config import Config
 
 pytestmark = pytest.mark.live

@@ -26,8 +26,8 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
 )
 
-from tests.images import make_jpeg
-from tests.servers import (
+from tests.support.images import make_jpeg
+from tests.support.servers import (
     ROOT,
     UPLOAD_BEGINNING,
     Answer,

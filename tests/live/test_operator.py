@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.images import make_jpeg, make_truncated
-from tests.servers import Servers, running, wait_until
+from tests.support.images import make_jpeg, make_truncated
+from tests.support.servers import Servers, running, wait_until
 
 pytestmark = pytest.mark.live
 

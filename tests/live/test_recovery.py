@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests.images import make_jpeg
-from tests.servers import (
+from tests.support.images import make_jpeg
+from tests.support.servers import (
     UPLOAD_BEGINNING,
     Client,
     Servers,

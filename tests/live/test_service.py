@@ -14,8 +14,8 @@ from PIL import Image
 from werkzeug.datastructures import FileStorage
 
 from tests.conftest import find_token
-from tests.images import make_image, make_jpeg, make_png, make_truncated
-from tests.servers import ROOT, Client, Servers, environment, free_port, running, wait_until
+from tests.support.images import make_image, make_jpeg, make_png, make_truncated
+from tests.support.servers import ROOT, Client, Servers, environment, free_port, running, wait_until
 
 pytestmark = pytest.mark.live
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.servers import UPLOAD_BEGINNING, Client, Servers, running, wait_until
+from tests.support.servers import UPLOAD_BEGINNING, Client, Servers, running, wait_until
 
 pytestmark = pytest.mark.live
 

@@ -15,8 +15,8 @@ import pytest
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
-from tests.images import make_jpeg
-from tests.servers import (
+from tests.support.images import make_jpeg
+from tests.support.servers import (
     ROOT,
     Client,
     children_of,

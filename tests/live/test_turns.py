@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.images import make_jpeg
-from tests.servers import Client, Servers, running, wait_until
+from tests.support.images import make_jpeg
+from tests.support.servers import Client, Servers, running, wait_until
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import Output, Recipe

@@ -1,0 +1,220 @@
+"""Compare the headers that are read from boxes with those of the decoders."""
+
+import io
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.support.engine import Engine, png
+from tests.support.hostile import sample
+from tests.support.images import encode, make_animation, make_exif, make_image, make_picture
+from tests.support.isobmff import (
+    box,
+    build,
+    exif_item,
+    full_box,
+    grid,
+    inside,
+    picture,
+    tiled,
+    variants,
+)
+from tests.support.read_headers import decoder_header
+from webapp.engine.errors import Corrupt, ImageError, TooManyPixels, Truncated
+from webapp.engine.formats.isobmff import read_container
+from webapp.engine.header import Header
+from webapp.engine.headers import read_header
+from webapp.engine.limits import ImageLimits
+
+FORMATS = ("avif", "heic")
+
+
+VARIANTS = [(format, name) for format in FORMATS for name in variants(format)]
+
+
+@pytest.mark.parametrize(("format", "name"), VARIANTS)
+def test_header_is_the_decoders_whatever_the_form(format: str, name: str, engine: Engine) -> None:
+    image = variants(format)[name]
+    assert engine.header(image) == decoder_header(image)
+
+
+@pytest.mark.parametrize(("format", "name"), VARIANTS)
+def test_transparency_is_the_decoders_whatever_the_form(format: str, name: str) -> None:
+    image = io.BytesIO(variants(format)[name])
+    with Image.open(image) as opened:
+        assert read_container(image).has_alpha is (opened.mode[-1] == "A")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", ["cropped and turned", "turned 1, mirrored 0", "turned tiles"])
+def test_header_is_that_of_the_result(format: str, name: str, engine: Engine) -> None:
+    image = variants(format)[name]
+    assert engine.header(image) == engine.result(image, png(60, 60)).header
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
+def test_header_and_transparency_are_the_decoders_in_every_mode(
+    mode: str, format: str, engine: Engine
+) -> None:
+    image = make_image(mode, format=format)
+    assert engine.header(image) == decoder_header(image)
+    with Image.open(io.BytesIO(image)) as opened:
+        assert read_container(io.BytesIO(image)).has_alpha is (opened.mode[-1] == "A")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_header_of_a_turned_photo_is_the_decoders(
+    orientation: int, format: str, engine: Engine
+) -> None:
+    image = encode(make_picture(), format, exif=make_exif(orientation, gps=True))
+    assert engine.header(image) == decoder_header(image)
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_header_of_many_bits_is_the_decoders(bits: int, engine: Engine) -> None:
+    image = encode(make_picture("I;16"), "heic", bit_depth=bits)
+    assert engine.header(image) == decoder_header(image)
+
+
+@pytest.mark.parametrize("brand", [b"avis", b"avif", b"mif1", b"msf1"])
+def test_sequence_is_read_as_its_brand_says(brand: bytes, engine: Engine) -> None:
+    image = make_animation("avif").replace(b"ftypavis", b"ftyp" + brand)
+    assert engine.header(image) == decoder_header(image)
+    with Image.open(io.BytesIO(image)) as opened:
+        assert read_container(io.BytesIO(image)).frames == getattr(opened, "n_frames", 1)
+
+
+def test_metadata_and_transparency_of_a_sequence_are_the_decoders(engine: Engine) -> None:
+    frames = [Image.new("RGBA", (60, 40), (9, shade, 9, 99)) for shade in (9, 99)]
+    options = {"save_all": True, "append_images": frames[1:]}
+    image = encode(frames[0], "avif", exif=make_exif(gps=True), **options)
+    assert engine.header(image) == decoder_header(image) == Header("avif", 60, 40, 1, True)
+    assert read_container(io.BytesIO(image)).has_alpha
+
+
+def test_exif_of_a_heic_is_found_behind_what_is_before_it(engine: Engine) -> None:
+    exif = exif_item(9, make_exif(gps=True), before=b"filler")
+    image = build("heic", [picture(1, "heic", (120, 80)), exif], [(b"cdsc", 9, (1,))])
+    assert engine.header(image) == decoder_header(image) == Header("heic", 120, 80, 1, True)
+
+
+@pytest.mark.parametrize("brand", [b"mif1", b"msf1"])
+def test_large_heic_of_a_general_brand_is_taken(brand: bytes, engine: Engine) -> None:
+    image = sample("heic").replace(b"ftypheic", b"ftyp" + brand) + box(b"free", bytes(3_000_000))
+    assert engine.header(image) == Header("heic", 120, 80, 1, False)
+
+
+def test_avif_of_several_property_boxes_is_read(engine: Engine) -> None:
+    parts = [picture(1, "avif", (120, 80)), picture(2, "avif", (64, 64))]
+    image = build("avif", parts, [(b"thmb", 2, (1,))], ipma_boxes=2)
+    assert engine.header(image) == Header("avif", 120, 80, 1, False)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_tiles_count_as_what_they_are_put_together_to(format: str, engine: Engine) -> None:
+    image = tiled(format, (128, 128), says=grid(2, 2, 60_000, 60_000))
+    with pytest.raises(TooManyPixels, match="3,600 megapixels"):
+        engine.header(image)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("missing", [1, 100, 1000])
+def test_image_without_its_end_is_told_so(missing: int, format: str, engine: Engine) -> None:
+    with pytest.raises(Truncated):
+        engine.header(sample(format)[:-missing])
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("kind", [b"meta", b"pitm", b"iinf", b"iprp", b"ispe", b"ipma"])
+def test_image_without_a_box_that_it_needs_is_refused(
+    kind: bytes, format: str, engine: Engine
+) -> None:
+    with pytest.raises(Corrupt):
+        engine.header(sample(format).replace(kind, b"free"))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_boxes_without_end_are_refused(format: str, engine: Engine) -> None:
+    image, meta = sample(format), inside(sample(format), b"meta")
+    for more in (box(b"free") * 20_000, full_box(b"iinf", 0, b"\0\0", box(b"infe") * 20_000)):
+        with pytest.raises(Corrupt):
+            engine.header(image.replace(box(b"meta", meta), box(b"meta", meta, more)))
+    with pytest.raises(Corrupt):
+        engine.header(image[:24] + box(b"free") * 20_000 + image[24:])
+
+
+class _CountingFile(io.BytesIO):
+    """Count what is read of a file."""
+
+    reads = bytes_read = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.reads, self.bytes_read = self.reads + 1, self.bytes_read + len(data)
+        return data
+
+
+SOUND = {
+    (format, name): variants(format)[name]
+    for format in FORMATS
+    for name in ("upright", "turned tiles", "transparent", "turned by exif and xmp", "wide numbers")
+} | {("avif", "sequence"): make_animation("avif")}
+edits = st.lists(st.tuples(st.integers(0, 1 << 20), st.binary(min_size=1, max_size=8)), max_size=4)
+
+
+@given(key=st.sampled_from(sorted(SOUND)), changes=edits, cut=st.integers(0, 1 << 12))
+@settings(max_examples=400)
+def test_broken_boxes_are_refused_and_read_in_bounds(
+    tmp_path_factory: pytest.TempPathFactory,
+    key: tuple[str, str],
+    changes: list[tuple[int, bytes]],
+    cut: int,
+) -> None:
+    image = bytearray(SOUND[key])
+    for place, written in changes:  # Most of the file is before its pixels, or is made so.
+        at = place % min(len(image), 1500)
+        image[at : at + len(written)] = written
+    broken = bytes(image[: len(image) - cut] if cut < len(image) else image)
+    check_bounds(broken)
+    path = tmp_path_factory.getbasetemp() / "broken"
+    path.write_bytes(broken)
+    with suppress(ImageError):
+        read_header(path, ImageLimits())
+
+
+@pytest.mark.parametrize("key", sorted(SOUND))
+@pytest.mark.parametrize("length", [0, 1, 7, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_no_box_can_lie_about_its_length(key: tuple[str, str], length: int, tmp_path: Path) -> None:
+    image, path = SOUND[key], tmp_path / "lie"
+    for kind in (b"ftyp", b"meta", b"iloc", b"iinf", b"infe", b"iref", b"iprp", b"ipco", b"ipma"):
+        at = image.find(kind) - 4
+        if at < 0:
+            continue
+        lie = image[:at] + length.to_bytes(4, "big") + image[at + 4 :]
+        check_bounds(lie)
+        path.write_bytes(lie)
+        with suppress(ImageError):
+            read_header(path, ImageLimits())
+
+
+def check_bounds(image: bytes) -> None:
+    """Read the boxes, and check how much of the file was read for that."""
+    file = _CountingFile(image)
+    with suppress(Exception):  # `read_header` turns it into an ImageError.
+        read_container(file)
+    assert file.reads < 2_500
+    assert file.bytes_read < 3 * len(image) + 40_000
+
+
+def test_heic_that_names_avif_among_its_brands_is_a_heic() -> None:
+    heic = sample("heic")
+    start = heic.index(b"mif1", 12)
+    patched = heic[:start] + b"avif" + heic[start + 4 :]
+    assert patched[8:12] == b"heic"
+    assert read_container(io.BytesIO(patched)).format == "heic"

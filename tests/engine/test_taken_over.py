@@ -1,0 +1,342 @@
+"""What a stranger gains whose image takes over its decode child: only its own thumbnails."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from tests.conftest import Person, files_left, work
+from tests.support import attacker
+from tests.support.images import make_jpeg, make_png
+from webapp.config import Config
+from webapp.engine import decoder
+from webapp.engine.errors import ImageError
+from webapp.jobs.lifecycle import MAX_ATTEMPTS, Jobs
+from webapp.jobs.models import Image
+from webapp.jobs.worker import work_on_next_image
+from webapp.sandbox.process import ForkServer
+
+SECRETS = {
+    "THUMBNAIL_SECRET_KEY": "the-key-that-signs-the-sessions-of-all",
+    "THUMBNAIL_METRICS_TOKEN": "the-token-that-opens-the-metrics",
+}
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A worker that was started with all that it should not have."""
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    return Config(
+        instance=tmp_path / "instance",
+        secret_key=SECRETS["THUMBNAIL_SECRET_KEY"],
+        metrics_token=SECRETS["THUMBNAIL_METRICS_TOKEN"],
+        decode_seconds=3,
+    )
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    server = ForkServer("tests.support.attacker")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def take_over(
+    person: Person, jobs: Jobs, server: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Image]:
+    """Submit an image that takes over its decode child, and work on it; give what became of it."""
+    monkeypatch.setattr(decoder, "server", server)
+
+    def take_over(code: str, **fields: object) -> Image:
+        image = make_jpeg() + attacker.MARK + code.encode()
+        job_id = person.upload((image, "a.jpg"), **fields).headers["Location"][6:]
+        work_on_next_image(jobs)
+        return jobs.job(job_id).images[0]
+
+    return take_over
+
+
+# An honest answer to a recipe of the square alone, as Python; attacks change it.
+HONEST = """
+content = bytes.fromhex("ffd8ff") + b"as good as any"
+os.write(descriptors[1], content)
+made = {"file_name": "square.jpg", "width": 100, "height": 100, "bytes": len(content),
+        "format": "jpeg", "quality": 80}
+header = {"format": "jpeg", "width": 90, "height": 60, "orientation": 1, "had_gps": False}
+answer = {"header": header, "thumbhash": "abcd", "color": "#123456", "thumbnails": [made]}
+"""
+
+
+def test_honest_answer_is_taken(take_over: Callable[..., Image]) -> None:
+    image = take_over(HONEST)
+    assert (image.state, len(image.thumbnails)) == ("done", 1)
+
+
+# B1: what it answers
+
+FORGERIES = {
+    "a file of the server": "made['file_name'] = '../../../secret_key'",
+    "an absolute path": "made['file_name'] = '/etc/hostname'",
+    "a file of another image": "made['file_name'] = '../x-1/square.jpg'",
+    "a name that the recipe has not": "made['file_name'] = 'card.webp'",
+    "a name in another case": "made['file_name'] = 'Square.jpg'",
+    "a name that is none": "made['file_name'] = None",
+    "a list of names": "made['file_name'] = ['square.jpg']",
+    "another format": "made['format'] = 'png'",
+    "an unknown format": "made['format'] = 'html'",
+    "another length": "made['bytes'] += 1",
+    "a length that is a float": "made['bytes'] = float(made['bytes'])",
+    "no width": "del made['width']",
+    "a width of 0": "made['width'] = 0",
+    "a width that was not asked for": "made['width'] = 101",
+    "a width that is true": "made['width'] = True",
+    "a width that is text": "made['width'] = '<b>100</b>'",
+    "a width that is no number": "made['width'] = float('nan')",
+    "a quality over the scale": "made['quality'] = 101",
+    "one file twice": "answer['thumbnails'] = [made, made]",
+    "no thumbnails": "answer['thumbnails'] = []",
+    "thumbnails that are none": "answer['thumbnails'] = 7",
+    "a thousand thumbnails": "answer['thumbnails'] = [made] * 500",
+    "a file that is no image":
+        "os.lseek(descriptors[1], 0, 0); os.write(descriptors[1], b'<html>')",
+    "an unknown source format": "header['format'] = 'svg'",
+    "an endless source": "header['width'] = 10**9",
+    "a negative source": "header['height'] = -60",
+    "an orientation of 9": "header['orientation'] = 9",
+    "a place that is no truth value": "header['had_gps'] = 'yes'",
+    "a header that is none": "answer['header'] = None",
+    "a hash that is markup": "answer['thumbhash'] = '<script>alert(1)</script>'",
+    "a colour that is a style": "answer['color'] = 'red; background: url(/)'",
+    "a colour that ends in a new line": "answer['color'] += chr(10)",
+    "an answer that is a list": "answer = [answer]",
+    "an unknown error": "answer = {'error': 'file_lost', 'message': 'Gone.'}",
+    "an error that is an object": "answer = {'error': {}, 'message': 'Gone.'}",
+    "an endless message": "answer = {'error': 'corrupt', 'message': 'x' * 5000}",
+    "a message of several lines": "answer = {'error': 'corrupt', 'message': 'a' + chr(10) + 'b'}",
+    "a message that turns the reading direction":
+        "answer = {'error': 'corrupt', 'message': 'a' + chr(0x202e)}",
+    "a number of a million digits":
+        "os.write(channel, b'[\"result\", ' + b'1' * 90_000 + b']'); time.sleep(60)",
+    "a deep answer": "os.write(channel, b'[' * 90_000); time.sleep(60)",
+    "a huge answer": "os.write(channel, b' ' * 150_000); time.sleep(60)",
+    "an early end": "os._exit(0)",
+    "a failure that is no text": "os.write(channel, b'[\"failed\", {}]'); time.sleep(60)",
+    "an endless failure":
+        "os.write(channel, b'[\"failed\", \"' + b'x' * 90_000 + b'\"]'); time.sleep(60)",
+    "an unknown kind of answer": "os.write(channel, b'[\"done\", 1]'); time.sleep(60)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", FORGERIES.values(), ids=FORGERIES)
+def test_forged_answer_fails_its_own_image_alone(
+    take_over: Callable[..., Image], jobs: Jobs, code: str
+) -> None:
+    image = take_over(HONEST + code)
+    assert (image.state, image.error_code) == ("failed", "crashed")
+    originals = [jobs.storage.originals / image.job_id, *jobs.storage.originals.rglob(image.id)]
+    assert sorted(files_left(jobs)) == sorted(map(str, originals))
+
+
+def test_each_error_of_the_engine_can_be_told() -> None:
+    told = {error.code for error in ImageError.__subclasses__() if hasattr(error, "code")}
+    assert told - decoder._VERDICTS == {"timed_out", "out_of_memory", "crashed"}
+
+
+def test_told_error_is_shown_as_text(take_over: Callable[..., Image], person: Person) -> None:
+    image = take_over("answer = {'error': 'corrupt', 'message': '<script>alert(1)</script>'}")
+    assert image.error_code == "corrupt"
+    assert "<script>alert" not in person.get(f"/jobs/{image.job_id}").text
+
+
+def test_file_that_grows_after_the_answer_is_as_it_was_told(
+    take_over: Callable[..., Image], jobs: Jobs
+) -> None:
+    image = take_over(
+        HONEST
+        + """
+def grow():
+    while True:
+        os.write(descriptors[1], b"more")
+for _ in range(4):
+    threading.Thread(target=grow, daemon=True).start()
+"""
+    )
+    for made in image.thumbnails:  # It is refused, or the child was dead before it was read.
+        assert (jobs.storage.thumbnails / made.path).stat().st_size == made.bytes
+
+
+def test_zip_holds_nothing_that_a_row_should_not_name(
+    take_over: Callable[..., Image], jobs: Jobs, person: Person
+) -> None:
+    """Also if a row should name it: the zip checks once more."""
+    image = take_over(HONEST)
+    with jobs.store.transaction() as db:
+        db.execute("UPDATE thumbnails SET file_name = '../../../secret_key'")
+    (jobs.storage.thumbnails.parent / "secret_key").write_text("secret")
+    answer = person.get(f"/jobs/{image.job_id}/zip")
+    assert answer.status_code == 404
+    assert b"secret" not in answer.data
+
+
+# B2, B3: what it finds in its memory
+
+# What is looked for is never in the child itself: each byte of it is turned, as all memory is.
+SEARCH = """
+turn = bytes(byte ^ 1 for byte in range(256))
+found = 0
+for line in SERVERS_MEMORY.splitlines():
+    place, rights = line.split()[:2]
+    start, end = (int(edge, 16) for edge in place.split("-"))
+    if "r" in rights and "[v" not in line:
+        memory = ctypes.string_at(start, end - start).translate(turn)
+        found += sum(text in memory for text in WANTED)
+answer = {"error": "corrupt", "message": f"{found} found"}
+"""
+
+
+def search_for(*texts: str) -> str:
+    turned = [bytes(byte ^ 1 for byte in text.encode()) for text in texts]
+    return f"WANTED = {turned}\n{SEARCH}"
+
+
+def test_memory_has_no_ids_names_owners_and_secrets(
+    take_over: Callable[..., Image], jobs: Jobs, stranger: Person
+) -> None:
+    name = "private-name-of-a-stranger"
+    job_id = stranger.upload((make_png(), f"{name}.png")).headers["Location"][6:]
+    image = jobs.job(job_id).images[0]
+    owner = jobs.job(job_id).owner
+    assert owner
+    work(jobs)
+    code = search_for(job_id, image.id, owner, name, *SECRETS.values())
+    assert take_over(code).error_message == "0 found"
+
+
+def test_search_finds_what_is_in_memory(take_over: Callable[..., Image]) -> None:
+    assert attacker.__doc__
+    assert take_over(search_for(attacker.__doc__)).error_message != "0 found"
+
+
+def test_memory_shares_nothing_with_other_processes(take_over: Callable[..., Image]) -> None:
+    code = """
+shared = [line for line in SERVERS_MEMORY.splitlines() if line.split()[1][3] == "s"]
+writable = [line for line in shared if "w" in line.split()[1]]
+answer = {"error": "corrupt", "message": f"{len(writable)} shared, {len(SERVERS_MEMORY) > 1000}"}
+"""
+    assert take_over(code).error_message == "0 shared, True"
+
+
+def test_environment_is_empty_but_for_the_allocator(take_over: Callable[..., Image]) -> None:
+    code = """
+names = [n for n in os.environ if not n.startswith(("MALLOC_", "GLIBC_TUNABLES", "LC_CTYPE"))]
+answer = {"error": "corrupt", "message": f"Names: {names}"}
+"""
+    assert take_over(code).error_message == "Names: []"
+
+
+# What it was handed
+
+
+def test_descriptors_are_its_source_its_files_and_the_way_back(
+    take_over: Callable[..., Image],
+) -> None:
+    code = """
+kinds = []
+for number in range(512):
+    try:
+        kinds.append(stat.filemode(os.fstat(number).st_mode)[0])
+    except OSError:
+        pass
+answer = {"error": "corrupt", "message": "".join(sorted(kinds))}
+"""
+    # Two files, /dev/null three times, a socket.
+    assert take_over(code).error_message == "--cccs"
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "os.write(descriptors[0], b'other')",
+        "os.ftruncate(descriptors[0], 0)",
+        "os.fchmod(descriptors[0], 0o666)",
+        "os.open(f'/proc/self/fd/{descriptors[0]}', os.O_RDWR)",
+        "os.open('/proc/self/maps', os.O_RDONLY)",
+        "os.listdir('/')",
+        "os.stat('/etc/passwd')",
+        "os.chmod('/tmp', 0o777)",
+        "os.utime('/tmp')",
+        "os.setxattr('/tmp', 'user.a', b'1')",
+        "os.symlink('/etc/passwd', '/tmp/taken-over')",
+        "os.mkfifo('/tmp/taken-over')",
+        "os.mkdir('/tmp/taken-over')",
+        "os.kill(os.getppid(), 0)",
+        "os.kill(-1, 0)",
+        "socket.socket()",
+        "socket.socketpair()",
+        "os.fork()",
+        "os.memfd_create('a')",
+        "os.eventfd(0)",
+        "os.pipe()",
+    ],
+)
+def test_action_beyond_them_is_denied(take_over: Callable[..., Image], action: str) -> None:
+    code = f"""
+answer = {{"error": "corrupt", "message": outcome(lambda: {action})}}
+"""
+    assert take_over(code).error_message in ("EPERM", "EBADF")
+
+
+# What it costs others
+
+
+def test_silence_ends_with_its_time(take_over: Callable[..., Image]) -> None:
+    assert take_over("while True: time.sleep(60)").error_code == "timed_out"
+
+
+def test_file_over_the_limit_is_refused(take_over: Callable[..., Image], jobs: Jobs) -> None:
+    code = """
+os.lseek(descriptors[1], 99_999_999, 0)
+os.write(descriptors[1], b"x")
+answer = {"error": "corrupt", "message": outcome(lambda: os.write(descriptors[1], b"x"))}
+"""
+    assert take_over(code).error_message == "EFBIG"
+    assert list(jobs.storage.tmp.iterdir()) == []
+
+
+def test_lie_of_a_full_disk_costs_an_attempt(take_over: Callable[..., Image], jobs: Jobs) -> None:
+    with pytest.raises(Exception, match="said that the disk is full, and it is not"):
+        take_over('answer = {"disk_full": True}')
+    for _ in range(MAX_ATTEMPTS - 1):
+        with pytest.raises(Exception, match="said that the disk is full, and it is not"):
+            work_on_next_image(jobs)
+    jobs.give_up_lost()
+    (job_id,) = jobs.ids()
+    assert jobs.job(job_id).images[0].error_code == "worker_lost"
+
+
+def test_disk_that_the_child_filled_itself_is_not_full(
+    take_over: Callable[..., Image], jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is asked without what the child wrote."""
+    written: list[int] = []
+
+    def posix_fallocate(descriptor: int, start: int, length: int) -> None:
+        written.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "posix_fallocate", posix_fallocate)
+    with pytest.raises(Exception, match="said that the disk is full, and it is not"):
+        take_over('os.write(descriptors[1], bytes(10_000_000))\nanswer = {"disk_full": True}')
+    assert written == [0]
+
+
+def test_next_image_has_a_child_of_its_own(
+    take_over: Callable[..., Image], jobs: Jobs, app: Flask
+) -> None:
+    """Nothing that it changes in its memory is there for the next one."""
+    take_over("decode_server.make = attacker = fork_server.confine = None\n" + HONEST)
+    code = "answer = {'error': 'corrupt', 'message': str(decode_server.make is None)}"
+    assert take_over(code).error_message == "False"

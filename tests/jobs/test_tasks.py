@@ -1,0 +1,232 @@
+"""What a worker does with one image, and with what can go wrong."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests.conftest import Person, files_left
+from tests.support.images import make_jpeg
+from webapp.config import Config
+from webapp.engine import decoder, errors
+from webapp.engine.decoder import Decoder
+from webapp.engine.limits import ImageLimits
+from webapp.jobs import tasks
+from webapp.jobs.lifecycle import MAX_ATTEMPTS, Jobs
+from webapp.jobs.models import Claim, Image
+from webapp.jobs.tasks import ring
+from webapp.jobs.worker import work_on_next_image
+from webapp.recipes.presets import PRESETS
+from webapp.sandbox import process
+
+
+@pytest.fixture
+def image(person: Person, jobs: Jobs) -> Callable[[], Image]:
+    """Submit an image; give a way to read how it fares."""
+    job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+    return lambda: jobs.job(job_id).images[0]
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let the sandbox end in this way."""
+
+    def run(*args: Any, **options: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(decoder.server, "run", run)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (process.TimedOut(30), "timed_out", "took longer than 30 s to decode"),
+        (process.OutOfMemory(1), "out_of_memory", "needs more memory than the server gives"),
+        (process.Crashed(-11), "crashed", "stopped the decoder"),
+    ],
+    ids=lambda value: getattr(value, "code", None),
+)
+def test_death_of_the_child_is_a_verdict_on_the_image(
+    jobs: Jobs,
+    image: Callable[[], Image],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    code: str,
+    sentence: str,
+) -> None:
+    fail_with(monkeypatch, error)
+    work_on_next_image(jobs)
+    assert (image().state, image().error_code) == ("failed", code)
+    assert sentence in str(image().error_message)
+
+
+def test_limits_of_the_settings_reach_the_child() -> None:
+    config = Config(
+        max_megapixels=7.5,
+        max_megapixels_other=3.5,
+        max_jpeg_scans=9,
+        max_frames=11,
+        decode_seconds=13,
+        decode_memory_mb=300,
+    )
+    limits = Decoder.from_config(config)
+    assert limits.image == ImageLimits(
+        max_megapixels=7.5, max_megapixels_other=3.5, max_jpeg_scans=9, max_frames=11
+    )
+    assert (limits.process.wall_seconds, limits.process.memory_bytes) == (13, 300_000_000)
+
+
+def test_image_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    brief = Decoder.from_config(Config(decode_seconds=0.0001))
+    (tmp_path / "a.jpg").write_bytes(make_jpeg())
+    with pytest.raises(errors.TimedOut):
+        brief.make_thumbnails(tmp_path / "a.jpg", PRESETS["square"].recipe, tmp_path)
+
+
+def test_interrupted_image_waits_unharmed(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(monkeypatch, KeyboardInterrupt())
+    for _ in range(MAX_ATTEMPTS + 1):
+        with pytest.raises(KeyboardInterrupt):
+            work_on_next_image(jobs)
+    assert image().state == "waiting"
+
+
+def test_interrupt_after_the_end_keeps_the_thumbnails(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = jobs.finish
+
+    def finish_and_be_interrupted(*args: Any) -> None:
+        finish(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs, "finish", finish_and_be_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        work_on_next_image(jobs)
+    (thumbnail,) = image().thumbnails
+    assert (jobs.storage.thumbnails / thumbnail.path).is_file()
+
+
+def test_worker_tells_that_it_put_an_image_back(
+    jobs: Jobs,
+    image: Callable[[], Image],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fail_with(monkeypatch, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        work_on_next_image(jobs)
+    (record,) = caplog.records
+    assert record.message == "image put back"
+    assert vars(record)["image_id"] == image().id
+
+
+def test_image_waits_for_a_full_disk_as_long_as_it_takes(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        fail_with(full, OSError(errno.ENOSPC, "No space left on device"))
+        for _ in range(MAX_ATTEMPTS + 1):
+            with pytest.raises(OSError, match="No space"):
+                work_on_next_image(jobs)
+            assert jobs.has_work()
+    work_on_next_image(jobs)
+    assert image().state == "done"
+
+
+def test_full_disk_in_the_child_is_told_as_such(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def posix_fallocate(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(decoder.server, "run", lambda *args: {"disk_full": True})
+    monkeypatch.setattr(os, "posix_fallocate", posix_fallocate)
+    with pytest.raises(OSError, match="No space"):
+        work_on_next_image(jobs)
+    assert image().state == "waiting"
+
+
+def test_attempt_is_given_back_as_soon_as_there_is_room_for_that(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    release, refusals = jobs.store.release, [full, full]
+
+    def release_later(claim: Claim, now: float) -> bool:
+        if refusals:
+            raise refusals.pop()
+        return release(claim, now)
+
+    monkeypatch.setattr(tasks, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(jobs.store, "release", release_later)
+    fail_with(monkeypatch, full)
+    with pytest.raises(OSError, match="No space"):
+        work_on_next_image(jobs)
+    assert (image().state, refusals) == ("waiting", [])
+
+
+def test_nothing_is_claimed_where_there_is_no_room_for_it(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(jobs.storage, "free_bytes", lambda: 1_000_000)
+        work_on_next_image(jobs)
+        assert (image().state, jobs.has_work()) == ("waiting", False)
+    work_on_next_image(jobs)
+    assert image().state == "done"
+
+
+def test_our_own_mistake_is_tried_a_few_times_and_then_told(
+    jobs: Jobs,
+    image: Callable[[], Image],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fail_with(monkeypatch, process.Failed("Traceback …"))
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(process.Failed):
+            work_on_next_image(jobs)
+    jobs.give_up_lost()
+    assert not jobs.has_work()
+    assert (image().state, image().error_code) == ("failed", "worker_lost")
+    assert (caplog.messages[-1], vars(caplog.records[-1])["code"]) == (
+        "image failed",
+        "worker_lost",
+    )
+
+
+def test_image_of_a_deleted_job_is_let_go_without_a_fuss(
+    jobs: Jobs, image: Callable[[], Image], caplog: pytest.LogCaptureFixture
+) -> None:
+    claim = jobs.claim
+
+    def claim_and_delete(worker: str) -> Any:
+        claimed = claim(worker)
+        jobs.delete(image().job_id)
+        return claimed
+
+    jobs.claim = claim_and_delete  # type: ignore[method-assign]
+    work_on_next_image(jobs)
+    assert caplog.messages == ["image lost to another worker, or deleted"]
+    assert files_left(jobs) == []
+
+
+def test_bell_that_cannot_ring_is_no_harm(
+    app: Flask, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enqueue(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(app.extensions["huey"].storage, "enqueue", enqueue)
+    ring(app.extensions["huey"])
+    assert "cannot ring for a worker" in caplog.text
+
+
+def test_upload_rings(app: Flask, image: Callable[[], Image]) -> None:
+    assert app.extensions["huey"].pending_count() == 1

@@ -1,0 +1,313 @@
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.servers import wait_until
+from webapp import ROOT
+from webapp.sandbox import process
+from webapp.sandbox.process import (
+    Crashed,
+    Failed,
+    ForkServer,
+    Limits,
+    OutOfMemory,
+    SandboxError,
+    TimedOut,
+)
+
+ROOMY = Limits(
+    memory_bytes=1_000_000_000, wall_seconds=30.0, cpu_seconds=30.0, file_bytes=10_000_000
+)
+HASTY = Limits(
+    memory_bytes=1_000_000_000, wall_seconds=0.2, cpu_seconds=30.0, file_bytes=10_000_000
+)
+FOR_EVER = "while True: time.sleep(60)"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    """A server whose children run the code that they are sent."""
+    server = ForkServer("tests.support.attacker")
+    yield server
+    server.stop()
+
+
+def descendants(server: ForkServer) -> list[str]:
+    """List the children that a server has once it has made the next one ready."""
+    select.select([server._control], [], [], 20)
+    pid = server._process.pid
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def lives(process: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def descriptors_of(process: int | str) -> list[str]:
+    """Tell what each open descriptor of a process leads to."""
+    links = Path(f"/proc/{process}/fd").iterdir()
+    return sorted(os.readlink(link) for link in links if link.is_symlink())
+
+
+@pytest.mark.parametrize(
+    "value", [None, 0, "Käse", [1, 2.5, True], {"a": {"b": [None]}}, "x" * 90_000]
+)
+def test_result_comes_back(server: ForkServer, value: Any) -> None:
+    assert server.run(f"answer = {value!r}", [], ROOMY) == value
+
+
+def test_each_run_has_a_process_of_its_own(server: ForkServer) -> None:
+    first, second = (server.run("answer = os.getpid()", [], ROOMY) for _ in range(2))
+    assert len({first, second, os.getpid(), server._process.pid}) == 4
+
+
+def test_descriptors_are_passed_on(server: ForkServer, tmp_path: Path) -> None:
+    (tmp_path / "source").write_text("source")
+    with (tmp_path / "source").open() as source, (tmp_path / "made").open("w") as made:
+        code = """
+read, written = descriptors
+os.write(written, b"made of " + os.read(read, 100))
+"""
+        server.run(code, [source.fileno(), made.fileno()], ROOMY)
+    assert (tmp_path / "made").read_text() == "made of source"
+
+
+def test_wall_limit_kills(server: ForkServer) -> None:
+    with pytest.raises(TimedOut, match=r"It took longer than 0\.2 s\.") as caught:
+        server.run(FOR_EVER, [], HASTY)
+    assert caught.value.seconds == 0.2
+    assert len(descendants(server)) == 1
+
+
+def test_cpu_limit_kills(server: ForkServer) -> None:
+    limits = Limits(1_000_000_000, wall_seconds=20.0, cpu_seconds=1, file_bytes=0)
+    with pytest.raises(TimedOut, match="It took longer than 1 s"):
+        server.run("while True: pass", [], limits)
+
+
+def test_memory_limit_is_out_of_memory(server: ForkServer) -> None:
+    with pytest.raises(OutOfMemory, match="more than 1,000 MB"):
+        server.run("bytearray(1_100_000_000)", [], ROOMY)
+
+
+def test_death_by_signal_is_a_crash(server: ForkServer) -> None:
+    with pytest.raises(Crashed, match="by signal 11") as caught:
+        server.run("ctypes.string_at(0)", [], ROOMY)
+    assert caught.value.status == -signal.SIGSEGV
+
+
+def test_server_is_replaced_after_a_crash(server: ForkServer) -> None:
+    """All its children have one layout of memory, of which a crash may tell something."""
+    server.run("", [], ROOMY)
+    before = server._process.pid
+    with pytest.raises(Crashed):
+        server.run("ctypes.string_at(0)", [], ROOMY)
+    server.run("", [], ROOMY)
+    assert server._process.pid != before
+
+
+def test_death_by_the_kernels_hand_is_out_of_memory(server: ForkServer) -> None:
+    server.run("", [], ROOMY)
+    (child,) = descendants(server)
+    with pytest.raises(OutOfMemory):
+        server.run(FOR_EVER, [], ROOMY, on_wait=lambda: os.kill(int(child), signal.SIGKILL))
+
+
+def test_exit_without_an_answer_is_a_crash(server: ForkServer) -> None:
+    with pytest.raises(Crashed, match="with exit code 3"):
+        server.run("os._exit(3)", [], ROOMY)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ['b"["', 'b"[]"', 'b"7"', r'b"\xff"', """b'{"result": 1}'""", 'b"[" * 90_000'],
+)
+def test_forged_answer_is_a_crash(server: ForkServer, answer: str) -> None:
+    with pytest.raises(Crashed):
+        server.run(f"os.write(channel, {answer}); os._exit(0)", [], ROOMY)
+
+
+def test_answer_that_is_too_long_is_a_crash(server: ForkServer) -> None:
+    with pytest.raises(Crashed):
+        server.run("os.write(channel, b'7' * 100_001)", [], ROOMY)
+
+
+def test_child_that_hides_its_end_is_killed(server: ForkServer) -> None:
+    with pytest.raises(SandboxError):
+        server.run(f"os.closerange(3, 100)\n{FOR_EVER}", [], ROOMY)
+    assert len(descendants(server)) == 1
+
+
+def test_file_beyond_the_limit_is_refused(server: ForkServer, tmp_path: Path) -> None:
+    with (tmp_path / "made").open("w") as file:
+        code = "answer = os.write(descriptors[0], bytes(10_000_000))"
+        assert server.run(code, [file.fileno()], ROOMY) == 10_000_000
+        code = "os.lseek(descriptors[0], 10_000_000, 0)\nos.write(descriptors[0], b'x')"
+        with pytest.raises(Failed, match=r"OSError: .*File too large"):
+            server.run(code, [file.fileno()], ROOMY)
+
+
+def test_exception_is_a_failure_with_its_traceback(server: ForkServer) -> None:
+    with pytest.raises(Failed, match=r"(?s)Traceback.*ZeroDivisionError"):
+        server.run("1 / 0", [], ROOMY)
+
+
+def test_result_that_json_cannot_say_is_a_failure(server: ForkServer) -> None:
+    with pytest.raises(Failed, match="not JSON serializable"):
+        server.run("answer = {1, 2}", [], ROOMY)
+
+
+def test_every_verdict_has_its_code() -> None:
+    codes = {error.code for error in SandboxError.__subclasses__()}
+    assert codes == {"timed_out", "out_of_memory", "crashed"}
+    assert not issubclass(Failed, SandboxError)
+
+
+def test_on_wait_is_called_again_and_again(
+    server: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_WAIT_SECONDS", 0.02)
+    calls: list[int] = []
+
+    def give_up_at_the_third() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        server.run(FOR_EVER, [], ROOMY, on_wait=give_up_at_the_third)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_no_child_is_left_when_on_wait_raises(
+    server: ForkServer, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_WAIT_SECONDS", 0.02)
+
+    def give_up() -> None:
+        raise error
+
+    server.run("", [], ROOMY)
+    (child,) = descendants(server)
+    with pytest.raises(error):
+        server.run(FOR_EVER, [], ROOMY, on_wait=give_up)
+    assert not lives(int(child))
+
+
+def test_signal_in_the_caller_ends_the_child(server: ForkServer) -> None:
+    server.run("", [], ROOMY)
+    (child,) = descendants(server)
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            server.run(FOR_EVER, [], ROOMY)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert not lives(int(child))
+
+
+def test_nothing_leaks_after_many_runs(server: ForkServer) -> None:
+    def open_files() -> tuple[int, int]:
+        return len(descriptors_of(os.getpid())), len(descriptors_of(server._process.pid))
+
+    server.run("", [], ROOMY)
+    before = open_files()
+    for number in range(50):
+        assert server.run(f"answer = {number}", [0], ROOMY) == number
+    for one, other in zip(before, open_files(), strict=True):
+        assert other < one + 10  # Some are on their way; a leak would be one a run.
+    assert len(descendants(server)) == 1
+
+
+def test_limits_are_set_in_the_child(server: ForkServer) -> None:
+    names = ("AS", "FSIZE", "CPU", "CORE", "NOFILE")
+    code = f"answer = [resource.getrlimit(getattr(resource, 'RLIMIT_' + n))[0] for n in {names}]"
+    assert server.run(code, [], ROOMY) == [1_000_000_000, 10_000_000, 30, 0, 512]
+
+
+def test_server_that_was_killed_is_replaced(server: ForkServer) -> None:
+    server.start()
+    server._process.kill()
+    server._process.wait()
+    assert server.run("answer = 1", [], ROOMY) == 1
+
+
+def test_child_that_was_killed_while_it_waited_is_replaced(server: ForkServer) -> None:
+    server.run("", [], ROOMY)
+    (child,) = descendants(server)
+    os.kill(int(child), signal.SIGKILL)
+    wait_until(lambda: not lives(int(child)))
+    assert server.run("answer = 1", [], ROOMY) == 1
+
+
+def test_end_of_the_server_is_no_verdict(server: ForkServer) -> None:
+    with pytest.raises(Failed, match="ended"):
+        server.run(FOR_EVER, [], ROOMY, on_wait=lambda: server._process.kill())
+    assert server.run("answer = 1", [], ROOMY) == 1
+
+
+def test_server_that_hangs_is_replaced(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.run("", [], ROOMY)
+    select.select([server._control], [], [], 20)
+    (child,) = descendants(server)
+    os.kill(server._process.pid, signal.SIGSTOP)
+    server._control.settimeout(0.2)
+    with pytest.raises(Failed, match="ended"):  # It does not say how its child ended.
+        server.run("", [], ROOMY)
+    assert server.run("answer = 1", [], ROOMY) == 1
+    wait_until(lambda: not lives(int(child)))
+
+
+def test_request_that_is_too_long_is_refused(server: ForkServer) -> None:
+    with pytest.raises(ValueError, match="too long"):
+        server.run("#" * 100_000, [], ROOMY)
+
+
+def test_thread_of_any_name_keeps_no_server_from_starting() -> None:
+    """The kernel takes any bytes as a name, and tells it to all."""
+    script = """
+import ctypes, sys
+ctypes.CDLL(None).prctl(15, b"\\xff\\x1c:", 0, 0, 0)
+from webapp.fork_server import _count_threads
+import os
+print(_count_threads(os.getuid()))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) > 0
+
+
+def test_module_that_does_not_start_is_a_failure() -> None:
+    with pytest.raises(Failed, match=r"webapp\.nothing ended without a child"):
+        ForkServer("webapp.nothing").run("", [], ROOMY)
+
+
+def test_server_and_child_die_with_their_caller() -> None:
+    script = f"""
+from webapp.sandbox import ForkServer, Limits
+server = ForkServer("tests.support.attacker")
+server.run("", [], Limits(10**9, 30, 30, 10**6))
+print(server._process.pid, flush=True)
+server.run({FOR_EVER!r}, [], Limits(10**9, 30, 30, 10**6))
+"""
+    caller = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    with caller:
+        assert caller.stdout
+        process = int(caller.stdout.readline())
+        assert lives(process)
+        caller.kill()
+    wait_until(lambda: not lives(process))

@@ -1,0 +1,26 @@
+"""Run the decode server with children that the kernel kills at any call that is not listed.
+
+python -m tests.support.strict_decoder <process id of its caller>
+"""
+
+import ctypes
+import os
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+from webapp.engine import decode_server
+from webapp.sandbox import seccomp, server
+
+# clone3 is left out: that the C library asks for it first and then takes clone is as it should be.
+STRICT = seccomp._assemble(platform.machine(), deny=seccomp._KILL)
+
+
+def make(request: Any, descriptors: Sequence[int]) -> Any:
+    """Make thumbnails; or list a folder, to show that this is the end of a child."""
+    return os.listdir("/") if request == "listdir" else decode_server.make(request, descriptors)
+
+
+if __name__ == "__main__":
+    seccomp._PROGRAM = ctypes.create_string_buffer(STRICT)
+    server.serve(make)

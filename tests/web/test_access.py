@@ -1,0 +1,273 @@
+"""The access token: who has it may upload, and whoever has a link may look."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.conftest import (
+    Person,
+    Script,
+    find_token,
+    multipart,
+    nothing_left,
+    part,
+    running_app,
+    work,
+)
+from tests.support.images import make_jpeg
+from webapp.config import Config, ConfigError, load
+from webapp.jobs.lifecycle import MAX_WRONG_TOKENS, Jobs
+
+TOKEN = "a-token-that-nobody-guesses"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(instance=tmp_path / "instance", access_token=TOKEN)
+
+
+def sign_in(person: Person, token: str = TOKEN, path: str = "/") -> TestResponse:
+    """Fill in the sign-in page that leads to a path."""
+    page = person.client.get("/sign-in", query_string={"next": path})
+    form = {"csrf_token": find_token(page.text), "token": token, "next": path}
+    return person.client.post("/sign-in", data=form, headers={"Accept": "text/html"})
+
+
+def submit(client: FlaskClient, authorization: str | None = None) -> TestResponse:
+    """Submit an image as a program does."""
+    headers = {"Authorization": authorization} if authorization else {}
+    return client.post(
+        "/upload_image", headers=headers, **multipart(file=part(make_jpeg(), "a.jpg"))
+    )
+
+
+def test_person_is_led_through_the_sign_in_page_and_back(person: Person) -> None:
+    asked = person.get("/?preset=card")
+    assert asked.status_code == 303
+    assert asked.headers["Location"] == "/sign-in?next=/?preset%3Dcard"
+    page = person.get(asked.headers["Location"])
+    assert 'value="/?preset=card"' in page.text
+    answer = sign_in(person, path="/?preset=card")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/?preset=card")
+    assert person.upload((make_jpeg(), "a.jpg")).status_code == 303
+
+
+def test_who_is_signed_in_is_not_asked_again(person: Person) -> None:
+    sign_in(person)
+    answer = person.get("/sign-in?next=/jobs")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/jobs")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil.example",
+     "evil.example", "/\t/evil.example", "/\n/evil.example", " /", "javascript:alert(1)", "",
+     "/\u2044evil.example"],
+)  # fmt: skip
+def test_sign_in_leads_to_no_other_site(person: Person, path: str) -> None:
+    assert sign_in(person, path=path).headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "ä", "\0"])
+def test_wrong_token_is_said_and_lets_nobody_in(person: Person, token: str) -> None:
+    answer = sign_in(person, token)
+    assert answer.status_code == 401
+    assert "This is not the access token." in answer.text
+    assert person.get("/").status_code == 303
+
+
+def test_sign_out_forgets_it_and_keeps_ones_jobs(person: Person) -> None:
+    sign_in(person)
+    job = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+    answer = person.post("/sign-out")
+    assert answer.headers["Location"] == "/sign-in"
+    assert person.get("/").status_code == 303
+    page = person.get(job)
+    assert "Delete" in page.text
+    assert "Sign out" not in page.text
+
+
+def test_button_to_sign_out_is_on_every_page(person: Person) -> None:
+    sign_in(person)
+    for path in ("/", "/jobs", "/docs"):
+        assert "Sign out" in person.get(path).text
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/jobs/{}/images", "/upload_image"])
+def test_nothing_is_uploaded_without_the_token(client: FlaskClient, jobs: Jobs, path: str) -> None:
+    answer = client.post(
+        path.format("00000000-0000-4000-8000-000000000000"),
+        **multipart(file=part(make_jpeg(), "a.jpg")),
+    )
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert "access token" in answer.text
+    assert nothing_left(jobs)
+
+
+def test_script_is_told_by_code(app: Flask) -> None:
+    headers = {"Accept": "application/json"}
+    answer = app.test_client().post("/jobs/open", headers=headers, **multipart(presets="square"))
+    assert (answer.json or {})["code"] == "access_token_required"
+
+
+def test_program_uploads_with_a_bearer_token(client: FlaskClient, jobs: Jobs) -> None:
+    assert submit(client, f"Bearer {TOKEN}").status_code == 202
+    assert len(jobs.ids()) == 1
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["Bearer wrong", "Bearer ", "Bearer", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN} x",
+     "Bearer \xe4"],
+)  # fmt: skip
+def test_program_with_anything_else_is_refused(client: FlaskClient, authorization: str) -> None:
+    assert submit(client, authorization).status_code == 401
+
+
+def test_tokens_need_not_be_ascii(config: Config) -> None:
+    token = "ein-schlüssel-aus-köln"
+    with running_app(replace(config, access_token=token)) as app:
+        assert (
+            submit(app.test_client(), f"Bearer {token}".encode().decode("latin-1")).status_code
+            == 202
+        )
+
+
+def test_links_work_for_whoever_has_them(app: Flask, person: Person, jobs: Jobs) -> None:
+    sign_in(person)
+    page = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+    work(jobs)
+    job_id = page.removeprefix("/jobs/")
+    guest = Person(app.test_client())
+    thumbnail = jobs.job(job_id).images[0].thumbnails[0].url
+    for path in (page, f"{page}/panel", thumbnail, f"/download_thumbnail/{job_id}", "/docs"):
+        assert guest.get(path).status_code == 200
+    assert guest.client.get(f"/check_job_status/{job_id}").status_code == 303
+
+
+def test_everybodys_jobs_are_listed_to_those_who_have_the_token(config: Config) -> None:
+    with running_app(replace(config, list_all_jobs=True)) as app:
+        client = app.test_client()
+        assert client.get("/jobs").status_code == 401
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        assert client.get("/jobs", headers=headers).json == {"job_ids": []}
+
+
+def test_new_token_signs_everybody_out(config: Config) -> None:
+    with running_app(config) as app:
+        person = Person(app.test_client())
+        sign_in(person)
+        cookie = person.client.get_cookie("session")
+    assert cookie
+    with running_app(replace(config, access_token="another-token-than-before")) as app:
+        client = app.test_client()
+        client.set_cookie("session", cookie.value)
+        assert client.get("/").status_code == 303
+
+
+def test_whatever_changes_something_needs_the_new_token(config: Config) -> None:
+    """Walk all routes: the session of a token that was changed is good for looking alone."""
+    with running_app(config) as app:
+        person, jobs = Person(app.test_client()), app.extensions["jobs"]
+        sign_in(person)
+        job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+        image_id, before = jobs.job(job_id).images[0].id, jobs.job(job_id)
+        cookie = person.client.get_cookie("session")
+    assert cookie
+    with running_app(replace(config, access_token="another-token-than-before")) as app:
+        person = Person(app.test_client())
+        person.client.set_cookie("session", cookie.value)
+        token = find_token(person.get("/sign-in").text)
+        ids = {"job_id": job_id, "image_id": image_id}
+        routes = list(app.url_map.iter_rules())
+        changing = [r for r in routes if not (r.methods or set()) <= {"GET", "HEAD", "OPTIONS"}]
+        assert len(changing) > 15
+        for rule in changing:
+            if rule.endpoint in ("access.sign_in", "access.sign_out"):
+                continue
+            path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: ids[found[1]], rule.rule)
+            form = multipart(csrf_token=token, presets="card", hours="100", x="0", y="0")
+            answer = person.client.post(path, headers={"Accept": "application/json"}, **form)
+            assert answer.status_code == 401, path
+            assert (answer.json or {}).get("code") == "access_token_required" or (
+                rule.endpoint == "thumbnail_api.upload_image"
+            )
+        assert app.extensions["jobs"].job(job_id) == before
+        assert person.get(f"/jobs/{job_id}").status_code == 200
+        sign_in(person, "another-token-than-before")
+        assert person.post(f"/jobs/{job_id}/delete").status_code == 303
+
+
+def guess(client: FlaskClient, times: int) -> list[int]:
+    return [submit(client, "Bearer wrong").status_code for _ in range(times)]
+
+
+def test_guessing_is_stopped_for_all_ways_in_and_all_processes(
+    app: Flask, config: Config, person: Person
+) -> None:
+    with running_app(config) as other:
+        half = MAX_WRONG_TOKENS // 2
+        assert guess(app.test_client(), half) == [401] * half
+        assert guess(other.test_client(), half) == [401] * half
+        assert guess(other.test_client(), 1) == [429]
+        right = submit(app.test_client(), f"Bearer {TOKEN}")
+        assert right.status_code == 429
+        assert 0 < int(right.headers["Retry-After"]) <= 3600
+        answer = sign_in(person)
+        assert answer.status_code == 429
+        assert "Too many wrong tokens came from your address." in answer.text
+
+
+def test_guessing_of_others_bothers_nobody_who_is_in(app: Flask, person: Person) -> None:
+    sign_in(person)
+    guess(app.test_client(), MAX_WRONG_TOKENS + 1)
+    assert person.upload((make_jpeg(), "a.jpg")).status_code == 303
+
+
+def test_right_tokens_are_not_counted(client: FlaskClient) -> None:
+    answers = {submit(client, f"Bearer {TOKEN}").status_code for _ in range(MAX_WRONG_TOKENS + 2)}
+    assert answers == {202}
+
+
+def test_script_of_the_page_works_once_signed_in(app: Flask) -> None:
+    script = Script(app.test_client())
+    sign_in(script)
+    assert script.add(script.create(), make_jpeg()).status_code == 201
+
+
+@pytest.fixture
+def open_app(config: Config, tmp_path: Path) -> Iterator[Flask]:
+    with running_app(replace(config, instance=tmp_path / "open", access_token="")) as app:
+        yield app
+
+
+def test_without_a_token_there_is_nothing_to_sign_in_to(open_app: Flask) -> None:
+    client = open_app.test_client()
+    assert client.get("/sign-in").headers["Location"] == "/"
+    assert submit(client, "Bearer wrong").status_code == 202
+    assert "access token" not in client.get("/docs").text
+
+
+def test_docs_say_that_a_token_is_needed(client: FlaskClient) -> None:
+    assert "Authorization: Bearer" in client.get("/docs").text
+
+
+def test_secret_key_that_can_be_guessed_is_refused_at_the_start(tmp_path: Path) -> None:
+    environ = {"THUMBNAIL_INSTANCE": str(tmp_path), "THUMBNAIL_SECRET_KEY": "x" * 31}
+    with pytest.raises(ConfigError, match="THUMBNAIL_SECRET_KEY must have at least 32 characters"):
+        load(environ)
+    assert load({**environ, "THUMBNAIL_SECRET_KEY": "x" * 32}).secret_key == "x" * 32
+
+
+@pytest.mark.parametrize("variable", ["THUMBNAIL_ACCESS_TOKEN", "THUMBNAIL_METRICS_TOKEN"])
+def test_token_that_can_be_guessed_is_refused_at_the_start(tmp_path: Path, variable: str) -> None:
+    environ = {"THUMBNAIL_INSTANCE": str(tmp_path), variable: "letmein"}
+    with pytest.raises(ConfigError, match=f"{variable} must have at least 16 characters"):
+        load(environ)

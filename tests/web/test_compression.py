@@ -1,0 +1,113 @@
+"""Pages that may be large come compressed, to whoever can read that."""
+
+import gzip
+from time import time
+
+import pytest
+from itsdangerous import TimestampSigner
+from werkzeug.test import TestResponse
+
+from tests.conftest import Person, find_token, multipart, work
+from tests.support.images import make_jpeg
+from webapp.jobs.lifecycle import Jobs
+
+PARTS = ["", "/panel", "/images/{image_id}", "/images/{image_id}/panel"]
+
+
+@pytest.fixture
+def path(person: Person, jobs: Jobs) -> str:
+    """A finished job of some images; give the path of its page."""
+    files = [(make_jpeg(), f"{number}.jpg") for number in range(8)]
+    path = person.upload(*files).headers["Location"]
+    work(jobs)
+    return path
+
+
+def get(
+    person: Person, path: str, encodings: str = "gzip, br", method: str = "GET"
+) -> TestResponse:
+    headers = {"Accept": "text/html", "Accept-Encoding": encodings}
+    return person.client.open(path, method=method, headers=headers)
+
+
+def whole_path(jobs: Jobs, path: str, part: str) -> str:
+    return path + part.format(image_id=jobs.job(path.rpartition("/")[2]).images[0].id)
+
+
+def text(answer: TestResponse) -> str:
+    assert answer.headers["Content-Encoding"] == "gzip"
+    return gzip.decompress(answer.data).decode()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_page_comes_compressed_and_is_the_same(
+    stranger: Person, jobs: Jobs, path: str, part: str
+) -> None:
+    address = whole_path(jobs, path, part)
+    assert text(get(stranger, address)) == stranger.get(address).text
+
+
+def test_page_of_several_images_is_a_fraction_of_itself(person: Person, path: str) -> None:
+    assert len(get(person, path).data) < len(person.get(path).data) / 4
+
+
+def test_upload_page_is_a_fraction_of_itself(person: Person) -> None:
+    assert len(get(person, "/").data) < len(person.get("/").data) / 3
+
+
+@pytest.mark.parametrize("encodings", ["", "br", "gzip;q=0"])
+def test_page_comes_as_it_is_to_who_reads_nothing_else(
+    person: Person, path: str, encodings: str
+) -> None:
+    answer = get(person, path, encodings)
+    assert "Content-Encoding" not in answer.headers
+    assert "8 of 8 images done" in answer.text
+
+
+@pytest.mark.parametrize("encodings", ["", "gzip"])
+def test_caches_are_told_that_the_encoding_was_asked_for(
+    person: Person, path: str, encodings: str
+) -> None:
+    assert "Accept-Encoding" in get(person, path, encodings).headers["Vary"]
+
+
+def test_panel_that_fits_into_a_packet_is_sent_as_it_is(stranger: Person, path: str) -> None:
+    answer = get(stranger, f"{path}/panel?v=99")
+    assert "Content-Encoding" not in answer.headers
+
+
+def test_head_tells_of_a_page_what_is_known_without_making_it(stranger: Person, path: str) -> None:
+    head, whole = (get(stranger, path, method=method) for method in ("HEAD", "GET"))
+    assert head.data == b""
+    assert "Accept-Encoding" in head.headers["Vary"]
+    for name in ("Content-Type", "Cache-Control"):
+        assert head.headers[name] == whole.headers[name]
+
+
+def test_form_of_a_compressed_page_works(person: Person, path: str) -> None:
+    token = find_token(text(get(person, path)))
+    answer = person.client.post(f"{path}/keep", **multipart(csrf_token=token, hours="1"))
+    assert answer.status_code == 303
+
+
+# What keeps the length of a compressed page from giving its token away
+
+
+def test_token_is_another_each_second(
+    person: Person, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signatures, now = set(), int(time())
+    for second in (now, now + 1):
+        monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _, second=second: second)
+        signatures.add(find_token(person.get(path).text).rpartition(".")[2])
+    assert len(signatures) == 2
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_pages_of_a_job_repeat_nothing_of_a_request(
+    person: Person, jobs: Jobs, path: str, part: str
+) -> None:
+    query = "?v=needle&said=needle&needle=needle"
+    answer = person.get(whole_path(jobs, path, part) + query)
+    assert answer.status_code == 200
+    assert "needle" not in answer.text

@@ -1,0 +1,388 @@
+"""No request makes the web server work for long or hold much, whatever it repeats."""
+
+import re
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, cycle, product
+from math import gcd
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from tests.conftest import Person, running_app
+from tests.support.images import make_jpeg
+from webapp.config import Config
+from webapp.jobs.lifecycle import Jobs
+from webapp.recipes.outputs import Output, Recipe
+from webapp.recipes.presets import PRESETS
+
+MAX_SECONDS = 0.3  # Of CPU.
+MAX_MB = 20
+# Of each kind, by each method at each address. With 25, which take minutes, nothing more is found.
+EXAMPLES = 2
+PARTS = 500
+
+# Bytes, as much as gets through to the application: a request line of gunicorn, a hundred of its
+# headers joined, and a form that brings no images.
+QUERY, HEADERS, FORM = 4000, 800_000, 990_000
+# Somewhat less than the application reads of headers, and of a form.
+READ_HEADERS, READ_FORM = 31_000, 240_000
+
+
+@dataclass(frozen=True)
+class Server:
+    """An application with a job, and the person whose job it is."""
+
+    app: Flask
+    jobs: Jobs
+    job_id: str
+    image_id: str
+    token: str
+    session: str
+
+    def path(self, rule: Rule) -> str:
+        """Give an address that the rule matches, of the job if it is of one."""
+        job_id = self.job_id
+        if rule.endpoint == "changes.delete":
+            job = self.jobs.job(self.job_id)
+            job_id = self.jobs.submit(PRESETS["square"].recipe, job.owner)
+        ids = {"job_id": job_id, "image_id": self.image_id}
+        return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: ids.get(found[1], "x.jpg"), rule.rule)
+
+    def send(self, method: str, path: str, **request: Any) -> TestResponse:
+        client = self.app.test_client(use_cookies=False)
+        headers = {"Accept": "text/html", "X-CSRFToken": self.token, "Cookie": self.session}
+        headers |= request.pop("headers", {})
+        return client.open(path, method=method, headers=headers, **request)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("costs")
+    with running_app(Config(instance=folder, max_jobs_per_hour=1_000_000)) as app:
+        person, jobs = Person(app.test_client()), app.extensions["jobs"]
+        job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+        session = person.client.get_cookie("session")
+        assert session
+        yield Server(
+            app,
+            jobs,
+            job_id,
+            jobs.job(job_id).images[0].id,
+            person.token(),
+            f"{session.key}={session.value}",
+        )
+
+
+def assert_cheap(call: Callable[[], TestResponse], what: object) -> None:
+    """Measure a request; once more where it is over, for a machine may be busy."""
+    seconds, megabytes = measure(call)
+    if seconds > MAX_SECONDS:
+        seconds, _ = measure(call, is_traced=False)  # Tracing takes most of the time.
+    assert seconds <= MAX_SECONDS, what
+    assert megabytes <= MAX_MB, what
+
+
+def measure(call: Callable[[], TestResponse], is_traced: bool = True) -> tuple[float, float]:
+    """Give the seconds of CPU that a request takes; and, if traced, the megabytes it holds."""
+    if is_traced and not tracemalloc.is_tracing():
+        tracemalloc.start()
+    elif not is_traced:
+        tracemalloc.stop()
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    began = time.thread_time()
+    call()
+    seconds = time.thread_time() - began
+    return seconds, (tracemalloc.get_traced_memory()[1] - before) / 1e6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traced() -> Iterator[None]:
+    yield
+    tracemalloc.stop()
+
+
+# What a request may repeat
+
+NAMES = [
+    *("preset", "widths", "formats", "keep_hours", "w", "w2", "h", "fit", "format", "background"),
+    *("presets", "responsive-widths", "responsive-formats", "outputs-0-width", "outputs-0-format"),
+    *("outputs-{n}-width", "outputs-{n}-format", "outputs-{n}-x", "w{n}", "{n}", "", "session"),
+    *("csrf_token", "token", "next", "hours", "x", "y", "position", "missing_files", "images"),
+    *("file", "v", "said", "before", "as", "of", "names"),
+]
+VALUES = ["", "1", "320", "webp", "square", "smart", "0.5", "n", "x"]
+PIECES = [
+    *("1 ", "1,", "9", "a", "{", "(", "[", "/", "..", "0.5,", "\u0100/", "🎈", "&", "%", '"'),
+    *("[1,2,3],", '["a","b"],', '{"a":1},', "a/b,", "a/b;q=0.1,", "bytes=0-0,", 'W/"a",', "a=b;"),
+]
+LISTED_HEADERS = [
+    *("Accept", "Accept-Encoding", "Range", "If-None-Match", "If-Modified-Since", "If-Range"),
+    *("X-CSRFToken", "Referer", "Authorization", "Origin", "X-Forwarded-For", "X-Whatever"),
+]
+
+
+def repeat(piece: str, size: int) -> str:
+    """Fill so many bytes."""
+    return piece * (size // len(piece.encode()))
+
+
+def pairs(name: str, value: str, size: int) -> str:
+    """Fill so many bytes with one parameter, which may be numbered."""
+    pair = f"{quote(name, safe='{}')}={quote(value)}"
+    return "&".join(pair.replace("{n}", str(n)) for n in range(size // (len(pair) + 1)))[:size]
+
+
+def field(name: str, value: str) -> str:
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+
+
+def multipart_of(body: str) -> dict[str, Any]:
+    return {"data": f"{body}--b--\r\n".encode(), "content_type": "multipart/form-data; boundary=b"}
+
+
+def urlencoded(body: str) -> dict[str, Any]:
+    return {"data": body.encode(), "content_type": "application/x-www-form-urlencoded"}
+
+
+FORM_SIZES = [9000, READ_FORM, FORM]
+FILE_SIZES = [8000, FORM]  # Werkzeug reads the header of a part by characters.
+BOTH = ("GET", "HEAD", "POST")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to repeat something in a request: `build` takes one of each of the choices."""
+
+    methods: tuple[str, ...]
+    build: Callable[..., dict[str, Any]]
+    choices: tuple[Sequence[Any], ...]
+
+    def draw(self, number: int) -> list[tuple[Any, ...]]:
+        """Choose so many combinations, spread over all: a step of the golden ratio."""
+        every = list(product(*self.choices))
+        step = next(n for n in count(round(len(every) * 0.618)) if gcd(n, len(every)) == 1)
+        return [every[n * step % len(every)] for n in range(number)]
+
+    def requests(self, app: Flask) -> list[tuple[str, Rule, tuple[Any, ...]]]:
+        """Give every method and address its combinations; more, until all choices are used."""
+        places = [
+            (method, rule)
+            for rule in app.url_map.iter_rules()
+            for method in self.methods
+            if method in (rule.methods or ())
+        ]
+        number = max(EXAMPLES * len(places), *map(len, self.choices))
+        return [
+            (*place, drawn) for place, drawn in zip(cycle(places), self.draw(number), strict=False)
+        ]
+
+
+# The last of the choices changes with every request.
+KINDS = {
+    "many in the query": Kind(
+        BOTH,
+        lambda value, name: {"query_string": pairs(name, value, QUERY)},
+        (VALUES, NAMES),
+    ),
+    "a long one in the query": Kind(
+        BOTH,
+        lambda piece, name: {"query_string": f"{name}={repeat(quote(piece), QUERY)}"},
+        (PIECES, NAMES),
+    ),
+    "many in the cookie": Kind(
+        ("GET", "POST"),
+        lambda value, name: {"headers": {"Cookie": f"recipe={pairs(name, value, READ_HEADERS)}"}},
+        (VALUES, NAMES),
+    ),
+    "a long one in the cookie": Kind(
+        ("GET", "POST"),
+        lambda piece, name: {
+            "headers": {"Cookie": f"recipe={name}={repeat(quote(piece), READ_HEADERS)}"}
+        },
+        (PIECES, NAMES),
+    ),
+    "a header": Kind(
+        BOTH,
+        lambda piece, size, name: {"headers": {name: repeat(piece, size)}},
+        (
+            [piece for piece in PIECES if piece.isascii()],
+            [READ_HEADERS, HEADERS],
+            [*LISTED_HEADERS, "Cookie"],
+        ),
+    ),
+    "many in a form": Kind(
+        ("POST",),
+        lambda value, size, name: urlencoded(pairs(name, value, size)),
+        (VALUES, FORM_SIZES, NAMES),
+    ),
+    "many parts of a form": Kind(
+        ("POST",),
+        lambda value, name: multipart_of(
+            "".join(field(name.replace("{n}", str(n)), value) for n in range(PARTS))
+        ),
+        (VALUES, NAMES),
+    ),
+    "many files in a form": Kind(
+        ("POST",),
+        lambda name: multipart_of(
+            f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="a.jpg"\r\n\r\nx\r\n'
+            * PARTS
+        ),
+        (["images", "file", "x"],),
+    ),
+    "a long part of a form": Kind(
+        ("POST",),
+        lambda piece, size, name: multipart_of(
+            field(name, f"[{repeat(piece, size)}]".replace(",]", "]"))
+        ),
+        (PIECES, FORM_SIZES, NAMES),
+    ),
+    "the header of a part": Kind(
+        ("POST",),
+        lambda size, piece: multipart_of(
+            f'--b\r\nContent-Disposition: form-data; name="x"{repeat(piece, size)}\r\n\r\nx\r\n'
+        ),
+        (FILE_SIZES, ["; a=b", ";a*0=b", "\\", "; ", '; a="', "\r\nA: b", "\r\n b"]),
+    ),
+    "the name of a file": Kind(
+        ("POST",),
+        lambda size, name, piece: multipart_of(
+            f'--b\r\nContent-Disposition: form-data; name="{name}";'
+            f' filename="{repeat(piece, size)}"\r\n\r\nx\r\n'
+        ),
+        (FILE_SIZES, ["images", "file"], [piece for piece in PIECES if '"' not in piece]),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_is_repeated_costs_little_at_every_address(server: Server, kind: str) -> None:
+    for method, rule, drawn in KINDS[kind].requests(server.app):
+        path, request = server.path(rule), KINDS[kind].build(*drawn)
+        assert_cheap(
+            lambda: server.send(method, path, **request),  # noqa: B023
+            (method, path, drawn),
+        )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_name_value_and_size_is_tried_somewhere(server: Server, kind: str) -> None:
+    drawn = [drawn for _, _, drawn in KINDS[kind].requests(server.app)]
+    for choices, used in zip(KINDS[kind].choices, zip(*drawn, strict=True), strict=True):
+        assert set(used) == set(choices)
+
+
+# Costly reads
+
+
+@pytest.fixture(scope="module")
+def large_job(server: Server) -> tuple[str, str]:
+    """A job as large as can be, of which nobody made the files; its id, and one of its images."""
+    square = Output("square", 20, 20, "cover")
+    recipe = Recipe(tuple(replace(square, name=f"square-{n}") for n in range(20)))
+    job_id = server.jobs.submit(recipe, server.jobs.job(server.job_id).owner)
+    images = [str(UUID(int=n)) for n in range(500)]
+    size = {"format": "jpeg", "width": 20, "height": 20}
+    place = {"name": "a.jpg", "bytes": 1000, "had_gps": 0, "created": 0, "queued": 0}
+    with server.jobs.store.transaction() as db:
+        db.table("images").insert_all(
+            {"id": image, "job_id": job_id, "position": n, "state": "done", **place, **size}
+            for n, image in enumerate(images)
+        )
+        db.table("thumbnails").insert_all(
+            {
+                **{"image_id": image, "folder": f"{job_id}/{image}-1", "number": n, "bytes": 1000},
+                **{"file_name": output.file_name, "quality": 80, **size},
+            }
+            for image in images
+            for n, output in enumerate(recipe.outputs)
+        )
+    return job_id, images[0]
+
+
+def test_head_costs_next_to_nothing_at_every_address(
+    server: Server, large_job: tuple[str, str]
+) -> None:
+    """The page of this job takes 0.5 s, and its zip 2 s."""
+    for rule in server.app.url_map.iter_rules():
+        if "HEAD" in (rule.methods or ()):
+            path = replace(server, job_id=large_job[0], image_id=large_job[1]).path(rule)
+            seconds = min(
+                measure(lambda: server.send("HEAD", path), is_traced=False)[0]  # noqa: B023
+                for _ in range(2)
+            )
+            assert seconds <= 0.3, path
+
+
+WIDTHS = "responsive-widths=" + "1+" * 1000 + "&responsive-formats=webp" * 250
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "request_"),
+    [
+        ("POST", "/jobs/open", urlencoded(WIDTHS)),
+        ("GET", "/?widths=" + "1+" * 800 + "&formats=webp" * 150, {}),
+        (
+            "GET",
+            "/",
+            {"headers": {"Cookie": "recipe=widths=" + "1+" * 2000 + "&formats=webp" * 300}},
+        ),
+        ("GET", "/?" + "w=1&" * 1000, {}),
+        ("GET", "/?" + "".join(f"w{n}=1&" for n in range(1, 99)), {}),
+    ],
+)
+def test_list_times_list_costs_little(
+    server: Server, method: str, path: str, request_: dict[str, Any]
+) -> None:
+    assert_cheap(lambda: server.send(method, path, **request_), path[:80])
+
+
+def test_headers_beyond_the_limit_are_refused_with_a_reason(server: Server) -> None:
+    answer = server.send("GET", "/", headers={"X-Whatever": "x" * 40_000})
+    assert answer.status_code == 431
+    assert (answer.json or {})["code"] == "request_header_fields_too_large"
+
+
+def test_address_with_too_many_parameters_is_refused_with_a_reason(server: Server) -> None:
+    answer = server.send("GET", "/?" + "w=1&" * 900)
+    assert answer.status_code == 414
+    assert "An address has at most 900 parameters." in answer.text
+
+
+def test_recipe_cookie_with_too_many_parameters_is_left_alone(server: Server) -> None:
+    answer = server.send("GET", "/", headers={"Cookie": "recipe=" + "w=320&" * 900})
+    assert answer.status_code == 200
+    assert 'value="320"' not in answer.text
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        urlencoded("x=" + "y" * 250_000),
+        urlencoded("x&" * 900),
+        multipart_of(field("x", "y" * 125_000) * 2),
+        multipart_of(field("x" * 125_000, "y") * 2),
+    ],
+)
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/sign-in"])
+def test_form_with_too_much_beside_its_files_is_refused(
+    server: Server, path: str, form: dict[str, Any]
+) -> None:
+    assert server.send("POST", path, **form).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/jobs/open", "/upload_image", "/sign-in"])
+def test_only_a_form_of_images_brings_many_files(server: Server, path: str) -> None:
+    file = '--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\nx\r\n'
+    assert server.send("POST", path, **multipart_of(file * 2)).status_code == 413
+    form = multipart_of(field("presets", "square") + file * 2)
+    assert server.send("POST", "/jobs", **form).status_code == 415

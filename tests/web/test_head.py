@@ -1,0 +1,51 @@
+"""HEAD answers as GET does, also where it does not make the body."""
+
+from uuid import UUID
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.conftest import Person, work
+from tests.support.images import make_jpeg
+from webapp.jobs.lifecycle import Jobs
+
+UNKNOWN = UUID(int=0)
+PARTS = [
+    *("", "/panel", "/panel?v={version}", "/panel?v=x", "/zip", "/zip?names=", "/zip?names=%7B"),
+    *("/markup", "/markup?as=url", "/markup?as=bad", f"/markup?of={UNKNOWN}", "/markup?of={image}"),
+    *("/markup?as=bad&of={image}", "/markup?of={image}/none.jpg", "/row", "/images/{image}"),
+    *("/images/{image}/panel", "/images/{image}/panel?v={image_version}"),
+    *(f"/images/{UNKNOWN}", f"/images/{UNKNOWN}/panel"),
+]
+
+
+@pytest.mark.parametrize("state", ["waiting", "done", "deleted", "unknown"])
+def test_head_of_every_part_of_a_job_answers_as_get_does(
+    person: Person, jobs: Jobs, state: str
+) -> None:
+    path = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+    if state == "done":
+        work(jobs)
+    job = jobs.job(path.removeprefix("/jobs/"))
+    ids = {"version": job.version, "image": job.images[0].id}
+    ids["image_version"] = job.images[0].version
+    if state == "deleted":
+        jobs.delete(job.id)
+    elif state == "unknown":
+        path = f"/jobs/{UNKNOWN}"
+    addresses = [path + part.format(**ids) for part in PARTS]
+    head, get = ({at: ask(person, method, at) for at in addresses} for method in ("HEAD", "GET"))
+    assert {at: known(answer) for at, answer in head.items()} == {
+        at: known(answer) for at, answer in get.items()
+    }
+    assert not any(answer.data for answer in head.values())
+
+
+def ask(person: Person, method: str, address: str) -> TestResponse:
+    return person.client.open(address, method=method, headers={"Accept": "text/html"})
+
+
+def known(answer: TestResponse) -> tuple[int, str | None, str | None]:
+    """Give what of an answer is known without making its body."""
+    headers = answer.headers
+    return answer.status_code, headers.get("Content-Type"), headers.get("Cache-Control")

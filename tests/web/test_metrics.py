@@ -1,0 +1,158 @@
+"""Metrics: what Prometheus reads, and who may."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import Person, multipart, part, work
+from tests.support.images import make_jpeg, make_truncated
+from webapp.config import Config
+from webapp.jobs.lifecycle import MAX_WRONG_TOKENS, Jobs
+
+TOKEN = "long-and-very-secret"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(instance=tmp_path / "instance", metrics_token=TOKEN)
+
+
+@pytest.fixture
+def metric(client: FlaskClient) -> Callable[..., float | None]:
+    """Read one value as Prometheus would; None where there is none."""
+
+    def read(name: str, **labels: str) -> float | None:
+        response = client.get("/metrics", headers=BEARER)
+        assert response.status_code == 200
+        return next(
+            (
+                sample.value
+                for family in text_string_to_metric_families(response.text)
+                for sample in family.samples
+                if (sample.name, sample.labels) == (f"thumbnails_{name}", labels)
+            ),
+            None,
+        )
+
+    return read
+
+
+def test_uploads_are_counted_by_what_was_said_to_them(
+    person: Person, metric: Callable[..., float | None]
+) -> None:
+    person.upload((make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg"), (b"GIF, or not?", "c.gif"))
+    assert metric("uploads_total", outcome="accepted", code="") == 2
+    assert metric("uploads_total", outcome="refused", code="unsupported_format") == 1
+
+
+class TestLimits:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(config, max_file_mb=1, max_request_mb=1, max_waiting=1)
+
+    def test_uploads_refused_unread_are_counted_too(
+        self, client: FlaskClient, metric: Callable[..., float | None]
+    ) -> None:
+        def send(size: int) -> int:
+            form = multipart(file=part(make_jpeg() + bytes(size), "a.jpg"))
+            return client.post("/upload_image", **form).status_code
+
+        assert send(2_000_000) == 413
+        assert metric("uploads_total", outcome="refused", code="request_too_large") == 1
+        assert [send(0), send(0)] == [202, 503]
+        assert metric("uploads_total", outcome="refused", code="queue_full") == 1
+
+    def test_forms_that_bring_no_image_are_not(
+        self, client: FlaskClient, metric: Callable[..., float | None]
+    ) -> None:
+        assert client.post("/sign-in", data=bytes(2_000_000)).status_code == 413
+        assert metric("uploads_total", outcome="refused", code="request_too_large") is None
+
+
+def test_images_are_counted_by_what_became_of_them(
+    person: Person, jobs: Jobs, metric: Callable[..., float | None]
+) -> None:
+    person.upload((make_jpeg(), "a.jpg"), (make_truncated(), "b.jpg"))
+    work(jobs)
+    assert metric("images_total", outcome="done", code="") == 1
+    assert metric("images_total", outcome="failed", code="truncated") == 1
+
+
+@pytest.mark.parametrize("what", ["wait", "work"])
+def test_wait_and_work_are_measured(
+    person: Person, jobs: Jobs, metric: Callable[..., float | None], what: str
+) -> None:
+    person.upload((make_jpeg(), "a.jpg"))
+    work(jobs)
+    assert metric(f"{what}_seconds_count") == 1
+    assert metric(f"{what}_seconds_bucket", le="+Inf") == 1
+    assert 0 < (metric(f"{what}_seconds_sum") or 0) < 60
+
+
+def test_gauges_tell_what_is_now(
+    person: Person, jobs: Jobs, metric: Callable[..., float | None]
+) -> None:
+    person.upload((make_jpeg(), "a.jpg"))
+    jobs.beat("w1")
+    assert (metric("queue_depth"), metric("workers")) == (1, 1)
+    assert (metric("oldest_wait_seconds") or 0) > 0
+    assert (metric("free_disk_bytes") or 0) > 0
+
+
+def test_new_service_has_counters_at_zero(metric: Callable[..., float | None]) -> None:
+    assert metric("uploads_total", outcome="accepted", code="") == 0
+    assert metric("images_total", outcome="done", code="") == 0
+
+
+def test_metrics_come_in_the_format_that_is_asked_for(client: FlaskClient) -> None:
+    wanted = "application/openmetrics-text; version=1.0.0"
+    response = client.get("/metrics", headers={**BEARER, "Accept": wanted})
+    assert response.content_type.startswith("application/openmetrics-text")
+    assert response.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer guess"},
+        {"Authorization": "Bearer "},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": "Bearer ÿ"},
+    ],
+    ids=lambda headers: headers.get("Authorization", "nothing"),
+)
+def test_metrics_are_for_who_has_the_token(client: FlaskClient, headers: dict[str, str]) -> None:
+    response = client.get("/metrics", headers=headers)
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"].lower().startswith("bearer")
+    assert "thumbnails_" not in response.text
+
+
+def test_guessing_the_token_for_metrics_is_stopped(client: FlaskClient) -> None:
+    wrong = {"Authorization": "Bearer guess"}
+    for _ in range(MAX_WRONG_TOKENS):
+        assert client.get("/metrics", headers=wrong).status_code == 401
+    assert client.get("/metrics", headers=wrong).status_code == 429
+    assert client.get("/metrics", headers=BEARER).status_code == 429
+
+
+def test_asking_without_a_token_is_no_guess(client: FlaskClient) -> None:
+    for _ in range(MAX_WRONG_TOKENS + 1):
+        assert client.get("/metrics").status_code == 401
+    assert client.get("/metrics", headers=BEARER).status_code == 200
+
+
+class TestWithoutToken:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(config, metrics_token="")
+
+    @pytest.mark.parametrize("sent", ["", "Bearer "])
+    def test_there_are_no_metrics(self, client: FlaskClient, sent: str) -> None:
+        assert client.get("/metrics", headers={"Authorization": sent}).status_code == 404

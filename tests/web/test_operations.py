@@ -1,0 +1,61 @@
+"""Health: the database and the consumer, or the reason why not."""
+
+import time
+
+from flask.testing import FlaskClient
+
+from tests.conftest import Person
+from tests.support.images import make_jpeg
+from webapp.jobs.health import ALIVE_SECONDS
+from webapp.jobs.lifecycle import Jobs
+
+
+def test_healthy_while_a_worker_beats(client: FlaskClient, jobs: Jobs) -> None:
+    jobs.beat("w1")
+    response = client.get("/healthcheck")
+    assert response.status_code == 200
+    assert response.json is not None
+    assert response.json["status"] == "healthy"
+
+
+def test_health_tells_how_much_there_is_to_do(
+    client: FlaskClient, person: Person, jobs: Jobs
+) -> None:
+    person.upload((make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg"))
+    jobs.beat("w1")
+    health = client.get("/healthcheck").json
+    assert health is not None
+    assert (health["queue_depth"], health["workers"]) == (2, 1)
+    assert 0 < health["oldest_wait_seconds"] < 60
+    assert 0 <= health["last_beat_seconds"] < 60
+    assert health["free_disk_bytes"] > 0
+    assert (health["web"], health["database"]) == ("ok", "ok")
+
+
+def test_unhealthy_where_no_consumer_ever_ran(client: FlaskClient) -> None:
+    response = client.get("/healthcheck")
+    assert response.status_code == 503
+    assert response.json is not None
+    assert response.json["status"] == "unhealthy"
+    assert response.json["reason"] == "No consumer is alive."
+    assert response.json["last_beat_seconds"] is None
+
+
+def test_unhealthy_when_the_last_beat_is_old(client: FlaskClient, jobs: Jobs) -> None:
+    jobs.store.beat("w1", time.time() - ALIVE_SECONDS - 1)
+    response = client.get("/healthcheck")
+    assert response.status_code == 503
+    assert response.json is not None
+    assert response.json["last_beat_seconds"] > ALIVE_SECONDS
+
+
+def test_unhealthy_when_the_database_does_not_answer(client: FlaskClient, jobs: Jobs) -> None:
+    jobs.store._change("DROP TABLE workers")
+    response = client.get("/healthcheck")
+    assert response.status_code == 503
+    assert response.json == {
+        "status": "unhealthy",
+        "reason": "The database does not answer.",
+        "web": "ok",
+        "database": "failed",
+    }

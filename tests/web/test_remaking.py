@@ -1,0 +1,674 @@
+"""What its owner does to a job that is there: make it again, retry, cancel, keep it for longer."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from werkzeug.datastructures import MultiDict
+
+from tests.conftest import (
+    Person,
+    Script,
+    age,
+    find_token,
+    multipart,
+    nothing_left,
+    read_zip,
+    running_app,
+    work,
+)
+from tests.support.images import make_corners, make_jpeg, make_truncated
+from webapp.config import Config
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.models import Job, Thumbnail
+from webapp.jobs.storage import ABANDONED_SECONDS, REPLACED_SECONDS
+from webapp.jobs.worker import work_on_next_image
+from webapp.recipes.outputs import InvalidRecipe, Output, Recipe, RecipeLimits
+from webapp.recipes.presets import PRESETS
+from webapp.web.forms.upload import UploadForm
+
+
+def start(person: Person, *pictures: bytes, **fields: object) -> str:
+    """Submit a job; give its id."""
+    files = [(data, f"{number}.jpg") for number, data in enumerate(pictures, 1)]
+    return person.upload(*files, **fields).headers["Location"].rpartition("/")[2]
+
+
+def post(person: Person, path: str, **fields: object) -> Any:
+    """Press a button of the job page."""
+    headers = {"Accept": "text/html"}
+    token = find_token(person.get("/").text)
+    return person.client.post(path, headers=headers, **multipart(csrf_token=token, **fields))
+
+
+def file_names(job: Job) -> list[str]:
+    return [made.file_name for image in job.images for made in image.thumbnails]
+
+
+def test_job_is_made_again_from_the_same_uploads(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(size=(400, 300)))
+    work(jobs)
+    answer = post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/jobs/{job_id}")
+    work(jobs)
+    assert file_names(jobs.job(job_id)) == ["card.webp"]
+
+
+def remade(person: Person, jobs: Jobs, wait: float = 0) -> Thumbnail:
+    """Make a job, and some time later make it again; give the thumbnail that was replaced."""
+    job_id = start(person, make_jpeg(size=(400, 300)))
+    work(jobs)
+    age(jobs, wait)
+    (old,) = jobs.job(job_id).images[0].thumbnails
+    jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
+    work(jobs)
+    return old
+
+
+def test_old_thumbnails_stay_until_the_new_ones_are_there(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(size=(400, 300)))
+    work(jobs)
+    (old,) = jobs.job(job_id).images[0].thumbnails
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert jobs.job(job_id).waiting == 1
+    assert person.get(old.url).status_code == 200
+
+
+@pytest.mark.parametrize("wait", [0, 2 * ABANDONED_SECONDS])
+def test_old_addresses_work_for_a_while_after_the_new_ones_do(
+    person: Person, jobs: Jobs, wait: float
+) -> None:
+    old = remade(person, jobs, wait)
+    age(jobs, REPLACED_SECONDS - 60)
+    jobs.sweep()
+    assert person.get(old.url).status_code == 200
+
+
+def follow(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, action: Any) -> None:
+    """Let something happen right after a method is called for the first time."""
+    method, actions = getattr(part, name), [action]
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        answer = method(*args, **kwargs)
+        while actions:
+            actions.pop()()
+        return answer
+
+    monkeypatch.setattr(part, name, call)
+
+
+def test_old_addresses_work_though_a_sweep_comes_as_the_new_ones_are_written(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = start(person, make_jpeg())
+    work(jobs)
+    age(jobs, 2 * REPLACED_SECONDS)
+    (old,) = jobs.job(job_id).thumbnails
+    jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
+    follow(monkeypatch, jobs.store, "finish", jobs.sweep)
+    work(jobs)
+    assert person.get(old.url).status_code == 200
+
+
+def test_old_addresses_work_though_the_new_ones_are_written_during_a_sweep(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = start(person, make_jpeg())
+    work(jobs)
+    age(jobs, 2 * REPLACED_SECONDS)
+    (old,) = jobs.job(job_id).thumbnails
+    jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
+    follow(monkeypatch, jobs.storage, "old_places", partial(work, jobs))
+    jobs.sweep()
+    assert person.get(old.url).status_code == 200
+
+
+def test_old_addresses_are_gone_after_that_while(person: Person, jobs: Jobs) -> None:
+    old = remade(person, jobs)
+    age(jobs, REPLACED_SECONDS + 60)
+    jobs.sweep()
+    assert person.get(old.url).status_code == 404
+
+
+def test_nothing_but_the_new_thumbnails_is_left_after_that_while(
+    person: Person, jobs: Jobs
+) -> None:
+    remade(person, jobs)
+    age(jobs, REPLACED_SECONDS + 60)
+    jobs.sweep()
+    (job,) = (jobs.job(job_id) for job_id in jobs.ids())
+    files = [path.name for path in jobs.storage.thumbnails.rglob("*.*")]
+    assert sorted(files) == ["card.webp", "whole-image.webp"]
+    assert person.get(job.thumbnails[0].url).status_code == 200
+
+
+def test_making_again_and_again_does_not_keep_old_thumbnails_for_longer(
+    person: Person, jobs: Jobs
+) -> None:
+    old = remade(person, jobs)
+    for name in ("avatar", "social"):
+        age(jobs, REPLACED_SECONDS / 2 + 60)
+        jobs.remake(jobs.ids()[0], PRESETS[name].recipe, "127.0.0.1")
+        work(jobs)
+    jobs.sweep()
+    assert person.get(old.url).status_code == 404
+
+
+def test_old_thumbnails_make_room_where_the_disk_is_nearly_full(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = remade(person, jobs)
+    age(jobs, REPLACED_SECONDS / 5)
+    monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 1000)
+    jobs.sweep()
+    assert person.get(old.url).status_code == 404
+
+
+def test_old_thumbnails_go_with_their_job(person: Person, jobs: Jobs) -> None:
+    remade(person, jobs)
+    jobs.delete(jobs.ids()[0])
+    assert nothing_left(jobs)
+
+
+def test_old_thumbnails_stay_where_the_new_ones_cannot_be_made(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(size=(400, 300)))
+    work(jobs)
+    own: dict[str, object] = {
+        "outputs-0-width": "300",
+        "outputs-0-max_kb": "1",
+        "outputs-0-format": "png",
+    }
+    post(person, f"/jobs/{job_id}/remake", **own)
+    work(jobs)
+    (image,) = jobs.job(job_id).images
+    assert (image.error_code, file_names(jobs.job(job_id))) == ("byte_budget", ["square.jpg"])
+
+
+def test_worker_with_the_old_recipe_finishes_in_vain(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg())
+    old = jobs.claim("slow")
+    assert old
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert not jobs.store.renew(old, 1e12)
+    work(jobs)
+    assert file_names(jobs.job(job_id)) == ["card.webp"]
+
+
+def test_recipe_that_is_wrong_changes_nothing(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg())
+    work(jobs)
+    answer = post(person, f"/jobs/{job_id}/remake", **{"outputs-0-width": "0"})
+    assert answer.status_code == 422
+    assert jobs.job(job_id).done == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"presets": "card"},
+        {"presets": ["square", "web-set"]},
+        {"outputs-0-width": "300", "outputs-0-format": ["webp", "png"], "presets": "avatar"},
+        {
+            "presets": [],
+            "outputs-0-width": "300",
+            "outputs-0-height": "200",
+            "outputs-0-fit": "pad",
+            "outputs-0-format": "webp",
+            "outputs-0-transparent": "y",
+            "outputs-0-quality": "70",
+            "outputs-0-max_kb": "90",
+            "outputs-1-width": "32",
+            "outputs-1-height": "32",
+            "outputs-1-fit": "cover",
+            "outputs-1-focus": "smart",
+            "outputs-1-format": "jpeg",
+            "outputs-1-enlarge": "y",
+        },
+    ],
+)
+def test_form_to_make_a_job_again_is_filled_in_with_what_it_makes(
+    person: Person, app: Flask, jobs: Jobs, fields: dict[str, object]
+) -> None:
+    recipe = Recipe.from_json(jobs.job(start(person, make_jpeg(), **fields)).recipe)
+    with app.test_request_context():
+        again = UploadForm.from_recipe(recipe).recipe(jobs.recipe_limits)
+    assert set(again.outputs) == set(recipe.outputs)
+
+
+def filled_in(app: Flask, fields: dict[str, object]) -> UploadForm:
+    """Fill in the form as a person would."""
+    with app.test_request_context():
+        return UploadForm(formdata=MultiDict(fields))
+
+
+def own_sizes(form: UploadForm) -> list[dict[str, Any]]:
+    return [entry.data for entry in form.outputs if entry.form.is_used]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"responsive-widths": "400 800", "responsive-formats": ["webp", "jpeg"]},
+        {"responsive-widths": "400 800 1200", "responsive-formats": ["avif"]},
+        {
+            "presets": ["web-set", "square"],
+            "responsive-widths": "400 800",
+            "responsive-formats": ["webp", "png"],
+            "outputs-0-width": "400",
+            "outputs-0-height": "400",
+            "outputs-0-format": "webp",
+        },
+        {
+            "presets": ["card"],
+            "responsive-widths": "400 800",
+            "responsive-formats": ["webp", "jpeg"],
+            "outputs-0-width": "1000",
+            "outputs-0-format": "webp",
+        },
+    ],
+)
+def test_responsive_set_comes_back_as_one(app: Flask, jobs: Jobs, fields: dict[str, Any]) -> None:
+    form = filled_in(app, fields)
+    with app.test_request_context():
+        again = UploadForm.from_recipe(form.recipe(jobs.recipe_limits))
+    assert again.responsive.data == form.responsive.data
+    assert own_sizes(again) == own_sizes(form)
+    assert set(again.presets.data) == set(form.presets.data)
+
+
+# Few values, so that sizes, sets and presets often meet.
+own_size = st.fixed_dictionaries(
+    {
+        "width": st.sampled_from(["320", "400"]),
+        "format": st.lists(st.sampled_from(["webp", "jpeg", "source"]), min_size=1, unique=True),
+    },
+    optional={
+        "height": st.just("320"),
+        "fit": st.just("cover"),
+        "quality": st.just("70"),
+        "animated": st.just("y"),
+    },
+)
+
+
+def outputs(recipe: Recipe) -> set[Output]:
+    """Give the outputs without the numbers that tell equal names apart."""
+    return {replace(one, name=re.sub(r"-\d+$", "", one.name)) for one in recipe.outputs}
+
+
+@given(
+    presets=st.lists(st.sampled_from(list(PRESETS)), unique=True, max_size=2),
+    own=st.lists(own_size, max_size=4),
+    widths=st.lists(st.sampled_from(["320", "400", "640"]), max_size=3),
+    formats=st.lists(st.sampled_from(["webp", "jpeg"]), unique=True, min_size=1),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_form_that_is_filled_in_with_a_recipe_makes_the_same(
+    app: Flask,
+    presets: list[str],
+    own: list[dict[str, Any]],
+    widths: list[str],
+    formats: list[str],
+) -> None:
+    fields: dict[str, Any] = {"presets": presets}
+    fields |= {"responsive-widths": " ".join(widths), "responsive-formats": formats}
+    for number, size in enumerate(own):
+        fields |= {f"outputs-{number}-{name}": value for name, value in size.items()}
+    limits = RecipeLimits(max_outputs=100)
+    form = filled_in(app, fields)
+    try:
+        recipe = form.recipe(limits)
+    except InvalidRecipe:
+        return
+    with app.test_request_context():
+        again = UploadForm.from_recipe(recipe)
+        assert outputs(again.recipe(limits)) == outputs(recipe)
+        assert UploadForm.from_recipe(again.recipe(limits)).data == again.data
+
+
+def test_what_was_made_under_wider_limits_is_shown_to_make_it_again(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path)) as app:
+        job_id = start(Person(app.test_client()), make_jpeg(), presets="web-set")
+        recipe = Recipe.from_json(app.extensions["jobs"].job(job_id).recipe)
+    with running_app(Config(instance=tmp_path, max_side=1000)) as app, app.test_request_context():
+        form = UploadForm.from_recipe(recipe)
+    assert form.presets.data == []
+    assert form.responsive.data == {"widths": "320 640 1280 1920", "formats": ["webp", "jpeg"]}
+
+
+def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:
+    job_id = start(person, make_jpeg(), presets="card")
+    page = person.get(f"/jobs/{job_id}/remake").text
+    (checked,) = re.findall(r'value="([a-z-]+)"\s+checked', page[: page.index('id="own"')])
+    assert checked == "card"
+
+
+NEW_ADDRESSES = f"new addresses; the old ones stop working {REPLACED_SECONDS / 60:g} minutes later"
+
+
+def test_page_to_make_a_job_again_says_that_addresses_change(person: Person) -> None:
+    page = person.get(f"/jobs/{start(person, make_jpeg())}/remake").text
+    assert NEW_ADDRESSES in page
+
+
+def test_form_of_the_focal_point_says_that_addresses_change(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), presets="avatar")
+    work(jobs)
+    page = person.get(f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}").text
+    assert NEW_ADDRESSES in page
+
+
+def test_cancelled_images_are_left_out_when_a_job_is_made_again(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
+    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/cancel")
+    work(jobs)
+    page = person.get(f"/jobs/{job_id}/remake").text
+    assert "<h1>Make 2 images again</h1>" in page
+    assert "1 cancelled image is left out." in page
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    assert [image.state for image in jobs.job(job_id).images] == ["cancelled", "waiting", "waiting"]
+
+
+def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(image=make_corners((400, 200))), presets="avatar")
+    work(jobs)
+    colors = []
+    for x in ("0", "1"):
+        (image,) = jobs.job(job_id).images
+        path = f"/jobs/{job_id}/images/{image.id}/focus"
+        assert post(person, path, x=x, y="0.5").status_code == 303
+        work(jobs)
+        (made,) = jobs.job(job_id).images[0].thumbnails
+        picture = Image.open(BytesIO(person.get(made.url).data)).convert("RGB")
+        colors.append(picture.getpixel((10, 10)))
+    assert [_nearest(color) for color in colors] == ["left", "right"]
+
+
+def test_crops_are_as_the_recipe_says_again_without_the_focal_point(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_jpeg(image=make_corners((400, 200))), presets="avatar")
+    path = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/focus"
+    made = []
+    for action, fields in ((path, {"x": "1", "y": "0.5"}), (f"{path}/clear", {})):
+        work(jobs)
+        made.append(person.get(jobs.job(job_id).thumbnails[0].url).data)
+        assert post(person, action, **fields).status_code == 303
+    work(jobs)
+    made.append(person.get(jobs.job(job_id).thumbnails[0].url).data)
+    assert made[0] == made[2] != made[1]
+
+
+def test_way_back_to_the_recipe_is_offered_where_a_focal_point_is_set(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_jpeg(), presets="avatar")
+    work(jobs)
+    page = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}"
+    offered = []
+    for path, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {})):
+        offered.append("Crop as the recipe says" in person.get(page).text)
+        post(person, f"{page}/{path}", **fields)
+    offered.append("Crop as the recipe says" in person.get(page).text)
+    assert offered == [False, True, False]
+
+
+def test_focal_point_is_chosen_by_the_owner_alone(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_jpeg(), presets="avatar")
+    path = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/focus"
+    post(person, path, x="1", y="0")
+    for action in (path, f"{path}/clear"):
+        assert post(stranger, action, x="0", y="0").status_code == 403
+    assert jobs.job(job_id).images[0].focus == (1, 0)
+
+
+def _nearest(color: Any) -> str:
+    """Say of which half of make_corners a colour of the upper row is."""
+    return "left" if color[0] > color[1] else "right"
+
+
+@pytest.mark.parametrize(("x", "y"), [("", "0.5"), ("-1", "0"), ("0.5", "1.01"), ("nan", "0")])
+def test_focal_point_outside_the_image_is_refused(person: Person, x: str, y: str) -> None:
+    job_id = start(person, make_jpeg())
+    image_id = re.findall(r"image-([0-9a-f-]{36})", person.get(f"/jobs/{job_id}").text)[0]
+    answer = post(person, f"/jobs/{job_id}/images/{image_id}/focus", x=x, y=y)
+    assert answer.status_code == 422
+    assert "<p>The focal point must be two numbers from 0 to 1.</p>" in answer.text
+
+
+def test_failed_image_is_tried_again(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_truncated(), make_jpeg())
+    work(jobs)
+    failed = next(image for image in jobs.job(job_id).images if image.is_failed)
+    post(person, f"/jobs/{job_id}/images/{failed.id}/retry")
+    job = jobs.job(job_id)
+    assert (job.waiting, job.failed, job.done) == (1, 0, 1)
+
+
+def test_all_failed_images_are_tried_again_as_often_as_new_ones(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_truncated(), make_truncated())
+    for _ in range(7):
+        work(jobs)
+        assert jobs.job(job_id).failed == 2
+        post(person, f"/jobs/{job_id}/retry")
+    assert jobs.job(job_id).waiting == 2
+
+
+def test_what_was_cancelled_stays_so_when_all_failed_are_tried_again(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_truncated(), make_jpeg())
+    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[1].id}/cancel")
+    work(jobs)
+    assert "Retry all failed" in person.get(f"/jobs/{job_id}").text
+    post(person, f"/jobs/{job_id}/retry")
+    assert [image.state for image in jobs.job(job_id).images] == ["waiting", "cancelled"]
+
+
+def test_all_cancelled_images_are_tried_again_where_none_failed(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), make_jpeg())
+    post(person, f"/jobs/{job_id}/cancel")
+    assert "Retry all cancelled" in person.get(f"/jobs/{job_id}").text
+    post(person, f"/jobs/{job_id}/retry")
+    assert jobs.job(job_id).waiting == 2
+
+
+def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg(), make_jpeg())
+    post(person, f"/jobs/{job_id}/cancel")
+    work(jobs)
+    job = jobs.job(job_id)
+    assert (job.cancelled, job.is_finished) == (2, True)
+
+
+def stopped(person: Person, jobs: Jobs) -> str:
+    """Make a job of two images again, and cancel that when one of them is made; give its id."""
+    job_id = start(person, make_jpeg(), make_jpeg())
+    work(jobs)
+    post(person, f"/jobs/{job_id}/remake", presets="card")
+    work_on_next_image(jobs)
+    post(person, f"/jobs/{job_id}/cancel")
+    return job_id
+
+
+def test_image_that_was_to_be_made_again_keeps_what_it_has_when_cancelled(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = stopped(person, jobs)
+    assert file_names(jobs.job(job_id)) == ["card.webp", "square.jpg"]
+
+
+def test_page_tells_what_is_not_made_again_because_it_was_cancelled(
+    person: Person, jobs: Jobs
+) -> None:
+    page = person.get(f"/jobs/{stopped(person, jobs)}").text
+    assert "1 of 2 images done, 1 cancelled" in page
+    assert page.count("old result") == 1
+
+
+def test_zip_tells_what_is_not_made_again_because_it_was_cancelled(
+    person: Person, jobs: Jobs
+) -> None:
+    with read_zip(person.get(f"/jobs/{stopped(person, jobs)}/zip")) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        page = archive.read("index.html").decode()
+    assert [image["state"] for image in manifest["images"]] == ["done", "cancelled"]
+    assert (manifest["job"]["done"], manifest["job"]["cancelled"]) == (1, 1)
+    assert page.count("cancelled, old result") == 1
+
+
+def test_old_results_are_made_again_by_a_retry(person: Person, jobs: Jobs) -> None:
+    job_id = stopped(person, jobs)
+    post(person, f"/jobs/{job_id}/retry")
+    work(jobs)
+    assert file_names(jobs.job(job_id)) == ["card.webp", "card.webp"]
+
+
+def test_old_results_are_made_again_with_another_recipe(person: Person, jobs: Jobs) -> None:
+    job_id = stopped(person, jobs)
+    post(person, f"/jobs/{job_id}/remake", presets="avatar")
+    work(jobs)
+    assert file_names(jobs.job(job_id)) == ["avatar.webp", "avatar.webp"]
+
+
+def test_old_results_are_made_again_with_another_focal_point(person: Person, jobs: Jobs) -> None:
+    job_id = stopped(person, jobs)
+    old = jobs.job(job_id).images[1]
+    post(person, f"/jobs/{job_id}/images/{old.id}/focus", x="1", y="0.5")
+    work(jobs)
+    assert jobs.job(job_id).done == 2
+
+
+@pytest.mark.parametrize(("hours", "kept"), [("100", 100), ("100000", 168)])
+def test_job_is_kept_for_longer_but_not_for_ever(
+    person: Person, jobs: Jobs, hours: str, kept: int
+) -> None:
+    job_id = start(person, make_jpeg())
+    post(person, f"/jobs/{job_id}/keep", hours=hours)
+    left = jobs.job(job_id).expires - datetime.now(UTC)
+    assert round(left.total_seconds() / 3600) == kept
+
+
+@pytest.mark.parametrize("hours", ["1", "23"])
+def test_keeping_a_job_never_shortens_its_time(person: Person, jobs: Jobs, hours: str) -> None:
+    job_id = start(person, make_jpeg())
+    before = jobs.job(job_id).expires
+    assert post(person, f"/jobs/{job_id}/keep", hours=hours).status_code == 303
+    assert jobs.job(job_id).expires == before
+
+
+@pytest.mark.parametrize(
+    ("kept", "offered"),
+    [
+        ("1", ["24", "72", "168"]),
+        ("24", ["72", "168"]),
+        ("72", ["168"]),
+        ("168", []),
+    ],
+)
+def test_page_offers_no_time_that_keeps_the_job_no_longer(
+    person: Person, kept: str, offered: list[str]
+) -> None:
+    job_id = start(person, make_jpeg(), keep_hours=kept)
+    assert offered_hours(person, job_id) == offered
+
+
+def test_page_offers_nothing_where_the_job_is_kept_for_longer_than_any(
+    person: Person, jobs: Jobs
+) -> None:
+    job_id = start(person, make_jpeg())
+    jobs.store._change("UPDATE jobs SET expires = expires * 2")  # The settings were others.
+    assert offered_hours(person, job_id) == []
+    assert "Keep for" not in person.get(f"/jobs/{job_id}").text
+
+
+def make_older(jobs: Jobs, hours: float) -> None:
+    jobs.store._change(f"UPDATE jobs SET created = created - {hours * 3600}")
+
+
+def test_job_is_kept_no_longer_in_all_than_a_job_may_be(person: Person, jobs: Jobs) -> None:
+    job_id = start(person, make_jpeg())
+    for _ in range(5):
+        make_older(jobs, 20)
+        jobs.store._change("UPDATE jobs SET expires = expires - 20 * 3600")
+        post(person, f"/jobs/{job_id}/keep", hours="168")
+    job = jobs.job(job_id)
+    assert round((job.expires - job.created).total_seconds()) == 168 * 3600
+
+
+@pytest.mark.parametrize(
+    ("hours", "offered"), [(90, ["72", "168"]), (100, ["72"]), (143, ["72"]), (144.5, [])]
+)
+def test_page_offers_of_the_times_that_end_together_the_shortest(
+    person: Person, jobs: Jobs, hours: float, offered: list[str]
+) -> None:
+    job_id = start(person, make_jpeg())  # It is kept for 24 hours from now.
+    make_older(jobs, hours)
+    assert offered_hours(person, job_id) == offered
+
+
+def offered_hours(person: Person, job_id: str) -> list[str]:
+    """List for how many hours the page offers to keep a job."""
+    return re.findall(r'<option value="(\d+)"', person.get(f"/jobs/{job_id}").text)
+
+
+@pytest.mark.parametrize("hours", ["", "0", "-1", "nan", "inf", "long"])
+def test_time_that_is_none_is_refused(person: Person, hours: str) -> None:
+    job_id = start(person, make_jpeg())
+    assert post(person, f"/jobs/{job_id}/keep", hours=hours).status_code == 422
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel", "keep", "remake"])
+def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: str) -> None:
+    job_id = start(person, make_jpeg())
+    answer = post(stranger, f"/jobs/{job_id}/{action}", hours="1", presets="card")
+    assert answer.status_code == 403
+
+
+def test_page_knows_how_many_come_before(person: Person, stranger: Person, jobs: Jobs) -> None:
+    start(stranger, make_jpeg(), make_jpeg(), make_jpeg())
+    job_id = start(person, make_jpeg())
+    assert jobs.outlook(jobs.job(job_id)).ahead == 1  # Owners take turns.
+    assert "1 image of others comes first" in person.get(f"/jobs/{job_id}").text
+
+
+def test_time_left_is_told_from_what_the_last_images_took(person: Person, jobs: Jobs) -> None:
+    start(person, make_jpeg())
+    work(jobs)
+    jobs.store._change("UPDATE images SET claimed = finished - 10")
+    jobs.beat("a")
+    jobs.beat("b")
+    job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
+    assert jobs.outlook(jobs.job(job_id)).seconds == 15
+    assert "about 20 seconds left" in person.get(f"/jobs/{job_id}").text
+
+
+def test_job_with_nothing_to_do_yet_promises_no_time(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    script.add(job, make_jpeg())
+    work(jobs)
+    jobs.beat("a")
+    assert jobs.outlook(jobs.job(job["id"])).seconds is None
+
+
+def test_panel_comes_again_when_others_are_done_with(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    other = start(stranger, make_jpeg())
+    page = person.get(f"/jobs/{start(person, make_jpeg())}").text
+    address = re.findall(r'hx-get="([^"]+)"', page)[0].replace("&amp;", "&")
+    assert person.get(address).status_code == 204
+    jobs.delete(other)
+    assert person.get(address).status_code == 200

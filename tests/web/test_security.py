@@ -1,0 +1,262 @@
+"""Headers, cookies and keys."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.datastructures import Headers
+
+from tests.conftest import Person, find_token, multipart, part, running_app, work
+from tests.support.images import make_jpeg
+from webapp.config import Config, HostNames
+from webapp.jobs.lifecycle import Jobs
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), "
+    "payment=(), publickey-credentials-get=(), usb=()",
+}
+
+
+def guarding(headers: Headers) -> dict[str, str]:
+    """Give those headers of an answer that guard whoever reads it."""
+    names = {*HEADERS, "Strict-Transport-Security"}
+    return {name: headers[name] for name in names if name in headers}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/jobs",
+        "/docs",
+        "/healthcheck",
+        "/nowhere",
+        "/thumbnails/none.jpg",
+        "{static}/css/site.css",
+        "{static}/js/upload.js",
+        "{static}/none.js",
+    ],
+)
+def test_every_answer_has_the_headers(app: Flask, person: Person, path: str) -> None:
+    path = path.format(static=app.static_url_path)
+    assert guarding(person.get(path).headers) == HEADERS
+
+
+def test_refusals_and_faults_have_the_headers(app: Flask, person: Person) -> None:
+    app.add_url_rule("/bug", view_func=lambda: str(1 / 0))
+    assert guarding(person.client.post("/jobs").headers) == HEADERS
+    assert guarding(person.client.delete("/").headers) == HEADERS
+    answer = person.get("/bug")
+    assert answer.status_code == 500
+    assert guarding(answer.headers) == HEADERS
+
+
+def test_thumbnail_has_the_headers_and_a_policy_of_its_own(person: Person, jobs: Jobs) -> None:
+    job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+    work(jobs)
+    policy = "default-src 'none'; frame-ancestors 'none'; sandbox"
+    for path in (jobs.job(job_id).images[0].thumbnails[0].url, f"/download_thumbnail/{job_id}"):
+        headers = person.get(path).headers
+        assert guarding(headers) == {**HEADERS, "Content-Security-Policy": policy}
+        assert headers["Content-Type"] == "image/jpeg"
+
+
+def test_https_alone_is_asked_for_where_the_operator_says_so(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path, hsts_days=30)) as app:
+        headers = app.test_client().get("/").headers
+    assert guarding(headers) == {**HEADERS, "Strict-Transport-Security": "max-age=2592000"}
+
+
+PROGRAM_ROUTES = {"/upload_image"}  # Without a token, and documented so.
+
+
+def test_whatever_changes_something_needs_a_token(client: FlaskClient, app: Flask) -> None:
+    """Walk all routes, so that a new one cannot be forgotten."""
+    changing = [
+        rule for rule in app.url_map.iter_rules() if rule.methods and "POST" in rule.methods
+    ]
+    others = {method for rule in app.url_map.iter_rules() for method in rule.methods or ()}
+    assert others <= {"GET", "HEAD", "OPTIONS", "POST"}
+    docs = client.get("/docs").text
+    for rule in changing:
+        path = re.sub(r"<[^>]+>", "00000000-0000-4000-8000-000000000000", rule.rule)
+        if path in PROGRAM_ROUTES:
+            assert path in docs
+            continue
+        answer = client.post(path, data={"field": "value"})
+        assert (answer.status_code, (answer.json or {}).get("code")) == (400, "csrf"), path
+
+
+def test_cookie_is_out_of_reach_of_scripts_and_other_sites(person: Person) -> None:
+    cookie = person.upload((make_jpeg(), "a.jpg")).headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+def test_secret_key_is_made_once_and_private(tmp_path: Path) -> None:
+    keys = set()
+    for _ in range(2):
+        with running_app(Config(instance=tmp_path)) as app:
+            keys.add(app.secret_key)
+    assert len(keys) == 1
+    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def test_nothing_under_the_data_folder_is_for_others(tmp_path: Path) -> None:
+    folder = tmp_path / "instance"
+    umask = os.umask(0)  # The most careless there is.
+    try:
+        with running_app(Config(instance=folder)) as app:
+            person, jobs = Person(app.test_client()), app.extensions["jobs"]
+            person.upload((make_jpeg(), "done.jpg"))
+            work(jobs)
+            person.upload((make_jpeg(), "waiting.jpg"))
+            modes = {
+                str(path.relative_to(folder)): path.stat().st_mode & 0o777
+                for path in (folder, *folder.rglob("*"))
+            }
+    finally:
+        os.umask(umask)
+    assert {"jobs.db-wal", "jobs.db-shm", "queue.db-wal", "queue.db-shm"} <= set(modes)
+    assert [name for name, mode in modes.items() if mode & 0o007] == []
+    # nginx's group reads thumbnails, and passes through what is above them.
+    shared = {name for name, mode in modes.items() if mode & 0o070}
+    assert {name.split("/")[0] for name in shared} == {".", "thumbnails"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/originals/{}", "/instance/originals/{}", "/static/../instance/originals/{}",
+     "/static/%2e%2e/instance/jobs.db", "/static/..%2fwsgi.py", "/thumbnails/../originals/{}",
+     "/jobs.db", "/instance/secret_key", "/.env"],
+)  # fmt: skip
+def test_originals_and_other_files_are_never_served(person: Person, jobs: Jobs, path: str) -> None:
+    job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+    original = f"{job_id}/{jobs.job(job_id).images[0].id}"
+    assert person.get(path.format(original)).status_code == 404
+
+
+def test_form_works_behind_a_proxy_with_tls(tmp_path: Path) -> None:
+    config = Config(instance=tmp_path, trusted_proxies=1, cookie_secure=True)
+    headers = {"X-Forwarded-Proto": "https", "Origin": "https://pictures.example"}
+    with running_app(config) as app:
+        client = app.test_client()
+        page = client.get("/", headers=headers, base_url="https://pictures.example")
+        token = find_token(page.text)
+        form = multipart(csrf_token=token, presets="square", images=part(make_jpeg(), "a.jpg"))
+        answer = client.post(
+            "/jobs",
+            headers={**headers, "Accept": "text/html"},
+            base_url="https://pictures.example",
+            **form,
+        )
+    assert answer.status_code == 303
+    cookie = page.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-session=")  # A sibling domain cannot set one of this name.
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
+
+
+@pytest.mark.parametrize("proxies", [0, 1, 2])
+def test_host_that_a_client_claims_is_not_believed(tmp_path: Path, proxies: int) -> None:
+    """Not every proxy replaces this header; each passes on the host that it was asked for."""
+    with running_app(Config(instance=tmp_path, trusted_proxies=proxies)) as app:
+        headers = {"X-Forwarded-Host": "evil.example", "Host": "pictures.example"}
+        page = app.test_client().get("/docs", headers=headers)
+    assert "evil.example" not in page.text
+    assert "http://pictures.example/" in page.text
+
+
+HOSTS = HostNames("thumbs.test .pics.test")
+OTHER_ORIGINS = ["http://evil.test", "https://evil.test", "http://thumbs.test:8001", "null", ""]
+
+
+@pytest.mark.parametrize("origin", OTHER_ORIGINS)
+def test_form_of_another_site_replaces_no_session_over_plain_http(
+    person: Person, jobs: Jobs, origin: str
+) -> None:
+    """Browsers send Sec-Fetch-Site over HTTPS and to localhost alone, and no cookie with this."""
+    answer = person.client.post(
+        "/upload_image",
+        base_url="http://thumbs.test",
+        headers={"Origin": origin},
+        **multipart(file=part(make_jpeg(), "a.jpg")),
+    )
+    assert answer.status_code == 403
+    assert "Set-Cookie" not in answer.headers
+    assert jobs.ids() == []
+
+
+@pytest.mark.parametrize("origin", ["http://Thumbs.test:8000", "https://thumbs.test:8000", None])
+def test_own_pages_and_programs_may_upload(person: Person, origin: str | None) -> None:
+    """Behind a proxy that takes TLS off, the scheme is another one."""
+    answer = person.client.post(
+        "/upload_image",
+        base_url="http://thumbs.test:8000",
+        headers={"Origin": origin} if origin else {},
+        **multipart(file=part(make_jpeg(), "a.jpg")),
+    )
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_whatever_another_site_sends_is_refused(app: Flask, method: str) -> None:
+    client = app.test_client()
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<[^>]+>", "00000000-0000-4000-8000-000000000000", rule.rule)
+        answer = client.open(path, method=method, headers={"Origin": "http://evil.test"})
+        assert answer.status_code == 403, path
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_host_that_is_not_ours_is_answered_nothing(
+    tmp_path: Path, method: str, accept: str
+) -> None:
+    with running_app(Config(instance=tmp_path, allowed_hosts=HOSTS)) as app:
+        client = app.test_client()
+        for rule in app.url_map.iter_rules():
+            path = re.sub(r"<[^>]+>", "00000000-0000-4000-8000-000000000000", rule.rule)
+            headers = {"Accept": accept}
+            answer = client.open(path, method=method, base_url="http://evil.test", headers=headers)
+            assert answer.status_code == 400, path
+            assert (answer.json or {})["code"] == "unknown_host"
+
+
+@pytest.mark.parametrize(
+    "host", ["thumbs.test", "Thumbs.TEST:8000", "my.pics.test", "localhost:8000", "127.0.0.1"]
+)
+def test_hosts_that_are_listed_and_this_machine_are_answered(tmp_path: Path, host: str) -> None:
+    """A health check on this machine names no other."""
+    with running_app(Config(instance=tmp_path, allowed_hosts=HOSTS)) as app:
+        assert app.test_client().get("/healthcheck", headers={"Host": host}).status_code == 503
+
+
+def test_any_host_is_answered_where_none_is_listed(person: Person) -> None:
+    assert person.client.get("/docs", base_url="http://any.test").status_code == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_page_of_another_site_cannot_upload_in_a_persons_name(person: Person, site: str) -> None:
+    answer = person.client.post(
+        "/upload_image",
+        headers={"Sec-Fetch-Site": site},
+        **multipart(file=part(make_jpeg(), "a.jpg")),
+    )
+    assert answer.status_code == 403
+    assert "Set-Cookie" not in answer.headers

@@ -1,0 +1,236 @@
+"""Every answer about a job is of one moment, whenever a worker finishes an image meanwhile."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from math import inf
+from pathlib import Path
+from threading import Thread
+from time import time
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from tests.conftest import Script, read_zip
+from tests.support.images import make_jpeg
+from webapp.engine.result import Result
+from webapp.jobs.database import Database
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.models import Claim
+from webapp.jobs.worker import work_on_next_image
+from webapp.recipes.outputs import Recipe
+from webapp.web.metrics import JobsCollector
+
+# What an address may ask for beside the job itself. `{v}` and `{said}` are those of the page.
+QUERIES = {
+    "jobs.panel": ("", "?v=0", "?v={v}&said={said}"),
+    "jobs.row": ("", "?v={v}"),
+    "images.panel": ("", "?v={image_v}"),
+    "downloads.markup": ("", "?of={image}", "?as=url"),
+}
+FILES = {"thumbnails.thumbnail", "images.original"}  # They tell nothing of the job's progress.
+
+
+class Scene:
+    """A job of three images: one that a worker has, one done, one cancelled."""
+
+    def __init__(self, app: Flask, jobs: Jobs, script: Script, folder: Path) -> None:
+        self.app, self.jobs, self.script = app, jobs, script
+        job = script.create()
+        self.job_id = job["id"]
+        ids = [(script.add(job, make_jpeg(), f"{name}.jpg").json or {})["id"] for name in "abc"]
+        self.image_id = ids[0]
+        jobs.cancel(self.job_id, ids[2])
+        script.send(job["close_url"])
+        self.claim = self._claim()
+        work_on_next_image(jobs)
+        self.made = folder / "made"
+        self.made.mkdir()
+        self.result = self._make()
+        self._saved = folder / "saved.db"
+        jobs.store.backup(self._saved)
+
+    def _claim(self) -> Claim:
+        claim = self.jobs.claim("worker")
+        assert claim
+        assert claim.image_id == self.image_id
+        return claim
+
+    def _make(self) -> Result:
+        source = self.jobs.storage.original(self.job_id, self.image_id)
+        recipe = Recipe.from_json(self.claim.recipe).with_whole()
+        return self.jobs.decoder.make_thumbnails(source, recipe, self.made)
+
+    def begin_again(self) -> None:
+        """Let the first image be done, and then be in a worker's hands for a second time."""
+        self.finish()
+        self.jobs.set_focus(self.job_id, self.image_id, (0.5, 0.5), "127.0.0.1")
+        self.claim = self._claim()
+        self._saved.unlink()
+        self.jobs.store.backup(self._saved)
+
+    def finish(self) -> None:
+        """Publish what a worker made of the first image, through a connection of its own."""
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                with self.jobs.storage.open_folder() as folder:
+                    shutil.copytree(self.made, folder, dirs_exist_ok=True)
+                    self.jobs.finish(self.claim, folder, self.result)
+            except BaseException as error:
+                failures.append(error)
+            finally:
+                self.jobs.store.close()
+
+        thread = Thread(target=run)
+        thread.start()
+        thread.join()
+        assert failures == []
+
+    def restore(self) -> None:
+        """Bring rows and files back to where they were before the finish."""
+        with closing(Database(self._saved)) as saved:
+            saved._db.conn.backup(self.jobs.store._db.conn)
+        self.jobs.storage.unpublish(self.jobs._place(self.claim))
+
+    def _read_metrics(self) -> Any:
+        metrics = JobsCollector(self.jobs).collect()
+        return [one.samples for one in metrics if one.name != "thumbnails_free_disk_bytes"]
+
+    def _read(self, address: str) -> Any:
+        """Ask for an address; give all of the answer that tells of the job."""
+        headers = {"Accept": "text/html"}
+        with closing(self.script.client.get(address, headers=headers, buffered=False)) as answer:
+            assert not self.jobs.store._db.conn.in_transaction, "open while the answer is sent"
+            return _facts(answer)
+
+    def readers(self) -> dict[str, Callable[[], Any]]:
+        """Give everything that tells of a job, by what it is called."""
+        page = self.script.get(f"/jobs/{self.job_id}").text
+        panel = re.search(r"/panel\?v=(\d+)&amp;said=([\w-]+)", page)
+        image_page = self.script.get(f"/jobs/{self.job_id}/images/{self.image_id}").text
+        image_panel = re.search(r"/panel\?v=(\d+)", image_page)
+        assert panel
+        assert image_panel
+        words = {"v": panel[1], "said": panel[2], "image_v": image_panel[1], "image": self.image_id}
+        found: dict[str, Callable[[], Any]] = {
+            "metrics": self._read_metrics,
+            "jobs.index": partial(self._read, "/jobs"),
+        }
+        adapter = self.app.url_map.bind("localhost")
+        ids = {"job_id": self.job_id, "image_id": self.image_id}
+        for rule in self.app.url_map.iter_rules():
+            if "job_id" not in rule.arguments or "GET" not in (rule.methods or ()):
+                continue
+            if rule.endpoint in FILES:
+                continue
+            path = adapter.build(rule.endpoint, {name: ids[name] for name in rule.arguments})
+            for query in QUERIES.get(rule.endpoint, ("",)):
+                address = path + query.format(**words)
+                found[rule.endpoint + query] = partial(self._read, address)
+        return found
+
+
+def _facts(answer: TestResponse) -> Any:
+    if answer.mimetype == "application/zip":
+        archive = read_zip(answer)
+        return {name: archive.read(name) for name in archive.namelist()}
+    text = answer.get_data()
+    text = re.sub(rb'(name="csrf_token"[^>]*value=")[^"]*', rb"\1", text)
+    return answer.status_code, answer.headers.get("Location"), text
+
+
+class Statements:
+    """Count the statements that a reader runs, and let something happen after one of them.
+
+    A transaction that writes counts as one: while it lasts, nobody else can write.
+    """
+
+    def __init__(self, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self._after = inf
+        self._happen: Callable[[], None] = lambda: None
+        for name in ("_rows", "_change"):
+            run = getattr(jobs.store, name)
+            monkeypatch.setattr(jobs.store, name, self._counted(run))
+        self._transaction = jobs.store.transaction
+        self._is_writing = False
+        monkeypatch.setattr(jobs.store, "transaction", self._counted_transaction)
+
+    def _counted(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **values: Any) -> Any:
+            answer = run(*args, **values)
+            if not self._is_writing:
+                self._count()
+            return answer
+
+        return counted
+
+    @contextmanager
+    def _counted_transaction(self) -> Iterator[Any]:
+        is_outer = not self._is_writing
+        self._is_writing = True
+        try:
+            with self._transaction() as db:
+                yield db
+        finally:
+            self._is_writing = not is_outer
+        if is_outer:
+            self._count()
+
+    def _count(self) -> None:
+        self.count += 1
+        if self.count == self._after:
+            self._after = inf  # What happens runs statements too.
+            self._happen()
+
+    def reset(self, after: float = inf, happen: Callable[[], None] = lambda: None) -> None:
+        self.count, self._after, self._happen = 0, after, happen
+
+
+@pytest.fixture(params=["first time", "made again"])
+def scene(
+    request: pytest.FixtureRequest,
+    app: Flask,
+    jobs: Jobs,
+    script: Script,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Scene:
+    now = time()
+    monkeypatch.setattr("webapp.jobs.time", lambda: now)  # What takes time is no difference.
+    monkeypatch.setattr("webapp.web.views.responses.POLL_PACES", ((inf, 500),))
+    scene = Scene(app, jobs, script, tmp_path)
+    if request.param == "made again":
+        scene.begin_again()
+    return scene
+
+
+def test_answer_is_of_one_moment_whenever_an_image_is_finished(
+    scene: Scene, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers = scene.readers()
+    statements = Statements(jobs, monkeypatch)
+    before, count = {}, {}
+    for name, read in readers.items():
+        statements.reset()
+        before[name] = read()
+        count[name] = statements.count
+    scene.finish()
+    after = {name: read() for name, read in readers.items()}
+    scene.restore()
+    mixed = []
+    for name, read in readers.items():
+        for number in range(1, count[name]):
+            statements.reset(number, scene.finish)
+            answer = read()
+            if answer not in (before[name], after[name]):
+                mixed.append(f"{name} after statement {number}")
+            scene.restore()
+    assert mixed == []
+    assert sum(count.values()) > len(readers)

@@ -1,0 +1,93 @@
+"""Thumbnails as static files."""
+
+import os
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.conftest import Person, running_app, work
+from tests.support.images import make_png
+from webapp.config import load
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.models import Thumbnail
+
+
+@pytest.fixture
+def made(person: Person, jobs: Jobs) -> list[Thumbnail]:
+    own = {f"outputs-{i}-width": "50" for i in range(4)} | {
+        f"outputs-{i}-format": format for i, format in enumerate(("jpeg", "png", "webp", "avif"))
+    }
+    job_id = person.upload((make_png(), "a.png"), presets=[], **own).headers["Location"][6:]
+    work(jobs)
+    return list(jobs.job(job_id).images[0].thumbnails)
+
+
+def test_every_format_has_its_type(client: FlaskClient, made: list[Thumbnail]) -> None:
+    types = [client.get(thumbnail.url).content_type for thumbnail in made]
+    assert types == ["image/jpeg", "image/png", "image/webp", "image/avif"]
+
+
+def test_thumbnail_is_cached_for_ever_and_can_do_no_harm(
+    client: FlaskClient, made: list[Thumbnail]
+) -> None:
+    headers = client.get(made[0].url).headers
+    assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    policy = "default-src 'none'; frame-ancestors 'none'; sandbox"
+    assert headers["Content-Security-Policy"] == policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_size_in_bytes_is_that_of_the_file(client: FlaskClient, made: list[Thumbnail]) -> None:
+    assert [len(client.get(t.url).data) for t in made] == [t.bytes for t in made]
+
+
+def test_thumbnail_is_found_where_the_data_folder_is_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with running_app(load({"THUMBNAIL_INSTANCE": "here"})) as app:
+        job_id = Person(app.test_client()).upload((make_png(), "a.png")).headers["Location"][6:]
+        work(app.extensions["jobs"])
+        (made,) = app.extensions["jobs"].job(job_id).thumbnails
+        assert app.test_client().get(made.url).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["{folder}/none.jpg", "{folder}/", "{folder}", "{job}/", "/thumbnails/",
+     "{folder}/..%2f..%2fjobs.db", "{folder}/%2e%2e/secret_key", "/thumbnails/jobs.db",
+     "/thumbnails/../jobs.db", "/thumbnails//etc/passwd.jpg", "{folder}//{file}",
+     "{folder}/./{file}", "{folder}/%2e/{file}", "{folder}%2f..%2f{name}%2f{file}",
+     "{folder}/{file}%00", "{folder}/{file}%0a", "{folder}/{file}/", "{folder}/{file}%2f.",
+     "{folder}/%c0%ae%c0%ae/{file}", "{folder}/..%5c{file}", "{folder}/{upper}",
+     "{folder}\uff0f{file}",
+     "{folder}/{file};a", "{folder}/%252e%252e%252fjobs.db"],
+)  # fmt: skip
+def test_path_to_anything_else_is_not_found(
+    client: FlaskClient, made: list[Thumbnail], wrong: str
+) -> None:
+    folder, _, file = made[0].url.rpartition("/")
+    job, _, name = folder.rpartition("/")
+    path = wrong.format(folder=folder, job=job, name=name, file=file, upper=file.upper())
+    assert client.get(path, follow_redirects=True).status_code == 404
+
+
+def test_file_of_another_type_is_not_served(
+    client: FlaskClient, jobs: Jobs, made: list[Thumbnail]
+) -> None:
+    folder = jobs.storage.thumbnails / os.path.dirname(made[0].path)
+    (folder / "evil.html").write_text("<script>")
+    assert client.get(made[0].url.rpartition("/")[0] + "/evil.html").status_code == 404
+
+
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_link_is_not_followed(
+    client: FlaskClient, jobs: Jobs, made: list[Thumbnail], linked: str
+) -> None:
+    file = jobs.storage.thumbnails / made[0].path
+    place = file if linked == "file" else file.parent
+    place.rename(jobs.storage.tmp / "elsewhere")
+    place.symlink_to(jobs.storage.tmp / "elsewhere")
+    assert file.exists()
+    assert client.get(made[0].url).status_code == 404

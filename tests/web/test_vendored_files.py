@@ -1,0 +1,59 @@
+"""What we ship to browsers: pinned, ours, and fit for a strict CSP."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.conftest import Person
+
+ROOT = Path(__file__).parents[2]
+VENDOR = ROOT / "static/vendor"
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+FROM_DISK = ROOT / "templates/archives"  # Opened by no server of ours: it brings its own style.
+
+
+@pytest.mark.parametrize("entry", json.loads((VENDOR / "vendor.json").read_text()))
+def test_vendored_file_is_what_was_pinned(entry: dict[str, str]) -> None:
+    content = (VENDOR / entry["file"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+
+
+def test_every_vendored_file_is_pinned() -> None:
+    pinned = {entry["file"] for entry in json.loads((VENDOR / "vendor.json").read_text())}
+    assert {path.name for path in VENDOR.glob("*.js")} == pinned
+
+
+@pytest.mark.parametrize(
+    "template", [t for t in TEMPLATES if t.parent != FROM_DISK], ids=lambda path: path.name
+)
+def test_template_has_nothing_that_the_csp_forbids(template: Path) -> None:
+    text = template.read_text()
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)", text)
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", text)
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_template_needs_no_evaluation_in_htmx(template: Path) -> None:
+    text = template.read_text()
+    assert not re.search(r"hx-on|hx-vars|\"js:|hx-trigger=\"[^\"]*\[", text)
+
+
+def test_manifest_is_served_as_one_and_named_by_every_page(person: Person) -> None:
+    address = re.search(r'rel="manifest"\s+href="([^"]+)"', person.get("/").text)
+    assert address
+    answer = person.get(address[1])
+    assert answer.mimetype == "application/manifest+json"
+    assert json.loads(answer.text)["start_url"] == "/"
+
+
+def test_icons_have_the_sizes_that_are_promised() -> None:
+    manifest = json.loads((ROOT / "static/manifest.webmanifest").read_text())
+    promised = {icon["src"]: icon["sizes"] for icon in manifest["icons"]}
+    assert promised.pop("icon.svg") == "any"
+    for name, size in {**promised, "icon-180.png": "180x180"}.items():
+        with Image.open(ROOT / "static" / name) as icon:
+            assert f"{icon.width}x{icon.height}" == size
