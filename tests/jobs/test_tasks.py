@@ -15,7 +15,7 @@ from webapp.config import Config
 from webapp.engine import decoder, errors
 from webapp.engine.decoder import Decoder
 from webapp.engine.limits import ImageLimits
-from webapp.jobs import tasks
+from webapp.jobs import worker
 from webapp.jobs.lifecycle import MAX_ATTEMPTS, Jobs
 from webapp.jobs.models import Claim, Image
 from webapp.jobs.tasks import ring
@@ -163,7 +163,7 @@ def test_attempt_is_given_back_as_soon_as_there_is_room_for_that(
             raise refusals.pop()
         return release(claim, now)
 
-    monkeypatch.setattr(tasks, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "BEAT_SECONDS", 0.01)
     monkeypatch.setattr(jobs.store, "release", release_later)
     fail_with(monkeypatch, full)
     with pytest.raises(OSError, match="No space"):

@@ -1,8 +1,8 @@
 """Read the headers of all files of the tests, with their decoders and without.
 
-A program: `python -m tests.support.read_headers FOLDER` prints JSON. For each file it has what the decoder
-and `read_header` answered, and the CPU seconds of `read_header`. It needs a process of its own: it
-disables the decoders for good, and a decoder may crash.
+A program: `python -m tests.support.read_headers FOLDER` prints JSON. For each file it has what the
+decoder and `read_header` answered, and the CPU seconds of `read_header`. It needs a process of its
+own: it disables the decoders for good, and a decoder may crash.
 """
 
 import importlib

@@ -8,7 +8,6 @@ from typing import cast
 from PIL import Image, ImageCms, ImageStat
 
 from webapp.engine.exif import TRANSPOSE
-from webapp.engine.thumbhash import _half_up
 
 
 def _finish(image: Image.Image, orientation: int, profile: bytes | None) -> Image.Image:
@@ -133,3 +132,8 @@ def _on_its_average(image: Image.Image) -> Image.Image:
     ground = Image.new("RGB", image.size, (average[0], average[1], average[2]))
     ground.paste(image, mask=image)
     return ground
+
+
+def _half_up(value: float) -> int:
+    """Round as the format's other encoders do; Python's `round` goes to the even number."""
+    return math.floor(value + 0.5)

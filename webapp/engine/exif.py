@@ -7,7 +7,6 @@ from typing import IO
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from webapp.engine import ifd
-from webapp.engine.formats import isobmff
 from webapp.recipes.outputs import Size
 
 _XMP_TAG = 700
@@ -24,8 +23,8 @@ TRANSPOSE = {
 }
 
 
-_MAX_METADATA = isobmff.MAX_METADATA  # Bytes of EXIF or XMP; JPEG allows 64 kB.
-_METADATA_TAGS = {ExifTags.Base.Orientation: 8, ExifTags.IFD.GPSInfo: 8, _XMP_TAG: _MAX_METADATA}
+MAX_METADATA = 1 << 20  # Bytes of EXIF or XMP that are read; JPEG allows 64 kB.
+_METADATA_TAGS = {ExifTags.Base.Orientation: 8, ExifTags.IFD.GPSInfo: 8, _XMP_TAG: MAX_METADATA}
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
@@ -54,7 +53,7 @@ def _read_hex(profile: str) -> bytes:
 
 def _read_metadata(exif: bytes, xmp: bytes) -> tuple[int, bool]:
     """Read the orientation, and whether there is a place, from EXIF and XMP."""
-    if len(exif) > _MAX_METADATA:
+    if len(exif) > MAX_METADATA:
         return 1, False
     return _read_tiff_metadata(io.BytesIO(_EXIF_PREFIX.sub(b"", exif)), xmp)
 
@@ -71,10 +70,10 @@ def _read_tiff_metadata(file: IO[bytes], xmp: bytes = b"") -> tuple[int, bool]:
         had_gps = _has_latitude(file, directory)
     except Exception:
         orientation, had_gps = None, False
-    told = _XMP_ORIENTATION.search(xmp, 0, _MAX_METADATA)
+    told = _XMP_ORIENTATION.search(xmp, 0, MAX_METADATA)
     if orientation is None and told:
         orientation = int(told[1])
-    had_gps = had_gps or xmp.find(b"GPSLatitude", 0, _MAX_METADATA) >= 0
+    had_gps = had_gps or xmp.find(b"GPSLatitude", 0, MAX_METADATA) >= 0
     return (int(orientation) if orientation in TRANSPOSE else 1), had_gps
 
 

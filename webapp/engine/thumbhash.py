@@ -14,7 +14,7 @@ from operator import mul
 
 from PIL import Image
 
-from webapp.engine.color import _as_color, _on_its_average
+from webapp.engine.color import _as_color, _half_up, _on_its_average
 from webapp.recipes.outputs import Size
 
 
@@ -205,11 +205,6 @@ def _to_rgb(light: float, yellow: float, red: float) -> tuple[int, int, int]:
     b = light - yellow * 2 / 3
     r = (3 * light - b + red) / 2
     return _level(r, 255), _level(r - red, 255), _level(b, 255)
-
-
-def _half_up(value: float) -> int:
-    """Round as the format's other encoders do; Python's `round` goes to the even number."""
-    return math.floor(value + 0.5)
 
 
 def _level(fraction: float, highest: int) -> int:

@@ -1,7 +1,10 @@
 """Log lines of jobs."""
 
-from webapp.jobs.lifecycle import logger
+import logging
+
 from webapp.jobs.models import NewImage
+
+logger = logging.getLogger(__name__)
 
 
 def _log_accepted(job_id: str, image: NewImage) -> None:

@@ -19,12 +19,10 @@ from huey.storage import SqliteStorage
 from webapp.config import Config
 from webapp.engine import decoder
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.worker import _ms_since, work_on_next_image, worker_name
+from webapp.jobs.worker import BEAT_SECONDS, _ms_since, work_on_next_image, worker_name
 from webapp.sandbox import confinement, process
 
 logger = logging.getLogger(__name__)
-
-BEAT_SECONDS = 1.0  # How often a worker says that it is alive; an idle one also looks for work.
 
 
 class DoorbellStorage(SqliteStorage):  # type: ignore[misc]

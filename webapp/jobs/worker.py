@@ -13,8 +13,9 @@ from webapp.engine.errors import ImageError
 from webapp.jobs.errors import FILE_LOST, ClaimLost
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim
-from webapp.jobs.tasks import BEAT_SECONDS, logger
 from webapp.recipes.outputs import Recipe
+
+logger = logging.getLogger(__name__)
 
 
 def worker_name() -> str:
@@ -100,3 +101,6 @@ def _work_on(claim: Claim, jobs: Jobs) -> None:
             jobs.finish(claim, folder, made)
             outputs = len(made.thumbnails)
             _log("image done", claim, outputs=outputs, work_ms=_ms_since(began))
+
+
+BEAT_SECONDS = 1.0  # How often a worker says that it is alive; an idle one also looks for work.

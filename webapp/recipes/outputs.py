@@ -12,8 +12,6 @@ from itertools import accumulate, product
 from math import ceil
 from typing import Any, Literal, cast, get_args
 
-from webapp.recipes.parsing import _WRONG_FOCUS
-
 Fit = Literal["contain", "cover", "pad"]
 Format = Literal["jpeg", "png", "webp", "avif", "gif"]
 AskedFormat = Format | Literal["source"]  # "source": that of the source, or what comes near it.
@@ -334,3 +332,6 @@ def responsive_set(widths: Iterable[int], formats: Iterable[AskedFormat]) -> tup
         Output(_size_name(width, None, "contain", format), width, None, format=format)
         for width, format in product(dict.fromkeys(widths), dict.fromkeys(formats))
     )
+
+
+_WRONG_FOCUS = "The focal point must be smart, or two numbers from 0 to 1."

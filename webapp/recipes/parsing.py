@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from webapp.recipes.outputs import (
+    _WRONG_FOCUS,
     CENTRE,
     AskedFormat,
     Fit,
@@ -17,7 +18,6 @@ from webapp.recipes.outputs import (
 )
 
 MAX_WIDTHS = 100  # Of a responsive set, as written; far more than the outputs of a recipe.
-_WRONG_FOCUS = "The focal point must be smart, or two numbers from 0 to 1."
 
 
 def parse_output(fields: Mapping[str, str]) -> Output:

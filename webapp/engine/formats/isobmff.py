@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Literal
 
-from webapp.engine.exif import _has_orientation, _read_metadata
+from webapp.engine.exif import MAX_METADATA, _has_orientation, _read_metadata
 from webapp.engine.header import Header, _header
 from webapp.engine.limits import ImageLimits, _check_size
 from webapp.recipes.outputs import Size
@@ -33,7 +33,6 @@ _MAX_PARTS = 10_000
 _FILE_BOX_PARTS = 5  # A box of the file counts for so many: it takes a read.
 _MAX_BOX_BYTES = 4 << 20  # Of `meta` or `moov`: some kilobytes are usual.
 _MAX_EXTENTS = 32  # Pieces of one item; libheif takes as many.
-MAX_METADATA = 1 << 20  # Bytes of EXIF or XMP that are read.
 
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")

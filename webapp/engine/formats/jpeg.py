@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from webapp.engine.errors import Corrupt, TooManyScans, Truncated
-from webapp.engine.exif import _MAX_METADATA, _read_metadata
+from webapp.engine.exif import MAX_METADATA, _read_metadata
 from webapp.engine.header import Header, _header
 from webapp.engine.limits import ImageLimits, _check_size
 
@@ -41,7 +41,7 @@ def _read_jpeg_header(file: IO[bytes], limits: ImageLimits) -> Header:
             frame = file.read(6)
         elif marker == _APP1:
             content = file.read(end - start - 4)
-            if content.startswith(_EXIF_WORD) and exif_bytes <= _MAX_METADATA:
+            if content.startswith(_EXIF_WORD) and exif_bytes <= MAX_METADATA:
                 exif.append(content[len(_EXIF_WORD) :])  # It may be in several segments.
                 exif_bytes += len(content)
             elif content.startswith(_XMP_WORD):

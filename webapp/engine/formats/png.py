@@ -10,7 +10,7 @@ from typing import IO
 from PIL import Image, PngImagePlugin
 
 from webapp.engine.errors import Corrupt, Truncated
-from webapp.engine.exif import _MAX_METADATA, _PNG_EXIF, _PNG_XMP, _read_hex, _read_metadata
+from webapp.engine.exif import _PNG_EXIF, _PNG_XMP, MAX_METADATA, _read_hex, _read_metadata
 from webapp.engine.header import Header, _header
 from webapp.engine.limits import ImageLimits, _check_size
 
@@ -72,7 +72,7 @@ def _open_png_header(
 def _read_png_metadata(file: IO[bytes], name: bytes, start: int, length: int) -> bytes:
     """Read the EXIF or the text of a chunk; empty if it is broken."""
     file.seek(start + 8)
-    content = file.read(min(length - 12, _MAX_METADATA + 1))
+    content = file.read(min(length - 12, MAX_METADATA + 1))
     if name == b"eXIf":
         return content
     text = content.partition(b"\0")[2]
@@ -82,7 +82,7 @@ def _read_png_metadata(file: IO[bytes], name: bytes, start: int, length: int) ->
     else:
         is_compressed, text = name == b"zTXt", text[1:] if name == b"zTXt" else text
     try:
-        return zlib.decompressobj().decompress(text, _MAX_METADATA) if is_compressed else text
+        return zlib.decompressobj().decompress(text, MAX_METADATA) if is_compressed else text
     except zlib.error:
         return b""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from webapp.engine.errors import Corrupt, Truncated
-from webapp.engine.exif import _MAX_METADATA, _read_metadata
+from webapp.engine.exif import MAX_METADATA, _read_metadata
 from webapp.engine.header import Header, _header
 from webapp.engine.limits import ImageLimits, _check_size
 from webapp.recipes.outputs import Size
@@ -23,7 +23,7 @@ def _read_webp_header(file: IO[bytes], limits: ImageLimits) -> Header:
     for name, start, length in webp_chunks(file):
         if found.get(name) == b"":
             file.seek(start + 8)
-            found[name] = file.read(min(length - 8, _MAX_METADATA + 1))
+            found[name] = file.read(min(length - 8, MAX_METADATA + 1))
     return _header("webp", size, *_read_metadata(found[b"EXIF"], found[b"XMP "]))
 
 

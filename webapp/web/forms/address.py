@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from webapp.recipes.outputs import InvalidRecipe, OutOfLimits
 from webapp.recipes.parsing import parse_output, parse_widths
-from webapp.web.forms.output import OutputForm, ResponsiveForm
-from webapp.web.forms.upload import _CHOICES, _keep_choices, _offered_presets
+from webapp.web.forms.output import _CHOICES, OutputForm, ResponsiveForm, _offered_presets
+from webapp.web.forms.retention import _keep_choices
 
 # How the address of a recipe calls the fields of the form; all others by their own names.
 ADDRESS_NAMES = {

@@ -17,6 +17,8 @@ from wtforms.widgets import CheckboxInput
 
 from webapp.recipes.outputs import FORMATS, MOVING_FORMATS, InvalidRecipe, Output, responsive_set
 from webapp.recipes.parsing import parse_output, parse_widths
+from webapp.recipes.presets import FIRST_CHOICES, Preset, offered_presets
+from webapp.web.app_context import current_jobs
 from webapp.web.formatters import format_name
 
 RESPONSIVE_FORMATS = tuple(format for format in FORMATS if format != "gif")
@@ -137,3 +139,29 @@ def _beside(field: Field, error: InvalidRecipe) -> InvalidRecipe:
 def _text(values: list[object] | None) -> str:
     """Give the first value of a field; a file is no text."""
     return next((value for value in values or [] if isinstance(value, str)), "")
+
+
+def _offered_presets() -> list[Preset]:
+    return offered_presets(current_jobs().recipe_limits)
+
+
+def _default_presets() -> list[str]:
+    offered = {one.name for one in _offered_presets()}
+    return [name for name in FIRST_CHOICES if name in offered][:1]
+
+
+def _choices(form: type[Form]) -> dict[str, set[str] | None]:
+    """Return the choices of each field of a form.
+
+    The choices are None where a field takes free text.
+    """
+    return {
+        field.name: {choice.value for choice in field.choices}
+        if isinstance(field, (SelectField, SelectMultipleField))
+        else None
+        for field in form()
+    }
+
+
+# Read once: to make a form of WTForms takes 0.1 ms, and an address has hundreds of parameters.
+_CHOICES = {form: _choices(form) for form in (OutputForm, ResponsiveForm)}

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from io import SEEK_END
 from itertools import chain
 from typing import Any
@@ -14,15 +13,12 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from wtforms import (
     Field,
     FieldList,
-    Form,
     FormField,
     MultipleFileField,
     SelectField,
     SelectMultipleField,
 )
-from wtforms.fields.choices import SelectChoice
 
-from webapp.config import Config
 from webapp.jobs.errors import NoImages, TimeNotOffered
 from webapp.recipes.outputs import (
     AskedFormat,
@@ -34,9 +30,8 @@ from webapp.recipes.outputs import (
     combine,
     responsive_set,
 )
-from webapp.recipes.presets import FIRST_CHOICES, PRESETS, Preset, offered_presets, preset
+from webapp.recipes.presets import PRESETS, preset
 from webapp.web.app_context import current_config, current_jobs
-from webapp.web.formatters import period
 from webapp.web.forms.address import (
     SWITCHED,
     SWITCHES,
@@ -44,50 +39,17 @@ from webapp.web.forms.address import (
     _sizes_after,
     _understands,
 )
-from webapp.web.forms.output import RESPONSIVE_FORMATS, OutputForm, ResponsiveForm, _beside
+from webapp.web.forms.output import (
+    RESPONSIVE_FORMATS,
+    OutputForm,
+    ResponsiveForm,
+    _beside,
+    _default_presets,
+    _offered_presets,
+)
+from webapp.web.forms.retention import _keep_choices
 
 MAX_SIZES = 50  # Of one's own that a form reads, those without width and height too.
-KEEP_HOURS = (1.0, 24.0, 72.0, 168.0, 720.0)  # Offered as far as the settings allow it.
-
-
-def offered_hours(config: Config) -> list[float]:
-    """List for how many hours a job may be kept, to choose from."""
-    allowed = {hours for hours in KEEP_HOURS if hours <= config.max_retention_hours}
-    return sorted(allowed | {config.retention_hours})
-
-
-def later_hours(config: Config, created: datetime, expires: datetime) -> list[float]:
-    """List the times that would keep a job longer.
-
-    They are in hours from now. Of those beyond the maximum, only the shortest is listed.
-    """
-    now = datetime.now(UTC)
-    left = (expires - now).total_seconds() / 3600
-    most = (latest_expiry(config, created) - now).total_seconds() / 3600
-    later = [hours for hours in offered_hours(config) if min(hours, most) > left + _A_MINUTE]
-    within = [hours for hours in later if hours < most]
-    return later[: len(within) + 1]
-
-
-_A_MINUTE = 1 / 60  # In hours; what is less is no longer time.
-
-
-def latest_expiry(config: Config, created: datetime) -> datetime:
-    """Return the latest time at which a job can expire."""
-    return created + timedelta(hours=config.max_retention_hours)
-
-
-def _offered_presets() -> list[Preset]:
-    return offered_presets(current_jobs().recipe_limits)
-
-
-def _default_presets() -> list[str]:
-    offered = {one.name for one in _offered_presets()}
-    return [name for name in FIRST_CHOICES if name in offered][:1]
-
-
-def _keep_choices() -> list[SelectChoice]:
-    return [SelectChoice(f"{hours:g}", period(hours)) for hours in offered_hours(current_config())]
 
 
 def _default_keep() -> str:
@@ -254,23 +216,6 @@ def read_upload_form() -> UploadForm:
         return UploadForm()
     except ValueError:
         abort(400, "This form cannot be read. Load the page again.")
-
-
-def _choices(form: type[Form]) -> dict[str, set[str] | None]:
-    """Return the choices of each field of a form.
-
-    The choices are None where a field takes free text.
-    """
-    return {
-        field.name: {choice.value for choice in field.choices}
-        if isinstance(field, (SelectField, SelectMultipleField))
-        else None
-        for field in form()
-    }
-
-
-# Read once: to make a form of WTForms takes 0.1 ms, and an address has hundreds of parameters.
-_CHOICES = {form: _choices(form) for form in (OutputForm, ResponsiveForm)}
 
 
 def _max_sizes() -> int:

@@ -24,7 +24,7 @@ from webapp.web.access import require_access
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import current_owner, is_owner, require_owner
 from webapp.web.errors import asks_for_html
-from webapp.web.forms.upload import later_hours, latest_expiry
+from webapp.web.forms.retention import later_hours, latest_expiry
 from webapp.web.views.responses import fresh, pace, without_body
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
