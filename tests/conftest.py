@@ -20,7 +20,6 @@ from tests.support.engine import Engine
 from webapp import create_app
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.worker import work_on_next_image
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def running_app(config: Config) -> Iterator[Flask]:
     try:
         yield app
     finally:
-        app.extensions["jobs"].store.close()
+        app.extensions["jobs"].store.db.close()
         app.extensions["huey"].storage.close()
 
 
@@ -151,13 +150,6 @@ def script(app: Flask) -> Script:
 def client(app: Flask) -> FlaskClient:
     """A program over HTTP."""
     return app.test_client()
-
-
-def work(jobs: Jobs) -> None:
-    """Work on everything that waits, as the consumer's workers do, sandbox and all."""
-    jobs.give_up_lost()
-    while jobs.has_work():
-        work_on_next_image(jobs)
 
 
 def read_zip(answer: TestResponse) -> ZipFile:

@@ -29,7 +29,7 @@ thumbnails = AppGroup("thumbnails", help="Make thumbnails without server and que
 def backup(file: Path) -> None:
     """Copy the database of jobs into FILE, which must not be there yet, while the server runs."""
     try:
-        current_jobs().store.backup(file)
+        current_jobs().store.db.backup(file)
     except OSError as error:
         raise click.ClickException(f"No backup was made: {error}") from None
     click.echo(f"{file}: {filesize(file.stat().st_size)}")

@@ -76,6 +76,11 @@ class Config:
         "Consumer's worker processes. Default: one more than cores, as one waits for the disk.",
         minimum=1,
     )
+    lease_seconds: float = setting(
+        6.0,
+        "Seconds until the image of a dead worker goes to another. Workers renew each second.",
+        minimum=1.5,
+    )
     web_workers: int = setting(2, "Gunicorn's processes.", minimum=1)
     web_threads: int = setting(
         8, "Threads of each gunicorn process: requests that one can hold at a time.", minimum=1

@@ -25,8 +25,8 @@ from tests.browser.scenes import (
     submit,
 )
 from tests.support.servers import Servers
-from webapp.config import Config
-from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.database import Database
+from webapp.jobs.store.operations import Operations
 
 pytestmark = pytest.mark.browser
 
@@ -174,9 +174,10 @@ def test_nothing_shifts_while_thumbnails_appear(page: Page, idle: Servers, width
     page.add_init_script(WATCH_SHIFTS)
     with (
         closing(idle.client()) as client,
-        closing(Jobs(Config(instance=idle.instance)).store) as store,
+        closing(Database(idle.instance / "jobs.db")) as database,
     ):
-        store.beat("worker", time())  # That none is there would be told in a line that goes.
+        # A line that says that there is no worker would disappear later.
+        Operations(database).beat("worker", time())
         page.goto(f"{idle.url}{submit(client, sound)}")
     idle.start_one("consumer")
     expect_done(page, "4 of 4 images done")

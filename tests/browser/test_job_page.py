@@ -25,9 +25,9 @@ from tests.browser.actions import (
 )
 from tests.browser.conftest import write_files
 from tests.support.images import make_png, make_truncated
+from tests.support.jobs import open_jobs
 from tests.support.servers import Servers, wait_until
 from webapp.config import Config
-from webapp.jobs.lifecycle import Jobs
 
 pytestmark = pytest.mark.browser
 
@@ -242,14 +242,14 @@ def test_page_bears_with_a_server_in_trouble(
 
 def let_expire(page: Page, servers: Servers) -> None:
     """Let the time of the page's job be over, for the server and for the page."""
-    jobs = Jobs(Config(instance=servers.instance))
+    jobs = open_jobs(Config(instance=servers.instance))
     job_id = page.url.split("/")[4]
-    jobs.store._change(
+    jobs.store.db.execute(
         "UPDATE jobs SET expires = :now, version = version + 1 WHERE id = :id",
         id=job_id,
         now=time.time(),
     )
-    jobs.store.close()
+    jobs.store.db.close()
     page.clock.fast_forward("24:00:10")
 
 

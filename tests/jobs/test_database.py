@@ -45,10 +45,10 @@ def test_transaction_that_fails_leaves_nothing(database: Database) -> None:
 
 def test_snapshot_sees_one_moment_while_others_write(database: Database, path: Path) -> None:
     with database.snapshot():
-        before = database._rows("SELECT name FROM workers")
+        before = database.query("SELECT name FROM workers")
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("INSERT INTO workers VALUES ('new', 0)")
-        assert database._rows("SELECT name FROM workers") == before
+        assert database.query("SELECT name FROM workers") == before
     assert workers(database) == ["new"]
 
 
@@ -60,7 +60,7 @@ def test_write_in_a_snapshot_raises_and_changes_nothing(
         if is_transaction:
             beat(database, "w1")
         else:
-            database._change("INSERT INTO workers VALUES ('w1', 0)")
+            database.execute("INSERT INTO workers VALUES ('w1', 0)")
     beat(database, "w2")
     assert workers(database) == ["w2"]
 
@@ -69,7 +69,7 @@ def test_snapshot_within_a_transaction_sees_what_it_wrote(database: Database) ->
     with database.transaction():
         beat(database, "w1")
         with database.snapshot():
-            assert database._rows("SELECT name FROM workers") == [{"name": "w1"}]
+            assert database.query("SELECT name FROM workers") == [{"name": "w1"}]
         beat(database, "w2")
     assert workers(database) == ["w1", "w2"]
 

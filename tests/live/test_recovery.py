@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from tests.support.images import make_jpeg
+from tests.support.jobs import open_jobs
 from tests.support.servers import (
     UPLOAD_BEGINNING,
     Client,
@@ -22,7 +23,6 @@ from tests.support.servers import (
     wait_until,
 )
 from webapp.config import Config
-from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.presets import PRESETS
 
 pytestmark = pytest.mark.live
@@ -89,8 +89,8 @@ def test_work_whose_bell_was_lost_is_found_within_10_seconds_under_load(
 
 def submit_without_bell(servers: Servers) -> str:
     """Accept an image as the web does, and lose the message that says so."""
-    jobs = Jobs(Config(instance=servers.instance))
-    with closing(jobs.store), closing(jobs.open_upload()) as upload:
+    jobs = open_jobs(Config(instance=servers.instance))
+    with closing(jobs.store.db), closing(jobs.open_upload()) as upload:
         upload.write(make_jpeg())
         return jobs.submit_image(PRESETS["square"].recipe, None, upload, "a.jpg", "127.0.0.1")
 

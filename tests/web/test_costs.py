@@ -293,7 +293,7 @@ def large_job(server: Server) -> tuple[str, str]:
     images = [str(UUID(int=n)) for n in range(500)]
     size = {"format": "jpeg", "width": 20, "height": 20}
     place = {"name": "a.jpg", "bytes": 1000, "had_gps": 0, "created": 0, "queued": 0}
-    with server.jobs.store.transaction() as db:
+    with server.jobs.store.db.transaction() as db:
         db.table("images").insert_all(
             {"id": image, "job_id": job_id, "position": n, "state": "done", **place, **size}
             for n, image in enumerate(images)

@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, Script, multipart, nothing_left, work
+from tests.conftest import Person, Script, multipart, nothing_left
 from tests.support.images import make_jpeg, make_png, make_truncated
+from tests.support.jobs import sweep, work, work_once, work_queue
 from tests.support.servers import wait_until
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.worker import work_on_next_image
 from webapp.web.formatters import date_and_time
 
 IDLE = "not working on images"
@@ -122,7 +122,7 @@ def test_unchanged_panel_is_not_sent_again(person: Person) -> None:
 def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -> None:
     address = polled(person.get(start(person, make_jpeg(), make_jpeg())).text)
     assert address
-    claim = jobs.claim("w1")
+    claim = work_queue(jobs).claim("w1")
     assert claim
     panel = person.get(address)
     assert panel.status_code == 200
@@ -137,31 +137,31 @@ def test_page_says_when_nobody_works_and_that_the_job_is_kept(person: Person) ->
 
 
 def test_page_says_nothing_of_workers_while_there_is_one(person: Person, jobs: Jobs) -> None:
-    jobs.beat("w1")
+    work_queue(jobs).beat("w1")
     assert IDLE not in person.get(start(person, make_jpeg())).text
 
 
 def test_finished_page_says_nothing_of_workers(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     work(jobs)
-    jobs.store.forget_workers(inf)
+    jobs.store.operations.forget_workers(inf)
     assert IDLE not in person.get(path).text
 
 
 def test_image_of_a_worker_that_is_gone_is_not_called_worked_on(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(), make_jpeg())
-    assert jobs.claim("w1")
+    assert work_queue(jobs).claim("w1")
     page = person.get(path).text
     assert "<li>2 waiting</li>" in page
     assert "<li>1 working</li>" not in page
 
 
 def test_panel_comes_again_when_the_last_worker_goes(person: Person, jobs: Jobs) -> None:
-    jobs.beat("w1")
+    work_queue(jobs).beat("w1")
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
     assert person.get(address).status_code == 204
-    jobs.store.forget_workers(inf)
+    jobs.store.operations.forget_workers(inf)
     assert IDLE in person.get(address).text
 
 
@@ -169,7 +169,7 @@ def test_panel_comes_again_when_a_worker_is_back(person: Person, jobs: Jobs) -> 
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
     assert person.get(address).status_code == 204
-    jobs.beat("w1")
+    work_queue(jobs).beat("w1")
     panel = person.get(address)
     assert panel.status_code == 200
     assert IDLE not in panel.text
@@ -178,7 +178,7 @@ def test_panel_comes_again_when_a_worker_is_back(person: Person, jobs: Jobs) -> 
 def test_panel_comes_again_when_its_time_left_reads_otherwise(person: Person, jobs: Jobs) -> None:
     start(person, make_jpeg())
     work(jobs)
-    jobs.beat("w1")
+    work_queue(jobs).beat("w1")
     took(jobs, 100)
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
@@ -190,14 +190,14 @@ def test_panel_comes_again_when_its_time_left_reads_otherwise(person: Person, jo
 
 def took(jobs: Jobs, seconds: float) -> None:
     """Have all images that are done so far taken so long."""
-    jobs.store._change("UPDATE images SET claimed = finished - :seconds", seconds=seconds)
+    jobs.store.db.execute("UPDATE images SET claimed = finished - :seconds", seconds=seconds)
 
 
 def test_panel_sends_only_the_images_that_changed(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(), make_jpeg(), make_jpeg())
     address = polled(person.get(path).text)
     assert address
-    work_on_next_image(jobs)
+    work_once(jobs)
     panel = person.get(address).text
     assert panel.count("frame-name") == 1
 
@@ -213,7 +213,7 @@ def test_panel_comes_again_when_it_is_to_ask_more_slowly(person: Person, jobs: J
     address = polled(person.get(path).text)
     assert address
     assert person.get(address).status_code == 204
-    jobs.store._change("UPDATE images SET queued = queued - 60")
+    jobs.store.db.execute("UPDATE images SET queued = queued - 60")
     panel = person.get(address)
     assert 'hx-trigger="every 1000ms"' in panel.text
 
@@ -223,8 +223,8 @@ def test_job_that_is_made_again_is_watched_as_closely_as_a_new_one(
 ) -> None:
     path = start(person, make_jpeg())
     work(jobs)
-    jobs.store._change("UPDATE jobs SET created = created - 9000")
-    jobs.store._change("UPDATE images SET queued = queued - 9000")
+    jobs.store.db.execute("UPDATE jobs SET created = created - 9000")
+    jobs.store.db.execute("UPDATE images SET queued = queued - 9000")
     person.post(f"{path}/remake", presets="card")
     assert 'hx-trigger="every 500ms"' in person.get(path).text
 
@@ -249,7 +249,7 @@ def test_buttons_that_change_a_job_are_for_its_owner(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
     path = start(person, make_truncated(), make_jpeg())
-    work_on_next_image(jobs)
+    work_once(jobs)
     for action in ("retry", "cancel", "keep", "remake"):
         assert f"/{action}" in person.get(path).text
         assert f"/{action}" not in stranger.get(path).text
@@ -390,7 +390,7 @@ def test_unknown_or_malformed_job_is_not_found(person: Person, path: str) -> Non
 
 def test_expired_job_is_gone(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
-    jobs.store._change("UPDATE jobs SET expires = 1")
+    jobs.store.db.execute("UPDATE jobs SET expires = 1")
     response = person.get(path)
     assert response.status_code == 410
     assert "<h1>This job is gone</h1>" in response.text
@@ -403,9 +403,9 @@ def test_job_that_expired_is_said_to_have_long_after_it_was_swept(
 ) -> None:
     path = start(person, make_jpeg())
     image = jobs.job(path.rpartition("/")[2]).images[0].id
-    jobs.store._change("UPDATE jobs SET expires = 1")
-    jobs.sweep()
-    jobs.sweep()
+    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    sweep(jobs)
+    sweep(jobs)
     response = person.get(path + part.format(image=image))
     assert response.status_code == 410
     assert "The time that this job was kept for is over." in response.text
@@ -415,8 +415,8 @@ def test_polling_ends_after_an_expired_job_was_swept(person: Person, jobs: Jobs)
     path = start(person, make_jpeg())
     asked = polled(person.get(path).text)
     assert asked
-    jobs.store._change("UPDATE jobs SET expires = 1")
-    jobs.sweep()
+    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    sweep(jobs)
     panel = person.get(asked)
     assert (panel.status_code, polled(panel.text)) == (200, None)
     assert "This job is gone" in panel.text
@@ -424,17 +424,17 @@ def test_polling_ends_after_an_expired_job_was_swept(person: Person, jobs: Jobs)
 
 def test_expired_job_is_forgotten_after_30_days(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
-    jobs.store._change("UPDATE jobs SET expires = 1")
-    jobs.sweep()
-    jobs.store._change("UPDATE expired_jobs SET deleted = deleted - 30 * 86400")
-    jobs.sweep()
+    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    sweep(jobs)
+    jobs.store.db.execute("UPDATE expired_jobs SET deleted = deleted - 30 * 86400")
+    sweep(jobs)
     assert person.get(path).status_code == 404
 
 
 def test_job_that_its_owner_deleted_is_not_said_to_have_expired(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     person.post(f"{path}/delete")
-    jobs.sweep()
+    sweep(jobs)
     assert person.get(path).status_code == 404
 
 
@@ -512,8 +512,10 @@ def test_delete_is_answered_before_the_files_are_removed(
 ) -> None:
     path = start(person, make_jpeg())
     work(jobs)
-    remove, is_answered = jobs.storage.remove, Event()
-    monkeypatch.setattr(jobs.storage, "remove", lambda path: is_answered.wait(20) and remove(path))
+    remove, is_answered = jobs.storage.empty_trash, Event()
+    monkeypatch.setattr(
+        jobs.storage, "empty_trash", lambda path: is_answered.wait(20) and remove(path)
+    )
     assert person.post(f"{path}/delete").status_code == 303
     assert not nothing_left(jobs)
     is_answered.set()

@@ -839,7 +839,7 @@ def test_files_beyond_the_limit_of_a_job_are_not_received(person: Person) -> Non
 def test_form_that_cannot_be_taken_whole_is_not_taken_by_half(
     person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_image, calls = jobs.store.add_image, []
+    add_image, calls = jobs.store.queue.add, []
 
     def fill_the_disk(*args: Any) -> bool:
         calls.append(args)
@@ -847,7 +847,7 @@ def test_form_that_cannot_be_taken_whole_is_not_taken_by_half(
             raise OSError(errno.ENOSPC, "No space left on device")
         return add_image(*args)
 
-    monkeypatch.setattr(jobs.store, "add_image", fill_the_disk)
+    monkeypatch.setattr(jobs.store.queue, "add", fill_the_disk)
     response = person.upload((make_jpeg(), "1.jpg"), (make_jpeg(), "2.jpg"))
     assert response.status_code == 507
     assert "disk is full" in response.text

@@ -48,13 +48,7 @@ class Decoder:
     def from_config(cls, config: Config) -> "Decoder":
         """Take the limits from the settings."""
         return cls(
-            ImageLimits(
-                max_megapixels=config.max_megapixels,
-                max_megapixels_other=config.max_megapixels_other,
-                max_jpeg_scans=config.max_jpeg_scans,
-                max_frames=config.max_frames,
-                max_output_megapixels=config.max_output_megapixels,
-            ),
+            ImageLimits.from_config(config),
             process.Limits(
                 memory_bytes=config.decode_memory_mb * 1_000_000,
                 wall_seconds=config.decode_seconds,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from webapp.config import Config
 from webapp.engine.errors import Corrupt, TooManyPixels
 from webapp.recipes.outputs import Size
 
@@ -15,6 +16,17 @@ class ImageLimits:
     max_jpeg_scans: int = 50
     max_frames: int = 200  # Of an animation, if its movement is asked for.
     max_output_megapixels: float = 64  # Of all thumbnails of a source together.
+
+    @classmethod
+    def from_config(cls, config: Config) -> "ImageLimits":
+        """Read the limits from the settings."""
+        return cls(
+            max_megapixels=config.max_megapixels,
+            max_megapixels_other=config.max_megapixels_other,
+            max_jpeg_scans=config.max_jpeg_scans,
+            max_frames=config.max_frames,
+            max_output_megapixels=config.max_output_megapixels,
+        )
 
 
 def _check_size(size: Size, format: str, limits: ImageLimits) -> None:

@@ -392,7 +392,7 @@ class Database:
         """
         path.touch(0o600, exist_ok=False)  # It says what everybody's files are called.
         try:
-            with _disk_faults():
+            with _translate_disk_full():
                 self._db.conn.execute("VACUUM INTO :path", {"path": str(path)})
         except BaseException:
             path.unlink()
@@ -414,7 +414,7 @@ class Database:
         if db.conn.in_transaction:
             yield db
             return
-        with _disk_faults():
+        with _translate_disk_full():
             db.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -447,20 +447,20 @@ class Database:
             finally:  # Else this thread could never write again.
                 db.conn.execute("PRAGMA query_only = OFF")
 
-    def _rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+    def query(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """Run one statement and read all its rows, which is also what commits a write."""
-        with _disk_faults():
+        with _translate_disk_full():
             cursor = self._db.conn.execute(sql, values)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def _change(self, sql: str, **values: Any) -> int:
+    def execute(self, sql: str, **values: Any) -> int:
         """Run one writing statement; give the number of rows it changed."""
-        with _disk_faults():
+        with _translate_disk_full():
             return self._db.conn.execute(sql, values).rowcount
 
     @contextmanager
-    def _hasty(self) -> Iterator[None]:
+    def relaxed_durability(self) -> Iterator[None]:
         """Write without waiting for the disk what a power cut may take."""
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
@@ -481,7 +481,7 @@ _CURE = "install pysqlite3 0.6.1, or Python with SQLite 3.51.3, or newer ones."
 
 
 @contextmanager
-def _disk_faults() -> Iterator[None]:
+def _translate_disk_full() -> Iterator[None]:
     """Raise for a full disk what writing a file raises for it: OSError with ENOSPC."""
     try:
         yield

@@ -87,7 +87,7 @@ class Busy(Exception):
     code: str
 
     def __init__(self, sentence: str, retry_after: int) -> None:
-        super().__init__(f"{sentence} There is room again in {_duration(retry_after)}.")
+        super().__init__(f"{sentence} There is room again in {write_duration(retry_after)}.")
         self.retry_after = retry_after
 
 
@@ -146,7 +146,7 @@ class ImageNotFound(LookupError):
         super().__init__("This job has no such image.")
 
 
-def _duration(seconds: int) -> str:
+def write_duration(seconds: int) -> str:
     """Write seconds as people say them, rounded up: `20 seconds`, `12 minutes`."""
     if seconds <= 90:
         return f"{seconds} seconds" if seconds != 1 else "1 second"

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from webapp.jobs.models import Claim
 from webapp.jobs.upload import Upload
 
 logger = logging.getLogger(__name__)
@@ -39,13 +40,15 @@ ABANDONED_SECONDS = 12 * 3600.0
 REPLACED_SECONDS = 15 * 60.0
 # Not shorter where the disk is full: new ones lie there for seconds before their rows are written.
 REPLACED_SECONDS_IN_NEED = 60.0
-_DOOMED = "deleted-"  # How the folders under `tmp/` are called that hold deleted jobs.
+_TRASH = "deleted-"  # How the folders under `tmp/` are called that hold deleted jobs.
 
 
 class Storage:
     """Keep the files of all jobs under one folder, on one file system."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, min_free: int = 0, now: Callable[[], float] = time.time) -> None:
+        self._min_free = min_free  # Bytes.
+        self._now = now
         self.originals = root / "originals"
         self.thumbnails = root / "thumbnails"
         self.tmp = root / "tmp"
@@ -56,18 +59,22 @@ class Storage:
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def free_bytes(self) -> int:
-        """Tell how much more the disk takes."""
+        """Return the free space of the disk."""
         return shutil.disk_usage(self.tmp).free
 
-    def open_upload(self, limit: int, has_space: Callable[[], bool]) -> Upload:
+    def has_space(self, at_least: int = 0) -> bool:
+        """Return whether the disk has the free space that the settings reserve, and `at_least`."""
+        return self.free_bytes() >= max(self._min_free, at_least)
+
+    def open_upload(self, limit: int) -> Upload:
         """Open a file under `tmp/` to receive an upload of at most `limit` bytes."""
         descriptor, path = tempfile.mkstemp(prefix="upload-", dir=self.tmp)
-        return Upload(Path(path), descriptor, limit, has_space)
+        return Upload(Path(path), descriptor, limit, self.has_space)
 
     def keep_original(self, upload: Upload, job_id: str, image_id: str) -> None:
         """Make a received upload the original of an image."""
         upload.sync()
-        os.utime(upload.path)  # Its age as an original begins now, however long it took to come.
+        self._touch(upload.path)  # Its age as an original begins now, however long it took to come.
         folder = self.originals / job_id
         for is_last in (False, False, True):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -106,13 +113,13 @@ class Storage:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def thumbnails_folder(self, job_id: str, image_id: str, attempt: int) -> str:
-        """Give the place of an image's thumbnails, below the folder of all.
+    def thumbnails_folder(self, claim: Claim) -> str:
+        """Return the path of the thumbnails of a claimed image, below the folder of all.
 
-        Each attempt has a place of its own: a URL's content never changes, and a worker that was
-        overtaken cannot touch the files of the one that overtook it.
+        Each attempt has a folder of its own: the content of a URL never changes, and a worker that
+        was overtaken cannot touch the files of the one that overtook it.
         """
-        return f"{job_id}/{image_id}-{attempt}"
+        return f"{claim.job_id}/{claim.image_id}-{claim.attempt}"
 
     def thumbnail(self, path: str) -> Path | None:
         """Find a published thumbnail by its path below the folder of all; None for anything else.
@@ -136,17 +143,17 @@ class Storage:
                 return file
         return None
 
-    def begin_age(self, folder: str) -> None:
+    def touch(self, folder: str) -> None:
         """Count from now for how long a folder of thumbnails stays without rows."""
         with suppress(FileNotFoundError):  # The job was deleted at this moment.
-            os.utime(self.thumbnails / folder)
+            self._touch(self.thumbnails / folder)
 
     def publish(self, finished: Path, folder: str) -> None:
         """Move a finished folder of thumbnails to its public place, in one step."""
         for file in finished.iterdir():
             file.chmod(0o640)
             _sync(file)
-        os.utime(finished)  # Its age begins now, however long its first file is there.
+        self._touch(finished)  # Its age begins now, however long its first file is there.
         _sync(finished)
         target = self.thumbnails / folder
         target.parent.mkdir(exist_ok=True)
@@ -164,25 +171,25 @@ class Storage:
 
     def delete_job(self, job_id: str) -> None:
         """Remove all files of a job."""
-        self.remove(self.hide_job(job_id))
+        self.empty_trash(self.move_to_trash(job_id))
 
-    def hide_job(self, job_id: str) -> Path:
+    def move_to_trash(self, job_id: str) -> Path:
         """Move all files of a job out of sight, at once; give the folder that is to be removed."""
-        doomed = Path(tempfile.mkdtemp(prefix=_DOOMED, dir=self.tmp))
+        trash = Path(tempfile.mkdtemp(prefix=_TRASH, dir=self.tmp))
         for folder in (self.originals / job_id, self.thumbnails / job_id):
             with suppress(FileNotFoundError):
-                os.rename(folder, doomed / folder.parent.name)
-        return doomed
+                os.rename(folder, trash / folder.parent.name)
+        return trash
 
-    def remove(self, doomed: Path) -> None:
+    def empty_trash(self, trash: Path) -> None:
         """Remove what is out of sight: a disk may take two seconds for 2000 files."""
         with suppress(FileNotFoundError):  # A sweep is at it too; another takes what both leave.
-            shutil.rmtree(doomed)
+            shutil.rmtree(trash)
 
     def sweep(self) -> None:
         """Remove what crashes left under `tmp/`; uploads and decodes in progress are younger."""
-        doomed = {path for path in _older(self.tmp, REMOVING_SECONDS) if _is_doomed(path)}
-        for path in doomed.union(_older(self.tmp)):
+        trash = {path for path in self._older(self.tmp, REMOVING_SECONDS) if _is_trash(path)}
+        for path in trash.union(self._older(self.tmp)):
             try:
                 _remove(path)
             except OSError:
@@ -193,40 +200,43 @@ class Storage:
 
         A crash between a file and its row, or between a row and its files, leaves one without.
         """
-        return {path.name for path in (*_older(self.originals), *_older(self.thumbnails))}
+        return {path.name for path in (*self._older(self.originals), *self._older(self.thumbnails))}
 
-    def old_places(self, is_full: bool) -> set[str]:
+    def old_paths(self) -> set[str]:
         """List originals and folders of thumbnails so old that without rows nobody needs them.
 
         Each as `job/name`, below the folder of all. A crash between a file and its row leaves one
         without; thumbnails also lose theirs when they are replaced.
         """
-        replaced = REPLACED_SECONDS_IN_NEED if is_full else REPLACED_SECONDS
+        replaced = REPLACED_SECONDS if self.has_space() else REPLACED_SECONDS_IN_NEED
         return {
             f"{job.name}/{path.name}"
             for root, age in ((self.originals, ABANDONED_SECONDS), (self.thumbnails, replaced))
             for job in root.iterdir()
-            for path in _older(job, age)
+            for path in self._older(job, age)
         }
 
-    def delete_place(self, place: str) -> None:
+    def delete_path(self, path: str) -> None:
         """Remove an original or a folder of thumbnails."""
-        (self.originals / place).unlink(missing_ok=True)
-        shutil.rmtree(self.thumbnails / place, ignore_errors=True)
+        (self.originals / path).unlink(missing_ok=True)
+        shutil.rmtree(self.thumbnails / path, ignore_errors=True)
+
+    def _touch(self, path: Path) -> None:
+        now = self._now()
+        os.utime(path, (now, now))
+
+    def _older(self, folder: Path, age: float = ABANDONED_SECONDS) -> Iterator[Path]:
+        limit = self._now() - age
+        # Gone in between, as each of its files may be; or a file that somebody put there.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for path in folder.iterdir():
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < limit:
+                        yield path
 
 
-def _older(folder: Path, age: float = ABANDONED_SECONDS) -> Iterator[Path]:
-    limit = time.time() - age
-    # Gone in between, as each of its files may be; or a file that somebody put there.
-    with suppress(FileNotFoundError, NotADirectoryError):
-        for path in folder.iterdir():
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < limit:
-                    yield path
-
-
-def _is_doomed(path: Path) -> bool:
-    return path.name.startswith(_DOOMED)
+def _is_trash(path: Path) -> bool:
+    return path.name.startswith(_TRASH)
 
 
 def _remove(path: Path) -> None:

@@ -57,7 +57,7 @@ def is_token(sent: bytes, token: str) -> bool:
     Raises TooManyAttempts: a client has few guesses, whichever token it guesses at.
     """
     is_right = hmac.compare_digest(sent, token.encode())
-    current_jobs().admit_attempt(client_name(), is_right)
+    current_jobs().limits.admit_attempt(client_name(), is_right)
     return is_right
 
 

@@ -63,7 +63,7 @@ def admit() -> None:
         _admit_bytes_and_jobs(size or 0, takes_images)
     except (AccessRequired, Busy, RequestTooLarge) as error:
         if takes_images:
-            current_jobs().count_refused(error.code)
+            current_jobs().limits.count_refused(error.code)
         raise
 
 
@@ -85,14 +85,14 @@ def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:
         require_access()
     brings_work = takes_images or request.endpoint in QUEUE_AGAIN
     if brings_work:
-        current_jobs().admit_images(client_name())
+        current_jobs().limits.admit_images(client_name())
     limit_mb = current_config().max_request_mb if takes_images else OTHER_MB
     if size > limit_mb * MB:  # First: it would use up the client's hour for nothing.
         raise RequestTooLarge(size, limit_mb)
     # Counted apart: a client over its hour can still cancel, delete and sign out.
-    current_jobs().admit_bytes(client_name(), size, "bytes" if brings_work else "form bytes")
+    current_jobs().limits.admit_bytes(client_name(), size, "bytes" if brings_work else "form bytes")
     if request.endpoint in MAKE_JOBS:
-        current_jobs().admit_job(client_name())
+        current_jobs().limits.admit_job(client_name())
 
 
 # The access token

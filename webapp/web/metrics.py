@@ -16,22 +16,21 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from webapp.jobs.health import Health
-from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.health import Health, Statistics
 from webapp.jobs.models import Bucket, Counter
 
 UPLOADS = ("accepted", "refused")  # Of `counters`; the others tell what became of an image.
 
 
-class JobsCollector(Collector):
-    """Collect what the operator may ask of all jobs."""
+class StatisticsCollector(Collector):
+    """Convert statistics to metrics."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
 
     def collect(self) -> list[Metric]:
-        """Read everything as it is at one moment."""
-        found = self._jobs.statistics()
+        """Return all metrics."""
+        found = self._statistics
         return [
             *_counters(found.counters),
             _histogram("wait", "Seconds from an image's upload to its first claim.", found.wait),

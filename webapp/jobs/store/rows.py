@@ -8,19 +8,19 @@ from webapp.jobs.models import PREVIEW_SIDE, Thumbnail, have_same_ratio
 from webapp.recipes.outputs import WHOLE
 
 
-def _with_times(row: dict[str, Any]) -> dict[str, Any]:
+def with_times(row: dict[str, Any]) -> dict[str, Any]:
     """Make Python's own of a job's two times, and of the number that SQLite has for a truth."""
     times = {name: datetime.fromtimestamp(row[name], UTC) for name in ("created", "expires")}
     return {**row, **times, "is_open": bool(row["is_open"])}
 
 
-def _with_focus(row: dict[str, Any]) -> dict[str, Any]:
+def with_focal_point(row: dict[str, Any]) -> dict[str, Any]:
     """Make one value of the two columns of a focal point."""
     x, y = row.pop("focus_x"), row.pop("focus_y")
     return {**row, "focus": None if x is None else (x, y)}
 
 
-def _sort_out(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:
+def split_thumbnails(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:
     """Tell what was asked for from what only shows all of an image."""
     asked = tuple(one for one in made if one.file_name != WHOLE.file_name)
     whole = (image["width"], image["height"])
@@ -31,7 +31,14 @@ def _sort_out(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any
     return {"thumbnails": asked, "whole": next(iter(by_need), None)}
 
 
-_BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"
+BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"
 
 # As the partial index images_claimable says it, word for word: else SQLite does not use it.
-_UNFINISHED = "state IN ('waiting', 'working')"
+UNFINISHED = "state IN ('waiting', 'working')"
+
+# As the partial index images_turns says it, word for word. What cost two workers is left out.
+WAITING = "state = 'waiting' AND attempts - released <= 1"
+
+# A lease lasts for seconds. Where one ends more than a minute from now, the clock was set back
+# since: it counts as over, or its image would wait for as long as the clock went back.
+LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"

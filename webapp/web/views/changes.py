@@ -7,13 +7,14 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
+from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import InvalidRecipe, Recipe
-from webapp.web.app_context import current_jobs
+from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, require_owner
 from webapp.web.errors import asks_for_html, problem
 from webapp.web.formatters import date_and_time
 from webapp.web.forms.upload import UploadForm, read_upload_form
-from webapp.web.views.responses import fresh, ring_for_work
+from webapp.web.views.responses import fresh
 
 blueprint = Blueprint("changes", __name__, url_prefix="/jobs")
 
@@ -35,7 +36,7 @@ def retry(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
     """Try again one image, or all that failed, or else all that were cancelled."""
     require_owner(str(job_id))
     current_jobs().retry(str(job_id), str(image_id) if image_id else None, client_name())
-    ring_for_work()
+    notify_workers(current_huey())
     return _changed(job_id)
 
 
@@ -55,7 +56,7 @@ def keep(job_id: UUID) -> ResponseReturnValue:
     hours = request.form.get("hours", type=float)
     if hours is None or not 0 < hours < inf:
         abort(422, "Say for how many hours the job is to be kept.")
-    current_jobs().keep(str(job_id), hours)
+    current_jobs().extend(str(job_id), hours)
     _tell(f"Kept until {date_and_time(current_jobs().job(str(job_id)).expires)}.")
     return _changed(job_id)
 
@@ -84,7 +85,7 @@ def remake(job_id: UUID) -> ResponseReturnValue:
         page = render_template("jobs/remake.html", job=job, form=form)
         return fresh(page, problem(error).status)
     current_jobs().remake(str(job_id), recipe, client_name())
-    ring_for_work()
+    notify_workers(current_huey())
     return _changed(job_id)
 
 

@@ -23,7 +23,7 @@ def archive(job_id: UUID) -> Response:
     pattern = request.args.get("names") or DEFAULT_PATTERN
     if request.method == "HEAD":
         return _archive_unmade(str(job_id), pattern)
-    current_jobs().admit_packing(client_name(), str(job_id))
+    current_jobs().limits.admit_packing(client_name(), str(job_id))
     job = read_job(current_jobs(), str(job_id))
     packed = pack(job, current_jobs().storage, pattern)
     response = Response(iter(packed), mimetype="application/zip")
@@ -41,7 +41,7 @@ def _archive_unmade(job_id: str, pattern: str) -> Response:
     """
     job = current_jobs().progress(job_id)
     check_pattern(pattern)
-    if not current_jobs().has_thumbnails(job_id):
+    if not current_jobs().store.jobs.has_thumbnails(job_id):
         raise NoThumbnails(job.is_finished)
     return without_body("application/zip")
 
@@ -67,7 +67,7 @@ def markup(job_id: UUID) -> Response:
 
 def _write(job_id: str, of: str, write: Writer) -> str:
     if not of:
-        current_jobs().admit_packing(client_name(), job_id)
+        current_jobs().limits.admit_packing(client_name(), job_id)
         return write_job(current_jobs().job(job_id), address_here, write)
     image_id, _, file_name = of.partition("/")
     job, image = current_jobs().image(job_id, image_id)

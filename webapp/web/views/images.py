@@ -11,12 +11,13 @@ from webapp.exports.comparisons import compare
 from webapp.exports.markup import find_output, responsive_sets, write_image
 from webapp.jobs.errors import ImageNotFound, JobNotFound
 from webapp.jobs.models import Image, Job, Thumbnail
+from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.parsing import parse_focus
-from webapp.web.app_context import current_jobs
+from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, is_owner, require_owner
 from webapp.web.formatters import format_name
-from webapp.web.views.responses import address_here, fresh, pace, ring_for_work, send_picture
+from webapp.web.views.responses import address_here, fresh, pace, send_picture
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
 
@@ -61,8 +62,8 @@ def set_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     """Have an image cropped around the point `x`, `y`, in fractions of its width and height."""
     require_owner(str(job_id))
     focus = parse_focus(f"{request.form.get('x', '')},{request.form.get('y', '')}")
-    current_jobs().set_focus(str(job_id), str(image_id), focus, client_name())
-    ring_for_work()
+    current_jobs().set_focal_point(str(job_id), str(image_id), focus, client_name())
+    notify_workers(current_huey())
     return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
 
 
@@ -70,8 +71,8 @@ def set_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
 def clear_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     """Have an image cropped as the recipe says again."""
     require_owner(str(job_id))
-    current_jobs().set_focus(str(job_id), str(image_id), None, client_name())
-    ring_for_work()
+    current_jobs().set_focal_point(str(job_id), str(image_id), None, client_name())
+    notify_workers(current_huey())
     return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
 
 

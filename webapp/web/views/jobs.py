@@ -17,7 +17,7 @@ from flask_wtf import FlaskForm
 
 from webapp.engine.geometry import foresee
 from webapp.jobs.errors import JobNotFound
-from webapp.jobs.health import Outlook
+from webapp.jobs.health import QueueEstimate
 from webapp.jobs.models import Job, Progress
 from webapp.recipes.outputs import Recipe
 from webapp.web.access import require_access
@@ -94,7 +94,7 @@ def panel(job_id: UUID) -> Response:
         return fresh(render_template("jobs/_gone.html"))
 
 
-def _said(outlook: Outlook, job: Job | Progress) -> str:
+def _said(outlook: QueueEstimate, job: Job | Progress) -> str:
     """Sum up what a panel tells that changes without its job, and how often it asks."""
     words = get_template_attribute("_words.html", "outlook_facts")(outlook)
     return f"{crc32(words.encode()):x}-{pace(job.begun)}"

@@ -8,9 +8,10 @@ from flask.typing import ResponseReturnValue
 from prometheus_client.exposition import choose_encoder
 from werkzeug.datastructures import WWWAuthenticate
 
+from webapp.jobs.health import read_health, read_statistics
 from webapp.web.access import bearer_token, is_token
 from webapp.web.app_context import current_config, current_jobs
-from webapp.web.metrics import JobsCollector
+from webapp.web.metrics import StatisticsCollector
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,8 @@ blueprint = Blueprint("operations", __name__)
 def healthcheck() -> ResponseReturnValue:
     """Answer 200 where the database answers and a worker is alive; else 503 with the reason."""
     try:
-        health = current_jobs().health()
+        jobs = current_jobs()
+        health = read_health(jobs.store, jobs.storage, jobs.now())
     except Exception:
         logger.exception("the database does not answer")
         reason = "The database does not answer."
@@ -36,8 +38,10 @@ def healthcheck() -> ResponseReturnValue:
 def metrics() -> Response:
     """Give the metrics to who has the token for them, in the format that is asked for."""
     _require_token(current_config().metrics_token)
+    jobs = current_jobs()
+    statistics = read_statistics(jobs.store, jobs.storage, jobs.now())
     encode, kind = choose_encoder(request.headers.get("Accept", ""))
-    return Response(encode(JobsCollector(current_jobs())), content_type=kind)
+    return Response(encode(StatisticsCollector(statistics)), content_type=kind)
 
 
 def _require_token(token: str) -> None:

@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 
-from flask import Response, abort, current_app, make_response, request, send_file
+from flask import Response, abort, make_response, request, send_file
 from werkzeug.datastructures import FileStorage
 
 from webapp.jobs.errors import TooManyImages
 from webapp.jobs.models import Thumbnail
-from webapp.jobs.tasks import ring
+from webapp.jobs.tasks import notify_workers
 from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import Recipe
-from webapp.web.app_context import current_config, current_jobs
+from webapp.web.app_context import current_config, current_huey, current_jobs
 from webapp.web.clients import become_owner, client_name
 
 # Below so many seconds of age, a page polls every so many milliseconds.
@@ -74,7 +74,7 @@ def submit_image(recipe: Recipe, file: FileStorage) -> str:
     """
     name = file.filename or ""
     job_id = current_jobs().submit_image(recipe, become_owner(), _upload(file), name, client_name())
-    ring_for_work()
+    notify_workers(current_huey())
     return job_id
 
 
@@ -85,13 +85,8 @@ def add_image(job_id: str, file: FileStorage, position: int | None = None) -> st
     """
     name = file.filename or ""
     image_id = current_jobs().add_image(job_id, _upload(file), name, position, client_name())
-    ring_for_work()
+    notify_workers(current_huey())
     return image_id
-
-
-def ring_for_work() -> None:
-    """Ring for a worker, as there is work again."""
-    ring(current_app.extensions["huey"])
 
 
 def _upload(file: FileStorage) -> Upload:

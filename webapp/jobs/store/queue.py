@@ -1,0 +1,397 @@
+"""The queue of image rows: who works on which image. The only fencing SQL.
+
+Every change of an image's state is one atomic statement or one immediate transaction, guarded by
+the claim that allows it, so any number of processes may try at the same time.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from webapp.jobs.database import Database
+from webapp.jobs.models import Claim, HourLimits, NewImage
+from webapp.jobs.store.rows import LEASE_IS_OVER, UNFINISHED, with_focal_point
+from webapp.jobs.store.turns import IMAGES_AHEAD, NEXT_IMAGE, hour_values
+from webapp.jobs.store.usage import Usage
+from webapp.recipes.outputs import Point
+
+# A worker lets go of an image, and nothing more is done on it: its client's address is forgotten.
+_LET_GO = "claimed_by = NULL, lease = NULL, client = ''"
+
+# What guards every change by a worker: nobody else has claimed the image since.
+_HELD = "id = :image_id AND state = 'working' AND claimed_by = :worker AND attempts = :attempt"
+
+_TO_REMAKE = (
+    "(state IN ('working', 'done', 'failed') OR state = 'cancelled'"
+    " AND EXISTS (SELECT 1 FROM thumbnails WHERE image_id = images.id))"
+)
+
+
+class ImageQueue:
+    """Add, claim and finish images."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._usage = Usage(db)
+
+    def add(
+        self,
+        job_id: str,
+        image: NewImage,
+        now: float,
+        open_until: float,
+        max_images: int,
+        client: str,
+    ) -> bool:
+        """Write the row of a new image, unless the job is gone, closed or full.
+
+        `client` is the address that sent it.
+        """
+        with self._db.transaction():
+            added = self._db.execute(
+                "INSERT INTO images"
+                " (id, job_id, position, name, bytes, format, width, height, had_gps, created,"
+                " queued, client, owner)"
+                " SELECT :id, :job_id, coalesce(:position, (SELECT count(*) + 1 FROM images"
+                " WHERE job_id = :job_id)), :name, :bytes, :format, :width, :height, :had_gps,"
+                " :now, :now, :client, coalesce(owner, '')"
+                " FROM jobs WHERE id = :job_id AND expires > :now AND open_until > :now"
+                " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
+                **vars(image),
+                job_id=job_id,
+                now=now,
+                max_images=max_images,
+                client=client,
+            )
+            if added:
+                self._db.execute(
+                    "UPDATE jobs SET open_until = :open_until WHERE id = :job_id",
+                    job_id=job_id,
+                    open_until=open_until,
+                )
+        return bool(added)
+
+    def find_same(self, job_id: str, image: NewImage) -> str | None:
+        """Find the image of a job that has the same place, name and size; give its id."""
+        rows = self._db.query(
+            "SELECT id FROM images WHERE job_id = :job_id AND position = :position"
+            " AND name = :name AND bytes = :bytes",
+            job_id=job_id,
+            position=image.position,
+            name=image.name,
+            bytes=image.bytes,
+        )
+        return rows[0]["id"] if rows else None
+
+    def claim(
+        self, worker: str, now: float, lease: float, max_attempts: int, limits: HourLimits
+    ) -> Claim | None:
+        """Take the next image that waits or whose lease ran out, in one transaction.
+
+        It is of the client that has the fewest images in workers' hands, or of those clients of the
+        one that was not served for the longest time; of its owners, of the one chosen likewise; and
+        of that owner's images the oldest. What a dead worker left comes before all, once. Images
+        that cost two workers already come last: a poison image cannot hold up clean ones.
+        The time that a dead worker had the image is charged to its client.
+        """
+        with self._db.transaction():
+            chosen = self._db.query(
+                NEXT_IMAGE, max_attempts=max_attempts, **hour_values(limits, now)
+            )[0]["image"]
+            if chosen is None:
+                return None
+            self._usage.charge_work("rowid = :image", now, image=chosen)
+            rows = self._db.query(
+                "UPDATE images SET state = 'working', attempts = attempts + 1,"
+                " claimed_by = :worker, claimed = :now, lease = :lease WHERE rowid = :image"
+                " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
+                " :now - queued AS waited, focus_x, focus_y,"
+                " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
+                worker=worker,
+                now=now,
+                lease=lease,
+                image=chosen,
+            )
+        return Claim(**with_focal_point(rows[0]))
+
+    def has_claimable(self, now: float, max_attempts: int, limits: HourLimits) -> bool:
+        """Return whether there is an image that could be claimed."""
+        chosen = self._db.query(NEXT_IMAGE, max_attempts=max_attempts, **hour_values(limits, now))
+        return chosen[0]["image"] is not None
+
+    def renew(self, claim: Claim, lease: float) -> bool:
+        """Prolong a claim; False where it is lost."""
+        return bool(
+            self._db.execute(
+                f"UPDATE images SET lease = :lease WHERE {_HELD}", lease=lease, **_held(claim)
+            )
+        )
+
+    def finish(
+        self,
+        claim: Claim,
+        facts: dict[str, Any],
+        folder: str,
+        thumbnails: Sequence[dict[str, Any]],
+        now: float,
+    ) -> bool:
+        """Mark an image done and write its thumbnails' rows; False where the claim is lost.
+
+        `facts` has what decoding told of the image: width, height, had_gps, thumbhash and color.
+        `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
+        bytes and quality.
+        """
+        with self._db.transaction() as db:
+            self._usage.charge_work(_HELD, now, **_held(claim))
+            self._usage.charge(
+                "SELECT client, 'bytes', :minute, :amount FROM images WHERE " + _HELD,
+                now,
+                amount=sum(thumbnail["bytes"] for thumbnail in thumbnails),
+                **_held(claim),
+            )
+            held = self._db.execute(
+                f"UPDATE images SET state = 'done', finished = :now, {_LET_GO},"
+                " width = :width, height = :height, had_gps = :had_gps,"
+                f" thumbhash = :thumbhash, color = :color WHERE {_HELD}",
+                now=now,
+                **facts,
+                **_held(claim),
+            )
+            if not held:
+                return False
+            self._db.execute("DELETE FROM thumbnails WHERE image_id = :id", id=claim.image_id)
+            place = {"image_id": claim.image_id, "folder": folder}
+            db.table("thumbnails").insert_all(
+                {**place, "number": number, **thumbnail}
+                for number, thumbnail in enumerate(thumbnails, 1)
+            )
+        return True
+
+    def fail(self, claim: Claim, code: str, message: str, now: float) -> bool:
+        """Mark an image failed for a reason; False where the claim is lost."""
+        with self._db.transaction():
+            self._usage.charge_work(_HELD, now, **_held(claim))
+            held = self._db.execute(
+                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+                f" finished = :now, {_LET_GO} WHERE {_HELD}",
+                code=code,
+                message=message,
+                now=now,
+                **_held(claim),
+            )
+        return bool(held)
+
+    def release(self, claim: Claim, now: float) -> bool:
+        """Put an image back among the waiting, as if nobody had tried; False where it is lost.
+
+        Its number of attempts stays: no two claims ever have the same token.
+        """
+        with self._db.transaction():
+            self._usage.charge_work(_HELD, now, **_held(claim))
+            held = self._db.execute(
+                "UPDATE images SET state = 'waiting', released = released + 1, claimed_by = NULL,"
+                f" lease = NULL WHERE {_HELD}",
+                **_held(claim),
+            )
+        return bool(held)
+
+    def release_now(self, claim: Claim, now: float) -> bool:
+        """End a claim now, as if its worker had died; False if it is lost."""
+        with self._db.transaction():
+            self._usage.charge_work(_HELD, now, **_held(claim))
+            held = self._db.execute(
+                f"UPDATE images SET claimed = :now, lease = :now WHERE {_HELD}",
+                now=now,
+                **_held(claim),
+            )
+        return bool(held)
+
+    def fail_exhausted(
+        self, code: str, message: str, now: float, max_attempts: int
+    ) -> list[tuple[str, str]]:
+        """Mark failed what cost its last worker; give the ids of the jobs and images.
+
+        The time that this worker had an image is charged to the image's client.
+        """
+        lost = f"state = 'working' AND {LEASE_IS_OVER} AND attempts - released >= :max_attempts"
+        with self._db.transaction():
+            self._usage.charge_work(lost, now, max_attempts=max_attempts)
+            rows = self._db.query(
+                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+                f" finished = :now, {_LET_GO} WHERE {UNFINISHED} AND {lost} RETURNING job_id, id",
+                code=code,
+                message=message,
+                now=now,
+                max_attempts=max_attempts,
+            )
+        return [(row["job_id"], row["id"]) for row in rows]
+
+    def set_recipe(self, job_id: str, recipe: str, now: float, client: str) -> None:
+        """Give a job another recipe, and put all its images back into the queue for it.
+
+        What was made stays until it is replaced. Who works on an image loses it. What was cancelled
+        before it was ever made stays so.
+        """
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE jobs SET recipe = :recipe, version = version + 1 WHERE id = :id",
+                id=job_id,
+                recipe=recipe,
+            )
+            self._queue_again(
+                f"job_id = :job_id AND {_TO_REMAKE}",
+                now,
+                client,
+                job_id=job_id,
+            )
+
+    def set_focal_point(
+        self, job_id: str, image_id: str, focus: Point | None, now: float, client: str
+    ) -> bool:
+        """Choose an image's focal point, or none, and have it made again; False where it is not."""
+        x, y = focus or (None, None)
+        with self._db.transaction():
+            found = self._db.execute(
+                "UPDATE images SET focus_x = :x, focus_y = :y"
+                " WHERE job_id = :job_id AND id = :image_id",
+                job_id=job_id,
+                image_id=image_id,
+                x=x,
+                y=y,
+            )
+            self._queue_again(
+                f"job_id = :job_id AND id = :image_id AND {_TO_REMAKE}",
+                now,
+                client,
+                job_id=job_id,
+                image_id=image_id,
+            )
+        return bool(found)
+
+    def retry(self, job_id: str, image_id: str | None, now: float, client: str) -> int:
+        """Put what failed or was cancelled back into the queue: one image, or many of a job.
+
+        Those are all that failed; where none did, all that were cancelled.
+        """
+        return self._queue_again(
+            "job_id = :job_id AND state IN ('failed', 'cancelled')"
+            # By the alphabet, 'failed' is the larger of the two.
+            " AND iif(:image_id IS NULL, state = (SELECT max(state) FROM images"
+            " WHERE job_id = :job_id AND state IN ('failed', 'cancelled')), id = :image_id)",
+            now,
+            client,
+            job_id=job_id,
+            image_id=image_id,
+        )
+
+    def _queue_again(self, which: str, now: float, client: str, **values: Any) -> int:
+        """Queue images again with fresh attempts.
+
+        Their fencing tokens stay used up. `client` is the address that asks for it. The time that
+        workers had the images so far is charged.
+        """
+        with self._db.transaction():
+            self._usage.charge_work(which, now, **values)
+            return self._db.execute(
+                "UPDATE images SET state = 'waiting', queued = :now, released = attempts,"
+                " claimed_by = NULL, lease = NULL, client = :client, finished = NULL,"
+                f" error_code = NULL, error_message = NULL WHERE {which}",
+                now=now,
+                client=client,
+                **values,
+            )
+
+    def cancel(self, job_id: str, image_id: str | None, now: float) -> int:
+        """Take waiting images out of the queue: one, or all of a job.
+
+        One that was only to be made again keeps what was made before.
+        """
+        return self._db.execute(
+            f"UPDATE images SET state = 'cancelled', finished = :now, {_LET_GO}"
+            " WHERE job_id = :job_id AND (:image_id IS NULL OR id = :image_id)"
+            " AND state = 'waiting'",
+            job_id=job_id,
+            image_id=image_id,
+            now=now,
+        )
+
+    def has_unfinished(self, count: int) -> bool:
+        """Say whether at least so many images wait or are in a worker's hands."""
+        sql = f"SELECT 1 FROM images WHERE {UNFINISHED} LIMIT 1 OFFSET :before"
+        return bool(self._db.query(sql, before=count - 1))
+
+    def has_unfinished_of(self, client: str, count: int) -> bool:
+        """Say whether a client has at least so many images that wait or are claimed."""
+        rows = self._db.query(
+            "SELECT coalesce((SELECT waiting FROM client_turns WHERE client = :client), 0)"
+            " + (SELECT count(*) FROM images WHERE state = 'working' AND client = :client)"
+            " AS images",
+            client=client,
+        )
+        return bool(rows[0]["images"] >= count)
+
+    def count_ahead(self, job_id: str, now: float) -> tuple[int, int]:
+        """Estimate how many images of others come before a job's first and last.
+
+        Of its images, those that wait. Of the others', those that are claimed, and those whose turn
+        is earlier. Exact if there is one worker and no more images come.
+        """
+        with self._db.snapshot():
+            rows = self._db.query(IMAGES_AHEAD, id=job_id, now=now)
+            if not rows:  # All others come before what cost two workers.
+                rows = self._db.query(
+                    "SELECT total(waiting) AS images FROM client_turns WHERE EXISTS"
+                    " (SELECT 1 FROM images WHERE job_id = :id AND state = 'waiting')",
+                    id=job_id,
+                )
+        return int(rows[0]["images"]), int(rows[-1]["images"])
+
+    def mean_work_seconds(self) -> float | None:
+        """Give the time that one of the last images took; None where none was made yet."""
+        rows = self._db.query(
+            "SELECT avg(finished - claimed) AS mean FROM (SELECT finished, claimed FROM images"
+            " WHERE state = 'done' AND finished IS NOT NULL ORDER BY finished DESC LIMIT 50)"
+        )
+        return rows[0]["mean"]  # type: ignore[no-any-return]
+
+    def published_folder(self, image_id: str) -> str | None:
+        """Name the folder of an image's thumbnails; None where it has none."""
+        sql = "SELECT folder FROM thumbnails WHERE image_id = :id LIMIT 1"
+        rows = self._db.query(sql, id=image_id)
+        return rows[0]["folder"] if rows else None
+
+    def expected_files(self) -> list[tuple[str, str, str | None]]:
+        """List what must have files: job and image, and the folder of its thumbnails if it is done.
+
+        Images that a worker has are left out: it sees for itself.
+        """
+        rows = self._db.query(
+            "SELECT DISTINCT job_id, id, folder FROM images"
+            " LEFT JOIN thumbnails ON image_id = images.id WHERE state IN ('waiting', 'done')"
+        )
+        return [(row["job_id"], row["id"], row["folder"]) for row in rows]
+
+    def known_paths(self) -> set[str]:
+        """List all that may lie on the disk: `job/image` and the folders of thumbnails."""
+        rows = self._db.query(
+            "SELECT job_id || '/' || id AS place FROM images UNION SELECT folder FROM thumbnails"
+        )
+        return {row["place"] for row in rows}
+
+    def fail_without_files(self, image_id: str, code: str, message: str, now: float) -> bool:
+        """Mark an image failed whose files are gone, with what was made of it."""
+        with self._db.transaction():
+            failed = self._db.execute(
+                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+                f" finished = :now, {_LET_GO} WHERE id = :id AND state IN ('waiting', 'done')",
+                id=image_id,
+                code=code,
+                message=message,
+                now=now,
+            )
+            if failed:
+                self._db.execute("DELETE FROM thumbnails WHERE image_id = :id", id=image_id)
+        return bool(failed)
+
+
+def _held(claim: Claim) -> dict[str, Any]:
+    return {"image_id": claim.image_id, "worker": claim.worker, "attempt": claim.attempt}
