@@ -83,6 +83,10 @@ lock: ## Bring the hashed locks up to pyproject.toml, or all anew with LOCK_ARGS
 	@uv pip compile pyproject.toml --extra vips --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
+.PHONY: schema
+schema: $(VENV)/dev ## Write schema.sql: what the migrations amount to
+	@python -m tests.support.schema
+
 .PHONY: audit
 audit: $(BIN)/python ## Look up the locked dependencies among known vulnerabilities
 	@python -m tests.support.audit

@@ -199,7 +199,7 @@ def test_job_deleted_while_a_worker_has_it_leaves_nothing(jobs: Jobs) -> None:
         work_queue(jobs).renew(claim)
     nothing = Result(Header("jpeg", 1, 1, 1, False), "", "#000000", [])
     with jobs.storage.open_folder() as folder, pytest.raises(ClaimLost):
-        work_queue(jobs).finish(claim, folder, nothing)
+        work_queue(jobs).finish(claim, folder, nothing, b"")
     assert nothing_left(jobs)
 
 

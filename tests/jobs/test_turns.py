@@ -13,7 +13,7 @@ from flask import Flask
 from tests.conftest import multipart, part
 from tests.support.images import make_jpeg
 from tests.support.jobs import work_queue
-from webapp.jobs.database import Database, migrations
+from webapp.jobs.database import MIGRATIONS, Database, migrate
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim, HourLimits, NewImage
 from webapp.jobs.store import Store, rows, turns
@@ -337,7 +337,7 @@ def assert_counts_are_right(store: Store, table: str, columns: str) -> None:
     )
 
 
-FACTS = {"width": 1, "height": 1, "had_gps": False, "thumbhash": "", "color": ""}
+FACTS = {"width": 1, "height": 1, "had_gps": False, "thumbhash": "", "placeholder": "", "color": ""}
 ENDS: dict[str, Callable[[Store, Claim, float], object]] = {
     "finished": lambda store, claimed, now: store.queue.finish(claimed, FACTS, "f", [], now),
     "failed": lambda store, claimed, now: store.queue.fail(claimed, "corrupt", "…", now),
@@ -529,4 +529,4 @@ class Old(Database):
     """Open the database as it was before clients took turns."""
 
     def _migrate(self) -> None:
-        migrations.apply(self._db, stop_before="add_turns")
+        migrate(self._db, MIGRATIONS[:8])

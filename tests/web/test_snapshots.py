@@ -83,7 +83,7 @@ class Scene:
             try:
                 with self.jobs.storage.open_folder() as folder:
                     shutil.copytree(self.made, folder, dirs_exist_ok=True)
-                    work_queue(self.jobs).finish(self.claim, folder, self.result)
+                    work_queue(self.jobs).finish(self.claim, folder, self.result, b"")
             except BaseException as error:
                 failures.append(error)
             finally:

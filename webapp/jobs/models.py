@@ -92,6 +92,7 @@ class Image:
     error_code: str | None
     error_message: str | None
     thumbhash: str | None
+    placeholder: str | None  # A small PNG in base64.
     color: str | None
     attempts: int
     version: int  # The job's, when it last changed.

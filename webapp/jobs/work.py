@@ -1,5 +1,6 @@
 """The worker's side of a job: claim an image, renew the claim, finish, fail or release it."""
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -60,8 +61,10 @@ class WorkQueue:
         if not self.store.queue.renew(claim, now + self._lease_seconds):
             raise ClaimLost
 
-    def finish(self, claim: Claim, folder: Path, result: Result) -> None:
+    def finish(self, claim: Claim, folder: Path, result: Result, placeholder: bytes) -> None:
         """Publish the files of `folder` as the image's thumbnails.
+
+        `placeholder` is a small PNG for pages to show before a thumbnail is loaded.
 
         The thumbnails that they replace stay until a sweep removes them. Raises ClaimLost, with
         nothing published.
@@ -74,6 +77,7 @@ class WorkQueue:
             "height": header.height,
             "had_gps": header.had_gps,
             "thumbhash": result.thumbhash,
+            "placeholder": b64encode(placeholder).decode(),
             "color": result.color,
         }
         thumbnails = [asdict(thumbnail) for thumbnail in result.thumbnails]

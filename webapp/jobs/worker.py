@@ -53,6 +53,9 @@ def _work_on(claim: Claim, queue: WorkQueue, decoder: Decoder) -> None:
         queue.fail(claim, code, message)
         _log("image failed", claim, logging.ERROR, code=code)
         return
+    # Imported here: the web server imports this module too, to notify, and draws nothing.
+    from webapp.engine.thumbhash import thumbhash_to_png
+
     recipe = Recipe.from_json(claim.recipe)
     if claim.focus:
         recipe = recipe.focused(claim.focus)
@@ -65,7 +68,7 @@ def _work_on(claim: Claim, queue: WorkQueue, decoder: Decoder) -> None:
             queue.fail(claim, error.code, str(error))
             _log("image failed", claim, logging.WARNING, code=error.code, work_ms=ms_since(began))
         else:
-            queue.finish(claim, folder, made)
+            queue.finish(claim, folder, made, thumbhash_to_png(made.thumbhash))
             outputs = len(made.thumbnails)
             _log("image done", claim, outputs=outputs, work_ms=ms_since(began))
 

@@ -1,14 +1,11 @@
 """How pages write numbers, times and names, and draw what is not loaded yet."""
 
-import base64
 from datetime import datetime
-from functools import lru_cache
 from math import ceil
 
 from flask import Flask
 from markupsafe import Markup
 
-from webapp.engine.thumbhash import thumbhash_to_png
 from webapp.exports.file_names import download_name
 from webapp.jobs.models import Thumbnail
 
@@ -59,18 +56,13 @@ def format_name(format: str) -> str:
     return {"webp": "WebP", "jp2": "JPEG 2000"}.get(format, format.upper())
 
 
-@lru_cache(maxsize=2000)
-def _drawn(thumbhash: str) -> str:
-    return base64.b64encode(thumbhash_to_png(thumbhash)).decode()
-
-
-def placeholder(thumbnail: Thumbnail, thumbhash: str) -> Markup:
-    """Draw a ThumbHash as large as a thumbnail: the address of a picture, of some 700 bytes."""
+def placeholder_url(thumbnail: Thumbnail, placeholder: str) -> Markup:
+    """Return the URL of a placeholder as large as a thumbnail: a picture of some 700 bytes."""
     return Markup(
         "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'"
         f" width='{thumbnail.width}' height='{thumbnail.height}'%3E%3Cimage width='100%25'"
         " height='100%25' preserveAspectRatio='none'"
-        f" href='data:image/png;base64,{_drawn(thumbhash)}'/%3E%3C/svg%3E"
+        f" href='data:image/png;base64,{placeholder}'/%3E%3C/svg%3E"
     )
 
 
@@ -81,7 +73,7 @@ def init_app(app: Flask) -> None:
         about=about,
         filesize=filesize,
         period=period,
-        placeholder=placeholder,
+        placeholder_url=placeholder_url,
         saving=saving,
         datetime=date_and_time,
         format_name=format_name,

@@ -136,7 +136,7 @@ class ImageQueue:
     ) -> bool:
         """Mark an image done and write its thumbnails' rows; False where the claim is lost.
 
-        `facts` has what decoding told of the image: width, height, had_gps, thumbhash and color.
+        `facts` has what decoding found: width, height, had_gps, thumbhash, placeholder and color.
         `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
         bytes and quality.
         """
@@ -151,7 +151,8 @@ class ImageQueue:
             held = self._db.execute(
                 f"UPDATE images SET state = 'done', finished = :now, {_LET_GO},"
                 " width = :width, height = :height, had_gps = :had_gps,"
-                f" thumbhash = :thumbhash, color = :color WHERE {_HELD}",
+                " thumbhash = :thumbhash, placeholder = :placeholder, color = :color"
+                f" WHERE {_HELD}",
                 now=now,
                 **facts,
                 **_held(claim),
