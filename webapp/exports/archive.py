@@ -1,7 +1,7 @@
 """A whole job as one zip, made while it is sent: no temporary file, and little in memory.
 
     index.html       all thumbnails and what there is to say of them, to open from disk
-    manifest.json    the same for programs; the README documents its keys
+    manifest.json    the same for programs; docs/http-api.md documents its keys
     errors.txt       what failed or is missing and why, if anything
     thumbnails/      the files
 
