@@ -91,6 +91,10 @@ schema: $(VENV)/dev ## Write schema.sql: what the migrations amount to
 audit: $(BIN)/python ## Look up the locked dependencies among known vulnerabilities
 	@python -m tests.support.audit
 
+.PHONY: third-party
+third-party: $(VENV)/dev ## Write the tables of THIRD_PARTY.md from what is installed
+	@python -m tests.support.third_party
+
 HTMX := 4.0.1
 vendor: ## Fetch htmx anew (needs npm); its checksum belongs into static/vendor/vendor.json
 	@cd static/vendor && npm pack --silent htmx.org@$(HTMX) \

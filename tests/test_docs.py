@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.third_party import locked
 from webapp.config import Config, environment_name
 
 ROOT = Path(__file__).parent.parent
@@ -62,3 +63,11 @@ def test_security_page_names_tests_that_exist() -> None:
     named = set(re.findall(r"`((?:\w+/)?test_\w+\.py)`", (ROOT / "SECURITY.md").read_text()))
     assert len(named) > 15
     assert [name for name in sorted(named) if not (ROOT / "tests" / name).is_file()] == []
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-vips.txt"])
+def test_third_party_page_names_every_package_that_we_ship(lock: str) -> None:
+    page = (ROOT / "THIRD_PARTY.md").read_text()
+    rows = re.findall(r"^\| ([\w.-]+) \| ([\w.]+) \| \S", page, re.MULTILINE)
+    named = {(name.lower().replace("_", "-"), version) for name, version in rows}
+    assert set(locked(lock).items()) <= named
