@@ -1,4 +1,4 @@
-"""Thumbnails: a web app that turns people's images into thumbnails."""
+"""Thumbnails: a web app that turns images into thumbnails."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def create_app(config: "Config | None" = None, now: Callable[[], float] = time) -> "Flask":
-    """Make the application, with the environment's settings where none are given."""
-    # Imported here: the consumer and the decode server import this package too, and need no Flask.
+    """Create the application, by default with the settings of the environment."""
+    # Imported here, because the consumer and the decode server import this package without Flask.
     from flask import Flask
 
     from webapp import cli
@@ -52,7 +52,7 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     app.extensions["jobs"] = Jobs(store, storage, Limits(store, config, now), config, now)
     app.extensions["huey"] = create_huey(config, WorkQueue(store, storage, config, now))
     request_log.init_app(app, config)
-    limits.init_app(app)  # First: what is refused is not even read.
+    limits.init_app(app)  # First, to refuse requests before they are read.
     security.init_app(app, config)
     static_files.init_app(app)
     compression.init_app(app)

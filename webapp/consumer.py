@@ -1,4 +1,4 @@
-"""What huey_consumer loads."""
+"""The instance that huey_consumer loads, with settings but without their secrets."""
 
 from webapp import logs
 from webapp.config import load, read_environment, without_secrets
