@@ -42,7 +42,7 @@ check: $(VENV)/dev ## Check format, lint, types, import directions and templates
 	@djlint templates --check --quiet
 	@djlint templates --lint --quiet
 
-fix: $(VENV)/dev ## Mend what ruff and djlint can mend
+fix: $(VENV)/dev ## Fix what ruff and djlint can fix
 	@ruff check --fix
 	@$(MAKE) --no-print-directory format
 
@@ -77,7 +77,7 @@ bench-peers: $(BIN)/python ## Install what bench-engine measures against (sharp 
 	@if command -v npm >/dev/null; then npm install --prefix $(PEERS) --no-package-lock --no-audit --no-fund --silent; \
 		else echo "npm is not here: left out sharp" >&2; fi
 
-lock: ## Bring the hashed locks up to pyproject.toml, or all anew with LOCK_ARGS=--upgrade (needs uv)
+lock: ## Update the hashed locks to pyproject.toml, or everything with LOCK_ARGS=--upgrade (needs uv)
 	@uv pip compile pyproject.toml -o requirements.txt $(LOCK) $(LOCK_ARGS)
 	@uv pip compile pyproject.toml --extra vips -o requirements-vips.txt $(LOCK) $(LOCK_ARGS)
 	@uv pip compile pyproject.toml --extra vips --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)
@@ -96,7 +96,7 @@ third-party: $(VENV)/dev ## Write the tables of THIRD_PARTY.md from what is inst
 	@python -m tests.support.third_party
 
 HTMX := 4.0.1
-vendor: ## Fetch htmx anew (needs npm); its checksum belongs into static/vendor/vendor.json
+vendor: ## Download htmx (needs npm); put its checksum into static/vendor/vendor.json
 	@cd static/vendor && npm pack --silent htmx.org@$(HTMX) \
 		&& tar -xzf htmx.org-$(HTMX).tgz --strip-components=2 package/dist/htmx.min.js \
 		&& mv htmx.min.js htmx-$(HTMX).min.js && rm htmx.org-$(HTMX).tgz && sha256sum htmx-$(HTMX).min.js
