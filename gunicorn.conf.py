@@ -36,5 +36,8 @@ def when_ready(server):  # type: ignore[no-untyped-def]
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
-    """End the worker with the server: a stalled upload would keep it alive, and its port taken."""
+    """End the worker with the server.
+
+    A stalled upload would keep it alive, and its port taken.
+    """
     die_with_parent(server.pid)

@@ -1,4 +1,4 @@
-"""Create photos to measure with: of any size, the same each time, kept for the next run."""
+"""Create photos to measure with, the same each time; keep them for the next run."""
 
 import random
 import sys

@@ -1,6 +1,6 @@
-"""Paint the sample images of the upload page into static/samples, the same each time.
+"""Paint the sample images of the upload page, the same each time.
 
-    python -m bench.samples
+    python -m bench.samples     writes static/samples
 
 Each shows what thumbnails often get wrong: a wide scene with its detail at one side, a photo that
 is stored rotated and has a location, a cut-out.

@@ -102,7 +102,7 @@ def _recipe(presets: tuple[str, ...], fields: dict[str, str]) -> Recipe:
 
 
 def _make_one(source: Path, recipe: Recipe, out: Path, decoder: Decoder) -> Outcome:
-    """Make the thumbnails of one file in a temporary folder, then move them to `out`."""
+    """Create the thumbnails of one file in a temporary folder, then move them."""
     if source.is_dir():
         return Outcome(source, [], error="This is a folder.")
     if not source.is_file():

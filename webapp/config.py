@@ -1,6 +1,7 @@
-"""Every setting: default, unit, reason and bounds. Nothing else reads the environment.
+"""Every setting: its default, unit, reason and bounds.
 
-The reasons are what operators read: `docs/configuration.md` is compared with them.
+Nothing else reads the environment. The reasons are for operators: a test compares them with
+`docs/configuration.md`.
 """
 
 import difflib

@@ -1,4 +1,4 @@
-"""Start the web server and the consumer, as in the Procfile, and stop both gracefully.
+"""Start both processes of the Procfile, and stop them gracefully.
 
     python -m webapp.serve
 
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def _start(command: str, environ: dict[str, str]) -> Process:
-    """Start a process that ends with this one, in a session that Ctrl-C does not reach."""
+    """Start a process that ends with this one; Ctrl-C does not reach it."""
     return subprocess.Popen(
         shlex.split(command),
         cwd=ROOT,

@@ -97,7 +97,7 @@ class Worker:
         stdin.flush()
 
     def end(self) -> float:
-        """Wait for the job that began, and return its seconds as the worker measured them.
+        """Wait for the job that began; return its seconds, measured by the worker.
 
         Raises Failed.
         """
@@ -141,7 +141,7 @@ def _start(peer: Peer) -> "subprocess.Popen[str]":
 
 @contextmanager
 def _pinned_to(core: int) -> Iterator[None]:
-    """Make processes that start meanwhile run on one core."""
+    """Pin processes that start meanwhile to one core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:

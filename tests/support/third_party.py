@@ -1,4 +1,4 @@
-"""Write the tables of THIRD_PARTY.md: what the Docker image ships beside our own code.
+"""Write the tables of THIRD_PARTY.md: what the Docker image ships.
 
     make third-party
 

@@ -1,4 +1,4 @@
-"""What we change in gunicorn is still needed: these fail once gunicorn does it by itself."""
+"""Our changes to gunicorn are still needed: fails once it does the same."""
 
 import logging
 import os

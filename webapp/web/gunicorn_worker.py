@@ -1,4 +1,4 @@
-"""What we change in gunicorn: its log lines, how it closes connections, its timeouts.
+"""What we change in gunicorn: log lines, closing connections, timeouts.
 
 Written for gunicorn 27. `tests/web/test_gunicorn_worker.py` fails once gunicorn no longer needs it.
 """
@@ -37,7 +37,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]
 
 
 def _is_not_a_stall(record: logging.LogRecord) -> bool:
-    """Drop the traceback of a client that timed out: anyone could fill the log with them.
+    """Drop tracebacks of clients that timed out: anyone could fill the log.
 
     Gunicorn logs every OSError but EPIPE, ECONNRESET and ENOTCONN, in `ThreadWorker.handle` of
     https://github.com/benoitc/gunicorn/blob/master/gunicorn/workers/gthread.py
@@ -76,7 +76,7 @@ def _drain(connection: socket.socket) -> None:
 
 
 def time_out_stalled_clients(listeners: Iterable[BaseSocket], seconds: float) -> None:
-    """Make the kernel time out reads and writes of all connections that will be accepted.
+    """Set kernel timeouts on reads and writes of all future connections.
 
     Gunicorn's `timeout` is not one of requests (https://github.com/benoitc/gunicorn/issues/2086):
     a thread waits for the rest of a header or a body, and for the reader of an answer, for as long
