@@ -22,7 +22,7 @@ DRAIN_PAUSE_SECONDS = 0.5  # Between two packets of a client that still sends.
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
-    """Write gunicorn's log lines in the format of the application's.
+    """Write gunicorn's log lines in our format.
 
     Gunicorn installs handlers of its own here, after it read its configuration file:
     https://gunicorn.org/reference/settings/#logger_class
