@@ -408,7 +408,7 @@ def test_job_that_expired_is_said_to_have_long_after_it_was_swept(
     sweep(jobs)
     response = person.get(path + part.format(image=image))
     assert response.status_code == 410
-    assert "The time that this job was kept for is over." in response.text
+    assert "This job has expired." in response.text
 
 
 def test_polling_ends_after_an_expired_job_was_swept(person: Person, jobs: Jobs) -> None:

@@ -20,8 +20,8 @@ def filesize(count: int) -> str:
 
 
 def saving(part: float) -> str:
-    """Write the part of the bytes that was saved: `−94 %`, or `+12 %` where a file grew."""
-    percent = min(round(part * 100), 99)  # Nothing is made of no bytes.
+    """Format the fraction of bytes saved: `−94 %`, or `+12 %` if a file grew."""
+    percent = min(round(part * 100), 99)  # No file has 0 bytes.
     sign = "−" if percent > 0 else "+" if percent < 0 else ""
     return f"{sign}{abs(percent)} %"
 
@@ -34,7 +34,7 @@ def period(hours: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """Write a time that is estimated, no finer than it is known: `about 20 seconds`."""
+    """Format an estimated time with its precision: `about 20 seconds`."""
     if seconds <= 5:
         return "a few seconds"
     if seconds <= 50:
@@ -57,7 +57,7 @@ def format_name(format: str) -> str:
 
 
 def placeholder_url(thumbnail: Thumbnail, placeholder: str) -> Markup:
-    """Return the URL of a placeholder as large as a thumbnail: a picture of some 700 bytes."""
+    """Return the data URL of a placeholder as large as a thumbnail, some 700 bytes."""
     return Markup(
         "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'"
         f" width='{thumbnail.width}' height='{thumbnail.height}'%3E%3Cimage width='100%25'"
@@ -67,7 +67,7 @@ def placeholder_url(thumbnail: Thumbnail, placeholder: str) -> Markup:
 
 
 def init_app(app: Flask) -> None:
-    """Give the templates these filters, and leave out lines that only the templates need."""
+    """Register the filters, and trim the lines that only templates need."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         about=about,

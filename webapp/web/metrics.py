@@ -1,7 +1,7 @@
 """Metrics for Prometheus, computed from the rows.
 
-The counters are rows too, changed together with the images they count: so any process gives the
-same answer, and neither a restart nor kill -9 makes one wrong.
+The counters are rows too, updated in one transaction with the images that they count: every process
+gives the same answer, and neither a restart nor kill -9 falsifies one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from webapp.jobs.health import Health, Statistics
 from webapp.jobs.models import Bucket, Counter
 
-UPLOADS = ("accepted", "refused")  # Of `counters`; the others tell what became of an image.
+UPLOADS = ("accepted", "refused")  # Of `counters`; the others are final statuses of images.
 
 
 class StatisticsCollector(Collector):

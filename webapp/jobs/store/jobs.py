@@ -12,8 +12,8 @@ from webapp.jobs.store.rows import BEGUN, UNFINISHED, split_thumbnails, with_foc
 from webapp.jobs.store.usage import Usage
 from webapp.recipes.outputs import WHOLE
 
-STRIP_SIDE = 128  # Pixels; a picture in the list of jobs is 64 high, or twice that.
-STRIP_LENGTH = 40  # Pictures; so many are side by side on a screen 4K wide.
+STRIP_SIDE = 128  # Pixels; a picture in the list of jobs is 64 high, or 128 on fine screens.
+STRIP_LENGTH = 40  # Pictures; this many fit side by side on a 4K screen.
 
 
 class JobRows:
@@ -45,7 +45,7 @@ class JobRows:
         )
 
     def read(self, job_id: str, now: float) -> Job | None:
-        """Read a job with its images and their thumbnails; None where there is none at `now`."""
+        """Read a job with its images and their thumbnails, or None."""
         with self._db.snapshot():
             rows = self._db.query(
                 f"SELECT *, {BEGUN} FROM jobs WHERE id = :id AND expires > :now",
@@ -85,7 +85,7 @@ class JobRows:
         return JobList(listed, older)
 
     def listed(self, job_id: str, now: float) -> ListedJob | None:
-        """Read what a list shows of one job; None where there is none at `now`."""
+        """Read one job as the list shows it, or None."""
         with self._db.snapshot():
             rows = self._job_rows("id = :id AND expires > :now", id=job_id, now=now)
             return next(iter(self._listed(rows)), None)
@@ -113,7 +113,7 @@ class JobRows:
         )
 
     def _previews(self, job_ids: Sequence[str]) -> dict[str, list[Thumbnail]]:
-        """Give of each job a small picture of each of its first images that have one."""
+        """Return small thumbnails of the first images of each job."""
         previews: dict[str, list[Thumbnail]] = {}
         for row in self._db.query(
             "WITH strip AS (SELECT id, job_id, bytes, name,"
@@ -169,7 +169,7 @@ class JobRows:
         return [row["id"] for row in rows]
 
     def is_owner(self, job_id: str, owner: str | None, now: float) -> bool | None:
-        """Say whether somebody submitted a job; None where there is no such job."""
+        """Return whether an owner submitted a job, or None if there is no such job."""
         rows = self._db.query(
             "SELECT coalesce(owner = :owner, 0) AS is_owner FROM jobs"
             " WHERE id = :id AND expires > :now",
@@ -180,7 +180,7 @@ class JobRows:
         return bool(rows[0]["is_owner"]) if rows else None
 
     def progress(self, job_id: str, now: float) -> Progress | None:
-        """Say how far a job is; None where there is none at `now`."""
+        """Read the progress of a job, or None."""
         rows = self._db.query(
             "SELECT version, open_until > :now AS is_open, (SELECT count(*) FROM images"
             f" WHERE job_id = jobs.id AND {UNFINISHED}) AS left, {BEGUN}"
@@ -195,11 +195,11 @@ class JobRows:
         return Progress(job_id, row["version"], bool(row["is_open"]), row["left"], begun)
 
     def exists(self, job_id: str) -> bool:
-        """Say whether a job has a row, expired or not."""
+        """Return whether a job has a row, expired or not."""
         return bool(self._db.query("SELECT 1 FROM jobs WHERE id = :id", id=job_id))
 
     def has_expired(self, job_id: str, now: float) -> bool:
-        """Say whether there was a job whose time is over, as far as it is remembered."""
+        """Return whether a job has expired, as far as it is remembered."""
         return bool(
             self._db.query(
                 "SELECT 1 FROM jobs WHERE id = :id AND expires <= :now"
@@ -210,7 +210,7 @@ class JobRows:
         )
 
     def expired_ids(self, now: float) -> list[str]:
-        """List the jobs whose time is over, or that were left open and never got an image."""
+        """List the jobs that expired, or were left open without an image."""
         rows = self._db.query(
             "SELECT id FROM jobs WHERE expires <= :now OR (open_until <= :now"
             " AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = jobs.id))",
@@ -219,10 +219,10 @@ class JobRows:
         return [row["id"] for row in rows]
 
     def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
-        """Take no more images: also none that was on its way, whatever its clock says.
+        """Close a job, also for images that are being uploaded.
 
-        Files at the position of an image that arrived are not missing; nor are those any more that
-        were the last time, but are not named now.
+        `missing_files` replaces those of the last time. A file is not missing if an image arrived
+        at its position.
         """
         self._db.execute(
             "UPDATE jobs SET open_until = 0, version = version + 1,"
@@ -234,7 +234,7 @@ class JobRows:
         )
 
     def reopen(self, job_id: str, now: float, open_until: float, max_images: int) -> bool:
-        """Let a job take images again until a time, unless it is gone or full."""
+        """Open a job again until a time, unless it does not exist or is full."""
         return bool(
             self._db.execute(
                 "UPDATE jobs SET open_until = :open_until, version = version + 1 WHERE id = :id"
@@ -248,7 +248,7 @@ class JobRows:
         )
 
     def extend(self, job_id: str, expires: float, max_seconds: float) -> None:
-        """Keep a job until then, or for `max_seconds` in all; never shorten its time."""
+        """Extend a job until a time, but at most to `max_seconds` in all."""
         self._db.execute(
             "UPDATE jobs SET expires = min(:expires, created + :max_seconds), version = version + 1"
             " WHERE id = :id AND expires < min(:expires, created + :max_seconds)",
@@ -258,13 +258,13 @@ class JobRows:
         )
 
     def delete(self, job_id: str, now: float) -> None:
-        """Remove a job's rows."""
+        """Delete a job's rows."""
         with self._db.transaction():
             self._usage.charge_work("job_id = :job_id", now, job_id=job_id)
             self._db.execute("DELETE FROM jobs WHERE id = :id", id=job_id)
 
     def delete_expired(self, job_id: str, now: float) -> None:
-        """Remove a job's rows; where its time is over, remember that it was."""
+        """Delete a job's rows, and remember it if it has expired."""
         with self._db.transaction():
             self._db.execute(
                 "INSERT INTO expired_jobs SELECT id, :now FROM jobs"
@@ -275,11 +275,11 @@ class JobRows:
             self.delete(job_id, now)
 
     def forget_expired(self, before: float) -> None:
-        """Remove what is remembered of jobs that were deleted before a time."""
+        """Forget the expired jobs that were deleted before a time."""
         self._db.execute("DELETE FROM expired_jobs WHERE deleted < :before", before=before)
 
     def count_thumbnails(self, job_id: str) -> int:
-        """Count the thumbnails of a job that were asked for."""
+        """Count the thumbnails of a job that its recipe asked for."""
         rows = self._db.query(
             "SELECT count(*) AS thumbnails FROM images JOIN thumbnails ON image_id = images.id"
             " WHERE job_id = :id AND file_name != :whole",
@@ -289,7 +289,7 @@ class JobRows:
         return int(rows[0]["thumbnails"])
 
     def has_thumbnails(self, job_id: str) -> bool:
-        """Say whether a job has a thumbnail that was asked for."""
+        """Return whether a job has a thumbnail of its recipe."""
         rows = self._db.query(
             "SELECT EXISTS (SELECT 1 FROM images JOIN thumbnails ON image_id = images.id"
             " WHERE job_id = :id AND file_name != :whole) AS has_some",

@@ -4,7 +4,7 @@ from webapp.jobs.database import Database
 from webapp.jobs.models import Bucket, Counter, Queue
 from webapp.jobs.store.rows import UNFINISHED
 
-# Likewise, a beat of before the clock was set back says nothing.
+# A beat from before the clock was set back says nothing.
 _IS_ALIVE = "beat > :alive_since AND beat < :alive_since + 60"
 
 
@@ -15,7 +15,7 @@ class Operations:
         self._db = db
 
     def beat(self, worker: str, now: float) -> None:
-        """Note that a worker is alive."""
+        """Record that a worker is alive."""
         self._db.execute(
             "INSERT INTO workers (name, beat) VALUES (:name, :now)"
             " ON CONFLICT (name) DO UPDATE SET beat = excluded.beat",
@@ -24,18 +24,18 @@ class Operations:
         )
 
     def count_workers(self, alive_since: float) -> int:
-        """Count the workers that were there since then."""
+        """Count the workers that were alive since a time."""
         sql = f"SELECT count(*) AS workers FROM workers WHERE {_IS_ALIVE}"
         return int(self._db.query(sql, alive_since=alive_since)[0]["workers"])
 
     def forget_workers(self, before: float) -> None:
-        """Remove the rows of workers that are no more."""
+        """Delete the rows of workers without a beat since a time."""
         self._db.execute("DELETE FROM workers WHERE beat < :before", before=before)
 
     def read_queue(self, alive_since: float) -> Queue:
-        """Say how much there is to do and who was there since then.
+        """Read the length of the queue and its workers.
 
-        From the index alone: 40 ms where a million images wait, nothing where a thousand do.
+        It reads the index alone: 40 ms if a million images wait.
         """
         waiting = (
             f"SELECT queued FROM images WHERE {UNFINISHED}"
@@ -52,7 +52,7 @@ class Operations:
         return Queue(**rows[0])
 
     def count_refused(self, code: str) -> None:
-        """Count an upload that was not taken; all else is counted by triggers."""
+        """Count a refused upload; triggers count all else."""
         with self._db.relaxed_durability():
             self._db.execute(
                 "INSERT INTO counters VALUES ('refused', :code, 1)"

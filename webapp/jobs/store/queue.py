@@ -14,10 +14,10 @@ from webapp.jobs.store.turns import IMAGES_AHEAD, NEXT_IMAGE, hour_values
 from webapp.jobs.store.usage import Usage
 from webapp.recipes.outputs import Point
 
-# A worker lets go of an image, and nothing more is done on it: its client's address is forgotten.
+# The status is final: the claim ends, and the client's address is forgotten.
 _LET_GO = "claimed_by = NULL, lease = NULL, client = ''"
 
-# What guards every change by a worker: nobody else has claimed the image since.
+# Guards every change by a worker: no other claim of the image followed.
 _HELD = "id = :image_id AND state = 'working' AND claimed_by = :worker AND attempts = :attempt"
 
 _TO_REMAKE = (
@@ -42,7 +42,7 @@ class ImageQueue:
         max_images: int,
         client: str,
     ) -> bool:
-        """Write the row of a new image, unless the job is gone, closed or full.
+        """Write the row of a new image, unless the job is deleted, closed or full.
 
         `client` is the address that sent it.
         """
@@ -71,7 +71,7 @@ class ImageQueue:
         return bool(added)
 
     def find_same(self, job_id: str, image: NewImage) -> str | None:
-        """Find the image of a job that has the same place, name and size; give its id."""
+        """Return the id of a job's image with the same position, name and size, or None."""
         rows = self._db.query(
             "SELECT id FROM images WHERE job_id = :job_id AND position = :position"
             " AND name = :name AND bytes = :bytes",
@@ -85,13 +85,13 @@ class ImageQueue:
     def claim(
         self, worker: str, now: float, lease: float, max_attempts: int, limits: HourLimits
     ) -> Claim | None:
-        """Take the next image that waits or whose lease ran out, in one transaction.
+        """Claim the next image that waits or whose lease ended, in one transaction.
 
-        It is of the client that has the fewest images in workers' hands, or of those clients of the
-        one that was not served for the longest time; of its owners, of the one chosen likewise; and
-        of that owner's images the oldest. What a dead worker left comes before all, once. Images
-        that cost two workers already come last: a poison image cannot hold up clean ones.
-        The time that a dead worker had the image is charged to its client.
+        It belongs to the client with the fewest claimed images; if there are several, to the one
+        that was not served for the longest time. Its owner is chosen in the same way; of the
+        owner's images it is the oldest. Images of dead workers come first, once. Images that cost
+        two workers come last: a poison image cannot hold up sound ones. The time that a dead worker
+        had the image is charged to its client.
         """
         with self._db.transaction():
             chosen = self._db.query(
@@ -114,12 +114,12 @@ class ImageQueue:
         return Claim(**with_focal_point(rows[0]))
 
     def has_claimable(self, now: float, max_attempts: int, limits: HourLimits) -> bool:
-        """Return whether there is an image that could be claimed."""
+        """Return whether an image can be claimed."""
         chosen = self._db.query(NEXT_IMAGE, max_attempts=max_attempts, **hour_values(limits, now))
         return chosen[0]["image"] is not None
 
     def renew(self, claim: Claim, lease: float) -> bool:
-        """Prolong a claim; False where it is lost."""
+        """Extend the lease of a claim; return False if it is lost."""
         return bool(
             self._db.execute(
                 f"UPDATE images SET lease = :lease WHERE {_HELD}", lease=lease, **_held(claim)
@@ -134,7 +134,7 @@ class ImageQueue:
         thumbnails: Sequence[dict[str, Any]],
         now: float,
     ) -> bool:
-        """Mark an image done and write its thumbnails' rows; False where the claim is lost.
+        """Mark an image as done and write its thumbnails; return False if the claim is lost.
 
         `facts` has what decoding found: width, height, had_gps, thumbhash, placeholder and color.
         `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
@@ -168,7 +168,7 @@ class ImageQueue:
         return True
 
     def fail(self, claim: Claim, code: str, message: str, now: float) -> bool:
-        """Mark an image failed for a reason; False where the claim is lost."""
+        """Mark an image as failed; return False if the claim is lost."""
         with self._db.transaction():
             self._usage.charge_work(_HELD, now, **_held(claim))
             held = self._db.execute(
@@ -182,9 +182,9 @@ class ImageQueue:
         return bool(held)
 
     def release(self, claim: Claim, now: float) -> bool:
-        """Put an image back among the waiting, as if nobody had tried; False where it is lost.
+        """Put an image back into the queue; return False if the claim is lost.
 
-        Its number of attempts stays: no two claims ever have the same token.
+        It does not count as an attempt, but keeps its number: no two claims have the same token.
         """
         with self._db.transaction():
             self._usage.charge_work(_HELD, now, **_held(claim))
@@ -196,7 +196,7 @@ class ImageQueue:
         return bool(held)
 
     def release_now(self, claim: Claim, now: float) -> bool:
-        """End a claim now, as if its worker had died; False if it is lost."""
+        """End a lease now, as if the worker had died; return False if the claim is lost."""
         with self._db.transaction():
             self._usage.charge_work(_HELD, now, **_held(claim))
             held = self._db.execute(
@@ -209,9 +209,10 @@ class ImageQueue:
     def fail_exhausted(
         self, code: str, message: str, now: float, max_attempts: int
     ) -> list[tuple[str, str]]:
-        """Mark failed what cost its last worker; give the ids of the jobs and images.
+        """Mark as failed the images that used up their attempts.
 
-        The time that this worker had an image is charged to the image's client.
+        Returns the ids of their jobs and their own. The time that the last worker had an image is
+        charged to its client.
         """
         lost = f"state = 'working' AND {LEASE_IS_OVER} AND attempts - released >= :max_attempts"
         with self._db.transaction():
@@ -227,10 +228,10 @@ class ImageQueue:
         return [(row["job_id"], row["id"]) for row in rows]
 
     def set_recipe(self, job_id: str, recipe: str, now: float, client: str) -> None:
-        """Give a job another recipe, and put all its images back into the queue for it.
+        """Set the recipe of a job, and queue its images again.
 
-        What was made stays until it is replaced. Who works on an image loses it. What was cancelled
-        before it was ever made stays so.
+        Thumbnails stay until they are replaced. A worker loses its claim. Images that were
+        cancelled before they had thumbnails stay cancelled.
         """
         with self._db.transaction():
             self._db.execute(
@@ -248,7 +249,7 @@ class ImageQueue:
     def set_focal_point(
         self, job_id: str, image_id: str, focus: Point | None, now: float, client: str
     ) -> bool:
-        """Choose an image's focal point, or none, and have it made again; False where it is not."""
+        """Set the focal point of an image, or none, and queue it; return False if there is none."""
         x, y = focus or (None, None)
         with self._db.transaction():
             found = self._db.execute(
@@ -269,13 +270,13 @@ class ImageQueue:
         return bool(found)
 
     def retry(self, job_id: str, image_id: str | None, now: float, client: str) -> int:
-        """Put what failed or was cancelled back into the queue: one image, or many of a job.
+        """Queue again one image that failed or was cancelled, or many of a job.
 
-        Those are all that failed; where none did, all that were cancelled.
+        Many are all that failed; if none failed, all that were cancelled.
         """
         return self._queue_again(
             "job_id = :job_id AND state IN ('failed', 'cancelled')"
-            # By the alphabet, 'failed' is the larger of the two.
+            # max() prefers 'failed' to 'cancelled', in the order of the alphabet.
             " AND iif(:image_id IS NULL, state = (SELECT max(state) FROM images"
             " WHERE job_id = :job_id AND state IN ('failed', 'cancelled')), id = :image_id)",
             now,
@@ -285,10 +286,10 @@ class ImageQueue:
         )
 
     def _queue_again(self, which: str, now: float, client: str, **values: Any) -> int:
-        """Queue images again with fresh attempts.
+        """Queue images again with new attempts, and return their number.
 
-        Their fencing tokens stay used up. `client` is the address that asks for it. The time that
-        workers had the images so far is charged.
+        Fencing tokens are not used again. `client` is the address of the request. The time that
+        workers had the images so far is charged to their clients.
         """
         with self._db.transaction():
             self._usage.charge_work(which, now, **values)
@@ -302,9 +303,9 @@ class ImageQueue:
             )
 
     def cancel(self, job_id: str, image_id: str | None, now: float) -> int:
-        """Take waiting images out of the queue: one, or all of a job.
+        """Cancel one waiting image, or all of a job, and return their number.
 
-        One that was only to be made again keeps what was made before.
+        Thumbnails that were made before stay.
         """
         return self._db.execute(
             f"UPDATE images SET state = 'cancelled', finished = :now, {_LET_GO}"
@@ -316,12 +317,12 @@ class ImageQueue:
         )
 
     def has_unfinished(self, count: int) -> bool:
-        """Say whether at least so many images wait or are in a worker's hands."""
+        """Return whether at least `count` images wait or are claimed."""
         sql = f"SELECT 1 FROM images WHERE {UNFINISHED} LIMIT 1 OFFSET :before"
         return bool(self._db.query(sql, before=count - 1))
 
     def has_unfinished_of(self, client: str, count: int) -> bool:
-        """Say whether a client has at least so many images that wait or are claimed."""
+        """Return whether at least `count` images of a client wait or are claimed."""
         rows = self._db.query(
             "SELECT coalesce((SELECT waiting FROM client_turns WHERE client = :client), 0)"
             " + (SELECT count(*) FROM images WHERE state = 'working' AND client = :client)"
@@ -333,12 +334,12 @@ class ImageQueue:
     def count_ahead(self, job_id: str, now: float) -> tuple[int, int]:
         """Estimate how many images of others come before a job's first and last.
 
-        Of its images, those that wait. Of the others', those that are claimed, and those whose turn
-        is earlier. Exact if there is one worker and no more images come.
+        Only its waiting images count, and of the others' those that are claimed or have an earlier
+        turn. Exact if there is one worker and no image is added.
         """
         with self._db.snapshot():
             rows = self._db.query(IMAGES_AHEAD, id=job_id, now=now)
-            if not rows:  # All others come before what cost two workers.
+            if not rows:  # Images that cost two workers come after all others.
                 rows = self._db.query(
                     "SELECT total(waiting) AS images FROM client_turns WHERE EXISTS"
                     " (SELECT 1 FROM images WHERE job_id = :id AND state = 'waiting')",
@@ -347,7 +348,7 @@ class ImageQueue:
         return int(rows[0]["images"]), int(rows[-1]["images"])
 
     def mean_work_seconds(self) -> float | None:
-        """Give the time that one of the last images took; None where none was made yet."""
+        """Return the mean work of the last 50 images, or None."""
         rows = self._db.query(
             "SELECT avg(finished - claimed) AS mean FROM (SELECT finished, claimed FROM images"
             " WHERE state = 'done' AND finished IS NOT NULL ORDER BY finished DESC LIMIT 50)"
@@ -355,15 +356,15 @@ class ImageQueue:
         return rows[0]["mean"]  # type: ignore[no-any-return]
 
     def published_folder(self, image_id: str) -> str | None:
-        """Name the folder of an image's thumbnails; None where it has none."""
+        """Return the folder of an image's thumbnails, or None."""
         sql = "SELECT folder FROM thumbnails WHERE image_id = :id LIMIT 1"
         rows = self._db.query(sql, id=image_id)
         return rows[0]["folder"] if rows else None
 
     def expected_files(self) -> list[tuple[str, str, str | None]]:
-        """List what must have files: job and image, and the folder of its thumbnails if it is done.
+        """List the images that must have files: job, image, and folder of its thumbnails.
 
-        Images that a worker has are left out: it sees for itself.
+        The folder is None before there are any. Claimed images are left out: their worker looks.
         """
         rows = self._db.query(
             "SELECT DISTINCT job_id, id, folder FROM images"
@@ -372,14 +373,14 @@ class ImageQueue:
         return [(row["job_id"], row["id"], row["folder"]) for row in rows]
 
     def known_paths(self) -> set[str]:
-        """List all that may lie on the disk: `job/image` and the folders of thumbnails."""
+        """List all paths that belong to rows: `job/image` and the folders of thumbnails."""
         rows = self._db.query(
             "SELECT job_id || '/' || id AS place FROM images UNION SELECT folder FROM thumbnails"
         )
         return {row["place"] for row in rows}
 
     def fail_without_files(self, image_id: str, code: str, message: str, now: float) -> bool:
-        """Mark an image failed whose files are gone, with what was made of it."""
+        """Mark an image as failed whose files are lost, and delete its thumbnails' rows."""
         with self._db.transaction():
             failed = self._db.execute(
                 "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"

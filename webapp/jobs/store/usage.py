@@ -15,9 +15,9 @@ class Usage:
         self._db = db
 
     def spend(self, client: str, what: str, amount: int, limit: int, now: float) -> int:
-        """Count an amount towards a client's limit within an hour, if it still fits.
+        """Count an amount towards a client's limit of an hour, if it fits.
 
-        Give 0, or else the seconds until it will.
+        Returns 0, or the seconds until it fits.
         """
         minute = int(now // 60)
         with self._db.relaxed_durability(), self._db.transaction():
@@ -56,7 +56,7 @@ class Usage:
         )
 
     def charge(self, usage: str, now: float, **values: Any) -> None:
-        """Count rows of usage, whatever the limits are."""
+        """Add rows of usage, whatever the limits are."""
         self._db.execute(
             f"INSERT INTO usage {usage}"
             " ON CONFLICT DO UPDATE SET amount = usage.amount + excluded.amount",
@@ -66,9 +66,9 @@ class Usage:
         )
 
     def forget(self, now: float) -> None:
-        """Remove what no longer counts: clients are kept for an hour and no longer.
+        """Delete the usage of more than an hour ago, and with it its clients.
 
-        Except those with waiting images. Where the clock was set back, no turn stays in the future.
+        Clients with waiting images stay. If the clock was set back, no turn stays in the future.
         """
         over = int(now // 60) - WINDOW_MINUTES
         self._db.execute("DELETE FROM usage WHERE minute <= :over", over=over)

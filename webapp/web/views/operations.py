@@ -1,4 +1,4 @@
-"""How the service fares: for load balancers, for people on call, and for Prometheus."""
+"""The state of the service: for load balancers, people on call and Prometheus."""
 
 import logging
 from dataclasses import asdict
@@ -20,7 +20,7 @@ blueprint = Blueprint("operations", __name__)
 
 @blueprint.get("/healthcheck")
 def healthcheck() -> ResponseReturnValue:
-    """Answer 200 where the database answers and a worker is alive; else 503 with the reason."""
+    """Answer 200 if the database answers and a worker is alive; else 503 with the reason."""
     try:
         jobs = current_jobs()
         health = read_health(jobs.store, jobs.storage, jobs.now())
@@ -36,7 +36,7 @@ def healthcheck() -> ResponseReturnValue:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Give the metrics to who has the token for them, in the format that is asked for."""
+    """Send the metrics, in the requested format, to clients with their token."""
     _require_token(current_config().metrics_token)
     jobs = current_jobs()
     statistics = read_statistics(jobs.store, jobs.storage, jobs.now())
@@ -45,7 +45,7 @@ def metrics() -> Response:
 
 
 def _require_token(token: str) -> None:
-    """Refuse whoever does not send the token; where there is none, there is nothing here.
+    """Check the token of the request; without one in the settings, the page does not exist.
 
     Raises TooManyAttempts.
     """
