@@ -217,7 +217,7 @@ def test_zip_of_a_job_that_goes_on_has_what_is_done(script: Script, jobs: Jobs) 
     manifest = read_manifest(answer)
     assert manifest["job"]["is_finished"] is False
     assert [image["state"] for image in manifest["images"]] == ["done", "waiting"]
-    assert "still going on" in read_text(answer, "index.html")
+    assert "still running" in read_text(answer, "index.html")
 
 
 def test_job_without_thumbnails_yet_has_no_zip(person: Person) -> None:

@@ -29,7 +29,7 @@ def broken(app: Flask) -> Person:
 def test_person_gets_a_page(person: Person) -> None:
     response = person.get("/nowhere")
     assert response.status_code == 404
-    assert "<h1>Nothing here</h1>" in response.text
+    assert "<h1>Not found</h1>" in response.text
 
 
 def test_program_gets_json(person: Person) -> None:
@@ -95,7 +95,7 @@ def test_no_error_leads_to_another_site(person: Person, referrer: str) -> None:
 
 @pytest.mark.parametrize(
     ("sentence", "said"),
-    [(None, "It may have expired."), ("No such thumbnail.", "No such thumbnail.")],
+    [(None, "It may have expired or been deleted."), ("No such thumbnail.", "No such thumbnail.")],
 )
 def test_better_sentence_of_a_view_is_the_one_that_is_shown(
     app: Flask, person: Person, sentence: str | None, said: str

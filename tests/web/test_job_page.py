@@ -16,7 +16,7 @@ from tests.support.servers import wait_until
 from webapp.jobs.lifecycle import Jobs
 from webapp.web.formatters import date_and_time
 
-IDLE = "not working on images"
+IDLE = "no workers are running"
 GONE = "/jobs/00000000-0000-4000-8000-000000000000"
 
 
@@ -84,7 +84,7 @@ def test_waiting_image_says_what_will_be_made_of_it(person: Person, jobs: Jobs) 
 def test_page_says_that_its_link_is_the_key_to_it(person: Person, stranger: Person) -> None:
     path = start(person, make_jpeg())
     for visitor in (person, stranger):
-        assert "anyone with this page's link can see it" in visitor.get(path).text
+        assert "anyone with the link can view this page" in visitor.get(path).text
 
 
 def test_job_ids_cannot_be_guessed(person: Person) -> None:
@@ -132,8 +132,8 @@ def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -
 
 def test_page_says_when_nobody_works_and_that_the_job_is_kept(person: Person) -> None:
     page = person.get(start(person, make_jpeg())).text
-    assert "The server is not working on images right now." in page
-    assert "Your job is kept, and goes on when it does." in page
+    assert "Processing is paused: no workers are running." in page
+    assert "Your job will resume automatically." in page
 
 
 def test_page_says_nothing_of_workers_while_there_is_one(person: Person, jobs: Jobs) -> None:
@@ -238,10 +238,10 @@ def test_placeholder_lies_under_a_picture_that_is_opaque(person: Person, jobs: J
 def test_old_results_are_marked_while_new_ones_are_made(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     work(jobs)
-    assert "old result" not in person.get(path).text
+    assert "previous result" not in person.get(path).text
     person.post(f"{path}/remake", presets="card")
     page = person.get(path).text
-    assert "old result" in page
+    assert "previous result" in page
     assert "100 × 100 JPEG" in page
 
 

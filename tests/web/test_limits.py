@@ -74,7 +74,7 @@ def test_person_without_script_gets_a_page_that_says_when(app: Flask, person: Pe
     answer = person.upload((make_jpeg(), "a.jpg"))
     assert answer.status_code == 429
     assert answer.headers["Retry-After"]
-    assert "<h1>Too much at once</h1>" in answer.text
+    assert "<h1>Too many requests</h1>" in answer.text
     assert "There is room again in 60 minutes." in answer.text
 
 

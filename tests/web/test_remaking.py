@@ -353,7 +353,8 @@ def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:
     assert checked == "card"
 
 
-NEW_ADDRESSES = f"new addresses; the old ones stop working {REPLACED_SECONDS / 60:g} minutes later"
+MINUTES = f"{REPLACED_SECONDS / 60:g} minutes"
+NEW_ADDRESSES = f"new addresses. The old addresses stop working {MINUTES} later"
 
 
 def test_page_to_make_a_job_again_says_that_addresses_change(person: Person) -> None:
@@ -373,8 +374,8 @@ def test_cancelled_images_are_left_out_when_a_job_is_made_again(person: Person, 
     post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/cancel")
     work(jobs)
     page = person.get(f"/jobs/{job_id}/remake").text
-    assert "<h1>Make 2 images again</h1>" in page
-    assert "1 cancelled image is left out." in page
+    assert "<h1>Make thumbnails of 2 images again</h1>" in page
+    assert "1 cancelled image is not included." in page
     post(person, f"/jobs/{job_id}/remake", presets="card")
     assert [image.state for image in jobs.job(job_id).images] == ["cancelled", "waiting", "waiting"]
 
@@ -417,9 +418,9 @@ def test_way_back_to_the_recipe_is_offered_where_a_focal_point_is_set(
     page = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}"
     offered = []
     for path, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {})):
-        offered.append("Crop as the recipe says" in person.get(page).text)
+        offered.append("Reset to recipe" in person.get(page).text)
         post(person, f"{page}/{path}", **fields)
-    offered.append("Crop as the recipe says" in person.get(page).text)
+    offered.append("Reset to recipe" in person.get(page).text)
     assert offered == [False, True, False]
 
 
@@ -515,7 +516,7 @@ def test_page_tells_what_is_not_made_again_because_it_was_cancelled(
 ) -> None:
     page = person.get(f"/jobs/{stopped(person, jobs)}").text
     assert "1 of 2 images done, 1 cancelled" in page
-    assert page.count("old result") == 1
+    assert page.count("previous result") == 1
 
 
 def test_zip_tells_what_is_not_made_again_because_it_was_cancelled(
@@ -526,7 +527,7 @@ def test_zip_tells_what_is_not_made_again_because_it_was_cancelled(
         page = archive.read("index.html").decode()
     assert [image["state"] for image in manifest["images"]] == ["done", "cancelled"]
     assert (manifest["job"]["done"], manifest["job"]["cancelled"]) == (1, 1)
-    assert page.count("cancelled, old result") == 1
+    assert page.count("cancelled, previous result") == 1
 
 
 def test_old_results_are_made_again_by_a_retry(person: Person, jobs: Jobs) -> None:
@@ -641,7 +642,7 @@ def test_page_knows_how_many_come_before(person: Person, stranger: Person, jobs:
     start(stranger, make_jpeg(), make_jpeg(), make_jpeg())
     job_id = start(person, make_jpeg())
     assert estimate(jobs.store, jobs.job(job_id), jobs.now()).ahead == 1  # Owners take turns.
-    assert "1 image of others comes first" in person.get(f"/jobs/{job_id}").text
+    assert "1 image ahead of you in the queue" in person.get(f"/jobs/{job_id}").text
 
 
 def test_time_left_is_told_from_what_the_last_images_took(person: Person, jobs: Jobs) -> None:

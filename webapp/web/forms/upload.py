@@ -187,7 +187,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         yield self.presets, chain(*(one.recipe.outputs for one in presets))
         for number, size in enumerate(entry.form for entry in self.outputs):
             if number == MAX_SIZES:
-                sentence = f"A recipe has at most {MAX_SIZES} sizes of your own."
+                sentence = f"A recipe has at most {MAX_SIZES} custom sizes."
                 raise _beside(size.width, InvalidRecipe("outputs", sentence))
             yield size.width, size.outputs(max_side)
         responsive = self.responsive.form

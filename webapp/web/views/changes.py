@@ -67,7 +67,7 @@ def ask_for_recipe(job_id: UUID) -> str:
     require_owner(str(job_id))
     job = current_jobs().job(str(job_id))
     form = UploadForm.from_recipe(Recipe.from_json(job.recipe))
-    return render_template("jobs/remake.html", job=job, form=form)
+    return render_template("changes/remake.html", job=job, form=form)
 
 
 @blueprint.post("/<uuid:job_id>/remake")
@@ -83,7 +83,7 @@ def remake(job_id: UUID) -> ResponseReturnValue:
         recipe = form.recipe(current_jobs().recipe_limits)
     except InvalidRecipe as error:
         job = current_jobs().job(str(job_id))
-        page = render_template("jobs/remake.html", job=job, form=form)
+        page = render_template("changes/remake.html", job=job, form=form)
         return fresh(page, problem(error).status)
     current_jobs().remake(str(job_id), recipe, client_name())
     notify_workers(current_huey())
@@ -95,7 +95,7 @@ def confirm_delete(job_id: UUID) -> str:
     """Show the form that confirms a deletion."""
     require_owner(str(job_id))
     job = current_jobs().job(str(job_id))
-    return render_template("jobs/delete.html", job=job, form=FlaskForm())
+    return render_template("changes/delete.html", job=job, form=FlaskForm())
 
 
 @blueprint.post("/<uuid:job_id>/delete")

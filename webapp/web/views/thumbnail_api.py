@@ -58,7 +58,9 @@ def download_thumbnail(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/docs")
 def docs() -> str:
     """Document these routes."""
-    return render_template("docs/index.html", needs_token=bool(current_config().access_token))
+    return render_template(
+        "thumbnail_api/docs.html", needs_token=bool(current_config().access_token)
+    )
 
 
 def _paths(image: Image) -> list[str]:
