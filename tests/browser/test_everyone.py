@@ -130,7 +130,7 @@ def test_focus_is_seen_in_high_contrast(page: Page, stage: Stage) -> None:
 def test_first_key_offers_to_skip_to_the_content(page: Page, stage: Stage) -> None:
     SCENES["jobs"](page, stage)
     page.keyboard.press("Tab")
-    link = page.get_by_role("link", name="Skip to the content")
+    link = page.get_by_role("link", name="Skip to content")
     expect(link).to_be_in_viewport()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")

@@ -56,7 +56,7 @@ def test_thumbnails_appear_while_later_files_are_still_sent(page: Page, line: Li
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page.locator(".frame.done")).not_to_have_count(0, timeout=15_000)
     expect(page.locator(".row progress:visible").first).to_be_visible()
-    expect(page).to_have_title(re.compile("% sent"))
+    expect(page).to_have_title(re.compile("% uploaded"))
     line.release()
     expect_done(page, "4 of 4 images done")
 
@@ -80,7 +80,7 @@ def test_page_waits_as_long_as_the_server_asks_and_goes_on_by_itself(
     drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
     page.get_by_role("button", name="Make thumbnails").click()
     said = page.locator("#queue-pause:visible, #waiting-words:visible")
-    expect(said).to_contain_text("There is room again in 1 second. This goes on by itself at ")
+    expect(said).to_contain_text("There is room again in 1 second. Retrying automatically at ")
     expect_done(page, "2 of 2 images done")
     expect(said).to_have_count(0)
     complaints.clear()  # Chromium reports every refusal.
@@ -131,7 +131,9 @@ def test_progress_is_shown_by_file_in_all_and_in_the_title_two_at_a_time(
     assert any(0 < part < 1 for part in seen["parts"])
     assert len({part for part in seen["all"] if 0 < part < 1}) >= 4
     assert seen["all"] == sorted(seen["all"])
-    percents = [int(found[1]) for t in seen["titles"] if (found := re.match(r"(\d+) % sent", t))]
+    percents = [
+        int(found[1]) for t in seen["titles"] if (found := re.match(r"(\d+) % uploaded", t))
+    ]
     assert percents == sorted(percents)
     assert len(percents) >= 4
 
@@ -163,7 +165,7 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
             line.hold(after=count)
             page.wait_for_function(
                 "(sent) => document.getElementById('queue-facts').textContent === sent",
-                arg=f"{count} of 30 images sent",
+                arg=f"{count} of 30 images uploaded",
             )
             if count in stops:
                 expect(page.locator(".row-state").nth(count)).to_contain_text(IN_PART)
@@ -179,7 +181,7 @@ def test_list_keeps_what_is_sent_in_sight_and_says_what_has_gone(page: Page, lin
     drop(page, {f"{n}.bmp": LARGE if n == 5 else make_jpeg() for n in range(8)})
     line.hold(after=5)
     submit(page)
-    expect(page.locator(".row-state").first).to_contain_text("sent", timeout=15_000)
+    expect(page.locator(".row-state").first).to_contain_text("uploaded", timeout=15_000)
     expect(page.get_by_role("button", name="Remove 0.bmp")).to_have_count(0)
     cancel = page.get_by_role("button", name="Cancel 5.bmp")
     expect(cancel).to_be_in_viewport(timeout=20_000)
@@ -193,13 +195,13 @@ def test_list_stays_where_somebody_scrolled_it(page: Page, line: Line) -> None:
     line.hold()
     submit(page)
     # By then, the list has gone to the first file.
-    expect(page.locator("#queue-facts")).to_have_text("0 of 8 images sent")
+    expect(page.locator("#queue-facts")).to_have_text("0 of 8 images uploaded")
     rows = page.locator("#queue-rows")
     rows.evaluate("(list) => (list.scrollTop = 9999)")
     place = rows.evaluate("(list) => list.scrollTop")
     assert place > 0
     line.hold(after=4)
-    expect(page.locator("#queue-facts")).to_have_text("4 of 8 images sent", timeout=20_000)
+    expect(page.locator("#queue-facts")).to_have_text("4 of 8 images uploaded", timeout=20_000)
     assert rows.evaluate("(list) => list.scrollTop") == place
 
 
@@ -208,10 +210,10 @@ def test_what_is_sent_can_be_folded_away(page: Page, line: Line) -> None:
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
     submit(page)
-    expect(page.locator("#queue-facts")).to_have_text("0 of 3 images sent")
+    expect(page.locator("#queue-facts")).to_have_text("0 of 3 images uploaded")
     page.locator("#queue-facts").click()
     expect(page.locator("#queue-rows")).to_be_hidden()
-    expect(page.get_by_role("progressbar", name="All images sent")).to_be_visible()
+    expect(page.get_by_role("progressbar", name="Upload progress")).to_be_visible()
     line.release()
     expect_done(page, "3 of 3 images done")
 
@@ -251,7 +253,7 @@ def test_file_that_failed_is_sent_again_when_asked_and_the_others_meanwhile(
     submit(page)
     expect(page.locator(".frame.done")).to_have_count(1, timeout=20_000)
     expect(page.locator("#queue .row-why:visible")).to_have_text(
-        "The server did not take this (500)."
+        "The server rejected the request (500)."
     )
     page.get_by_role("button", name=re.compile("Retry [ab].jpg")).click()
     expect_done(page, "2 of 2 images done")
@@ -268,7 +270,7 @@ def test_file_that_the_server_refuses_is_named_and_the_others_are_made(
     expect_done(page, "1 of 1 image done, 1 missing")
     expect(page.locator("#queue")).to_be_hidden()
     for _ in range(2):
-        page.get_by_role("link", name="what is missing").click()
+        page.get_by_role("link", name="missing files").click()
         missing = page.get_by_role("region", name="1 file is missing")
         expect(missing).to_be_in_viewport()
         expect(missing.get_by_role("listitem")).to_contain_text("cut.png")
@@ -289,8 +291,8 @@ def test_lost_connection_is_told_and_all_goes_on_by_itself_when_it_is_back(
     page.context.set_offline(True)
     line.cut()  # Chromium goes on with what it has begun.
     said = page.locator("#queue-pause")
-    expect(said).to_have_text("The connection is lost. This goes on by itself when it is back.")
-    expect(page.get_by_role("status")).to_contain_text("The connection is lost.")
+    expect(said).to_have_text("Connection lost. Uploading resumes automatically.")
+    expect(page.get_by_role("status")).to_contain_text("Connection lost.")
     expect(page).to_have_title(re.compile("Paused at"))
     line.release()
     page.context.set_offline(False)
@@ -311,7 +313,7 @@ def test_sending_survives_a_restart_of_the_server(browser: Browser, tmp_path: Pa
         expect(page.locator(".row-state").first).to_contain_text(IN_PART)
         servers.processes["web"].kill()
         servers.processes["web"].wait()
-        expect(page.locator("#queue-pause")).to_contain_text("The connection is lost.")
+        expect(page.locator("#queue-pause")).to_contain_text("Connection lost.")
         line.release()
         servers.start_one("web")
         expect_done(page, "3 of 3 images done")
@@ -319,7 +321,7 @@ def test_sending_survives_a_restart_of_the_server(browser: Browser, tmp_path: Pa
         context.close()
 
 
-LOST = "The connection is lost. This goes on by itself when it is back."
+LOST = "Connection lost. Uploading resumes automatically."
 
 
 @pytest.mark.parametrize("size", [(60, 40), (2000, 1700)], ids=["at its end", "in the middle"])
@@ -389,7 +391,7 @@ def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[st
     drop(page, {"a.jpg": make_jpeg()})
     page.context.set_offline(True)
     page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator("#waiting-words")).to_contain_text("The connection is lost.")
+    expect(page.locator("#waiting-words")).to_contain_text("Connection lost.")
     page.context.set_offline(False)
     expect_done(page, "1 of 1 image done")
     complaints.clear()
@@ -488,7 +490,7 @@ def test_job_ends_with_what_arrived_when_one_file_failed(
     expect_done(page, "3 of 3 images done, 1 missing")
     expect(page.locator("h1")).to_be_focused()
     expect(page.get_by_role("status")).to_have_text("3 of 3 images done, 1 missing")
-    expect(page.locator("#queue-facts")).to_have_text("3 images sent · 1 not sent")
+    expect(page.locator("#queue-facts")).to_have_text("3 images uploaded · 1 not uploaded")
     complaints.clear()  # Chromium reports every refusal.
 
 
@@ -551,7 +553,7 @@ def test_job_ends_with_what_arrived_when_its_page_is_left(page: Page, line: Line
     expect(page.locator("#job-panel:not([hx-get]) h1")).to_have_text(
         "1 of 1 image done, 3 missing", timeout=20_000
     )
-    expect(page.locator("#missing li").last).to_contain_text("3.bmp It was not sent.")
+    expect(page.locator("#missing li").last).to_contain_text("3.bmp It was not uploaded.")
 
 
 def test_many_files_with_long_names_that_were_not_sent_are_told_as_missing(
@@ -682,7 +684,7 @@ def test_recipe_that_is_changed_while_the_page_waits_is_what_is_made(
     gather(page, "a.jpg")
     page.context.set_offline(True)
     page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator("#waiting")).to_contain_text("The connection is lost.")
+    expect(page.locator("#waiting")).to_contain_text("Connection lost.")
     choose_preset(page, "avatar")
     page.context.set_offline(False)
     expect_done(page, "1 of 1 image done")
@@ -736,9 +738,9 @@ def test_job_of_which_all_was_cancelled_leaves_nothing_to_do_but_to_start_again(
     expect(page.locator(".tools").first).to_be_visible()
     for name in ("1.bmp", "2.bmp"):
         page.get_by_role("button", name=f"Cancel {name}").click()
-    heading = page.get_by_role("heading", name="Nothing was sent")
+    heading = page.get_by_role("heading", name="Nothing was uploaded")
     expect(heading).to_be_focused()
-    expect(page.get_by_role("status")).to_have_text("Nothing was sent")
+    expect(page.get_by_role("status")).to_have_text("Nothing was uploaded")
     expect(page.locator(".tools, .frames")).to_have_count(0)
 
 
@@ -755,11 +757,13 @@ def test_quarters_of_what_is_sent_are_said_and_no_more(page: Page, line: Line) -
     submit(page)
     for count in range(6):
         line.hold(after=count)
-        expect(page.locator("#queue-facts")).to_have_text(f"{count} of 6 images sent")
+        expect(page.locator("#queue-facts")).to_have_text(f"{count} of 6 images uploaded")
     line.release()
     expect_done(page, "6 of 6 images done")
-    said = [words for words in page.evaluate("seen.said") if re.fullmatch(r"\d of .* sent", words)]
-    assert said == [f"{count} of 6 images sent" for count in (2, 3, 5)]
+    said = [
+        words for words in page.evaluate("seen.said") if re.fullmatch(r"\d of .* uploaded", words)
+    ]
+    assert said == [f"{count} of 6 images uploaded" for count in (2, 3, 5)]
 
 
 def test_all_files_that_failed_are_sent_again_by_one_button(
@@ -768,7 +772,7 @@ def test_all_files_that_failed_are_sent_again_by_one_button(
     gather(page, "a.jpg", "b.jpg", "c.jpg")
     page.route("**/images", lambda route: route.fulfill(status=500, body="oops"), times=2)
     submit(page)
-    page.get_by_role("button", name="Send all failed again").click()
+    page.get_by_role("button", name="Retry all failed").click()
     expect_done(page, "3 of 3 images done")
     complaints.clear()
 
@@ -780,7 +784,7 @@ def test_one_file_that_failed_has_the_button_of_its_row_alone(
     fail_once(page, 500)
     submit(page)
     expect(page.get_by_role("button", name="Retry")).to_be_visible()
-    expect(page.get_by_role("button", name="Send all failed again")).to_be_hidden()
+    expect(page.get_by_role("button", name="Retry all failed")).to_be_hidden()
     complaints.clear()
 
 
@@ -807,7 +811,7 @@ def test_lost_connection_is_said_once_while_there_is_something_to_send(
     way = re.compile(r"/jobs/[0-9a-f-]{36}(/images)?$")
     page.route(way, lambda route: route.abort())
     line.release()
-    expect(page.locator("#queue-pause")).to_contain_text("The connection is lost.", timeout=15_000)
+    expect(page.locator("#queue-pause")).to_contain_text("Connection lost.", timeout=15_000)
     # At once, for the next poll gets through.
     bars = page.evaluate(
         """() => {
@@ -850,7 +854,7 @@ def test_file_that_cannot_be_read_does_not_keep_others_from_being_taken(page: Pa
     drop(page, {"good.jpg": make_jpeg(), "gone.jpg": make_jpeg()})
     expect(page.locator(".row-name")).to_have_text(["good.jpg", "gone.jpg"])
     expect(page.locator("#queue .row-why:visible")).to_have_text(
-        "This file can no longer be read. Is it still there?"
+        "This file cannot be read. It may have been moved or deleted."
     )
 
 
@@ -883,7 +887,7 @@ def test_answer_of_another_server_is_told_in_words(page: Page) -> None:
     route_once(page, "**/jobs/open", answer_with_a_page)
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page.locator("#upload-error")).to_have_text(
-        "The answer was not the server's own. Try again."
+        "The response did not come from this server. Try again."
     )
 
 
@@ -892,7 +896,7 @@ def test_file_that_another_server_took_is_not_called_sent(page: Page) -> None:
     route_once(page, "**/images", answer_with_a_page)
     submit(page)
     expect(page.locator("#queue .row-why:visible")).to_have_text(
-        "The server did not take this (200)."
+        "The server rejected the request (200)."
     )
     expect_done(page, "1 of 1 image done, 1 missing")
     page.get_by_role("button", name="Retry").click()
