@@ -13,7 +13,7 @@ from flask.cli import AppGroup
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
 from webapp.engine.result import Thumbnail
-from webapp.recipes.outputs import ASKED_FORMATS, FITS, InvalidRecipe, Output, Recipe, combine
+from webapp.recipes.outputs import FITS, REQUESTED_FORMATS, InvalidRecipe, Output, Recipe, combine
 from webapp.recipes.parsing import parse_output
 from webapp.recipes.presets import PRESETS, preset
 from webapp.sandbox import process
@@ -51,7 +51,7 @@ class Outcome:
 @click.option("--width", help="Pixels.")
 @click.option("--height", help="Pixels.")
 @click.option("--fit", type=click.Choice(FITS))
-@click.option("--format", type=click.Choice(ASKED_FORMATS))
+@click.option("--format", type=click.Choice(REQUESTED_FORMATS))
 @click.option("--quality", help="1 to 100.")
 @click.option("--max-kb", help="Largest size of a file in kilobytes.")
 @click.option("--background", help="A colour like #ffffff, or transparent.")

@@ -19,7 +19,7 @@ from webapp.config import Config
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
 from webapp.engine.headers import read_header
-from webapp.recipes.outputs import ASKED_FORMATS, FITS, Output, Recipe
+from webapp.recipes.outputs import FITS, REQUESTED_FORMATS, Output, Recipe
 from webapp.recipes.presets import PRESETS
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -66,7 +66,7 @@ nonsense = st.one_of(
             *("#ffffff", "transparent", "smart", "0.5,0.5", ",", "1.,.1", "9,9", "on", "y", "\0"),
             *("..", "%00", "{{7*7}}", "' OR 1=1 --", "<script>", "\u202e", "\ud7ff", "💥" * 100),
             *FITS,
-            *ASKED_FORMATS,
+            *REQUESTED_FORMATS,
             *PRESETS,
         ]
     ),

@@ -11,7 +11,7 @@ from tests.jobs.test_turns import count_steps
 from webapp.jobs.database import MIGRATIONS, Database, migrate
 from webapp.jobs.models import Claim, HourLimits, NewImage, Progress
 from webapp.jobs.store import Store
-from webapp.recipes.outputs import WHOLE
+from webapp.recipes.outputs import OVERVIEW
 
 NOW = 1_000_000.0
 LEASE = NOW + 8
@@ -117,7 +117,7 @@ def test_job_has_thumbnails_once_one_is_made_that_was_asked_for(store: Store) ->
     add_job(store)
     add_image(store, "a")
     assert not store.jobs.has_thumbnails("job")
-    store.queue.finish(claim(store), FACTS, "f", [{**ROW, "file_name": WHOLE.file_name}], NOW)
+    store.queue.finish(claim(store), FACTS, "f", [{**ROW, "file_name": OVERVIEW.file_name}], NOW)
     assert not store.jobs.has_thumbnails("job")
     add_image(store, "b")
     finish(store, claim(store))

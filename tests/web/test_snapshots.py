@@ -64,7 +64,7 @@ class Scene:
 
     def _make(self) -> Result:
         source = self.jobs.storage.original(self.job_id, self.image_id)
-        recipe = Recipe.from_json(self.claim.recipe).with_whole()
+        recipe = Recipe.from_json(self.claim.recipe).with_overview()
         return Decoder.from_config(self.jobs.config).make_thumbnails(source, recipe, self.made)
 
     def begin_again(self) -> None:

@@ -171,7 +171,10 @@ def _read_result(
     places = {
         decided.file_name: (number, decided)
         for number, output in enumerate(recipe.outputs)
-        for decided in (output.decided(header.format, False), output.decided(header.format, True))
+        for decided in (
+            output.with_resolved_format(header.format, False),
+            output.with_resolved_format(header.format, True),
+        )
     }
     thumbnails, numbers = [], []
     for made in answer["thumbnails"]:

@@ -20,7 +20,7 @@ from webapp.engine.limits import ImageLimits
 from webapp.engine.opening import format_of, open_image
 from webapp.engine.result import Result, Thumbnail
 from webapp.engine.thumbhash import thumbhash
-from webapp.recipes.outputs import WHOLE, Format, Output, Recipe
+from webapp.recipes.outputs import OVERVIEW, Format, Output, Recipe
 
 Write = Callable[[int, bytes], None]
 
@@ -46,7 +46,7 @@ def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: Ima
     is_movement_asked_for = any(output.animated for output in recipe.outputs)
     numbers = _frame_numbers(image) if is_movement_asked_for else range(1)
     format, moves = format_of(image).lower(), len(numbers) > 1
-    outputs = [output.decided(format, moves) for output in recipe.outputs]
+    outputs = [output.with_resolved_format(format, moves) for output in recipe.outputs]
     decoded = _decode(image, source, outputs)
     _check_pixels(outputs, decoded.header, len(numbers), limits)
     pictures = _make_pictures(image, numbers, decoded, outputs, limits)
@@ -61,7 +61,7 @@ def _check_pixels(
     """Refuse to make too many pixels. Raises TooManyOutputPixels."""
     pixels = 0.0
     for output, (width, height) in foresee(outputs, (source.width, source.height)):
-        if output.name == WHOLE.name:
+        if output.name == OVERVIEW.name:
             continue  # We add it, and nobody else has an output of that name.
         moving = max(1, frames / _ANIMATION_SHARE) if output.animated else 1
         pixels += width * height * moving

@@ -235,7 +235,7 @@ class Job:
 
     @cached_property
     def _previewed(self) -> list[str]:
-        outputs = Recipe.from_json(self.recipe).by_look(PREVIEW_SIDE, TILE_SIDE)
+        outputs = Recipe.from_json(self.recipe).preview_order(PREVIEW_SIDE, TILE_SIDE)
         return [output.name for output in outputs]
 
     def _count(self, state: State) -> int:

@@ -58,8 +58,8 @@ def _work_on(claim: Claim, queue: WorkQueue, decoder: Decoder) -> None:
 
     recipe = Recipe.from_json(claim.recipe)
     if claim.focus:
-        recipe = recipe.focused(claim.focus)
-    recipe = recipe.with_whole()
+        recipe = recipe.with_focus(claim.focus)
+    recipe = recipe.with_overview()
     began = time.perf_counter()
     with queue.storage.open_folder() as folder:
         try:

@@ -10,7 +10,7 @@ from webapp.jobs.database import Database
 from webapp.jobs.models import Image, Job, JobList, ListedJob, MissingFile, Progress, Thumbnail
 from webapp.jobs.store.rows import BEGUN, UNFINISHED, split_thumbnails, with_focal_point, with_times
 from webapp.jobs.store.usage import Usage
-from webapp.recipes.outputs import WHOLE
+from webapp.recipes.outputs import OVERVIEW
 
 STRIP_SIDE = 128  # Pixels; a picture in the list of jobs is 64 high, or 128 on fine screens.
 STRIP_LENGTH = 40  # Pictures; this many fit side by side on a 4K screen.
@@ -127,7 +127,7 @@ class JobRows:
             " ORDER BY height < :side, abs(height - :side), number LIMIT 1)"
             " WHERE place <= :length ORDER BY job_id, place",
             job_ids=json.dumps(job_ids),
-            whole=WHOLE.file_name,
+            whole=OVERVIEW.file_name,
             side=STRIP_SIDE,
             length=STRIP_LENGTH,
         ):
@@ -284,7 +284,7 @@ class JobRows:
             "SELECT count(*) AS thumbnails FROM images JOIN thumbnails ON image_id = images.id"
             " WHERE job_id = :id AND file_name != :whole",
             id=job_id,
-            whole=WHOLE.file_name,
+            whole=OVERVIEW.file_name,
         )
         return int(rows[0]["thumbnails"])
 
@@ -294,6 +294,6 @@ class JobRows:
             "SELECT EXISTS (SELECT 1 FROM images JOIN thumbnails ON image_id = images.id"
             " WHERE job_id = :id AND file_name != :whole) AS has_some",
             id=job_id,
-            whole=WHOLE.file_name,
+            whole=OVERVIEW.file_name,
         )
         return bool(rows[0]["has_some"])

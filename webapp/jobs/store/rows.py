@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from webapp.jobs.models import PREVIEW_SIDE, Thumbnail, have_same_ratio
-from webapp.recipes.outputs import WHOLE
+from webapp.recipes.outputs import OVERVIEW
 
 
 def with_times(row: dict[str, Any]) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def with_focal_point(row: dict[str, Any]) -> dict[str, Any]:
 
 def split_thumbnails(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:
     """Separate the thumbnails of the recipe from the overview."""
-    asked = tuple(one for one in made if one.file_name != WHOLE.file_name)
+    asked = tuple(one for one in made if one.file_name != OVERVIEW.file_name)
     whole = (image["width"], image["height"])
     uncropped = [one for one in made if have_same_ratio(one.size, whole)]
     by_need = sorted(

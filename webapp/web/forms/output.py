@@ -15,7 +15,7 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import CheckboxInput
 
-from webapp.recipes.outputs import FORMATS, MOVING_FORMATS, InvalidRecipe, Output, responsive_set
+from webapp.recipes.outputs import ANIMATED_FORMATS, FORMATS, InvalidRecipe, Output, responsive_set
 from webapp.recipes.parsing import parse_output, parse_widths
 from webapp.recipes.presets import FIRST_CHOICES, Preset, offered_presets
 from webapp.web.app_context import current_jobs
@@ -78,7 +78,7 @@ class OutputForm(Form):  # type: ignore[misc]
             given["background"] = "transparent"
         formats = list(dict.fromkeys(self.format.data))
         # Formats without animation are stills, beside animated ones.
-        moving = MOVING_FORMATS.intersection(formats) or formats
+        moving = ANIMATED_FORMATS.intersection(formats) or formats
         try:
             _require_formats(self.format)
             outputs = []

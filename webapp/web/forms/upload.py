@@ -21,11 +21,11 @@ from wtforms import (
 
 from webapp.jobs.errors import NoImages, TimeNotOffered
 from webapp.recipes.outputs import (
-    AskedFormat,
     InvalidRecipe,
     Output,
     Recipe,
     RecipeLimits,
+    RequestedFormat,
     TooManyOutputs,
     combine,
     responsive_set,
@@ -239,16 +239,16 @@ def _output_fields(output: Output) -> Iterator[tuple[str, str]]:
             yield switch, "y"
 
 
-def _responsive_part(own: Sequence[Output]) -> tuple[Sequence[int], Sequence[AskedFormat]]:
+def _responsive_part(own: Sequence[Output]) -> tuple[Sequence[int], Sequence[RequestedFormat]]:
     """Find the largest responsive set among outputs: its widths and formats.
 
     One width alone is a size.
     """
-    formats: dict[int, list[AskedFormat]] = {}
+    formats: dict[int, list[RequestedFormat]] = {}
     for output in own:
         if output.width and _is_plain(output):
             formats.setdefault(output.width, []).append(output.format)
-    sets: dict[tuple[AskedFormat, ...], list[int]] = {}
+    sets: dict[tuple[RequestedFormat, ...], list[int]] = {}
     for width, those in formats.items():
         sets.setdefault(tuple(those), []).append(width)
     best, widths = max(sets.items(), key=lambda one: len(one[1]), default=((), []))
