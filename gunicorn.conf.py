@@ -4,7 +4,7 @@ import os
 import resource
 
 from webapp.config import load
-from webapp.sandbox.process import die_with_parent
+from webapp.sandbox.libc import die_with_parent
 from webapp.web.gunicorn_worker import Logger, Worker, time_out_stalled_clients
 
 _config = load()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.support.images import make_animation, make_jpeg
 from webapp.engine import decoder
-from webapp.sandbox import process
+from webapp.sandbox.client import Failed
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_internal_error_is_one_line_and_the_others_are_made(
     app: Flask, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = decoder.server.run
-    answers = iter([process.Failed("Traceback\n  in a\nKeyError: 'b'\n")])
+    answers = iter([Failed("Traceback\n  in a\nKeyError: 'b'\n")])
 
     def run(*args: Any, **options: Any) -> Any:
         for error in answers:

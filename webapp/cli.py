@@ -16,7 +16,7 @@ from webapp.engine.result import Thumbnail
 from webapp.recipes.outputs import FITS, REQUESTED_FORMATS, InvalidRecipe, Output, Recipe, combine
 from webapp.recipes.parsing import parse_output
 from webapp.recipes.presets import PRESETS, preset
-from webapp.sandbox import process
+from webapp.sandbox.client import Failed
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.formatters import filesize, format_name, saving
 
@@ -116,7 +116,7 @@ def _make_one(source: Path, recipe: Recipe, out: Path, decoder: Decoder) -> Outc
                 (Path(folder) / one.file_name).rename(path)
     except (ImageError, OSError) as error:
         return Outcome(source, [], error=str(error))
-    except process.Failed as error:
+    except Failed as error:
         cause = str(error).strip().splitlines()[-1]  # The last line of a traceback.
         return Outcome(source, [], error=f"Internal error: {cause}")
     return Outcome(source, list(zip(paths, made, strict=True)), result.header.had_gps)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from webapp import logs
 from webapp.config import load, without_secrets
-from webapp.sandbox.process import die_with_parent
+from webapp.sandbox.libc import die_with_parent
 
 ROOT = Path(__file__).parent.parent
 # gunicorn waits 30 s for an upload to end, and the consumer 20 s for an image.

@@ -17,7 +17,7 @@ from webapp.engine.errors import ImageError
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Image
 from webapp.jobs.work import MAX_ATTEMPTS
-from webapp.sandbox.process import ForkServer
+from webapp.sandbox.client import ForkServer
 
 SECRETS = {
     "THUMBNAIL_SECRET_KEY": "the-key-that-signs-the-sessions-of-all",
@@ -338,6 +338,6 @@ def test_next_image_has_a_child_of_its_own(
     take_over: Callable[..., Image], jobs: Jobs, app: Flask
 ) -> None:
     """Nothing that it changes in its memory is there for the next one."""
-    take_over("decode_server.make = attacker = fork_server.confine = None\n" + HONEST)
+    take_over("decode_server.make = attacker = server.confine = None\n" + HONEST)
     code = "answer = {'error': 'corrupt', 'message': str(decode_server.make is None)}"
     assert take_over(code).error_message == "False"

@@ -22,7 +22,7 @@ from webapp.jobs.models import Claim, Image
 from webapp.jobs.tasks import notify_workers
 from webapp.jobs.work import MAX_ATTEMPTS, WorkQueue
 from webapp.recipes.presets import PRESETS
-from webapp.sandbox import process
+from webapp.sandbox import client
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
-        (process.TimedOut(30), "timed_out", "took longer than 30 s to decode"),
-        (process.OutOfMemory(1), "out_of_memory", "needs more memory than the server gives"),
-        (process.Crashed(-11), "crashed", "stopped the decoder"),
+        (client.ChildTimedOut(30), "timed_out", "took longer than 30 s to decode"),
+        (client.ChildOutOfMemory(1), "out_of_memory", "needs more memory than the server gives"),
+        (client.ChildCrashed(-11), "crashed", "stopped the decoder"),
     ],
     ids=lambda value: getattr(value, "code", None),
 )
@@ -189,9 +189,9 @@ def test_our_own_mistake_is_tried_a_few_times_and_then_told(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    fail_with(monkeypatch, process.Failed("Traceback …"))
+    fail_with(monkeypatch, client.Failed("Traceback …"))
     for _ in range(MAX_ATTEMPTS):
-        with pytest.raises(process.Failed):
+        with pytest.raises(client.Failed):
             work_once(jobs)
     work_queue(jobs).fail_exhausted()
     assert not work_queue(jobs).has_work()

@@ -30,11 +30,11 @@ from webapp.engine.limits import ImageLimits
 from webapp.engine.opening import READ_FORMATS
 from webapp.engine.result import Result, Thumbnail
 from webapp.recipes.outputs import MAX_SIDE, Format, Output, Recipe
-from webapp.sandbox import process
+from webapp.sandbox import client
 
 LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PNG has 67 million.
 
-server = process.ForkServer("webapp.engine.decode_server")
+server = client.ForkServer("webapp.engine.decode_server")
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Decoder:
     """Hold the limits that decoding keeps."""
 
     image: ImageLimits
-    process: process.Limits
+    process: client.Limits
 
     @classmethod
     def from_config(cls, config: Config) -> "Decoder":
         """Take the limits from the settings."""
         return cls(
             ImageLimits.from_config(config),
-            process.Limits(
+            client.Limits(
                 memory_bytes=config.decode_memory_mb * 1_000_000,
                 wall_seconds=config.decode_seconds,
                 cpu_seconds=2 * config.decode_seconds,  # AVIF and HEIC decode in two threads.
@@ -94,11 +94,11 @@ class Decoder:
         """Run a decode child; return its answer, or raise what its end means for the image."""
         try:
             return server.run(request, [file.fileno() for file in files], self.process, on_wait)
-        except process.TimedOut:
+        except client.ChildTimedOut:
             raise TimedOut(self.process.wall_seconds) from None
-        except process.OutOfMemory:
+        except client.ChildOutOfMemory:
             raise OutOfMemory from None
-        except process.Crashed as error:
+        except client.ChildCrashed as error:
             raise Crashed from error
 
 
@@ -111,7 +111,7 @@ def _require_full_disk(files: Sequence[IO[bytes]]) -> None:
     for file in files:
         os.ftruncate(file.fileno(), 0)
     os.posix_fallocate(files[0].fileno(), 0, LARGEST_FILE)
-    raise process.Failed("A decode child said that the disk is full, and it is not.")
+    raise client.Failed("A decode child said that the disk is full, and it is not.")
 
 
 # What a child says. It may have been taken over: it can answer anything, and write anything into

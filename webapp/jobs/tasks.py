@@ -21,7 +21,8 @@ from webapp.engine import decoder
 from webapp.jobs.housekeeping import sweep
 from webapp.jobs.work import WorkQueue
 from webapp.jobs.worker import ms_since, work_on_next_image, worker_name
-from webapp.sandbox import confinement, process
+from webapp.sandbox import confinement
+from webapp.sandbox.libc import die_with_parent
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
 
     def initialize(self) -> None:
         """Bind the worker's life to the consumer's, and prepare a decode child."""
-        process.die_with_parent(consumer_pid())
+        die_with_parent(consumer_pid())
         decoder.server.start()
         super().initialize()
 
@@ -133,7 +134,7 @@ class ThumbnailScheduler(Scheduler):  # type: ignore[misc]
 
     def initialize(self) -> None:
         """Bind the scheduler's life to the consumer's."""
-        process.die_with_parent(consumer_pid())
+        die_with_parent(consumer_pid())
         super().initialize()
 
 
