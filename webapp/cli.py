@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
-from webapp.engine.result import Thumbnail
+from webapp.engine.result import MadeThumbnail
 from webapp.recipes.outputs import FITS, REQUESTED_FORMATS, InvalidRecipe, Output, Recipe, combine
 from webapp.recipes.parsing import parse_output
 from webapp.recipes.presets import PRESETS, preset
@@ -40,7 +40,7 @@ class Outcome:
     """Hold the result of one file: its thumbnails, or the error."""
 
     source: Path
-    made: list[tuple[Path, Thumbnail]]
+    made: list[tuple[Path, MadeThumbnail]]
     had_gps: bool = False
     error: str | None = None
 

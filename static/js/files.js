@@ -29,7 +29,7 @@ const OTHERS = [
   ],
 ];
 const UNKNOWN =
-  "This is no image that we can read. Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF file.";
+  "This is not an image that we can read. Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF file.";
 
 const UNREADABLE = "This file cannot be read. It may have been moved or deleted.";
 const unreadable = new WeakSet(); // Stand-ins for entries that could not be opened.
@@ -57,7 +57,7 @@ export function cleanName(name) {
 /** Return the reason why the server would reject a file, or null. */
 export async function findFault(file, maxMb) {
   if (unreadable.has(file)) return UNREADABLE;
-  if (!file.size) return "This file is empty. Choose it again, or export it anew.";
+  if (!file.size) return "This file is empty. Choose it again, or export it again.";
   if (file.size > maxMb * MB) {
     return `This file is ${sizeOver(file.size, maxMb)}; the limit is ${maxMb} MB. Export it smaller.`;
   }

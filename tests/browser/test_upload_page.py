@@ -194,7 +194,7 @@ def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> Non
     expect(page.locator(".row-why:visible")).to_have_text(
         [
             "This is text, not an image. Upload the picture itself.",
-            "This file is empty. Choose it again, or export it anew.",
+            "This file is empty. Choose it again, or export it again.",
             "This file is 10.5 MB; the limit is 10 MB. Export it smaller.",
             "This file is 10.01 MB; the limit is 10 MB. Export it smaller.",
         ]

@@ -18,7 +18,7 @@ from tests.support.images import make_jpeg
 from webapp.config import Config
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
-from webapp.engine.headers import read_header
+from webapp.engine.identify import read_header
 from webapp.recipes.outputs import FITS, REQUESTED_FORMATS, Output, Recipe
 from webapp.recipes.presets import PRESETS
 

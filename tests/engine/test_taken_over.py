@@ -144,7 +144,7 @@ def test_forged_answer_fails_its_own_image_alone(
 
 def test_each_error_of_the_engine_can_be_told() -> None:
     told = {error.code for error in ImageError.__subclasses__() if hasattr(error, "code")}
-    assert told - decoder._VERDICTS == {"timed_out", "out_of_memory", "crashed"}
+    assert told - decoder.CHILD_ERRORS == {"timed_out", "out_of_memory", "crashed"}
 
 
 def test_told_error_is_shown_as_text(take_over: Callable[..., Image], person: Person) -> None:

@@ -1,4 +1,4 @@
-"""Bounds on what an image and its thumbnails may cost."""
+"""Limits on what an image and its thumbnails may cost."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from webapp.recipes.outputs import Size
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """Bound what a source and its thumbnails may cost; megapixels are 10⁶ pixels."""
+    """Limit a source and its thumbnails; megapixels are 10⁶ pixels."""
 
-    max_megapixels: float = 100  # JPEG and PNG, whose decoders are frugal.
+    max_megapixels: float = 100  # JPEG and PNG, whose decoders need little memory.
     max_megapixels_other: float = 50
     max_jpeg_scans: int = 50
-    max_frames: int = 200  # Of an animation, if its movement is asked for.
+    max_frames: int = 200  # Of an animation, if an output is animated.
     max_output_megapixels: float = 64  # Of all thumbnails of a source together.
 
     @classmethod
@@ -29,10 +29,10 @@ class ImageLimits:
         )
 
 
-def _check_size(size: Size, format: str, limits: ImageLimits) -> None:
-    """Refuse an image with more pixels than its format may have, or with none."""
-    frugal = format in ("JPEG", "PNG")
-    limit = limits.max_megapixels if frugal else limits.max_megapixels_other
+def check_size(size: Size, format: str, limits: ImageLimits) -> None:
+    """Raise an ImageError if an image has no pixels or too many for its format."""
+    is_frugal = format in ("JPEG", "PNG")
+    limit = limits.max_megapixels if is_frugal else limits.max_megapixels_other
     if size[0] * size[1] > limit * 1e6:
         raise TooManyPixels(size, limit)
     if not size[0] * size[1]:

@@ -16,9 +16,9 @@ from uuid import uuid4
 
 from webapp.config import Config
 from webapp.engine.errors import ImageError
-from webapp.engine.headers import read_header
+from webapp.engine.header import SHOWN_BY_BROWSERS
+from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
-from webapp.engine.opening import SHOWN_BY_BROWSERS
 from webapp.jobs.errors import (
     MB,
     FileTooLarge,

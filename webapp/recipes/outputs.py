@@ -175,6 +175,11 @@ class Output:
         return (self.width or self.height or 0) * (self.height or self.width or 0)
 
     @property
+    def has_free_side(self) -> bool:
+        """Return True if the width or the height follows from the source."""
+        return None in (self.width, self.height)
+
+    @property
     def encoder_quality(self) -> int | None:
         """Return the highest quality to encode with; None if the format is lossless.
 

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
-from webapp.engine.opening import SHOWN_BY_BROWSERS
+from webapp.engine.header import SHOWN_BY_BROWSERS
 from webapp.exports.comparisons import compare
 from webapp.exports.markup import find_output, responsive_sets, write_image
 from webapp.jobs.errors import ImageNotFound, JobNotFound

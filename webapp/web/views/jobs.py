@@ -15,7 +15,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
-from webapp.engine.geometry import foresee
+from webapp.engine.geometry import predict_sizes
 from webapp.jobs.errors import JobNotFound
 from webapp.jobs.health import QueueEstimate
 from webapp.jobs.models import Job, Progress
@@ -113,7 +113,7 @@ def _render(template: str, job_id: str, since: int | None = None) -> str:
         poll_ms=pace(job.begun),
         form=FlaskForm(),
         outputs=Recipe.from_json(job.recipe).outputs,
-        foresee=foresee,
+        predict_sizes=predict_sizes,
         latest=latest_expiry(current_config(), job.created),
         hours=later_hours(current_config(), job.created, job.expires),
     )
