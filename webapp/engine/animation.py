@@ -17,7 +17,7 @@ _ANIMATED = ("GIF", "WEBP", "PNG")  # The pages of a TIFF and the pictures of an
 
 @dataclass(frozen=True)
 class Timing:
-    """How long each frame of an animation is shown, and how often all of them."""
+    """The durations of an animation's frames, and the number of plays."""
 
     durations: list[int]  # Milliseconds.
     plays: int  # 0 is for ever.
@@ -25,7 +25,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Picture:
-    """The picture of an output, upright and in sRGB: one frame, or all of an animation."""
+    """One frame of an output, or all of an animation; upright, in sRGB."""
 
     plan: ResizePlan
     frames: list[Image.Image]
@@ -75,7 +75,7 @@ def _read_animation(
     plans: Iterable[ResizePlan],
     limits: ImageLimits,
 ) -> list[Picture]:
-    """Decode all frames, and resize each for each plan. Raises TooManyFrames."""
+    """Decode all frames and resize them. Raises TooManyFrames."""
     if len(numbers) > limits.max_frames:
         raise TooManyFrames(f"{limits.max_frames} frames")
     most = PIXEL_FACTOR * limits.max_megapixels_other
@@ -106,7 +106,7 @@ def _read_plays(image: Image.Image) -> int:
 
 
 def _to_color(image: Image.Image) -> Image.Image:
-    """Return a frame in RGB, the mode of all frames, or in RGBA if it is transparent.
+    """Return a frame in RGB, or in RGBA if it is transparent.
 
     The colours of a GIF come out better without an alpha channel that hides nothing.
     """

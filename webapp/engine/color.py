@@ -53,7 +53,7 @@ def _visible(image: Image.Image) -> Image.Image:
 
 
 def _count_colors(image: Image.Image) -> list[tuple[int, bytes]]:
-    """Return the 32 colours that the octree finds, each with its number of pixels."""
+    """List the 32 colours of the octree, each with its count of pixels."""
     reduced = image.quantize(32, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     palette = bytes(reduced.getpalette("RGB") or ())
     counted = cast(list[tuple[int, int]], reduced.getcolors())

@@ -1,4 +1,4 @@
-"""Fork decode children: the engine is loaded, and there are no settings or secrets.
+"""Fork decode children, with the engine loaded and without any secret.
 
     python -m webapp.engine.decode_server <process id of its caller>
 
@@ -21,9 +21,10 @@ _BUFFER = 1 << 16  # Bytes. If it is given, Python does not check whether a file
 
 
 def make(request: dict[str, Any], descriptors: Sequence[int]) -> dict[str, Any]:
-    """Make thumbnails of the first descriptor's file and write them to the others.
+    """Make thumbnails of the first descriptor's file.
 
-    The others are empty files, one for each output of the recipe. Returns JSON values.
+    Writes them to the other descriptors, which are empty files: one for each output of the recipe.
+    Returns JSON values.
     """
     source, *outputs = descriptors
 

@@ -87,7 +87,7 @@ class Decoder:
         folder: Path,
         on_wait: Callable[[], None] | None = None,
     ) -> Result:
-        """Make the thumbnails of a recipe in a decode child, as files of a folder.
+        """Make the thumbnails of a recipe in a decode child.
 
         The child gets only descriptors: of the source to read, and of an empty file to write for
         each output. A file gets its name after it is checked. `on_wait` is called about once a
@@ -114,7 +114,7 @@ class Decoder:
     def _ask(
         self, request: Any, files: Sequence[IO[bytes]], on_wait: Callable[[], None] | None
     ) -> Any:
-        """Run a decode child and return its answer. Raises ImageError if it was stopped."""
+        """Run a decode child; return its answer, or raise ImageError."""
         try:
             return server.run(request, [file.fileno() for file in files], self.process, on_wait)
         except client.ChildTimedOut:
@@ -149,10 +149,10 @@ class _ChildError(ImageError):
 def read_answer(
     answer: Any, recipe: Recipe, files: Sequence[IO[bytes]], limits: ImageLimits
 ) -> tuple[Result, list[int]]:
-    """Check a child's answer; return the result and the number of each thumbnail's output.
+    """Check and read a child's answer.
 
-    `files` has the file of each output. Raises the ImageError that the child answered, or Crashed
-    if our program would never give this answer.
+    `files` has the file of each output. Also returns the number of each thumbnail's output. Raises
+    the ImageError that the child answered, or Crashed if our program would never answer this.
     """
     try:
         if answer.keys() == {"error", "message"}:
@@ -221,7 +221,7 @@ def _read_thumbnail(described: dict[str, Any], output: Output, file: IO[bytes]) 
 
 
 def _whole(value: Any, least: int, most: int = sys.maxsize) -> int:
-    """Return a whole number within bounds, or raise ValueError; a bool is not one."""
+    """Return a whole number, not a bool; raise ValueError if it is not."""
     if type(value) is not int or not least <= value <= most:
         raise ValueError(value)
     return value

@@ -30,7 +30,10 @@ _HIGHLIGHTS = 2
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture of a region of the source; `extent` is the region's exact size in it."""
+    """A picture of a region of the source.
+
+    `extent` is the exact size of the region in it, which can be less than a whole number of pixels.
+    """
 
     image: Image.Image
     region: Region
@@ -49,7 +52,7 @@ class Frame:
         )
 
     def suits(self, plan: ResizePlan) -> bool:
-        """Return True if resizing this picture is as good as resizing the source."""
+        """Return True if this picture does as well as the source."""
         left, top, right, bottom = self.box(plan.region)
         return (
             self.region[0] <= plan.region[0]
@@ -82,7 +85,7 @@ class Decoded:
     is_animated_webp: bool
 
     def finish(self, image: Image.Image) -> Image.Image:
-        """Return a picture that was resized from this source in sRGB and upright."""
+        """Return a resized picture in sRGB and upright."""
         return orient_and_convert(image, self.orientation, self.profile)
 
 
@@ -139,7 +142,7 @@ def to_resizable_mode(image: Image.Image) -> Image.Image:
 
 
 def resize_all(source: Frame, plans: Iterable[ResizePlan]) -> dict[ResizePlan, Image.Image]:
-    """Resize for each distinct plan, largest first, from the smallest picture that suits it."""
+    """Resize for each distinct plan, from the smallest picture that suits."""
     frames = [source]
     made = {}
     for wanted in sorted(set(plans), key=lambda plan: plan.scale, reverse=True):
@@ -169,7 +172,7 @@ def _read_with_vips(image: Image.Image, source: IO[bytes], scale: float) -> Fram
 
 
 def _find_focus(frame: Frame, oriented: Size, orientation: int) -> Point:
-    """Find the focal point in a small upright copy; its colours need not be exact."""
+    """Find the focal point in a small upright copy, without its profile."""
     box = (_FOCUS_SIDE, _FOCUS_SIDE)
     small = plan_contain(box, oriented, enlarge=False).as_stored(oriented, orientation)
     return find_focus(orient_and_convert(frame.resize(small).image, orientation, profile=None))
@@ -190,7 +193,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:
-    """Scale grey to 8 bits; premultiply the alpha of a PNG with a transparent shade."""
+    """Scale grey to 8 bits; make a PNG's transparent shade its alpha."""
     tags = getattr(image, "tag_v2", {})  # Pillow leaves these two tags of a TIFF to us.
     scale = 255 / (2 ** tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0] - 1)
     black = 0

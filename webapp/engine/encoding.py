@@ -111,7 +111,7 @@ def _animation_options(frames: list[Image.Image], timing: Timing, format: Format
 
 
 def _can_reuse_source(picture: Picture, output: Output, decoded: Decoded) -> bool:
-    """Return True if the source without its metadata shows what the output does."""
+    """Return True if the stripped source shows what the output does."""
     header = decoded.header
     size = (header.width, header.height)
     return (

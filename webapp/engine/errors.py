@@ -1,4 +1,4 @@
-"""Every reason why an image cannot be made into thumbnails: its code and its sentence."""
+"""Every reason why an image has no thumbnails, with code and sentence."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from webapp.recipes.outputs import Size
 
 
 class ImageError(Exception):
-    """The image cannot be made into thumbnails; the message says why and what to do."""
+    """An image has no thumbnails; the message says why and what to do."""
 
     code: str
 

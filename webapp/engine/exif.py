@@ -34,7 +34,7 @@ _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
 def read_exif(image: Image.Image) -> tuple[int, bool]:
-    """Return the orientation of an open image, and True if it has a GPS position.
+    """Return the orientation of an image and whether it has a position.
 
     XMP can have both too.
     """
@@ -49,14 +49,14 @@ def read_exif(image: Image.Image) -> tuple[int, bool]:
 
 
 def parse(exif: bytes, xmp: bytes) -> tuple[int, bool]:
-    """Return the orientation in EXIF or XMP, and True if there is a GPS position."""
+    """Return the orientation in EXIF or XMP and whether it has a position."""
     if len(exif) > MAX_METADATA:
         return 1, False
     return parse_tiff(io.BytesIO(_EXIF_PREFIX.sub(b"", exif)), xmp)
 
 
 def parse_tiff(file: IO[bytes], xmp: bytes = b"") -> tuple[int, bool]:
-    """Return the orientation in a TIFF or XMP, and True if there is a GPS position."""
+    """Return the orientation in a TIFF and whether it has a position."""
     try:
         directory = ifd.read_directory(file, _METADATA_TAGS)
         orientation = directory.number(ExifTags.Base.Orientation)
@@ -81,7 +81,7 @@ def has_orientation(exif: bytes) -> bool:
 
 
 def decode_hex(text: str) -> bytes:
-    """Return the EXIF in a text of ImageMagick: three lines, then hexadecimal digits."""
+    """Return the EXIF in ImageMagick's text: three lines, then digits."""
     try:
         return bytes.fromhex("".join(text.split("\n", 3)[3:]))
     except ValueError:
@@ -89,7 +89,7 @@ def decode_hex(text: str) -> bytes:
 
 
 def read_rights(image: Image.Image) -> bytes:
-    """Return EXIF with only the author and the copyright notice; empty without either."""
+    """Return EXIF with only author and copyright; empty without them."""
     try:
         exif = Image.Image.getexif(image)
         rights = Image.Exif()

@@ -16,7 +16,7 @@ _CENTRE_BIAS = 0.25  # The part of their weight that the corners lose.
 
 
 def _between(low: int, high: int) -> list[int]:
-    """Return a table for `point` that selects the levels of a range, with soft edges."""
+    """Return a table for `point` that selects levels, with soft edges."""
     return [round(255 * max(0, min(1, (v - low) / 6 + 1, (high - v) / 6 + 1))) for v in range(256)]
 
 
@@ -26,7 +26,7 @@ _SKIN_BLUE, _SKIN_RED = _between(85, 125), _between(137, 170)
 
 
 def find_focus(image: Image.Image) -> Point:
-    """Return the point with the most detail around it, as fractions of width and height.
+    """Return the point with most detail around, in fractions of the sides.
 
     The picture is upright, in sRGB and in one of the modes L, LA, RGB and RGBA; a thumbnail of 64
     pixels is enough. The centre is returned for a plain or fully transparent picture.
@@ -50,14 +50,14 @@ def find_focus(image: Image.Image) -> Point:
 
 
 def _shrink(image: Image.Image) -> Image.Image:
-    """Return a small copy in RGBA; Pillow weights its colours by their opacity."""
+    """Return a small copy in RGBA, with colours weighted by opacity."""
     scale = _SIDE / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.convert("RGBA").resize(size, Image.Resampling.BOX)
 
 
 def _on_average_color(image: Image.Image, alpha: Image.Image) -> Image.Image:
-    """Return a picture on its average colour, so that its outline is not detail."""
+    """Return a picture on its average colour: outlines are not detail."""
     if not _highest(alpha):
         return Image.new("RGB", image.size)
     red, green, blue = (round(band) for band in ImageStat.Stat(image.convert("RGB"), alpha).mean)
@@ -67,13 +67,13 @@ def _on_average_color(image: Image.Image, alpha: Image.Image) -> Image.Image:
 
 
 def _detail(image: Image.Image) -> Image.Image:
-    """Return how much each pixel differs from its surroundings, in its strongest band."""
+    """Return how much each pixel differs from its surroundings."""
     blurred = image.filter(ImageFilter.GaussianBlur(_DETAIL_RADIUS))
     return reduce(ImageChops.lighter, ImageChops.difference(image, blurred).split())
 
 
 def _skin(image: Image.Image, alpha: Image.Image) -> Image.Image:
-    """Return how much more each pixel has the colour of skin than the average pixel."""
+    """Return how much more each pixel looks like skin than the average."""
     _, blue, red = image.convert("YCbCr").split()
     skin = ImageChops.multiply(blue.point(_SKIN_BLUE), red.point(_SKIN_RED))
     usual = round(ImageStat.Stat(skin, alpha).mean[0])
@@ -81,7 +81,7 @@ def _skin(image: Image.Image, alpha: Image.Image) -> Image.Image:
 
 
 def _weight(detail: Image.Image, skin: Image.Image) -> Image.Image:
-    """Return detail weighted from 1, without skin, to 1 + _SKIN_WEIGHT, in the full range."""
+    """Return detail with weights from 1 to 1 + _SKIN_WEIGHT, full range."""
     on_skin = ImageChops.multiply(detail, skin)
     scale = 255 / _highest(detail) / (1 + _SKIN_WEIGHT)
     return ImageChops.add(
@@ -91,7 +91,7 @@ def _weight(detail: Image.Image, skin: Image.Image) -> Image.Image:
 
 
 def _sum_around(interest: Image.Image) -> Image.Image:
-    """Return the sum around each point, in the full range; beyond the edges is nothing."""
+    """Return the sum around each point, full range."""
     radius = max(1, min(interest.size) * _SUM_RADIUS)
     margin = round(3 * radius)
     around = ImageOps.expand(interest, margin).filter(ImageFilter.GaussianBlur(radius))

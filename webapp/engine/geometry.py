@@ -25,7 +25,7 @@ class ResizePlan:
         return max(self.size[0] / (right - left), self.size[1] / (bottom - top))
 
     def as_stored(self, oriented: Size, orientation: int) -> "ResizePlan":
-        """Return the plan for the stored picture, given the plan for the oriented one.
+        """Return the plan for the picture before its orientation is applied.
 
         `oriented` is the size of the oriented picture.
         """
@@ -64,7 +64,7 @@ def box_of(output: Output) -> Size:
 
 
 def identity(output: Output, planned: ResizePlan) -> tuple[object, ...]:
-    """List what an output's file depends on, as far as it is known before decoding.
+    """List what an output's file depends on, as known before decoding.
 
     The output's format must be resolved.
     """

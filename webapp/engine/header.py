@@ -1,4 +1,4 @@
-"""The header of an image: what is known of it before its pixels are decoded."""
+"""The header of an image: what is known before pixels are decoded."""
 
 from dataclasses import dataclass
 

@@ -89,7 +89,7 @@ def read_header(source: Path, limits: ImageLimits) -> Header:
 
 
 def explain(head: bytes) -> ImageError:
-    """Return the error for a file that begins with `head` and cannot be read."""
+    """Return the error for an unreadable file that begins with `head`."""
     for pattern, sentence in _UNSUPPORTED:
         if pattern.match(head):
             return Unsupported(sentence)

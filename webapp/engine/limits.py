@@ -30,7 +30,7 @@ class ImageLimits:
 
 
 def check_size(size: Size, format: str, limits: ImageLimits) -> None:
-    """Raise an ImageError if an image has no pixels or too many for its format."""
+    """Raise ImageError if an image has no pixels or too many."""
     is_frugal = format in ("JPEG", "PNG")
     limit = limits.max_megapixels if is_frugal else limits.max_megapixels_other
     if size[0] * size[1] > limit * 1e6:

@@ -1,4 +1,4 @@
-"""Open an image file in a decode child, and reject what would cost too much to decode."""
+"""Open an image file in a decode child, unless decoding is too costly."""
 
 from typing import IO, Protocol
 
@@ -51,7 +51,7 @@ register_heif_opener(decode_threads=2, thumbnails=False, depth_images=False, aux
 
 
 class CheckedContainer(Protocol):
-    """A module of `formats` whose files must be checked before Pillow opens them."""
+    """A module of `formats` that checks a file before Pillow opens it."""
 
     def matches(self, head: bytes) -> bool: ...
 
@@ -62,7 +62,7 @@ _CHECKED: tuple[CheckedContainer, ...] = (jpeg, webp, ico, png, gif, jp2)
 
 
 def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
-    """Open an image of an allowed format and size, without decoding its pixels.
+    """Open an image of an allowed format and size; decode no pixels.
 
     Raises ImageError.
     """

@@ -28,14 +28,14 @@ def orient_and_convert(image: Image.Image, orientation: int, profile: bytes | No
 
 
 def needs_conversion(mode: str, profile: bytes | None) -> bool:
-    """Return True unless a picture of this mode, with or without alpha, is in sRGB."""
+    """Return True unless a picture of this mode and profile is in sRGB."""
     opaque = mode.rstrip("aA")
     return opaque not in ("L", "RGB") or bool(profile and find_transform(profile, opaque))
 
 
 @lru_cache(maxsize=4)
 def find_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the transform from a profile to sRGB; None if there is none to apply.
+    """Return the transform from a profile to sRGB; None if it needs none.
 
     Cached for all sizes and frames of an image: creating it takes 2 ms.
     """

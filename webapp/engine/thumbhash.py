@@ -1,4 +1,4 @@
-"""Encode a picture as a ThumbHash, and draw one: the preview until a thumbnail arrives.
+"""Encode and draw ThumbHashes: previews until thumbnails arrive.
 
 The format is Evan Wallace's, https://evanw.github.io/thumbhash/, which keeps the coarsest cosine
 waves of a picture. A size is (width, height), in pixels.
@@ -111,7 +111,7 @@ def _fit(shape: Size, side: int) -> Size:
 
 @dataclass(frozen=True)
 class _Channel:
-    """One property of all pixels: its average and the waves around it, in fractions."""
+    """The average of a property of all pixels, and the waves around it."""
 
     terms: Size
     mean: float
@@ -130,7 +130,7 @@ class _Channel:
 
 
 def _on_average_color(image: Image.Image) -> Image.Image:
-    """Return a picture on its average colour, so that transparency adds no waves."""
+    """Return a picture on its average colour: alpha adds no waves."""
     if image.mode == "RGB":
         return image
     *colors, alpha = ImageStat.Stat(image.convert("RGBa")).sum
@@ -209,7 +209,7 @@ def _dot(values: Iterable[float], weights: Iterable[float]) -> float:
 
 
 def _to_rgb(light: float, yellow: float, red: float) -> tuple[int, int, int]:
-    """Convert lightness, yellow minus blue and red minus green to levels of 255."""
+    """Convert lightness, yellow - blue and red - green to 0..255."""
     b = light - yellow * 2 / 3
     r = (3 * light - b + red) / 2
     return _level(r, 255), _level(r - red, 255), _level(b, 255)
@@ -220,12 +220,12 @@ def _level(fraction: float, highest: int) -> int:
 
 
 def _half_up(value: float) -> int:
-    """Round as the format's other encoders do; Python's `round` goes to even numbers."""
+    """Round up at .5, as other encoders do and Python's `round` does not."""
     return math.floor(value + 0.5)
 
 
 def _pack(fields: Iterable[tuple[int, int]]) -> bytes:
-    """Return (value, bits) packed one after the other, the lowest bit first."""
+    """Return (value, bits) packed in a row, the lowest bit first."""
     packed = length = 0
     for value, bits in fields:
         packed |= value << length

@@ -1,4 +1,4 @@
-"""Make the thumbnails of one image file: open, decode, resize, convert, encode.
+"""Make the thumbnails of one image file, from opening to encoding.
 
 A box or size is (width, height), a region (left, top, right, bottom), in pixels.
 """
@@ -59,7 +59,7 @@ def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: Ima
 def _check_pixels(
     outputs: Iterable[Output], source: Header, frames: int, limits: ImageLimits
 ) -> None:
-    """Raise TooManyOutputPixels if the thumbnails have too many pixels in all."""
+    """Raise TooManyOutputPixels if all thumbnails have too many pixels."""
     pixels = 0.0
     size = (source.width, source.height)
     for output, (width, height) in geometry.predict_sizes(outputs, source.format, size):
@@ -95,7 +95,7 @@ def _write_all(
 
 
 def _identity(picture: Picture, output: Output, rights: bytes) -> tuple[object, ...]:
-    """List all that an output's file depends on: equal lists make equal files."""
+    """List all that an output's file depends on."""
     return (
         *geometry.identity(output, picture.plan),
         picture.timing is not None,
@@ -106,6 +106,6 @@ def _identity(picture: Picture, output: Output, rights: bytes) -> tuple[object, 
 
 
 def _sample(pictures: Iterable[Image.Image]) -> Image.Image:
-    """Return the smallest picture, reduced to what ThumbHash and colour need."""
+    """Return the smallest picture, reduced for ThumbHash and colour."""
     smallest = min(pictures, key=lambda picture: picture.width * picture.height)
     return smallest.reduce(max(1, min(smallest.size) // _SAMPLE_SIDE))

@@ -1,4 +1,4 @@
-"""Decode and resize with libvips where it is faster than Pillow and the result the same.
+"""Decode and resize with libvips, if it is faster and the result the same.
 
 libvips is optional (`pip install thumbnail-webapp[vips]`). Without it, or for a picture of an
 unusual kind, each function returns None and Pillow does the work. A size is (width, height), a
@@ -29,7 +29,7 @@ _PNG_GAP, _WEBP_GAP = 2, 3
 def resize(
     image: Image.Image, size: tuple[int, int], region: tuple[float, float, float, float]
 ) -> Image.Image | None:
-    """Shrink a region of a picture, as Pillow's LANCZOS with a `reducing_gap` of 2 does.
+    """Shrink a region of a picture, as LANCZOS with `reducing_gap=2` does.
 
     The edges of the region must be between pixels. Also returns None if libvips runs out of memory.
     """

@@ -63,7 +63,10 @@ _COLOR = re.compile(r"#[0-9a-f]{6}|transparent")
 
 
 class InvalidRecipe(ValueError):
-    """The request cannot be made; the message says what is wrong with `field`."""
+    """An output or recipe cannot be made; the message says why.
+
+    `field` is the name of the wrong field.
+    """
 
     code = "invalid_recipe"
 
@@ -148,7 +151,7 @@ class Output:
             )
 
     def check_sides(self, max_side: int) -> None:
-        """Raise OutOfLimits if a side is less than 1 or more than `max_side`."""
+        """Raise OutOfLimits unless sides are from 1 to `max_side`."""
         for side, value in (("width", self.width), ("height", self.height)):
             if value is not None and not 1 <= value <= max_side:
                 raise OutOfLimits(side, f"The {side} must be from 1 to {max_side} pixels.")
@@ -181,7 +184,7 @@ class Output:
 
     @property
     def encoder_quality(self) -> int | None:
-        """Return the highest quality to encode with; None if the format is lossless.
+        """Return the highest quality to encode with; None if lossless.
 
         The format must be resolved.
         """
@@ -215,12 +218,12 @@ OVERVIEW = Output("whole-image", 640, 640, format="webp")
 
 @dataclass(frozen=True)
 class Recipe:
-    """List the outputs a job makes from each image, in the order they are shown."""
+    """The outputs that a job makes from each image, in order."""
 
     outputs: tuple[Output, ...]
 
     def __post_init__(self) -> None:
-        """Raise InvalidRecipe if the list is empty or two outputs share a file name."""
+        """Raise InvalidRecipe if there are no outputs or two share a file."""
         if not self.outputs:
             raise InvalidRecipe("outputs", "Choose at least one output.")
         if len({(output.name, output.format) for output in self.outputs}) < len(self.outputs):
@@ -233,7 +236,7 @@ class Recipe:
             )
 
     def with_focus(self, focus: Point) -> "Recipe":
-        """Return this recipe with another focal point for the outputs that crop."""
+        """Return this recipe with a focal point for the outputs that crop."""
         return Recipe(
             tuple(
                 replace(output, focus=focus) if output.fit == "cover" else output
@@ -242,7 +245,7 @@ class Recipe:
         )
 
     def with_overview(self) -> "Recipe":
-        """Return this recipe with OVERVIEW added, if no output shows the whole image.
+        """Return this recipe with OVERVIEW, if no output shows all.
 
         It is needed only if an output crops.
         """
@@ -252,10 +255,10 @@ class Recipe:
         return Recipe((*self.outputs, OVERVIEW))
 
     def preview_order(self, side: int, least: int) -> list[Output]:
-        """Sort the outputs by how well they preview an image at about `side` pixels.
+        """Sort outputs by how well they preview an image at `side` pixels.
 
-        Uncropped outputs of at least `side` pixels come first, then uncropped ones of at least
-        `least` pixels, then the others by size.
+        Uncropped outputs of at least `least` pixels come before the others. Among each, those of at
+        least `side` pixels come first, the smallest of them before the larger ones.
         """
 
         def rank(output: Output) -> tuple[int, int]:
@@ -268,7 +271,7 @@ class Recipe:
 
     @property
     def pixels(self) -> int:
-        """Return the largest number of pixels that all outputs can have together."""
+        """Return the largest number of pixels that all outputs can have."""
         return sum(output.pixels for output in self.outputs)
 
     @property
@@ -293,7 +296,7 @@ def _output_from_json(fields: dict[str, Any]) -> Output:
 
 
 def default_name(width: int | None, height: int | None, fit: Fit, format: RequestedFormat) -> str:
-    """Return a name made from a size: `640x360-cover`, `320w`, `200h`, `320w-source`."""
+    """Return a name such as `640x360-cover`, `320w` or `200h-source`."""
     suffix = "-source" if format == "source" else ""
     if height is None:
         return f"{width}w{suffix}"

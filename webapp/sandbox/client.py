@@ -1,4 +1,4 @@
-"""Run a function on untrusted bytes in a confined child process: the caller's side.
+"""Run a function in a confined child process: the caller's side.
 
 Each caller starts a fork server of its own, `python -m <module>`, where the module calls
 `server.serve`. The server has an empty environment and nothing of the caller's memory, and keeps
@@ -46,7 +46,7 @@ _ALLOCATOR = ("MALLOC_", "GLIBC_TUNABLES")
 
 @dataclass(frozen=True)
 class Limits:
-    """Limit one run: its address space, its time, and each file that it writes."""
+    """Limit one run: its address space, time, and each file it writes."""
 
     memory_bytes: int
     wall_seconds: float
@@ -280,7 +280,7 @@ def _wait(source: socket.socket, seconds: float, on_wait: Callable[[], None] | N
 
 
 def _read_result(answer: bytes, status: int, limits: Limits) -> Any:
-    """Return the result in an answer, or raise the error that it stands for."""
+    """Return the result in an answer, or raise the error in it."""
     if status == -signal.SIGXCPU:
         raise ChildTimedOut(limits.cpu_seconds)
     try:

@@ -17,7 +17,7 @@ _CAPSET = {"x86_64": 126, "aarch64": 91}
 
 
 def confine() -> None:
-    """Leave this process its memory and its open descriptors, and nothing else.
+    """Leave this process only its memory and its open descriptors.
 
     The process must have a single thread. Raises OSError if the kernel refuses a step.
     """
@@ -36,7 +36,7 @@ def missing() -> list[str]:
 
 
 def _drop_capabilities() -> None:
-    """Drop the capabilities of root; with no new privileges, none comes back."""
+    """Drop the capabilities of root, for good."""
     number = _CAPSET.get(platform.machine())
     if number:
         header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)

@@ -15,14 +15,14 @@ _prctl = getattr(LIBC, "prctl", None)  # Only Linux has it.
 
 
 def check(result: int) -> int:
-    """Return the result of a call to the C library; raise OSError if it failed."""
+    """Return the result of a C library call; raise OSError if it failed."""
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies, if the kernel can."""
+    """Have the kernel kill this process when its parent dies."""
     if _prctl:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # The parent died before the kernel knew.

@@ -88,7 +88,7 @@ def assemble(machine: str, deny: int = _DENY) -> bytes:
 def _if_call(
     number: int, argument: int, tests: Sequence[tuple[int, int]], deny: int
 ) -> list[_Line]:
-    """Return the lines that allow a call if one of the tests holds of an argument."""
+    """Return the lines that allow a call if an argument passes a test."""
     checks = [(code, value, len(tests) - place, 0) for place, (code, value) in enumerate(tests)]
     return [
         (_EQUAL, number, 0, len(tests) + 3),
@@ -115,6 +115,6 @@ IS_SUPPORTED = LIBC.prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0  # By the kernel.
 
 
 def install(program: "ctypes.Array[ctypes.c_char]") -> None:
-    """Have the kernel refuse, for good, the calls that a filter does not allow."""
+    """Have the kernel refuse all calls that a filter does not allow."""
     header = struct.pack("HP", len(program) // 8, ctypes.addressof(program))
     check(LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0))

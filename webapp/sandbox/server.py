@@ -1,4 +1,4 @@
-"""Fork confined children, one for each run of a function: the server's and the child's side.
+"""Fork confined children, one for each run: the server's side.
 
 A module that `client.ForkServer` starts with `python -m` calls `serve`. A child cannot open a file,
 so its function must find everything in memory: the module imports all that it needs beforehand.
@@ -77,7 +77,7 @@ def count_threads(user: int) -> int:
 
 
 def _start_child(control: socket.socket, function: Function, max_threads: int) -> int:
-    """Fork a child, send it to the caller once it is ready, and return its process id."""
+    """Fork a child and send it to the caller; return its process id."""
     parent = os.getpid()
     callers, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with callers, childs:

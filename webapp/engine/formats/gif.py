@@ -83,7 +83,7 @@ def _read_palette(file: IO[bytes], flags: int) -> bytes:
 
 
 def _read_data(file: IO[bytes]) -> bytes:
-    """Read the data of a block: pieces up to an empty one or the end of the file."""
+    """Read the data of a block: pieces up to an empty one or the end."""
     data = bytearray()
     while length := file.read(1):
         data += length + file.read(length[0])

@@ -44,9 +44,9 @@ def check(file: IO[bytes], limits: ImageLimits) -> Size:
 
 
 def _find_picture(file: IO[bytes]) -> tuple[int, bool]:
-    """Return where the picture that Pillow uses starts, and whether it is a PNG.
+    """Return the start of the picture, and whether it is a PNG.
 
-    That is the largest picture; of several, the first with the fewest colours.
+    Pillow uses the largest picture; of several, the first with the fewest colours.
     """
     file.seek(4)
     (count,) = struct.unpack("<H", file.read(2))

@@ -106,7 +106,7 @@ def read_main_image(file: IO[bytes]) -> MainImage:
 
 
 def _read_brands(reader: "BoxReader", start: int, length: int) -> list[bytes]:
-    """List the major brand and the compatible ones, without the version between them."""
+    """List the brands, without the version between the first two."""
     reader.spend(length // 4)
     content = reader.read_box(start, length)
     brands = [content[n : n + 4] for n in range(0, length, 4)]
@@ -125,7 +125,7 @@ def _read_image(meta: "_Meta", format: Format) -> MainImage:
 
 
 def _read_size(properties: Properties, format: Format) -> tuple[Size, Size, int]:
-    """Return the size as stored, the size as decoded, and the orientation to apply.
+    """Return the sizes as stored and as decoded, and the orientation.
 
     libavif uses the first property of a kind, libheif all of them in their order.
     """
@@ -337,7 +337,7 @@ class _Meta:
         )
 
     def check_end(self, items: Sequence[int]) -> None:
-        """Raise EOFError unless all of these items end before the file does."""
+        """Raise EOFError if one of these items ends after the file."""
         for item in set(items):  # A tile can be used again and again.
             is_in_data, pieces = self.locations.get(item, (False, []))
             end = len(self.data) if is_in_data else self.reader.length
@@ -401,7 +401,7 @@ class BoxReader:
         return self._file.read(length)
 
     def file_boxes(self) -> Iterator[tuple[bytes, int, int]]:
-        """Find the boxes of the file: kind, start of content, length of content."""
+        """Find the boxes of the file: kind, and content's start and length."""
         at = 0
         while len(head := self.read(at, 16)) >= 8:
             self.spend(_FILE_BOX_PARTS)
@@ -431,7 +431,7 @@ class BoxReader:
             at += length
 
     def child(self, content: bytes, wanted: bytes) -> bytes:
-        """Return the content of the first box of a kind; empty if there is none."""
+        """Return the content of the first box of a kind, or nothing."""
         return next((body for kind, body in self.boxes(content) if kind == wanted), b"")
 
 

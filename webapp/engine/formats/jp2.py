@@ -1,4 +1,4 @@
-"""JPEG 2000: a codestream, alone or in boxes like those of ISO base media files."""
+"""JPEG 2000: a codestream, alone or in boxes as an AVIF has."""
 
 import struct
 from typing import IO
@@ -21,9 +21,10 @@ def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
 
 
 def check(file: IO[bytes], limits: ImageLimits) -> Size:
-    """Return the size; raise an ImageError if it or the number of boxes is too large.
+    """Return the size. Raises ImageError.
 
-    Pillow takes 60 ms for each palette, of which there can be hundreds.
+    It is rejected if it has too many boxes: Pillow takes 60 ms for each palette, of which there can
+    be hundreds.
     """
     file.seek(0)
     head = file.read(42)

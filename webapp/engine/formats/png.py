@@ -45,7 +45,7 @@ def check(file: IO[bytes], limits: ImageLimits) -> None:
 
 
 def strip(file: IO[bytes]) -> bytes:
-    """Return the file without metadata and profile, and of an animation the first frame."""
+    """Return the first picture without metadata and profile."""
     stripped = bytearray(SIGNATURE)
     for name, start, length in _find_chunks(file):
         if name in _PICTURE_CHUNKS:
