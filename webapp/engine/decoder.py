@@ -125,6 +125,25 @@ class Decoder:
             raise Crashed from error
 
 
+def read_answer(
+    answer: Any, recipe: Recipe, files: Sequence[IO[bytes]], limits: ImageLimits
+) -> tuple[Result, list[int]]:
+    """Check and read a child's answer.
+
+    `files` has the file of each output. Also returns the number of each thumbnail's output. Raises
+    the ImageError that the child answered, or Crashed if our program would never answer this.
+    """
+    try:
+        if answer.keys() == {"error", "message"}:
+            code = _one_of(CHILD_ERRORS, answer["error"])
+            error = _ChildError(code, _sentence(answer["message"]))
+        else:
+            return _read_result(answer, recipe, files, limits)
+    except (AttributeError, KeyError, TypeError, ValueError) as cause:
+        raise Crashed from cause
+    raise error
+
+
 def _require_full_disk(files: Sequence[IO[bytes]]) -> None:
     """Raise OSError if the disk is full, and client.Failed if it is not.
 
@@ -144,25 +163,6 @@ class _ChildError(ImageError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-def read_answer(
-    answer: Any, recipe: Recipe, files: Sequence[IO[bytes]], limits: ImageLimits
-) -> tuple[Result, list[int]]:
-    """Check and read a child's answer.
-
-    `files` has the file of each output. Also returns the number of each thumbnail's output. Raises
-    the ImageError that the child answered, or Crashed if our program would never answer this.
-    """
-    try:
-        if answer.keys() == {"error", "message"}:
-            code = _one_of(CHILD_ERRORS, answer["error"])
-            error = _ChildError(code, _sentence(answer["message"]))
-        else:
-            return _read_result(answer, recipe, files, limits)
-    except (AttributeError, KeyError, TypeError, ValueError) as cause:
-        raise Crashed from cause
-    raise error
 
 
 def _read_result(

@@ -62,6 +62,22 @@ def read_directory(
     return _read_tags(file, end, order, is_big, wanted)
 
 
+def write_directory(directory: Directory) -> io.BytesIO:
+    """Write a TIFF of these tags alone; a BigTIFF becomes a plain one."""
+    order, tags = directory.order, directory.tags
+    entries, values = b"", b""
+    values_start = 8 + 2 + 12 * len(tags) + 4
+    for tag, (kind, value) in sorted(tags.items()):
+        count = len(value) // _BYTES[kind]
+        field = value.ljust(4, b"\0")
+        if len(value) > 4:
+            field = struct.pack(order + "I", values_start + len(values))
+            values += value
+        entries += struct.pack(order + "HHI4s", tag, kind, count, field)
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
+    return io.BytesIO(head + struct.pack(order + "H", len(tags)) + entries + bytes(4) + values)
+
+
 def _read_tags(
     file: IO[bytes], end: int, order: str, is_big: bool, wanted: Mapping[int, int]
 ) -> Directory:
@@ -91,19 +107,3 @@ def _read_tags(
             value = file.read(min(size, wanted[tag]))
         directory.tags[tag], directory.sizes[tag] = (kind, value[:size]), size
     return directory
-
-
-def write_directory(directory: Directory) -> io.BytesIO:
-    """Write a TIFF of these tags alone; a BigTIFF becomes a plain one."""
-    order, tags = directory.order, directory.tags
-    entries, values = b"", b""
-    values_start = 8 + 2 + 12 * len(tags) + 4
-    for tag, (kind, value) in sorted(tags.items()):
-        count = len(value) // _BYTES[kind]
-        field = value.ljust(4, b"\0")
-        if len(value) > 4:
-            field = struct.pack(order + "I", values_start + len(values))
-            values += value
-        entries += struct.pack(order + "HHI4s", tag, kind, count, field)
-    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
-    return io.BytesIO(head + struct.pack(order + "H", len(tags)) + entries + bytes(4) + values)

@@ -289,12 +289,6 @@ class Recipe:
         return cls(tuple(_output_from_json(fields) for fields in json.loads(text)))
 
 
-def _output_from_json(fields: dict[str, Any]) -> Output:
-    if isinstance(fields.get("focus"), list):  # JSON has no tuples.
-        fields["focus"] = tuple(fields["focus"])
-    return Output(**fields)
-
-
 def default_name(width: int | None, height: int | None, fit: Fit, format: RequestedFormat) -> str:
     """Return a name such as `640x360-cover`, `320w` or `200h-source`."""
     suffix = "-source" if format == "source" else ""
@@ -342,3 +336,9 @@ def responsive_set(widths: Iterable[int], formats: Iterable[RequestedFormat]) ->
         Output(default_name(width, None, "contain", format), width, None, format=format)
         for width, format in product(dict.fromkeys(widths), dict.fromkeys(formats))
     )
+
+
+def _output_from_json(fields: dict[str, Any]) -> Output:
+    if isinstance(fields.get("focus"), list):  # JSON has no tuples.
+        fields["focus"] = tuple(fields["focus"])
+    return Output(**fields)

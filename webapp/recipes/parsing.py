@@ -48,6 +48,30 @@ def parse_output(fields: Mapping[str, str]) -> Output:
     )
 
 
+def parse_focus(text: str) -> Point:
+    """Read a focal point as fractions of width and height: `0.3,0.7`.
+
+    Raises InvalidRecipe.
+    """
+    point = _point(text)
+    if point is None:
+        raise InvalidRecipe("focus", "The focal point must be two numbers from 0 to 1.")
+    return point
+
+
+def parse_widths(text: str) -> tuple[int, ...]:
+    """Read the widths of a responsive set, separated by spaces or commas.
+
+    Raises InvalidRecipe.
+    """
+    words = re.split(r"[\s,]+", text.strip(), maxsplit=MAX_WIDTHS)
+    if len(words) > MAX_WIDTHS:
+        raise OutOfLimits("widths", f"A responsive set has at most {MAX_WIDTHS} widths.")
+    if not all(re.fullmatch(r"[0-9]+", word) for word in words):
+        raise InvalidRecipe("widths", "The widths must be whole numbers of pixels: 320 640 1280.")
+    return tuple(_number(word) for word in words)
+
+
 def _whole_number(fields: Mapping[str, str], field: str, title: str, unit: str = "") -> int | None:
     text = fields.get(field)
     if text is None:
@@ -79,31 +103,7 @@ def _focus(text: str) -> Focus:
     return point
 
 
-def parse_focus(text: str) -> Point:
-    """Read a focal point as fractions of width and height: `0.3,0.7`.
-
-    Raises InvalidRecipe.
-    """
-    point = _point(text)
-    if point is None:
-        raise InvalidRecipe("focus", "The focal point must be two numbers from 0 to 1.")
-    return point
-
-
 def _point(text: str) -> Point | None:
     numbers = re.fullmatch(r"(0|1|[01]?\.\d{1,6}),\s*(0|1|[01]?\.\d{1,6})", text)
     point = (float(numbers[1]), float(numbers[2])) if numbers else None
     return point if point and max(point) <= 1 else None
-
-
-def parse_widths(text: str) -> tuple[int, ...]:
-    """Read the widths of a responsive set, separated by spaces or commas.
-
-    Raises InvalidRecipe.
-    """
-    words = re.split(r"[\s,]+", text.strip(), maxsplit=MAX_WIDTHS)
-    if len(words) > MAX_WIDTHS:
-        raise OutOfLimits("widths", f"A responsive set has at most {MAX_WIDTHS} widths.")
-    if not all(re.fullmatch(r"[0-9]+", word) for word in words):
-        raise InvalidRecipe("widths", "The widths must be whole numbers of pixels: 320 640 1280.")
-    return tuple(_number(word) for word in words)

@@ -70,16 +70,16 @@ def offered_presets(limits: RecipeLimits) -> list[Preset]:
     return [one for one in PRESETS.values() if _is_within(limits, one.recipe)]
 
 
+def preset(name: str) -> Preset:
+    """Return the preset of this name. Raises InvalidRecipe."""
+    if name not in PRESETS:
+        raise InvalidRecipe("presets", "There is no preset of that name.")
+    return PRESETS[name]
+
+
 def _is_within(limits: RecipeLimits, recipe: Recipe) -> bool:
     try:
         combine(recipe.outputs, limits)
     except InvalidRecipe:
         return False
     return True
-
-
-def preset(name: str) -> Preset:
-    """Return the preset of this name. Raises InvalidRecipe."""
-    if name not in PRESETS:
-        raise InvalidRecipe("presets", "There is no preset of that name.")
-    return PRESETS[name]
