@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parents[2] / "static"
 TEXTS = {".css", ".js", ".svg"}  # Images are already compressed.
 
 
+@cache  # Reading and hashing all files takes 2 ms.
 def url_path() -> str:
     """Return the path of all static files, like `/static/3f2a91bc`."""
     files = (path for path in sorted(FOLDER.rglob("*")) if path.is_file())
