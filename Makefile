@@ -16,23 +16,18 @@ vips: requirements-vips.txt | $(BIN)/python ## Install libvips: a third faster f
 	@$(call install,$<)
 
 test: $(VENV)/dev browser ## Run all tests, with a coverage report in htmlcov/
-	@echo "Some ten minutes. The pages and the service are tested side by side; each half tells when it is through."
-	@coverage erase
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync test-pages test-service; status=$$?; \
-		coverage combine --quiet && coverage html --quiet && coverage report; exit $$status
-
-# Side by side, for a browser waits more than it works.
-.PHONY: test-pages test-service
-test-pages: export COVERAGE_FILE := .coverage.pages
-test-pages:
-	@pytest --cov --cov-report= tests/browser
-
-test-service: export COVERAGE_FILE := .coverage.service
-test-service:
-	@pytest --cov --cov-report= -m "not browser"
+	@status=0; \
+		pytest --cov --cov-report= -m "not live and not browser" $(UNITS) || status=1; \
+		pytest -m "live or browser" $(SERVED) || status=1; \
+		coverage html --quiet; coverage report; exit $$status
 
 test-fast: $(VENV)/dev ## Run the tests that need no server and no browser
-	@pytest -m "not live and not browser"
+	@pytest -m "not live and not browser" $(UNITS)
+
+# A file stays in one process, with its fixtures: an application, servers, a browser. Servers and
+# browsers wait more than they work, so that three of these files run at a time on any machine.
+UNITS := --numprocesses auto --dist loadfile
+SERVED := --numprocesses 3 --dist loadfile
 
 check: $(VENV)/dev ## Check format, lint, types, import directions and templates
 	@ruff format --check
