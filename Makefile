@@ -29,6 +29,12 @@ test-fast: $(VENV)/dev ## Run the tests that need no server and no browser
 UNITS := --numprocesses auto --dist loadfile
 SERVED := --numprocesses 3 --dist loadfile
 
+.PHONY: fuzz
+fuzz: $(VENV)/dev ## Run the tests of properties with 1000 random examples each (SEED= repeats a run)
+	@seed=$(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom)); echo "SEED=$$seed"; \
+		pytest -m hypothesis --hypothesis-profile fuzz --hypothesis-seed $$seed $(UNITS) \
+			|| { echo "To repeat this run: make fuzz SEED=$$seed"; exit 1; }
+
 check: $(VENV)/dev ## Check format, lint, types, import directions and templates
 	@ruff format --check
 	@ruff check

@@ -32,9 +32,11 @@ def config(tmp_path: Path) -> Config:
     return Config(instance=tmp_path / "instance")
 
 
-# The same examples each time, however slow the machine is: a test that fails must fail again.
-settings.register_profile("steady", derandomize=True, deadline=None)
-settings.load_profile("steady")
+# The suite takes the same few examples each time, so that a test that fails fails again.
+# `make fuzz` takes many random ones. No deadline: a machine may be slow.
+settings.register_profile("suite", derandomize=True, max_examples=25, deadline=None)
+settings.register_profile("fuzz", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile("suite")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import tempfile
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -266,7 +266,6 @@ def test_cut_fits_the_stored_picture(source: Size, orientation: int, output: Out
     assert -1e-6 <= top < bottom <= stored[1] + 1e-6
 
 
-@settings(max_examples=60)
 @given(
     size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
     box=st.tuples(st.integers(1, 120), st.integers(1, 120)),

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -169,7 +169,6 @@ edits = st.lists(st.tuples(st.integers(0, 1 << 20), st.binary(min_size=1, max_si
 
 
 @given(key=st.sampled_from(sorted(SOUND)), changes=edits, cut=st.integers(0, 1 << 12))
-@settings(max_examples=400)
 def test_broken_boxes_are_refused_and_read_in_bounds(
     tmp_path_factory: pytest.TempPathFactory,
     key: tuple[str, str],
