@@ -2,7 +2,6 @@
 
 import io
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -20,6 +19,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
 from tests.support.engine import Engine
+from tests.support.pages import Page, check_page
 from webapp import create_app
 from webapp.config import Config
 from webapp.jobs.database import Database
@@ -131,9 +131,7 @@ def multipart(**fields: Any) -> dict[str, Any]:
 
 def find_token(page: str) -> str:
     """Read the CSRF token from a page with a form."""
-    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
-    assert found
-    return found[1]
+    return Page(page).values('input[name="csrf_token"]')[0]
 
 
 class Person:
@@ -143,7 +141,14 @@ class Person:
         self.client = client
 
     def get(self, path: str) -> TestResponse:
-        return self.client.get(path, headers={"Accept": "text/html"})
+        """Get a page or a file; every page is checked."""
+        answer = self.client.get(path, headers={"Accept": "text/html"})
+        if answer.mimetype == "text/html" and answer.location is None:
+            check_page(answer)
+        return answer
+
+    def page(self, path: str) -> Page:
+        return Page(self.get(path).text)
 
     def token(self) -> str:
         """Read the CSRF token from the upload page."""
