@@ -1,13 +1,13 @@
 """Errors: the same words for a person, a script and a program."""
 
 import errno
-import re
 
 import pytest
 from flask import Flask, abort
 from werkzeug.test import TestResponse
 
 from tests.conftest import Person
+from tests.support.pages import Page
 from webapp.web.errors import Problem
 
 
@@ -67,11 +67,9 @@ def test_wrong_method_is_told(person: Person) -> None:
 
 
 def buttons(response: TestResponse) -> dict[str, str]:
-    """Read the buttons of an error's page: their words, and where they lead."""
-    return {
-        words: target
-        for target, words in re.findall(r'class="button"\s+href="([^"]*)">([^<]+)', response.text)
-    }
+    """Return the buttons of an error's page: their words, and where they lead."""
+    page = Page(response.text)
+    return dict(zip(page.texts("a.button"), page.values("a.button", "href"), strict=True))
 
 
 def test_page_that_may_pass_can_be_asked_for_again(broken: Person) -> None:
