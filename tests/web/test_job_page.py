@@ -1,6 +1,5 @@
 """Following a job, with and without script."""
 
-import html
 import re
 from math import inf
 from threading import Event
@@ -12,6 +11,7 @@ from werkzeug.test import TestResponse
 from tests.conftest import Person, Script, multipart, nothing_left
 from tests.support.images import make_jpeg, make_png, make_truncated
 from tests.support.jobs import sweep, work, work_once, work_queue
+from tests.support.pages import Page
 from tests.support.servers import wait_until
 from webapp.jobs.lifecycle import Jobs
 from webapp.web.formatters import date_and_time
@@ -26,31 +26,25 @@ def start(person: Person, *pictures: bytes, **fields: object) -> str:
     return person.upload(*files, **fields).headers["Location"]
 
 
-def one_line(person: Person, path: str) -> str:
-    """Read a page with its white space made one space each."""
-    return re.sub(r"\s+", " ", person.get(path).text)
-
-
 def polled(page: str) -> str | None:
-    """Find the address that a panel will ask next, if any."""
-    found = re.search(r'hx-get="([^"]+)"', page)
-    return html.unescape(found[1]) if found else None
+    """Return the address that a panel will ask next, if any."""
+    return next(iter(Page(page).values("[hx-get]", "hx-get")), None)
 
 
 def test_page_shows_every_image_with_its_state(person: Person, jobs: Jobs) -> None:
-    page = person.get(start(person, make_jpeg(), make_jpeg())).text
-    assert "0 of 2 images done" in page
-    assert page.count("waiting</span>") == 2
+    page = person.page(start(person, make_jpeg(), make_jpeg()))
+    assert "0 of 2 images done" in page.text()
+    assert page.texts(".frame .frame-name + .fact") == ["waiting", "waiting"]
 
 
 def test_thumbnail_is_linked_with_its_size_and_what_was_saved(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(size=(400, 300)))
     work(jobs)
-    page = person.get(path).text
+    page = person.page(path)
     made = jobs.job(path.rpartition("/")[2]).images[0].thumbnails[0]
-    assert f'href="{made.url}"' in page
-    assert "100 × 100 JPEG" in page
-    assert re.search(r"[−+]\d+ %", page)
+    assert page.all(f'a[href="{made.url}"]')
+    assert "100 × 100 JPEG" in page.text()
+    assert re.search(r"[−+]\d+ %", page.text())
     assert person.get(made.url).data.startswith(b"\xff\xd8")
 
 
@@ -68,17 +62,16 @@ def test_all_frames_of_a_job_show_the_same_kind_of_picture(
     sizes = [(1200, 800), (400, 300), (500, 900), (2000, 300)]
     path = start(person, *(make_jpeg(size=size) for size in sizes), presets=presets)
     work(jobs)
-    page = one_line(person, path)
-    frames = re.findall(r'<a class="shot".*?<img (?!class="placeholder").*?src="([^"]+)"', page)
+    frames = person.page(path).values("a.shot img:not(.placeholder)", "src")
     assert [address.rpartition("/")[2] for address in frames] == [shown] * 4
 
 
 def test_waiting_image_says_what_will_be_made_of_it(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(size=(400, 300)))
-    page = re.sub(r">\s+<", "><", person.get(path).text)
-    assert '<li class="awaited"><span>100 × 100 JPEG' in page
+    (awaited,) = person.page(path).texts("li.awaited")
+    assert awaited.startswith("100 × 100 JPEG")
     work(jobs)
-    assert "awaited" not in person.get(path).text
+    assert not person.page(path).all(".awaited")
 
 
 def test_page_says_that_its_link_is_the_key_to_it(person: Person, stranger: Person) -> None:
@@ -101,15 +94,14 @@ def test_failed_image_says_why(person: Person, jobs: Jobs) -> None:
 
 
 def test_running_page_reloads_by_itself_without_script(person: Person) -> None:
-    assert '<meta http-equiv="refresh"' in person.get(start(person, make_jpeg())).text
+    assert person.page(start(person, make_jpeg())).all("meta[http-equiv=refresh]")
 
 
 def test_finished_page_neither_reloads_nor_polls(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     work(jobs)
-    page = person.get(path).text
-    assert 'http-equiv="refresh"' not in page
-    assert polled(page) is None
+    page = person.page(path)
+    assert not page.all("meta[http-equiv=refresh], [hx-get]")
 
 
 def test_unchanged_panel_is_not_sent_again(person: Person) -> None:
@@ -455,9 +447,8 @@ def test_owner_deletes_a_job_after_being_asked(person: Person, jobs: Jobs) -> No
 
 
 def told(person: Person, answer: TestResponse) -> list[str]:
-    """Follow a redirect; list what the page there tells of what was just done."""
-    page = person.get(answer.headers["Location"]).text
-    return re.findall(r'<li class="message [^"]*">\s*<bdi>(.*?)</bdi>', page)
+    """Follow a redirect; return what the page there says of what was just done."""
+    return person.page(answer.headers["Location"]).texts("li.message")
 
 
 def test_who_deletes_or_keeps_a_job_without_script_is_told_so_once(
@@ -555,11 +546,12 @@ def test_list_says_how_far_each_job_is(person: Person, jobs: Jobs) -> None:
     path = start(person, make_truncated(), make_jpeg(), make_jpeg())
     waiting = jobs.job(path.rpartition("/")[2]).images[2].id
     person.post(f"{path}/images/{waiting}/cancel")
-    assert '<progress aria-label="Images finished" value="1" max="3">' in one_line(person, "/jobs")
+    progress = person.page("/jobs").one("progress").attributes
+    assert progress == {"aria-label": "Images finished", "value": "1", "max": "3"}
     work(jobs)
-    page = one_line(person, "/jobs")
-    assert "1 of 3 images done, 1 failed, 1 cancelled" in page
-    assert "<progress" not in page
+    page = person.page("/jobs")
+    assert "1 of 3 images done, 1 failed, 1 cancelled" in page.text()
+    assert not page.all("progress")
 
 
 def test_row_of_the_list_follows_its_job_to_the_end(person: Person, jobs: Jobs) -> None:
@@ -592,19 +584,21 @@ def test_row_is_for_who_made_the_job_alone(person: Person, stranger: Person) -> 
     assert stranger.get(address).status_code == 403
 
 
+def pictures_of_the_list(person: Person) -> list[str]:
+    return [address.rpartition("/")[2] for address in person.page("/jobs").values("img", "src")]
+
+
 def test_list_shows_a_small_picture_of_each_image(person: Person, jobs: Jobs) -> None:
     large, small = make_jpeg(size=(800, 600)), make_jpeg(size=(40, 30))
     start(person, large, small, make_truncated(), presets=["web-set", "avatar"])
     work(jobs)
-    shown = re.findall(r'<img src="[^"]*/([^"/]+)"', person.get("/jobs").text)
-    assert shown == ["320w.webp", "320w.webp"]
+    assert pictures_of_the_list(person) == ["320w.webp", "320w.webp"]
 
 
 def test_whole_image_is_no_picture_of_the_list(person: Person, jobs: Jobs) -> None:
     start(person, make_jpeg(size=(800, 100)), presets="avatar")
     work(jobs)
-    shown = re.findall(r'<img src="[^"]*/([^"/]+)"', person.get("/jobs").text)
-    assert shown == ["avatar.webp"]
+    assert pictures_of_the_list(person) == ["avatar.webp"]
 
 
 def test_list_of_jobs_goes_on_with_older_ones(
@@ -612,12 +606,11 @@ def test_list_of_jobs_goes_on_with_older_ones(
 ) -> None:
     monkeypatch.setattr("webapp.jobs.lifecycle.LISTED_JOBS", 2)
     paths = [start(person, make_jpeg()) for _ in range(5)]
-    address, seen = "/jobs", []
-    while address:
-        page = person.get(address).text
-        seen.append(re.findall(r'class="row-name"[^>]* href="([^"]+)"', page))
-        older = re.search(r'href="(/jobs\?before=[^"]+)"', page)
-        address = older[1] if older else ""
+    addresses, seen = ["/jobs"], []
+    while addresses:
+        page = person.page(addresses[0])
+        seen.append(page.values(".row-name", "href"))
+        addresses = page.values('a[href^="/jobs?before="]', "href")
     assert seen == [[paths[4], paths[3]], [paths[2], paths[1]], [paths[0]]]
 
 
