@@ -47,7 +47,7 @@ def guarding(headers: Headers) -> dict[str, str]:
         "/healthcheck",
         "/nowhere",
         "/thumbnails/none.jpg",
-        "{static}/css/site.css",
+        "{static}/css/base.css",
         "{static}/js/upload.js",
         "{static}/none.js",
     ],

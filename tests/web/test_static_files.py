@@ -13,7 +13,7 @@ from webapp.web import static_files
 
 @pytest.fixture
 def style(app: Flask) -> str:
-    return f"{app.static_url_path}/css/site.css"
+    return f"{app.static_url_path}/css/base.css"
 
 
 def get(client: FlaskClient, path: str, **headers: str) -> TestResponse:

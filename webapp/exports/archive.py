@@ -14,6 +14,7 @@ to its end is whole.
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +30,9 @@ from webapp.jobs.storage import Storage
 from webapp.recipes.outputs import Recipe
 
 Paths = dict[Thumbnail, str]
+
+# The colours of the pages, for the zip's index page.
+_TOKENS = Path(__file__).parents[2] / "static/css/tokens.css"
 
 # Files are stored in the zip as they are: one that is opened as a page must find no markup in them.
 _JSON_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
@@ -108,6 +112,7 @@ def _index(job: Job, paths: Paths) -> str:
     recipe, address = Recipe.from_json(job.recipe), _address(paths)
     return render_template(
         "archives/index.html",
+        tokens=_TOKENS.read_text(),
         job=job,
         paths=paths,
         address=address,
