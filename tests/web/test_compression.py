@@ -108,7 +108,7 @@ def test_token_is_another_each_second(
 def test_pages_of_a_job_repeat_nothing_of_a_request(
     person: Person, jobs: Jobs, path: str, part: str
 ) -> None:
-    query = "?v=needle&said=needle&needle=needle"
+    query = "?v=needle&estimate=needle&needle=needle"
     answer = person.get(whole_path(jobs, path, part) + query)
     assert answer.status_code == 200
     assert "needle" not in answer.text

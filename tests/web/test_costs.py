@@ -115,7 +115,7 @@ NAMES = [
     *("presets", "responsive-widths", "responsive-formats", "outputs-0-width", "outputs-0-format"),
     *("outputs-{n}-width", "outputs-{n}-format", "outputs-{n}-x", "w{n}", "{n}", "", "session"),
     *("csrf_token", "token", "next", "hours", "x", "y", "position", "missing_files", "images"),
-    *("file", "v", "said", "before", "as", "of", "names"),
+    *("file", "v", "estimate", "before", "as", "of", "names"),
 ]
 VALUES = ["", "1", "320", "webp", "square", "smart", "0.5", "n", "x"]
 PIECES = [

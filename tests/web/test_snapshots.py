@@ -29,7 +29,7 @@ from webapp.web.metrics import StatisticsCollector
 
 # What an address may ask for beside the job itself. `{v}` and `{said}` are those of the page.
 QUERIES = {
-    "jobs.panel": ("", "?v=0", "?v={v}&said={said}"),
+    "jobs.panel": ("", "?v=0", "?v={v}&estimate={estimate}"),
     "jobs.row": ("", "?v={v}"),
     "images.panel": ("", "?v={image_v}"),
     "downloads.markup": ("", "?of={image}", "?as=url"),
@@ -116,12 +116,17 @@ class Scene:
     def readers(self) -> dict[str, Callable[[], Any]]:
         """Give everything that tells of a job, by what it is called."""
         page = self.script.get(f"/jobs/{self.job_id}").text
-        panel = re.search(r"/panel\?v=(\d+)&amp;said=([\w-]+)", page)
+        panel = re.search(r"/panel\?v=(\d+)&amp;estimate=([\w-]*)", page)
         image_page = self.script.get(f"/jobs/{self.job_id}/images/{self.image_id}").text
         image_panel = re.search(r"/panel\?v=(\d+)", image_page)
         assert panel
         assert image_panel
-        words = {"v": panel[1], "said": panel[2], "image_v": image_panel[1], "image": self.image_id}
+        words = {
+            "v": panel[1],
+            "estimate": panel[2],
+            "image_v": image_panel[1],
+            "image": self.image_id,
+        }
         found: dict[str, Callable[[], Any]] = {
             "metrics": self._read_metrics,
             "jobs.index": partial(self._read, "/jobs"),
@@ -208,7 +213,7 @@ def scene(
 ) -> Scene:
     now = time()
     monkeypatch.setattr(jobs, "now", lambda: now)  # The passing of time is no difference.
-    monkeypatch.setattr("webapp.web.views.responses.POLL_PACES", ((inf, 500),))
+    monkeypatch.setattr("webapp.web.views.responses.POLL_INTERVALS", ((inf, 500),))
     scene = Scene(app, jobs, script, tmp_path)
     if request.param == "made again":
         scene.begin_again()

@@ -33,17 +33,29 @@ def period(hours: float) -> str:
     return f"{count:g} {unit}{'s' if count != 1 else ''}"
 
 
+def round_time(seconds: float) -> int:
+    """Round an estimated time to the precision that pages show."""
+    if seconds <= 5:
+        return 5
+    if seconds <= 50:
+        return ceil(seconds / 10) * 10
+    if seconds <= 5400:
+        return max(1, round(seconds / 60)) * 60
+    return round(seconds / 3600) * 3600
+
+
 def about(seconds: float) -> str:
     """Format an estimated time with its precision: `about 20 seconds`."""
-    if seconds <= 5:
+    rounded = round_time(seconds)
+    if rounded <= 5:
         return "a few seconds"
-    if seconds <= 50:
-        return f"about {ceil(seconds / 10) * 10} seconds"
-    if seconds <= 90:
+    if rounded < 60:
+        return f"about {rounded} seconds"
+    if rounded == 60:
         return "about a minute"
-    if seconds <= 5400:
-        return f"about {round(seconds / 60)} minutes"
-    return f"about {round(seconds / 3600)} hours"
+    if rounded <= 5400:
+        return f"about {rounded // 60} minutes"
+    return f"about {rounded // 3600} hours"
 
 
 def date_and_time(moment: datetime) -> str:

@@ -16,6 +16,7 @@ from werkzeug.exceptions import (
 from werkzeug.formparser import FormDataParser
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
+from webapp.jobs.errors import TooManyImages
 from webapp.jobs.upload import Upload
 from webapp.web.app_context import current_config, current_jobs
 
@@ -158,3 +159,13 @@ class UploadRequest(Request):
         super().close()
         for upload in self._uploads:
             upload.close()
+
+
+def received_upload(file: FileStorage) -> Upload:
+    """Return the upload that UploadRequest received a file into.
+
+    Raises TooManyImages if the form has more files than a job can have images.
+    """
+    if not isinstance(file.stream, Upload):
+        raise TooManyImages(current_config().max_images)
+    return file.stream

@@ -88,7 +88,7 @@ class OutputForm(Form):  # type: ignore[misc]
                 outputs[-1].check_sides(max_side)
             return outputs
         except InvalidRecipe as error:
-            raise _beside(self[error.field], error) from None
+            raise add_error(self[error.field], error) from None
 
 
 class ResponsiveForm(Form):  # type: ignore[misc]
@@ -122,7 +122,7 @@ class ResponsiveForm(Form):  # type: ignore[misc]
             return outputs
         except InvalidRecipe as error:
             field = self.formats if error.field == "format" else self.widths
-            raise _beside(field, error) from None
+            raise add_error(field, error) from None
 
 
 def _require_formats(field: Field) -> None:
@@ -130,7 +130,7 @@ def _require_formats(field: Field) -> None:
         raise InvalidRecipe("format", "Choose at least one format.")
 
 
-def _beside(field: Field, error: InvalidRecipe) -> InvalidRecipe:
+def add_error(field: Field, error: InvalidRecipe) -> InvalidRecipe:
     """Add an error to a field, and return it with the field's name."""
     field.errors = [str(error)]
     return InvalidRecipe(field.name, str(error))
@@ -141,12 +141,14 @@ def _text(values: list[object] | None) -> str:
     return next((value for value in values or [] if isinstance(value, str)), "")
 
 
-def _offered_presets() -> list[Preset]:
+def current_presets() -> list[Preset]:
+    """List the presets within the limits of the settings."""
     return offered_presets(current_jobs().recipe_limits)
 
 
-def _default_presets() -> list[str]:
-    offered = {one.name for one in _offered_presets()}
+def default_presets() -> list[str]:
+    """List the presets that a new form has ticked."""
+    offered = {one.name for one in current_presets()}
     return [name for name in FIRST_CHOICES if name in offered][:1]
 
 
@@ -164,4 +166,4 @@ def _choices(form: type[Form]) -> dict[str, set[str] | None]:
 
 
 # Read once: creating a form takes WTForms 0.1 ms, and an address has hundreds of parameters.
-_CHOICES = {form: _choices(form) for form in (OutputForm, ResponsiveForm)}
+FIELD_CHOICES = {form: _choices(form) for form in (OutputForm, ResponsiveForm)}

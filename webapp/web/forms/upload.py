@@ -35,19 +35,19 @@ from webapp.web.app_context import current_config, current_jobs
 from webapp.web.forms.address import (
     SWITCHED,
     SWITCHES,
-    _addressed_field,
-    _sizes_after,
-    _understands,
+    accepts,
+    field_of_parameter,
+    sizes_after,
 )
 from webapp.web.forms.output import (
     RESPONSIVE_FORMATS,
     OutputForm,
     ResponsiveForm,
-    _beside,
-    _default_presets,
-    _offered_presets,
+    add_error,
+    current_presets,
+    default_presets,
 )
-from webapp.web.forms.retention import _keep_choices
+from webapp.web.forms.retention import keep_choices
 
 MAX_SIZES = 50  # Custom sizes that a form reads, unused ones too.
 
@@ -60,15 +60,15 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     """The images, their recipe and their retention."""
 
     images = MultipleFileField("Images")
-    presets = SelectMultipleField("Make", choices=list(PRESETS), default=_default_presets)
+    presets = SelectMultipleField("Make", choices=list(PRESETS), default=default_presets)
     # WTForms drops entries above its limit: one more than ours shows that there were too many.
     outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=MAX_SIZES + 1)
     responsive = FormField(ResponsiveForm)
-    keep_hours = SelectField("Keep for", choices=_keep_choices, default=_default_keep)
+    keep_hours = SelectField("Keep for", choices=keep_choices, default=_default_keep)
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
-        self.offered_presets = _offered_presets()
+        self.offered_presets = current_presets()
         self.max_sizes = _max_sizes()
         self.max_megapixels = current_jobs().recipe_limits.max_output_megapixels
         self.not_understood: list[str] = []  # Of the address that filled in the form.
@@ -93,21 +93,21 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         addressed = [
             (field, name, value)
             for name, value in query.items(multi=True)
-            if (field := _addressed_field(name))
+            if (field := field_of_parameter(name))
         ]
-        too_many = _sizes_after(_max_sizes(), [field for field, _, _ in addressed])
+        too_many = sizes_after(_max_sizes(), [field for field, _, _ in addressed])
         for field, name, value in addressed:
             if field.rpartition("-")[0] in too_many:
                 left_out.append(f"{name}={value}")
             elif field.rpartition("-")[2] in SWITCHES and value.strip().lower() in SWITCHED:
                 if SWITCHED[value.strip().lower()]:
                     fields.add(field, "y")
-            elif _understands(field, value):
+            elif accepts(field, value):
                 fields.add(field, value)
             else:
                 not_understood.append(f"{name}={value}")
         if list(fields) == ["keep_hours"]:
-            fields.setlist("presets", _default_presets())
+            fields.setlist("presets", default_presets())
         form = cls._filled_in(fields)
         form.not_understood, form.left_out = not_understood, left_out
         if form.is_used:
@@ -119,7 +119,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def from_recipe(cls, recipe: Recipe) -> "UploadForm":
         """Fill in what a recipe makes: its presets, a responsive set, and the rest as sizes."""
         wanted = set(recipe.outputs)
-        presets = [one for one in _offered_presets() if wanted.issuperset(one.recipe.outputs)]
+        presets = [one for one in current_presets() if wanted.issuperset(one.recipe.outputs)]
         fields = MultiDict(("presets", one.name) for one in presets)
         listed = wanted.difference(*(one.recipe.outputs for one in presets))
         own = [output for output in recipe.outputs if output in listed]
@@ -174,21 +174,21 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         try:
             return combine(asked, limits)
         except TooManyOutputs as error:
-            raise _beside(asked[error.output], error) from None
+            raise add_error(asked[error.output], error) from None
         except InvalidRecipe as error:
-            raise _beside(self.presets, error) from None
+            raise add_error(self.presets, error) from None
 
     def _parts(self, max_side: int) -> Iterator[tuple[Field, Iterable[Output]]]:
         """Return the outputs of each part of the form, with its field for errors."""
         try:
             presets = [preset(name) for name in dict.fromkeys(self.presets.data or [])]
         except InvalidRecipe as error:
-            raise _beside(self.presets, error) from None
+            raise add_error(self.presets, error) from None
         yield self.presets, chain(*(one.recipe.outputs for one in presets))
         for number, size in enumerate(entry.form for entry in self.outputs):
             if number == MAX_SIZES:
                 sentence = f"A recipe has at most {MAX_SIZES} custom sizes."
-                raise _beside(size.width, InvalidRecipe("outputs", sentence))
+                raise add_error(size.width, InvalidRecipe("outputs", sentence))
             yield size.width, size.outputs(max_side)
         responsive = self.responsive.form
         yield responsive.widths, responsive.outputs(max_side)

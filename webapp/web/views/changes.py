@@ -14,7 +14,7 @@ from webapp.web.clients import client_name, require_owner
 from webapp.web.errors import asks_for_html, problem
 from webapp.web.formatters import date_and_time
 from webapp.web.forms.upload import UploadForm, read_upload_form
-from webapp.web.views.responses import fresh
+from webapp.web.views.responses import no_store
 
 blueprint = Blueprint("changes", __name__, url_prefix="/jobs")
 
@@ -84,7 +84,7 @@ def remake(job_id: UUID) -> ResponseReturnValue:
     except InvalidRecipe as error:
         job = current_jobs().job(str(job_id))
         page = render_template("changes/remake.html", job=job, form=form)
-        return fresh(page, problem(error).status)
+        return no_store(page, problem(error).status)
     current_jobs().remake(str(job_id), recipe, client_name())
     notify_workers(current_huey())
     return _changed(job_id)

@@ -17,7 +17,7 @@ from webapp.recipes.parsing import parse_focus
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, is_owner, require_owner
 from webapp.web.formatters import format_name
-from webapp.web.views.responses import address_here, fresh, pace, send_picture
+from webapp.web.views.responses import address_here, no_store, poll_interval_ms, send_picture
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
 
@@ -26,19 +26,22 @@ blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images
 def show(job_id: UUID, image_id: UUID) -> Response:
     """Show an image, large, with all that was made of it."""
     job, image = current_jobs().image(str(job_id), str(image_id))
-    return fresh(_render("images/show.html", job, image))
+    return no_store(_render("images/show.html", job, image))
 
 
 @blueprint.get("/panel")
 def panel(job_id: UUID, image_id: UUID) -> Response:
     """Send the changing part of an image's page; 204 if its version is still `v`."""
+    jobs = current_jobs()
     try:
-        job, image = current_jobs().image(str(job_id), str(image_id))
-        if not image.is_finished and request.args.get("v", type=int) == image.version:
-            return fresh("", 204)
-        return fresh(_render("images/_panel.html", job, image))
+        if request.args.get("v", type=int, default=-1) == jobs.store.jobs.pending_image_version(
+            str(job_id), str(image_id), jobs.now()
+        ):
+            return no_store("", 204)
+        job, image = jobs.image(str(job_id), str(image_id))
+        return no_store(_render("images/_panel.html", job, image))
     except (JobNotFound, ImageNotFound):
-        return fresh(render_template("jobs/_gone.html"))
+        return no_store(render_template("jobs/_gone.html"))
 
 
 @blueprint.get("/original")
@@ -89,7 +92,7 @@ def _render(template: str, job: Job, image: Image) -> str:
         crops=[made for group in sets for made in group if _is_crop(made, recipe)],
         html=write_image(image, recipe, address_here),
         is_owner=is_owner(job),
-        poll_ms=pace(job.begun),
+        poll_ms=poll_interval_ms(job.begun),
         form=FlaskForm(),
     )
 

@@ -2,12 +2,10 @@
 
 from math import inf
 from uuid import UUID
-from zlib import crc32
 
 from flask import (
     Blueprint,
     Response,
-    get_template_attribute,
     jsonify,
     render_template,
     request,
@@ -24,8 +22,9 @@ from webapp.web.access import require_access
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import current_owner, is_owner, require_owner
 from webapp.web.errors import asks_for_html
+from webapp.web.formatters import round_time
 from webapp.web.forms.retention import later_hours, latest_expiry
-from webapp.web.views.responses import fresh, pace, without_body
+from webapp.web.views.responses import no_store, poll_interval_ms, without_body
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
@@ -57,10 +56,10 @@ def row(job_id: UUID) -> Response:
         require_owner(str(job_id))
         now = current_jobs().progress(str(job_id))
         if request.args.get("v", type=int) == now.version and not now.is_finished:
-            return fresh("", 204)
-        return fresh(render_template("jobs/_row.html", job=current_jobs().listed(str(job_id))))
+            return no_store("", 204)
+        return no_store(render_template("jobs/_row.html", job=current_jobs().listed(str(job_id))))
     except JobNotFound:
-        return fresh("")
+        return no_store("")
 
 
 @blueprint.get("/<uuid:job_id>")
@@ -69,51 +68,51 @@ def show(job_id: UUID) -> Response:
     if request.method == "HEAD":
         current_jobs().progress(str(job_id))
         return without_body()
-    return fresh(_render("jobs/show.html", str(job_id)))
+    return no_store(_render("jobs/show.html", str(job_id)))
 
 
 @blueprint.get("/<uuid:job_id>/panel")
 def panel(job_id: UUID) -> Response:
     """Send the changing part of the job page; 204 if nothing changed.
 
-    That is if its version is still `v`, and its estimate still has the fingerprint `said`. It
+    That is if its version is still `v`, and its estimate still has the fingerprint `estimate`. It
     contains the images that changed since `v`; without `v`, all of the job. The panel of a finished
     or deleted job does not poll.
     """
     since = request.args.get("v", type=int)
     try:
         if since is not None and (same := current_jobs().follow_unchanged(str(job_id), since)):
-            job, outlook = same
-            if request.args.get("said") == _said(outlook, job):
-                return fresh("", 204)
+            job, estimate = same
+            if request.args.get("estimate") == _fingerprint(estimate, job):
+                return no_store("", 204)
         template = "jobs/_job.html" if since is None else "jobs/_panel.html"
         if request.method == "HEAD":
             return without_body()
-        return fresh(_render(template, str(job_id), since))
+        return no_store(_render(template, str(job_id), since))
     except JobNotFound:
-        return fresh(render_template("jobs/_gone.html"))
+        return no_store(render_template("jobs/_gone.html"))
 
 
-def _said(outlook: QueueEstimate, job: Job | Progress) -> str:
-    """Sum up what a panel tells that changes without its job, and how often it asks."""
-    words = get_template_attribute("_words.html", "outlook_facts")(outlook)
-    return f"{crc32(words.encode()):x}-{pace(job.begun)}"
+def _fingerprint(estimate: QueueEstimate, job: Job | Progress) -> str:
+    """Return a fingerprint of what a panel shows that changes without its job."""
+    seconds = "" if estimate.seconds is None else round_time(estimate.seconds)
+    return f"{estimate.ahead}-{seconds}-{estimate.has_workers:d}-{poll_interval_ms(job.begun)}"
 
 
 def _render(template: str, job_id: str, since: int | None = None) -> str:
     """Render the page of a job, or a part of it."""
-    job, outlook = current_jobs().follow(job_id)
+    job, estimate = current_jobs().follow(job_id)
     return render_template(
         template,
         job=job,
         since=since,
         is_owner=is_owner(job),
-        outlook=outlook,
-        said=outlook and _said(outlook, job),
-        poll_ms=pace(job.begun),
+        estimate=estimate,
+        fingerprint=estimate and _fingerprint(estimate, job),
+        poll_ms=poll_interval_ms(job.begun),
         form=FlaskForm(),
         outputs=Recipe.from_json(job.recipe).outputs,
         predict_sizes=predict_sizes,
-        latest=latest_expiry(current_config(), job.created),
-        hours=later_hours(current_config(), job.created, job.expires),
+        latest=latest_expiry(job),
+        hours=later_hours(job),
     )

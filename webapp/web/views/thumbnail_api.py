@@ -7,12 +7,14 @@ from flask.typing import ResponseReturnValue
 
 from webapp.jobs.errors import JobExpired, JobNotFound
 from webapp.jobs.models import Image
+from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.presets import PRESETS
-from webapp.web.app_context import current_config, current_jobs
+from webapp.web.app_context import current_config, current_huey, current_jobs
+from webapp.web.clients import become_owner, client_name
 from webapp.web.security import csrf
+from webapp.web.upload_request import received_upload
 from webapp.web.views import thumbnails
-from webapp.web.views.responses import submit_image
 
 blueprint = Blueprint("thumbnail_api", __name__)
 csrf.exempt(blueprint)  # Programs have no page with a token.
@@ -27,7 +29,10 @@ def upload_image() -> ResponseReturnValue:
     file = request.files.get("file")
     if file is None:
         abort(422, "Send the image as the form field “file”.")
-    job_id = submit_image(RECIPE, file)
+    job_id = current_jobs().submit_image(
+        RECIPE, become_owner(), received_upload(file), file.filename or "", client_name()
+    )
+    notify_workers(current_huey())
     status_url = url_for("thumbnail_api.check_job_status", job_id=job_id)
     return jsonify(job_id=job_id), 202, {"Location": status_url}
 

@@ -14,15 +14,15 @@ from webapp.engine.errors import ImageError
 from webapp.jobs.errors import FileTooLarge, NoImages, TimeNotOffered, TooManyImages
 from webapp.jobs.models import MissingFile
 from webapp.jobs.names import clean_name, is_kept
+from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import InvalidRecipe
 from webapp.web.access import has_access
-from webapp.web.app_context import current_config, current_jobs
-from webapp.web.clients import become_owner, require_owner
+from webapp.web.app_context import current_config, current_huey, current_jobs
+from webapp.web.clients import become_owner, client_name, require_owner
 from webapp.web.errors import Problem, problem
 from webapp.web.forms.address import names_recipe
 from webapp.web.forms.upload import UploadForm, read_upload_form
-from webapp.web.upload_request import MAX_FIELDS
-from webapp.web.views.responses import add_image
+from webapp.web.upload_request import MAX_FIELDS, received_upload
 
 blueprint = Blueprint("uploads", __name__)
 
@@ -124,10 +124,19 @@ def _add_all(job_id: str, files: Sequence[FileStorage]) -> list[Refused]:
     refused = []
     for file in files:
         try:
-            add_image(job_id, file)
+            _add_image(job_id, file)
         except REFUSALS as error:
             refused.append(Refused(clean_name(file.filename or ""), problem(error)))
     return refused
+
+
+def _add_image(job_id: str, file: FileStorage, position: int | None = None) -> str:
+    """Add a received file to a job, notify the workers, and return the image's id."""
+    name = file.filename or ""
+    upload = received_upload(file)
+    image_id = current_jobs().add_image(job_id, upload, name, position, client_name())
+    notify_workers(current_huey())
+    return image_id
 
 
 def _addresses(job_id: str) -> dict[str, str]:
@@ -148,7 +157,7 @@ def add_images(job_id: UUID) -> ResponseReturnValue:
     file = request.files.get("images")
     if file is None:
         raise NoImages
-    image_id = add_image(str(job_id), file, request.form.get("position", type=_position))
+    image_id = _add_image(str(job_id), file, request.form.get("position", type=_position))
     return jsonify(id=image_id, name=clean_name(file.filename or "")), 201
 
 
