@@ -74,7 +74,7 @@ answer = {"header": header, "thumbhash": "abcd", "color": "#123456", "thumbnails
 
 def test_honest_answer_is_taken(take_over: Callable[..., Image]) -> None:
     image = take_over(HONEST)
-    assert (image.state, len(image.thumbnails)) == ("done", 1)
+    assert (image.status, len(image.thumbnails)) == ("done", 1)
 
 
 # B1: what it answers
@@ -137,7 +137,7 @@ def test_forged_answer_fails_its_own_image_alone(
     take_over: Callable[..., Image], jobs: Jobs, code: str
 ) -> None:
     image = take_over(HONEST + code)
-    assert (image.state, image.error_code) == ("failed", "crashed")
+    assert (image.status, image.error_code) == ("failed", "crashed")
     originals = [jobs.storage.originals / image.job_id, *jobs.storage.originals.rglob(image.id)]
     assert sorted(files_left(jobs)) == sorted(map(str, originals))
 

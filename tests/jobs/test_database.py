@@ -153,7 +153,7 @@ def test_instance_of_the_first_schema_is_upgraded_without_loss(path: Path) -> No
         old.executescript(Path(__file__).with_name("first_schema.sql").read_text())
     with closing(Database(path)) as database:
         job = database.query("SELECT owner, version, missing_files FROM jobs")
-        images = database.query("SELECT id, state, owner, queued FROM images ORDER BY position")
+        images = database.query("SELECT id, status, owner, queued FROM images ORDER BY position")
         thumbnails = database.query("SELECT folder, file_name FROM thumbnails")
         upgraded = read_schema(database)
     assert job == [{"owner": "owner", "version": 6, "missing_files": "[]"}]

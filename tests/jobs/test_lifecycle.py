@@ -69,14 +69,14 @@ def test_job_is_finished_when_its_last_image_is(jobs: Jobs) -> None:
     assert not jobs.job(job_id).is_finished
     work(jobs)
     job = jobs.job(job_id)
-    assert (job.is_finished, job.done, job.total) == (True, 2, 2)
+    assert (job.is_finished, job.counts.done, job.counts.total) == (True, 2, 2)
 
 
 def test_open_job_is_not_finished(jobs: Jobs) -> None:
     job_id = jobs.submit(SQUARE, "owner")
     add(jobs, job_id, make_jpeg())
     work(jobs)
-    assert (jobs.job(job_id).done, jobs.job(job_id).is_finished) == (1, False)
+    assert (jobs.job(job_id).counts.done, jobs.job(job_id).is_finished) == (1, False)
 
 
 def test_closed_job_takes_no_more_images(jobs: Jobs) -> None:
@@ -140,7 +140,7 @@ def test_truncated_image_fails_alone_and_says_so(jobs: Jobs) -> None:
     job_id = submit(jobs, make_truncated(), make_jpeg())
     work(jobs)
     bad, good = jobs.job(job_id).images
-    assert (bad.state, bad.error_code, good.state) == ("failed", "truncated", "done")
+    assert (bad.status, bad.error_code, good.status) == ("failed", "truncated", "done")
     assert list(jobs.storage.tmp.iterdir()) == []
     assert not (jobs.storage.thumbnails / job_id / bad.id).exists()
 
@@ -208,7 +208,7 @@ def test_interrupted_work_is_put_back(jobs: Jobs) -> None:
     claim = work_queue(jobs).claim("w1")
     assert claim
     work_queue(jobs).release(claim)
-    assert jobs.job(job_id).waiting == 1
+    assert jobs.job(job_id).counts.waiting == 1
 
 
 def test_sweep_removes_expired_jobs_and_no_others(jobs: Jobs) -> None:
@@ -281,7 +281,7 @@ def test_waiting_image_whose_original_is_gone_fails_and_says_so(jobs: Jobs) -> N
     shutil.rmtree(jobs.storage.originals / job_id)
     work(jobs)
     (image,) = jobs.job(job_id).images
-    assert (image.state, image.error_code, image.error_message) == ("failed", *FILE_LOST)
+    assert (image.status, image.error_code, image.error_message) == ("failed", *FILE_LOST)
 
 
 @pytest.mark.parametrize("folder", ["originals", "thumbnails"])
@@ -292,8 +292,8 @@ def test_sweep_fails_images_whose_files_are_gone_and_no_others(jobs: Jobs, folde
     shutil.rmtree(getattr(jobs.storage, folder) / robbed)
     sweep(jobs)
     (image,) = jobs.job(robbed).images
-    assert (image.state, image.error_code, image.thumbnails) == ("failed", "file_lost", ())
-    assert jobs.job(kept).failed == 0
+    assert (image.status, image.error_code, image.thumbnails) == ("failed", "file_lost", ())
+    assert jobs.job(kept).counts.failed == 0
 
 
 def test_upload_is_refused_before_the_disk_is_full(
@@ -314,9 +314,9 @@ def test_accepted_work_waits_before_the_disk_is_full_and_goes_on_with_room(
         full.setattr(jobs.storage, "free_bytes", lambda: 29_999_999)
         work(jobs)
         assert work_queue(jobs).claim("worker") is None
-    assert jobs.job(job_id).waiting == 1
+    assert jobs.job(job_id).counts.waiting == 1
     work(jobs)
-    assert jobs.job(job_id).done == 1
+    assert jobs.job(job_id).counts.done == 1
 
 
 def test_nothing_is_made_again_before_the_disk_is_full(
@@ -333,7 +333,7 @@ def test_nothing_is_made_again_before_the_disk_is_full(
     ):
         with pytest.raises(NoSpace):
             again()
-    assert jobs.job(job_id).done == 1
+    assert jobs.job(job_id).counts.done == 1
 
 
 def test_upload_is_taken_while_the_disk_has_what_must_stay_free(

@@ -49,7 +49,7 @@ def finish(store: Store, claimed: Claim) -> bool:
 def state(store: Store, image: int = 0) -> str:
     job = store.jobs.read("job", NOW)
     assert job
-    return job.images[image].state
+    return job.images[image].status
 
 
 FACTS = {

@@ -60,7 +60,7 @@ def test_death_of_the_child_is_a_verdict_on_the_image(
 ) -> None:
     fail_with(monkeypatch, error)
     work_once(jobs)
-    assert (image().state, image().error_code) == ("failed", code)
+    assert (image().status, image().error_code) == ("failed", code)
     assert sentence in str(image().error_message)
 
 
@@ -94,7 +94,7 @@ def test_interrupted_image_waits_unharmed(
     for _ in range(MAX_ATTEMPTS + 1):
         with pytest.raises(KeyboardInterrupt):
             work_once(jobs)
-    assert image().state == "waiting"
+    assert image().status == "waiting"
 
 
 def test_interrupt_after_the_end_keeps_the_thumbnails(
@@ -137,7 +137,7 @@ def test_image_waits_for_a_full_disk_as_long_as_it_takes(
                 work_once(jobs)
             assert work_queue(jobs).has_work()
     work_once(jobs)
-    assert image().state == "done"
+    assert image().status == "done"
 
 
 def test_full_disk_in_the_child_is_told_as_such(
@@ -150,7 +150,7 @@ def test_full_disk_in_the_child_is_told_as_such(
     monkeypatch.setattr(os, "posix_fallocate", posix_fallocate)
     with pytest.raises(OSError, match="No space"):
         work_once(jobs)
-    assert image().state == "waiting"
+    assert image().status == "waiting"
 
 
 def test_attempt_is_given_back_as_soon_as_there_is_room_for_that(
@@ -169,7 +169,7 @@ def test_attempt_is_given_back_as_soon_as_there_is_room_for_that(
     fail_with(monkeypatch, full)
     with pytest.raises(OSError, match="No space"):
         work_once(jobs)
-    assert (image().state, refusals) == ("waiting", [])
+    assert (image().status, refusals) == ("waiting", [])
 
 
 def test_nothing_is_claimed_where_there_is_no_room_for_it(
@@ -178,9 +178,9 @@ def test_nothing_is_claimed_where_there_is_no_room_for_it(
     with monkeypatch.context() as full:
         full.setattr(jobs.storage, "free_bytes", lambda: 1_000_000)
         work_once(jobs)
-        assert (image().state, work_queue(jobs).has_work()) == ("waiting", False)
+        assert (image().status, work_queue(jobs).has_work()) == ("waiting", False)
     work_once(jobs)
-    assert image().state == "done"
+    assert image().status == "done"
 
 
 def test_our_own_mistake_is_tried_a_few_times_and_then_told(
@@ -195,7 +195,7 @@ def test_our_own_mistake_is_tried_a_few_times_and_then_told(
             work_once(jobs)
     work_queue(jobs).fail_exhausted()
     assert not work_queue(jobs).has_work()
-    assert (image().state, image().error_code) == ("failed", "worker_lost")
+    assert (image().status, image().error_code) == ("failed", "worker_lost")
     assert (caplog.messages[-1], vars(caplog.records[-1])["code"]) == (
         "image failed",
         "worker_lost",

@@ -273,15 +273,15 @@ class Definition:
         return self._store.db.query("SELECT * FROM images WHERE id = :id", id=image_id)[0]
 
     def next(self, now: float) -> str:
-        rows = self._store.db.query("SELECT * FROM images WHERE state IN ('waiting', 'working')")
-        in_hand = [row for row in rows if row["state"] == "working" and row["lease"] >= now]
+        rows = self._store.db.query("SELECT * FROM images WHERE status IN ('waiting', 'working')")
+        in_hand = [row for row in rows if row["status"] == "working" and row["lease"] >= now]
         clients = Counter(row["client"] for row in in_hand)
         owners = Counter((row["client"], row["owner"]) for row in in_hand)
 
         def key(row: dict[str, Any]) -> tuple[Any, ...]:
             if row["attempts"] - row["released"] > 1:
                 return 3, row["queued"]
-            if row["state"] == "working":
+            if row["status"] == "working":
                 return 1, row["queued"]
             client, owner = (row["client"],), (row["client"], row["owner"])
             turns = clients[client[0]], self.served[client], owners[owner], self.served[owner]
@@ -321,7 +321,7 @@ def test_next_image_is_the_one_that_the_definition_says(store: Store, seed: int)
             expected = definition.image(definition.next(now))
             held.append(claim(store, now, f"w{number}"))
             assert held[-1].image_id == expected["id"]
-            if expected["state"] == "waiting" and expected["attempts"] - expected["released"] <= 1:
+            if expected["status"] == "waiting" and expected["attempts"] - expected["released"] <= 1:
                 definition.serve(expected, now)
         assert_counts_are_right(store, "client_turns", "client")
         assert_counts_are_right(store, "owner_turns", "client, owner")

@@ -296,7 +296,7 @@ def large_job(server: Server) -> tuple[str, str]:
     place = {"name": "a.jpg", "bytes": 1000, "had_gps": 0, "created": 0, "queued": 0}
     with server.jobs.store.db.transaction() as db:
         db.table("images").insert_all(
-            {"id": image, "job_id": job_id, "position": n, "state": "done", **place, **size}
+            {"id": image, "job_id": job_id, "position": n, "status": "done", **place, **size}
             for n, image in enumerate(images)
         )
         db.table("thumbnails").insert_all(

@@ -80,7 +80,7 @@ def test_old_thumbnails_stay_until_the_new_ones_are_there(person: Person, jobs: 
     work(jobs)
     (old,) = jobs.job(job_id).images[0].thumbnails
     post(person, f"/jobs/{job_id}/remake", presets="card")
-    assert jobs.job(job_id).waiting == 1
+    assert jobs.job(job_id).counts.waiting == 1
     assert person.get(old.url).status_code == 200
 
 
@@ -209,7 +209,7 @@ def test_recipe_that_is_wrong_changes_nothing(person: Person, jobs: Jobs) -> Non
     work(jobs)
     answer = post(person, f"/jobs/{job_id}/remake", **{"outputs-0-width": "0"})
     assert answer.status_code == 422
-    assert jobs.job(job_id).done == 1
+    assert jobs.job(job_id).counts.done == 1
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,11 @@ def test_cancelled_images_are_left_out_when_a_job_is_made_again(person: Person, 
     assert "<h1>Make thumbnails of 2 images again</h1>" in page
     assert "1 cancelled image is not included." in page
     post(person, f"/jobs/{job_id}/remake", presets="card")
-    assert [image.state for image in jobs.job(job_id).images] == ["cancelled", "waiting", "waiting"]
+    assert [image.status for image in jobs.job(job_id).images] == [
+        "cancelled",
+        "waiting",
+        "waiting",
+    ]
 
 
 def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
@@ -455,16 +459,16 @@ def test_failed_image_is_tried_again(person: Person, jobs: Jobs) -> None:
     failed = next(image for image in jobs.job(job_id).images if image.is_failed)
     post(person, f"/jobs/{job_id}/images/{failed.id}/retry")
     job = jobs.job(job_id)
-    assert (job.waiting, job.failed, job.done) == (1, 0, 1)
+    assert (job.counts.waiting, job.counts.failed, job.counts.done) == (1, 0, 1)
 
 
 def test_all_failed_images_are_tried_again_as_often_as_new_ones(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_truncated(), make_truncated())
     for _ in range(7):
         work(jobs)
-        assert jobs.job(job_id).failed == 2
+        assert jobs.job(job_id).counts.failed == 2
         post(person, f"/jobs/{job_id}/retry")
-    assert jobs.job(job_id).waiting == 2
+    assert jobs.job(job_id).counts.waiting == 2
 
 
 def test_what_was_cancelled_stays_so_when_all_failed_are_tried_again(
@@ -475,7 +479,7 @@ def test_what_was_cancelled_stays_so_when_all_failed_are_tried_again(
     work(jobs)
     assert "Retry all failed" in person.get(f"/jobs/{job_id}").text
     post(person, f"/jobs/{job_id}/retry")
-    assert [image.state for image in jobs.job(job_id).images] == ["waiting", "cancelled"]
+    assert [image.status for image in jobs.job(job_id).images] == ["waiting", "cancelled"]
 
 
 def test_all_cancelled_images_are_tried_again_where_none_failed(person: Person, jobs: Jobs) -> None:
@@ -483,7 +487,7 @@ def test_all_cancelled_images_are_tried_again_where_none_failed(person: Person, 
     post(person, f"/jobs/{job_id}/cancel")
     assert "Retry all cancelled" in person.get(f"/jobs/{job_id}").text
     post(person, f"/jobs/{job_id}/retry")
-    assert jobs.job(job_id).waiting == 2
+    assert jobs.job(job_id).counts.waiting == 2
 
 
 def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
@@ -491,7 +495,7 @@ def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
     post(person, f"/jobs/{job_id}/cancel")
     work(jobs)
     job = jobs.job(job_id)
-    assert (job.cancelled, job.is_finished) == (2, True)
+    assert (job.counts.cancelled, job.is_finished) == (2, True)
 
 
 def stopped(person: Person, jobs: Jobs) -> str:
@@ -549,7 +553,7 @@ def test_old_results_are_made_again_with_another_focal_point(person: Person, job
     old = jobs.job(job_id).images[1]
     post(person, f"/jobs/{job_id}/images/{old.id}/focus", x="1", y="0.5")
     work(jobs)
-    assert jobs.job(job_id).done == 2
+    assert jobs.job(job_id).counts.done == 2
 
 
 @pytest.mark.parametrize(("hours", "kept"), [("100", 100), ("100000", 168)])

@@ -596,7 +596,7 @@ def test_more_files_than_a_job_takes_are_refused_by_name(person: Person, jobs: J
     response = person.upload(*[(make_jpeg(), f"{number}.jpg") for number in range(4)])
     page = person.get(response.headers["Location"]).text
     assert re.search("3.jpg<.*?>A job has at most 3 images.", page, re.DOTALL)
-    assert jobs.job(jobs.ids()[0]).total == 3
+    assert jobs.job(jobs.ids()[0]).counts.total == 3
 
 
 @pytest.mark.parametrize(
@@ -611,7 +611,7 @@ def test_strange_name_is_shown_harmlessly(person: Person, jobs: Jobs, name: str)
     assert "<script>alert" not in page
     assert "\u202e" not in page
     assert "etc" not in page.split("<main")[1]
-    assert jobs.job(jobs.ids()[0]).total == 1
+    assert jobs.job(jobs.ids()[0]).counts.total == 1
 
 
 def test_script_sends_images_one_by_one_and_closes(script: Script, jobs: Jobs) -> None:
@@ -642,7 +642,7 @@ def test_image_that_is_sent_again_because_the_answer_got_lost_is_kept_once(
     images = [{"images": part(make_jpeg(), "a.jpg"), "position": "1"} for _ in range(2)]
     answers = [script.send(job["images_url"], **image) for image in images]
     assert answers[0].json == answers[1].json
-    assert jobs.job(job["id"]).total == 1
+    assert jobs.job(job["id"]).counts.total == 1
 
 
 def test_same_image_twice_is_two_images(script: Script, jobs: Jobs) -> None:
@@ -651,7 +651,7 @@ def test_same_image_twice_is_two_images(script: Script, jobs: Jobs) -> None:
         script.send(job["images_url"], images=part(make_jpeg(), "a.jpg"), position=position)
     script.add(job, make_jpeg())
     script.add(job, make_jpeg())
-    assert jobs.job(job["id"]).total == 3
+    assert jobs.job(job["id"]).counts.total == 3
 
 
 def test_image_for_a_closed_job_is_refused(script: Script, jobs: Jobs) -> None:
@@ -875,7 +875,7 @@ def test_form_makes_a_whole_job_whoever_sends_it(person: Person, jobs: Jobs) -> 
     form = multipart(csrf_token=person.token(), presets="square", images=part(make_jpeg(), "a.jpg"))
     response = person.client.post("/jobs", headers={"Accept": "*/*"}, **form)
     assert response.status_code == 303
-    assert jobs.job(jobs.ids()[0]).total == 1
+    assert jobs.job(jobs.ids()[0]).counts.total == 1
 
 
 @pytest.mark.parametrize("kind", ["PNG", "late PNG", "GIF"])

@@ -72,7 +72,7 @@ def _has_files(image: Image, storage: Storage) -> bool:
 
 def _lost(image: Image) -> Image:
     code, message = FILE_LOST
-    return replace(image, state="failed", error_code=code, error_message=message, thumbnails=())
+    return replace(image, status="failed", error_code=code, error_message=message, thumbnails=())
 
 
 def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
@@ -87,7 +87,7 @@ def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
     archive = ZipStream(sized=True)
     archive.add(_index(job, paths), "index.html")
     archive.add(_manifest(job, paths), "manifest.json")
-    if job.failed or job.missing:
+    if job.counts.failed or job.missing:
         archive.add(_errors(job), "errors.txt")
     for thumbnail, path in paths.items():
         file = storage.thumbnail_file(thumbnail.path)
@@ -99,7 +99,7 @@ def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
 
 def archive_name(job: Job) -> str:
     """Return the name of the zip, like `beach-and-5-more-thumbnails.zip`."""
-    more = f"-and-{job.total - 1}-more" if job.total > 1 else ""
+    more = f"-and-{job.counts.total - 1}-more" if job.counts.total > 1 else ""
     return f"{image_name(job.images[0].name)}{more}-thumbnails.zip"
 
 
@@ -130,10 +130,10 @@ def _manifest(job: Job, paths: Paths) -> str:
             "created": job.created.isoformat(),
             "expires": job.expires.isoformat(),
             "is_finished": job.is_finished,
-            "total": job.total,
-            "done": job.done,
-            "failed": job.failed,
-            "cancelled": job.cancelled,
+            "total": job.counts.total,
+            "done": job.counts.done,
+            "failed": job.counts.failed,
+            "cancelled": job.counts.cancelled,
             "missing": job.missing,
         },
         "recipe": [asdict(output) for output in recipe.outputs],
@@ -148,7 +148,7 @@ def _describe(image: Image, recipe: Recipe, paths: Paths) -> dict[str, Any]:
     return {
         "number": image.number,
         "name": image.name,
-        "state": image.state,
+        "state": image.status,
         "error": error if image.is_failed else None,
         "bytes": image.bytes,
         "format": image.format,

@@ -46,9 +46,9 @@ def estimate(store: Store, job: Job | Progress, now: float) -> QueueEstimate:
         ahead, ahead_of_last = store.queue.count_ahead(job.id, now)
         workers = store.operations.count_workers(alive_since=now - ALIVE_SECONDS)
         mean = store.queue.mean_work_seconds()
-    if mean is None or not workers or not job.left:
+    if mean is None or not workers or not job.counts.left:
         return QueueEstimate(ahead, None, bool(workers))
-    seconds = ceil((ahead_of_last + job.left) * mean / workers)
+    seconds = ceil((ahead_of_last + job.counts.left) * mean / workers)
     return QueueEstimate(ahead, seconds, has_workers=True)
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Literal, get_args
 
 from webapp.recipes.outputs import Point, Recipe, Size
 
-State = Literal["waiting", "working", "done", "failed", "cancelled"]
+Status = Literal["waiting", "working", "done", "failed", "cancelled"]
 
 TILE_SIDE = 270  # Pixels; what a tile of the job page has.
 PREVIEW_SIDE = 480  # Pixels; about twice that, for fine screens.
@@ -88,7 +88,7 @@ class Image:
     width: int
     height: int
     had_gps: bool
-    state: State
+    status: Status
     error_code: str | None
     error_message: str | None
     thumbhash: str | None
@@ -103,32 +103,63 @@ class Image:
     @property
     def is_waiting(self) -> bool:
         """True if it waits for a worker."""
-        return self.state == "waiting"
+        return self.status == "waiting"
 
     @property
     def can_retry(self) -> bool:
         """True if it failed or was cancelled."""
-        return self.state in ("failed", "cancelled")
+        return self.status in ("failed", "cancelled")
 
     @property
     def is_done(self) -> bool:
         """True if all its thumbnails are made."""
-        return self.state == "done"
+        return self.status == "done"
 
     @property
     def is_failed(self) -> bool:
         """True if it failed, for the reason in `error_message`."""
-        return self.state == "failed"
+        return self.status == "failed"
 
     @property
     def is_finished(self) -> bool:
         """True if its status is final."""
-        return self.state not in ("waiting", "working")
+        return self.status not in ("waiting", "working")
 
     @property
     def is_transparent(self) -> bool:
         """True if it has transparent pixels, by a bit of its ThumbHash."""
         return bool(self.thumbhash and b64decode(self.thumbhash[:4])[2] > 127)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The number of a job's images in each status."""
+
+    waiting: int = 0
+    working: int = 0
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def left(self) -> int:
+        """The number of images whose status is not final."""
+        return self.waiting + self.working
+
+    @property
+    def finished(self) -> int:
+        """The number of images whose status is final."""
+        return self.done + self.failed + self.cancelled
+
+    @property
+    def total(self) -> int:
+        """The number of all images."""
+        return self.left + self.finished
+
+    @property
+    def is_finished(self) -> bool:
+        """True if the status of each image is final."""
+        return not self.left
 
 
 @dataclass(frozen=True)
@@ -155,45 +186,16 @@ class Job:
     images: tuple[Image, ...]
     missing_files: tuple[MissingFile, ...]
 
-    @property
-    def total(self) -> int:
-        """How many images it has so far."""
-        return len(self.images)
-
-    @property
-    def finished(self) -> int:
-        """To how many images nothing more will happen."""
-        return sum(image.is_finished for image in self.images)
+    @cached_property
+    def counts(self) -> Counts:
+        """The counts of its images."""
+        statuses = [image.status for image in self.images]
+        return Counts(*map(statuses.count, get_args(Status)))
 
     @property
     def thumbnails(self) -> list[Thumbnail]:
         """All thumbnails made so far."""
         return [made for image in self.images for made in image.thumbnails]
-
-    @property
-    def done(self) -> int:
-        """How many images have all their thumbnails."""
-        return self._count("done")
-
-    @property
-    def failed(self) -> int:
-        """How many images were given up."""
-        return self._count("failed")
-
-    @property
-    def working(self) -> int:
-        """How many images are in a worker's hands."""
-        return self._count("working")
-
-    @property
-    def waiting(self) -> int:
-        """How many images wait for a worker."""
-        return self._count("waiting")
-
-    @property
-    def cancelled(self) -> int:
-        """How many images nobody is to work on any more."""
-        return self._count("cancelled")
 
     @property
     def missing(self) -> int:
@@ -203,7 +205,7 @@ class Job:
     @property
     def left_out(self) -> int:
         """The number of cancelled images without thumbnails: a remake leaves them out."""
-        return sum(image.state == "cancelled" and not image.thumbnails for image in self.images)
+        return sum(image.status == "cancelled" and not image.thumbnails for image in self.images)
 
     @property
     def had_gps_count(self) -> int:
@@ -211,14 +213,9 @@ class Job:
         return sum(image.had_gps for image in self.images)
 
     @property
-    def left(self) -> int:
-        """How many images are not finished."""
-        return self.total - self.finished
-
-    @property
     def is_finished(self) -> bool:
         """True if the job is closed and the status of each image is final."""
-        return not self.is_open and not self.left
+        return not self.is_open and self.counts.is_finished
 
     def preview(self, image: Image) -> Thumbnail | None:
         """Choose the thumbnail of an image to show: of the same output for all.
@@ -238,9 +235,6 @@ class Job:
         outputs = Recipe.from_json(self.recipe).preview_order(PREVIEW_SIDE, TILE_SIDE)
         return [output.name for output in outputs]
 
-    def _count(self, state: State) -> int:
-        return sum(image.state == state for image in self.images)
-
 
 @dataclass(frozen=True)
 class ListedJob:
@@ -252,18 +246,14 @@ class ListedJob:
     expires: datetime
     is_open: bool
     name: str | None  # Of the first image.
-    total: int
-    finished: int
-    done: int
-    failed: int
-    cancelled: int
+    counts: Counts
     missing: int
     previews: tuple[Thumbnail, ...]
 
     @property
     def is_finished(self) -> bool:
         """True if the job is closed and the status of each image is final."""
-        return not self.is_open and self.finished == self.total
+        return not self.is_open and self.counts.is_finished
 
 
 @dataclass(frozen=True)
@@ -281,13 +271,13 @@ class Progress:
     id: str
     version: int  # Increases with every change that a page shows.
     is_open: bool
-    left: int
+    counts: Counts
     begun: datetime
 
     @property
     def is_finished(self) -> bool:
         """True if the job is closed and the status of each image is final."""
-        return not self.is_open and not self.left
+        return not self.is_open and self.counts.is_finished
 
 
 @dataclass(frozen=True)

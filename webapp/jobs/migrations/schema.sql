@@ -37,8 +37,8 @@ CREATE TABLE images (
     width INTEGER NOT NULL,              -- as seen: after the orientation is applied
     height INTEGER NOT NULL,
     had_gps INTEGER NOT NULL,
-    state TEXT NOT NULL DEFAULT 'waiting'
-        CHECK (state IN ('waiting', 'working', 'done', 'failed', 'cancelled')),
+    status TEXT NOT NULL DEFAULT 'waiting'
+        CHECK (status IN ('waiting', 'working', 'done', 'failed', 'cancelled')),
     attempts INTEGER NOT NULL DEFAULT 0, -- claims so far; the last one's number is its token
     released INTEGER NOT NULL DEFAULT 0, -- those of them that were given back unharmed
     claimed_by TEXT,
@@ -50,33 +50,33 @@ CREATE TABLE images (
 , thumbhash TEXT, color TEXT, claimed REAL /* when the last claim began */, queued REAL NOT NULL DEFAULT 0 /* since when it waits for its turn */, focus_x REAL /* the focal point its owner chose, from 0 to 1 */, focus_y REAL, version INTEGER NOT NULL DEFAULT 0 /* of its job, as it changed */, client TEXT NOT NULL DEFAULT '' /* whose limits its work is of */, owner TEXT NOT NULL DEFAULT '' /* of its job */, placeholder TEXT /* a PNG of 16 pixels, in base64 */) STRICT;
 
 CREATE INDEX images_claimable ON images (attempts - released > 1, queued)
-    WHERE state IN ('waiting', 'working');
+    WHERE status IN ('waiting', 'working');
 
-CREATE INDEX images_finished ON images (finished) WHERE state = 'done';
+CREATE INDEX images_finished ON images (finished) WHERE status = 'done';
 
 CREATE INDEX images_position ON images (job_id, position, created);
 
 CREATE INDEX images_turns ON images (client, owner, queued)
-    WHERE state = 'waiting' AND attempts - released <= 1;
+    WHERE status = 'waiting' AND attempts - released <= 1;
 
-CREATE INDEX images_working ON images (client, owner) WHERE state = 'working';
+CREATE INDEX images_working ON images (client, owner) WHERE status = 'working';
 
 CREATE TRIGGER accepted_counted AFTER INSERT ON images BEGIN
     UPDATE counters SET count = count + 1 WHERE what = 'accepted';
 END;
 
-CREATE TRIGGER again_counted AFTER UPDATE OF state ON images
-WHEN old.state NOT IN ('waiting', 'working') AND new.state = 'waiting' BEGIN
+CREATE TRIGGER again_counted AFTER UPDATE OF status ON images
+WHEN old.status NOT IN ('waiting', 'working') AND new.status = 'waiting' BEGIN
     INSERT INTO counters VALUES ('again', '', 1) ON CONFLICT DO UPDATE SET count = count + 1;
 END;
 
-CREATE TRIGGER deleted_counted AFTER DELETE ON images WHEN old.state IN ('waiting', 'working') BEGIN
+CREATE TRIGGER deleted_counted AFTER DELETE ON images WHEN old.status IN ('waiting', 'working') BEGIN
     INSERT INTO counters VALUES ('deleted', '', 1) ON CONFLICT DO UPDATE SET count = count + 1;
 END;
 
-CREATE TRIGGER finished_counted AFTER UPDATE OF state ON images
-WHEN old.state IN ('waiting', 'working') AND new.state NOT IN ('waiting', 'working') BEGIN
-    INSERT INTO counters VALUES (new.state, coalesce(new.error_code, ''), 1)
+CREATE TRIGGER finished_counted AFTER UPDATE OF status ON images
+WHEN old.status IN ('waiting', 'working') AND new.status NOT IN ('waiting', 'working') BEGIN
+    INSERT INTO counters VALUES (new.status, coalesce(new.error_code, ''), 1)
         ON CONFLICT DO UPDATE SET count = count + 1;
 END;
 
@@ -85,20 +85,20 @@ CREATE TRIGGER image_added AFTER INSERT ON images BEGIN
     UPDATE images SET version = (SELECT version FROM jobs WHERE id = new.job_id) WHERE id = new.id;
 END;
 
-CREATE TRIGGER image_changed AFTER UPDATE OF state ON images BEGIN
+CREATE TRIGGER image_changed AFTER UPDATE OF status ON images BEGIN
     UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
     UPDATE images SET version = (SELECT version FROM jobs WHERE id = new.job_id) WHERE id = new.id;
 END;
 
-CREATE TRIGGER turn_awaited AFTER INSERT ON images WHEN new.state = 'waiting' BEGIN
+CREATE TRIGGER turn_awaited AFTER INSERT ON images WHEN new.status = 'waiting' BEGIN
     INSERT INTO client_turns VALUES (new.client, 1, new.queued)
         ON CONFLICT DO UPDATE SET waiting = waiting + 1;
     INSERT INTO owner_turns VALUES (new.client, new.owner, 1, new.queued)
         ON CONFLICT DO UPDATE SET waiting = waiting + 1;
 END;
 
-CREATE TRIGGER turn_awaited_again AFTER UPDATE OF state ON images
-WHEN new.state = 'waiting' AND new.attempts - new.released <= 1 BEGIN
+CREATE TRIGGER turn_awaited_again AFTER UPDATE OF status ON images
+WHEN new.status = 'waiting' AND new.attempts - new.released <= 1 BEGIN
     INSERT INTO client_turns VALUES (new.client, 1, new.queued)
         ON CONFLICT DO UPDATE SET waiting = waiting + 1;
     INSERT INTO owner_turns VALUES (new.client, new.owner, 1, new.queued)
@@ -106,36 +106,36 @@ WHEN new.state = 'waiting' AND new.attempts - new.released <= 1 BEGIN
 END;
 
 CREATE TRIGGER turn_deleted AFTER DELETE ON images
-WHEN old.state = 'waiting' AND old.attempts - old.released <= 1 BEGIN
+WHEN old.status = 'waiting' AND old.attempts - old.released <= 1 BEGIN
     UPDATE client_turns SET waiting = waiting - 1 WHERE client = old.client;
     UPDATE owner_turns SET waiting = waiting - 1
         WHERE client = old.client AND owner = old.owner;
 END;
 
-CREATE TRIGGER turn_over AFTER UPDATE OF state ON images
-WHEN old.state = 'working' AND new.state IN ('done', 'failed') BEGIN
+CREATE TRIGGER turn_over AFTER UPDATE OF status ON images
+WHEN old.status = 'working' AND new.status IN ('done', 'failed') BEGIN
     UPDATE client_turns SET served = new.finished WHERE client = old.client;
     UPDATE owner_turns SET served = new.finished WHERE client = old.client AND owner = old.owner;
 END;
 
-CREATE TRIGGER turn_taken AFTER UPDATE OF state ON images
-WHEN old.state = 'waiting' AND old.attempts - old.released <= 1 BEGIN
+CREATE TRIGGER turn_taken AFTER UPDATE OF status ON images
+WHEN old.status = 'waiting' AND old.attempts - old.released <= 1 BEGIN
     UPDATE client_turns SET waiting = waiting - 1,
-        served = iif(new.state = 'working', new.claimed, served) WHERE client = old.client;
+        served = iif(new.status = 'working', new.claimed, served) WHERE client = old.client;
     UPDATE owner_turns SET waiting = waiting - 1,
-        served = iif(new.state = 'working', new.claimed, served)
+        served = iif(new.status = 'working', new.claimed, served)
         WHERE client = old.client AND owner = old.owner;
 END;
 
-CREATE TRIGGER wait_measured AFTER UPDATE OF state ON images
-WHEN old.attempts = 0 AND new.state = 'working' BEGIN
+CREATE TRIGGER wait_measured AFTER UPDATE OF status ON images
+WHEN old.attempts = 0 AND new.status = 'working' BEGIN
     UPDATE durations SET count = count + 1, seconds = seconds + max(new.claimed - new.created, 0)
         WHERE what = 'wait' AND up_to = (SELECT min(up_to) FROM durations
         WHERE what = 'wait' AND up_to >= new.claimed - new.created);
 END;
 
-CREATE TRIGGER work_measured AFTER UPDATE OF state ON images
-WHEN old.state = 'working' AND new.state IN ('done', 'failed')
+CREATE TRIGGER work_measured AFTER UPDATE OF status ON images
+WHEN old.status = 'working' AND new.status IN ('done', 'failed')
 AND new.error_code IS NOT 'worker_lost' BEGIN
     UPDATE durations SET count = count + 1, seconds = seconds + max(new.finished - new.claimed, 0)
         WHERE what = 'work' AND up_to = (SELECT min(up_to) FROM durations

@@ -8,7 +8,15 @@ from typing import Any
 
 from webapp.jobs.database import Database
 from webapp.jobs.models import Image, Job, JobList, ListedJob, MissingFile, Progress, Thumbnail
-from webapp.jobs.store.rows import BEGUN, UNFINISHED, split_thumbnails, with_focal_point, with_times
+from webapp.jobs.store.rows import (
+    BEGUN,
+    COUNTS,
+    UNFINISHED,
+    split_thumbnails,
+    with_counts,
+    with_focal_point,
+    with_times,
+)
 from webapp.jobs.store.usage import Usage
 from webapp.recipes.outputs import OVERVIEW
 
@@ -94,12 +102,7 @@ class JobRows:
         return self._db.query(
             "SELECT jobs.id, jobs.version, jobs.created, expires, open_until > :now AS is_open,"
             " (SELECT name FROM images WHERE job_id = jobs.id ORDER BY position, created LIMIT 1)"
-            " AS name, count(state) AS total,"
-            f" count(*) FILTER (WHERE NOT {UNFINISHED}) AS finished,"
-            " count(*) FILTER (WHERE state = 'done') AS done,"
-            " count(*) FILTER (WHERE state = 'failed') AS failed,"
-            " count(*) FILTER (WHERE state = 'cancelled') AS cancelled,"
-            " json_array_length(missing_files) AS missing"
+            f" AS name, {COUNTS}, json_array_length(missing_files) AS missing"
             f" FROM (SELECT * FROM jobs WHERE {which}) AS jobs"
             " LEFT JOIN images ON job_id = jobs.id GROUP BY jobs.id ORDER BY jobs.created DESC",
             **values,
@@ -108,7 +111,7 @@ class JobRows:
     def _listed(self, rows: Sequence[dict[str, Any]]) -> tuple[ListedJob, ...]:
         previews = self._previews([row["id"] for row in rows])
         return tuple(
-            ListedJob(**with_times(row), previews=tuple(previews.get(row["id"], ())))
+            ListedJob(**with_counts(with_times(row)), previews=tuple(previews.get(row["id"], ())))
             for row in rows
         )
 
@@ -146,7 +149,7 @@ class JobRows:
             del row["number"]
             thumbnails.setdefault(row["image_id"], []).append(Thumbnail(**row))
         rows = self._db.query(
-            "SELECT id, job_id, position, name, bytes, format, width, height, had_gps, state,"
+            "SELECT id, job_id, position, name, bytes, format, width, height, had_gps, status,"
             " error_code, error_message, thumbhash, placeholder, color, attempts, version, focus_x,"
             " focus_y,"
             " row_number() OVER (ORDER BY position, created) AS number FROM images"
@@ -182,17 +185,17 @@ class JobRows:
     def progress(self, job_id: str, now: float) -> Progress | None:
         """Read the progress of a job, or None."""
         rows = self._db.query(
-            "SELECT version, open_until > :now AS is_open, (SELECT count(*) FROM images"
-            f" WHERE job_id = jobs.id AND {UNFINISHED}) AS left, {BEGUN}"
-            " FROM jobs WHERE id = :id AND expires > :now",
+            f"SELECT jobs.version, open_until > :now AS is_open, {BEGUN}, {COUNTS}"
+            " FROM jobs LEFT JOIN images ON job_id = jobs.id"
+            " WHERE jobs.id = :id AND expires > :now GROUP BY jobs.id",
             id=job_id,
             now=now,
         )
         if not rows:
             return None
-        row = rows[0]
+        row = with_counts(rows[0])
         begun = datetime.fromtimestamp(row["begun"], UTC)
-        return Progress(job_id, row["version"], bool(row["is_open"]), row["left"], begun)
+        return Progress(job_id, row["version"], bool(row["is_open"]), row["counts"], begun)
 
     def pending_image_version(self, job_id: str, image_id: str, now: float) -> int | None:
         """Return the version of an image that waits or is claimed, or None."""

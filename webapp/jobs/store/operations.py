@@ -39,7 +39,7 @@ class Operations:
         """
         waiting = (
             f"SELECT queued FROM images WHERE {UNFINISHED}"
-            " AND state = 'waiting' AND (attempts - released > 1) = {} ORDER BY queued LIMIT 1"
+            " AND status = 'waiting' AND (attempts - released > 1) = {} ORDER BY queued LIMIT 1"
         )
         rows = self._db.query(
             f"SELECT (SELECT count(*) FROM images WHERE {UNFINISHED}) AS depth,"

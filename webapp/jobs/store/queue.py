@@ -1,6 +1,6 @@
 """The queue of image rows: who works on which image. The only fencing SQL.
 
-Every change of an image's state is one atomic statement or one immediate transaction, guarded by
+Every change of an image's status is one atomic statement or one immediate transaction, guarded by
 the claim that allows it, so any number of processes may try at the same time.
 """
 
@@ -18,10 +18,10 @@ from webapp.recipes.outputs import Point
 _LET_GO = "claimed_by = NULL, lease = NULL, client = ''"
 
 # Guards every change by a worker: no other claim of the image followed.
-_HELD = "id = :image_id AND state = 'working' AND claimed_by = :worker AND attempts = :attempt"
+_HELD = "id = :image_id AND status = 'working' AND claimed_by = :worker AND attempts = :attempt"
 
 _TO_REMAKE = (
-    "(state IN ('working', 'done', 'failed') OR state = 'cancelled'"
+    "(status IN ('working', 'done', 'failed') OR status = 'cancelled'"
     " AND EXISTS (SELECT 1 FROM thumbnails WHERE image_id = images.id))"
 )
 
@@ -101,7 +101,7 @@ class ImageQueue:
                 return None
             self._usage.charge_work("rowid = :image", now, image=chosen)
             rows = self._db.query(
-                "UPDATE images SET state = 'working', attempts = attempts + 1,"
+                "UPDATE images SET status = 'working', attempts = attempts + 1,"
                 " claimed_by = :worker, claimed = :now, lease = :lease WHERE rowid = :image"
                 " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
                 " :now - queued AS waited, focus_x, focus_y,"
@@ -149,7 +149,7 @@ class ImageQueue:
                 **_held(claim),
             )
             held = self._db.execute(
-                f"UPDATE images SET state = 'done', finished = :now, {_LET_GO},"
+                f"UPDATE images SET status = 'done', finished = :now, {_LET_GO},"
                 " width = :width, height = :height, had_gps = :had_gps,"
                 " thumbhash = :thumbhash, placeholder = :placeholder, color = :color"
                 f" WHERE {_HELD}",
@@ -172,7 +172,7 @@ class ImageQueue:
         with self._db.transaction():
             self._usage.charge_work(_HELD, now, **_held(claim))
             held = self._db.execute(
-                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+                "UPDATE images SET status = 'failed', error_code = :code, error_message = :message,"
                 f" finished = :now, {_LET_GO} WHERE {_HELD}",
                 code=code,
                 message=message,
@@ -189,7 +189,7 @@ class ImageQueue:
         with self._db.transaction():
             self._usage.charge_work(_HELD, now, **_held(claim))
             held = self._db.execute(
-                "UPDATE images SET state = 'waiting', released = released + 1, claimed_by = NULL,"
+                "UPDATE images SET status = 'waiting', released = released + 1, claimed_by = NULL,"
                 f" lease = NULL WHERE {_HELD}",
                 **_held(claim),
             )
@@ -214,11 +214,11 @@ class ImageQueue:
         Returns the ids of their jobs and their own. The time that the last worker had an image is
         charged to its client.
         """
-        lost = f"state = 'working' AND {LEASE_IS_OVER} AND attempts - released >= :max_attempts"
+        lost = f"status = 'working' AND {LEASE_IS_OVER} AND attempts - released >= :max_attempts"
         with self._db.transaction():
             self._usage.charge_work(lost, now, max_attempts=max_attempts)
             rows = self._db.query(
-                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+                "UPDATE images SET status = 'failed', error_code = :code, error_message = :message,"
                 f" finished = :now, {_LET_GO} WHERE {UNFINISHED} AND {lost} RETURNING job_id, id",
                 code=code,
                 message=message,
@@ -275,10 +275,10 @@ class ImageQueue:
         Many are all that failed; if none failed, all that were cancelled.
         """
         return self._queue_again(
-            "job_id = :job_id AND state IN ('failed', 'cancelled')"
+            "job_id = :job_id AND status IN ('failed', 'cancelled')"
             # max() prefers 'failed' to 'cancelled', in the order of the alphabet.
-            " AND iif(:image_id IS NULL, state = (SELECT max(state) FROM images"
-            " WHERE job_id = :job_id AND state IN ('failed', 'cancelled')), id = :image_id)",
+            " AND iif(:image_id IS NULL, status = (SELECT max(status) FROM images"
+            " WHERE job_id = :job_id AND status IN ('failed', 'cancelled')), id = :image_id)",
             now,
             client,
             job_id=job_id,
@@ -294,7 +294,7 @@ class ImageQueue:
         with self._db.transaction():
             self._usage.charge_work(which, now, **values)
             return self._db.execute(
-                "UPDATE images SET state = 'waiting', queued = :now, released = attempts,"
+                "UPDATE images SET status = 'waiting', queued = :now, released = attempts,"
                 " claimed_by = NULL, lease = NULL, client = :client, finished = NULL,"
                 f" error_code = NULL, error_message = NULL WHERE {which}",
                 now=now,
@@ -308,9 +308,9 @@ class ImageQueue:
         Thumbnails that were made before stay.
         """
         return self._db.execute(
-            f"UPDATE images SET state = 'cancelled', finished = :now, {_LET_GO}"
+            f"UPDATE images SET status = 'cancelled', finished = :now, {_LET_GO}"
             " WHERE job_id = :job_id AND (:image_id IS NULL OR id = :image_id)"
-            " AND state = 'waiting'",
+            " AND status = 'waiting'",
             job_id=job_id,
             image_id=image_id,
             now=now,
@@ -325,7 +325,7 @@ class ImageQueue:
         """Return whether at least `count` images of a client wait or are claimed."""
         rows = self._db.query(
             "SELECT coalesce((SELECT waiting FROM client_turns WHERE client = :client), 0)"
-            " + (SELECT count(*) FROM images WHERE state = 'working' AND client = :client)"
+            " + (SELECT count(*) FROM images WHERE status = 'working' AND client = :client)"
             " AS images",
             client=client,
         )
@@ -342,7 +342,7 @@ class ImageQueue:
             if not rows:  # Images that cost two workers come after all others.
                 rows = self._db.query(
                     "SELECT total(waiting) AS images FROM client_turns WHERE EXISTS"
-                    " (SELECT 1 FROM images WHERE job_id = :id AND state = 'waiting')",
+                    " (SELECT 1 FROM images WHERE job_id = :id AND status = 'waiting')",
                     id=job_id,
                 )
         return int(rows[0]["images"]), int(rows[-1]["images"])
@@ -351,7 +351,7 @@ class ImageQueue:
         """Return the mean work of the last 50 images, or None."""
         rows = self._db.query(
             "SELECT avg(finished - claimed) AS mean FROM (SELECT finished, claimed FROM images"
-            " WHERE state = 'done' AND finished IS NOT NULL ORDER BY finished DESC LIMIT 50)"
+            " WHERE status = 'done' AND finished IS NOT NULL ORDER BY finished DESC LIMIT 50)"
         )
         return rows[0]["mean"]  # type: ignore[no-any-return]
 
@@ -368,7 +368,7 @@ class ImageQueue:
         """
         rows = self._db.query(
             "SELECT DISTINCT job_id, id, folder FROM images"
-            " LEFT JOIN thumbnails ON image_id = images.id WHERE state IN ('waiting', 'done')"
+            " LEFT JOIN thumbnails ON image_id = images.id WHERE status IN ('waiting', 'done')"
         )
         return [(row["job_id"], row["id"], row["folder"]) for row in rows]
 
@@ -383,8 +383,8 @@ class ImageQueue:
         """Mark an image as failed whose files are lost, and delete its thumbnails' rows."""
         with self._db.transaction():
             failed = self._db.execute(
-                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
-                f" finished = :now, {_LET_GO} WHERE id = :id AND state IN ('waiting', 'done')",
+                "UPDATE images SET status = 'failed', error_code = :code, error_message = :message,"
+                f" finished = :now, {_LET_GO} WHERE id = :id AND status IN ('waiting', 'done')",
                 id=image_id,
                 code=code,
                 message=message,

@@ -1,10 +1,11 @@
 """SQL and conversions that several tables share."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-from webapp.jobs.models import PREVIEW_SIDE, Thumbnail, have_same_ratio
+from webapp.jobs.models import PREVIEW_SIDE, Counts, Thumbnail, have_same_ratio
 from webapp.recipes.outputs import OVERVIEW
 
 
@@ -12,6 +13,12 @@ def with_times(row: dict[str, Any]) -> dict[str, Any]:
     """Convert timestamps to datetime and 0/1 to bool."""
     times = {name: datetime.fromtimestamp(row[name], UTC) for name in ("created", "expires")}
     return {**row, **times, "is_open": bool(row["is_open"])}
+
+
+def with_counts(row: dict[str, Any]) -> dict[str, Any]:
+    """Replace the columns of COUNTS by one value."""
+    counts = {field.name: row.pop(field.name) for field in fields(Counts)}
+    return {**row, "counts": Counts(**counts)}
 
 
 def with_focal_point(row: dict[str, Any]) -> dict[str, Any]:
@@ -34,11 +41,16 @@ def split_thumbnails(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[s
 BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"
 
 # Word for word as in the partial index images_claimable: else SQLite does not use the index.
-UNFINISHED = "state IN ('waiting', 'working')"
+UNFINISHED = "status IN ('waiting', 'working')"
 
 # Word for word as in the partial index images_turns. Images that cost two workers are left out.
-WAITING = "state = 'waiting' AND attempts - released <= 1"
+WAITING = "status = 'waiting' AND attempts - released <= 1"
 
 # A lease lasts for seconds. If it ends more than a minute from now, the clock was set back:
 # it counts as over then, or its image would wait for as long as the clock went back.
 LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
+
+# How many images of a job have each status; for queries that join them.
+COUNTS = ", ".join(
+    f"count(*) FILTER (WHERE status = '{field.name}') AS {field.name}" for field in fields(Counts)
+)

@@ -11,7 +11,7 @@ from webapp.jobs.store.usage import WINDOW_MINUTES
 # looks at one more of each than there are workers.
 _CLAIMED = f"""
 in_hand AS MATERIALIZED (SELECT client, owner, count(*) AS images FROM images
-    WHERE state = 'working' AND NOT {LEASE_IS_OVER} GROUP BY client, owner),
+    WHERE status = 'working' AND NOT {LEASE_IS_OVER} GROUP BY client, owner),
 busy AS MATERIALIZED (SELECT client, sum(images) AS images FROM in_hand GROUP BY client)"""
 
 # Whether a client of client_turns is over its limits. At most 60 rows are read of each.
@@ -37,7 +37,7 @@ next_owner AS MATERIALIZED (SELECT client, coalesce(
         WHERE client = next_client.client AND waiting > 0 ORDER BY images, served LIMIT 1))
     AS owner FROM next_client)"""
 
-_LEFT = f"""(SELECT rowid FROM images WHERE state = 'working' AND {LEASE_IS_OVER}
+_LEFT = f"""(SELECT rowid FROM images WHERE status = 'working' AND {LEASE_IS_OVER}
     AND attempts - released <= 1 ORDER BY queued LIMIT 1)"""
 
 _NEXT = f"""(SELECT (SELECT rowid FROM images WHERE {WAITING}
@@ -46,7 +46,7 @@ _NEXT = f"""(SELECT (SELECT rowid FROM images WHERE {WAITING}
 
 # Only asked where no client has a turn: few are left that could be over their limits.
 _LATE = f"""(SELECT rowid FROM images WHERE {UNFINISHED}
-    AND (state = 'waiting' OR {LEASE_IS_OVER}) AND attempts - released < :max_attempts
+    AND (status = 'waiting' OR {LEASE_IS_OVER}) AND attempts - released < :max_attempts
     AND client NOT IN (SELECT client FROM over_limit)
     ORDER BY attempts - released > 1, queued LIMIT 1)"""
 
@@ -98,6 +98,6 @@ of_client AS MATERIALIZED (SELECT client, own, client_turns.served,
 } AS ahead
     FROM of_owner AS mine CROSS JOIN client_turns USING (client) LEFT JOIN busy USING (client))
 SELECT ahead - own + {_others_ahead("client_turns", "busy", "client", "client != mine.client")}
-    + (SELECT count(*) FROM images WHERE state = 'working' AND job_id != :id
+    + (SELECT count(*) FROM images WHERE status = 'working' AND job_id != :id
         AND NOT {LEASE_IS_OVER}) AS images
     FROM of_client AS mine ORDER BY own"""

@@ -50,7 +50,7 @@ class Usage:
         self.charge(
             "SELECT client, 'work', :minute,"
             " sum(CAST(1000 * max(min(:now, lease) - claimed, 0) AS INTEGER))"
-            f" FROM images WHERE state = 'working' AND {which} GROUP BY client",
+            f" FROM images WHERE status = 'working' AND {which} GROUP BY client",
             now,
             **values,
         )
