@@ -2,11 +2,12 @@
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import time
 from typing import Any
 from zipfile import ZipFile
 
@@ -18,6 +19,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
+from tests.support.clock import Clock
 from tests.support.engine import Engine
 from tests.support.pages import Page, check_page
 from webapp import create_app
@@ -89,10 +91,10 @@ def place_database(path: Path) -> None:
 
 
 @contextmanager
-def running_app(config: Config) -> Iterator[Flask]:
-    """Make an application, and close its databases in the end."""
+def running_app(config: Config, now: Callable[[], float] = time) -> Iterator[Flask]:
+    """Create an application, and close its databases in the end."""
     place_database(config.instance / "jobs.db")
-    app = create_app(config)
+    app = create_app(config, now)
     app.testing = True
     app.jinja_env.bytecode_cache = compiled_templates
     app.test_client_class = Client
@@ -104,8 +106,13 @@ def running_app(config: Config) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def app(config: Config) -> Iterator[Flask]:
-    with running_app(config) as app:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def app(config: Config, clock: Clock) -> Iterator[Flask]:
+    with running_app(config, clock) as app:
         yield app
 
 

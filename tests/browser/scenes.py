@@ -139,7 +139,7 @@ def submit(
 def _wait_for_workers(servers: Servers, jobs: Jobs, held: Sequence[Claim] = ()) -> None:
     """Wait until there is nothing left to do but what is held here, as a slow worker holds it."""
     sql = (
-        "SELECT 1 FROM images WHERE state IN ('waiting', 'working') AND claimed_by IS NOT 'worker'"
+        "SELECT 1 FROM images WHERE status IN ('waiting', 'working') AND claimed_by IS NOT 'worker'"
     )
 
     def are_idle() -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import age, files_left, nothing_left
+from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import sweep, work, work_queue
 from webapp.config import Config
@@ -211,10 +212,11 @@ def test_interrupted_work_is_put_back(jobs: Jobs) -> None:
     assert jobs.job(job_id).counts.waiting == 1
 
 
-def test_sweep_removes_expired_jobs_and_no_others(jobs: Jobs) -> None:
+def test_sweep_removes_expired_jobs_and_no_others(jobs: Jobs, clock: Clock) -> None:
     kept, expired = submit(jobs, make_jpeg()), submit(jobs, make_jpeg())
     work(jobs)
-    jobs.store.db.execute("UPDATE jobs SET expires = 1 WHERE id = :id", id=expired)
+    jobs.extend(kept, 48)
+    clock.advance(hours=25)
     sweep(jobs)
     assert (jobs.ids(), jobs.store.jobs.exists(expired)) == ([kept], False)
     assert not (jobs.storage.originals / expired).exists()
@@ -222,10 +224,10 @@ def test_sweep_removes_expired_jobs_and_no_others(jobs: Jobs) -> None:
 
 
 def test_sweep_goes_on_after_what_cannot_be_removed(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     stuck, expired = submit(jobs, make_jpeg()), submit(jobs, make_jpeg())
-    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    clock.advance(hours=25)
     delete = jobs.storage.delete_job
 
     def delete_job(job_id: str) -> None:

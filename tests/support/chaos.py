@@ -428,7 +428,7 @@ def _in_hand(run: Run, worker: int | None = None) -> list[str]:
     return [
         image_id
         for (image_id,) in run.servers.rows(
-            "SELECT id FROM images WHERE state = 'working' AND claimed_by LIKE ?", name
+            "SELECT id FROM images WHERE status = 'working' AND claimed_by LIKE ?", name
         )
     ]
 

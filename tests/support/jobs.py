@@ -5,10 +5,13 @@ from time import time
 
 from webapp.config import Config
 from webapp.engine.decoder import Decoder
+from webapp.engine.header import Header
+from webapp.engine.result import Result
 from webapp.jobs import housekeeping
 from webapp.jobs.errors import MB
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import Limits
+from webapp.jobs.models import Claim
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.work import WorkQueue
@@ -37,6 +40,20 @@ def work(jobs: Jobs) -> None:
     work_queue(jobs).fail_exhausted()
     while work_queue(jobs).has_work():
         work_once(jobs)
+
+
+def claim(jobs: Jobs) -> Claim:
+    """Claim the next image, as a worker does."""
+    claimed = work_queue(jobs).claim("worker")
+    assert claimed
+    return claimed
+
+
+def finish(jobs: Jobs, claimed: Claim) -> None:
+    """Finish a claimed image without thumbnails."""
+    nothing = Result(Header("jpeg", 1, 1, 1, False), "", "#000000", [])
+    with jobs.storage.open_folder() as folder:
+        work_queue(jobs).finish(claimed, folder, nothing, b"")
 
 
 def sweep(jobs: Jobs) -> None:

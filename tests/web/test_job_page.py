@@ -9,8 +9,9 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.conftest import Person, Script, multipart, nothing_left
+from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_png, make_truncated
-from tests.support.jobs import sweep, work, work_once, work_queue
+from tests.support.jobs import claim, finish, sweep, work, work_once, work_queue
 from tests.support.pages import Page
 from tests.support.servers import wait_until
 from webapp.jobs.lifecycle import Jobs
@@ -167,22 +168,23 @@ def test_panel_comes_again_when_a_worker_is_back(person: Person, jobs: Jobs) -> 
     assert IDLE not in panel.text
 
 
-def test_panel_comes_again_when_its_time_left_reads_otherwise(person: Person, jobs: Jobs) -> None:
-    start(person, make_jpeg())
-    work(jobs)
+def test_panel_comes_again_when_its_time_left_reads_otherwise(
+    person: Person, jobs: Jobs, clock: Clock
+) -> None:
+    start(person, make_jpeg(), make_jpeg(), make_jpeg())
+    slow = claim(jobs)
+    clock.advance(1100)
+    work_queue(jobs).renew(slow)
+    first, second = claim(jobs), claim(jobs)
+    clock.advance(100)
+    finish(jobs, first)
     work_queue(jobs).beat("w1")
-    took(jobs, 100)
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
-    took(jobs, 110)
-    assert person.get(address).status_code == 204  # That is about 2 minutes, too.
-    took(jobs, 200)
-    assert "about 3 minutes left" in person.get(address).text
-
-
-def took(jobs: Jobs, seconds: float) -> None:
-    """Have all images that are done so far taken so long."""
-    jobs.store.db.execute("UPDATE images SET claimed = finished - :seconds", seconds=seconds)
+    finish(jobs, second)
+    assert person.get(address).status_code == 204  # It takes 100 seconds, as the one before.
+    finish(jobs, slow)
+    assert "about 8 minutes left" in person.get(address).text
 
 
 def test_panel_sends_only_the_images_that_changed(person: Person, jobs: Jobs) -> None:
@@ -200,23 +202,24 @@ def test_panel_without_a_version_has_all_images(person: Person, jobs: Jobs) -> N
     assert person.get(f"{path}/panel").text.count("frame-name") == 2
 
 
-def test_panel_comes_again_when_it_is_to_ask_more_slowly(person: Person, jobs: Jobs) -> None:
+def test_panel_comes_again_when_it_is_to_ask_more_slowly(
+    person: Person, jobs: Jobs, clock: Clock
+) -> None:
     path = start(person, make_jpeg())
     address = polled(person.get(path).text)
     assert address
     assert person.get(address).status_code == 204
-    jobs.store.db.execute("UPDATE images SET queued = queued - 60")
+    clock.advance(60)
     panel = person.get(address)
     assert 'hx-trigger="every 1000ms"' in panel.text
 
 
 def test_job_that_is_made_again_is_watched_as_closely_as_a_new_one(
-    person: Person, jobs: Jobs
+    person: Person, jobs: Jobs, clock: Clock
 ) -> None:
     path = start(person, make_jpeg())
     work(jobs)
-    jobs.store.db.execute("UPDATE jobs SET created = created - 9000")
-    jobs.store.db.execute("UPDATE images SET queued = queued - 9000")
+    clock.advance(9000)
     person.post(f"{path}/remake", presets="card")
     assert 'hx-trigger="every 500ms"' in person.get(path).text
 
@@ -380,9 +383,9 @@ def test_unknown_or_malformed_job_is_not_found(person: Person, path: str) -> Non
     assert "expired" in response.text
 
 
-def test_expired_job_is_gone(person: Person, jobs: Jobs) -> None:
+def test_expired_job_is_gone(person: Person, jobs: Jobs, clock: Clock) -> None:
     path = start(person, make_jpeg())
-    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    clock.advance(hours=25)
     response = person.get(path)
     assert response.status_code == 410
     assert "<h1>This job is gone</h1>" in response.text
@@ -391,11 +394,11 @@ def test_expired_job_is_gone(person: Person, jobs: Jobs) -> None:
 
 @pytest.mark.parametrize("part", ["", "/zip", "/markup", "/images/{image}", "/delete"])
 def test_job_that_expired_is_said_to_have_long_after_it_was_swept(
-    person: Person, jobs: Jobs, part: str
+    person: Person, jobs: Jobs, part: str, clock: Clock
 ) -> None:
     path = start(person, make_jpeg())
     image = jobs.job(path.rpartition("/")[2]).images[0].id
-    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    clock.advance(hours=25)
     sweep(jobs)
     sweep(jobs)
     response = person.get(path + part.format(image=image))
@@ -403,22 +406,24 @@ def test_job_that_expired_is_said_to_have_long_after_it_was_swept(
     assert "This job has expired." in response.text
 
 
-def test_polling_ends_after_an_expired_job_was_swept(person: Person, jobs: Jobs) -> None:
+def test_polling_ends_after_an_expired_job_was_swept(
+    person: Person, jobs: Jobs, clock: Clock
+) -> None:
     path = start(person, make_jpeg())
     asked = polled(person.get(path).text)
     assert asked
-    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    clock.advance(hours=25)
     sweep(jobs)
     panel = person.get(asked)
     assert (panel.status_code, polled(panel.text)) == (200, None)
     assert "This job is gone" in panel.text
 
 
-def test_expired_job_is_forgotten_after_30_days(person: Person, jobs: Jobs) -> None:
+def test_expired_job_is_forgotten_after_30_days(person: Person, jobs: Jobs, clock: Clock) -> None:
     path = start(person, make_jpeg())
-    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    clock.advance(hours=25)
     sweep(jobs)
-    jobs.store.db.execute("UPDATE expired_jobs SET deleted = deleted - 30 * 86400")
+    clock.advance(hours=30 * 24)
     sweep(jobs)
     assert person.get(path).status_code == 404
 

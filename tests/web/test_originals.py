@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conftest import Person
+from tests.support.clock import Clock
 from tests.support.images import encode, make_animation, make_exif, make_jpeg, make_picture
 from tests.support.jobs import work
 from webapp.jobs.lifecycle import Jobs
@@ -102,9 +103,9 @@ def test_file_that_was_lost_is_not_found(person: Person, jobs: Jobs) -> None:
     assert person.get(address).status_code == 404
 
 
-def test_original_ends_with_its_job(person: Person, jobs: Jobs) -> None:
+def test_original_ends_with_its_job(person: Person, jobs: Jobs, clock: Clock) -> None:
     page, address = start(person, jobs, make_jpeg())
-    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    clock.advance(hours=25)
     assert person.get(address).status_code == 410
     person.post(f"{page.partition('/images')[0]}/delete")
     jobs.delete(address.split("/")[2])

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from tests.conftest import Person, multipart, nothing_left, part, running_app
+from tests.support.clock import Clock
 from tests.support.images import make_image, make_jpeg, make_truncated
 from tests.support.jobs import sweep, work
 from webapp.config import Config
@@ -204,10 +205,10 @@ def test_job_without_this_thumbnail_is_not_found(person: Person, client: FlaskCl
 @pytest.mark.parametrize("is_swept", [False, True])
 @pytest.mark.parametrize("route", ["check_job_status", "download_thumbnail"])
 def test_expired_job_is_not_found(
-    client: FlaskClient, jobs: Jobs, route: str, is_swept: bool
+    client: FlaskClient, jobs: Jobs, route: str, is_swept: bool, clock: Clock
 ) -> None:
     job_id = upload(client, make_jpeg())
-    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    clock.advance(hours=25)
     if is_swept:
         sweep(jobs)
     response = client.get(f"/{route}/{job_id}")
