@@ -44,6 +44,7 @@ function add(files) {
 
 /** Add files in batches, so that the page stays responsive while hundreds are checked. */
 async function addNow(files) {
+  loadJobStyle();
   const wanted = withoutSystemFiles(await files);
   clearProblems(zone.parentElement); // Such as that no images were chosen.
   if (!wanted.length) {
@@ -59,6 +60,15 @@ async function addNow(files) {
   }
   showQueue();
   announce(facts.textContent);
+}
+
+/** Load the style of the job's page once. The first view does without it, to be light. */
+function loadJobStyle() {
+  if (form.dataset.jobStyle === undefined) return;
+  const link = document.createElement("link");
+  Object.assign(link, { rel: "stylesheet", href: form.dataset.jobStyle });
+  delete form.dataset.jobStyle;
+  document.head.append(link);
 }
 
 /** Return the reason why the job cannot have another image, or null. */

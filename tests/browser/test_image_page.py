@@ -233,12 +233,12 @@ def test_crops_are_seen_with_the_picture_that_is_clicked_and_stay_in_their_place
     before = [crop.bounding_box() for crop in crops.all()]
     assert len(before) == 2
     page.locator(".focus-picture").click(position={"x": 5, "y": 5})
-    expect(crops.get_by_text("old")).to_have_count(2)
+    expect(crops.get_by_text("previous")).to_have_count(2)
     assert [crop.bounding_box() for crop in crops.all()] == before
     for crop in crops.all():
         expect(crop).to_be_in_viewport(ratio=1)
     idle.start_one("consumer")
-    expect(crops.get_by_text("old")).to_have_count(0, timeout=20_000)
+    expect(crops.get_by_text("previous")).to_have_count(0, timeout=20_000)
     assert [crop.bounding_box() for crop in crops.all()] == before
     assert not set(old) & set(addresses_of_crops(page))
     # What is whole stands where it stood, once.
