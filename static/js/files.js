@@ -1,6 +1,10 @@
 /** Find all files that were dropped, pasted or chosen, and tell images from other files. */
 
 const MB = 1_000_000;
+
+/** The server's sentences for files that it rejects. */
+export const sentences = JSON.parse(document.getElementById("sentences").textContent);
+
 const SYSTEM_FILES = /^(\._.*|\.DS_Store|Thumbs\.db|desktop\.ini)$/s; // macOS adds `._` files.
 
 // Control, format and surrogate characters, except the two joiners.
@@ -19,17 +23,12 @@ const IMAGES = [
   /^\0\0\x01\0/, // ICO
   /^(\0\0\0\x0cjP {2}|\xff\x4f\xff\x51)/, // JPEG 2000
 ];
-// The most common other files, with the server's sentences.
+// The most common other files.
 const OTHERS = [
-  [/^%PDF/, "This is a PDF. Export the page as PNG or JPEG."],
-  [/^\s*<(svg|\?xml)/i, "This is an SVG drawing, which we cannot read. Export it as PNG."],
-  [
-    /^[\t\n\r\x20-\x7e\x80-\xff]*$/,
-    "This is text, not an image. Upload the picture itself.",
-  ],
+  [/^%PDF/, sentences.pdf],
+  [/^\s*<(svg|\?xml)/i, sentences.svg],
+  [/^[\t\n\r\x20-\x7e\x80-\xff]*$/, sentences.text],
 ];
-const UNKNOWN =
-  "This is not an image that we can read. Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF file.";
 
 const UNREADABLE = "This file cannot be read. It may have been moved or deleted.";
 const unreadable = new WeakSet(); // Stand-ins for entries that could not be opened.
@@ -57,15 +56,15 @@ export function cleanName(name) {
 /** Return the reason why the server would reject a file, or null. */
 export async function findFault(file, maxMb) {
   if (unreadable.has(file)) return UNREADABLE;
-  if (!file.size) return "This file is empty. Choose it again, or export it again.";
+  if (!file.size) return sentences.empty;
   if (file.size > maxMb * MB) {
-    return `This file is ${sizeOver(file.size, maxMb)}; the limit is ${maxMb} MB. Export it smaller.`;
+    return sentences.too_large.replace("{size}", sizeOver(file.size, maxMb)).replace("{limit_mb}", maxMb);
   }
   try {
     const start = new Uint8Array(await file.slice(0, 64).arrayBuffer());
     const text = String.fromCharCode(...start);
     if (IMAGES.some((signature) => signature.test(text))) return null;
-    return OTHERS.find(([signature]) => signature.test(text))?.[1] ?? UNKNOWN;
+    return OTHERS.find(([signature]) => signature.test(text))?.[1] ?? sentences.unknown;
   } catch {
     return UNREADABLE;
   }

@@ -1,6 +1,6 @@
 /** The upload page: collect files, create a job, and turn into its page while they are uploaded. */
 
-import { findFault, listDropped, listPasted, withoutSystemFiles } from "./files.js";
+import { findFault, listDropped, listPasted, sentences, withoutSystemFiles } from "./files.js";
 import { followJob } from "./following.js";
 import { announce, setTitle } from "./page.js";
 import { refresh } from "./polling.js";
@@ -73,9 +73,7 @@ function loadJobStyle() {
 
 /** Return the reason why the job cannot have another image, or null. */
 function findExcess() {
-  return queue.count < maxImages
-    ? null
-    : `A job has at most ${images(maxImages)}. Start a new one for the rest.`;
+  return queue.count < maxImages ? null : sentences.too_many;
 }
 
 for (const chooser of [input, document.getElementById("folder")]) {
@@ -135,7 +133,7 @@ form.addEventListener("submit", async (event) => {
   abort = new AbortController();
   try {
     if (queue.count) await begin();
-    else showProblem({ message: "Choose at least one image.", field: "images" });
+    else showProblem({ message: sentences.no_images, field: "images" });
   } catch (error) {
     if (!abort.signal.aborted) showProblem(error);
   }

@@ -23,7 +23,7 @@ from tests.support.servers import Servers, wait_until
 pytestmark = pytest.mark.browser
 
 WORDS = "Too much at once. Wait a minute."
-WAITING = "SELECT 1 FROM images WHERE state = 'waiting'"
+WAITING = "SELECT 1 FROM images WHERE status = 'waiting'"
 NOTICE = ".bar:visible"
 
 

@@ -284,7 +284,7 @@ def _upload_mixed(run: Run, choice: random.Random) -> None:
 
 
 def _count_unfinished(run: Run) -> int:
-    sql = "SELECT count(*) FROM images WHERE state IN ('waiting', 'working')"
+    sql = "SELECT count(*) FROM images WHERE status IN ('waiting', 'working')"
     return run.servers.rows(sql)[0][0]  # type: ignore[no-any-return]
 
 
@@ -383,7 +383,7 @@ def _look_after(run: Run) -> None:
             run.servers.start_one(name)
     for image_id, attempt, worker in run.servers.rows(
         "SELECT id, attempts, claimed_by FROM images"
-        " WHERE state = 'working' AND name = 'poison.jpg'"
+        " WHERE status = 'working' AND name = 'poison.jpg'"
     ):
         pid = int(worker.rpartition(":")[2])
         if (image_id, attempt) not in run.poisoned and pid in run.servers.children("consumer"):
@@ -452,7 +452,7 @@ def _judge(run: Run) -> Report:
     rows = {
         image_id: row
         for image_id, *row in run.servers.rows(
-            "SELECT id, job_id, state, error_code, finished - created FROM images"
+            "SELECT id, job_id, status, error_code, finished - created FROM images"
         )
     }
     only = {job_id: image_id for image_id, (job_id, *_) in rows.items()}

@@ -73,12 +73,11 @@ class FileTooLarge(Exception):
     """An uploaded file exceeds the size limit."""
 
     code = "file_too_large"
+    sentence = "This file is {size}; the limit is {limit_mb} MB. Export it smaller."
 
     def __init__(self, size: int, limit_mb: int) -> None:
-        super().__init__(
-            f"This file is {_size_over(size, limit_mb)}; the limit is {limit_mb} MB."
-            " Export it smaller."
-        )
+        words = self.sentence.format(size=_size_over(size, limit_mb), limit_mb=limit_mb)
+        super().__init__(words)
 
 
 class Busy(Exception):

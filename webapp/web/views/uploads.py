@@ -10,7 +10,8 @@ from flask import Blueprint, jsonify, redirect, render_template, request, url_fo
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage, MultiDict
 
-from webapp.engine.errors import ImageError
+from webapp.engine.errors import Empty, ImageError
+from webapp.engine.identify import explain
 from webapp.jobs.errors import FileTooLarge, NoImages, TimeNotOffered, TooManyImages
 from webapp.jobs.models import MissingFile
 from webapp.jobs.names import clean_name, is_kept
@@ -37,6 +38,9 @@ REFUSALS = (
     FileTooLarge,
     TooManyImages,
 )  # They concern one file; others may be accepted.
+
+# The first bytes of files that static/js/files.js rejects.
+REJECTED_BY_SCRIPT = {"pdf": b"%PDF-", "svg": b"<svg ", "text": b"text", "unknown": b"\0\0"}
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,20 @@ def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
         form=form,
         samples=SAMPLES,
         limits=current_config(),
+        sentences=_sentences(),
         refused=refused,
     )
+
+
+def _sentences() -> dict[str, str]:
+    """Return the sentences for files that the script rejects without uploading them."""
+    return {
+        **{kind: str(explain(head)) for kind, head in REJECTED_BY_SCRIPT.items()},
+        "empty": str(Empty()),
+        "too_large": FileTooLarge.sentence,
+        "too_many": str(TooManyImages(current_config().max_images)),
+        "no_images": str(NoImages()),
+    }
 
 
 @blueprint.post("/jobs/open")
