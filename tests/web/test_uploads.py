@@ -3,7 +3,6 @@
 import errno
 import io
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from tests.support.images import (
     make_png_chunk,
     make_too_many_scans,
 )
+from tests.support.pages import Page
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import Recipe
@@ -47,14 +47,14 @@ def outputs(jobs: Jobs) -> list[str]:
 
 
 def test_page_says_limits_and_what_becomes_of_the_images(person: Person) -> None:
-    page = person.get("/").text
+    page = person.page("/")
     for words in (
         "up to 1 MB each, 3 at a time",
-        'selected value="24"',
         "anyone with the link can view the results",
         "GPS locations and other metadata are removed",
     ):
-        assert words in page
+        assert words in page.text()
+    assert page.value("#keep_hours option[selected]") == "24"
 
 
 def kept_hours(jobs: Jobs) -> float:
@@ -77,10 +77,9 @@ def test_time_that_is_not_offered_is_refused_beside_its_field(
 ) -> None:
     response = person.upload((make_jpeg(), "a.jpg"), keep_hours=chosen)
     assert response.status_code == 422
-    shown = re.search(r'id="keep_hours-error"\s*>([^<]*)', response.text)
-    assert shown
-    assert shown[1] == "Choose one of the times that the form offers."
-    assert 'selected value="24"' in response.text
+    page = Page(response.text)
+    assert problems(page) == [("keep_hours", "Choose one of the times that the form offers.")]
+    assert page.value("#keep_hours option[selected]") == "24"
     assert nothing_left(jobs)
 
 
@@ -110,10 +109,7 @@ def test_times_for_a_new_job_are_offered_for_one_that_is_there_as_far_as_they_ar
         person = Person(app.test_client())
         job = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
         for page, field, times in (("/", "keep_hours", offered), (job, "hours", offered[later:])):
-            select = re.search(
-                rf'<select[^>]*name="{field}".*?</select>', person.get(page).text, re.S
-            )
-            assert (re.findall(r'value="([^"]+)"', select[0]) if select else []) == times
+            assert person.page(page).values(f"select[name={field}] option") == times
 
 
 def test_size_is_made_in_every_format_chosen(person: Person, jobs: Jobs) -> None:
@@ -181,23 +177,12 @@ def test_wrong_responsive_set_is_said_beside_its_field(
 
 def filled_in(person: Person, address: str) -> list[tuple[str, str]]:
     """List what the form at an address has ticked and filled in, as a browser would send it."""
-    page = person.get(address).text
-    inputs = re.findall(r"<input [^>]*>", page.split('class="make', 1)[1])
-    facts = [
-        (re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag), tag)
-        for tag in inputs
-    ]
-    chosen = re.findall(
-        r'<select[^>]*name="([^"]+)".*?<option selected value="([^"]*)"', page, re.S
-    )
-    return [
-        *(
-            (name[1], value[1])
-            for name, value, tag in facts
-            if name and value and value[1] and ("checkbox" not in tag or " checked" in tag)
-        ),
-        *chosen,
-    ]
+    page = person.page(address)
+    fields = page.all(".make input[name]:not([type=checkbox]), .make input[name][checked]")
+    filled_in = [(field.attributes["name"], field.attributes.get("value")) for field in fields]
+    for name in page.values("select[name]", "name"):
+        filled_in += [(name, page.value(f"select[name='{name}'] option[selected]"))]
+    return [(name, value) for name, value in filled_in if name and value]
 
 
 def test_address_of_a_recipe_fills_in_the_form(person: Person) -> None:
@@ -272,14 +257,15 @@ def test_address_that_names_no_recipe_gets_the_form_as_it_comes(
     ],
 )
 def test_part_of_an_address_that_was_not_understood_is_said(person: Person, part: str) -> None:
-    page = " ".join(person.get(f"/?preset=square&{part}").text.split())
-    said = f"This part of the address was not understood: <bdi>{part.replace('+', ' ')}</bdi>"
-    assert said in page
+    page = person.page(f"/?preset=square&{part}").text()
+    assert f"This part of the address was not understood: {part.replace('+', ' ')}".strip() in page
 
 
-def problems(page: str) -> list[tuple[str, str]]:
+def problems(page: Page) -> list[tuple[str, str]]:
     """List what is said beside the fields of a form: the field's name and the sentence."""
-    return re.findall(r'<p class="field-error"\s+id="([^"]+)-error"\s*>(.*?)</p>', page)
+    shown = ".field-error:not([hidden])"
+    fields = [id.removesuffix("-error") for id in page.values(shown, "id")]
+    return list(zip(fields, page.texts(shown), strict=True))
 
 
 SIDE = "must be from 1 to 4096 pixels."
@@ -317,15 +303,15 @@ SIDE = "must be from 1 to 4096 pixels."
 def test_what_an_address_has_over_a_limit_is_filled_in_with_the_limit_beside_it(
     person: Person, part: str, field: str, value: str, sentence: str
 ) -> None:
-    page = person.get(f"/?preset=square&{part}").text
+    page = person.page(f"/?preset=square&{part}")
     assert (field, value) in filled_in(person, f"/?preset=square&{part}")
     assert problems(page) == [(field, sentence)]
-    assert "not understood" not in page
+    assert "not understood" not in page.text()
 
 
 def test_limit_that_the_operator_set_is_the_one_that_is_told(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path, max_side=1000)) as app:
-        page = Person(app.test_client()).get("/?w=2000").text
+        page = Person(app.test_client()).page("/?w=2000")
     assert problems(page) == [("outputs-0-width", "The width must be from 1 to 1000 pixels.")]
 
 
@@ -340,13 +326,13 @@ def test_sizes_of_an_address_beyond_the_limit_are_named(person: Person) -> None:
 
 
 def test_sizes_of_an_address_are_counted_whatever_their_numbers(person: Person) -> None:
-    page = person.get("/?w3=64&w59=32").text
-    assert page.count('class="output"') == 2
-    assert "ignored" not in page
+    page = person.page("/?w3=64&w59=32")
+    assert len(page.all(".output")) == 2
+    assert "ignored" not in page.text()
 
 
 def test_address_that_asks_for_nothing_yet_is_told_of_no_problem(person: Person) -> None:
-    assert problems(person.get("/?format=avif&fit=cover").text) == []
+    assert problems(person.page("/?format=avif&fit=cover")) == []
 
 
 @pytest.mark.parametrize(
@@ -405,10 +391,8 @@ def test_address_that_names_no_recipe_keeps_the_last_one(person: Person) -> None
 
 @pytest.mark.parametrize("value", ["0", "false", "no", "off", ""])
 def test_switch_that_an_address_turns_off_is_off(person: Person, value: str) -> None:
-    page = person.get(f"/?w=64&enlarge={value}").text
-    switch = re.search(r'<input[^>]*name="outputs-0-enlarge"[^>]*>', page)
-    assert switch
-    assert " checked" not in switch[0]
+    switch = person.page(f"/?w=64&enlarge={value}").one("input[name=outputs-0-enlarge]")
+    assert "checked" not in switch.attributes
 
 
 @pytest.mark.parametrize("value", ["<b>", "9" * 3000, "%00", "-1", "wide"])
@@ -434,10 +418,9 @@ def test_presets_are_offered_that_the_operator_allows(
 ) -> None:
     with running_app(Config(instance=tmp_path, **limits)) as app:  # type: ignore[arg-type]
         person = Person(app.test_client())
-        page = person.get("/").text
-        chosen = [value for name, value in filled_in(person, "/") if name == "presets"]
-    assert re.findall(r'name="presets"\s+value="([^"]+)"', page) == offered
-    assert chosen == ticked
+        page = person.page("/")
+    assert page.values("input[name=presets]") == offered
+    assert page.values("input[name=presets][checked]") == ticked
 
 
 def test_form_as_it_comes_is_taken_where_the_operator_allows_little(tmp_path: Path) -> None:
@@ -584,18 +567,27 @@ def test_bad_file_is_refused_in_the_same_words_to_the_script(
     assert nothing_left(jobs)
 
 
+def refused(page: Page) -> dict[str, str]:
+    """Return the files that were refused: the sentence by the name."""
+    row = ".row.refused"
+    names, sentences = page.texts(f"{row} .row-name"), page.texts(f"{row} .row-why")
+    return dict(zip(names, sentences, strict=True))
+
+
 def test_good_files_go_on_when_one_is_refused(person: Person, jobs: Jobs) -> None:
     response = person.upload((b"words", "notes.txt"), (make_jpeg(), "good.jpg"))
     assert response.status_code == 303
-    page = person.get(response.headers["Location"]).text
-    assert re.search("notes.txt<.*?>This is text", page, re.DOTALL)
+    sentences = refused(person.page(response.headers["Location"]))
+    assert list(sentences) == ["notes.txt"]
+    assert sentences["notes.txt"].startswith("This is text")
     assert [image.name for image in jobs.job(jobs.ids()[0]).images] == ["good.jpg"]
 
 
 def test_more_files_than_a_job_takes_are_refused_by_name(person: Person, jobs: Jobs) -> None:
     response = person.upload(*[(make_jpeg(), f"{number}.jpg") for number in range(4)])
-    page = person.get(response.headers["Location"]).text
-    assert re.search("3.jpg<.*?>A job has at most 3 images.", page, re.DOTALL)
+    sentences = refused(person.page(response.headers["Location"]))
+    assert list(sentences) == ["3.jpg"]
+    assert sentences["3.jpg"].startswith("A job has at most 3 images.")
     assert jobs.job(jobs.ids()[0]).counts.total == 3
 
 
@@ -753,19 +745,11 @@ def test_no_pixels_are_decoded_for_the_answer(script: Script, jobs: Jobs) -> Non
     assert script.add(job, cut, "cut.png").status_code == 201
 
 
-def test_every_field_of_the_form_has_a_label(person: Person) -> None:
-    page = person.get("/").text
-    ids = re.findall(r'<(?:input|select)[^>]* id="([^"]+)"', page)
-    assert ids
-    unlabelled = [i for i in ids if i != "csrf_token" and f'for="{i}"' not in page]
-    assert unlabelled == []
-
-
 def test_every_field_is_described_by_something_that_is_there(person: Person) -> None:
-    page = person.get("/").text
-    named = {i for ids in re.findall(r'aria-describedby="([^"]+)"', page) for i in ids.split()}
+    page = person.page("/")
+    named = " ".join(page.values("[aria-describedby]", "aria-describedby")).split()
     assert "keep_hours-error" in named
-    assert [i for i in sorted(named) if f'id="{i}"' not in page] == []
+    assert set(named) <= set(page.values("[id]", "id"))
 
 
 def missing(jobs: Jobs) -> list[tuple[str, str]]:
@@ -829,11 +813,9 @@ def test_every_refused_file_is_named_on_the_job_page_for_good(tmp_path: Path) ->
 
 def test_files_beyond_the_limit_of_a_job_are_not_received(person: Person) -> None:
     response = person.upload(*[(b"words", f"{number}.jpg") for number in range(4)])
-    refused = dict(
-        re.findall(r"(\d\.jpg)<.*?>(This is text|A job has at most 3)", response.text, re.S)
-    )
-    assert refused["2.jpg"] == "This is text"
-    assert refused["3.jpg"] == "A job has at most 3"
+    sentences = refused(Page(response.text))
+    assert sentences["2.jpg"].startswith("This is text")
+    assert sentences["3.jpg"].startswith("A job has at most 3 images.")
 
 
 def test_form_that_cannot_be_taken_whole_is_not_taken_by_half(
