@@ -349,9 +349,8 @@ def test_what_was_made_under_wider_limits_is_shown_to_make_it_again(tmp_path: Pa
 
 def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:
     job_id = start(person, make_jpeg(), presets="card")
-    page = person.get(f"/jobs/{job_id}/remake").text
-    (checked,) = re.findall(r'value="([a-z-]+)"\s+checked', page[: page.index('id="own"')])
-    assert checked == "card"
+    page = person.page(f"/jobs/{job_id}/remake")
+    assert page.values("input[name=presets][checked]") == ["card"]
 
 
 MINUTES = f"{REPLACED_SECONDS / 60:g} minutes"
@@ -448,7 +447,7 @@ def _nearest(color: Any) -> str:
 @pytest.mark.parametrize(("x", "y"), [("", "0.5"), ("-1", "0"), ("0.5", "1.01"), ("nan", "0")])
 def test_focal_point_outside_the_image_is_refused(person: Person, x: str, y: str) -> None:
     job_id = start(person, make_jpeg())
-    image_id = re.findall(r"image-([0-9a-f-]{36})", person.get(f"/jobs/{job_id}").text)[0]
+    image_id = person.page(f"/jobs/{job_id}").value(".frame", "id").removeprefix("image-")
     answer = post(person, f"/jobs/{job_id}/images/{image_id}/focus", x=x, y=y)
     assert answer.status_code == 422
     assert "<p>The focal point must be two numbers from 0 to 1.</p>" in answer.text
@@ -632,7 +631,7 @@ def test_page_offers_of_the_times_that_end_together_the_shortest(
 
 def offered_hours(person: Person, job_id: str) -> list[str]:
     """List for how many hours the page offers to keep a job."""
-    return re.findall(r'<option value="(\d+)"', person.get(f"/jobs/{job_id}").text)
+    return person.page(f"/jobs/{job_id}").values("select[name=hours] option")
 
 
 @pytest.mark.parametrize("hours", ["", "0", "-1", "nan", "inf", "long"])
@@ -681,8 +680,7 @@ def test_panel_comes_again_when_others_are_done_with(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
     other = start(stranger, make_jpeg())
-    page = person.get(f"/jobs/{start(person, make_jpeg())}").text
-    address = re.findall(r'hx-get="([^"]+)"', page)[0].replace("&amp;", "&")
+    address = person.page(f"/jobs/{start(person, make_jpeg())}").value("[hx-get]", "hx-get")
     assert person.get(address).status_code == 204
     jobs.delete(other)
     assert person.get(address).status_code == 200
