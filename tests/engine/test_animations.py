@@ -124,7 +124,7 @@ def test_animation_is_shown_as_often_as_its_source(
         assert moving.info.get("loop") == PLAYS[format][plays]
 
 
-def test_picture_that_stands_for_a_png_where_it_cannot_move_is_no_frame(engine: Engine) -> None:
+def test_default_picture_of_an_animated_png_is_no_frame(engine: Engine) -> None:
     stand_in = Image.new("RGB", (60, 40), YELLOW)
     frames = [Image.new("RGB", (60, 40), color) for color in (RED, GREEN)]
     source = encode(stand_in, "PNG", save_all=True, append_images=frames, default_image=True)
@@ -147,7 +147,7 @@ def test_limit_of_bytes_is_for_all_frames(engine: Engine) -> None:
     assert made.quality < 80
 
 
-def test_animation_of_too_many_pixels_in_all_is_refused_only_if_it_is_to_move(
+def test_too_many_pixels_of_all_frames_are_refused_if_animated(
     engine: Engine,
 ) -> None:
     # 30 frames of 16.8 megapixels: each is allowed, all together are 504.
@@ -156,7 +156,7 @@ def test_animation_of_too_many_pixels_in_all_is_refused_only_if_it_is_to_move(
         engine.make(source, Output("a", 4, 4, format="gif", animated=True))
 
 
-def test_animation_of_too_many_frames_is_refused_only_if_it_is_to_move(engine: Engine) -> None:
+def test_too_many_frames_are_refused_if_animated(engine: Engine) -> None:
     frames = [Image.new("L", (4, 4), number) for number in range(201)]
     source = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert engine.make(source, png(4, 4))

@@ -185,9 +185,7 @@ def test_inks_look_as_their_profile_says(
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_deflate"])
-def test_profile_of_a_tiff_in_ycbcr_is_that_of_its_colours(
-    compression: str, engine: Engine
-) -> None:
+def test_profile_of_a_ycbcr_tiff_applies_to_its_colours(compression: str, engine: Engine) -> None:
     picture = Image.new("RGB", (40, 40), (180, 110, 90)).convert("YCbCr")
     profile = make_wide_gamut_profile()
     image = encode(picture, "tiff", compression=compression, icc_profile=profile)

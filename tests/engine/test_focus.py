@@ -128,7 +128,7 @@ def test_invisible_picture_has_its_focus_in_the_centre(mode: str) -> None:
     assert find_focus(image) == CENTRE
 
 
-def test_cut_out_of_one_colour_has_its_focus_in_the_centre() -> None:
+def test_cutout_of_one_colour_has_a_central_focus() -> None:
     image = Image.new("RGBA", (200, 100))
     image.paste((200, 30, 30, 255), (0, 0, 60, 100))
     assert find_focus(image) == CENTRE
@@ -142,7 +142,7 @@ def test_focus_is_within_the_picture(mode: str, size: tuple[int, int]) -> None:
     assert 0 < y < 1
 
 
-def test_focus_is_the_same_every_time_and_leaves_the_picture_alone() -> None:
+def test_focus_is_deterministic_and_changes_no_pixel() -> None:
     image = make_picture("RGBA")
     before = image.tobytes()
     assert find_focus(image) == find_focus(image.copy())

@@ -59,7 +59,7 @@ def test_orientation_behind_the_pixels_of_a_png_is_applied(engine: Engine) -> No
     assert_corners(made)
 
 
-def test_size_told_late_by_a_png_is_the_one_in_the_result(engine: Engine) -> None:
+def test_result_has_the_size_that_a_png_says_late(engine: Engine) -> None:
     exif = make_exif(orientation=6).removeprefix(b"Exif\0\0")
     plain = make_png(size=(120, 80))
     late = plain[:-12] + make_png_chunk(b"eXIf", exif) + plain[-12:]
@@ -231,7 +231,7 @@ def test_plan_of_cover_fills_its_box_or_keeps_its_shape(output: Output, source: 
 @given(output=OUTPUTS, source=st.tuples(SIDES, SIDES))
 @example(SQUARE, (1, 10_000))
 @example(SQUARE, (10_000, 1))
-def test_plan_of_contain_is_as_large_as_its_box_lets_it(output: Output, source: Size) -> None:
+def test_contain_is_as_large_as_its_box_allows(output: Output, source: Size) -> None:
     size = geometry.plan(replace(output, fit="contain"), source).size
     at_the_box = size[0] == output.width or size[1] == output.height
     assert at_the_box or (size == source and not output.enlarge)

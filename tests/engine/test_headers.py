@@ -76,7 +76,7 @@ def test_header_of_an_icon_says_what_pillow_says(picture: dict[str, Any], engine
     assert engine.result(icon, png(60, 60)).header == engine.header(icon)
 
 
-def test_icon_of_a_picture_larger_than_it_says_is_refused_unread(engine: Engine) -> None:
+def test_icon_larger_than_it_says_is_refused_unread(engine: Engine) -> None:
     icon = hostile.ico(make_png_header((20_000, 20_000)))
     with pytest.raises(TooManyPixels, match="400 megapixels"):
         engine.header(icon)
@@ -373,7 +373,7 @@ def test_webp_header_says_what_pillow_says(
         assert header.had_gps == bool(exif.get_ifd(ExifTags.IFD.GPSInfo))
 
 
-def test_webp_that_promises_too_much_is_refused_before_it_costs_memory(tmp_path: Path) -> None:
+def test_huge_webp_is_refused_before_it_costs_memory(tmp_path: Path) -> None:
     source = tmp_path / "bomb.webp"
     bits = (15_999 | 15_999 << 14).to_bytes(4, "little")
     source.write_bytes(b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f" + bits + bytes(9))
@@ -479,7 +479,7 @@ def test_files_that_only_one_reader_refuses_are_known(answers: dict[str, dict[st
     assert decoded - headers == REFUSED_EARLY
 
 
-def test_bytes_of_one_scan_do_not_count_for_those_before_it(tmp_path: Path) -> None:
+def test_bytes_of_a_scan_do_not_count_for_earlier_scans(tmp_path: Path) -> None:
     # Half of such a scan is 0xFF, and many lie in what is read at a time.
     source = tmp_path / "scans.jpg"
     source.write_bytes(make_jpeg(image=Image.new("RGB", (6000, 4000)), progressive_scans=490))

@@ -98,7 +98,7 @@ def test_metadata_and_transparency_of_a_sequence_are_the_decoders(engine: Engine
     assert read_main_image(io.BytesIO(image)).has_alpha
 
 
-def test_exif_of_a_heic_is_found_behind_what_is_before_it(engine: Engine) -> None:
+def test_exif_of_a_heic_is_found_behind_its_prefix(engine: Engine) -> None:
     exif = exif_item(9, make_exif(gps=True), before=b"filler")
     image = build("heic", [picture(1, "heic", (120, 80)), exif], [(b"cdsc", 9, (1,))])
     assert engine.header(image) == decoder_header(image) == Header("heic", 120, 80, 1, True)

@@ -392,7 +392,7 @@ def test_photos_are_on_average_the_same_as_made_slowly(is_alone: bool) -> None:
 SIZES = ((1920, 1280), (1280, 853), (640, 427), (320, 213), (100, 67))
 
 
-def test_one_decode_for_all_is_as_good_as_one_for_each(engine: Engine) -> None:
+def test_shared_decode_is_as_good_as_separate_ones(engine: Engine) -> None:
     photo = make_jpeg((2600, 1733), quality=95)
     outputs = [Output(f"{size[0]}", *size, format="png") for size in SIZES]
     together = [engine.load(made) for made in engine.make(photo, *outputs)]

@@ -109,7 +109,7 @@ def make_fading() -> Image.Image:
 
 @pytest.mark.parametrize("copyright", [False, True], ids=["", "copyright"])
 @pytest.mark.parametrize(("make", "quality"), SOURCES.values(), ids=SOURCES)
-def test_copy_is_not_larger_than_its_source_and_tells_no_more(
+def test_copy_is_no_larger_and_has_no_metadata(
     make: Callable[[], bytes], quality: int, copyright: bool, engine: Engine
 ) -> None:
     source = make()
@@ -165,7 +165,7 @@ NO_COPIES: dict[str, tuple[Callable[[], bytes], Output]] = {
 
 
 @pytest.mark.parametrize(("make", "output"), NO_COPIES.values(), ids=NO_COPIES)
-def test_what_differs_from_its_source_is_encoded_in_the_quality_asked_for(
+def test_changed_picture_is_encoded_in_the_requested_quality(
     make: Callable[[], bytes], output: Output, engine: Engine
 ) -> None:
     (made,) = engine.make(make(), replace(output, quality=95))

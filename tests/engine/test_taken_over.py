@@ -153,7 +153,7 @@ def test_told_error_is_shown_as_text(take_over: Callable[..., Image], person: Pe
     assert "<script>alert" not in person.get(f"/jobs/{image.job_id}").text
 
 
-def test_file_that_grows_after_the_answer_is_as_it_was_told(
+def test_file_that_grows_after_the_answer_keeps_its_size(
     take_over: Callable[..., Image], jobs: Jobs
 ) -> None:
     image = take_over(

@@ -143,7 +143,7 @@ def test_widths_beyond_a_small_source_come_out_once(engine: Engine) -> None:
     ]
 
 
-def test_outputs_of_a_whole_box_are_made_even_if_they_look_the_same(engine: Engine) -> None:
+def test_identical_outputs_of_a_whole_box_are_all_made(engine: Engine) -> None:
     outputs = (
         Output("avatar", 60, 60, "cover"),
         Output("icon", 60, 60, "cover"),
@@ -246,9 +246,7 @@ def test_file_within_its_limit_keeps_its_quality(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png"])
-def test_limit_that_cannot_be_met_is_an_error_that_leaves_nothing(
-    format: Format, engine: Engine
-) -> None:
+def test_limit_that_cannot_be_met_is_an_error(format: Format, engine: Engine) -> None:
     output = Output("a", 1000, 800, format=format, max_bytes=1000, enlarge=True)
     with pytest.raises(ByteBudget, match=r"does not fit into 1 kB: it has at least \d+ kB"):
         engine.make(make_jpeg(size=(1000, 800)), output)
@@ -363,7 +361,7 @@ def test_mistake_of_ours_is_no_fault_of_an_image(
     assert list(engine.folder.iterdir()) == []
 
 
-def test_thumbnails_of_more_pixels_than_the_limit_in_all_are_not_made(engine: Engine) -> None:
+def test_too_many_pixels_of_all_thumbnails_are_refused(engine: Engine) -> None:
     """The form cannot tell: a free side is as long as the picture makes it."""
     photo, outputs = make_jpeg((200, 400)), (Output("a", 200, None), Output("b", 100, None))
     with pytest.raises(ImageError, match="megapixels in all") as caught:

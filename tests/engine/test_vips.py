@@ -167,7 +167,7 @@ def test_fault_is_found_with_libvips_as_without(
     assert verdicts[0] == verdicts[1]
 
 
-def test_png_that_says_at_its_end_how_it_is_turned_is_upright(make: Make) -> None:
+def test_png_with_its_orientation_at_the_end_is_upright(make: Make) -> None:
     png = encode(make_corners((300, 200)), "PNG")
     exif = make_png_chunk(b"eXIf", make_exif(orientation=6).removeprefix(b"Exif\0\0"))
     turned = make(png[:-12] + exif + png[-12:], OUTPUTS["small"])
