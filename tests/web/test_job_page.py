@@ -141,7 +141,7 @@ def test_finished_page_says_nothing_of_workers(person: Person, jobs: Jobs) -> No
     assert IDLE not in person.get(path).text
 
 
-def test_image_of_a_worker_that_is_gone_is_not_called_worked_on(person: Person, jobs: Jobs) -> None:
+def test_image_of_a_lost_worker_is_not_shown_as_working(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(), make_jpeg())
     assert work_queue(jobs).claim("w1")
     page = person.get(path).text
@@ -214,7 +214,7 @@ def test_panel_comes_again_when_it_is_to_ask_more_slowly(
     assert 'hx-trigger="every 1000ms"' in panel.text
 
 
-def test_job_that_is_made_again_is_watched_as_closely_as_a_new_one(
+def test_remade_job_is_polled_as_often_as_a_new_one(
     person: Person, jobs: Jobs, clock: Clock
 ) -> None:
     path = start(person, make_jpeg())
@@ -393,7 +393,7 @@ def test_expired_job_is_gone(person: Person, jobs: Jobs, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("part", ["", "/zip", "/markup", "/images/{image}", "/delete"])
-def test_job_that_expired_is_said_to_have_long_after_it_was_swept(
+def test_expired_job_is_still_called_expired_after_its_sweep(
     person: Person, jobs: Jobs, part: str, clock: Clock
 ) -> None:
     path = start(person, make_jpeg())
@@ -456,9 +456,7 @@ def told(person: Person, answer: TestResponse) -> list[str]:
     return person.page(answer.headers["Location"]).texts("li.message")
 
 
-def test_who_deletes_or_keeps_a_job_without_script_is_told_so_once(
-    person: Person, jobs: Jobs
-) -> None:
+def test_deleting_or_extending_without_script_is_confirmed_once(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(), make_jpeg())
     answer = person.post(f"{path}/keep", hours="72")
     until = jobs.job(path.rpartition("/")[2]).expires
@@ -468,9 +466,7 @@ def test_who_deletes_or_keeps_a_job_without_script_is_told_so_once(
     assert told(person, answer) == []
 
 
-def test_who_would_shorten_the_time_of_a_job_is_told_the_one_that_holds(
-    person: Person, jobs: Jobs
-) -> None:
+def test_shorter_retention_is_answered_with_the_current_one(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     until = jobs.job(path.rpartition("/")[2]).expires
     answer = person.post(f"{path}/keep", hours="1")

@@ -108,7 +108,7 @@ def follow(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, action: Any) -
     monkeypatch.setattr(part, name, call)
 
 
-def test_old_addresses_work_though_a_sweep_comes_as_the_new_ones_are_written(
+def test_sweep_while_new_addresses_are_written_keeps_the_old(
     person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = start(person, make_jpeg())
@@ -121,7 +121,7 @@ def test_old_addresses_work_though_a_sweep_comes_as_the_new_ones_are_written(
     assert person.get(old.url).status_code == 200
 
 
-def test_old_addresses_work_though_the_new_ones_are_written_during_a_sweep(
+def test_new_addresses_written_during_a_sweep_keep_the_old(
     person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = start(person, make_jpeg())
@@ -237,7 +237,7 @@ def test_recipe_that_is_wrong_changes_nothing(person: Person, jobs: Jobs) -> Non
         },
     ],
 )
-def test_form_to_make_a_job_again_is_filled_in_with_what_it_makes(
+def test_remake_form_is_filled_in_with_the_recipe(
     person: Person, app: Flask, jobs: Jobs, fields: dict[str, object]
 ) -> None:
     recipe = Recipe.from_json(jobs.job(start(person, make_jpeg(), **fields)).recipe)
@@ -337,7 +337,7 @@ def test_form_that_is_filled_in_with_a_recipe_makes_the_same(
         assert UploadForm.from_recipe(again.recipe(limits)).data == again.data
 
 
-def test_what_was_made_under_wider_limits_is_shown_to_make_it_again(tmp_path: Path) -> None:
+def test_remake_form_shows_a_recipe_beyond_the_limits(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path)) as app:
         job_id = start(Person(app.test_client()), make_jpeg(), presets="web-set")
         recipe = Recipe.from_json(app.extensions["jobs"].job(job_id).recipe)
@@ -414,9 +414,7 @@ def test_crops_are_as_the_recipe_says_again_without_the_focal_point(
     assert made[0] == made[2] != made[1]
 
 
-def test_way_back_to_the_recipe_is_offered_where_a_focal_point_is_set(
-    person: Person, jobs: Jobs
-) -> None:
+def test_reset_to_recipe_is_offered_with_a_focal_point(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg(), presets="avatar")
     work(jobs)
     page = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}"
@@ -508,9 +506,7 @@ def stopped(person: Person, jobs: Jobs) -> str:
     return job_id
 
 
-def test_image_that_was_to_be_made_again_keeps_what_it_has_when_cancelled(
-    person: Person, jobs: Jobs
-) -> None:
+def test_image_cancelled_while_remade_keeps_its_thumbnails(person: Person, jobs: Jobs) -> None:
     job_id = stopped(person, jobs)
     assert file_names(jobs.job(job_id)) == ["card.webp", "square.jpg"]
 
@@ -590,9 +586,7 @@ def test_page_offers_no_time_that_keeps_the_job_no_longer(
     assert offered_hours(person, job_id) == offered
 
 
-def test_page_offers_nothing_where_the_job_is_kept_for_longer_than_any(
-    person: Person, jobs: Jobs
-) -> None:
+def test_page_offers_no_retention_shorter_than_the_current_one(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg())
     generous = replace(jobs.config, max_retention_hours=10_000)  # The settings were others.
     open_jobs(generous, jobs.now).extend(job_id, 9000)
@@ -607,9 +601,7 @@ def let_age(clock: Clock, jobs: Jobs, job_id: str, hours: float) -> None:
         jobs.extend(job_id, 24)
 
 
-def test_job_is_kept_no_longer_in_all_than_a_job_may_be(
-    clock: Clock, person: Person, jobs: Jobs
-) -> None:
+def test_job_is_kept_no_longer_than_the_maximum(clock: Clock, person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg())
     for _ in range(5):
         clock.advance(hours=20)

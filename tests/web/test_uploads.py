@@ -83,7 +83,7 @@ def test_time_that_is_not_offered_is_refused_beside_its_field(
     assert nothing_left(jobs)
 
 
-def test_time_that_is_not_offered_is_refused_to_the_script_with_its_field(script: Script) -> None:
+def test_script_gets_the_field_of_a_retention_not_offered(script: Script) -> None:
     response = script.send("/jobs/open", presets="square", keep_hours="9999")
     assert response.status_code == 422
     assert response.json == {
@@ -102,7 +102,7 @@ def test_time_that_is_not_offered_is_refused_to_the_script_with_its_field(script
         ({"max_retention_hours": 0.5, "retention_hours": 0.25}, ["0.25"], 1),
     ],
 )
-def test_times_for_a_new_job_are_offered_for_one_that_is_there_as_far_as_they_are_later(
+def test_job_page_offers_the_later_of_the_retention_times(
     tmp_path: Path, limits: dict[str, float], offered: list[str], later: int
 ) -> None:
     with running_app(Config(instance=tmp_path, **limits)) as app:  # type: ignore[arg-type]
@@ -210,7 +210,7 @@ def test_recipe_that_was_asked_for_last_is_filled_in(person: Person) -> None:
     assert ("presets", "web-set") not in form
 
 
-def test_time_to_keep_is_a_part_of_an_address_and_of_the_last_recipe(person: Person) -> None:
+def test_retention_is_part_of_a_recipe_address_and_cookie(person: Person) -> None:
     form = filled_in(person, "/?preset=card&keep_hours=72")
     assert {("presets", "card"), ("keep_hours", "72")} <= set(form)
     person.client.set_cookie("recipe", "preset=card&keep_hours=1")
@@ -218,7 +218,7 @@ def test_time_to_keep_is_a_part_of_an_address_and_of_the_last_recipe(person: Per
     assert ("keep_hours", "24") in filled_in(person, "/?preset=card")
 
 
-def test_address_of_a_time_to_keep_alone_has_the_presets_as_they_come(person: Person) -> None:
+def test_address_of_a_retention_alone_keeps_the_default_presets(person: Person) -> None:
     form = filled_in(person, "/?keep_hours=72")
     assert {("presets", "web-set"), ("keep_hours", "72")} <= set(form)
 
@@ -300,7 +300,7 @@ SIDE = "must be from 1 to 4096 pixels."
         ),
     ],
 )
-def test_what_an_address_has_over_a_limit_is_filled_in_with_the_limit_beside_it(
+def test_value_over_a_limit_is_filled_in_beside_its_error(
     person: Person, part: str, field: str, value: str, sentence: str
 ) -> None:
     page = person.page(f"/?preset=square&{part}")
@@ -379,7 +379,7 @@ def test_address_that_was_understood_gets_no_message(person: Person, address: st
     assert "not understood" not in person.get(address).text
 
 
-def test_last_recipe_that_is_no_longer_understood_is_passed_over_in_silence(person: Person) -> None:
+def test_invalid_recipe_cookie_is_ignored_silently(person: Person) -> None:
     person.client.set_cookie("recipe", "preset=gone&w=77")
     assert "not understood" not in person.get("/").text
 
@@ -453,7 +453,7 @@ def test_presets_and_outputs_of_ones_own_make_one_recipe(person: Person, jobs: J
     assert outputs(jobs) == ["square.jpg", "card.webp", "64x48-cover.jpg"]
 
 
-def test_form_with_as_many_sizes_as_it_holds_is_read_to_its_end(person: Person) -> None:
+def test_form_with_the_most_sizes_is_read_to_its_end(person: Person) -> None:
     one: dict[str, object] = {
         "height": "64", "fit": "contain", "quality": "70", "max_kb": "9", "focus": "",
         "background": "#ffffff", "transparent": "y", "enlarge": "y", "keep_copyright": "y",
@@ -627,9 +627,7 @@ def test_images_keep_the_order_of_the_uploader_however_they_arrive(
     assert [image.name for image in jobs.job(job["id"]).images] == ["a.jpg", "b.jpg", "c.jpg"]
 
 
-def test_image_that_is_sent_again_because_the_answer_got_lost_is_kept_once(
-    script: Script, jobs: Jobs
-) -> None:
+def test_image_sent_again_after_a_lost_answer_is_kept_once(script: Script, jobs: Jobs) -> None:
     job = script.create()
     images = [{"images": part(make_jpeg(), "a.jpg"), "position": "1"} for _ in range(2)]
     answers = [script.send(job["images_url"], **image) for image in images]
@@ -656,9 +654,7 @@ def test_image_for_a_closed_job_is_refused(script: Script, jobs: Jobs) -> None:
     assert response.json["code"] == "job_closed"
 
 
-def test_closed_job_can_be_reopened_for_an_image_that_failed_on_its_way(
-    script: Script, jobs: Jobs
-) -> None:
+def test_closed_job_can_be_reopened_for_a_failed_upload(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.add(job, make_jpeg())
     script.send(job["close_url"])
@@ -668,9 +664,7 @@ def test_closed_job_can_be_reopened_for_an_image_that_failed_on_its_way(
     assert script.add(job, make_jpeg(), "b.jpg").status_code == 201
 
 
-def test_job_that_has_all_the_images_it_may_have_is_not_reopened(
-    script: Script, jobs: Jobs
-) -> None:
+def test_job_with_the_most_images_is_not_reopened(script: Script, jobs: Jobs) -> None:
     job = script.create()
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         script.add(job, make_jpeg(), name)
