@@ -223,12 +223,12 @@ def files_left(jobs: Jobs) -> list[str]:
 
 
 def age(jobs: Jobs, seconds: float) -> None:
-    """Let time pass for all that lies on the disk."""
+    """Make all files older."""
     for path in files_left(jobs):
         moment = os.stat(path).st_mtime - seconds
         os.utime(path, (moment, moment))
 
 
 def nothing_left(jobs: Jobs) -> bool:
-    """Say whether no job, row or file is there."""
+    """Return whether there is no job, row or file."""
     return not jobs.ids() and not files_left(jobs)

@@ -42,7 +42,7 @@ def put_face(image: Image.Image, at: tuple[int, int], skin: tuple[int, int, int]
 
 
 def distance(image: Image.Image, place: tuple[int, int]) -> float:
-    """Tell how many pixels the focus is from a place."""
+    """Return the distance of the focus from a point, in pixels."""
     x, y = find_focus(image)
     return math.dist((x * image.width, y * image.height), place)
 

@@ -105,7 +105,7 @@ PLACES: dict[str, tuple[dict[str, bytes], bool]] = {
 
 
 def put_xmp(format: str, xmp: bytes) -> dict[str, Any]:
-    """Give the option of `save` that puts XMP into a file."""
+    """Return the option of `save` that puts XMP into a file."""
     if format == "tiff":
         return {"tiffinfo": {700: xmp}}
     if format == "png":

@@ -82,7 +82,7 @@ BACKGROUND = "#336699"
 
 @dataclass(frozen=True)
 class Fitted:
-    """Say what a fit makes of a picture of SEEN: its size, and which region comes where in it."""
+    """Describe a thumbnail of SEEN: its size, and which region is where in it."""
 
     output: Output
     size: Size
@@ -114,7 +114,7 @@ class Kind:
 
     @property
     def tolerance(self) -> tuple[float, float]:
-        """How far from the slow way its colours may be: ΔE on average, and at most."""
+        """The largest difference in colour from the slow way: ΔE on average, and at most."""
         if self.mode == "1":
             return 1.5, 10  # Dithered, it has nothing but edges.
         # Where two colours meet, it matters whether they are mixed before or after the conversion
@@ -355,7 +355,7 @@ BOXES: Mapping[str, Output] = {
 
 @cache
 def compare_photo(name: str, is_alone: bool) -> dict[str, float]:
-    """Tell in dB how near a photo's thumbnails are to those of the slow way.
+    """Compare a photo's thumbnails with those of the slow way, in dB.
 
     `is_alone` makes them one by one; otherwise one recipe asks for all of them.
     """

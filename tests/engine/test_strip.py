@@ -72,7 +72,7 @@ def make_labelled_webp() -> bytes:
     )
 
 
-# Each is larger when it is encoded anew, in the quality beside it.
+# Each is larger when it is encoded again, in the quality beside it.
 SIZE = (400, 300)
 NOISE = Image.effect_noise(SIZE, 90).convert("RGB")
 SOURCES: dict[str, tuple[Callable[[], bytes], int]] = {

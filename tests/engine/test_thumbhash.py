@@ -23,7 +23,7 @@ def draw(hash: str) -> Image.Image:
 
 
 def mean_lab(image: Image.Image) -> tuple[float, float, float]:
-    """Give the average colour of a picture in L*a*b*, where distances are ΔE."""
+    """Return the average colour of a picture in L*a*b*, where distances are ΔE."""
     red, green, blue = (round(band) for band in ImageStat.Stat(image.convert("RGB")).mean)
     pixel = ImageCms.applyTransform(Image.new("RGB", (1, 1), (red, green, blue)), _TO_LAB)
     assert pixel is not None

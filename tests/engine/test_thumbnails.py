@@ -275,7 +275,7 @@ RIGHTS = {
 
 
 def make_rights(artist: bytes, notice: bytes) -> Image.Exif:
-    """Make EXIF of an author and a copyright notice, and of what is nobody's business."""
+    """Make EXIF of an author, a copyright notice and private facts."""
     exif = Image.Exif()
     exif[ExifTags.Base.Artist], exif[ExifTags.Base.Copyright] = artist, notice
     exif[ExifTags.Base.Make] = "Camera"

@@ -107,7 +107,7 @@ def test_processes_may_migrate_at_once(path: Path) -> None:
     assert [process.wait() for process in processes] == [0, 0, 0, 0]
 
 
-def test_database_is_for_nobody_else(database: Database, path: Path) -> None:
+def test_database_is_readable_by_its_owner_alone(database: Database, path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 

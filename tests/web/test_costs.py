@@ -46,7 +46,7 @@ class Server:
     session: str
 
     def path(self, rule: Rule) -> str:
-        """Give an address that the rule matches, of the job if it is of one."""
+        """Return an address that the rule matches, of the job if it is of one."""
         job_id = self.job_id
         if rule.endpoint == "changes.delete":
             job = self.jobs.job(self.job_id)
@@ -89,7 +89,7 @@ def assert_cheap(call: Callable[[], TestResponse], what: object) -> None:
 
 
 def measure(call: Callable[[], TestResponse], is_traced: bool = True) -> tuple[float, float]:
-    """Give the seconds of CPU that a request takes; and, if traced, the megabytes it holds."""
+    """Return the seconds of CPU that a request takes and, if traced, the megabytes it holds."""
     if is_traced and not tracemalloc.is_tracing():
         tracemalloc.start()
     elif not is_traced:
@@ -287,7 +287,7 @@ def test_whatever_is_repeated_costs_little_at_every_address(server: Server, kind
 
 @pytest.fixture(scope="module")
 def large_job(server: Server) -> tuple[str, str]:
-    """A job as large as can be, of which nobody made the files; its id, and one of its images."""
+    """The largest job, as rows without files: its id, and that of an image."""
     square = Output("square", 20, 20, "cover")
     recipe = Recipe(tuple(replace(square, name=f"square-{n}") for n in range(20)))
     job_id = server.jobs.submit(recipe, server.jobs.job(server.job_id).owner)
