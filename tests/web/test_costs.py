@@ -80,10 +80,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def assert_cheap(call: Callable[[], TestResponse], what: object) -> None:
-    """Measure a request; once more where it is over, for a machine may be busy."""
+    """Measure a request; up to three times more where it is over, as a machine may be busy."""
     seconds, megabytes = measure(call)
-    if seconds > MAX_SECONDS:
-        seconds, _ = measure(call, is_traced=False)  # Tracing takes most of the time.
+    for _ in range(3):
+        if seconds > MAX_SECONDS:
+            seconds, _ = measure(call, is_traced=False)  # Tracing takes most of the time.
     assert seconds <= MAX_SECONDS, what
     assert megabytes <= MAX_MB, what
 
@@ -163,6 +164,7 @@ class Kind:
     methods: tuple[str, ...]
     build: Callable[..., dict[str, Any]]
     choices: tuple[Sequence[Any], ...]
+    examples: int = 1  # By each method at each address.
 
     def draw(self, least: int) -> list[tuple[Any, ...]]:
         """Choose so many combinations, and more until each choice is used.
@@ -180,7 +182,7 @@ class Kind:
         return drawn
 
     def requests(self, app: Flask) -> list[tuple[str, Rule, tuple[Any, ...]]]:
-        """Return a request of each method to each address, and more until each choice is used.
+        """Return requests of each method to each address, and more until each choice is used.
 
         With 25 of each, which take minutes, nothing more is found.
         """
@@ -190,7 +192,7 @@ class Kind:
             for method in self.methods
             if method in (rule.methods or ())
         ]
-        drawn = self.draw(len(places))
+        drawn = self.draw(self.examples * len(places))
         return [(*place, one) for place, one in zip(cycle(places), drawn, strict=False)]
 
 
@@ -246,6 +248,7 @@ KINDS = {
             * PARTS
         ),
         (["images", "file", "x"],),
+        examples=3,
     ),
     "a long part of a form": Kind(
         ("POST",),
@@ -272,6 +275,7 @@ KINDS = {
 }
 
 
+@pytest.mark.no_cover  # Its tracing would take most of the time.
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_is_repeated_costs_little_at_every_address(server: Server, kind: str) -> None:
     for method, rule, drawn in KINDS[kind].requests(server.app):
@@ -310,6 +314,7 @@ def large_job(server: Server) -> tuple[str, str]:
     return job_id, images[0]
 
 
+@pytest.mark.no_cover
 def test_head_costs_next_to_nothing_at_every_address(
     server: Server, large_job: tuple[str, str]
 ) -> None:
@@ -317,10 +322,7 @@ def test_head_costs_next_to_nothing_at_every_address(
     for rule in server.app.url_map.iter_rules():
         if "HEAD" in (rule.methods or ()):
             path = replace(server, job_id=large_job[0], image_id=large_job[1]).path(rule)
-            costs = [measure(lambda: server.send("HEAD", path), is_traced=False)[0]]  # noqa: B023
-            if costs[0] > MAX_SECONDS:  # The machine may be busy, or this is the first request.
-                costs.append(measure(lambda: server.send("HEAD", path), is_traced=False)[0])  # noqa: B023
-            assert min(costs) <= MAX_SECONDS, path
+            assert_cheap(lambda: server.send("HEAD", path), path)  # noqa: B023
 
 
 WIDTHS = "responsive-widths=" + "1+" * 1000 + "&responsive-formats=webp" * 250
