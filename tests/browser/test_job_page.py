@@ -105,7 +105,7 @@ def test_page_tells_once_that_no_worker_is_there_and_forgets_it_when_one_is(
     expect(page.locator("h1")).to_have_text("0 of 3 images done, 1 cancelled")
     idle.start_one("consumer")
     expect(words).to_have_count(0, timeout=30_000)
-    told = [said for said in page.evaluate("said") if "not working" in said]
+    told = [said for said in page.evaluate("said") if "no workers" in said]
     assert len(told) == 1
 
 
