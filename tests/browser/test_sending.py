@@ -772,7 +772,7 @@ def test_all_files_that_failed_are_sent_again_by_one_button(
     gather(page, "a.jpg", "b.jpg", "c.jpg")
     page.route("**/images", lambda route: route.fulfill(status=500, body="oops"), times=2)
     submit(page)
-    page.get_by_role("button", name="Retry all failed").click()
+    page.get_by_role("button", name="Retry failed uploads").click()
     expect_done(page, "3 of 3 images done")
     complaints.clear()
 
@@ -784,7 +784,7 @@ def test_one_file_that_failed_has_the_button_of_its_row_alone(
     fail_once(page, 500)
     submit(page)
     expect(page.get_by_role("button", name="Retry")).to_be_visible()
-    expect(page.get_by_role("button", name="Retry all failed")).to_be_hidden()
+    expect(page.get_by_role("button", name="Retry failed uploads")).to_be_hidden()
     complaints.clear()
 
 
