@@ -203,7 +203,9 @@ def scene(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Scene:
     now = time()
-    monkeypatch.setattr("webapp.jobs.lifecycle.time", lambda: now)  # What takes time is no difference.
+    monkeypatch.setattr(
+        "webapp.jobs.lifecycle.time", lambda: now
+    )  # What takes time is no difference.
     monkeypatch.setattr("webapp.web.views.responses.POLL_PACES", ((inf, 500),))
     scene = Scene(app, jobs, script, tmp_path)
     if request.param == "made again":
