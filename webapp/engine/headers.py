@@ -10,7 +10,7 @@ JPEG and JPEG 2000 are Python, but take seconds for repeated segments. The only 
 it inflates up to a megabyte of EXIF and one of XMP from the text chunks of a PNG.
 
 A header takes at most 50 ms of CPU time, whatever the file: each loop has a bound, with a comment
-that says what honest files have. `tests/support/hostile.py` has the files that come closest.
+that says what honest files have. `tests/support/hostile/` has the files that come closest.
 """
 
 import re
