@@ -15,30 +15,19 @@ from threading import Thread
 from time import time
 from zipfile import ZipFile
 
-from flask import abort
 from playwright.sync_api import Page, Route, expect
 from werkzeug.datastructures import FileStorage
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.browser.actions import drop
 from tests.conftest import find_token
+from tests.support.errors import ERRORS
 from tests.support.images import make_jpeg, make_png, make_truncated
 from tests.support.servers import Client, Servers, running, wait_until
 from webapp import create_app
 from webapp.config import Config
-from webapp.engine.errors import Truncated
-from webapp.jobs.errors import (
-    FileTooLarge,
-    JobClosed,
-    JobExpired,
-    NoImages,
-    NoSpace,
-    QueueFull,
-    TooManyJobs,
-)
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim
-from webapp.web.access import AccessRequired
 
 TOKEN = "the token of the second server"
 LONG = "Scan for the printers, corrected colours, " * 5 + "final.jpg"
@@ -162,29 +151,6 @@ def stop_consumer(servers: Servers) -> None:
 class _Silent(WSGIRequestHandler):
     def log(self, *_: object) -> None:
         """Say nothing: the application logs each request."""
-
-
-def _raise(error: Exception) -> str:
-    raise error
-
-
-ERRORS: dict[int, Callable[[], str]] = {
-    400: lambda: abort(400),
-    401: lambda: _raise(AccessRequired()),
-    403: lambda: abort(403, "Only the browser that made this job can change it."),
-    404: lambda: abort(404),
-    405: lambda: abort(405),
-    409: lambda: _raise(JobClosed()),
-    410: lambda: _raise(JobExpired()),
-    411: lambda: abort(411, "Send the length of the request as Content-Length."),
-    413: lambda: _raise(FileTooLarge(72_000_000, 50)),
-    415: lambda: _raise(Truncated()),
-    422: lambda: _raise(NoImages()),
-    429: lambda: _raise(TooManyJobs("Your address has made 5000 jobs within an hour.", 720)),
-    500: lambda: _raise(RuntimeError("on purpose")),
-    503: lambda: _raise(QueueFull("Too many images wait for their turn.", 20)),
-    507: lambda: _raise(NoSpace()),
-}
 
 
 @contextmanager
