@@ -11,17 +11,11 @@ import pytest
 
 from tests.conftest import find_token, multipart, part
 from tests.support.images import make_jpeg
-from tests.support.servers import Client, Servers, running, wait_until
+from tests.support.servers import Client, Servers, wait_until
 
 pytestmark = pytest.mark.live
 
 MB = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with running(tmp_path_factory.mktemp("live") / "instance", workers=2) as servers:
-        yield servers
 
 
 @pytest.fixture

@@ -48,10 +48,8 @@ NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/loca
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    folder = tmp_path_factory.mktemp("nginx")
-    with running(folder / "instance", trusted_proxies=1, web_workers=1, web_threads=2) as servers:
-        yield servers
+def settings() -> dict[str, object]:
+    return {"trusted_proxies": 1, "web_workers": 1, "web_threads": 2}
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from tests.support.servers import (
     decode_children_of,
     descendants_of,
     is_alive,
-    running,
     wait_until,
 )
 from webapp.config import Config
@@ -29,12 +28,6 @@ pytestmark = pytest.mark.live
 
 RECOVERY = 10.0  # Seconds until an image runs again.
 ORPHANS = 2.0  # Seconds that a process may outlive its parent.
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with running(tmp_path_factory.mktemp("recovery") / "instance", workers=2) as servers:
-        yield servers
 
 
 def meet_at_work(servers: Servers) -> int:

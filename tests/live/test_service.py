@@ -20,12 +20,6 @@ from tests.support.servers import ROOT, Client, Servers, environment, free_port,
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with running(tmp_path_factory.mktemp("live") / "instance", workers=2) as servers:
-        yield servers
-
-
 def test_uploaded_image_becomes_a_thumbnail(client: Client) -> None:
     job_id = client.submit(make_jpeg(size=(400, 300)))
     client.wait_for(job_id)

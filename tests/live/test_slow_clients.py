@@ -2,12 +2,11 @@
 
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from tests.support.servers import UPLOAD_BEGINNING, Client, Servers, running, wait_until
+from tests.support.servers import UPLOAD_BEGINNING, Client, Servers, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -18,14 +17,8 @@ THREADS = 4
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with running(
-        tmp_path_factory.mktemp("slow") / "instance",
-        stall_seconds=STALL_SECONDS,
-        web_workers=1,
-        web_threads=THREADS,
-    ) as servers:
-        yield servers
+def settings() -> dict[str, object]:
+    return {"stall_seconds": STALL_SECONDS, "web_workers": 1, "web_threads": THREADS}
 
 
 def stall(servers: Servers, sent: bytes, count: int, stack: ExitStack) -> None:

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from io import BytesIO
@@ -65,7 +64,11 @@ def test_upload_in_progress_ends_when_all_is_stopped_and_goes_on_after_the_next_
             upload.sendall(head.encode() + body[:HALF])
             wait_until(lambda: any((tmp_path / "tmp").iterdir()), what="the upload's file")
             serve.send_signal(signal.SIGTERM)
-            time.sleep(7)  # Slow, but not stalled.
+            # All end but the web server and the process that receives the upload.
+            wait_until(
+                lambda: sum(map(is_alive, descendants_of(serve.pid))) == 2,
+                what="the end of the others",
+            )
             upload.sendall(body[HALF:])
             answer = b"".join(iter(lambda: upload.recv(10_000), b"")).decode()
         assert answer.startswith("HTTP/1.1 202"), answer

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import re
 import shlex
 import signal
@@ -43,10 +44,16 @@ UPLOAD_BEGINNING = (
 
 
 def free_port() -> int:
-    """Find a port of the loopback address that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]  # type: ignore[no-any-return]
+    """Find a port of the loopback address that is free.
+
+    Linux gives none of these to a connection (net.ipv4.ip_local_port_range), so that the port is
+    still free when the server starts, also while other tests run.
+    """
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
