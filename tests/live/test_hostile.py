@@ -1,4 +1,4 @@
-"""Hundreds of hostile files over HTTP, to the shipped commands, while somebody else uploads photos.
+"""Hostile files over HTTP, to the shipped commands, while another client uploads photos.
 
 One siege, and a test for each thing that must hold in it.
 """
@@ -17,7 +17,7 @@ from statistics import quantiles
 import pytest
 
 from tests.conftest import find_token, part
-from tests.support.hostile import hostile_files
+from tests.support.hostile import SENT, hostile_files
 from tests.support.images import make_jpeg
 from tests.support.servers import Client, Servers, decode_children_of, running, wait_until
 from webapp.config import Config
@@ -25,12 +25,12 @@ from webapp.config import Config
 pytestmark = pytest.mark.live
 
 WORKERS, SENDERS = 3, 2  # With all workers on hostile files, a clean one waits for one of them.
-SECONDS = Config.decode_seconds  # Until each has its answer.
+SECONDS = Config.decode_seconds + 5  # Until each has its answer: it may wait for another.
 
 
 @dataclass
 class Siege:
-    """What came of it all."""
+    """The outcome of it all."""
 
     files: dict[str, bytes] = field(repr=False)
     statuses: dict[str, int] = field(default_factory=dict)  # Of the uploads.
@@ -51,7 +51,8 @@ class Siege:
 
 @pytest.fixture(scope="module")
 def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
-    siege = Siege(hostile_files())
+    siege = Siege({name: file for name, file in hostile_files().items() if name in SENT})
+    assert siege.files.keys() == SENT
     with running(tmp_path_factory.mktemp("siege") / "instance", workers=WORKERS) as servers:
         before = servers.reset_web_peak()
         siege.consumer_before = servers.children("consumer")
@@ -75,7 +76,7 @@ def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
 
 
 def send_all(servers: Servers, siege: Siege) -> None:
-    """Send every file, in a disorder that is always the same."""
+    """Send every file, in a random order that is always the same."""
     names = sorted(siege.files)
     random.Random(4).shuffle(names)
     with ThreadPoolExecutor(SENDERS) as senders:
@@ -122,7 +123,7 @@ def send_form(client: Client, siege: Siege, name: str) -> None:
 
 
 def send_clean(client: Client, siege: Siege, over: threading.Event) -> None:
-    """Send photos, one after another, as somebody does who has nothing to do with it."""
+    """Send photos, one after another, as another client does."""
     photo = make_jpeg((1600, 1200))
     with closing(client):
         while not over.wait(0.1):
@@ -146,10 +147,6 @@ def watch_decoders(servers: Servers, siege: Siege, over: threading.Event) -> Non
                 except (FileNotFoundError, ProcessLookupError, IndexError):
                     continue  # It ended in between.
                 siege.decoder_peak = max(siege.decoder_peak, peak)
-
-
-def test_there_are_enough_of_them(siege: Siege) -> None:
-    assert len(siege.files) >= 150
 
 
 def test_each_is_answered_in_time(siege: Siege) -> None:
