@@ -109,6 +109,13 @@ def natural_sizes(page: Page) -> list[list[int]]:
     )
 
 
+def gather(page: Page, *names: str) -> None:
+    """Choose photos of these names, to be sent."""
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {name: make_jpeg() for name in names})
+
+
 def choose_preset(page: Page, name: str) -> None:
     """Tick one preset and no other."""
     for box in page.locator("input[name=presets]").all():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import ConsoleMessage, Page, expect
 
 from tests.browser.chromium import ADVICE, find_chromium
 from tests.browser.lines import Line, line_to
@@ -14,11 +14,14 @@ from tests.support.servers import Servers, running, wait_until
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 
+# Playwright's five seconds are few on a machine with other work. Only tests that fail take longer.
+expect.set_options(timeout=15_000)
+
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("browser")
-    with running(folder / "instance", workers=2, max_file_mb=10, max_images=20) as servers:
+    with running(folder / "instance", workers=2, max_file_mb=10) as servers:
         yield servers
 
 

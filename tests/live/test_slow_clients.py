@@ -29,7 +29,7 @@ def stall(servers: Servers, sent: bytes, count: int, stack: ExitStack) -> None:
 
 
 @pytest.mark.parametrize("sent", [HEADER, BODY], ids=["header", "body"])
-def test_stalled_clients_are_given_up(servers: Servers, client: Client, sent: bytes) -> None:
+def test_stalled_clients_are_disconnected(servers: Servers, client: Client, sent: bytes) -> None:
     with ExitStack() as stack:
         stall(servers, sent, THREADS, stack)
         started = time.monotonic()
@@ -54,7 +54,7 @@ def test_stalled_upload_is_told_that_it_can_be_sent_again(servers: Servers) -> N
     assert b"Send it again." in answer
 
 
-def test_clients_that_say_nothing_are_not_even_seen(servers: Servers, client: Client) -> None:
+def test_clients_that_send_nothing_take_no_thread(servers: Servers, client: Client) -> None:
     with ExitStack() as stack:
         stall(servers, b"", 40, stack)
         started = time.monotonic()

@@ -29,7 +29,7 @@ from webapp.config import SECRETS
 
 pytestmark = pytest.mark.live
 
-PHOTO = make_jpeg() + bytes(200_000)  # What follows its end is nobody's business.
+PHOTO = make_jpeg() + bytes(200_000)  # Decoders ignore what follows its end.
 HALF = 150_000
 
 
@@ -50,7 +50,7 @@ def serving(
         serve.wait(60)
 
 
-def test_upload_in_progress_ends_when_all_is_stopped_and_goes_on_after_the_next_start(
+def test_upload_in_progress_survives_a_stop_and_a_start(
     tmp_path: Path,
 ) -> None:
     boundary, body = encode_multipart({"file": FileStorage(BytesIO(PHOTO), "a.jpg")})
@@ -96,10 +96,10 @@ def test_end_of_one_process_ends_all_with_its_exit_code(tmp_path: Path) -> None:
         assert serve.wait(20) == 128 + signal.SIGKILL
 
 
-def test_consumer_and_its_children_start_without_the_secrets_of_the_web_server(
+def test_consumer_starts_without_the_secrets_of_the_web_server(
     tmp_path: Path,
 ) -> None:
-    secrets = {name: f"{name}-that-nobody-guesses-soon" for name in SECRETS}
+    secrets = {name: f"{name}-that-is-hard-to-guess" for name in SECRETS}
     with serving(tmp_path, **secrets) as (serve, _):
         web, consumer = sorted(children_of(serve.pid), key=lambda pid: b"huey" in command_of(pid))
         wait_until(lambda: len(descendants_of(consumer)) > 3, what="decode servers")
