@@ -1,4 +1,4 @@
-"""What people do on the pages, and what they see there, for every browser test."""
+"""What users do on the pages and see there, for all browser tests."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ WATCH_SHIFTS = """
 
 
 def drop(page: Page, files: Mapping[str, bytes], target: str = "body") -> None:
-    """Drag files over the page and let them go."""
+    """Drop files on the page."""
     encoded = {
         name: [len(data), base64.b64encode(data.rstrip(b"\0")).decode()]
         for name, data in files.items()
@@ -63,7 +63,7 @@ def drop(page: Page, files: Mapping[str, bytes], target: str = "body") -> None:
 
 
 def drag(session: CDPSession, paths: list[str], at: Locator, *events: str) -> None:
-    """Drag files of the disk over a place, and do there what is asked."""
+    """Drag files of the disk to an element, with these events."""
     # Playwright cannot drag files from the disk, and the files of `drop` cannot be folders. This
     # DevTools method is experimental; it is the only one that the tests call.
     at.scroll_into_view_if_needed()
@@ -76,13 +76,13 @@ def drag(session: CDPSession, paths: list[str], at: Locator, *events: str) -> No
 
 
 def drop_from_disk(page: Page, paths: list[str], at: Locator) -> None:
-    """Drag files and folders of the disk over a place, and let them go."""
+    """Drop files and folders of the disk on an element."""
     session = page.context.new_cdp_session(page)
     drag(session, paths, at, "dragEnter", "dragOver", "drop")
 
 
 def make(page: Page) -> None:
-    """Press the button, and wait for the end of the job."""
+    """Submit the form, and wait for the end of the job."""
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page).to_have_url(re.compile("/jobs/"))
     expect(page.locator(FINISHED)).to_contain_text("done", timeout=20_000)
@@ -98,7 +98,7 @@ def send(page: Page, servers: Servers, *names: str, preset: str = "square") -> N
 
 
 def natural_sizes(page: Page) -> list[list[int]]:
-    """Wait for all thumbnails to be loaded; give their sizes in pixels."""
+    """Wait for all thumbnails to load; return their sizes in pixels."""
     page.wait_for_function(
         "(shown) => [...document.querySelectorAll(shown)].every(({naturalWidth}) => naturalWidth)",
         arg=THUMBNAILS,
@@ -157,7 +157,7 @@ def check_on_the_narrowest_phone(page: Page) -> None:
 
 
 def task_milliseconds(trace: bytes) -> list[float]:
-    """Give how long each task kept the page from answering, by a clock that others do not slow."""
+    """Return the milliseconds of each task of the page, by a clock of its thread."""
     events = json.loads(trace)["traceEvents"]
     threads = {
         (event["pid"], event["tid"])
@@ -172,13 +172,13 @@ def task_milliseconds(trace: bytes) -> list[float]:
 
 
 def submit(page: Page) -> None:
-    """Press the button, and see the job's page."""
+    """Submit the form, and wait for the job's page."""
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page).to_have_url(re.compile("/jobs/"))
 
 
 def expect_done(page: Page, words: str) -> None:
-    """Wait for the end of a job, of which the page says this."""
+    """Wait until the heading says this."""
     expect(page.locator("h1")).to_have_text(words, timeout=30_000)
 
 
@@ -188,7 +188,7 @@ def expect_finished(page: Page, words: str) -> None:
 
 
 def are_undistorted(page: Page, pictures: str = ".compare img") -> bool:
-    """Say whether pictures are drawn in their own proportions."""
+    """Return whether pictures are drawn in their own proportions."""
     return page.locator(pictures).evaluate_all(  # type: ignore[no-any-return]
         """async (all) => {
             await Promise.all(all.map((one) => one.decode()));
@@ -202,7 +202,7 @@ def are_undistorted(page: Page, pictures: str = ".compare img") -> bool:
 
 
 def route_once(page: Page, address: str, handle: Callable[[Route], object]) -> None:
-    """Handle the next request to an address; those after it go their way.
+    """Handle the next request to an address, and none after it.
 
     Playwright's own `times=1` stops looking at requests then: one of that moment is never sent.
     """
@@ -211,7 +211,7 @@ def route_once(page: Page, address: str, handle: Callable[[Route], object]) -> N
 
 
 def watch(page: Page, expression: str, name: str) -> None:
-    """Note every value of an expression, as long as it can be had."""
+    """Record each value of an expression while it can be evaluated."""
     page.evaluate(
         """([expression, name]) => {
             window.seen ??= {};
@@ -231,6 +231,6 @@ def watch(page: Page, expression: str, name: str) -> None:
 
 
 def shifts(page: Page) -> list[tuple[float, list[str]]]:
-    """Give what shifted by itself, once the page has drawn what it was to draw."""
+    """Return what shifted by itself, once the page has drawn."""
     page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
     return page.evaluate("shifts")  # type: ignore[no-any-return]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Chromium without its windows, which Playwright also prefers where nobody looks at it: a page
+# Chromium without its windows, which Playwright also prefers where it is not seen: a page
 # takes 0.1 s of CPU there, and 0.5 s in the whole browser.
 SHELL = "chromium-headless-shell"
 BROWSERS = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")

@@ -1,4 +1,4 @@
-"""Every page in every state, for whoever looks at them all: axe, small screens, screenshots.
+"""Every page in every state, for checks by axe, small screens and screenshots.
 
 The jobs are made by the real servers. Their consumer is stopped where a job is to stay as it is.
 """
@@ -139,7 +139,7 @@ def _wait_for_workers(servers: Servers, jobs: Jobs, held: Sequence[Claim] = ()) 
 
 
 def stop_consumer(servers: Servers) -> None:
-    """Let jobs stay as they are."""
+    """Stop the consumer, so that jobs stay as they are."""
     process = servers.processes["consumer"]
     process.send_signal(signal.SIGTERM)
     process.wait(20)
@@ -150,7 +150,7 @@ def stop_consumer(servers: Servers) -> None:
 
 class _Silent(WSGIRequestHandler):
     def log(self, *_: object) -> None:
-        """Say nothing: the application logs each request."""
+        """Write nothing: the application logs each request."""
 
 
 @contextmanager
@@ -297,7 +297,7 @@ def job_deleted(page: Page, stage: Stage) -> None:
 
 @scene
 def archive_index(page: Page, stage: Stage) -> None:
-    """The zip of a job is opened on the disk of whoever took it home."""
+    """The zip of a job is opened on the disk of the user."""
     archive = stage.owner.get(f"{stage.addresses['failed']}/zip").body
     ZipFile(BytesIO(archive)).extractall(stage.folder / "zip")
     page.goto((stage.folder / "zip" / "index.html").as_uri())
@@ -320,8 +320,8 @@ def job_with_missing_files(page: Page, stage: Stage) -> None:
 
 
 @scene
-def job_of_somebody_else(page: Page, stage: Stage) -> None:
-    """Whoever has the link sees the job and can change nothing."""
+def job_of_another_user(page: Page, stage: Stage) -> None:
+    """Another user, with the link, sees the job and can change nothing."""
     page.goto(f"{stage.url}{stage.addresses['done']}")
 
 
@@ -365,7 +365,7 @@ SCENES |= {f"error-{status}": _refused(status) for status in ERRORS}
 
 
 def is_of_a_refusal(complaint: str) -> bool:
-    """Say whether the console only tells of an answer that is an error, or of a line that is cut.
+    """Return whether the console reports only an error response or a cut line.
 
     It does so of each; htmx says the second once more.
     """

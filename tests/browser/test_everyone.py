@@ -96,7 +96,7 @@ def test_name_of_any_kind_stays_in_its_place(page: Page, stage: Stage, scene: st
 
 
 @pytest.mark.parametrize("scene", ["upload-queue", "job-waiting", "job-working", "job-done"])
-def test_nothing_moves_for_who_wants_it_so(page: Page, stage: Stage, scene: str) -> None:
+def test_nothing_moves_with_reduced_motion(page: Page, stage: Stage, scene: str) -> None:
     page.emulate_media(reduced_motion="reduce")
     SCENES[scene](page, stage)
     moving = "document.getAnimations().filter((a) => a.effect.getComputedTiming().duration > 1)"

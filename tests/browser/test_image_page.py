@@ -117,7 +117,7 @@ def test_focal_point_stands_beside_the_pictures_on_a_wide_screen(page: Page) -> 
     assert compared["y"] == panel["y"]
 
 
-def test_what_was_chosen_to_look_at_is_kept_while_crops_are_made_anew(page: Page) -> None:
+def test_choices_are_kept_while_crops_are_recreated(page: Page) -> None:
     page.goto("/")
     for preset in ("web-set", "avatar"):
         page.locator(f"input[value={preset}]").check()
@@ -214,7 +214,7 @@ def colors_in_the_middle(page: Page) -> list[list[int]]:
 
 @pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
 @pytest.mark.parametrize("shape", [(1000, 700), (700, 1000)])
-def test_crops_are_seen_with_the_picture_that_is_clicked_and_stay_in_their_places(
+def test_crops_stay_in_place_beside_the_picture_that_is_clicked(
     page: Page, idle: Servers, size: tuple[int, int], shape: tuple[int, int]
 ) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})

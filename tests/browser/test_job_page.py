@@ -1,4 +1,4 @@
-"""Following a job and taking its thumbnails home, as only a browser shows it."""
+"""Following a job and downloading its thumbnails, as only a browser shows it."""
 
 import re
 import time
@@ -36,9 +36,7 @@ pytestmark = pytest.mark.browser
 # Following
 
 
-def test_words_of_the_live_region_tell_start_quarters_and_end_once(
-    page: Page, idle: Servers
-) -> None:
+def test_live_region_announces_start_quarters_and_end_once(page: Page, idle: Servers) -> None:
     page.goto(f"{idle.url}/")
     page.evaluate(LISTEN)
     choose_preset(page, "square")
@@ -91,9 +89,7 @@ def test_waiting_page_tells_how_many_of_others_come_first(
     other.close()
 
 
-def test_page_tells_once_that_no_worker_is_there_and_forgets_it_when_one_is(
-    page: Page, idle: Servers
-) -> None:
+def test_missing_workers_are_announced_once_until_one_is_there(page: Page, idle: Servers) -> None:
     page.goto(f"{idle.url}/")
     page.evaluate(LISTEN)
     choose_preset(page, "square")
@@ -180,7 +176,7 @@ def test_large_job_never_stops_the_page(browser: Browser, idle: Servers) -> None
 
 
 def hide(page: Page) -> None:
-    """Put a tab into the background, as far as its page can see."""
+    """Tell a page that its tab is in the background."""
     page.evaluate(
         """() => {
             Object.defineProperty(document, "hidden", { get: () => window.isHidden });
@@ -192,9 +188,7 @@ def hide(page: Page) -> None:
 SHOW = "isHidden = false, document.dispatchEvent(new Event('visibilitychange')), null"
 
 
-def test_hidden_tab_asks_nothing_and_asks_at_once_when_it_is_seen(
-    page: Page, idle: Servers
-) -> None:
+def test_hidden_tab_polls_only_when_it_is_shown(page: Page, idle: Servers) -> None:
     page.clock.install()
     send(page, idle, "a.jpg")
     hide(page)
@@ -207,14 +201,14 @@ def test_hidden_tab_asks_nothing_and_asks_at_once_when_it_is_seen(
         page.evaluate(SHOW)
 
 
-def test_zip_can_be_taken_as_soon_as_there_is_a_thumbnail(page: Page, idle: Servers) -> None:
+def test_zip_can_be_downloaded_with_the_first_thumbnail(page: Page, idle: Servers) -> None:
     send(page, idle, "a.jpg")
     expect(page.get_by_role("button", name="Download all")).to_be_disabled()
     idle.start_one("consumer")
     expect(page.get_by_role("button", name="Download all")).to_be_enabled(timeout=30_000)
 
 
-def test_lost_connection_is_told_calmly_and_the_page_goes_on_by_itself(
+def test_page_resumes_after_a_lost_connection(
     page: Page, idle: Servers, complaints: list[str]
 ) -> None:
     send(page, idle, "a.jpg")
@@ -244,7 +238,7 @@ def test_page_bears_with_a_server_in_trouble(
 
 
 def let_expire(page: Page, servers: Servers) -> None:
-    """Let the time of the page's job be over, for the server and for the page."""
+    """Expire the job of a page, for the server and for the page."""
     jobs = Jobs(Config(instance=servers.instance))
     job_id = page.url.split("/")[4]
     jobs.store._change(
@@ -258,7 +252,7 @@ def let_expire(page: Page, servers: Servers) -> None:
 
 @pytest.fixture(params=["job", "image"])
 def finished_page(page: Page, request: pytest.FixtureRequest) -> Page:
-    """Give the page of a job or of an image, with a clock that can be put forward."""
+    """Return the page of a job or of an image, with a clock that can be put forward."""
     page.goto("/")
     choose_preset(page, "square")
     drop(page, {"a.jpg": PHOTO, "b.jpg": PHOTO})
@@ -270,7 +264,9 @@ def finished_page(page: Page, request: pytest.FixtureRequest) -> Page:
     return page
 
 
-def test_page_tells_by_itself_that_its_job_is_over(finished_page: Page, servers: Servers) -> None:
+def test_page_says_by_itself_that_its_job_has_expired(
+    finished_page: Page, servers: Servers
+) -> None:
     let_expire(finished_page, servers)
     expect(finished_page.locator("h1")).to_have_text("This job is gone")
     expect(finished_page).to_have_title("This job is gone · Thumbnails")
@@ -278,7 +274,7 @@ def test_page_tells_by_itself_that_its_job_is_over(finished_page: Page, servers:
     expect(finished_page.locator("h1")).to_be_focused()
 
 
-def test_page_of_a_job_that_is_over_leads_to_nothing_of_it(
+def test_page_of_an_expired_job_links_to_nothing_of_it(
     finished_page: Page, servers: Servers
 ) -> None:
     let_expire(finished_page, servers)
@@ -287,7 +283,7 @@ def test_page_of_a_job_that_is_over_leads_to_nothing_of_it(
     expect(finished_page.locator("main img")).to_have_count(0)
 
 
-def test_page_that_comes_into_view_tells_that_its_job_is_over(
+def test_page_that_is_shown_says_that_its_job_has_expired(
     finished_page: Page, servers: Servers
 ) -> None:
     hide(finished_page)
@@ -339,9 +335,7 @@ def test_job_is_made_again_with_another_recipe(page: Page) -> None:
     expect_finished(page, "1 of 1 image done")
 
 
-def test_old_results_stay_and_say_so_until_the_new_ones_are_there(
-    page: Page, idle: Servers
-) -> None:
+def test_old_results_are_marked_until_new_ones_are_there(page: Page, idle: Servers) -> None:
     idle.start_one("consumer")
     page.goto(f"{idle.url}/")
     choose_preset(page, "square")
@@ -408,7 +402,7 @@ def test_delete_is_final_after_some_seconds(page: Page) -> None:
     expect(page.locator(".messages")).to_have_count(0)  # It was all said where it was done.
 
 
-def test_whoever_leaves_after_deleting_does_not_come_back_for_it(page: Page) -> None:
+def test_user_who_leaves_after_deleting_is_told_nothing_more(page: Page) -> None:
     page.goto("/")
     drop(page, {"a.jpg": PHOTO})
     make(page)
@@ -429,7 +423,7 @@ def test_job_is_deleted_from_the_list_of_ones_own(page: Page, complaints: list[s
     row = page.locator(f"#job-{job.rpartition('/')[2]}")
     row.get_by_role("link", name="Delete").click()
     expect(row).to_be_hidden()
-    page.reload()  # Whoever leaves does not come back for it.
+    page.reload()  # This sends the request.
     wait_until(lambda: page.request.get(job).status == 404, what="a deleted job")
     page.reload()
     expect(row).to_have_count(0)
@@ -511,7 +505,7 @@ def test_responsive_set_is_copied_as_a_picture(page: Page) -> None:
         assert part in text
 
 
-def test_zip_has_all_thumbnails_by_the_names_that_were_chosen(page: Page, tmp_path: Path) -> None:
+def test_zip_has_all_thumbnails_by_the_chosen_names(page: Page, tmp_path: Path) -> None:
     page.goto("/")
     choose_preset(page, "web-set")
     drop(page, {"a.jpg": PHOTO, "b.jpg": make_truncated()})
@@ -608,7 +602,7 @@ def test_job_and_image_fit_every_screen(page: Page) -> None:
     expect_to_fit(page, 320, 390, 3840)
 
 
-def test_name_from_right_to_left_leaves_the_words_around_it_alone(page: Page) -> None:
+def test_name_from_right_to_left_keeps_the_words_around_it(page: Page) -> None:
     page.goto("/")
     drop(page, {"صورة جميلة.jpg": PHOTO})
     make(page)

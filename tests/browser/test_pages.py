@@ -21,7 +21,7 @@ PHOTOS = {
 }
 
 
-def test_dropped_files_become_thumbnails_on_a_page_that_finishes_by_itself(page: Page) -> None:
+def test_dropped_files_become_thumbnails(page: Page) -> None:
     page.goto("/")
     choose_preset(page, "web-set")
     drop(page, PHOTOS)

@@ -70,7 +70,7 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
         expect(page.locator(".row")).to_have_count(12)
         page.locator("#submit").scroll_into_view_if_needed()
         shifts(page)
-        page.evaluate("shifts.length = 0")  # From here on, nobody does anything.
+        page.evaluate("shifts.length = 0")  # From here on, the user does nothing.
         line.hold()
         submit(page)
         # What shifts within half a second of a click does not count.
@@ -135,7 +135,7 @@ def test_what_is_sent_can_be_folded_away(page: Page, line: Line) -> None:
     expect_done(page, "3 of 3 images done")
 
 
-def test_focus_in_a_row_that_is_sent_stays_with_the_list(page: Page, line: Line) -> None:
+def test_focus_in_a_sent_row_moves_to_the_list(page: Page, line: Line) -> None:
     page.goto(line.url)
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
@@ -178,7 +178,7 @@ def test_quarters_of_what_is_sent_are_announced(page: Page, line: Line) -> None:
     assert said == [f"{count} of 6 images sent" for count in (2, 3, 5)]
 
 
-def test_name_that_pretends_to_be_another_is_shown_as_it_is(page: Page) -> None:
+def test_name_with_a_direction_mark_is_shown_as_it_is(page: Page) -> None:
     gather(page, "invoice\u202egpj.exe")
     expect(page.locator(".row-name")).to_have_text("invoicegpj.exe")
     expect(page.get_by_role("button", name="Remove invoicegpj.exe", exact=True)).to_be_visible()

@@ -206,7 +206,7 @@ def test_image_whose_answer_got_lost_is_there_once(page: Page, complaints: list[
     complaints.clear()
 
 
-def test_file_that_always_cuts_the_connection_is_left_to_its_owner(
+def test_file_that_always_cuts_the_connection_can_be_retried(
     page: Page, complaints: list[str]
 ) -> None:
     page.goto("/")
@@ -230,7 +230,7 @@ def test_file_that_always_cuts_the_connection_is_left_to_its_owner(
 
 
 def fail_once(page: Page, status: int) -> None:
-    """Let the next image get an answer that is not of our server."""
+    """Answer the next image as another server might."""
     route_once(page, "**/images", lambda route: route.fulfill(status=status, body="oops"))
 
 
@@ -261,9 +261,7 @@ def test_list_keeps_only_what_can_be_sent_again(page: Page, complaints: list[str
     complaints.clear()  # Chromium reports every refusal.
 
 
-def test_file_that_failed_is_sent_to_the_job_that_had_ended(
-    page: Page, complaints: list[str]
-) -> None:
+def test_failed_file_is_sent_to_the_ended_job(page: Page, complaints: list[str]) -> None:
     gather(page, "a.jpg", "b.jpg")
     fail_once(page, 500)
     submit(page)

@@ -77,7 +77,7 @@ def test_cancelled_file_is_not_sent_and_the_others_are(page: Page) -> None:
     expect(page.locator(".frame-name")).to_have_text(["b.jpg"])
 
 
-def test_file_is_cancelled_while_it_is_sent_and_the_others_go_on(page: Page, line: Line) -> None:
+def test_file_is_cancelled_while_it_is_sent(page: Page, line: Line) -> None:
     page.goto(line.url)
     choose_preset(page, "square")
     drop(page, {"1.bmp": LARGE, "2.bmp": LARGE, "3.jpg": make_jpeg()})
@@ -164,7 +164,7 @@ def test_many_files_with_long_names_are_told_as_missing(page: Page, line: Line) 
 
 
 def send_in_part(page: Page, line: Line) -> None:
-    """Be in the middle of sending some files."""
+    """Begin to send some files."""
     page.goto(line.url)
     choose_preset(page, "square")
     drop(page, {f"{n}.bmp": LARGE for n in range(4)})
@@ -197,7 +197,7 @@ def test_user_who_goes_back_and_leaves_is_at_the_form(page: Page, line: Line) ->
 
 
 def refuse_for(page: Page, seconds: int) -> None:
-    """Have the server make no job for so many seconds, as it says."""
+    """Refuse the next job, for so many seconds."""
     problem = '{"code": "x", "detail": "Your address has made 60 jobs.", "field": null}'
     headers = {"Retry-After": str(seconds)}
     route_once(
@@ -250,7 +250,7 @@ def test_page_that_stopped_waiting_does_not_begin_by_itself(
     complaints.clear()
 
 
-def test_files_added_while_the_job_is_made_are_sent_as_well(page: Page) -> None:
+def test_files_added_while_the_job_is_created_are_sent(page: Page) -> None:
     gather(page, "a.jpg")
     held: list[Route] = []
     page.route("**/jobs/open", lambda route: held.append(route))

@@ -31,9 +31,7 @@ pytestmark = pytest.mark.browser
 # Gathering
 
 
-def test_dropped_folder_is_taken_with_all_in_it_in_the_order_of_names(
-    page: Page, tmp_path: Path
-) -> None:
+def test_dropped_folder_is_added_in_the_order_of_names(page: Page, tmp_path: Path) -> None:
     inner = tmp_path / "photos" / "inner"
     inner.mkdir(parents=True)
     write_files(inner.parent, {"2.jpg": make_jpeg(), "10.jpg": make_jpeg(), "Thumbs.db": b"x"})
@@ -85,7 +83,7 @@ def test_nothing_that_has_the_focus_lies_under_the_button(page: Page) -> None:
     assert seen > 30
 
 
-def test_many_files_do_not_push_the_recipe_far_down_a_phone(page: Page) -> None:
+def test_many_files_keep_the_recipe_near_on_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto("/")
     drop(page, {f"{number}.jpg": make_jpeg() for number in range(60)})
@@ -93,7 +91,7 @@ def test_many_files_do_not_push_the_recipe_far_down_a_phone(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollHeight") < 3 * 800
 
 
-def test_file_that_misses_the_zone_is_taken_and_leads_nowhere(page: Page, tmp_path: Path) -> None:
+def test_file_that_misses_the_zone_is_added(page: Page, tmp_path: Path) -> None:
     page.goto("/")
     address = page.url
     paths = write_files(tmp_path, {"a.jpg": make_jpeg()})
@@ -175,7 +173,7 @@ def test_pasted_picture_is_added_by_its_time(page: Page) -> None:
     expect(page.locator(".row-name")).to_contain_text("pasted 20")
 
 
-def test_files_that_cannot_be_sent_are_named_before_a_byte_is(page: Page) -> None:
+def test_wrong_files_are_named_before_sending(page: Page) -> None:
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.method))
     page.goto("/")
@@ -221,9 +219,7 @@ def test_empty_folder_is_said_to_be_empty(page: Page, tmp_path: Path) -> None:
     expect(page.get_by_role("status")).to_have_text(words)
 
 
-def test_sample_that_the_server_fails_to_give_is_said_to_be_missing(
-    page: Page, complaints: list[str]
-) -> None:
+def test_sample_that_does_not_load_is_reported(page: Page, complaints: list[str]) -> None:
     page.route("**/samples/*", lambda route: route.fulfill(status=500, body="oops"))
     page.goto("/")
     page.locator(".sample").first.click()
@@ -232,7 +228,7 @@ def test_sample_that_the_server_fails_to_give_is_said_to_be_missing(
     complaints.clear()
 
 
-def test_focus_is_at_the_file_chooser_when_the_last_file_is_removed(page: Page) -> None:
+def test_focus_moves_to_the_file_chooser_with_the_last_file(page: Page) -> None:
     page.goto("/")
     drop(page, {"a.jpg": make_jpeg()})
     page.get_by_role("button", name="Remove a.jpg").click()
@@ -326,7 +322,7 @@ def test_mark_goes_when_something_of_the_form_is_changed(page: Page, complaints:
     complaints.clear()
 
 
-def test_missing_images_are_no_longer_asked_for_when_there_are_some(page: Page) -> None:
+def test_error_of_missing_images_goes_with_the_first_image(page: Page) -> None:
     page.goto("/")
     page.get_by_role("button", name="Make thumbnails").click()
     error = page.get_by_text("Choose at least one image.")
@@ -359,9 +355,7 @@ def test_responsive_set_is_every_width_in_every_format(page: Page) -> None:
     expect(links).to_have_text(["40 × 30 JPEG", "40 × 30 WebP", "20 × 15 JPEG", "20 × 15 WebP"])
 
 
-def test_size_that_is_one_too_many_is_where_the_problem_is_told(
-    page: Page, complaints: list[str]
-) -> None:
+def test_error_of_too_many_sizes_is_beside_the_last(page: Page, complaints: list[str]) -> None:
     page.goto("/?preset=square&" + "&".join(f"w{number}={number}" for number in range(1, 20)))
     page.get_by_role("button", name="Add another size").click()
     page.locator("#outputs-19-width").fill("77")
@@ -372,7 +366,7 @@ def test_size_that_is_one_too_many_is_where_the_problem_is_told(
     complaints.clear()  # That the server refused it.
 
 
-def test_too_many_pixels_are_told_while_somebody_types(page: Page) -> None:
+def test_too_many_pixels_are_reported_while_typing(page: Page) -> None:
     page.goto("/?w=4000&h=4000&format=png&w2=4000&h2=4000&fit2=cover&format2=png&preset=web-set")
     told = page.locator(".field-error:visible")
     page.get_by_text("Responsive set").click()
@@ -437,7 +431,7 @@ def fill_in_a_recipe(page: Page) -> None:
 RECIPE = "preset=card&w=64&h=48&fit=pad&format=webp&transparent=y&w2=32&format2=webp"
 
 
-def test_link_to_a_recipe_is_copied_and_fills_in_the_same(page: Page) -> None:
+def test_copied_link_to_a_recipe_fills_in_the_form(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/")
     fill_in_a_recipe(page)
@@ -512,7 +506,7 @@ def focus_by_tab(page: Page, selector: str) -> None:
     raise AssertionError(f"Tab does not lead to {selector}")
 
 
-def test_size_of_ones_own_and_the_time_to_keep_work_without_script(
+def test_own_size_and_retention_work_without_script(
     browser: Browser, base_url: str, tmp_path: Path
 ) -> None:
     context = browser.new_context(java_script_enabled=False, base_url=base_url)
@@ -558,7 +552,7 @@ def test_whole_way_works_on_a_phone(browser: Browser, base_url: str, tmp_path: P
 TOUCHABLE = "a, button, summary, select, .zone, .folder, .card, .check, .choice"
 
 
-def test_finger_is_offered_what_it_can_do_and_finds_it(browser: Browser, base_url: str) -> None:
+def test_targets_for_fingers_are_large_and_apart(browser: Browser, base_url: str) -> None:
     context = browser.new_context(
         base_url=base_url, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True
     )

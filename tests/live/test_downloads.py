@@ -20,7 +20,7 @@ MB = 1_000_000
 
 @pytest.fixture
 def large_job(servers: Servers, client: Client) -> Path:
-    """Make a job of two images whose thumbnails have 500 MB each; give their folder."""
+    """Make a job of two images with thumbnails of 500 MB each; return their folder."""
     token = find_token(client.get("/", accept="text/html").body.decode())
     images = [part(make_jpeg(), f"{number}.jpg") for number in (1, 2)]
     form = multipart(csrf_token=token, presets="square", images=images)

@@ -137,7 +137,7 @@ def send_clean(client: Client, siege: Siege, over: threading.Event) -> None:
 
 
 def watch_decoders(servers: Servers, siege: Siege, over: threading.Event) -> None:
-    """Look at the memory of all processes that decode, again and again."""
+    """Record the largest memory of all processes that decode."""
     while not over.wait(0.01):
         for worker in servers.children("consumer"):
             for child in decode_children_of(worker):
@@ -154,14 +154,14 @@ def test_each_is_answered_in_time(siege: Siege) -> None:
     assert {n: s for n, s in siege.seconds.items() if s > SECONDS} == {}
 
 
-def test_each_is_taken_or_refused_with_a_reason(siege: Siege) -> None:
+def test_each_is_accepted_or_refused_with_a_reason(siege: Siege) -> None:
     assert set(siege.statuses.values()) == {202, 303, 413, 415}
     refused = {name for name, status in siege.statuses.items() if status >= 400}
     assert siege.sentences.keys() == refused
     assert {n: s for n, s in siege.sentences.items() if not s.endswith(".")} == {}
 
 
-def test_each_that_is_taken_ends_done_or_failed_for_a_reason_of_its_own(siege: Siege) -> None:
+def test_each_accepted_file_is_done_or_failed_for_a_reason(siege: Siege) -> None:
     assert {state for state, _ in siege.outcomes} == {"done", "failed"}
     assert {code for state, code in siege.outcomes if state == "failed"} <= {
         "byte_budget",

@@ -111,7 +111,7 @@ def test_client_that_is_still_sending_reads_the_refusal(tmp_path: Path) -> None:
     assert answer.json["detail"] == "That is 31 MB at once; the limit is 1 MB. Send fewer files."
 
 
-def test_form_without_script_takes_as_many_files_as_a_job_may_have(client: Client) -> None:
+def test_form_without_script_takes_500_files(client: Client) -> None:
     token = find_token(client.get("/", accept="text/html").body.decode())
     photo = make_jpeg(size=(60, 40))
     files = [FileStorage(BytesIO(photo), filename=f"{number}.jpg") for number in range(501)]
@@ -151,7 +151,7 @@ def test_upload_of_100_mb_does_not_fill_the_webs_memory(generous: Servers, pictu
 
 
 @pytest.mark.parametrize("port", [None, free_port()], ids=["default", "chosen"])
-def test_make_run_says_where_it_is_and_stops_all_on_interrupt(
+def test_make_run_prints_its_address_and_stops_on_interrupt(
     tmp_path: Path, port: int | None
 ) -> None:
     host = "127.0.0.2"  # Port 8000 of 127.0.0.1 may be in use.

@@ -89,7 +89,7 @@ def test_nothing_outlives_a_killed_server(tmp_path: Path) -> None:
         assert not client.is_healthy()
 
 
-def test_end_of_one_process_ends_all_with_its_exit_code(tmp_path: Path) -> None:
+def test_end_of_one_process_ends_all(tmp_path: Path) -> None:
     with serving(tmp_path) as (serve, _):
         consumer = next(pid for pid in children_of(serve.pid) if b"huey" in command_of(pid))
         os.kill(consumer, signal.SIGKILL)
