@@ -2,8 +2,8 @@
 #   docker build -t thumbnails .
 #   docker run --stop-timeout 45 -p 127.0.0.1:8000:8000 -v thumbnails:/data thumbnails
 #
-# The tag moves with each release of Python and Debian, so each build gets their fixes. To build the
-# same image again, pin the base by its digest, which `docker buildx imagetools inspect
+# The tag follows the releases of Python and Debian, so each build gets their fixes. For
+# reproducible builds, pin the base by its digest, which `docker buildx imagetools inspect
 # python:3.13-slim` shows:
 #   docker build --build-arg BASE=python:3.13-slim@sha256:... -t thumbnails .
 ARG BASE=python:3.13-slim
@@ -11,7 +11,7 @@ FROM ${BASE}
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
-# The locks alone, so that a change of the code does not install them again.
+# Only the lock, so that a change of the code does not install everything again.
 WORKDIR /app
 COPY requirements-vips.txt .
 RUN python3 -m venv /venv && /venv/bin/pip install --require-hashes --no-deps -r requirements-vips.txt
@@ -21,7 +21,7 @@ COPY webapp webapp
 COPY templates templates
 COPY static static
 
-# Who runs it, by way of the entrypoint: the code is not theirs to change, only /data is.
+# The entrypoint runs the server as this user, who can write to /data but not to the code.
 RUN useradd --system --uid 10001 --home-dir /data thumbnails \
     && install --directory --owner thumbnails --group thumbnails --mode 750 /data
 VOLUME /data

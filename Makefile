@@ -1,4 +1,4 @@
-# Thin verbs. `make` alone lists them.
+# One verb for each task. `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: help run vips test test-fast check fix format type-check bench lock vendor clean
 
@@ -6,33 +6,34 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-help: ## List what can be made
+help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/runtime ## Start the pages and the consumer at http://127.0.0.1:8000 (PORT=, HOST=)
+run: $(VENV)/runtime ## Start the web server and the consumer at http://127.0.0.1:8000 (PORT=, HOST=)
 	@exec python -m webapp.serve
 
-vips: requirements-vips.txt | $(BIN)/python ## Install libvips too: a third faster for PNG, WebP and large thumbnails
+vips: requirements-vips.txt | $(BIN)/python ## Install libvips: a third faster for PNG, WebP and large thumbnails
 	@$(call install,$<)
 
 test: $(VENV)/dev browser ## Run all tests, with a coverage report in htmlcov/
-	@echo "Some ten minutes. The pages and the service are tested side by side; each half tells when it is through."
-	@coverage erase
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync test-pages test-service; status=$$?; \
-		coverage combine --quiet && coverage html --quiet && coverage report; exit $$status
-
-# Side by side, for a browser waits more than it works.
-.PHONY: test-pages test-service
-test-pages: export COVERAGE_FILE := .coverage.pages
-test-pages:
-	@pytest --cov --cov-report= tests/browser
-
-test-service: export COVERAGE_FILE := .coverage.service
-test-service:
-	@pytest --cov --cov-report= -m "not browser"
+	@status=0; \
+		pytest --cov --cov-report= -m "not live and not browser" $(UNITS) || status=1; \
+		pytest -m "live or browser" $(SERVED) || status=1; \
+		coverage html --quiet; coverage report; exit $$status
 
 test-fast: $(VENV)/dev ## Run the tests that need no server and no browser
-	@pytest -m "not live and not browser"
+	@pytest -m "not live and not browser" $(UNITS)
+
+# A file stays in one process, with its fixtures: an application, servers, a browser. Servers and
+# browsers wait more than they work, so that three of these files run at a time on any machine.
+UNITS := --numprocesses auto --dist loadfile
+SERVED := --numprocesses 3 --dist loadfile
+
+.PHONY: fuzz
+fuzz: $(VENV)/dev ## Run the tests of properties with 1000 random examples each (SEED= repeats a run)
+	@seed=$(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom)); echo "SEED=$$seed"; \
+		pytest -m hypothesis --hypothesis-profile fuzz --hypothesis-seed $$seed $(UNITS) \
+			|| { echo "To repeat this run: make fuzz SEED=$$seed"; exit 1; }
 
 check: $(VENV)/dev ## Check format, lint, types, import directions and templates
 	@ruff format --check
@@ -42,7 +43,7 @@ check: $(VENV)/dev ## Check format, lint, types, import directions and templates
 	@djlint templates --check --quiet
 	@djlint templates --lint --quiet
 
-fix: $(VENV)/dev ## Mend what ruff and djlint can mend
+fix: $(VENV)/dev ## Fix what ruff and djlint can fix
 	@ruff check --fix
 	@$(MAKE) --no-print-directory format
 
@@ -50,54 +51,62 @@ format: $(VENV)/dev ## Format code and templates
 	@ruff format
 	@djlint templates --reformat --quiet
 
-type-check: $(VENV)/dev ## Check types alone
+type-check: $(VENV)/dev ## Check types only
 	@mypy
 
 bench: $(VENV)/dev ## Measure upload to thumbnail, here or at BASE_URL=
 	@python -m bench.upload $(BASE_URL)
 
 .PHONY: screenshots
-screenshots: $(VENV)/dev browser ## Write every page in every state into artifacts/ (SCENES=, or the README's pictures: SCENES=readme)
+screenshots: $(VENV)/dev browser ## Write every page in every state to artifacts/ (SCENES=; SCENES=readme for the README's pictures)
 	@python -m tests.browser.screenshots $(SCENES)
 
 .PHONY: chaos
 UPLOADS ?= 500
 SECONDS ?= 300
-chaos: $(VENV)/dev ## Kill processes for SECONDS= and UPLOADS= at least, and count what is lost (SEED=)
+chaos: $(VENV)/dev ## Kill processes for at least SECONDS= and UPLOADS=, and count what is lost (SEED=)
 	@python -m tests.support.chaos $(UPLOADS) $(SECONDS) $(SEED)
 
 .PHONY: bench-engine bench-peers
-bench-engine: $(VENV)/dev ## Measure the engine beside its peers, as often as ROUNDS= says
+bench-engine: $(VENV)/dev ## Measure the engine beside its peers (ROUNDS=)
 	@python -m bench.engine $(ROUNDS)
 
 PEERS := bench/peers
-bench-peers: $(BIN)/python ## Install what bench-engine measures against (sharp needs npm)
+bench-peers: $(BIN)/python ## Install the peers of bench-engine (sharp needs npm)
 	@python -m venv $(PEERS)/.venv
 	@$(PEERS)/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(PEERS)/requirements.txt
 	@if command -v npm >/dev/null; then npm install --prefix $(PEERS) --no-package-lock --no-audit --no-fund --silent; \
-		else echo "npm is not here: left out sharp" >&2; fi
+		else echo "npm is not installed: sharp is left out" >&2; fi
 
-lock: ## Bring the hashed locks up to pyproject.toml, or all anew with LOCK_ARGS=--upgrade (needs uv)
+lock: ## Update the hashed locks to pyproject.toml, or everything with LOCK_ARGS=--upgrade (needs uv)
 	@uv pip compile pyproject.toml -o requirements.txt $(LOCK) $(LOCK_ARGS)
 	@uv pip compile pyproject.toml --extra vips -o requirements-vips.txt $(LOCK) $(LOCK_ARGS)
 	@uv pip compile pyproject.toml --extra vips --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
+.PHONY: schema
+schema: $(VENV)/dev ## Write schema.sql: what the migrations amount to
+	@python -m tests.support.schema
+
 .PHONY: audit
-audit: $(BIN)/python ## Look up the locked dependencies among known vulnerabilities
+audit: $(BIN)/python ## Check the locked dependencies for known vulnerabilities
 	@python -m tests.support.audit
 
+.PHONY: third-party
+third-party: $(VENV)/dev ## Write the tables of THIRD_PARTY.md from what is installed
+	@python -m tests.support.third_party
+
 HTMX := 4.0.1
-vendor: ## Fetch htmx anew (needs npm); its checksum belongs into static/vendor/vendor.json
+vendor: ## Download htmx (needs npm); put its checksum into static/vendor/vendor.json
 	@cd static/vendor && npm pack --silent htmx.org@$(HTMX) \
 		&& tar -xzf htmx.org-$(HTMX).tgz --strip-components=2 package/dist/htmx.min.js \
 		&& mv htmx.min.js htmx-$(HTMX).min.js && rm htmx.org-$(HTMX).tgz && sha256sum htmx-$(HTMX).min.js
 
-clean: ## Remove what was made, but no data
+clean: ## Remove generated files, but no data
 	@rm -rf $(VENV) .venv-audit htmlcov artifacts .coverage* .*_cache
 	@find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -r {} +
 
-# A stamp for each environment, newer than the lock it was installed from. uv where it is there.
+# A stamp for each environment, newer than the lock it was installed from. uv is used if it is there.
 $(VENV)/runtime: requirements.txt | $(BIN)/python
 	@$(call install,$<)
 	@touch $@
@@ -112,13 +121,13 @@ if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python 
 else python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(1); fi
 endef
 
-# The first Python that is new enough and can make environments: Debian's may lack ensurepip.
+# The first Python that is new enough and can create environments: Debian's may lack ensurepip.
 $(BIN)/python:
 	@for python in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
 		$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 			&& exec $$python -m venv $(VENV); \
 	done; \
-	echo "No Python >= 3.11 with venv is here. On Debian: apt-get install python3-venv" >&2; exit 1
+	echo "No Python >= 3.11 with venv was found. On Debian: apt-get install python3-venv" >&2; exit 1
 
 .PHONY: browser
 browser: $(VENV)/dev

@@ -1,4 +1,4 @@
-"""What gunicorn loads."""
+"""The application that gunicorn loads."""
 
 from webapp import create_app
 

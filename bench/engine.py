@@ -1,13 +1,13 @@
-"""Measure the engine against what one would use instead, and print a Markdown table.
+"""Measure the engine beside other libraries, and print a Markdown table.
 
-    make bench-peers                what is not installed is left out
+    make bench-peers                peers that are not installed are left out
     make bench-engine ROUNDS=15
 
-The real `make_thumbnails` and its peers take turns at the same files, round by round, so that
-whatever else the machine does hits all of them. Each is a process that stays, runs on one core,
-reads a file in the page cache, writes JPEG files of quality 80 and times itself. Figures are
-medians; in brackets is ours divided by theirs, so less than 1 is faster, but for images a second,
-where more is. This asserts nothing. Linux only.
+The real `make_thumbnails` and its peers take turns at the same files, round by round, so that other
+load of the machine affects all of them. Each is one process that runs on one core, reads a file
+from the page cache, writes JPEG files of quality 80 and times itself. Figures are medians. In
+brackets is our figure divided by theirs: below 1 we are faster, except for images a second, where
+above 1 is faster. Nothing is asserted. Linux only.
 """
 
 import os
@@ -30,7 +30,7 @@ from bench.photos import MP12, MP24, MP100, Size, photo
 
 ROUNDS = 15
 MEMORY_ROUNDS = 3
-BATCH = 16  # Images to each process, to tell how many come through in a second.
+BATCH = 16  # Images for each process, to measure images a second.
 QUALITY = 80
 FIVE = (1024, 512, 256, 128, 64)
 TWO_PROCESSES = (OURS, SHARP, PYVIPS, OPENCV, THUMBNAIL)
@@ -40,12 +40,12 @@ TWO_PROCESSES = (OURS, SHARP, PYVIPS, OPENCV, THUMBNAIL)
 
 @dataclass(frozen=True)
 class Target:
-    """Bound our figure, as a ratio to the one in a column; without a column, as it is."""
+    """Bound our figure: its ratio to that of a column, or without a column itself."""
 
     limit: float
     column: str = ""
     at_least: bool = False
-    name: str = ""  # What to call the column in this row, if not by its heading.
+    name: str = ""  # Of the column in this row, if it differs from the heading.
 
     def __str__(self) -> str:
         sign = "≥" if self.at_least else "≤"
@@ -54,7 +54,7 @@ class Target:
         return f"{sign} {self.limit:.2f} × {self.name or self.column}"
 
     def verdict(self, figures: Mapping[str, float]) -> str:
-        """Say whether the target is met; `?` without the peer."""
+        """Return `yes` or `no`, or `?` without the peer."""
         if self.column and self.column not in figures:
             return "?"
         reached = figures[OURS.column] / (figures[self.column] if self.column else 1)
@@ -65,7 +65,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Work:
-    """Describe a row: a photo, the sizes to make of it, and what we want to reach."""
+    """Describe a row: a photo, the sizes to make of it, and our targets."""
 
     title: str
     name: str
@@ -75,7 +75,7 @@ class Work:
     cascade: bool = False
 
     def job(self, folder: Path, repeat: int = 1) -> Job:
-        """Write the row as a worker wants it; the photo is made and in the page cache then."""
+        """Return the row as a job, with its photo created and in the page cache."""
         source = photo(self.name, self.size)
         Path(source).read_bytes()
         return {
@@ -89,7 +89,7 @@ class Work:
 
 
 def against(**limits: float) -> tuple[Target, ...]:
-    """Write targets as ratios to columns."""
+    """Return targets that are ratios to columns."""
     return tuple(Target(limit, column) for column, limit in limits.items())
 
 
@@ -123,7 +123,7 @@ Contest = Mapping[str, Callable[[], float]]
 
 @dataclass
 class Bench:
-    """Hold the workers of a run and make its rows."""
+    """Hold the workers of a run and measure its rows."""
 
     folder: Path
     rounds: int
@@ -131,7 +131,7 @@ class Bench:
     seconds: dict[Peer, Worker] = field(default_factory=dict)  # On the other core.
 
     def rows(self) -> Iterator[str]:
-        """Measure one row after the other."""
+        """Measure the rows one by one."""
         for work in WORKS:
             yield self.row(work)
         if len(peers.CORES) > 1:
@@ -148,11 +148,11 @@ class Bench:
             alone = ALONE.job(self.folder)
             contest[FLOOR.column] = partial(milliseconds, self.workers[OURS], alone)
         elif not work.name.endswith(".jpg"):
-            del contest[FLOOR.column]  # Only JPEG is decoded to scale.
+            del contest[FLOOR.column]  # Only JPEG can be decoded at a scale.
         return format_row(work.title, measure(contest, self.rounds), work.targets)
 
     def row_of_two(self) -> str:
-        """Measure images a second of two processes; in place of a floor stands one of ours."""
+        """Measure images a second of two processes, beside one process of ours."""
         job = JPEG.job(self.folder, BATCH)
         contest = {FLOOR.column: partial(rate, [self.workers[OURS]], job)}
         for peer, second in self.seconds.items():
@@ -170,7 +170,7 @@ class Bench:
 
 
 def measure(contest: Contest, rounds: int) -> dict[str, float]:
-    """Run each contestant once a round, in any order; give the medians of those who can."""
+    """Return the medians of all contestants that can do it, run in random order."""
     figures: dict[str, list[float]] = {name: [] for name in contest if _can(name, contest[name])}
     dice = random.Random(0)
     for _ in range(rounds):
@@ -180,7 +180,7 @@ def measure(contest: Contest, rounds: int) -> dict[str, float]:
 
 
 def _can(name: str, run: Callable[[], float]) -> bool:
-    """Warm up; whoever fails is left out."""
+    """Check that a contestant can do it, which also warms it up."""
     try:
         run()
     except peers.Failed as error:
@@ -190,12 +190,12 @@ def _can(name: str, run: Callable[[], float]) -> bool:
 
 
 def milliseconds(worker: Worker, job: Job) -> float:
-    """Give the time that the worker measured."""
+    """Return the time that the worker measured."""
     return worker.run(job) * 1000
 
 
 def rate(workers: Sequence[Worker], job: Job) -> float:
-    """Give the images a second of workers that all do the same job at once."""
+    """Return the images a second of workers that do the same job at once."""
     start = time.perf_counter()
     for worker in workers:
         worker.begin(job)
@@ -205,7 +205,7 @@ def rate(workers: Sequence[Worker], job: Job) -> float:
 
 
 def peak_memory(peer: Peer, job: Job) -> float:
-    """Give the millions of bytes that a process held at the most that did only this job."""
+    """Return the peak memory, in 10⁶ bytes, of a process that does only this job."""
     with Worker(peer) as worker:
         worker.run(job)
         return worker.peak_memory() / 1e6
@@ -217,13 +217,13 @@ COLUMNS = [peer.column for peer in PEERS]
 
 
 def format_head() -> str:
-    """Write the two first lines of the table."""
+    """Return the first two lines of the table."""
     heads = ["work, → 256 px unless said", *COLUMNS, "target", "met"]
     return f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}"
 
 
 def format_row(title: str, figures: Mapping[str, float], targets: Sequence[Target]) -> str:
-    """Write a line of the table."""
+    """Return a line of the table."""
     cells = [
         title,
         *(format_cell(figures, column) for column in COLUMNS),
@@ -234,7 +234,7 @@ def format_row(title: str, figures: Mapping[str, float], targets: Sequence[Targe
 
 
 def format_cell(figures: Mapping[str, float], column: str) -> str:
-    """Write a figure and its ratio."""
+    """Return a figure and its ratio."""
     if column not in figures:
         return "–"
     figure = f"{figures[column]:.1f}"
@@ -246,7 +246,7 @@ def format_cell(figures: Mapping[str, float], column: str) -> str:
 
 
 def start_workers(bench: Bench, stack: ExitStack) -> None:
-    """Start who is installed, and say who is not."""
+    """Start the peers that are installed, and print which are not."""
     for peer in PEERS:
         try:
             worker = bench.workers[peer] = stack.enter_context(Worker(peer))
@@ -258,7 +258,7 @@ def start_workers(bench: Bench, stack: ExitStack) -> None:
 
 
 def main() -> None:
-    """Measure all rows, with as many rounds as the command line says."""
+    """Measure all rows, with the rounds of the command line."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     load = os.getloadavg()[0]
     python = platform.python_version()

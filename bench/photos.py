@@ -1,4 +1,4 @@
-"""Make photos to measure with, as large as wanted and the same each time; keep those of a bench."""
+"""Create photos to measure with, the same each time; keep them for the next run."""
 
 import random
 import sys
@@ -9,15 +9,15 @@ from PIL import Image, ImageDraw, ImageFilter
 
 Size = tuple[int, int]
 MP12, MP24, MP100 = (4000, 3000), (6000, 4000), (11544, 8658)
-# Raise it when photos come out differently: they are kept in the temporary folder.
+# Raise the number when the photos change: they are kept in the temporary folder.
 PHOTOS = Path(tempfile.gettempdir()) / "thumbnails-bench-1"
-# How much of each octave, coarse to fine, replaces what there is: 1/f, but for a lens's softness.
+# Weight of each octave, coarse to fine: 1/f, except for the softness of a lens.
 _LIGHT = [(level, 0.3) for level in range(9, 2, -1)] + [(2, 0.22), (1, 0.12), (0, 0.1)]
 _COLOR = [(level, 0.3) for level in range(9, 4, -1)]
 
 
 def make_photo(size: Size) -> Image.Image:
-    """Make what costs a decoder as much as a photo does: soft shapes, 1/f noise, a little grain."""
+    """Create what costs a decoder as much as a photo: soft shapes, 1/f noise, grain."""
     dice = random.Random(size[0])
     light = Image.blend(_texture(size, _LIGHT, dice), _shapes(size, dice), 0.4)
     grey = Image.new("L", size, 128)
@@ -26,7 +26,7 @@ def make_photo(size: Size) -> Image.Image:
 
 
 def _texture(size: Size, octaves: list[tuple[int, float]], dice: random.Random) -> Image.Image:
-    """Lay ever finer noise over coarse noise; level 1 has half the pixels of level 0 a side."""
+    """Blend ever finer noise over coarse noise; each level halves the sides."""
     picture = Image.new("L", (2, 2), 128)
     for level, weight in octaves:
         width, height = max(2, size[0] >> level), max(2, size[1] >> level)
@@ -51,7 +51,7 @@ def _palette(photo: Image.Image) -> Image.Image:
 
 
 def photo(name: str, size: Size = MP12) -> str:
-    """Give the path of a photo such as `palette.png`, made at the first time."""
+    """Return the path of a photo such as `palette.png`, created the first time."""
     path = PHOTOS / f"{size[0]}x{size[1]}-{name}"
     if not path.exists():
         print(f"Making {path.name} ...", file=sys.stderr)

@@ -1,9 +1,9 @@
-"""Paint the upload page's sample images, the same each time, into static/samples.
+"""Paint the sample images of the upload page, the same each time.
 
-    python -m bench.samples
+    python -m bench.samples     writes static/samples
 
-Each shows what a thumbnail maker can get wrong: a wide scene with its detail at one side, a photo
-that is stored lying and says where it was taken, a cut-out.
+Each shows what thumbnails often get wrong: a wide scene with its detail at one side, a photo that
+is stored rotated and has a location, a cut-out.
 """
 
 import math
@@ -43,7 +43,7 @@ def paint_night() -> Image.Image:
 
 
 def paint_balloon(height: int) -> Image.Image:
-    """Paint a balloon on nothing, at four times the size, and make it smooth."""
+    """Paint a balloon on transparency, at four times the size, and reduce it."""
     side = height * 4
     canvas = Image.new("RGBA", (side * 3 // 4, side))
     draw = ImageDraw.Draw(canvas)
@@ -67,7 +67,7 @@ def paint_balloon(height: int) -> Image.Image:
 
 
 def _profile(side: int) -> list[tuple[float, float]]:
-    """Give the balloon's half width, from 0 to 1, at heights from its top to its mouth."""
+    """Return half widths of the balloon, from 0 to 1, at heights from top to mouth."""
     rows = []
     for step in range(65):
         part = step / 64
@@ -91,7 +91,7 @@ def _glow(picture: Image.Image, centre: tuple[int, int], radius: int, color: Col
 
 
 def _ridges(picture: Image.Image, dice: random.Random, top: float, far: Color, near: Color) -> None:
-    """Lay ridges before each other, the near ones darker and lower."""
+    """Paint ridges in front of each other, the near ones darker and lower."""
     layers = 6
     for layer in range(layers):
         depth = layer / (layers - 1)
@@ -108,7 +108,7 @@ def _ridges(picture: Image.Image, dice: random.Random, top: float, far: Color, n
 
 
 def _ridge(dice: random.Random, swing: float) -> list[float]:
-    """Give heights along a ridge, by halving again and again."""
+    """Return heights along a ridge, by repeated halving."""
     line = [dice.uniform(-swing, swing) for _ in range(4)]
     while len(line) < 400:
         swing *= 0.5
@@ -118,7 +118,7 @@ def _ridge(dice: random.Random, swing: float) -> list[float]:
 
 
 def _exif() -> Image.Exif:
-    """Say that the camera lay on its side, and stood at the North Pole."""
+    """Return EXIF of a camera on its side, at the North Pole."""
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     exif.get_ifd(GPS).update({1: "N", 2: (90.0, 0.0, 0.0), 3: "E", 4: (0.0, 0.0, 0.0)})

@@ -1,10 +1,10 @@
-"""Measure how long a person waits, and how many images a second come through.
+"""Measure the time from upload to thumbnail, and images a second.
 
     make bench                                  starts the real servers here
     make bench BASE_URL=http://127.0.0.1:9000   measures another server with the same routes
 
-Both figures are for a photo of 12 megapixels to the 100 x 100 thumbnail of thumbnail-api, whose
-routes are used, so that it can be measured too. Numbers are medians; this asserts nothing.
+Both are for a photo of 12 megapixels and the 100 x 100 thumbnail of thumbnail-api, with its routes,
+so that it can be measured too. Figures are medians. Nothing is asserted.
 """
 
 import statistics
@@ -23,13 +23,13 @@ from tests.support.servers import Client, Servers, running
 IDLE_IMAGES = 40
 CLIENTS = 8
 LOAD_IMAGES = 320
-# How often a client asks whether its job is done. With others there, asking takes their time.
+# How often a client polls. Under load, polling takes time from the others.
 IDLE_POLL, LOAD_POLL = 0.004, 0.1  # Seconds.
 LARGE_MB = 100
 
 
 def make_photo() -> bytes:
-    """Make a JPEG of 12 megapixels and about 1.8 MB: soft shapes with a grain, as a camera's."""
+    """Create a JPEG of 12 megapixels and about 1.8 MB: soft shapes with grain."""
     shapes = Image.effect_noise((125, 94), 120).resize((4000, 3000), Image.Resampling.BICUBIC)
     grain = Image.effect_noise((4000, 3000), 9).filter(ImageFilter.GaussianBlur(1.2))
     grey = Image.blend(shapes, grain, 0.4)
@@ -40,7 +40,7 @@ def make_photo() -> bytes:
 
 
 def fetch_thumbnail(client: Client, photo: bytes, poll: float) -> float:
-    """Submit a photo, wait, fetch the thumbnail; give the seconds that took."""
+    """Submit a photo, wait, fetch the thumbnail; return the seconds."""
     start = time.perf_counter()
     job_id = client.submit(photo)
     while not client.finished(job_id):
@@ -51,7 +51,7 @@ def fetch_thumbnail(client: Client, photo: bytes, poll: float) -> float:
 
 
 def measure_idle(client: Client, photo: bytes) -> None:
-    """Print how long one image takes while nobody else is there."""
+    """Print how long one image takes on an idle server."""
     fetch_thumbnail(client, photo, IDLE_POLL)
     seconds = sorted(fetch_thumbnail(client, photo, IDLE_POLL) for _ in range(IDLE_IMAGES))
     middle, late = statistics.median(seconds), seconds[int(len(seconds) * 0.95)]
@@ -59,7 +59,7 @@ def measure_idle(client: Client, photo: bytes) -> None:
 
 
 def measure_load(host: str, port: int, photo: bytes) -> None:
-    """Print how many images a second come through with several clients."""
+    """Print images a second with several clients."""
     shares = [LOAD_IMAGES // CLIENTS] * CLIENTS
     seconds: list[float] = []
 
@@ -83,7 +83,7 @@ def measure_load(host: str, port: int, photo: bytes) -> None:
 
 
 def measure_memory(servers: Servers, photo: bytes) -> None:
-    """Print by how much the web processes grow, at the most, over one large upload."""
+    """Print how much the web processes grow, at their peak, for one large upload."""
     before = servers.reset_web_peak()
     answer = servers.client().upload(photo + bytes(LARGE_MB * 1_000_000))
     growth = servers.web_peak() - before

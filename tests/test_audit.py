@@ -1,4 +1,4 @@
-"""What `make audit` makes of pip-audit's reports."""
+"""`make audit` fails for known vulnerabilities, and passes without the service."""
 
 import json
 
@@ -20,30 +20,30 @@ def report(*dependencies: object) -> str:
     return json.dumps({"dependencies": dependencies, "fixes": []})
 
 
-def test_known_vulnerability_fails_and_is_named_with_its_fix() -> None:
-    words, exit_code = judge(report(SOUND, FLAWED), "Found 1 known vulnerability in 1 package")
-    assert (words, exit_code) == ("pillow 13.0.0: PYSEC-1, fixed in 13.0.1", 1)
+def test_vulnerability_fails_and_names_its_fix() -> None:
+    message, exit_code = judge(report(SOUND, FLAWED), "Found 1 known vulnerability in 1 package")
+    assert (message, exit_code) == ("pillow 13.0.0: PYSEC-1, fixed in 13.0.1", 1)
 
 
-def test_vulnerability_fails_also_beside_dependencies_that_are_not_known() -> None:
+def test_vulnerability_fails_beside_unknown_dependencies() -> None:
     assert judge(report(UNKNOWN, FLAWED), "")[1] == 1
 
 
-def test_dependency_that_alone_is_not_known_fails() -> None:
+def test_single_unknown_dependency_fails() -> None:
     assert judge(report(SOUND, UNKNOWN), "") == ("Dependency not found: huey (3.5.4)", 1)
 
 
-def test_sound_dependencies_pass() -> None:
+def test_dependencies_without_vulnerabilities_pass() -> None:
     assert judge(report(SOUND), "") == ("1 dependencies have no known vulnerability.", 0)
 
 
-def test_index_without_advisories_is_told_and_passes() -> None:
+def test_index_without_advisories_passes_with_a_message() -> None:
     assert judge(report(UNKNOWN, UNKNOWN), "") == (NOT_REACHED, 0)
 
 
 @pytest.mark.parametrize(
-    "last_lines",
-    [  # As pip-audit 2.10.1 ends: without a name server, at a closed proxy, and so on.
+    "error",
+    [  # How pip-audit 2.10.1 ends without a name server, behind a closed proxy, and so on.
         "requests.exceptions.ConnectionError: HTTPSConnectionPool(…): Max retries exceeded",
         "requests.exceptions.ProxyError: HTTPSConnectionPool(…): Max retries exceeded",
         "requests.exceptions.SSLError: HTTPSConnectionPool(…): Max retries exceeded",
@@ -53,17 +53,17 @@ def test_index_without_advisories_is_told_and_passes() -> None:
         "ERROR:pip_audit._cli:Tip: your network may be blocking this service.",
     ],
 )
-def test_service_that_is_not_there_is_told_and_passes(last_lines: str) -> None:
-    errors = f"Traceback (most recent call last):\n  …\n{last_lines}\n"
+def test_unreachable_service_passes_with_a_message(error: str) -> None:
+    errors = f"Traceback (most recent call last):\n  …\n{error}\n"
     assert judge("", errors) == (NOT_REACHED, 0)
 
 
 @pytest.mark.parametrize("name", ["flask", "pyopenssl", "requests-proxy", "psycopg-connect"])
-def test_lock_that_cannot_be_read_fails_whatever_it_names(name: str) -> None:
+def test_unreadable_lock_fails_whatever_it_names(name: str) -> None:
     words = f"ERROR:pip_audit._cli:requirement {name} does not contain a hash"
     assert judge("", words) == (words, 1)
 
 
-def test_fault_of_pip_audit_fails_also_where_its_traceback_names_a_connection() -> None:
+def test_crash_of_pip_audit_fails_even_if_it_names_a_connection() -> None:
     errors = '  File "requests/ssl.py", line 1, in connect\nTypeError: no ConnectionError\n'
     assert judge("", errors) == (errors, 1)

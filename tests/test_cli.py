@@ -1,4 +1,4 @@
-"""Thumbnails from the command line."""
+"""The commands make thumbnails and backups."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.support.images import make_animation, make_jpeg
 from webapp.engine import decoder
-from webapp.sandbox import process
+from webapp.sandbox.client import Failed
 
 
 @pytest.fixture
@@ -26,7 +26,9 @@ def make(app: Flask, *arguments: object) -> Result:
     return runner.invoke(args=["thumbnails", "make", *map(str, arguments)])
 
 
-def test_preset_and_size_are_made_into_the_folder(app: Flask, photo: Path, tmp_path: Path) -> None:
+def test_presets_and_sizes_are_written_to_the_folder(
+    app: Flask, photo: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "new" / "folder"
     result = make(app, photo, "--preset", "square", "--width", "60", "--out", out)
     assert result.exit_code == 0, result.output
@@ -35,20 +37,20 @@ def test_preset_and_size_are_made_into_the_folder(app: Flask, photo: Path, tmp_p
         assert image.size == (60, 40)
 
 
-def test_table_tells_what_was_made(app: Flask, photo: Path, tmp_path: Path) -> None:
+def test_table_lists_what_was_made(app: Flask, photo: Path, tmp_path: Path) -> None:
     output = make(app, photo, "--width", "60", "--format", "webp", "--out", tmp_path).output
     heading, row = output.strip().splitlines()[-2:]
     assert heading.split() == ["Thumbnail", "Size", "Format", "Quality", "Bytes", "Saved"]
     assert row.split()[:6] == [str(tmp_path / "photo-60w.webp"), "60", "×", "40", "WebP", "80"]
 
 
-def test_removed_location_is_told(app: Flask, tmp_path: Path) -> None:
+def test_removed_location_is_reported(app: Flask, tmp_path: Path) -> None:
     (tmp_path / "here.jpg").write_bytes(make_jpeg(gps=True))
     output = make(app, tmp_path / "here.jpg", "--width", "60", "--out", tmp_path).output
     assert f"{tmp_path / 'here.jpg'}: GPS removed." in output
 
 
-def test_every_choice_of_the_form_is_an_option(app: Flask, tmp_path: Path) -> None:
+def test_every_field_of_the_form_is_an_option(app: Flask, tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(make_animation("gif"))
     options = ("--width", 20, "--height", 20, "--fit", "cover", "--focus", "0,0.5")
     more = ("--format", "webp", "--animated", "--keep-copyright", "--out", tmp_path)
@@ -58,7 +60,9 @@ def test_every_choice_of_the_form_is_an_option(app: Flask, tmp_path: Path) -> No
         assert image.n_frames == 3  # type: ignore[attr-defined]
 
 
-def test_failure_is_told_and_the_others_are_made(app: Flask, photo: Path, tmp_path: Path) -> None:
+def test_failed_file_is_reported_and_the_others_are_made(
+    app: Flask, photo: Path, tmp_path: Path
+) -> None:
     bad = tmp_path / "notes.jpg"
     bad.write_text("only words")
     missing = tmp_path / "missing.jpg"
@@ -67,15 +71,15 @@ def test_failure_is_told_and_the_others_are_made(app: Flask, photo: Path, tmp_pa
     assert result.exit_code == 1
     assert f"{tmp_path}: This is a folder." in result.output
     assert "notes.jpg: This is text" in result.output
-    assert "missing.jpg: There is no such file." in result.output
+    assert "missing.jpg: No such file." in result.output
     assert [path.name for path in out.iterdir()] == ["photo-square.jpg"]
 
 
-def test_mistake_of_ours_is_one_line_and_the_others_are_made(
+def test_internal_error_is_one_line_and_the_others_are_made(
     app: Flask, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = decoder.server.run
-    answers = iter([process.Failed("Traceback\n  in a\nKeyError: 'b'\n")])
+    answers = iter([Failed("Traceback\n  in a\nKeyError: 'b'\n")])
 
     def run(*args: Any, **options: Any) -> Any:
         for error in answers:
@@ -85,16 +89,16 @@ def test_mistake_of_ours_is_one_line_and_the_others_are_made(
     monkeypatch.setattr(decoder.server, "run", run)
     result = make(app, photo, photo, "--preset", "square", "--out", tmp_path)
     assert result.exit_code == 1
-    assert "photo.jpg: Something went wrong on our side: KeyError: 'b'\n" in result.output
+    assert "photo.jpg: Internal error: KeyError: 'b'\n" in result.output
     assert "photo-square.jpg" in result.output
 
 
-def test_folder_that_cannot_be_made_is_said(app: Flask, photo: Path) -> None:
+def test_folder_that_cannot_be_created_is_an_error(app: Flask, photo: Path) -> None:
     result = make(app, photo, "--width", 60, "--out", photo / "out")
-    assert (result.exit_code, "The folder cannot be made" in result.output) == (1, True)
+    assert (result.exit_code, "The folder cannot be created" in result.output) == (1, True)
 
 
-def test_what_is_there_is_kept(app: Flask, photo: Path, tmp_path: Path) -> None:
+def test_existing_files_are_kept(app: Flask, photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for _ in range(2):
         make(app, photo, "--preset", "square", "--out", out)
@@ -118,18 +122,20 @@ def test_what_is_there_is_kept(app: Flask, photo: Path, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_wrong_option_is_said(app: Flask, photo: Path, options: list[str], sentence: str) -> None:
+def test_wrong_option_is_an_error(
+    app: Flask, photo: Path, options: list[str], sentence: str
+) -> None:
     result = make(app, photo, *options)
     assert result.exit_code == 2
     assert sentence in result.output
 
 
-def test_backup_is_made_and_its_size_told(app: Flask, tmp_path: Path) -> None:
+def test_backup_is_written_and_its_size_reported(app: Flask, tmp_path: Path) -> None:
     result = app.test_cli_runner().invoke(args=["jobs", "backup", str(tmp_path / "copy.db")])
     assert result.exit_code == 0
     assert re.search(r"copy\.db: \d+ kB", result.output)
 
 
-def test_backup_over_a_file_is_refused(app: Flask, photo: Path) -> None:
+def test_backup_does_not_overwrite_a_file(app: Flask, photo: Path) -> None:
     result = app.test_cli_runner().invoke(args=["jobs", "backup", str(photo)])
-    assert (result.exit_code, "No backup was made" in result.output) == (1, True)
+    assert (result.exit_code, "The backup failed" in result.output) == (1, True)

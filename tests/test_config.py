@@ -1,4 +1,4 @@
-"""Settings: read from the environment, checked at the start."""
+"""Settings are read from the environment and checked at the start."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from webapp.config import ConfigError, load
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stay in a folder of the test's own: the settings make the data folder there."""
+    """Use a folder of our own: loading the settings creates the data folder."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -23,7 +23,7 @@ def test_environment_overrides_the_default() -> None:
     assert load({"THUMBNAIL_RETENTION_HOURS": "1.5"}).retention_hours == 1.5
 
 
-def test_level_of_the_log_is_taken_in_any_case() -> None:
+def test_log_level_ignores_case() -> None:
     assert load({"THUMBNAIL_LOG_LEVEL": "WARNING"}).log_level == "warning"
 
 
@@ -36,12 +36,12 @@ def test_host_and_port_have_no_prefix() -> None:
     ("text", "names"),
     [("", ""), ("A.example", "a.example"), ("a.test, .b.test\nc", "a.test .b.test c")],
 )
-def test_host_names_are_apart_by_spaces_or_commas(text: str, names: str) -> None:
+def test_host_names_are_separated_by_spaces_or_commas(text: str, names: str) -> None:
     assert load({"THUMBNAIL_ALLOWED_HOSTS": text}).allowed_hosts == names
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("yes", True), ("0", False), ("", False)])
-def test_switches_take_the_usual_words(text: str, value: bool) -> None:
+def test_switches_accept_the_usual_words(text: str, value: bool) -> None:
     assert load({"THUMBNAIL_COOKIE_SECURE": text}).cookie_secure is value
 
 
@@ -77,8 +77,8 @@ def test_switches_take_the_usual_words(text: str, value: bool) -> None:
         ("THUMBNAIL_MAX_PACKED_PER_HOUR", "9999", "or the largest job could not be downloaded."),
         ("THUMBNAIL_MAX_WAITING", "1996", "or the largest job could not be uploaded."),
         ("THUMBNAIL_MAX_WAITING_SHARE", "0.0499", "or the largest job could not be uploaded."),
-        ("THUMBNAIL_INSTANCE", "/proc/nope", "THUMBNAIL_INSTANCE cannot be made:"),
-        ("THUMBNAIL_INSTANCE", __file__, "THUMBNAIL_INSTANCE cannot be made:"),
+        ("THUMBNAIL_INSTANCE", "/proc/nope", "THUMBNAIL_INSTANCE cannot be created:"),
+        ("THUMBNAIL_INSTANCE", __file__, "THUMBNAIL_INSTANCE cannot be created:"),
         (
             "THUMBNAIL_ALLOWED_HOSTS",
             "https://thumbs.example",
@@ -89,18 +89,20 @@ def test_switches_take_the_usual_words(text: str, value: bool) -> None:
         ("PORT", "http", 'PORT must be a whole number, not "http".'),
     ],
 )
-def test_wrong_setting_is_named_in_one_sentence(variable: str, text: str, sentence: str) -> None:
+def test_wrong_setting_ends_with_a_sentence_that_names_it(
+    variable: str, text: str, sentence: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         load({variable: text})
     assert sentence in str(caught.value)
 
 
-def test_share_of_the_queue_may_be_as_large_as_the_largest_job() -> None:
+def test_share_of_the_queue_may_equal_the_largest_job() -> None:
     config = load({"THUMBNAIL_MAX_WAITING": "1997"})
     assert (config.max_waiting, config.max_images) == (1997, 500)
 
 
-def test_dotenv_file_is_read_below_the_environment(
+def test_environment_overrides_the_dotenv_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".env").write_text("THUMBNAIL_MAX_IMAGES=3\nTHUMBNAIL_MAX_FILE_MB=4\n")

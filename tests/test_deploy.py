@@ -1,4 +1,4 @@
-"""How a container starts, and who reaches it."""
+"""A container drops root, and its port is published to this machine alone."""
 
 import os
 import shutil
@@ -15,17 +15,19 @@ NOBODY = 65534
     os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can become another user"
 )
 @pytest.mark.parametrize(
-    ("taken", "drops_all"),
+    ("launcher", "drops_all"),
     [([], True), (["setpriv", "--inh-caps=-setpcap", "--bounding-set=-setpcap"], False)],
-    ids=["as docker starts it", "with few capabilities"],
+    ids=["default", "few-capabilities"],
 )
-def test_container_drops_root_for_good(tmp_path: Path, taken: list[str], drops_all: bool) -> None:
+def test_container_drops_root_for_good(
+    tmp_path: Path, launcher: list[str], drops_all: bool
+) -> None:
     entrypoint = (ROOT / "deploy/docker-entrypoint").read_text()
-    # The user exists in the container alone.
+    # The user exists only in the container.
     script = entrypoint.replace("thumbnails:thumbnails", f"{NOBODY}:{NOBODY}")
     script = script.replace("=thumbnails", f"={NOBODY}").replace("--init-groups", "--clear-groups")
     status = subprocess.run(
-        [*taken, "sh", "-c", script, "entrypoint", "cat", "/proc/self/status"],
+        [*launcher, "sh", "-c", script, "entrypoint", "cat", "/proc/self/status"],
         env={"PATH": os.environ["PATH"], "THUMBNAIL_INSTANCE": str(tmp_path)},
         check=True,
         capture_output=True,
@@ -39,7 +41,7 @@ def test_container_drops_root_for_good(tmp_path: Path, taken: list[str], drops_a
     assert tmp_path.stat().st_uid == NOBODY
 
 
-def test_published_port_is_one_of_this_machine_alone() -> None:
-    for file in ("README.md", "Dockerfile"):
+def test_docker_port_is_published_to_this_machine_alone() -> None:
+    for file in ("docs/operations.md", "Dockerfile"):
         text = (ROOT / file).read_text()
         assert text.count("docker run") == text.count("-p 127.0.0.1:8000:8000") == 1

@@ -1,4 +1,4 @@
-"""Logs: a line each, whatever a stranger wrote into it, and from the upload to the end."""
+"""Every event is one log line, whatever text a client sent."""
 
 import json
 import logging
@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.conftest import Person, part, work
+from tests.conftest import Person, part
 from tests.support.images import make_jpeg, make_truncated
+from tests.support.jobs import work
 from webapp import logs
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
@@ -22,7 +23,7 @@ HOSTILE = 'a\n2026-01-01T00:00:00.000Z ERROR web[1] fake\x1b[31m\u202e "job_id":
 
 @contextmanager
 def logging_to(stream: StringIO, config: Config) -> Iterator[None]:
-    """Log there, and leave pytest's own handlers as they were."""
+    """Log to a stream, and restore pytest's handlers afterwards."""
     root, ours = logging.getLogger(), logging.getLogger("webapp")
     levels = root.level, ours.level
     with redirect_stderr(stream):
@@ -36,16 +37,16 @@ def logging_to(stream: StringIO, config: Config) -> Iterator[None]:
 
 
 @pytest.fixture
-def said(config: Config) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Log JSON; give a way to read what was logged so far."""
+def log_lines(config: Config) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Log JSON; return a function that reads the lines so far."""
     stream = StringIO()
     with logging_to(stream, replace(config, log_format="json")):
         yield lambda: [json.loads(line) for line in stream.getvalue().split("\n")[:-1]]
 
 
 @pytest.fixture
-def text(config: Config) -> Iterator[Callable[[], str]]:
-    """Log text; give a way to read what was logged so far."""
+def log_text(config: Config) -> Iterator[Callable[[], str]]:
+    """Log text; return a function that reads it so far."""
     stream = StringIO()
     with logging_to(stream, config):
         yield stream.getvalue
@@ -55,69 +56,71 @@ def log(message: str = "event", **facts: object) -> None:
     logging.getLogger("webapp.test").info(message, extra=facts)
 
 
-def test_json_line_has_what_happened_and_to_what(said: Callable[[], list[dict[str, Any]]]) -> None:
+def test_json_line_has_the_event_and_its_fields(
+    log_lines: Callable[[], list[dict[str, Any]]],
+) -> None:
     log("image done", job_id="j1", work_ms=12)
-    (line,) = said()
+    (line,) = log_lines()
     assert line["time"].endswith("Z")
     assert (line["level"], line["process"], line["message"]) == ("INFO", "web", "image done")
     assert (line["job_id"], line["work_ms"]) == ("j1", 12)
 
 
-def test_text_line_is_for_people(text: Callable[[], str]) -> None:
+def test_text_line_is_readable(log_text: Callable[[], str]) -> None:
     log("image done", job_id="j1", file_name="my photo.jpg", missing=None)
-    line = text()
+    line = log_text()
     assert line.endswith(' image done job_id=j1 file_name="my photo.jpg"\n')
     assert " INFO web[" in line
 
 
 @pytest.mark.parametrize("message", ["event", HOSTILE], ids=["field", "message"])
-def test_hostile_text_stays_on_its_line(text: Callable[[], str], message: str) -> None:
+def test_hostile_text_stays_on_one_line(log_text: Callable[[], str], message: str) -> None:
     log(message, file_name=HOSTILE)
-    line = text()
+    line = log_text()
     assert line.count("\n") == 1
     assert line[:-1].isprintable()
 
 
-def test_hostile_text_in_json_comes_back_whole(said: Callable[[], list[dict[str, Any]]]) -> None:
+def test_hostile_text_survives_json(log_lines: Callable[[], list[dict[str, Any]]]) -> None:
     log(HOSTILE, file_name=HOSTILE)
-    (line,) = said()
+    (line,) = log_lines()
     assert line["message"] == line["file_name"] == HOSTILE
 
 
-def test_traceback_looks_like_no_other_line(text: Callable[[], str]) -> None:
+def test_traceback_cannot_look_like_another_line(log_text: Callable[[], str]) -> None:
     try:
         raise ValueError(HOSTILE)
     except ValueError:
         logging.getLogger("webapp.test").exception("failed")
-    first, *rest = text().splitlines()
+    first, *rest = log_text().splitlines()
     assert first.endswith(" failed")
     assert "ValueError" in "".join(rest)
     assert all(line.startswith("  ") and line.isprintable() for line in rest)
 
 
-def test_lines_below_the_level_are_left_out(config: Config) -> None:
+def test_lines_below_the_level_are_not_logged(config: Config) -> None:
     stream = StringIO()
     with logging_to(stream, replace(config, log_level="warning")):
         log()
     assert stream.getvalue() == ""
 
 
-def test_pillow_does_not_tell_what_is_in_files(config: Config) -> None:
+def test_pillow_does_not_log_the_contents_of_files(config: Config) -> None:
     stream = StringIO()
     with logging_to(stream, replace(config, log_level="debug")):
         logging.getLogger("PIL.TiffImagePlugin").debug("tag: GPSLatitude - value: 48.1")
     assert stream.getvalue() == ""
 
 
-def test_image_is_followed_from_upload_to_end(
-    person: Person, jobs: Jobs, said: Callable[[], list[dict[str, Any]]]
+def test_image_can_be_followed_from_upload_to_end(
+    person: Person, jobs: Jobs, log_lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     uploaded = person.client.post("/upload_image", data={"file": part(make_jpeg(), "a.jpg")})
-    accepted, request = said()[:2]
+    accepted, request = log_lines()[:2]
     assert accepted["message"] == "image accepted"
     assert accepted["request_id"] == request["request_id"] == uploaded.headers["X-Request-ID"]
     work(jobs)
-    of_image = [line for line in said()[2:] if line["image_id"] == accepted["image_id"]]
+    of_image = [line for line in log_lines()[2:] if line["image_id"] == accepted["image_id"]]
     assert [line["message"] for line in of_image] == ["image claimed", "image done"]
     assert {line["job_id"] for line in of_image} == {uploaded.json["job_id"]}  # type: ignore[index]
     assert of_image[1]["outputs"] == 1
@@ -125,34 +128,34 @@ def test_image_is_followed_from_upload_to_end(
 
 
 def test_failure_is_logged_with_its_code(
-    person: Person, jobs: Jobs, said: Callable[[], list[dict[str, Any]]]
+    person: Person, jobs: Jobs, log_lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     person.upload((make_truncated(), "a.jpg"))
     work(jobs)
-    (failed,) = (line for line in said() if line["message"] == "image failed")
+    (failed,) = (line for line in log_lines() if line["message"] == "image failed")
     assert failed["code"] == "truncated"
 
 
-def test_refusal_is_logged_with_its_code(
-    person: Person, said: Callable[[], list[dict[str, Any]]]
+def test_refused_upload_is_logged_with_its_code(
+    person: Person, log_lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     person.upload((b"no image", "a.jpg"))
-    (refused,) = (line for line in said() if line["message"] == "image refused")
+    (refused,) = (line for line in log_lines() if line["message"] == "image refused")
     assert (refused["code"], refused["file_name"]) == ("unsupported_format", "a.jpg")
 
 
-def test_hostile_file_name_forges_no_line(person: Person, text: Callable[[], str]) -> None:
+def test_hostile_file_name_cannot_forge_a_line(person: Person, log_text: Callable[[], str]) -> None:
     person.upload((make_jpeg(), HOSTILE.replace("\n", "%0A")), (make_jpeg(), "b\x1b[2J\r.jpg"))
-    for line in text().splitlines():
+    for line in log_text().splitlines():
         assert line.isprintable()
         assert " ERROR " not in line.partition(" file_name=")[0]
 
 
-def test_answer_is_logged_with_its_request(
-    person: Person, said: Callable[[], list[dict[str, Any]]]
+def test_response_is_logged_with_its_request(
+    person: Person, log_lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     response = person.get("/nowhere")
-    (line,) = said()
+    (line,) = log_lines()
     expected = {
         "message": "request",
         "method": "GET",
@@ -166,22 +169,22 @@ def test_answer_is_logged_with_its_request(
     assert line["ms"] > 0
 
 
-def test_secrets_of_a_request_are_not_logged(person: Person, text: Callable[[], str]) -> None:
+def test_secrets_of_a_request_are_not_logged(person: Person, log_text: Callable[[], str]) -> None:
     person.client.set_cookie("session", "SECRET-cookie")
     headers = {"Authorization": "Bearer SECRET-token", "X-CSRFToken": "SECRET-csrf"}
     person.client.get("/jobs?token=SECRET-query", headers=headers)
     person.client.post("/jobs", headers=headers, data={"SECRET-field": "SECRET-value"})
-    lines = text()
+    lines = log_text()
     assert "path=/jobs" in lines
     assert "SECRET" not in lines
 
 
-def test_every_answer_names_its_request(person: Person) -> None:
+def test_every_response_has_its_own_request_id(person: Person) -> None:
     ids = {person.get("/").headers["X-Request-ID"] for _ in range(3)}
     assert len(ids) == 3
 
 
-def test_id_of_a_stranger_is_not_believed(person: Person) -> None:
+def test_request_id_of_a_client_is_ignored(person: Person) -> None:
     response = person.client.get("/", headers={"X-Request-ID": "forged"})
     assert response.headers["X-Request-ID"] != "forged"
 
@@ -192,17 +195,17 @@ class TestBehindProxy:
         return replace(config, trusted_proxies=1)
 
     @pytest.mark.parametrize("given", ["0af7651916cd43dd8448eb211c80319c", "a-B-3", "x" * 64])
-    def test_its_id_is_taken(self, person: Person, given: str) -> None:
+    def test_its_request_id_is_used(self, person: Person, given: str) -> None:
         response = person.client.get("/", headers={"X-Request-ID": given})
         assert response.headers["X-Request-ID"] == given
 
     @pytest.mark.parametrize("given", ["", "a b", "x" * 65, "a\x1b[31m", "a/../b", "é"])
-    def test_id_that_is_none_is_replaced(self, person: Person, given: str) -> None:
+    def test_invalid_request_id_is_replaced(self, person: Person, given: str) -> None:
         response = person.client.get("/", headers={"X-Request-ID": given})
         assert response.headers["X-Request-ID"] not in ("", given)
 
 
-def test_page_of_our_mistake_names_the_request(app: Flask) -> None:
+def test_page_of_an_internal_error_names_the_request(app: Flask) -> None:
     @app.get("/bug")
     def bug() -> str:
         raise RuntimeError("secret detail")
@@ -212,14 +215,14 @@ def test_page_of_our_mistake_names_the_request(app: Flask) -> None:
     assert f"request {response.headers['X-Request-ID']}" in response.text
 
 
-def test_mistake_is_logged_with_its_request(
-    app: Flask, said: Callable[[], list[dict[str, Any]]]
+def test_internal_error_is_logged_with_its_request(
+    app: Flask, log_lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     @app.get("/bug")
     def bug() -> str:
         raise RuntimeError("why")
 
     response = app.test_client().get("/bug")
-    failed, _ = said()
+    failed, _ = log_lines()
     assert "RuntimeError: why" in failed["traceback"]
     assert failed["request_id"] == response.headers["X-Request-ID"]

@@ -1,6 +1,8 @@
-"""Thumbnails: a web app that turns people's images into thumbnails."""
+"""Thumbnails: a web app that turns images into thumbnails."""
 
+from collections.abc import Callable
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).parent.parent
@@ -11,15 +13,20 @@ if TYPE_CHECKING:
     from webapp.config import Config
 
 
-def create_app(config: "Config | None" = None) -> "Flask":
-    """Make the application, with the environment's settings where none are given."""
-    # Imported here: the consumer and the decode server import this package too, and need no Flask.
+def create_app(config: "Config | None" = None, now: Callable[[], float] = time) -> "Flask":
+    """Create the application, by default with the settings of the environment."""
+    # Imported here, because the consumer and the decode server import this package without Flask.
     from flask import Flask
 
     from webapp import cli
     from webapp.config import load
+    from webapp.jobs.errors import MB
     from webapp.jobs.lifecycle import Jobs
+    from webapp.jobs.limits import Limits
+    from webapp.jobs.storage import Storage
+    from webapp.jobs.store import Store
     from webapp.jobs.tasks import create_huey
+    from webapp.jobs.work import WorkQueue
     from webapp.web import (
         compression,
         errors,
@@ -39,12 +46,13 @@ def create_app(config: "Config | None" = None) -> "Flask":
         template_folder=ROOT / "templates",
         instance_path=str(config.instance.resolve()),
     )
-    jobs = Jobs(config)
+    storage = Storage(config.instance, config.min_free_mb * MB, now)
+    store = Store(config.instance / "jobs.db")
     app.extensions["config"] = config
-    app.extensions["jobs"] = jobs
-    app.extensions["huey"] = create_huey(config, jobs)
+    app.extensions["jobs"] = Jobs(store, storage, Limits(store, config, now), config, now)
+    app.extensions["huey"] = create_huey(config, WorkQueue(store, storage, config, now))
     request_log.init_app(app, config)
-    limits.init_app(app)  # First: what is refused is not even read.
+    limits.init_app(app)  # First, to refuse requests before they are read.
     security.init_app(app, config)
     static_files.init_app(app)
     compression.init_app(app)

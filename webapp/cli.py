@@ -1,4 +1,4 @@
-"""Commands for operators, and for whoever wants thumbnails without a server."""
+"""Commands for operators, and to make thumbnails without a server."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,35 +12,35 @@ from flask.cli import AppGroup
 
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
-from webapp.engine.result import Thumbnail
-from webapp.recipes.outputs import ASKED_FORMATS, FITS, InvalidRecipe, Output, Recipe, combine
+from webapp.engine.result import MadeThumbnail
+from webapp.recipes.outputs import FITS, REQUESTED_FORMATS, InvalidRecipe, Output, Recipe, combine
 from webapp.recipes.parsing import parse_output
 from webapp.recipes.presets import PRESETS, preset
-from webapp.sandbox import process
+from webapp.sandbox.client import Failed
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.formatters import filesize, format_name, saving
 
-jobs = AppGroup("jobs", help="Look after the jobs of the server.")
-thumbnails = AppGroup("thumbnails", help="Make thumbnails without server and queue.")
+jobs = AppGroup("jobs", help="Manage the jobs of the server.")
+thumbnails = AppGroup("thumbnails", help="Make thumbnails without a server.")
 
 
 @jobs.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
-    """Copy the database of jobs into FILE, which must not be there yet, while the server runs."""
+    """Copy the database of jobs to FILE, which must not exist; the server may run."""
     try:
-        current_jobs().store.backup(file)
+        current_jobs().store.db.backup(file)
     except OSError as error:
-        raise click.ClickException(f"No backup was made: {error}") from None
+        raise click.ClickException(f"The backup failed: {error}") from None
     click.echo(f"{file}: {filesize(file.stat().st_size)}")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Tell what became of one file: where its thumbnails are, or why there are none."""
+    """Hold the result of one file: its thumbnails, or the error."""
 
     source: Path
-    made: list[tuple[Path, Thumbnail]]
+    made: list[tuple[Path, MadeThumbnail]]
     had_gps: bool = False
     error: str | None = None
 
@@ -51,31 +51,31 @@ class Outcome:
 @click.option("--width", help="Pixels.")
 @click.option("--height", help="Pixels.")
 @click.option("--fit", type=click.Choice(FITS))
-@click.option("--format", type=click.Choice(ASKED_FORMATS))
+@click.option("--format", type=click.Choice(REQUESTED_FORMATS))
 @click.option("--quality", help="1 to 100.")
-@click.option("--max-kb", help="Kilobytes that no file may exceed.")
+@click.option("--max-kb", help="Largest size of a file in kilobytes.")
 @click.option("--background", help="A colour like #ffffff, or transparent.")
-@click.option("--focus", help="What a crop keeps: smart, or a point like 0.3,0.7.")
+@click.option("--focus", help="Focal point of a crop: smart, or a point like 0.3,0.7.")
 @click.option("--enlarge", is_flag=True, help="Enlarge small images too.")
 @click.option("--keep-copyright", is_flag=True, help="Keep copyright and author from EXIF.")
-@click.option("--animated", is_flag=True, help="Keep movement, in WebP or GIF.")
+@click.option("--animated", is_flag=True, help="Keep animations, in WebP or GIF.")
 @click.option(
-    "--out", default=".", type=click.Path(file_okay=False, path_type=Path), help="The folder."
+    "--out", default=".", type=click.Path(file_okay=False, path_type=Path), help="Output folder."
 )
 def make(
     files: tuple[Path, ...], presets: tuple[str, ...], out: Path, **fields: str | bool | None
 ) -> None:
     """Make thumbnails of FILES, as the server would.
 
-    With presets, with a size of your own that the other options describe, or with both. Ends with
-    code 1 if any file failed, and goes on with the others.
+    Name presets, describe a size with the other options, or both. Continues after a file that
+    fails, and then ends with code 1.
     """
     recipe = _recipe(presets, {key: _text(value) for key, value in fields.items() if value})
     decoder = Decoder.from_config(current_config())
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise click.ClickException(f"The folder cannot be made: {error}") from None
+        raise click.ClickException(f"The folder cannot be created: {error}") from None
     with click.progressbar(files, label="Making thumbnails") as bar:
         outcomes = [_make_one(file, recipe, out, decoder) for file in bar]
     for line in _table(outcomes):
@@ -102,28 +102,28 @@ def _recipe(presets: tuple[str, ...], fields: dict[str, str]) -> Recipe:
 
 
 def _make_one(source: Path, recipe: Recipe, out: Path, decoder: Decoder) -> Outcome:
-    """Make the thumbnails of one file beside their final place, and move them there."""
+    """Create the thumbnails of one file in a temporary folder, then move them."""
     if source.is_dir():
         return Outcome(source, [], error="This is a folder.")
     if not source.is_file():
-        return Outcome(source, [], error="There is no such file.")
+        return Outcome(source, [], error="No such file.")
     try:
         with tempfile.TemporaryDirectory(dir=out) as folder:
             result = decoder.make_thumbnails(source.absolute(), recipe, Path(folder))
             made = result.thumbnails
-            places = [_free_name(out, f"{source.stem}-{one.file_name}") for one in made]
-            for one, place in zip(made, places, strict=True):
-                (Path(folder) / one.file_name).rename(place)
+            paths = [_free_name(out, f"{source.stem}-{one.file_name}") for one in made]
+            for one, path in zip(made, paths, strict=True):
+                (Path(folder) / one.file_name).rename(path)
     except (ImageError, OSError) as error:
         return Outcome(source, [], error=str(error))
-    except process.Failed as error:
-        cause = str(error).strip().splitlines()[-1]  # Of a traceback, what was raised.
-        return Outcome(source, [], error=f"Something went wrong on our side: {cause}")
-    return Outcome(source, list(zip(places, made, strict=True)), result.header.had_gps)
+    except Failed as error:
+        cause = str(error).strip().splitlines()[-1]  # The last line of a traceback.
+        return Outcome(source, [], error=f"Internal error: {cause}")
+    return Outcome(source, list(zip(paths, made, strict=True)), result.header.had_gps)
 
 
 def _free_name(folder: Path, name: str) -> Path:
-    """Keep what is there: `a-square.jpg` is followed by `a-square (1).jpg`."""
+    """Return a path that is free: `a-square (1).jpg` if `a-square.jpg` exists."""
     path = folder / name
     for number in count(1):
         if not path.exists():
@@ -136,7 +136,7 @@ _HEADING = ("Thumbnail", "Size", "Format", "Quality", "Bytes", "Saved")
 
 
 def _table(outcomes: list[Outcome]) -> Iterator[str]:
-    """Write a line for each thumbnail, and then what there is to say of a file."""
+    """Write a line for each thumbnail, then errors and removed locations."""
     rows = [_HEADING, *(row for outcome in outcomes for row in _rows(outcome))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if len(rows) > 1:

@@ -1,10 +1,15 @@
-"""What huey_consumer loads."""
+"""The instance that huey_consumer loads, with settings but without their secrets."""
 
 from webapp import logs
 from webapp.config import load, read_environment, without_secrets
-from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.errors import MB
+from webapp.jobs.storage import Storage
+from webapp.jobs.store import Store
 from webapp.jobs.tasks import create_huey
+from webapp.jobs.work import WorkQueue
 
 config = load(without_secrets(read_environment()))
 logs.configure(config, "consumer")
-huey = create_huey(config, Jobs(config))
+storage = Storage(config.instance, config.min_free_mb * MB)
+store = Store(config.instance / "jobs.db")
+huey = create_huey(config, WorkQueue(store, storage, config))

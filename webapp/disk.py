@@ -1,8 +1,8 @@
-"""What "disk full" means."""
+"""Detect a full disk."""
 
 import errno
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Say whether an error means that the disk, or a quota on it, is full: it may pass."""
+    """Return True if an error means a full disk, or a full quota."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -1,8 +1,8 @@
-"""Log lines, alike in the web server and the consumer: text, or JSON with an object a line.
+"""Log lines of the web server and the consumer: text, or one JSON object a line.
 
-What happened is the message; to which job, image or request are fields of their own, given as
-`extra`. Whatever a stranger may have written (file names, paths) is escaped, so no text can look
-like another line or reach a terminal's controls.
+The message is the event. The job, the image and the request are fields, given as `extra`. Text from
+clients (file names, paths) is escaped, so that it cannot forge a line or send control codes to a
+terminal.
 """
 
 import json
@@ -14,16 +14,16 @@ from typing import Any
 
 from webapp.config import Config
 
-# The request that is being answered; a consumer answers none.
+# The current request; None in the consumer.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _OWN_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def configure(config: Config, process: str) -> None:
-    """Write all log lines of this process, and of those it forks, to standard error.
+    """Write all log lines of this process and of its forks to standard error.
 
-    Libraries never say more than their INFO: Pillow's DEBUG tells what is in the files.
+    Libraries log INFO at most: Pillow's DEBUG lines contain what is in the files.
     """
     level = logging.getLevelNamesMapping()[config.log_level.upper()]
     handler = logging.StreamHandler()
@@ -36,7 +36,7 @@ def configure(config: Config, process: str) -> None:
 
 
 class Formatter(logging.Formatter):
-    """Make one line of what a record says, in the way that `write` does it."""
+    """Format a record as one line, with `write`."""
 
     def __init__(self, write: Callable[[dict[str, Any]], str], process: str) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Formatter(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        """Gather the fields of a record, those that are None aside."""
+        """Return a line with the fields of a record that are not None."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         fields = {
             "time": time.replace("+00:00", "Z"),
@@ -65,17 +65,17 @@ def _json_line(fields: dict[str, Any]) -> str:
 
 
 def _line(fields: dict[str, Any]) -> str:
-    """Write fields for people: what happened, then `key=value`, and a traceback below, indented."""
+    """Format fields for people: the message, `key=value`, an indented traceback."""
     heads = ("time", "level", "process", "pid", "logger", "message")
     time, level, process, pid, _, message = (fields.pop(key) for key in heads)
     traceback = fields.pop("traceback", "").splitlines()
-    values = "".join(f" {key}={_shown(str(value))}" for key, value in fields.items())
+    values = "".join(f" {key}={_quoted(str(value))}" for key, value in fields.items())
     first = f"{time} {level} {process}[{pid}] {_escaped(message)}{values}"
     return "\n  ".join([first, *map(_escaped, traceback)])
 
 
-def _shown(value: str) -> str:
-    """Quote a value that would not end where it ends."""
+def _quoted(value: str) -> str:
+    """Quote a value that is empty or has spaces, quotes or control characters."""
     if value and value.isprintable() and not set(value) & set(' "=\\'):
         return value
     return json.dumps(value, ensure_ascii=not value.isprintable())

@@ -1,8 +1,8 @@
-"""Start the web server and the consumer, as the Procfile says, and stop both in peace.
+"""Start both processes of the Procfile, and stop them gracefully.
 
     python -m webapp.serve
 
-Ends when one of them does, with its exit code. A wrong setting ends it at once, with a sentence.
+Ends when one of them ends, with its exit code. A wrong setting ends it at once with a sentence.
 """
 
 import logging
@@ -17,10 +17,10 @@ from pathlib import Path
 
 from webapp import logs
 from webapp.config import load, without_secrets
-from webapp.sandbox.process import die_with_parent
+from webapp.sandbox.libc import die_with_parent
 
 ROOT = Path(__file__).parent.parent
-# gunicorn gives an upload 30 s to end, and the consumer 20 s to an image.
+# gunicorn waits 30 s for an upload to end, and the consumer 20 s for an image.
 STOP_SECONDS = 40.0
 
 logger = logging.getLogger(__name__)
@@ -29,13 +29,13 @@ Process = subprocess.Popen[bytes]
 
 
 def main() -> int:
-    """Run both until SIGTERM, Ctrl-C or the end of one, and then as long as what they have in hand.
+    """Run both until SIGTERM, Ctrl-C or the end of one, then stop both.
 
-    Gives the exit code of the first that ended by itself, or 0.
+    Return the exit code of the first that ended by itself, or 0.
     """
-    asked: list[int] = []
+    signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: asked.append(number))
+        signal.signal(number, lambda number, _: signals.append(number))
     config = load()
     logs.configure(config, "serve")
     if os.geteuid() == 0:
@@ -47,15 +47,15 @@ def main() -> int:
         _start(command, environ if name == "web" else without_secrets(environ))
         for name, command in commands
     ]
-    while not asked and all(process.poll() is None for process in processes):
+    while not signals and all(process.poll() is None for process in processes):
         time.sleep(0.1)
     exit_code = next((code for process in processes if (code := process.poll())), 0)
     _stop(processes)
-    return exit_code if exit_code >= 0 else 128 - exit_code  # As a shell tells of a signal.
+    return exit_code if exit_code >= 0 else 128 - exit_code  # As a shell reports a signal.
 
 
 def _start(command: str, environ: dict[str, str]) -> Process:
-    """Start a process that ends with this one, and that Ctrl-C does not reach by itself."""
+    """Start a process that ends with this one; Ctrl-C does not reach it."""
     return subprocess.Popen(
         shlex.split(command),
         cwd=ROOT,

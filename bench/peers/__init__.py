@@ -1,4 +1,4 @@
-"""Start what the engine is measured against, each in a process and environment of its own."""
+"""Start the peers of the engine, each in its own process and environment."""
 
 import json
 import os
@@ -20,16 +20,16 @@ CORES = sorted(os.sched_getaffinity(0))
 
 
 class NotInstalled(Exception):
-    """A peer is not here; the message says what is missing."""
+    """Report that a peer is not installed; the message says what is missing."""
 
 
 class Failed(Exception):
-    """A peer could not do a job, such as reading a format it does not know."""
+    """Report that a peer cannot do a job, such as reading a format."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Name one way of making thumbnails; `column` is its heading in the table."""
+    """Name one way to make thumbnails; `column` is its heading in the table."""
 
     name: str
     column: str
@@ -37,16 +37,16 @@ class Peer:
 
     @property
     def command(self) -> list[str]:
-        """The command that starts a worker of this kind."""
+        """Return the command that starts a worker of this kind."""
         if self.name == "sharp":
             return [self.program, str(HERE / "sharp.mjs")]
         return [self.program, "-m", "bench.peers.worker", self.name]
 
     @property
     def environment(self) -> dict[str, str]:
-        """What to add to the environment: what our consumer has, where that helps.
+        """Return variables to add: those of our consumer, except for sharp.
 
-        It helps everybody but sharp, which takes a tenth longer for WebP with it.
+        They help all but sharp, which takes a tenth longer for WebP with them.
         """
         return {} if self.name == "sharp" else consumer_environment()
 
@@ -63,13 +63,13 @@ PEERS = (OURS, PILLOW, FLOOR, SHARP, PYVIPS, OPENCV, THUMBNAIL)
 
 
 class Worker:
-    """Hold a process that makes thumbnails, on one core, as long as the `with` lasts.
+    """Run a process that makes thumbnails on one core, for the length of the `with`.
 
-    One core each: a server has as many workers as cores, so that threads find none idle.
+    One core each: a server has as many workers as cores, so threads find none idle.
     """
 
     def __init__(self, peer: Peer, core: int = 0) -> None:
-        with _held_to(CORES[-1 - core]):
+        with _pinned_to(CORES[-1 - core]):
             self._process = _start(peer)
         try:
             self.version = str(self._read()["version"])
@@ -97,19 +97,19 @@ class Worker:
         stdin.flush()
 
     def end(self) -> float:
-        """Wait for the job that began; give its seconds, measured by the worker.
+        """Wait for the job that began; return its seconds, measured by the worker.
 
         Raises Failed.
         """
         return float(str(self._read()["seconds"]))
 
     def run(self, job: Job) -> float:
-        """Do a job and give its seconds."""
+        """Do a job and return its seconds."""
         self.begin(job)
         return self.end()
 
     def peak_memory(self) -> int:
-        """Give the most memory that the process has had, in bytes."""
+        """Return the peak memory of the process, in bytes."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) * 1024
 
@@ -124,7 +124,7 @@ class Worker:
 
 
 def _start(peer: Peer) -> "subprocess.Popen[str]":
-    """Start a worker; what it complains of while loading is not ours to show."""
+    """Start a worker without its error output: libraries warn while they load."""
     try:
         return subprocess.Popen(
             peer.command,
@@ -136,12 +136,12 @@ def _start(peer: Peer) -> "subprocess.Popen[str]":
             text=True,
         )
     except OSError as error:
-        raise NotInstalled(f"{peer.name}: {Path(peer.program).name} is not here") from error
+        raise NotInstalled(f"{peer.name}: {Path(peer.program).name} is not installed") from error
 
 
 @contextmanager
-def _held_to(core: int) -> Iterator[None]:
-    """Have what starts meanwhile run on one core."""
+def _pinned_to(core: int) -> Iterator[None]:
+    """Pin processes that start meanwhile to one core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -151,7 +151,7 @@ def _held_to(core: int) -> Iterator[None]:
 
 
 def consumer_environment() -> dict[str, str]:
-    """Read what the Procfile sets for the process that makes thumbnails."""
+    """Return the variables that the Procfile sets for the consumer."""
     lines = (ROOT / "Procfile").read_text().splitlines()
     consumer = next(line for line in lines if line.startswith("consumer:"))
     return dict(word.split("=", 1) for word in consumer.split() if "=" in word)

@@ -1,14 +1,14 @@
-// What worker.py does, with sharp: one JSON line per job, timed from within.
+// What worker.py does, with sharp: one JSON line a job, timed here.
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import sharp from "sharp";
 
-sharp.cache(false); // Or the second round would find the picture of the first.
+sharp.cache(false); // Otherwise the second round finds the picture of the first.
 
 const fit = (image, size) =>
   image.resize(size, size, { fit: "inside", withoutEnlargement: true });
 
-// Optimising takes time for fewer bytes; sharp alone would do it if not told.
+// Optimising takes time for fewer bytes; only sharp does it by default.
 const save = (image, job, size) =>
   image
     .jpeg({ quality: job.quality, optimiseCoding: false })
@@ -40,6 +40,6 @@ async function answer(job) {
 }
 
 const { sharp: version, vips } = sharp.versions;
-const say = (object) => console.log(JSON.stringify(object));
-say({ version: `sharp ${version}, libvips ${vips}, node ${process.versions.node}` });
-for await (const line of createInterface({ input: process.stdin })) say(await answer(JSON.parse(line)));
+const print = (object) => console.log(JSON.stringify(object));
+print({ version: `sharp ${version}, libvips ${vips}, node ${process.versions.node}` });
+for await (const line of createInterface({ input: process.stdin })) print(await answer(JSON.parse(line)));

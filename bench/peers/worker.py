@@ -1,9 +1,9 @@
-"""Make thumbnails with one library, one JSON line per job, and time each job from within.
+"""Make thumbnails with one library, one JSON line a job, and time each job.
 
     python -m bench.peers.worker pyvips
 
-Runs in the environment that has the library, so it imports nothing else before it is told what.
-Every peer is written as its own documentation advises. Files in, JPEG files out, no metadata.
+It runs in the environment of that library, so it imports others only when they are asked for. Every
+peer is used as its own documentation advises. Files in, JPEG files out, no metadata.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from typing import Any, TypedDict
 
 
 class Job(TypedDict):
-    """Say what to make: a thumbnail that fits into a square of each size, `repeat` times."""
+    """Describe a job: a thumbnail inside a square of each size, `repeat` times."""
 
     source: str
     folder: str
@@ -31,7 +31,7 @@ Maker = Callable[[Job], None]
 
 
 def load_ours() -> tuple[str, Maker]:
-    """Give the product's own engine."""
+    """Load our own engine."""
     from PIL import __version__, features
 
     from webapp.engine import vips
@@ -56,7 +56,7 @@ def load_ours() -> tuple[str, Maker]:
 
 
 def load_pillow() -> tuple[str, Maker]:
-    """Give the product's engine as it is where libvips is not installed."""
+    """Load our engine as it is without libvips."""
     from webapp.engine import vips
 
     vips.libvips = None
@@ -64,7 +64,7 @@ def load_pillow() -> tuple[str, Maker]:
 
 
 def load_thumbnail() -> tuple[str, Maker]:
-    """Give `Image.thumbnail`, as every tutorial has it."""
+    """Load `Image.thumbnail`, as tutorials use it."""
     from PIL import Image, ImageOps, __version__
 
     def make(job: Job) -> None:
@@ -78,7 +78,7 @@ def load_thumbnail() -> tuple[str, Maker]:
 
 
 def load_floor() -> tuple[str, Maker]:
-    """Give libjpeg-turbo's scaled decode alone: no resize, no encode."""
+    """Load the scaled decode of libjpeg-turbo: no resize, no encode."""
     from PIL import Image, __version__
 
     def make(job: Job) -> None:
@@ -91,9 +91,9 @@ def load_floor() -> tuple[str, Maker]:
 
 
 def load_pyvips() -> tuple[str, Maker]:
-    """Give libvips, whose `thumbnail` decodes as small as it can."""
+    """Load libvips, whose `thumbnail` decodes as small as it can."""
     vips: Any = importlib.import_module("pyvips")
-    vips.cache_set_max(0)  # Or the second round would find the picture of the first.
+    vips.cache_set_max(0)  # Otherwise the second round finds the picture of the first.
 
     def make(job: Job) -> None:
         largest: Any = None
@@ -111,12 +111,12 @@ def load_pyvips() -> tuple[str, Maker]:
 
 
 def load_opencv() -> tuple[str, Maker]:
-    """Give OpenCV: a reduced read, of JPEG as libjpeg does it, and the mean of areas."""
+    """Load OpenCV: a reduced read, of JPEG by libjpeg, and the mean of areas."""
     cv2: Any = importlib.import_module("cv2")
     cv2.setNumThreads(1)
     flags = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
     flags |= {8: cv2.IMREAD_REDUCED_COLOR_8, 1: cv2.IMREAD_COLOR}
-    # OpenCV cannot tell a size without decoding; whoever uses it knows it from elsewhere.
+    # OpenCV cannot read a size without decoding; its users know it from elsewhere.
     widths: dict[str, int] = {}
 
     def make(job: Job) -> None:
@@ -138,7 +138,7 @@ def load_opencv() -> tuple[str, Maker]:
 
 
 def target(job: Job, size: int) -> str:
-    """Name the file for one size."""
+    """Return the file for one size."""
     return os.path.join(job["folder"], f"{size}.jpg")
 
 
@@ -153,7 +153,7 @@ LOADERS = {
 
 
 def answer(make: Maker, job: Job) -> dict[str, object]:
-    """Do a job; give the seconds it took, or why it failed."""
+    """Do a job; return its seconds, or its error."""
     start = time.perf_counter()
     try:
         for _ in range(job["repeat"]):
@@ -164,7 +164,7 @@ def answer(make: Maker, job: Job) -> dict[str, object]:
 
 
 def main() -> None:
-    """Say the version, then answer jobs until stdin ends."""
+    """Print the version, then answer jobs until stdin ends."""
     version, make = LOADERS[sys.argv[1]]()
     print(json.dumps({"version": version}), flush=True)
     for line in sys.stdin:

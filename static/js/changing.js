@@ -1,30 +1,30 @@
-/** Asking the server for something without leaving the page, and saying what it has against that. */
+/** Send requests and forms without leaving the page, and show errors. */
 
 import { announce, showNotice } from "./page.js";
 import { findPanel, refresh } from "./polling.js";
 
-/** Send a request; throw what is against it, in words to show. */
-export async function ask(address, options) {
-  const answer = await fetch(address, options).catch(() => {
-    throw new Error("That did not reach the server. Try again.");
+/** Send a request. Throws an error with a message for the user if it fails. */
+export async function send(address, options) {
+  const response = await fetch(address, options).catch(() => {
+    throw new Error("The server could not be reached. Try again.");
   });
-  if (answer.status < 400) return answer; // A redirect that is not followed has 0.
-  const { detail } = await answer.json().catch(() => ({})); // A proxy's own page has no words for us.
-  const words = detail ?? "The server has trouble just now. Try again.";
-  throw Object.assign(new Error(words), { status: answer.status });
+  if (response.status < 400) return response; // A redirect that is not followed has status 0.
+  const { detail } = await response.json().catch(() => ({})); // A proxy answers in HTML.
+  const message = detail ?? "Server error. Try again.";
+  throw Object.assign(new Error(message), { status: response.status });
 }
 
-/** Have the server change something. */
+/** Post a change. */
 export function change(address, body) {
   const headers = { Accept: "application/json" };
-  return ask(address, { method: "POST", body, headers, redirect: "manual" });
+  return send(address, { method: "POST", body, headers, redirect: "manual" });
 }
 
 document.addEventListener("submit", async (event) => {
   const { target: form, submitter } = event;
   if (!form.matches(".changes")) return;
   event.preventDefault();
-  const place = submitter?.closest("li[id^=image-]")?.id;
+  const imageId = submitter?.closest("li[id^=image-]")?.id;
   const hadFocus = submitter === document.activeElement;
   const address = submitter?.hasAttribute("formaction") ? submitter.formAction : form.action;
   let problem = null;
@@ -35,16 +35,16 @@ document.addEventListener("submit", async (event) => {
     showNotice(problem);
   }
   await refresh();
-  if (problem) announce(problem); // Again, if there was other news meanwhile.
-  else if (form.dataset.said) {
-    announce(`${form.dataset.said} ${findPanel().querySelector("time").textContent}`);
+  if (problem) announce(problem); // Again, as the refresh may have announced something else.
+  else if (form.dataset.done) {
+    announce(`${form.dataset.done} ${findPanel().querySelector("time").textContent}`);
   }
-  if (hadFocus && document.activeElement === document.body) focusOn(place);
+  if (hadFocus && document.activeElement === document.body) focusNear(imageId);
 });
 
-/** Stay near a button that is gone with what it did. */
-function focusOn(id) {
-  const place = document.getElementById(id) ?? document.querySelector("h1");
-  place.tabIndex = -1;
-  place.focus({ preventScroll: true });
+/** Move the focus from a button that disappeared to its image or the heading. */
+function focusNear(id) {
+  const target = document.getElementById(id) ?? document.querySelector("h1");
+  target.tabIndex = -1;
+  target.focus({ preventScroll: true });
 }

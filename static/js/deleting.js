@@ -1,31 +1,31 @@
-/** Deleting, with some seconds to think better of it; without script, a page asks before. */
+/** Delete jobs, with some seconds to undo it. Without script, a page asks for confirmation instead. */
 
 import { change } from "./changing.js";
 import { announce, makeBar, showNotice } from "./page.js";
-import { findPanel, hold, refresh } from "./polling.js";
+import { findPanel, refresh, suspendPolling } from "./polling.js";
 
-const SECONDS = 8;
-const LEFT = "left-to-delete"; // The address of a delete that was under way when its page was left.
+const UNDO_SECONDS = 8;
+const STORAGE_KEY = "pending-delete"; // The address of a delete whose page was left.
 
 const bar = makeBar();
 const undo = document.createElement("button");
 undo.textContent = "Undo";
 bar.append("Deleted.", undo);
 
-let pending = null; // What looks deleted, but is not yet.
+let pending = null; // A job that is hidden and will be deleted.
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-delete]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  finish();
-  begin(link);
+  deletePending();
+  scheduleDelete(link);
 });
 
-function begin(link) {
+function scheduleDelete(link) {
   const part = document.getElementById(link.dataset.delete);
-  pending = { link, part, timer: setTimeout(finish, SECONDS * 1000) };
-  hold(true);
+  pending = { link, part, timer: setTimeout(deletePending, UNDO_SECONDS * 1000) };
+  suspendPolling(true);
   part.classList.add("deleted");
   bar.hidden = false;
   undo.focus();
@@ -33,85 +33,85 @@ function begin(link) {
 }
 
 undo.addEventListener("click", () => {
-  const { link, part } = end();
-  hold(false);
+  const { link, part } = takePending();
+  suspendPolling(false);
   part.classList.remove("deleted");
   link.focus();
   announce("Not deleted.");
 });
 
-async function finish() {
+async function deletePending() {
   if (!pending) return;
-  const { link, part } = end();
+  const { link, part } = takePending();
   try {
-    await change(link.href, form());
+    await change(link.href, tokenFields());
   } catch (error) {
     if (![404, 410].includes(error.status)) return restore(part, error.message);
   }
-  hold(pending !== null); // The next may be looking deleted by now.
+  suspendPolling(pending !== null); // Another job may be pending by now.
   if (part === findPanel()) await refresh();
   else part.remove();
-  // Who was at the button that is gone, but nobody else.
+  // If the focus was on the button that disappeared.
   if (document.activeElement === document.body) document.querySelector("h1").focus({ preventScroll: true });
 }
 
 function restore(part, problem) {
-  hold(pending !== null);
+  suspendPolling(pending !== null);
   part.classList.remove("deleted");
   showNotice(`Not deleted. ${problem}`);
 }
 
-function end() {
-  const ended = pending;
-  clearTimeout(ended.timer);
+function takePending() {
+  const taken = pending;
+  clearTimeout(taken.timer);
   pending = null;
-  undo.blur(); // At once: a browser takes its time to see that it is hidden.
+  undo.blur(); // Browsers do this only some time after it is hidden.
   bar.hidden = true;
-  return ended;
+  return taken;
 }
 
-function form() {
+function tokenFields() {
   const fields = new FormData();
   fields.append("csrf_token", document.querySelector("[name=csrf_token]").value);
   return fields;
 }
 
-// Whoever leaves does not come back for it.
+// A page that is left can no longer undo.
 addEventListener("pagehide", () => {
   if (!pending) return;
-  const { link } = end();
-  navigator.sendBeacon(link.href, form());
-  remember(link.href);
+  const { link } = takePending();
+  navigator.sendBeacon(link.href, tokenFields());
+  store(link.href);
 });
 
-function remember(address) {
+function store(address) {
   try {
-    if (address) sessionStorage.setItem(LEFT, address);
-    else sessionStorage.removeItem(LEFT);
+    if (address) sessionStorage.setItem(STORAGE_KEY, address);
+    else sessionStorage.removeItem(STORAGE_KEY);
   } catch {
-    // Without storage, the next page may show it once more.
+    // Without storage, the next page may show the job once more.
   }
 }
 
-/** Take away what was left to be deleted: the server may have been asked for this page before. */
-function takeUp() {
-  const address = recall();
+/** Delete a job whose page was left: this page may have been rendered before the beacon arrived. */
+function resumePendingDelete() {
+  const address = readStored();
   const link = [...document.querySelectorAll("a[data-delete]")].find(({ href }) => href === address);
-  remember(null);
+  store(null);
   if (!link) return;
-  begin(link);
-  finish();
+  scheduleDelete(link);
+  deletePending();
 }
 
-function recall() {
+function readStored() {
   try {
-    return sessionStorage.getItem(LEFT);
+    return sessionStorage.getItem(STORAGE_KEY);
   } catch {
     return null;
   }
 }
 
-takeUp();
+resumePendingDelete();
 addEventListener("pageshow", (event) => {
   if (event.persisted && document.querySelector("[data-delete]")) location.reload();
 });

@@ -1,13 +1,13 @@
-/** The sheet with a job's images, of which each answer of the server brings those that changed. */
+/** The list of a job's images, of which each poll brings the changed ones. */
 
-/** Put the images that a panel brought where they belong. */
+/** Move the changed images of a new panel into the list. */
 export function placeImages(panel) {
   const changed = panel.querySelector("template.changed");
   if (!changed) return;
   const frames = document.querySelector(".frames");
   const images = [...changed.content.children].map((image) => {
     const old = document.getElementById(image.id);
-    // Looked at before any is replaced: after that, each look would lay out the page anew.
+    // Measure all heights before the first change: after it, each would force a new layout.
     return { image, old, height: old?.firstElementChild.offsetHeight };
   });
   for (const { image, old, height } of images) {
@@ -17,7 +17,7 @@ export function placeImages(panel) {
   changed.remove();
 }
 
-/** Replace an image by what became of it, as high; whoever is at a button of it stays near. */
+/** Replace an image. Estimate its height by the old one, and keep the focus in it. */
 function replace(old, image, height) {
   image.firstElementChild.style.containIntrinsicBlockSize = `auto ${height}px`;
   const focused = old.contains(document.activeElement) && document.activeElement.id;
@@ -27,7 +27,7 @@ function replace(old, image, height) {
   (document.getElementById(focused) ?? image).focus({ preventScroll: true });
 }
 
-/** Files that are sent side by side arrive in any order: each goes before those of later places. */
+/** Insert an image by its position: files that are uploaded in parallel arrive in any order. */
 function insert(frames, image) {
   let next = null;
   for (let last = frames.lastElementChild; last; last = last.previousElementSibling) {

@@ -1,16 +1,16 @@
-/** One image: what it was and what was made of it, side by side or under one divider; a click for its focal point. */
+/** The page of an image: compare it before and after, and click to set its focal point. */
 
 import "./changing.js";
 import "./copying.js";
 import { announce } from "./page.js";
 import { showPage } from "./panel.js";
-import { findPanel, onHtmx } from "./polling.js";
+import { findPanel } from "./polling.js";
 
 let state = findPanel().dataset.state;
 
 // Compare
 
-let kept = null; // What somebody chose in a panel that is being replaced.
+let kept = null; // The user's choices in a panel that is being replaced.
 
 document.addEventListener("input", ({ target }) => {
   if (target.matches(".divider")) divide(target);
@@ -20,7 +20,7 @@ document.addEventListener("change", ({ target }) => {
   if (target.matches("#after")) compare(target);
 });
 
-/** Cut where the slider is. On the root, which no swap touches: htmx copies styles, and our policy forbids that. */
+/** Move the divider. The style is on the root, as htmx would copy it in swaps, which the CSP forbids. */
 function divide(range) {
   document.documentElement.style.setProperty("--cut", `${range.value}%`);
 }
@@ -40,13 +40,13 @@ function show(picture, src, size, alt) {
   if (picture.getAttribute("src") !== src) picture.src = src;
 }
 
-onHtmx("before:swap", "beforeSwap", () => {
+document.addEventListener("htmx:before:swap", () => {
   const { range, select, code } = findChoices();
   kept = { cut: range?.value, name: select && nameOf(select.value), isOpen: code?.open };
 });
 
-// Before the new panel is painted, not when all of the swap is over.
-onHtmx("before:settle", "afterSwap", () => {
+// On before:settle, because after:swap comes after the new panel is painted.
+document.addEventListener("htmx:before:settle", () => {
   const { range, select, code } = findChoices();
   if (range) range.value = kept?.cut ?? range.value;
   if (code) code.open = kept?.isOpen ?? false;
@@ -64,7 +64,7 @@ function findChoices() {
   };
 }
 
-/** What is made anew has another address and keeps its name. */
+/** The file name in an address: a thumbnail that is made again gets a new address, but keeps its name. */
 function nameOf(address) {
   return address.split("/").at(-1);
 }
@@ -87,7 +87,7 @@ function fraction(part) {
 
 // Progress
 
-onHtmx("after:swap", "afterSwap", () => {
+document.addEventListener("htmx:after:swap", () => {
   const panel = findPanel();
   showPage(panel);
   const now = panel.dataset.state;

@@ -1,4 +1,4 @@
-/** A job's page: it is followed, and what its buttons do happens without leaving it. */
+/** The page of a job: progress, and buttons that do not leave the page. */
 
 import "./changing.js";
 import "./copying.js";

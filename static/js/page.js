@@ -1,37 +1,37 @@
-/** What the page says about itself: the tab's title and icon, and the line that is read out. */
+/** The page's title, icon, live region and notices. */
 
 const status = document.getElementById("status");
 const icon = document.querySelector("link[rel=icon]");
-const titles = { sending: "", job: document.title };
+const titles = { upload: "", job: document.title };
 const bars = document.createElement("div");
 bars.className = "bars";
 
-const SHOWN = 8000; // Milliseconds that a notice stays.
+const NOTICE_MS = 8000; // How long a notice is shown.
 let notice = null;
 let noticeTimer = null;
 
-/** Say something once; the same words again would be read out again. */
+/** Announce a text to screen readers; setting the same text again would repeat it. */
 export function announce(words) {
   if (status.textContent !== words) status.textContent = words;
 }
 
-/** Set one part's title. What is being sent goes before what became of it. */
+/** Set the title of one part. The upload's title has priority over the job's. */
 export function setTitle(part, words) {
   titles[part] = words;
-  document.title = titles.sending || titles.job;
+  document.title = titles.upload || titles.job;
 }
 
-/** Whether something is being sent, by the title. */
-export function isSending() {
-  return titles.sending !== "";
+/** Return whether files are being uploaded. */
+export function isUploading() {
+  return titles.upload !== "";
 }
 
-/** Show another icon, unless it is there. */
+/** Set the tab's icon. */
 export function setIcon(address) {
   if (address && icon.getAttribute("href") !== address) icon.href = address;
 }
 
-/** Make a line at the lower edge of the window, where it pushes nothing away. */
+/** Create a hidden bar at the bottom of the window, over the page. */
 export function makeBar() {
   const bar = document.createElement("div");
   bar.className = "bar";
@@ -41,20 +41,20 @@ export function makeBar() {
   return bar;
 }
 
-/** Show and say why something was not done, until the next click or for some seconds. */
+/** Show and announce a text, until the next click or for some seconds. */
 export function showNotice(words) {
   notice ??= makeBar();
   notice.textContent = words;
   notice.hidden = false;
   announce(words);
   clearTimeout(noticeTimer);
-  noticeTimer = setTimeout(hideNotice, SHOWN);
+  noticeTimer = setTimeout(hideNotice, NOTICE_MS);
 }
 
 function hideNotice() {
   if (!notice || notice.hidden) return;
   notice.hidden = true;
-  if (status.textContent === notice.textContent) announce(""); // So that it is read out anew.
+  if (status.textContent === notice.textContent) announce(""); // So that the same text is announced again next time.
 }
 
 document.addEventListener("click", hideNotice, true);

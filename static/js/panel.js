@@ -1,4 +1,4 @@
-/** What a panel says of its page: the title, the icon, when all of it is over, and that it is. */
+/** What a panel sets on its page: the title, the icon, the timer of its expiry. */
 
 import { announce, setIcon, setTitle } from "./page.js";
 import { refresh } from "./polling.js";
@@ -9,16 +9,16 @@ const LONGEST_TIMER = 2 ** 31 - 1; // Milliseconds.
 
 let expiry = null;
 
-/** Show around a panel what it says of the page. */
+/** Update the page around a new panel. */
 export function showPage(panel) {
   setTitle("job", panel.dataset.title);
   setIcon(panel.dataset.icon);
   watchExpiry(panel);
-  offerLater(panel);
-  if (!panel.dataset.version) end(panel.querySelector("h1"));
+  dropShorterRetention(panel);
+  if (!panel.dataset.version) showGone(panel.querySelector("h1"));
 }
 
-/** Ask again when the job's time is over: a finished job asks for nothing else. */
+/** Refresh the panel when the job expires: the panel of a finished job does not poll. */
 function watchExpiry(panel) {
   clearTimeout(expiry);
   const left = Date.parse(panel.dataset.expires) - Date.now();
@@ -27,8 +27,8 @@ function watchExpiry(panel) {
   }
 }
 
-/** Offer to keep the job for longer than it is kept by now, as the server does with the next page. */
-function offerLater(panel) {
+/** Remove the choices that would not extend the job, as the server does when it renders them. */
+function dropShorterRetention(panel) {
   const choices = document.getElementById("hours");
   if (!choices) return;
   const expires = Date.parse(panel.dataset.expires);
@@ -37,20 +37,20 @@ function offerLater(panel) {
     if (Math.min(Date.now() + choice.value * HOUR, latest) < expires + MINUTE) choice.remove();
   }
   if (choices.options.length) return;
-  const keeping = document.getElementById("keep-job");
-  if (keeping.contains(document.activeElement)) document.getElementById("remake-job").focus();
-  keeping.remove();
+  const form = document.getElementById("keep-job");
+  if (form.contains(document.activeElement)) document.getElementById("remake-job").focus();
+  form.remove();
 }
 
-/** Take away what belongs to a job that is gone. */
-function end(heading) {
+/** Remove what belongs to a job that is gone. */
+function showGone(heading) {
   for (const part of document.querySelectorAll(".tools, .frames, .missing, .sheet-nav")) part.remove();
   announce(heading.textContent);
-  leadTo(heading);
+  focusHeading(heading);
 }
 
-/** Lead whoever waited for this to it, but nobody away from what they are at. */
-export function leadTo(heading) {
+/** Move the focus to a heading, unless another element has it. */
+export function focusHeading(heading) {
   if (document.activeElement !== document.body) return;
   heading.tabIndex = -1;
   heading.focus({ preventScroll: true });

@@ -1,4 +1,4 @@
-/** What to make: sizes of one's own, what is wrong with them, and the address of it all. */
+/** The recipe form: add and remove sizes, show errors, link to the recipe. */
 
 import { announce } from "./page.js";
 
@@ -10,7 +10,7 @@ document.getElementById("add-output").addEventListener("click", () => {
   const last = outputs.lastElementChild;
   const output = last.cloneNode(true);
   renumber(output, outputs.children.length);
-  // What is ticked and typed is copied with its element, and what is selected is not.
+  // cloneNode copies ticks and text, but no selections.
   for (const select of output.querySelectorAll("select")) {
     select.value = last.querySelector(`[name$=${select.name.split("-").at(-1)}]`).value;
   }
@@ -33,12 +33,12 @@ function renumber(output, number) {
 outputs.addEventListener("click", (event) => {
   if (!event.target.closest(".remove-output")) return;
   event.target.closest(".output").remove();
-  tellPixels();
-  [...outputs.children].forEach(renumber); // The server counts them so, and names what is wrong with one.
+  checkPixels();
+  [...outputs.children].forEach(renumber); // The server counts from 0 and names fields in its errors.
   outputs.lastElementChild.querySelector("input").focus();
 });
 
-/** Write the recipe as the query of its address; what the server takes for granted is left out. */
+/** Return the recipe as a query string, without the defaults. */
 export function recipeQuery() {
   const query = new URLSearchParams();
   let number = 0;
@@ -56,7 +56,7 @@ export function recipeQuery() {
   return query.toString();
 }
 
-/** Have the server fill in the same recipe the next time, without a jump on the page. */
+/** Save the recipe in a cookie, from which the server fills in the form next time. */
 export function rememberRecipe() {
   document.cookie = `recipe=${recipeQuery()}; path=/; max-age=31536000; samesite=lax`;
 }
@@ -67,20 +67,20 @@ link?.addEventListener("click", async () => {
   const address = new URL(`?${recipeQuery()}`, location.origin + location.pathname).href;
   history.replaceState(null, "", address);
   const copied = navigator.clipboard?.writeText(address) ?? Promise.reject();
-  // Browsers copy only on this machine, or behind TLS.
-  link.textContent = await copied.then(() => "Link copied", () => "Link is in the address bar");
+  // Browsers have a clipboard only on localhost or with TLS.
+  link.textContent = await copied.then(() => "Link copied", () => "The link is in the address bar");
   announce(link.textContent);
 });
 
 const pixelsError = document.getElementById("pixels-error");
-let isTold = false;
+let isTooLarge = false;
 
-/** Tell where all that is asked for has too many pixels, counted as the server does. */
-function tellPixels() {
-  const isTooMuch = countPixels() > Number(pixelsError.dataset.maxPixels);
-  if (isTooMuch && !isTold) announce(pixelsError.textContent.trim());
-  pixelsError.hidden = !isTooMuch;
-  isTold = isTooMuch;
+/** Show an error while the outputs have too many pixels in total, counted as the server does. */
+function checkPixels() {
+  const wasTooLarge = isTooLarge;
+  isTooLarge = countPixels() > Number(pixelsError.dataset.maxPixels);
+  if (isTooLarge && !wasTooLarge) announce(pixelsError.textContent.trim());
+  pixelsError.hidden = !isTooLarge;
 }
 
 function countPixels() {
@@ -97,32 +97,32 @@ function countPixels() {
       pixels += formats * Number(side) ** 2;
     }
   }
-  return pixels; // NaN, which is never too much, where something is no number.
+  return pixels; // NaN, which is never too large, if a field is not a number.
 }
 
 form.addEventListener("input", () => {
   clearProblems();
-  tellPixels();
-  if (link) link.textContent = link.dataset.words;
+  checkPixels();
+  if (link) link.textContent = link.dataset.label;
 });
 
-/** Show a problem beside its field, or above the button if it has none. */
+/** Show an error beside its field, or above the submit button if it has none. */
 export function showProblem({ message, field }) {
-  const place =
+  const error =
     document.getElementById(`${field}-error`) ?? document.getElementById("upload-error");
-  place.textContent = message;
-  place.hidden = false;
-  const named = document.getElementById(field);
-  const control = named?.matches("fieldset") ? named.querySelector("input") : named;
+  error.textContent = message;
+  error.hidden = false;
+  const element = document.getElementById(field);
+  const control = element?.matches("fieldset") ? element.querySelector("input") : element;
   for (let part = control?.closest("details"); part; part = part.parentElement.closest("details")) {
     part.open = true;
   }
   control?.setAttribute("aria-invalid", "true");
   control?.focus();
-  place.scrollIntoView({ block: "nearest" }); // The panel may be scrolled, and lower than the window.
+  error.scrollIntoView({ block: "nearest" }); // It may be outside the visible part of the form.
 }
 
-/** Forget what was wrong before. */
+/** Hide earlier errors. */
 export function clearProblems(part = form) {
   for (const error of part.querySelectorAll(".field-error")) error.hidden = true;
   for (const control of part.querySelectorAll("[aria-invalid]")) {

@@ -1,72 +1,72 @@
-/** Requests of the upload page: make a job, send it one file at a time, close it. */
+/** The upload page's requests: create a job, upload its files one by one, close it. */
 
 const form = document.getElementById("upload");
-const LOST = "The connection is lost.";
-const NOT_OURS = "The answer was not the server's own. Try again.";
-const TRY_AGAIN = [1, 2, 4, 10]; // Seconds between attempts to reach the server; the last for good.
-// Milliseconds without progress after which a request is given up: a dead line need not fail. The
-// server gives up a little earlier.
-const STALLED = 1000 * form.dataset.stalledSeconds;
+const CONNECTION_LOST = "Connection lost.";
+const FOREIGN_RESPONSE = "The response did not come from this server. Try again.";
+const RECONNECT_SECONDS = [1, 2, 4, 10]; // Between attempts to reach the server; the last repeats.
+// Abort a request after so many milliseconds without progress: a dead connection may never fail by
+// itself. The server's own limit is a little shorter.
+const STALL_MS = 1000 * form.dataset.stalledSeconds;
 
 let token = form.elements.csrf_token.value;
 
-/** What the server, or the way to it, had against a request; the message is for people. */
+/** A request that was rejected or did not reach the server. The message is for the user. */
 export class RequestError extends Error {
   constructor(status, problem, retryAfter) {
-    const isLost = status === 0 || status === 408; // The server gave up what did not come.
-    super(isLost ? LOST : problem.detail);
+    const isLost = status === 0 || status === 408; // 408: the server stopped waiting for the rest.
+    super(isLost ? CONNECTION_LOST : problem.detail);
     this.field = problem?.field;
-    this.isOfSession = problem?.code === "csrf";
+    this.isSessionError = problem?.code === "csrf";
     this.isLost = isLost;
-    // An answer that sounds as if all were well, and is not ours, is of something on the way.
+    // A 2xx response that we did not expect comes from something in between, such as a proxy.
     this.canRetry = isLost || status < 300 || status === 429 || status >= 500;
-    this.waitSeconds = Number(retryAfter); // 0 where the server did not say when to come again.
+    this.waitSeconds = Number(retryAfter); // 0 without the header Retry-After.
   }
 
-  /** Whether it is over sometime without anybody doing something. */
-  get passes() {
+  /** True if a retry can succeed without any action of the user. */
+  get isTransient() {
     return this.isLost || this.waitSeconds > 0;
   }
 
-  /** Say in one sentence what is the matter, and when all goes on by itself. */
+  /** What went wrong and when the request is retried, for the user. */
   get notice() {
-    if (this.isLost) return `${this.message} This goes on by itself when it is back.`;
+    if (this.isLost) return `${this.message} Uploading resumes automatically.`;
     const moment = new Date(Date.now() + this.waitSeconds * 1000);
-    return `${this.message} This goes on by itself at ${moment.toLocaleTimeString()}.`;
+    return `${this.message} Retrying automatically at ${moment.toLocaleTimeString()}.`;
   }
 
-  /** Wait until it is over, or until somebody wants to wait no longer. */
-  over(signal) {
-    const over = this.isLost ? reconnect(signal) : wait(this.waitSeconds);
-    return Promise.race([over, aborted(signal)]);
+  /** Wait until a retry can succeed, or until the signal is aborted. */
+  untilRetryable(signal) {
+    const retryable = this.isLost ? reconnect(signal) : wait(this.waitSeconds);
+    return Promise.race([retryable, aborted(signal)]);
   }
 }
 
 /**
- * Do a request again and again while what hinders it passes; `onNotice` gets it, and then "". Throws
- * the signal's reason where somebody stopped the waiting.
+ * Repeat a request until it succeeds or fails with an error that is not transient. `onNotice` gets
+ * the notice of each transient error, then "". Throws the signal's reason once it is aborted.
  */
-export async function insist(request, onNotice, signal) {
+export async function retryWhileTransient(request, onNotice, signal) {
   for (;;) {
     try {
       return await request();
     } catch (error) {
-      if (!error.passes) throw error;
+      if (!error.isTransient) throw error;
       onNotice(error.notice);
-      await error.over(signal);
+      await error.untilRetryable(signal);
       onNotice("");
       signal?.throwIfAborted();
     }
   }
 }
 
-/** Ask for this page, ever less often and when the browser is online again, until it is there. */
-async function reconnect(stop) {
-  for (let attempt = 0; !stop?.aborted; attempt += 1) {
-    await Promise.race([wait(TRY_AGAIN[attempt] ?? TRY_AGAIN.at(-1)), online()]);
-    const signal = AbortSignal.timeout(STALLED);
-    const asked = fetch(location.href, { method: "HEAD", cache: "no-store", signal });
-    if (await asked.then(() => true, () => false)) return;
+/** Request this page until it answers, with longer and longer pauses that end when the browser is online. */
+async function reconnect(stopSignal) {
+  for (let attempt = 0; !stopSignal?.aborted; attempt += 1) {
+    await Promise.race([wait(RECONNECT_SECONDS[attempt] ?? RECONNECT_SECONDS.at(-1)), online()]);
+    const signal = AbortSignal.timeout(STALL_MS);
+    const response = fetch(location.href, { method: "HEAD", cache: "no-store", signal });
+    if (await response.then(() => true, () => false)) return;
   }
 }
 
@@ -82,27 +82,27 @@ function wait(seconds) {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
 
-/** Post form fields; gives the answer's JSON, or null where it has none. */
+/** Post form fields. Returns the JSON of the response, or null if the body is empty. */
 export function post(url, body) {
-  return inSession(() => postOnce(url, body));
+  return withValidToken(() => postOnce(url, body));
 }
 
-/** Do a request, and once more where another tab or the operator began another session meanwhile. */
-async function inSession(request) {
+/** Run a request; once more with a new token if the session changed, as in another tab. */
+async function withValidToken(request) {
   try {
     return await request();
   } catch (error) {
-    if (!error.isOfSession) throw error;
+    if (!error.isSessionError) throw error;
     await renewToken();
     return request();
   }
 }
 
-/** Read the token that the upload page has now. */
+/** Read the current token from the upload page. */
 async function renewToken() {
   let text;
   try {
-    const signal = AbortSignal.timeout(STALLED);
+    const signal = AbortSignal.timeout(STALL_MS);
     text = await (await fetch(form.dataset.pageUrl, { cache: "no-store", signal })).text();
   } catch {
     throw new RequestError(0);
@@ -111,16 +111,16 @@ async function renewToken() {
   token = page.querySelector("[name=csrf_token]")?.value ?? token;
 }
 
-/** Post form fields that nobody waits for, from a page that goes. */
-export function postLast(url, body) {
-  body.append("csrf_token", token); // No headers can be sent along.
+/** Post form fields from a page that is being left. Returns false if the browser refuses. */
+export function sendBeacon(url, body) {
+  body.append("csrf_token", token); // A beacon cannot have headers.
   return navigator.sendBeacon(url, body);
 }
 
 async function postOnce(url, body) {
   let response, text;
   try {
-    const signal = AbortSignal.timeout(STALLED);
+    const signal = AbortSignal.timeout(STALL_MS);
     response = await fetch(url, { method: "POST", body, headers: headers(), signal });
     text = await response.text();
   } catch {
@@ -133,19 +133,19 @@ async function postOnce(url, body) {
   try {
     return text ? JSON.parse(text) : null;
   } catch {
-    throw new RequestError(response.status, { detail: NOT_OURS }); // A network's page to sign in.
+    throw new RequestError(response.status, { detail: FOREIGN_RESPONSE }); // Such as a captive portal.
   }
 }
 
 /**
- * Send one file; by XMLHttpRequest, because fetch cannot tell how much of it has gone. The server
- * keeps images in the order of their positions, whichever arrives first, and one at each.
+ * Upload one file. Uses XMLHttpRequest, because fetch does not report upload progress. The server
+ * orders images by position, whichever arrives first, and keeps one image for each position.
  */
-export function sendFile(url, item, options) {
-  return inSession(() => sendOnce(url, item, options));
+export function uploadFile(url, item, options) {
+  return withValidToken(() => uploadOnce(url, item, options));
 }
 
-function sendOnce(url, { file, position }, { signal, onProgress }) {
+function uploadOnce(url, { file, position }, { signal, onProgress }) {
   signal.throwIfAborted();
   const body = new FormData();
   body.append("position", position);
@@ -153,18 +153,18 @@ function sendOnce(url, { file, position }, { signal, onProgress }) {
   const request = new XMLHttpRequest();
   request.open("POST", url);
   for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
-  let stalled = 0;
-  const watch = () => {
-    clearTimeout(stalled);
-    stalled = setTimeout(() => request.abort(), STALLED);
+  let stallTimer = 0;
+  const restartStallTimer = () => {
+    clearTimeout(stallTimer);
+    stallTimer = setTimeout(() => request.abort(), STALL_MS);
   };
   request.upload.onprogress = (event) => {
-    watch();
+    restartStallTimer();
     onProgress(event.loaded / event.total);
   };
   request.upload.onload = () => onProgress(1);
   signal.addEventListener("abort", () => request.abort());
-  watch();
+  restartStallTimer();
   return new Promise((resolve, reject) => {
     request.onload = () => {
       const { status, responseText } = request;
@@ -176,7 +176,7 @@ function sendOnce(url, { file, position }, { signal, onProgress }) {
     };
     request.onerror = () => reject(new RequestError(0));
     request.onabort = () => reject(signal.aborted ? signal.reason : new RequestError(0));
-    request.onloadend = () => clearTimeout(stalled);
+    request.onloadend = () => clearTimeout(stallTimer);
     request.send(body);
   });
 }
@@ -185,11 +185,11 @@ function headers() {
   return { Accept: "application/json", "X-CSRFToken": token };
 }
 
-/** Read the server's reason; a proxy in front of it answers in HTML. */
+/** Parse the server's JSON error; a proxy in front of it answers in HTML. */
 function readProblem(status, text) {
   try {
     return JSON.parse(text);
   } catch {
-    return { detail: `The server did not take this (${status}).` };
+    return { detail: `The server rejected the request (${status}).` };
   }
 }

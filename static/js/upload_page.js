@@ -1,15 +1,15 @@
-/** The upload page: gather images, make a job of them, and become its page while they are sent. */
+/** The upload page: collect files, create a job, and turn into its page while they are uploaded. */
 
-import { findFault, listDropped, listPasted, withoutClutter } from "./files.js";
+import { findFault, listDropped, listPasted, withoutSystemFiles } from "./files.js";
 import { followJob } from "./following.js";
 import { announce, setTitle } from "./page.js";
 import { refresh } from "./polling.js";
 import { Queue } from "./queue.js";
 import { clearProblems, rememberRecipe, showProblem } from "./recipe_form.js";
-import { insist, post, postLast } from "./upload.js";
+import { post, retryWhileTransient, sendBeacon } from "./upload.js";
 
 const form = document.getElementById("upload");
-const TEXT_FIELDS = "input:is([type=text], [type=number])"; // They take what is pasted or dropped.
+const TEXT_FIELDS = "input:is([type=text], [type=number])"; // These keep their own paste and drop.
 const zone = form.querySelector(".zone");
 const input = document.getElementById("images");
 const submit = document.getElementById("submit");
@@ -17,35 +17,35 @@ const section = document.getElementById("queue");
 const waiting = document.getElementById("waiting");
 const dropFrame = document.getElementById("drop-frame");
 const facts = document.getElementById("queue-facts");
-const pause = document.getElementById("queue-pause");
+const pauseMessage = document.getElementById("queue-pause");
 const progress = document.getElementById("queue-progress");
 const retryAll = document.getElementById("queue-retry");
 const maxMb = Number(form.dataset.maxFileMb);
 const maxImages = Number(form.dataset.maxImages);
 
 const queue = new Queue(section, document.getElementById("row-template"), showQueue);
-let adding = Promise.resolve(); // Files are added in the order they came, however long one takes.
-let job = null; // What the server said of the job, once it is made.
-let stop = null; // Of the waiting until a job can be made.
-let isOpen = false; // Whether the server takes images for it.
+let adding = Promise.resolve(); // Files are added one batch after the other.
+let job = null; // The server's description of the job, once it is created.
+let abort = null; // Stops waiting for the job to be created.
+let isOpen = false; // True while the job accepts images.
 let isSettling = false;
-let notice = ""; // What hinders the page itself, beside what the queue says.
-let told = { left: 0, quarter: 0, pause: "" }; // What was spoken of already.
+let reopenNotice = ""; // Why the job cannot be reopened yet; the queue has its own notice.
+let announced = { missing: 0, quarter: 0, notice: "" };
 
 function images(count) {
   return `${count} image${count === 1 ? "" : "s"}`;
 }
 
-// Gather
+// Collect files
 
 function add(files) {
   adding = adding.then(() => addNow(files)).catch(showProblem);
 }
 
-/** Add files a few at a time: the page stays at hand while hundreds are looked into. */
+/** Add files in batches, so that the page stays responsive while hundreds are checked. */
 async function addNow(files) {
-  const wanted = withoutClutter(await files);
-  clearProblems(zone.parentElement); // That there were no images.
+  const wanted = withoutSystemFiles(await files);
+  clearProblems(zone.parentElement); // Such as that no images were chosen.
   if (!wanted.length) {
     const message = "There are no files in this folder.";
     showProblem({ message, field: "images" });
@@ -53,15 +53,16 @@ async function addNow(files) {
     return;
   }
   while (wanted.length) {
-    const some = wanted.splice(0, 20);
-    const faults = await Promise.all(some.map((file) => findFault(file, maxMb)));
-    some.forEach((file, n) => queue.add(file, faults[n] ?? findCrowding()));
+    const batch = wanted.splice(0, 20);
+    const faults = await Promise.all(batch.map((file) => findFault(file, maxMb)));
+    batch.forEach((file, n) => queue.add(file, faults[n] ?? findExcess()));
   }
   showQueue();
   announce(facts.textContent);
 }
 
-function findCrowding() {
+/** Return the reason why the job cannot have another image, or null. */
+function findExcess() {
   return queue.count < maxImages
     ? null
     : `A job has at most ${images(maxImages)}. Start a new one for the rest.`;
@@ -70,22 +71,22 @@ function findCrowding() {
 for (const chooser of [input, document.getElementById("folder")]) {
   chooser.addEventListener("change", () => {
     add([...chooser.files]);
-    chooser.value = ""; // So that the same file can be chosen again.
+    chooser.value = ""; // So that choosing the same file again is a change.
   });
 }
 
 for (const link of form.querySelectorAll(".sample")) {
   link.addEventListener("click", (event) => {
     event.preventDefault();
-    if (event.detail < 2) add(fetchSample(link)); // Not once more for a double click.
+    if (event.detail < 2) add(fetchSample(link)); // Ignore the second click of a double click.
   });
 }
 
 async function fetchSample({ href, pathname }) {
   try {
-    const answer = await fetch(href);
-    if (!answer.ok) throw new Error(answer.statusText);
-    const data = await answer.blob();
+    const response = await fetch(href);
+    if (!response.ok) throw new Error(response.statusText);
+    const data = await response.blob();
     return [new File([data], pathname.split("/").at(-1), { type: data.type })];
   } catch {
     throw new Error("The sample could not be loaded. Try again.");
@@ -99,21 +100,21 @@ addEventListener("paste", (event) => {
   add(listPasted(event.clipboardData));
 });
 
-// On the whole window, and also when nothing more is taken: what is dropped beside the zone must
-// not make the browser leave the page for it.
+// On the whole window, even when the page accepts no more files: otherwise the browser would leave
+// the page to open a file that was dropped beside the zone.
 for (const type of ["dragenter", "dragover", "dragleave", "drop"]) addEventListener(type, drag);
 
 function drag(event) {
-  const takes = !job && event.dataTransfer.types.includes("Files");
-  if (!takes && event.target.matches?.(TEXT_FIELDS)) return;
+  const accepts = !job && event.dataTransfer.types.includes("Files");
+  if (!accepts && event.target.matches?.(TEXT_FIELDS)) return;
   event.preventDefault();
-  event.dataTransfer.dropEffect = takes ? "copy" : "none";
+  event.dataTransfer.dropEffect = accepts ? "copy" : "none";
   const isOver = event.type === "dragleave" ? event.relatedTarget !== null : event.type !== "drop";
-  dropFrame.hidden = !takes || !isOver;
-  if (event.type === "drop" && takes) add(listDropped(event.dataTransfer));
+  dropFrame.hidden = !accepts || !isOver;
+  if (event.type === "drop" && accepts) add(listDropped(event.dataTransfer));
 }
 
-// Send
+// Upload
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -121,40 +122,40 @@ form.addEventListener("submit", async (event) => {
   clearProblems();
   submit.disabled = true;
   await adding;
-  stop = new AbortController();
+  abort = new AbortController();
   try {
     if (queue.count) await begin();
     else showProblem({ message: "Choose at least one image.", field: "images" });
   } catch (error) {
-    if (!stop.signal.aborted) showProblem(error);
+    if (!abort.signal.aborted) showProblem(error);
   }
   submit.disabled = false;
-  if (stop.signal.aborted) submit.focus();
+  if (abort.signal.aborted) submit.focus();
 });
 
-document.getElementById("stop-waiting").addEventListener("click", () => stop.abort());
+document.getElementById("stop-waiting").addEventListener("click", () => abort.abort());
 
-/** Say what hinders a job from being made, and offer to wait no longer. */
+/** Show why the job cannot be created yet, with a button to stop waiting. */
 function showWaiting(words) {
   document.getElementById("waiting-words").textContent = words;
   waiting.hidden = !words;
-  // The button that began it all is disabled.
+  // The submit button is disabled and loses the focus.
   if (words && [submit, document.body].includes(document.activeElement)) {
     document.getElementById("stop-waiting").focus();
   }
 }
 
 async function begin() {
-  const open = () => post(form.dataset.openUrl, recipe()); // It may change while this waits.
-  job = await insist(open, showWaiting, stop.signal);
+  const open = () => post(form.dataset.openUrl, recipe()); // It may be edited while this waits.
+  job = await retryWhileTransient(open, showWaiting, abort.signal);
   rememberRecipe();
   const panel = showTemplate("panel-template", form);
   panel.before(section);
-  scrollTo(0, 0); // Another page, and the button that led to it may have been far down.
+  scrollTo(0, 0); // The submit button may have been far down.
   followJob(panel, job);
-  // Too much for the first view. Should it not come, buttons do what they do without script.
+  // Loaded late, to keep the first view small. If it fails, the buttons work as without script.
   import("./job_page.js").catch(() => {});
-  announce(`Sending ${images(queue.count)}.`);
+  announce(`Uploading ${images(queue.count)}.`);
   isOpen = true;
   queue.start(job.images_url);
 }
@@ -162,38 +163,38 @@ async function begin() {
 function recipe() {
   const fields = new FormData(form);
   fields.delete("images");
-  fields.delete("csrf_token"); // It is sent beside them, and may be another by then.
+  fields.delete("csrf_token"); // Sent as a header, and renewed when needed.
   return fields;
 }
 
-/** Close the job as soon as nothing more can come, and open it again for what is to come after all. */
+/** Close the job when the queue is settled, and reopen it when files are added or retried after that. */
 async function settle() {
   if (!job || isSettling) return;
   isSettling = true;
-  await adding; // What was added while the job was made is sent as well.
-  while (isOpen ? queue.isThrough : queue.isBusy) await (isOpen ? close() : reopen());
+  await adding; // Files that were added while the job was created are uploaded, too.
+  while (isOpen ? queue.isSettled : queue.isBusy) await (isOpen ? close() : reopen());
   isSettling = false;
 }
 
-/** End the job with what arrived; the server deletes one that got no image. */
+/** Close the job with the images that arrived. The server deletes a job without images. */
 async function close() {
   isOpen = false;
-  queue.halt();
-  if (!queue.sentCount) showNothing();
-  const end = (fields) => insist(() => post(job.close_url, fields), (words) => announce(words));
-  // Better without a word of what is missing than not at all; it closes by itself after a while.
-  await end(missing()).catch(() => end(null)).catch(() => {});
+  queue.pause();
+  if (!queue.sentCount) showNothingUploaded();
+  const request = (fields) => retryWhileTransient(() => post(job.close_url, fields), announce);
+  // Without the list of missing files if the server rejects that. A job that stays open closes itself.
+  await request(missing()).catch(() => request(null)).catch(() => {});
 }
 
-/** What the server is to remember of files that it does not have. */
+/** The form fields that list the missing files. */
 function missing(files = queue.missing) {
   const fields = new FormData();
   fields.append("missing_files", JSON.stringify(files));
   return fields;
 }
 
-/** Say that nothing came of the job, and leave nothing that could be done to it. */
-function showNothing() {
+/** Replace the job's page by one that says that nothing was uploaded. */
+function showNothingUploaded() {
   const nothing = showTemplate("nothing-template", document.getElementById("job-panel"));
   for (const part of document.querySelectorAll(".tools, .frames")) part.remove();
   const heading = nothing.querySelector("h1");
@@ -203,11 +204,11 @@ function showNothing() {
   announce(heading.textContent);
 }
 
-/** Have a job that ended take what is sent again. */
+/** Make a closed job accept images again. */
 async function reopen() {
   try {
-    await insist(() => post(job.reopen_url, null), (words) => {
-      notice = words;
+    await retryWhileTransient(() => post(job.reopen_url, null), (notice) => {
+      reopenNotice = notice;
       showQueue();
     });
   } catch (error) {
@@ -215,23 +216,23 @@ async function reopen() {
     return;
   }
   isOpen = true;
-  queue.goOn();
-  refresh(); // The panel of a job that is finished does not ask by itself.
+  queue.resume();
+  refresh(); // The panel of a finished job does not poll.
 }
 
-// Nobody sends the rest when this page is gone.
+// Without this page, the remaining files are not uploaded: close the job.
 addEventListener("pagehide", () => {
   if (!isOpen) return;
   isOpen = false;
-  queue.halt();
-  // A browser takes no more than 64 kB along.
+  queue.pause();
+  // Browsers limit beacons to 64 kB.
   const short = queue.missing.map(([position, name]) => [position, name.slice(0, 40), ""]);
   for (const files of [queue.missing, short, []]) {
-    if (postLast(job.close_url, missing(files))) break;
+    if (sendBeacon(job.close_url, missing(files))) break;
   }
 });
 
-// A browser may have kept the page as it was.
+// The page may come back from the back/forward cache, and its job was closed then.
 addEventListener("pageshow", settle);
 
 function showTemplate(id, replaced) {
@@ -246,40 +247,40 @@ function warn(event) {
   event.preventDefault();
 }
 
-/** Show what has become of the queue: called soon after every change of it. */
+/** Render the queue's summary. Called after its changes. */
 function showQueue() {
-  const { count, sentCount, leftCount, isBusy } = queue;
+  const { count, sentCount, missingCount, isBusy } = queue;
   const percent = `${Math.floor(queue.progress * 100)} %`;
-  const sent = isBusy ? `${sentCount} of ${images(count)} sent` : `${images(sentCount)} sent`;
-  const done = job ? sent : images(count);
+  const uploaded = `${isBusy ? `${sentCount} of ${images(count)}` : images(sentCount)} uploaded`;
+  const done = job ? uploaded : images(count);
   const hadFocus = section.contains(document.activeElement);
-  // The job's page says what is missing: what is left here may be sent again.
-  const isOver = job && sentCount && !isBusy;
-  section.classList.toggle("over", isOver);
-  section.hidden = isOver ? !queue.failedCount : !section.querySelector("li");
+  // The job's page lists the missing files. Only those that can be retried are shown here.
+  const isDone = job && sentCount && !isBusy;
+  section.classList.toggle("over", isDone);
+  section.hidden = isDone ? !queue.failedCount : !section.querySelector("li");
   if (hadFocus && section.hidden) (job ? document.querySelector("h1") : input).focus();
-  facts.textContent = leftCount ? `${done} · ${leftCount} not ${job ? "sent" : "taken"}` : done;
-  const words = queue.pause || notice;
-  pause.textContent = words;
-  pause.hidden = !words;
+  facts.textContent = missingCount ? `${done} · ${missingCount} ${job ? "not uploaded" : "rejected"}` : done;
+  const notice = queue.pauseNotice || reopenNotice;
+  pauseMessage.textContent = notice;
+  pauseMessage.hidden = !notice;
   retryAll.hidden = queue.failedCount < 2;
   progress.hidden = !isBusy;
   progress.value = queue.progress;
   submit.textContent = count ? `Make thumbnails of ${images(count)}` : "Make thumbnails";
-  const title = words ? `Paused at ${percent}` : `${percent} sent`;
-  setTitle("sending", isBusy ? `${title} · Thumbnails` : "");
-  if (job) tell(words);
+  const title = notice ? `Paused at ${percent}` : `${percent} uploaded`;
+  setTitle("upload", isBusy ? `${title} · Thumbnails` : "");
+  if (job) announceProgress(notice);
   if (isBusy) addEventListener("beforeunload", warn);
   else removeEventListener("beforeunload", warn);
   settle();
 }
 
-/** Say what hinders, what is left behind, and each quarter that is sent; the job says its end. */
-function tell(pause) {
-  const { count, sentCount, leftCount, isBusy } = queue;
+/** Announce pauses, missing files and each uploaded quarter; the end is announced by the job's panel. */
+function announceProgress(notice) {
+  const { count, sentCount, missingCount, isBusy } = queue;
   const quarter = Math.floor((4 * sentCount) / count);
-  const isNews = leftCount > told.left || (isBusy && quarter > told.quarter);
-  if (pause !== told.pause) announce(pause || "Sending goes on.");
+  const isNews = missingCount > announced.missing || (isBusy && quarter > announced.quarter);
+  if (notice !== announced.notice) announce(notice || "Uploading resumed.");
   else if (isNews) announce(facts.textContent);
-  told = { left: leftCount, quarter, pause };
+  announced = { missing: missingCount, quarter, notice };
 }

@@ -10,9 +10,9 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 
 from tests.browser.chromium import ADVICE, find_chromium
 from tests.browser.lines import Line, line_to
+from tests.support.jobs import open_jobs
 from tests.support.servers import Servers, running, wait_until
 from webapp.config import Config
-from webapp.jobs.lifecycle import Jobs
 
 # Playwright's five seconds are few on a machine with other work. Only tests that fail take longer.
 expect.set_options(timeout=15_000)
@@ -50,11 +50,11 @@ def idle(lonely: Servers) -> Iterator[Servers]:
     yield lonely
     if consumer := lonely.processes.pop("consumer", None):
         lonely.kill_one(consumer)
-    jobs = Jobs(Config(instance=lonely.instance))
+    jobs = open_jobs(Config(instance=lonely.instance))
     for job_id in jobs.ids():
         jobs.delete(job_id)
-    jobs.store.forget_workers(inf)
-    jobs.store.close()
+    jobs.store.operations.forget_workers(inf)
+    jobs.store.db.close()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from tests.browser.actions import drop
 from tests.conftest import find_token
 from tests.support.errors import ERRORS
 from tests.support.images import make_jpeg, make_png, make_truncated
+from tests.support.jobs import open_jobs, work_queue
 from tests.support.servers import Client, Servers, running, wait_until
 from webapp import create_app
 from webapp.config import Config
@@ -59,7 +60,7 @@ class Stage:
         session = {"name": "session", "value": self.owner.cookies["session"], "url": self.url}
         page.context.add_cookies([session])  # type: ignore[list-item]
         # Without a worker there is no telling when a job is finished; this one is for a slow test.
-        self.jobs.store.beat("worker", time() + 50)
+        self.jobs.store.operations.beat("worker", time() + 50)
         page.goto(f"{self.url}{path.format(**self.addresses)}")
 
 
@@ -67,13 +68,13 @@ class Stage:
 def set_stage(folder: Path, files: Mapping[str, bytes] = FILES) -> Iterator[Stage]:
     """Start the servers and make the jobs; one of the files, the last, cannot be decoded."""
     with running(folder / "instance") as servers, refusing(folder / "refusing") as refusing_url:
-        jobs, client = Jobs(Config(instance=servers.instance)), servers.client()
+        jobs, client = open_jobs(Config(instance=servers.instance)), servers.client()
         try:
             addresses = _make_jobs(servers, jobs, client, files)
             yield Stage(servers.url, refusing_url, folder, jobs, client, files, addresses)
         finally:
             client.close()
-            jobs.store.close()
+            jobs.store.db.close()
 
 
 def _make_jobs(
@@ -90,19 +91,19 @@ def _make_jobs(
     for kind, image in (("done", 0), ("failed", -1), ("cropped", 0)):
         addresses[f"image-{kind}"] = _image_address(jobs, addresses[kind], image)
     _, _, job_id, _, image_id = addresses["image-cropped"].split("/")
-    jobs.set_focus(job_id, image_id, (0.62, 0.4), "127.0.0.1")
+    jobs.set_focal_point(job_id, image_id, (0.62, 0.4), "127.0.0.1")
     _wait_for_workers(servers, jobs)
     stop_consumer(servers)
     addresses["working"] = submit(client, sound)
-    claims = [claim for claim in (jobs.claim("worker") for _ in sound) if claim]
+    claims = [claim for claim in (work_queue(jobs).claim("worker") for _ in sound) if claim]
     free, held = claims[: len(claims) // 2], claims[len(claims) // 2 :]
     for claim in free:
-        jobs.release(claim)
+        work_queue(jobs).release(claim)
     servers.start_one("consumer")
     _wait_for_workers(servers, jobs, held)
     stop_consumer(servers)
     for claim in held[1:]:
-        jobs.release(claim)
+        work_queue(jobs).release(claim)
     addresses["waiting"] = submit(client, sound)
     return addresses
 
@@ -132,7 +133,7 @@ def _wait_for_workers(servers: Servers, jobs: Jobs, held: Sequence[Claim] = ()) 
 
     def are_idle() -> bool:
         for claim in held:
-            jobs.renew(claim)
+            work_queue(jobs).renew(claim)
         return not servers.rows(sql)
 
     wait_until(are_idle, seconds=60, what="idle workers")
@@ -168,7 +169,7 @@ def refusing(instance: Path) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-        app.extensions["jobs"].store.close()
+        app.extensions["jobs"].store.db.close()
         app.extensions["huey"].storage.close()
 
 
@@ -307,7 +308,7 @@ def archive_index(page: Page, stage: Stage) -> None:
 def job_without_workers(page: Page, stage: Stage) -> None:
     """No worker is there, and the page of a job that waits says so."""
     stage.enter(page, "{waiting}")
-    stage.jobs.store.forget_workers(inf)
+    stage.jobs.store.operations.forget_workers(inf)
     page.reload()
     expect(page.locator("#job-panel .idle")).to_be_visible()
 

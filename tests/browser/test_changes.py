@@ -160,7 +160,7 @@ def test_delete_without_connection_brings_the_job_back_and_says_why(
     page.clock.run_for(9000)
     expect(page.locator(".row")).to_be_visible()
     expect(page.locator(NOTICE)).to_have_text(
-        "Not deleted. That did not reach the server. Try again."
+        "Not deleted. The server could not be reached. Try again."
     )
     complaints.clear()
 
@@ -333,7 +333,7 @@ def test_new_expiry_is_announced_before_a_late_answer(page: Page, idle: Servers)
     send(page, idle, "a.jpg")
     kept = page.locator("#job-panel time")
     before = kept.get_attribute("datetime") or ""
-    page.get_by_label("Keep for how long from now").select_option("168")
+    page.get_by_label("How long to keep the job from now").select_option("168")
     wait_for(page, hold(page, "**/panel?*"))
     page.get_by_role("button", name="Keep for").click()
     expect(page.get_by_role("status")).to_contain_text("Kept until")
@@ -395,7 +395,7 @@ def test_copy_without_connection_says_so_and_the_page_stays(
     copied.context.set_offline(True)
     copy(copied)
     expect(copied.locator(NOTICE)).to_have_text(
-        "Not copied. That did not reach the server. Try again."
+        "Not copied. The server could not be reached. Try again."
     )
     assert copied.url == address
     complaints.clear()

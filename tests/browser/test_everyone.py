@@ -32,8 +32,8 @@ from tests.browser.scenes import (
 )
 from tests.support.errors import ERRORS
 from tests.support.servers import Servers
-from webapp.config import Config
-from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.database import Database
+from webapp.jobs.store.operations import Operations
 
 pytestmark = pytest.mark.browser
 
@@ -131,7 +131,7 @@ def test_focus_is_seen_in_high_contrast(page: Page, stage: Stage) -> None:
 def test_first_key_offers_to_skip_to_the_content(page: Page, stage: Stage) -> None:
     SCENES["jobs"](page, stage)
     page.keyboard.press("Tab")
-    link = page.get_by_role("link", name="Skip to the content")
+    link = page.get_by_role("link", name="Skip to content")
     expect(link).to_be_in_viewport()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
@@ -175,9 +175,10 @@ def test_nothing_shifts_while_thumbnails_appear(page: Page, idle: Servers, width
     page.add_init_script(WATCH_SHIFTS)
     with (
         closing(idle.client()) as client,
-        closing(Jobs(Config(instance=idle.instance)).store) as store,
+        closing(Database(idle.instance / "jobs.db")) as database,
     ):
-        store.beat("worker", time())  # That none is there would be told in a line that goes.
+        # A line that says that there is no worker would disappear later.
+        Operations(database).beat("worker", time())
         page.goto(f"{idle.url}{submit(client, sound)}")
     idle.start_one("consumer")
     expect_done(page, "4 of 4 images done")

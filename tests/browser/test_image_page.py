@@ -22,7 +22,7 @@ from tests.support.servers import Servers
 
 pytestmark = pytest.mark.browser
 
-DIVIDER = "Share of the picture that shows before"
+DIVIDER = "Before/after position"
 
 
 def open_image(page: Page, name: str, preset: str = "web-set", data: bytes = PHOTO) -> None:
@@ -254,7 +254,7 @@ def test_divider_and_focal_point_are_seen_on_any_picture(page: Page, color: str)
     drop(page, {"a.png": encode(Image.new("RGB", (700, 500), color), "png")})
     make(page)
     page.locator("a.shot").click()
-    page.get_by_role("button", name="Crop around it").press("Enter")
+    page.get_by_role("button", name="Crop around this point").press("Enter")
     expect(page.locator(".focus-point")).to_be_visible()
     page.evaluate("scrollTo(0, 0)")
     cropped, compared = (page.locator(it).bounding_box() for it in (".focus-picture", ".before"))
@@ -301,10 +301,10 @@ def test_focal_point_is_set_by_keyboard(page: Page) -> None:
 
 def test_focal_point_is_given_up_by_keyboard(page: Page) -> None:
     open_image(page, "a.jpg", "avatar")
-    page.get_by_role("button", name="Crop around it").press("Enter")
-    way_back = page.get_by_role("button", name="Crop as the recipe says")
+    page.get_by_role("button", name="Crop around this point").press("Enter")
+    way_back = page.get_by_role("button", name="Reset to recipe")
     way_back.press("Enter")
-    expect(page.locator("#focus-help")).to_contain_text("Crops are as the recipe says.")
+    expect(page.locator("#focus-help")).to_contain_text("Using the recipe's focal point.")
     expect(way_back).to_have_count(0)
     expect(page.locator("h1")).to_be_focused()
     expect(page.locator("#image-panel:not([hx-get])")).to_be_visible(timeout=20_000)
@@ -314,10 +314,10 @@ def test_focus_stays_on_the_button_that_crops(page: Page) -> None:
     open_image(page, "a.jpg", "avatar")
     made = page.locator(".after")
     before = made.get_attribute("src")
-    page.get_by_role("button", name="Crop around it").focus()
+    page.get_by_role("button", name="Crop around this point").focus()
     page.keyboard.press("Enter")
     expect(made).not_to_have_attribute("src", before or "", timeout=20_000)
-    expect(page.get_by_role("button", name="Crop around it")).to_be_focused()
+    expect(page.get_by_role("button", name="Crop around this point")).to_be_focused()
 
 
 def test_back_leads_from_the_image_to_its_job(page: Page) -> None:

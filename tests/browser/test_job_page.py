@@ -26,9 +26,9 @@ from tests.browser.actions import (
 )
 from tests.browser.conftest import write_files
 from tests.support.images import make_png, make_truncated
+from tests.support.jobs import open_jobs
 from tests.support.servers import Servers, wait_until
 from webapp.config import Config
-from webapp.jobs.lifecycle import Jobs
 
 pytestmark = pytest.mark.browser
 
@@ -46,7 +46,7 @@ def test_live_region_announces_start_quarters_and_end_once(page: Page, idle: Ser
     idle.start_one("consumer")
     expect_finished(page, "8 of 8 images done")
     said = page.evaluate("said")
-    assert said[:2] == ["8 images", "Sending 8 images."]
+    assert said[:2] == ["8 images", "Uploading 8 images."]
     told = [int(words.split()[0]) for words in said if " done" in words]
     assert told == sorted(set(told))
     assert len([count for count in told if count]) <= 4
@@ -83,7 +83,7 @@ def test_waiting_page_tells_how_many_of_others_come_first(
     other = browser.new_page()
     send(other, idle, "x.jpg", "y.jpg", "z.jpg")
     send(page, idle, "a.jpg")
-    expect(page.locator(".now")).to_contain_text("1 image of others comes first")
+    expect(page.locator(".now")).to_contain_text("1 image ahead of you in the queue")
     other.get_by_role("button", name="Cancel all waiting").click()
     expect(page.locator(".now")).not_to_contain_text("others")
     other.close()
@@ -95,7 +95,7 @@ def test_missing_workers_are_announced_once_until_one_is_there(page: Page, idle:
     choose_preset(page, "square")
     drop(page, dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), PHOTO))
     page.get_by_role("button", name="Make thumbnails").click()
-    words = page.locator("#job-panel").get_by_text("The server is not working on images right now.")
+    words = page.locator("#job-panel").get_by_text("Processing is paused: no workers are running.")
     expect(words).to_be_visible()
     expect(page.locator("h1")).to_have_text("0 of 3 images done")  # All are sent.
     page.get_by_role("button", name="Cancel a.jpg").click()
@@ -214,7 +214,7 @@ def test_page_resumes_after_a_lost_connection(
     send(page, idle, "a.jpg")
     page.context.set_offline(True)
     bar = page.locator(".bar:visible")
-    expect(bar).to_have_text("Connection lost. Still trying; your job goes on at the server.")
+    expect(bar).to_have_text("Connection lost. Retrying – your job continues on the server.")
     expect(page.get_by_role("status")).to_contain_text("Connection lost")
     expect(page.locator(".frame.waiting")).to_have_count(1)
     idle.start_one("consumer")
@@ -230,7 +230,7 @@ def test_page_bears_with_a_server_in_trouble(
     send(page, idle, "a.jpg")
     page.route("**/panel?*", lambda route: route.fulfill(status=500, body="oops"), times=2)
     bar = page.locator(".bar:visible")
-    expect(bar).to_have_text("The server has trouble just now. Still trying; nothing is lost.")
+    expect(bar).to_have_text("Server error. Retrying – nothing is lost.")
     expect(page.locator("body")).not_to_contain_text("oops")
     expect(page.locator(".frame.waiting")).to_have_count(1)
     expect(bar).to_have_count(0, timeout=10_000)
@@ -239,14 +239,14 @@ def test_page_bears_with_a_server_in_trouble(
 
 def let_expire(page: Page, servers: Servers) -> None:
     """Expire the job of a page, for the server and for the page."""
-    jobs = Jobs(Config(instance=servers.instance))
+    jobs = open_jobs(Config(instance=servers.instance))
     job_id = page.url.split("/")[4]
-    jobs.store._change(
+    jobs.store.db.execute(
         "UPDATE jobs SET expires = :now, version = version + 1 WHERE id = :id",
         id=job_id,
         now=time.time(),
     )
-    jobs.store.close()
+    jobs.store.db.close()
     page.clock.fast_forward("24:00:10")
 
 
@@ -327,7 +327,7 @@ def test_job_is_made_again_with_another_recipe(page: Page) -> None:
     page.get_by_role("link", name="Make again").click()
     expect(page.locator("input[value=square]")).to_be_checked()
     choose_preset(page, "none of them")
-    page.get_by_text("Sizes of your own").click()
+    page.get_by_text("Custom sizes").click()
     page.get_by_label("Width").first.fill("64")
     page.get_by_role("button", name="Make again").click()
     links = page.locator(".thumbnails a:not(.download)")
@@ -346,7 +346,7 @@ def test_old_results_are_marked_until_new_ones_are_there(page: Page, idle: Serve
     page.get_by_role("link", name="Make again").click()
     choose_preset(page, "card")
     page.get_by_role("button", name="Make again").click()
-    expect(page.locator(".ribbon")).to_have_text("old result")
+    expect(page.locator(".ribbon")).to_have_text("previous result")
     expect(page.locator(".thumbnails")).to_contain_text("100 × 100 JPEG")
     idle.start_one("consumer")
     expect(page.locator(".thumbnails")).to_contain_text("640 × 360 WebP", timeout=20_000)
@@ -359,7 +359,7 @@ def test_job_is_kept_for_longer_without_leaving_the_page(page: Page) -> None:
     make(page)
     kept = page.locator("#job-panel time")
     before = kept.text_content()
-    choices = page.get_by_label("Keep for how long from now")
+    choices = page.get_by_label("How long to keep the job from now")
     expect(choices.locator("option")).to_have_text(["3 days", "7 days"])
     choices.select_option("72")
     page.get_by_role("button", name="Keep for").click()
@@ -510,7 +510,7 @@ def test_zip_has_all_thumbnails_by_the_chosen_names(page: Page, tmp_path: Path) 
     choose_preset(page, "web-set")
     drop(page, {"a.jpg": PHOTO, "b.jpg": make_truncated()})
     make(page)
-    page.get_by_label("Names of the files").select_option("{name}/{output}")
+    page.get_by_label("File names").select_option("{name}/{output}")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download all").click()
     assert download.value.suggested_filename == "a-and-1-more-thumbnails.zip"
@@ -550,9 +550,9 @@ def test_job_is_followed_and_changed_without_script(
     expect(page.get_by_text("Original, 1000 × 700 JPEG")).to_be_visible()
     expect(page.locator(".after-facts")).to_contain_text("256 × 256 WebP")
     page.get_by_label("From the left, 0 to 1").fill("0.2")
-    page.get_by_role("button", name="Crop around it").click()
+    page.get_by_role("button", name="Crop around this point").click()
     expect(page.get_by_label("From the left, 0 to 1")).to_have_value("0.20")
-    page.get_by_role("button", name="Crop as the recipe says").click()
+    page.get_by_role("button", name="Reset to recipe").click()
     expect(page.get_by_label("From the left, 0 to 1")).to_have_value("0.50")
     page.get_by_role("link", name="Next").click()
     page.get_by_role("link", name="Next").click()

@@ -50,7 +50,9 @@ def test_progress_is_shown_by_file_and_in_all(page: Page, line: Line) -> None:
     assert any(0 < part < 1 for part in seen["parts"])
     assert len({part for part in seen["all"] if 0 < part < 1}) >= 4
     assert seen["all"] == sorted(seen["all"])
-    percents = [int(found[1]) for t in seen["titles"] if (found := re.match(r"(\d+) % sent", t))]
+    percents = [
+        int(found[1]) for t in seen["titles"] if (found := re.match(r"(\d+) % uploaded", t))
+    ]
     assert percents == sorted(percents)
     assert len(percents) >= 4
 
@@ -82,7 +84,7 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
             line.hold(after=count)
             page.wait_for_function(
                 "(sent) => document.getElementById('queue-facts').textContent === sent",
-                arg=f"{count} of 12 images sent",
+                arg=f"{count} of 12 images uploaded",
             )
             if count in stops:
                 expect(page.locator(".row-state").nth(count)).to_contain_text(IN_PART)
@@ -98,7 +100,7 @@ def test_list_keeps_the_file_that_is_sent_in_sight(page: Page, line: Line) -> No
     drop(page, {f"{n}.bmp": LARGE if n == 5 else make_jpeg() for n in range(8)})
     line.hold(after=5)
     submit(page)
-    expect(page.locator(".row-state").first).to_contain_text("sent", timeout=15_000)
+    expect(page.locator(".row-state").first).to_contain_text("uploaded", timeout=15_000)
     expect(page.get_by_role("button", name="Remove 0.bmp")).to_have_count(0)
     cancel = page.get_by_role("button", name="Cancel 5.bmp")
     expect(cancel).to_be_in_viewport(timeout=20_000)
@@ -112,13 +114,13 @@ def test_list_stays_where_it_was_scrolled(page: Page, line: Line) -> None:
     line.hold()
     submit(page)
     # By then, the list has gone to the first file.
-    expect(page.locator("#queue-facts")).to_have_text("0 of 8 images sent")
+    expect(page.locator("#queue-facts")).to_have_text("0 of 8 images uploaded")
     rows = page.locator("#queue-rows")
     rows.evaluate("(list) => (list.scrollTop = 9999)")
     place = rows.evaluate("(list) => list.scrollTop")
     assert place > 0
     line.hold(after=4)
-    expect(page.locator("#queue-facts")).to_have_text("4 of 8 images sent", timeout=20_000)
+    expect(page.locator("#queue-facts")).to_have_text("4 of 8 images uploaded", timeout=20_000)
     assert rows.evaluate("(list) => list.scrollTop") == place
 
 
@@ -127,10 +129,10 @@ def test_what_is_sent_can_be_folded_away(page: Page, line: Line) -> None:
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
     submit(page)
-    expect(page.locator("#queue-facts")).to_have_text("0 of 3 images sent")
+    expect(page.locator("#queue-facts")).to_have_text("0 of 3 images uploaded")
     page.locator("#queue-facts").click()
     expect(page.locator("#queue-rows")).to_be_hidden()
-    expect(page.get_by_role("progressbar", name="All images sent")).to_be_visible()
+    expect(page.get_by_role("progressbar", name="Upload progress")).to_be_visible()
     line.release()
     expect_done(page, "3 of 3 images done")
 
@@ -155,9 +157,9 @@ def test_job_whose_files_were_all_cancelled_says_so(page: Page, line: Line) -> N
     expect(page.locator(".tools").first).to_be_visible()
     for name in ("1.bmp", "2.bmp"):
         page.get_by_role("button", name=f"Cancel {name}").click()
-    heading = page.get_by_role("heading", name="Nothing was sent")
+    heading = page.get_by_role("heading", name="Nothing was uploaded")
     expect(heading).to_be_focused()
-    expect(page.get_by_role("status")).to_have_text("Nothing was sent")
+    expect(page.get_by_role("status")).to_have_text("Nothing was uploaded")
     expect(page.locator(".tools, .frames")).to_have_count(0)
 
 
@@ -171,11 +173,13 @@ def test_quarters_of_what_is_sent_are_announced(page: Page, line: Line) -> None:
     submit(page)
     for count in range(6):
         line.hold(after=count)
-        expect(page.locator("#queue-facts")).to_have_text(f"{count} of 6 images sent")
+        expect(page.locator("#queue-facts")).to_have_text(f"{count} of 6 images uploaded")
     line.release()
     expect_done(page, "6 of 6 images done")
-    said = [words for words in page.evaluate("seen.said") if re.fullmatch(r"\d of .* sent", words)]
-    assert said == [f"{count} of 6 images sent" for count in (2, 3, 5)]
+    said = [
+        words for words in page.evaluate("seen.said") if re.fullmatch(r"\d of .* uploaded", words)
+    ]
+    assert said == [f"{count} of 6 images uploaded" for count in (2, 3, 5)]
 
 
 def test_name_with_a_direction_mark_is_shown_as_it_is(page: Page) -> None:
@@ -199,7 +203,7 @@ def test_lost_connection_is_announced_once(page: Page, line: Line, complaints: l
     way = re.compile(r"/jobs/[0-9a-f-]{36}(/images)?$")
     page.route(way, lambda route: route.abort())
     line.release()
-    expect(page.locator("#queue-pause")).to_contain_text("The connection is lost.", timeout=15_000)
+    expect(page.locator("#queue-pause")).to_contain_text("Connection lost.", timeout=15_000)
     # At once, for the next poll gets through.
     bars = page.evaluate(
         """() => {

@@ -25,7 +25,7 @@ from tests.support.servers import Servers, running, wait_until
 
 pytestmark = pytest.mark.browser
 
-LOST = "The connection is lost. This goes on by itself when it is back."
+LOST = "Connection lost. Uploading resumes automatically."
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_failed_file_is_sent_again_when_asked(page: Page, complaints: list[str])
     submit(page)
     expect(page.locator(".frame.done")).to_have_count(1, timeout=20_000)
     expect(page.locator("#queue .row-why:visible")).to_have_text(
-        "The server did not take this (500)."
+        "The server rejected the request (500)."
     )
     page.get_by_role("button", name=re.compile("Retry [ab].jpg")).click()
     expect_done(page, "2 of 2 images done")
@@ -67,7 +67,7 @@ def test_refused_file_is_named_and_the_others_are_made(page: Page, complaints: l
     expect_done(page, "1 of 1 image done, 1 missing")
     expect(page.locator("#queue")).to_be_hidden()
     for _ in range(2):
-        page.get_by_role("link", name="what is missing").click()
+        page.get_by_role("link", name="missing files").click()
         missing = page.get_by_role("region", name="1 file is missing")
         expect(missing).to_be_in_viewport()
         expect(missing.get_by_role("listitem")).to_contain_text("cut.png")
@@ -88,8 +88,8 @@ def test_sending_resumes_when_the_connection_is_back(
     page.context.set_offline(True)
     line.cut()  # Chromium goes on with what it has begun.
     said = page.locator("#queue-pause")
-    expect(said).to_have_text("The connection is lost. This goes on by itself when it is back.")
-    expect(page.get_by_role("status")).to_contain_text("The connection is lost.")
+    expect(said).to_have_text("Connection lost. Uploading resumes automatically.")
+    expect(page.get_by_role("status")).to_contain_text("Connection lost.")
     expect(page).to_have_title(re.compile("Paused at"))
     line.release()
     page.context.set_offline(False)
@@ -110,7 +110,7 @@ def test_sending_survives_a_restart_of_the_server(browser: Browser, tmp_path: Pa
         expect(page.locator(".row-state").first).to_contain_text(IN_PART)
         servers.processes["web"].kill()
         servers.processes["web"].wait()
-        expect(page.locator("#queue-pause")).to_contain_text("The connection is lost.")
+        expect(page.locator("#queue-pause")).to_contain_text("Connection lost.")
         line.release()
         servers.start_one("web")
         expect_done(page, "3 of 3 images done")
@@ -185,7 +185,7 @@ def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[st
     drop(page, {"a.jpg": make_jpeg()})
     page.context.set_offline(True)
     page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator("#waiting-words")).to_contain_text("The connection is lost.")
+    expect(page.locator("#waiting-words")).to_contain_text("Connection lost.")
     page.context.set_offline(False)
     expect_done(page, "1 of 1 image done")
     complaints.clear()
@@ -244,7 +244,7 @@ def test_job_ends_with_what_arrived_when_one_file_failed(
     expect_done(page, "3 of 3 images done, 1 missing")
     expect(page.locator("h1")).to_be_focused()
     expect(page.get_by_role("status")).to_have_text("3 of 3 images done, 1 missing")
-    expect(page.locator("#queue-facts")).to_have_text("3 images sent · 1 not sent")
+    expect(page.locator("#queue-facts")).to_have_text("3 images uploaded · 1 not uploaded")
     complaints.clear()  # Chromium reports every refusal.
 
 
@@ -293,7 +293,7 @@ def test_one_button_sends_all_failed_files_again(page: Page, complaints: list[st
     gather(page, "a.jpg", "b.jpg", "c.jpg")
     page.route("**/images", lambda route: route.fulfill(status=500, body="oops"), times=2)
     submit(page)
-    page.get_by_role("button", name="Send all failed again").click()
+    page.get_by_role("button", name="Retry all failed").click()
     expect_done(page, "3 of 3 images done")
     complaints.clear()
 
@@ -303,7 +303,7 @@ def test_one_failed_file_has_only_the_button_of_its_row(page: Page, complaints: 
     fail_once(page, 500)
     submit(page)
     expect(page.get_by_role("button", name="Retry")).to_be_visible()
-    expect(page.get_by_role("button", name="Send all failed again")).to_be_hidden()
+    expect(page.get_by_role("button", name="Retry all failed")).to_be_hidden()
     complaints.clear()
 
 
@@ -322,7 +322,7 @@ def test_file_that_cannot_be_read_leaves_the_others_alone(page: Page) -> None:
     drop(page, {"good.jpg": make_jpeg(), "gone.jpg": make_jpeg()})
     expect(page.locator(".row-name")).to_have_text(["good.jpg", "gone.jpg"])
     expect(page.locator("#queue .row-why:visible")).to_have_text(
-        "This file can no longer be read. Is it still there?"
+        "This file cannot be read. It may have been moved or deleted."
     )
 
 
@@ -336,7 +336,7 @@ def test_answer_of_another_server_is_told_in_words(page: Page) -> None:
     route_once(page, "**/jobs/open", answer_with_a_page)
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page.locator("#upload-error")).to_have_text(
-        "The answer was not the server's own. Try again."
+        "The response did not come from this server. Try again."
     )
 
 
@@ -345,7 +345,7 @@ def test_file_that_another_server_took_is_not_called_sent(page: Page) -> None:
     route_once(page, "**/images", answer_with_a_page)
     submit(page)
     expect(page.locator("#queue .row-why:visible")).to_have_text(
-        "The server did not take this (200)."
+        "The server rejected the request (200)."
     )
     expect_done(page, "1 of 1 image done, 1 missing")
     page.get_by_role("button", name="Retry").click()

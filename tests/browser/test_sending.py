@@ -38,7 +38,7 @@ def test_thumbnails_appear_while_later_files_are_still_sent(page: Page, line: Li
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page.locator(".frame.done")).not_to_have_count(0, timeout=15_000)
     expect(page.locator(".row progress:visible").first).to_be_visible()
-    expect(page).to_have_title(re.compile("% sent"))
+    expect(page).to_have_title(re.compile("% uploaded"))
     line.release()
     expect_done(page, "4 of 4 images done")
 
@@ -62,7 +62,7 @@ def test_page_waits_as_long_as_the_server_asks(
     drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
     page.get_by_role("button", name="Make thumbnails").click()
     said = page.locator("#queue-pause:visible, #waiting-words:visible")
-    expect(said).to_contain_text("There is room again in 1 second. This goes on by itself at ")
+    expect(said).to_contain_text("There is room again in 1 second. Retrying automatically at ")
     expect_done(page, "2 of 2 images done")
     expect(said).to_have_count(0)
     complaints.clear()  # Chromium reports every refusal.
@@ -135,7 +135,7 @@ def test_job_ends_with_what_arrived_when_its_page_is_left(page: Page, line: Line
     expect(page.locator("#job-panel:not([hx-get]) h1")).to_have_text(
         "1 of 1 image done, 3 missing", timeout=20_000
     )
-    expect(page.locator("#missing li").last).to_contain_text("3.bmp It was not sent.")
+    expect(page.locator("#missing li").last).to_contain_text("3.bmp It was not uploaded.")
 
 
 def test_many_files_with_long_names_are_told_as_missing(page: Page, line: Line) -> None:
@@ -211,7 +211,7 @@ def test_recipe_that_is_changed_while_waiting_is_made(page: Page, complaints: li
     gather(page, "a.jpg")
     page.context.set_offline(True)
     page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator("#waiting")).to_contain_text("The connection is lost.")
+    expect(page.locator("#waiting")).to_contain_text("Connection lost.")
     choose_preset(page, "avatar")
     page.context.set_offline(False)
     expect_done(page, "1 of 1 image done")

@@ -191,7 +191,7 @@ def test_wrong_files_are_named_before_sending(page: Page) -> None:
     expect(page.locator(".row-why:visible")).to_have_text(
         [
             "This is text, not an image. Upload the picture itself.",
-            "This file is empty. Choose it again, or export it anew.",
+            "This file is empty. Choose it again, or export it again.",
             "This file is 10.5 MB; the limit is 10 MB. Export it smaller.",
             "This file is 10.01 MB; the limit is 10 MB. Export it smaller.",
         ]
@@ -251,7 +251,7 @@ def test_link_dropped_on_a_field_without_text_leads_nowhere(page: Page) -> None:
 
 def test_next_size_begins_like_the_last(page: Page) -> None:
     page.goto("/")
-    page.get_by_text("Sizes of your own").click()
+    page.get_by_text("Custom sizes").click()
     page.locator("#outputs-0-fit").select_option("cover")
     page.locator("#outputs-0-format").get_by_label("AVIF").check()
     page.get_by_text("Quality, limit, background, crop").click()
@@ -269,7 +269,7 @@ def test_next_size_begins_like_the_last(page: Page) -> None:
 def test_output_of_ones_own_is_made(page: Page) -> None:
     page.goto("/")
     choose_preset(page, "none of them")
-    page.get_by_text("Sizes of your own").click()
+    page.get_by_text("Custom sizes").click()
     page.locator("#outputs-0-width").fill("64")
     page.locator("#outputs-0-height").fill("48")
     page.locator("#outputs-0-fit").select_option("cover")
@@ -284,9 +284,9 @@ def test_output_of_ones_own_is_made(page: Page) -> None:
 
 def test_wrong_size_is_said_beside_its_field(page: Page, complaints: list[str]) -> None:
     page.goto("/")
-    page.get_by_text("Sizes of your own").click()
+    page.get_by_text("Custom sizes").click()
     page.locator("#outputs-0-width").fill("0")
-    page.get_by_text("Sizes of your own").click()
+    page.get_by_text("Custom sizes").click()
     drop(page, {"a.jpg": make_jpeg()})
     page.get_by_role("button", name="Make thumbnails").click()
     error = page.locator("#outputs-0-width-error")
@@ -335,7 +335,7 @@ def test_error_of_missing_images_goes_with_the_first_image(page: Page) -> None:
 def test_size_is_made_in_every_format_chosen(page: Page) -> None:
     page.goto("/")
     choose_preset(page, "none of them")
-    page.get_by_text("Sizes of your own").click()
+    page.get_by_text("Custom sizes").click()
     page.locator("#outputs-0-width").fill("32")
     page.locator("#outputs-0-format").get_by_label("JPEG").check()
     drop(page, {"a.jpg": make_jpeg(size=(400, 300))})
@@ -416,7 +416,7 @@ def test_problem_is_told_beside_its_size_though_another_was_removed(
 
 def fill_in_a_recipe(page: Page) -> None:
     choose_preset(page, "card")
-    page.get_by_text("Sizes of your own").click()
+    page.get_by_text("Custom sizes").click()
     page.locator("#outputs-0-width").fill("64")
     page.locator("#outputs-0-height").fill("48")
     page.locator("#outputs-0-fit").select_option("pad")
@@ -435,7 +435,7 @@ def test_copied_link_to_a_recipe_fills_in_the_form(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/")
     fill_in_a_recipe(page)
-    page.get_by_role("button", name="Copy a link to this recipe").click()
+    page.get_by_role("button", name="Copy link to this recipe").click()
     expect(page.get_by_role("button", name="Link copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.endswith(f"/?{RECIPE}")
@@ -445,7 +445,7 @@ def test_copied_link_to_a_recipe_fills_in_the_form(page: Page) -> None:
     expect(page.locator("#outputs-0-transparent")).to_be_checked()
     expect(page.locator("#outputs-1-width")).to_have_value("32")
     page.get_by_label("Keep for").select_option("3 days")
-    page.get_by_role("button", name="Copy a link to this recipe").click()
+    page.get_by_role("button", name="Copy link to this recipe").click()
     expect(page).to_have_url(re.compile(re.escape(f"{RECIPE}&keep_hours=72")))
     page.reload()
     expect(page.get_by_label("Keep for")).to_have_value("72")

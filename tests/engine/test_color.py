@@ -23,7 +23,7 @@ from tests.support.profiles import (
     make_wide_gamut_profile,
     overprint,
 )
-from webapp.engine import color
+from webapp.engine import srgb
 from webapp.recipes.outputs import Format, Output
 
 # Grey of more than 8 bits
@@ -136,14 +136,14 @@ def test_profile_leaves_alpha_alone(engine: Engine) -> None:
 
 def test_srgb_needs_no_conversion() -> None:
     profile = make_wide_gamut_profile()
-    assert color._transform(profile, "RGB")
-    srgb = profile.replace("Wide".encode("utf-16-be"), "sRGB".encode("utf-16-be"))
-    assert color._transform(srgb, "RGB") is None
+    assert srgb.find_transform(profile, "RGB")
+    named = profile.replace("Wide".encode("utf-16-be"), "sRGB".encode("utf-16-be"))
+    assert srgb.find_transform(named, "RGB") is None
 
 
 def test_transform_is_built_once_for_each_profile() -> None:
-    first = color._transform(make_wide_gamut_profile(), "RGB")
-    assert color._transform(make_wide_gamut_profile(), "RGB") is first
+    first = srgb.find_transform(make_wide_gamut_profile(), "RGB")
+    assert srgb.find_transform(make_wide_gamut_profile(), "RGB") is first
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "CMYK", "P"])

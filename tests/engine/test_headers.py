@@ -42,11 +42,11 @@ from webapp.engine.errors import (
 )
 from webapp.engine.formats import jpeg
 from webapp.engine.header import Header
-from webapp.engine.headers import read_header
+from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
 from webapp.recipes.outputs import Output
 
-# What Pillow has to say about odd metadata; webapp.engine.opening silences it, pytest undoes that.
+# What Pillow has to say about odd metadata; webapp.engine.identify silences it, pytest undoes that.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 # What a header says
@@ -191,7 +191,7 @@ REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
         Unsupported,
         "Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF",
     ),
-    "random": (bytes(range(256)), Unsupported, "This is no image that we can read"),
+    "random": (bytes(range(256)), Unsupported, "This is not an image that we can read"),
     "gif of nothing": (b"GIF89a", Corrupt, "This image is damaged"),
     "png without pixels": (make_png_header((10, 10)), Truncated, "its end is missing"),
     "cut jpeg": (make_truncated(make_jpeg()), Truncated, "its end is missing"),

@@ -11,7 +11,7 @@ from tests.support.hostile import SENT, hostile_files
 from webapp.config import Config
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
-from webapp.engine.headers import read_header
+from webapp.engine.identify import read_header
 from webapp.recipes.outputs import Output, Recipe
 from webapp.recipes.presets import PRESETS
 

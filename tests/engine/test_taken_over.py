@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests.conftest import Person, files_left, work
+from tests.conftest import Person, files_left
 from tests.support import attacker
 from tests.support.images import make_jpeg, make_png
+from tests.support.jobs import work, work_once, work_queue
 from webapp.config import Config
 from webapp.engine import decoder
 from webapp.engine.errors import ImageError
-from webapp.jobs.lifecycle import MAX_ATTEMPTS, Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Image
-from webapp.jobs.worker import work_on_next_image
-from webapp.sandbox.process import ForkServer
+from webapp.jobs.work import MAX_ATTEMPTS
+from webapp.sandbox.client import ForkServer
 
 SECRETS = {
     "THUMBNAIL_SECRET_KEY": "the-key-that-signs-the-sessions-of-all",
@@ -54,7 +55,7 @@ def take_over(
     def take_over(code: str, **fields: object) -> Image:
         image = make_jpeg() + attacker.MARK + code.encode()
         job_id = person.upload((image, "a.jpg"), **fields).headers["Location"][6:]
-        work_on_next_image(jobs)
+        work_once(jobs)
         return jobs.job(job_id).images[0]
 
     return take_over
@@ -143,7 +144,7 @@ def test_forged_answer_fails_its_own_image_alone(
 
 def test_each_error_of_the_engine_can_be_told() -> None:
     told = {error.code for error in ImageError.__subclasses__() if hasattr(error, "code")}
-    assert told - decoder._VERDICTS == {"timed_out", "out_of_memory", "crashed"}
+    assert told - decoder.CHILD_ERRORS == {"timed_out", "out_of_memory", "crashed"}
 
 
 def test_told_error_is_shown_as_text(take_over: Callable[..., Image], person: Person) -> None:
@@ -174,7 +175,7 @@ def test_zip_holds_nothing_that_a_row_should_not_name(
 ) -> None:
     """Also if a row should name it: the zip checks once more."""
     image = take_over(HONEST)
-    with jobs.store.transaction() as db:
+    with jobs.store.db.transaction() as db:
         db.execute("UPDATE thumbnails SET file_name = '../../../secret_key'")
     (jobs.storage.thumbnails.parent / "secret_key").write_text("secret")
     answer = person.get(f"/jobs/{image.job_id}/zip")
@@ -312,8 +313,8 @@ def test_lie_of_a_full_disk_costs_an_attempt(take_over: Callable[..., Image], jo
         take_over('answer = {"disk_full": True}')
     for _ in range(MAX_ATTEMPTS - 1):
         with pytest.raises(Exception, match="said that the disk is full, and it is not"):
-            work_on_next_image(jobs)
-    jobs.give_up_lost()
+            work_once(jobs)
+    work_queue(jobs).fail_exhausted()
     (job_id,) = jobs.ids()
     assert jobs.job(job_id).images[0].error_code == "worker_lost"
 
@@ -337,6 +338,6 @@ def test_next_image_has_a_child_of_its_own(
     take_over: Callable[..., Image], jobs: Jobs, app: Flask
 ) -> None:
     """Nothing that it changes in its memory is there for the next one."""
-    take_over("decode_server.make = attacker = fork_server.confine = None\n" + HONEST)
+    take_over("decode_server.make = attacker = server.confine = None\n" + HONEST)
     code = "answer = {'error': 'corrupt', 'message': str(decode_server.make is None)}"
     assert take_over(code).error_message == "False"

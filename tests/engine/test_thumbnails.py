@@ -1,6 +1,7 @@
 import io
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from PIL import ExifTags, Image, ImageColor, ImageFile
 from tests.support.engine import Engine, assert_near, png
 from tests.support.images import RED, encode, make_image, make_jpeg, make_picture, make_png, psnr
 from tests.support.profiles import make_wide_gamut_profile
-from webapp.engine import errors, thumbnails, vips
+from webapp.engine import animation, decoding, encoding, errors, vips
 from webapp.engine.errors import ByteBudget, ImageError
 from webapp.engine.limits import ImageLimits
 from webapp.engine.thumbhash import thumbhash_to_png
@@ -343,11 +344,20 @@ def test_want_of_memory_is_no_fault_of_an_image(
         engine.make(make_jpeg(), png(60, 60))
 
 
-@pytest.mark.parametrize("step", ["plan", "_resize_all", "_resizable", "_finish", "_encode"])
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [
+        (decoding, "plan"),
+        (animation, "resize_all"),
+        (decoding, "to_resizable_mode"),
+        (decoding, "orient_and_convert"),
+        (encoding, "_encode"),
+    ],
+)
 def test_mistake_of_ours_is_no_fault_of_an_image(
-    step: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType, step: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(thumbnails, step, lambda *_: 1 / 0)
+    monkeypatch.setattr(module, step, lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         engine.make(make_jpeg(), png(60, 60))
     assert list(engine.folder.iterdir()) == []

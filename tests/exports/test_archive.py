@@ -15,8 +15,9 @@ from flask import Flask
 from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, Script, read_zip, work
+from tests.conftest import Person, Script, read_zip
 from tests.support.images import make_jpeg, make_png, make_truncated
+from tests.support.jobs import sweep, work
 from webapp.exports.archive import pack
 from webapp.exports.file_names import DEFAULT_PATTERN
 from webapp.jobs.lifecycle import Jobs
@@ -216,7 +217,7 @@ def test_zip_of_a_job_that_goes_on_has_what_is_done(script: Script, jobs: Jobs) 
     manifest = read_manifest(answer)
     assert manifest["job"]["is_finished"] is False
     assert [image["state"] for image in manifest["images"]] == ["done", "waiting"]
-    assert "still going on" in read_text(answer, "index.html")
+    assert "still running" in read_text(answer, "index.html")
 
 
 def test_job_without_thumbnails_yet_has_no_zip(person: Person) -> None:
@@ -258,7 +259,7 @@ def test_zip_begun_before_the_job_is_made_again_comes_out_whole(
         packed = pack(job, jobs.storage, DEFAULT_PATTERN)
     jobs.remake(job.id, PRESETS["card"].recipe, "127.0.0.1")
     work(jobs)
-    jobs.sweep()
+    sweep(jobs)
     with ZipFile(BytesIO(b"".join(packed))) as archive:
         assert archive.testzip() is None
         assert archive.namelist()[2:] == ["thumbnails/beach-square.jpg"]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import Person, read_zip, work
+from tests.conftest import Person, read_zip
 from tests.support.images import make_jpeg
+from tests.support.jobs import work
 from webapp.exports.file_names import PART_BYTES, safe_name
 from webapp.jobs.lifecycle import Jobs
 

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.conftest import Person, work
+from tests.conftest import Person
 from tests.support.images import Size, make_animation, make_jpeg
+from tests.support.jobs import work
 from webapp.exports.markup import alt_text, html, markdown, responsive_sets
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.schema import SCHEMA, read_schema
 from webapp import ROOT
 from webapp.disk import is_disk_full
-from webapp.jobs.database import Database, has_wal_reset_bug
+from webapp.jobs.database import MIGRATIONS, Database, has_wal_reset_bug, migrate
 
 
 @pytest.fixture
@@ -45,10 +46,10 @@ def test_transaction_that_fails_leaves_nothing(database: Database) -> None:
 
 def test_snapshot_sees_one_moment_while_others_write(database: Database, path: Path) -> None:
     with database.snapshot():
-        before = database._rows("SELECT name FROM workers")
+        before = database.query("SELECT name FROM workers")
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("INSERT INTO workers VALUES ('new', 0)")
-        assert database._rows("SELECT name FROM workers") == before
+        assert database.query("SELECT name FROM workers") == before
     assert workers(database) == ["new"]
 
 
@@ -60,7 +61,7 @@ def test_write_in_a_snapshot_raises_and_changes_nothing(
         if is_transaction:
             beat(database, "w1")
         else:
-            database._change("INSERT INTO workers VALUES ('w1', 0)")
+            database.execute("INSERT INTO workers VALUES ('w1', 0)")
     beat(database, "w2")
     assert workers(database) == ["w2"]
 
@@ -69,7 +70,7 @@ def test_snapshot_within_a_transaction_sees_what_it_wrote(database: Database) ->
     with database.transaction():
         beat(database, "w1")
         with database.snapshot():
-            assert database._rows("SELECT name FROM workers") == [{"name": "w1"}]
+            assert database.query("SELECT name FROM workers") == [{"name": "w1"}]
         beat(database, "w2")
     assert workers(database) == ["w1", "w2"]
 
@@ -141,3 +142,41 @@ def test_sqlite_that_may_damage_a_database_is_known(
     version: tuple[int, ...], is_affected: bool
 ) -> None:
     assert has_wal_reset_bug(version) == is_affected
+
+
+def test_schema_file_is_what_the_migrations_amount_to(database: Database) -> None:
+    assert SCHEMA.read_text().partition("\n\n")[2].rstrip() == read_schema(database).rstrip()
+
+
+def test_instance_of_the_first_schema_is_upgraded_without_loss(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(Path(__file__).with_name("first_schema.sql").read_text())
+    with closing(Database(path)) as database:
+        job = database.query("SELECT owner, version, missing_files FROM jobs")
+        images = database.query("SELECT id, state, owner, queued FROM images ORDER BY position")
+        thumbnails = database.query("SELECT folder, file_name FROM thumbnails")
+        upgraded = read_schema(database)
+    assert job == [{"owner": "owner", "version": 6, "missing_files": "[]"}]
+    assert [tuple(image.values()) for image in images] == [
+        ("image-1", "done", "owner", 1000.0),
+        ("image-2", "failed", "owner", 1000.0),
+        ("image-3", "waiting", "owner", 1000.0),
+    ]
+    assert thumbnails == [{"folder": "job/image-1-1", "file_name": "square.jpg"}]
+    assert "".join(upgraded.split()) == "".join(SCHEMA.read_text().partition("\n\n")[2].split())
+
+
+def test_second_start_applies_no_migration_again(path: Path) -> None:
+    for _ in range(2):
+        with closing(Database(path)) as database:
+            assert database.query("PRAGMA user_version") == [{"user_version": len(MIGRATIONS)}]
+
+
+def test_migration_that_fails_changes_nothing(database: Database, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.sql"
+    broken.write_text("CREATE TABLE half (id); INSERT INTO nowhere VALUES (1);")
+    with pytest.raises(Exception, match="nowhere"):
+        migrate(database._db, [*MIGRATIONS, broken])
+    database.close()
+    assert database.query("SELECT name FROM sqlite_master WHERE name = 'half'") == []
+    assert database.query("PRAGMA user_version") == [{"user_version": len(MIGRATIONS)}]

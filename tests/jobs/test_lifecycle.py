@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import age, files_left, nothing_left, work
+from tests.conftest import age, files_left, nothing_left
 from tests.support.images import make_jpeg, make_truncated
+from tests.support.jobs import sweep, work, work_queue
 from webapp.config import Config
 from webapp.engine.errors import ImageError
 from webapp.engine.header import Header
@@ -121,7 +122,7 @@ def test_job_without_images_is_not_kept(jobs: Jobs) -> None:
 def test_refusal_is_said_even_if_it_cannot_be_counted(
     jobs: Jobs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    jobs.store._change("DROP TABLE counters")
+    jobs.store.db.execute("DROP TABLE counters")
     with pytest.raises(ImageError) as caught:
         add(jobs, jobs.submit(SQUARE, "owner"), b"no image")
     assert caught.value.code == "unsupported_format"
@@ -156,7 +157,7 @@ def test_deleted_job_is_out_of_sight_though_its_files_are_still_there(
 ) -> None:
     job_id = submit(jobs, make_jpeg())
     work(jobs)
-    monkeypatch.setattr(jobs.storage, "remove", lambda path: None)
+    monkeypatch.setattr(jobs.storage, "empty_trash", lambda path: None)
     jobs.delete_soon(job_id)
     roots = (jobs.storage.originals, jobs.storage.thumbnails)
     assert not any(list(root.iterdir()) for root in roots)
@@ -167,10 +168,10 @@ def test_sweep_removes_the_files_of_a_deleted_job_where_a_crash_left_them(
 ) -> None:
     job_id = submit(jobs, make_jpeg())
     work(jobs)
-    monkeypatch.setattr(jobs.storage, "remove", lambda path: None)
+    monkeypatch.setattr(jobs.storage, "empty_trash", lambda path: None)
     jobs.delete_soon(job_id)
     age(jobs, 2 * REMOVING_SECONDS)
-    jobs.sweep()
+    sweep(jobs)
     assert nothing_left(jobs)
 
 
@@ -181,7 +182,7 @@ def test_sweep_spares_the_folder_that_a_deleted_job_is_just_moved_to(
     rename = os.rename
 
     def sweep_and_rename(source: Path, target: Path) -> None:
-        jobs.sweep()
+        sweep(jobs)
         rename(source, target)
 
     monkeypatch.setattr(os, "rename", sweep_and_rename)
@@ -191,31 +192,31 @@ def test_sweep_spares_the_folder_that_a_deleted_job_is_just_moved_to(
 
 def test_job_deleted_while_a_worker_has_it_leaves_nothing(jobs: Jobs) -> None:
     job_id = submit(jobs, make_jpeg())
-    claim = jobs.claim("w1")
+    claim = work_queue(jobs).claim("w1")
     assert claim
     jobs.delete(job_id)
     with pytest.raises(ClaimLost):
-        jobs.renew(claim)
+        work_queue(jobs).renew(claim)
     nothing = Result(Header("jpeg", 1, 1, 1, False), "", "#000000", [])
     with jobs.storage.open_folder() as folder, pytest.raises(ClaimLost):
-        jobs.finish(claim, folder, nothing)
+        work_queue(jobs).finish(claim, folder, nothing, b"")
     assert nothing_left(jobs)
 
 
 def test_interrupted_work_is_put_back(jobs: Jobs) -> None:
     job_id = submit(jobs, make_jpeg())
-    claim = jobs.claim("w1")
+    claim = work_queue(jobs).claim("w1")
     assert claim
-    jobs.release(claim)
+    work_queue(jobs).release(claim)
     assert jobs.job(job_id).waiting == 1
 
 
 def test_sweep_removes_expired_jobs_and_no_others(jobs: Jobs) -> None:
     kept, expired = submit(jobs, make_jpeg()), submit(jobs, make_jpeg())
     work(jobs)
-    jobs.store._change("UPDATE jobs SET expires = 1 WHERE id = :id", id=expired)
-    jobs.sweep()
-    assert (jobs.ids(), jobs.store.has_job(expired)) == ([kept], False)
+    jobs.store.db.execute("UPDATE jobs SET expires = 1 WHERE id = :id", id=expired)
+    sweep(jobs)
+    assert (jobs.ids(), jobs.store.jobs.exists(expired)) == ([kept], False)
     assert not (jobs.storage.originals / expired).exists()
     assert not (jobs.storage.thumbnails / expired).exists()
 
@@ -224,7 +225,7 @@ def test_sweep_goes_on_after_what_cannot_be_removed(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     stuck, expired = submit(jobs, make_jpeg()), submit(jobs, make_jpeg())
-    jobs.store._change("UPDATE jobs SET expires = 1")
+    jobs.store.db.execute("UPDATE jobs SET expires = 1")
     delete = jobs.storage.delete_job
 
     def delete_job(job_id: str) -> None:
@@ -233,7 +234,7 @@ def test_sweep_goes_on_after_what_cannot_be_removed(
         delete(job_id)
 
     monkeypatch.setattr(jobs.storage, "delete_job", delete_job)
-    jobs.sweep()
+    sweep(jobs)
     assert not (jobs.storage.originals / expired).exists()
     assert f"cannot remove {stuck}" in caplog.text
 
@@ -247,7 +248,7 @@ def test_sweep_removes_old_files_that_no_row_knows(jobs: Jobs) -> None:
         (orphan / "file").write_bytes(b"x")
     for folder in (*orphans, jobs.storage.originals / kept):
         os.utime(folder, (long_ago, long_ago))
-    jobs.sweep()
+    sweep(jobs)
     assert not any(orphan.exists() for orphan in orphans)
     assert (jobs.storage.originals / kept).exists()
 
@@ -260,18 +261,18 @@ def test_sweep_removes_old_files_that_no_row_knows_from_jobs_that_go_on(jobs: Jo
     attempt = jobs.storage.thumbnails / job_id / "of-a-killed-worker-1"
     attempt.mkdir()
     (attempt / "square.jpg").write_bytes(b"x")
-    jobs.sweep()
+    sweep(jobs)
     assert len(files_left(jobs)) == len(kept) + 3
     long_ago = time.time() - ABANDONED_SECONDS - 1
     for path in files_left(jobs):
         os.utime(path, (long_ago, long_ago))
-    jobs.sweep()
+    sweep(jobs)
     assert set(files_left(jobs)) == kept
 
 
 def test_sweep_spares_files_whose_row_is_about_to_come(jobs: Jobs) -> None:
     (jobs.storage.originals / "coming").mkdir()
-    jobs.sweep()
+    sweep(jobs)
     assert (jobs.storage.originals / "coming").exists()
 
 
@@ -289,7 +290,7 @@ def test_sweep_fails_images_whose_files_are_gone_and_no_others(jobs: Jobs, folde
     if folder == "thumbnails":
         work(jobs)
     shutil.rmtree(getattr(jobs.storage, folder) / robbed)
-    jobs.sweep()
+    sweep(jobs)
     (image,) = jobs.job(robbed).images
     assert (image.state, image.error_code, image.thumbnails) == ("failed", "file_lost", ())
     assert jobs.job(kept).failed == 0
@@ -312,7 +313,7 @@ def test_accepted_work_waits_before_the_disk_is_full_and_goes_on_with_room(
     with monkeypatch.context() as full:
         full.setattr(jobs.storage, "free_bytes", lambda: 29_999_999)
         work(jobs)
-        assert jobs.claim("worker") is None
+        assert work_queue(jobs).claim("worker") is None
     assert jobs.job(job_id).waiting == 1
     work(jobs)
     assert jobs.job(job_id).done == 1
@@ -328,7 +329,7 @@ def test_nothing_is_made_again_before_the_disk_is_full(
     for again in (
         partial(jobs.remake, job_id, SQUARE, "127.0.0.1"),
         partial(jobs.retry, job_id, None, "127.0.0.1"),
-        partial(jobs.set_focus, job_id, image_id, (0.5, 0.5), "127.0.0.1"),
+        partial(jobs.set_focal_point, job_id, image_id, (0.5, 0.5), "127.0.0.1"),
     ):
         with pytest.raises(NoSpace):
             again()

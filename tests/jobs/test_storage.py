@@ -15,7 +15,7 @@ def storage(tmp_path: Path) -> Storage:
 
 
 def publish(storage: Storage, job: str = "job", attempt: int = 1) -> Path:
-    place = storage.thumbnails_folder(job, "image", attempt)
+    place = f"{job}/image-{attempt}"
     with storage.open_folder() as folder:
         (folder / "a.jpg").write_bytes(b"thumbnail")
         storage.publish(folder, place)
@@ -23,7 +23,7 @@ def publish(storage: Storage, job: str = "job", attempt: int = 1) -> Path:
 
 
 def test_kept_upload_is_the_original(storage: Storage) -> None:
-    upload = storage.open_upload(100, lambda: True)
+    upload = storage.open_upload(100)
     upload.write(b"picture")
     storage.keep_original(upload, "job", "image")
     upload.close()
@@ -31,14 +31,14 @@ def test_kept_upload_is_the_original(storage: Storage) -> None:
 
 
 def test_upload_that_is_not_kept_leaves_nothing(storage: Storage) -> None:
-    upload = storage.open_upload(100, lambda: True)
+    upload = storage.open_upload(100)
     upload.write(b"picture")
     upload.close()
     assert list(storage.tmp.iterdir()) == []
 
 
 def test_upload_over_its_limit_costs_no_more_disk(storage: Storage) -> None:
-    upload = storage.open_upload(10, lambda: True)
+    upload = storage.open_upload(10)
     for _ in range(5):
         upload.write(b"12345678")
     upload.flush()
@@ -54,18 +54,18 @@ def test_published_folder_appears_at_once_and_leaves_tmp(storage: Storage) -> No
 
 def test_late_attempt_is_removed_without_touching_the_other(storage: Storage) -> None:
     first, second = publish(storage, attempt=1), publish(storage, attempt=2)
-    storage.unpublish(storage.thumbnails_folder("job", "image", 1))
+    storage.unpublish("job/image-1")
     assert (first.exists(), second.exists()) == (False, True)
 
 
 def test_attempt_that_outlived_its_job_leaves_no_folder(storage: Storage) -> None:
     publish(storage)
-    storage.unpublish(storage.thumbnails_folder("job", "image", 1))
+    storage.unpublish("job/image-1")
     assert list(storage.thumbnails.iterdir()) == []
 
 
 def test_deleted_job_leaves_nothing(storage: Storage) -> None:
-    upload = storage.open_upload(100, lambda: True)
+    upload = storage.open_upload(100)
     storage.keep_original(upload, "job", "image")
     upload.close()
     publish(storage)
@@ -97,7 +97,7 @@ def test_stray_file_among_the_folders_of_jobs_stops_no_sweep(storage: Storage) -
     old = publish(storage)
     long_ago = time.time() - ABANDONED_SECONDS - 1
     os.utime(old, (long_ago, long_ago))
-    assert storage.old_places(is_full=False) == {"job/image-1"}
+    assert storage.old_paths() == {"job/image-1"}
 
 
 def test_only_thumbnails_may_be_read_by_the_web_servers_group(storage: Storage) -> None:
@@ -107,9 +107,12 @@ def test_only_thumbnails_may_be_read_by_the_web_servers_group(storage: Storage) 
     assert not storage.thumbnails.stat().st_mode & 0o007
 
 
-def test_upload_that_fills_the_disk_while_it_comes_keeps_nothing(storage: Storage) -> None:
+def test_upload_that_fills_the_disk_while_it_comes_keeps_nothing(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = iter([True, False])
-    upload = storage.open_upload(100_000_000, lambda: next(answers, False))
+    monkeypatch.setattr(storage, "has_space", lambda: next(answers, False))
+    upload = storage.open_upload(100_000_000)
     for _ in range(3):
         upload.write(bytes(3_000_000))
     upload.flush()
@@ -129,7 +132,7 @@ def test_original_is_kept_though_its_folder_was_just_removed(
         rename(source, target)
 
     monkeypatch.setattr(os, "rename", rename_after_removal)
-    upload = storage.open_upload(100, lambda: True)
+    upload = storage.open_upload(100)
     upload.write(b"bytes")
     storage.keep_original(upload, "job", "image")
     assert storage.original("job", "image").read_bytes() == b"bytes"

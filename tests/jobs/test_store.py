@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.test_turns import count_steps
-from webapp.jobs.database import Database, migrations
+from webapp.jobs.database import MIGRATIONS, Database, migrate
 from webapp.jobs.models import Claim, HourLimits, NewImage, Progress
-from webapp.jobs.store.jobs import JobStore
-from webapp.recipes.outputs import WHOLE
+from webapp.jobs.store import Store
+from webapp.recipes.outputs import OVERVIEW
 
 NOW = 1_000_000.0
 LEASE = NOW + 8
@@ -20,111 +20,118 @@ NO_LIMITS = HourLimits(work_ms=10**12, bytes=10**15)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[JobStore]:
-    store = JobStore(tmp_path / "jobs.db")
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "jobs.db")
     yield store
-    store.close()
+    store.db.close()
 
 
-def add_job(store: JobStore, job_id: str = "job", expires: float = NOW + 1000) -> str:
-    store.add_job(job_id, "owner", "[]", NOW, expires, NOW + 100)
+def add_job(store: Store, job_id: str = "job", expires: float = NOW + 1000) -> str:
+    store.jobs.add(job_id, "owner", "[]", NOW, expires, NOW + 100)
     return job_id
 
 
-def add_image(store: JobStore, image_id: str, created: float = NOW, max_images: int = 9) -> bool:
+def add_image(store: Store, image_id: str, created: float = NOW, max_images: int = 9) -> bool:
     image = NewImage(image_id, None, f"{image_id}.jpg", 1000, "jpeg", 40, 30, False)
-    return store.add_image("job", image, created, created + 100, max_images, "127.0.0.1")
+    return store.queue.add("job", image, created, created + 100, max_images, "127.0.0.1")
 
 
-def claim(store: JobStore, worker: str = "w1", now: float = NOW) -> Claim:
-    claimed = store.claim(worker, now, now + 8, CAP, NO_LIMITS)
+def claim(store: Store, worker: str = "w1", now: float = NOW) -> Claim:
+    claimed = store.queue.claim(worker, now, now + 8, CAP, NO_LIMITS)
     assert claimed
     return claimed
 
 
-def finish(store: JobStore, claimed: Claim) -> bool:
-    return store.finish(claimed, FACTS, "f", [ROW], NOW)
+def finish(store: Store, claimed: Claim) -> bool:
+    return store.queue.finish(claimed, FACTS, "f", [ROW], NOW)
 
 
-def state(store: JobStore, image: int = 0) -> str:
-    job = store.job("job", NOW)
+def state(store: Store, image: int = 0) -> str:
+    job = store.jobs.read("job", NOW)
     assert job
     return job.images[image].state
 
 
-FACTS = {"width": 40, "height": 30, "had_gps": False, "thumbhash": "", "color": "#000000"}
+FACTS = {
+    "width": 40,
+    "height": 30,
+    "had_gps": False,
+    "thumbhash": "",
+    "placeholder": "",
+    "color": "#000000",
+}
 ROW = {
     "file_name": "a.jpg", "format": "jpeg", "width": 4, "height": 3, "bytes": 100, "quality": 80,
 }  # fmt: skip
 
 
-def test_oldest_waiting_image_is_claimed_first(store: JobStore) -> None:
+def test_oldest_waiting_image_is_claimed_first(store: Store) -> None:
     add_job(store)
     add_image(store, "younger", NOW + 1)
     add_image(store, "older", NOW)
     assert claim(store).image_id == "older"
 
 
-def test_claimed_image_is_not_claimed_again(store: JobStore) -> None:
+def test_claimed_image_is_not_claimed_again(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
     claim(store)
-    assert store.claim("w2", NOW + 1, LEASE, CAP, NO_LIMITS) is None
+    assert store.queue.claim("w2", NOW + 1, LEASE, CAP, NO_LIMITS) is None
 
 
-def test_image_of_a_dead_worker_is_claimed_when_its_lease_ends(store: JobStore) -> None:
+def test_image_of_a_dead_worker_is_claimed_when_its_lease_ends(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
     claim(store, "dead")
     assert claim(store, "w2", LEASE + 1).attempt == 2
 
 
-def test_renewed_lease_keeps_the_image(store: JobStore) -> None:
+def test_renewed_lease_keeps_the_image(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
-    assert store.renew(claim(store), LEASE + 50)
-    assert store.claim("w2", LEASE + 1, LEASE + 9, CAP, NO_LIMITS) is None
+    assert store.queue.renew(claim(store), LEASE + 50)
+    assert store.queue.claim("w2", LEASE + 1, LEASE + 9, CAP, NO_LIMITS) is None
 
 
-def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: JobStore) -> None:
+def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
     slow = claim(store, "slow")
     claim(store, "quick", LEASE + 1)
-    assert not store.finish(slow, FACTS, "f", [ROW], LEASE + 2)
-    assert not store.fail(slow, "corrupt", "…", LEASE + 2)
-    assert not store.renew(slow, LEASE + 99)
+    assert not store.queue.finish(slow, FACTS, "f", [ROW], LEASE + 2)
+    assert not store.queue.fail(slow, "corrupt", "…", LEASE + 2)
+    assert not store.queue.renew(slow, LEASE + 99)
     assert state(store) == "working"
 
 
-def test_finished_image_has_its_thumbnails_in_order(store: JobStore) -> None:
+def test_finished_image_has_its_thumbnails_in_order(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
-    assert store.finish(claim(store), FACTS, "f", [ROW, {**ROW, "file_name": "b.jpg"}], NOW)
-    job = store.job("job", NOW)
+    assert store.queue.finish(claim(store), FACTS, "f", [ROW, {**ROW, "file_name": "b.jpg"}], NOW)
+    job = store.jobs.read("job", NOW)
     assert job
     assert [thumbnail.file_name for thumbnail in job.images[0].thumbnails] == ["a.jpg", "b.jpg"]
 
 
-def test_job_has_thumbnails_once_one_is_made_that_was_asked_for(store: JobStore) -> None:
+def test_job_has_thumbnails_once_one_is_made_that_was_asked_for(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
-    assert not store.has_thumbnails("job")
-    store.finish(claim(store), FACTS, "f", [{**ROW, "file_name": WHOLE.file_name}], NOW)
-    assert not store.has_thumbnails("job")
+    assert not store.jobs.has_thumbnails("job")
+    store.queue.finish(claim(store), FACTS, "f", [{**ROW, "file_name": OVERVIEW.file_name}], NOW)
+    assert not store.jobs.has_thumbnails("job")
     add_image(store, "b")
     finish(store, claim(store))
-    assert store.has_thumbnails("job")
+    assert store.jobs.has_thumbnails("job")
 
 
-def test_thumbnails_of_a_large_job_are_found_without_counting_them(store: JobStore) -> None:
+def test_thumbnails_of_a_large_job_are_found_without_counting_them(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
-    store.finish(claim(store), FACTS, "f", [ROW] * 1000, NOW)
-    assert count_steps(store, lambda: store.has_thumbnails("job")) < 300
+    store.queue.finish(claim(store), FACTS, "f", [ROW] * 1000, NOW)
+    assert count_steps(store, lambda: store.jobs.has_thumbnails("job")) < 300
 
 
-def test_image_that_cost_two_workers_comes_last(store: JobStore) -> None:
+def test_image_that_cost_two_workers_comes_last(store: Store) -> None:
     add_job(store)
     add_image(store, "poison", NOW)
     claim(store, "w1")
@@ -133,68 +140,70 @@ def test_image_that_cost_two_workers_comes_last(store: JobStore) -> None:
     assert claim(store, "w3", LEASE + 20).image_id == "clean"
 
 
-def test_image_that_cost_five_workers_is_given_up(store: JobStore) -> None:
+def test_image_that_cost_five_workers_is_given_up(store: Store) -> None:
     add_job(store)
     add_image(store, "poison")
     for attempt in range(CAP):
         claim(store, now=NOW + 20 * attempt)
     later = NOW + 20 * CAP
-    assert store.claim("w", later, later + 8, CAP, NO_LIMITS) is None
-    assert len(store.fail_lost("worker_lost", "…", later, CAP)) == 1
+    assert store.queue.claim("w", later, later + 8, CAP, NO_LIMITS) is None
+    assert len(store.queue.fail_exhausted("worker_lost", "…", later, CAP)) == 1
     assert state(store) == "failed"
 
 
-def test_released_image_waits_again_however_often(store: JobStore) -> None:
+def test_released_image_waits_again_however_often(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
     attempts = []
     for _ in range(2 * CAP):
         claimed = claim(store)
         attempts.append(claimed.attempt)
-        assert store.release(claimed, NOW)
+        assert store.queue.release(claimed, NOW)
     assert state(store) == "waiting"
     assert attempts == list(range(1, 2 * CAP + 1))  # No token is ever used twice.
 
 
-def test_finished_image_cannot_be_released(store: JobStore) -> None:
+def test_finished_image_cannot_be_released(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
     claimed = claim(store)
     finish(store, claimed)
-    assert not store.release(claimed, NOW)
+    assert not store.queue.release(claimed, NOW)
     assert state(store) == "done"
 
 
-def test_open_job_that_never_got_an_image_expires_early(store: JobStore) -> None:
+def test_open_job_that_never_got_an_image_expires_early(store: Store) -> None:
     add_job(store, "empty")
     add_job(store)
     add_image(store, "a")
-    assert store.expired_job_ids(NOW + 150) == ["empty"]
-    store.delete_expired_job("empty", NOW + 150)
-    assert not store.has_expired("empty", NOW + 150)  # Nobody was told that it would be kept.
+    assert store.jobs.expired_ids(NOW + 150) == ["empty"]
+    store.jobs.delete_expired("empty", NOW + 150)
+    assert not store.jobs.has_expired("empty", NOW + 150)  # Nobody was told that it would be kept.
 
 
-def test_job_closes_by_itself_when_its_uploader_is_gone(store: JobStore) -> None:
+def test_job_closes_by_itself_when_its_uploader_is_gone(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
     finish(store, claim(store))
-    before, after = store.progress("job", NOW + 1), store.progress("job", NOW + 200)
+    before, after = store.jobs.progress("job", NOW + 1), store.jobs.progress("job", NOW + 200)
     assert before
     assert after
     assert (before.is_finished, after.is_finished) == (False, True)
     assert before.version == after.version
 
 
-def test_many_claim_at_once_and_nobody_gets_the_same(store: JobStore) -> None:
+def test_many_claim_at_once_and_nobody_gets_the_same(store: Store) -> None:
     add_job(store)
     for number in range(40):
         add_image(store, f"i{number}", max_images=99)
     claimed: list[str] = []
 
     def work() -> None:
-        while found := store.claim(threading.current_thread().name, NOW, LEASE, CAP, NO_LIMITS):
+        while found := store.queue.claim(
+            threading.current_thread().name, NOW, LEASE, CAP, NO_LIMITS
+        ):
             claimed.append(found.image_id)
-        store.close()
+        store.db.close()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -204,13 +213,13 @@ def test_many_claim_at_once_and_nobody_gets_the_same(store: JobStore) -> None:
     assert sorted(claimed) == sorted(f"i{number}" for number in range(40))
 
 
-def progress(store: JobStore) -> Progress:
-    found = store.progress("job", NOW)
+def progress(store: Store) -> Progress:
+    found = store.jobs.progress("job", NOW)
     assert found
     return found
 
 
-def test_every_change_that_a_page_shows_raises_the_version(store: JobStore) -> None:
+def test_every_change_that_a_page_shows_raises_the_version(store: Store) -> None:
     add_job(store)
     seen = [progress(store)]
     add_image(store, "a")
@@ -219,38 +228,38 @@ def test_every_change_that_a_page_shows_raises_the_version(store: JobStore) -> N
     seen.append(progress(store))
     finish(store, claimed)
     seen.append(progress(store))
-    store.close_job("job")
+    store.jobs.close("job")
     seen.append(progress(store))
     assert [now.version for now in seen] == [0, 1, 2, 3, 4]
     assert [now.is_finished for now in seen] == [False, False, False, False, True]
 
 
-def test_image_has_the_version_of_its_own_last_change(store: JobStore) -> None:
+def test_image_has_the_version_of_its_own_last_change(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
     add_image(store, "b")
     finish(store, claim(store))
-    job = store.job("job", NOW)
+    job = store.jobs.read("job", NOW)
     assert job
     assert {image.id: image.version for image in job.images} == {"a": 4, "b": 2}
 
 
-def test_job_begins_again_with_the_last_image_of_the_queue(store: JobStore) -> None:
+def test_job_begins_again_with_the_last_image_of_the_queue(store: Store) -> None:
     add_job(store)
     assert progress(store).begun.timestamp() == NOW
     add_image(store, "a")
     finish(store, claim(store))
-    store.set_recipe("job", "[]", NOW + 50, "127.0.0.1")
+    store.queue.set_recipe("job", "[]", NOW + 50, "127.0.0.1")
     assert progress(store).begun.timestamp() == NOW + 50
 
 
-def test_renewing_a_lease_changes_nothing_on_the_page(store: JobStore) -> None:
+def test_renewing_a_lease_changes_nothing_on_the_page(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
     claimed = claim(store)
-    before = store.progress("job", NOW)
-    store.renew(claimed, LEASE + 5)
-    assert store.progress("job", NOW) == before
+    before = store.jobs.progress("job", NOW)
+    store.queue.renew(claimed, LEASE + 5)
+    assert store.jobs.progress("job", NOW) == before
 
 
 @pytest.mark.parametrize(
@@ -259,118 +268,121 @@ def test_renewing_a_lease_changes_nothing_on_the_page(store: JobStore) -> None:
     ids=["closed", "expired", "full"],
 )
 def test_job_that_is_closed_or_full_takes_no_image(
-    store: JobStore, now: float, max_images: int
+    store: Store, now: float, max_images: int
 ) -> None:
     add_job(store)
     assert not add_image(store, "a", now, max_images)
 
 
-def test_closed_job_takes_no_image_that_was_on_its_way(store: JobStore) -> None:
+def test_closed_job_takes_no_image_that_was_on_its_way(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
-    store.close_job("job")
+    store.jobs.close("job")
     assert not add_image(store, "b", NOW - 0.1)  # Its time was taken before it had to wait.
 
 
-def test_closed_job_stays_closed_when_the_clock_is_set_back(store: JobStore) -> None:
+def test_closed_job_stays_closed_when_the_clock_is_set_back(store: Store) -> None:
     add_job(store)
-    store.close_job("job")
-    job = store.job("job", NOW - 1)
+    store.jobs.close("job")
+    job = store.jobs.read("job", NOW - 1)
     assert job
     assert not job.is_open
 
 
-def test_closed_job_is_open_again_until_a_time(store: JobStore) -> None:
+def test_closed_job_is_open_again_until_a_time(store: Store) -> None:
     add_job(store)
-    store.close_job("job")
-    assert store.reopen_job("job", NOW, NOW + 100, 9)
+    store.jobs.close("job")
+    assert store.jobs.reopen("job", NOW, NOW + 100, 9)
     assert add_image(store, "a")
     assert not add_image(store, "b", NOW + 300)
 
 
-def test_expired_job_cannot_be_reopened(store: JobStore) -> None:
+def test_expired_job_cannot_be_reopened(store: Store) -> None:
     add_job(store, expires=NOW + 10)
-    assert not store.reopen_job("job", NOW + 10, NOW + 100, 9)
+    assert not store.jobs.reopen("job", NOW + 10, NOW + 100, 9)
 
 
-def test_expired_job_is_not_there(store: JobStore) -> None:
+def test_expired_job_is_not_there(store: Store) -> None:
     add_job(store, expires=NOW + 10)
-    assert store.job("job", NOW + 10) is None
-    assert store.progress("job", NOW + 10) is None
-    assert store.expired_job_ids(NOW + 10) == ["job"]
+    assert store.jobs.read("job", NOW + 10) is None
+    assert store.jobs.progress("job", NOW + 10) is None
+    assert store.jobs.expired_ids(NOW + 10) == ["job"]
 
 
-def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: JobStore) -> None:
+def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
     claimed = claim(store)
-    store.delete_job("job", NOW)
+    store.jobs.delete("job", NOW)
     assert not finish(store, claimed)
-    assert store.claim("w", NOW, LEASE, CAP, NO_LIMITS) is None
+    assert store.queue.claim("w", NOW, LEASE, CAP, NO_LIMITS) is None
 
 
-def test_worker_that_beats_is_seen(store: JobStore) -> None:
-    assert store.queue(NOW).last_beat is None
-    store.beat("w1", NOW)
-    store.beat("w1", NOW + 1)
-    store.beat("gone", NOW - 1)
-    queue = store.queue(alive_since=NOW)
+def test_worker_that_beats_is_seen(store: Store) -> None:
+    assert store.operations.read_queue(NOW).last_beat is None
+    store.operations.beat("w1", NOW)
+    store.operations.beat("w1", NOW + 1)
+    store.operations.beat("gone", NOW - 1)
+    queue = store.operations.read_queue(alive_since=NOW)
     assert (queue.workers, queue.last_beat) == (1, NOW + 1)
 
 
-def test_queue_is_as_deep_as_images_are_unfinished(store: JobStore) -> None:
+def test_queue_is_as_deep_as_images_are_unfinished(store: Store) -> None:
     add_job(store)
     for name in ("done", "in hand", "waiting"):
         add_image(store, name)
     finish(store, claim(store))
     claim(store)
-    assert store.queue(NOW).depth == 2
+    assert store.operations.read_queue(NOW).depth == 2
 
 
-def test_oldest_wait_is_that_of_no_image_in_hand(store: JobStore) -> None:
+def test_oldest_wait_is_that_of_no_image_in_hand(store: Store) -> None:
     add_job(store)
     add_image(store, "in hand", NOW)
     add_image(store, "waiting", NOW + 1)
     claim(store)
-    assert store.queue(NOW).oldest == NOW + 1
+    assert store.operations.read_queue(NOW).oldest == NOW + 1
 
 
-def test_oldest_wait_is_found_among_images_that_cost_workers_too(store: JobStore) -> None:
+def test_oldest_wait_is_found_among_images_that_cost_workers_too(store: Store) -> None:
     add_job(store)
     add_image(store, "poison", NOW)
     claim(store)
-    store.release(claim(store, now=LEASE + 1), LEASE + 1)
+    store.queue.release(claim(store, now=LEASE + 1), LEASE + 1)
     add_image(store, "clean", LEASE)
-    assert store.queue(NOW).oldest == NOW
+    assert store.operations.read_queue(NOW).oldest == NOW
 
 
-def test_nobody_waits_in_an_empty_queue(store: JobStore) -> None:
-    assert (store.queue(NOW).depth, store.queue(NOW).oldest) == (0, None)
+def test_nobody_waits_in_an_empty_queue(store: Store) -> None:
+    assert (store.operations.read_queue(NOW).depth, store.operations.read_queue(NOW).oldest) == (
+        0,
+        None,
+    )
 
 
-def counted(store: JobStore) -> dict[tuple[str, str], int]:
-    return {(counter.what, counter.code): counter.count for counter in store.counters()}
+def counted(store: Store) -> dict[tuple[str, str], int]:
+    return {(counter.what, counter.code): counter.count for counter in store.operations.counters()}
 
 
-def test_what_became_of_images_is_counted(store: JobStore) -> None:
+def test_what_became_of_images_is_counted(store: Store) -> None:
     add_job(store)
     for name in ("a", "b", "c"):
         add_image(store, name)
     finish(store, claim(store))
-    store.fail(claim(store), "crashed", "…", NOW)
+    store.queue.fail(claim(store), "crashed", "…", NOW)
     assert counted(store) == {("accepted", ""): 3, ("done", ""): 1, ("failed", "crashed"): 1}
 
 
-def test_counters_outlive_the_rows(store: JobStore) -> None:
+def test_counters_outlive_the_rows(store: Store) -> None:
     add_job(store)
     for name in ("a", "b"):
         add_image(store, name)
     finish(store, claim(store))
-    store.delete_job("job", NOW)
+    store.jobs.delete("job", NOW)
     assert counted(store) == {("accepted", ""): 2, ("done", ""): 1, ("deleted", ""): 1}
 
 
-def test_late_finish_is_not_counted(store: JobStore) -> None:
+def test_late_finish_is_not_counted(store: Store) -> None:
     add_job(store)
     add_image(store, "a")
     late = claim(store)
@@ -379,11 +391,11 @@ def test_late_finish_is_not_counted(store: JobStore) -> None:
     assert counted(store)[("done", "")] == 1
 
 
-def filled(store: JobStore, what: str) -> list[tuple[float, int, float]]:
-    return [(b.up_to, b.count, b.seconds) for b in store.durations(what) if b.count]
+def filled(store: Store, what: str) -> list[tuple[float, int, float]]:
+    return [(b.up_to, b.count, b.seconds) for b in store.operations.durations(what) if b.count]
 
 
-def test_wait_lasts_until_the_first_claim(store: JobStore) -> None:
+def test_wait_lasts_until_the_first_claim(store: Store) -> None:
     add_job(store)
     add_image(store, "a", NOW)
     claim(store, now=NOW + 3)
@@ -391,24 +403,24 @@ def test_wait_lasts_until_the_first_claim(store: JobStore) -> None:
     assert filled(store, "wait") == [(5.0, 1, 3.0)]
 
 
-def test_work_lasts_from_the_last_claim_to_the_end(store: JobStore) -> None:
+def test_work_lasts_from_the_last_claim_to_the_end(store: Store) -> None:
     add_job(store)
     add_image(store, "a", NOW)
     claim(store)
-    store.fail(claim(store, "w2", NOW + 50), "timed_out", "…", NOW + 81)
+    store.queue.fail(claim(store, "w2", NOW + 50), "timed_out", "…", NOW + 81)
     assert filled(store, "work") == [(inf, 1, 31.0)]
 
 
-def test_image_that_cost_its_workers_took_no_work(store: JobStore) -> None:
+def test_image_that_cost_its_workers_took_no_work(store: Store) -> None:
     add_job(store)
     add_image(store, "poison")
     for attempt in range(CAP):
         claim(store, now=NOW + 20 * attempt)
-    store.fail_lost("worker_lost", "…", NOW + 20 * CAP, CAP)
+    store.queue.fail_exhausted("worker_lost", "…", NOW + 20 * CAP, CAP)
     assert filled(store, "work") == []
 
 
-def test_clock_that_is_set_back_makes_no_negative_wait(store: JobStore) -> None:
+def test_clock_that_is_set_back_makes_no_negative_wait(store: Store) -> None:
     add_job(store)
     add_image(store, "a", NOW)
     claim(store, now=NOW - 60)
@@ -417,37 +429,37 @@ def test_clock_that_is_set_back_makes_no_negative_wait(store: JobStore) -> None:
 
 def test_images_of_before_the_counters_are_counted(tmp_path: Path) -> None:
     old = Old(tmp_path / "jobs.db")
-    old._change(
+    old.execute(
         "INSERT INTO jobs (id, recipe, created, expires, open_until) VALUES ('job', '', 0, 9e9, 0)"
     )
     for number, ending in enumerate(("'done', NULL", "'failed', 'crashed'", "'waiting', NULL")):
-        old._change(
+        old.execute(
             "INSERT INTO images (id, job_id, position, name, bytes, format, width, height, had_gps,"
             f" created, state, error_code) VALUES ({number}, 'job', 1, '', 1, '', 1, 1, 0, 0,"
             f" {ending})"
         )
     old.close()
-    store = JobStore(tmp_path / "jobs.db")
+    store = Store(tmp_path / "jobs.db")
     assert counted(store) == {("accepted", ""): 3, ("done", ""): 1, ("failed", "crashed"): 1}
-    store.close()
+    store.db.close()
 
 
 class Old(Database):
     """Open the database as it was before there were counters."""
 
     def _migrate(self) -> None:
-        migrations.apply(self._db, stop_before="add_counters")
+        migrate(self._db, MIGRATIONS[:2])
 
 
-def test_image_is_claimed_again_though_the_clock_was_set_back(store: JobStore) -> None:
+def test_image_is_claimed_again_though_the_clock_was_set_back(store: Store) -> None:
     add_job(store, expires=NOW + 1e6)
     add_image(store, "a")
     claim(store)
     before = NOW - 3600
-    assert store.has_claimable(before, CAP, NO_LIMITS)
+    assert store.queue.has_claimable(before, CAP, NO_LIMITS)
     assert claim(store, "w2", before).attempt == 2
 
 
-def test_worker_that_beat_before_the_clock_was_set_back_is_not_alive(store: JobStore) -> None:
-    store.beat("w1", NOW)
-    assert store.queue(alive_since=NOW - 3600).workers == 0
+def test_worker_that_beat_before_the_clock_was_set_back_is_not_alive(store: Store) -> None:
+    store.operations.beat("w1", NOW)
+    assert store.operations.read_queue(alive_since=NOW - 3600).workers == 0

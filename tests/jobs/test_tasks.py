@@ -11,17 +11,18 @@ from flask import Flask
 
 from tests.conftest import Person, files_left
 from tests.support.images import make_jpeg
+from tests.support.jobs import work_once, work_queue
 from webapp.config import Config
 from webapp.engine import decoder, errors
 from webapp.engine.decoder import Decoder
 from webapp.engine.limits import ImageLimits
 from webapp.jobs import worker
-from webapp.jobs.lifecycle import MAX_ATTEMPTS, Jobs
+from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim, Image
-from webapp.jobs.tasks import ring
-from webapp.jobs.worker import work_on_next_image
+from webapp.jobs.tasks import notify_workers
+from webapp.jobs.work import MAX_ATTEMPTS, WorkQueue
 from webapp.recipes.presets import PRESETS
-from webapp.sandbox import process
+from webapp.sandbox import client
 
 
 @pytest.fixture
@@ -43,9 +44,9 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
-        (process.TimedOut(30), "timed_out", "took longer than 30 s to decode"),
-        (process.OutOfMemory(1), "out_of_memory", "needs more memory than the server gives"),
-        (process.Crashed(-11), "crashed", "stopped the decoder"),
+        (client.ChildTimedOut(30), "timed_out", "took longer than 30 s to decode"),
+        (client.ChildOutOfMemory(1), "out_of_memory", "needs more memory than the server gives"),
+        (client.ChildCrashed(-11), "crashed", "stopped the decoder"),
     ],
     ids=lambda value: getattr(value, "code", None),
 )
@@ -58,7 +59,7 @@ def test_death_of_the_child_is_a_verdict_on_the_image(
     sentence: str,
 ) -> None:
     fail_with(monkeypatch, error)
-    work_on_next_image(jobs)
+    work_once(jobs)
     assert (image().state, image().error_code) == ("failed", code)
     assert sentence in str(image().error_message)
 
@@ -92,22 +93,22 @@ def test_interrupted_image_waits_unharmed(
     fail_with(monkeypatch, KeyboardInterrupt())
     for _ in range(MAX_ATTEMPTS + 1):
         with pytest.raises(KeyboardInterrupt):
-            work_on_next_image(jobs)
+            work_once(jobs)
     assert image().state == "waiting"
 
 
 def test_interrupt_after_the_end_keeps_the_thumbnails(
     jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish = jobs.finish
+    finish = WorkQueue.finish
 
     def finish_and_be_interrupted(*args: Any) -> None:
         finish(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jobs, "finish", finish_and_be_interrupted)
+    monkeypatch.setattr(WorkQueue, "finish", finish_and_be_interrupted)
     with pytest.raises(KeyboardInterrupt):
-        work_on_next_image(jobs)
+        work_once(jobs)
     (thumbnail,) = image().thumbnails
     assert (jobs.storage.thumbnails / thumbnail.path).is_file()
 
@@ -120,7 +121,7 @@ def test_worker_tells_that_it_put_an_image_back(
 ) -> None:
     fail_with(monkeypatch, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        work_on_next_image(jobs)
+        work_once(jobs)
     (record,) = caplog.records
     assert record.message == "image put back"
     assert vars(record)["image_id"] == image().id
@@ -133,9 +134,9 @@ def test_image_waits_for_a_full_disk_as_long_as_it_takes(
         fail_with(full, OSError(errno.ENOSPC, "No space left on device"))
         for _ in range(MAX_ATTEMPTS + 1):
             with pytest.raises(OSError, match="No space"):
-                work_on_next_image(jobs)
-            assert jobs.has_work()
-    work_on_next_image(jobs)
+                work_once(jobs)
+            assert work_queue(jobs).has_work()
+    work_once(jobs)
     assert image().state == "done"
 
 
@@ -148,7 +149,7 @@ def test_full_disk_in_the_child_is_told_as_such(
     monkeypatch.setattr(decoder.server, "run", lambda *args: {"disk_full": True})
     monkeypatch.setattr(os, "posix_fallocate", posix_fallocate)
     with pytest.raises(OSError, match="No space"):
-        work_on_next_image(jobs)
+        work_once(jobs)
     assert image().state == "waiting"
 
 
@@ -156,18 +157,18 @@ def test_attempt_is_given_back_as_soon_as_there_is_room_for_that(
     jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
-    release, refusals = jobs.store.release, [full, full]
+    release, refusals = jobs.store.queue.release, [full, full]
 
     def release_later(claim: Claim, now: float) -> bool:
         if refusals:
             raise refusals.pop()
         return release(claim, now)
 
-    monkeypatch.setattr(worker, "BEAT_SECONDS", 0.01)
-    monkeypatch.setattr(jobs.store, "release", release_later)
+    monkeypatch.setattr(worker, "ROOM_SECONDS", 0.01)
+    monkeypatch.setattr(jobs.store.queue, "release", release_later)
     fail_with(monkeypatch, full)
     with pytest.raises(OSError, match="No space"):
-        work_on_next_image(jobs)
+        work_once(jobs)
     assert (image().state, refusals) == ("waiting", [])
 
 
@@ -176,9 +177,9 @@ def test_nothing_is_claimed_where_there_is_no_room_for_it(
 ) -> None:
     with monkeypatch.context() as full:
         full.setattr(jobs.storage, "free_bytes", lambda: 1_000_000)
-        work_on_next_image(jobs)
-        assert (image().state, jobs.has_work()) == ("waiting", False)
-    work_on_next_image(jobs)
+        work_once(jobs)
+        assert (image().state, work_queue(jobs).has_work()) == ("waiting", False)
+    work_once(jobs)
     assert image().state == "done"
 
 
@@ -188,12 +189,12 @@ def test_our_own_mistake_is_tried_a_few_times_and_then_told(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    fail_with(monkeypatch, process.Failed("Traceback …"))
+    fail_with(monkeypatch, client.Failed("Traceback …"))
     for _ in range(MAX_ATTEMPTS):
-        with pytest.raises(process.Failed):
-            work_on_next_image(jobs)
-    jobs.give_up_lost()
-    assert not jobs.has_work()
+        with pytest.raises(client.Failed):
+            work_once(jobs)
+    work_queue(jobs).fail_exhausted()
+    assert not work_queue(jobs).has_work()
     assert (image().state, image().error_code) == ("failed", "worker_lost")
     assert (caplog.messages[-1], vars(caplog.records[-1])["code"]) == (
         "image failed",
@@ -202,17 +203,20 @@ def test_our_own_mistake_is_tried_a_few_times_and_then_told(
 
 
 def test_image_of_a_deleted_job_is_let_go_without_a_fuss(
-    jobs: Jobs, image: Callable[[], Image], caplog: pytest.LogCaptureFixture
+    jobs: Jobs,
+    image: Callable[[], Image],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    claim = jobs.claim
+    claim = WorkQueue.claim
 
-    def claim_and_delete(worker: str) -> Any:
-        claimed = claim(worker)
+    def claim_and_delete(queue: WorkQueue, worker: str) -> Any:
+        claimed = claim(queue, worker)
         jobs.delete(image().job_id)
         return claimed
 
-    jobs.claim = claim_and_delete  # type: ignore[method-assign]
-    work_on_next_image(jobs)
+    monkeypatch.setattr(WorkQueue, "claim", claim_and_delete)
+    work_once(jobs)
     assert caplog.messages == ["image lost to another worker, or deleted"]
     assert files_left(jobs) == []
 
@@ -224,8 +228,8 @@ def test_bell_that_cannot_ring_is_no_harm(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(app.extensions["huey"].storage, "enqueue", enqueue)
-    ring(app.extensions["huey"])
-    assert "cannot ring for a worker" in caplog.text
+    notify_workers(app.extensions["huey"])
+    assert "cannot notify the workers" in caplog.text
 
 
 def test_upload_rings(app: Flask, image: Callable[[], Image]) -> None:

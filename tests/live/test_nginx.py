@@ -182,7 +182,7 @@ def test_missing_thumbnail_says_so_with_the_headers(nginx: Client) -> None:
     folder = make_thumbnail(nginx).rpartition("/")[0]
     answer = nginx.get(f"/thumbnails/{folder}/none.jpg", accept="image/avif,text/html")
     assert (answer.status, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
-    assert b"Nothing here" in answer.body
+    assert b"Not found" in answer.body
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in answer.headers["Content-Security-Policy"]
 
@@ -499,7 +499,7 @@ def test_others_are_served_while_one_client_takes_all(
 def test_client_that_has_too_much_in_progress_is_told_so(
     crowded: tuple[Servers, Client], greedy: Greedy
 ) -> None:
-    words = "You have too much in progress at once. Wait until some of it is done."
+    words = "You have too many requests in progress. Wait until some have finished."
     answer = crowded[1].get("/")
     assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
     assert answer.json == {"code": "too_many_requests", "detail": words, "field": None}

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from tests.support.images import make_jpeg
+from tests.support.jobs import open_jobs
 from tests.support.servers import (
     UPLOAD_BEGINNING,
     Client,
@@ -21,7 +22,6 @@ from tests.support.servers import (
     wait_until,
 )
 from webapp.config import Config
-from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.presets import PRESETS
 
 pytestmark = pytest.mark.live
@@ -78,8 +78,8 @@ def test_work_without_a_notification_is_found_under_load(servers: Servers, clien
 
 def submit_without_notification(servers: Servers) -> str:
     """Accept an image as the web server does, and lose the notification."""
-    jobs = Jobs(Config(instance=servers.instance))
-    with closing(jobs.store), closing(jobs.open_upload()) as upload:
+    jobs = open_jobs(Config(instance=servers.instance))
+    with closing(jobs.store.db), closing(jobs.open_upload()) as upload:
         upload.write(make_jpeg())
         return jobs.submit_image(PRESETS["square"].recipe, None, upload, "a.jpg", "127.0.0.1")
 

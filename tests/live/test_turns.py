@@ -5,9 +5,9 @@ from contextlib import closing
 import pytest
 
 from tests.support.images import make_jpeg
+from tests.support.jobs import open_jobs
 from tests.support.servers import Client, Servers, wait_until
 from webapp.config import Config
-from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import Output, Recipe
 
 pytestmark = pytest.mark.live
@@ -28,13 +28,13 @@ def settings() -> dict[str, object]:
 
 
 def submit_slow_images(servers: Servers) -> None:
-    jobs = Jobs(Config(instance=servers.instance))
+    jobs = open_jobs(Config(instance=servers.instance))
     data = make_jpeg()
     for number in range(SLOW):
         with closing(jobs.open_upload()) as upload:
             upload.write(data)
             jobs.submit_image(RECIPE, f"owner {number}", upload, "slow.jpg", "198.51.100.1")
-    jobs.store.close()
+    jobs.store.db.close()
 
 
 def test_visitor_waits_for_no_more_than_the_images_in_hand(

@@ -19,9 +19,8 @@ from tests.support.images import make_animation, make_image, make_jpeg
 from webapp import ROOT
 from webapp.engine.limits import ImageLimits
 from webapp.recipes.outputs import Output, Recipe
-from webapp.sandbox import seccomp
-from webapp.sandbox.landlock import LANDLOCK
-from webapp.sandbox.process import Crashed, ForkServer, Limits
+from webapp.sandbox import landlock, seccomp
+from webapp.sandbox.client import ChildCrashed, ForkServer, Limits
 
 LIMITS = Limits(
     memory_bytes=1_000_000_000, wall_seconds=10.0, cpu_seconds=10.0, file_bytes=1_000_000
@@ -54,8 +53,8 @@ def numbers_of(calls: dict[str, tuple[int, int]]) -> dict[str, int]:
 def allowed_numbers() -> set[int]:
     """List the calls that the filter allows, whatever their arguments are or with some of them."""
     column = ["x86_64", "aarch64"].index(platform.machine())
-    some = [call[0] for call in seccomp._ALLOWED_WITH.values()]
-    every = [*seccomp._ALLOWED_CALLS.values(), *some, seccomp._CLONE]
+    some = [call[0] for call in seccomp.ALLOWED_WITH.values()]
+    every = [*seccomp.ALLOWED_CALLS.values(), *some, seccomp.CLONE]
     return {call[column] for call in every}
 
 
@@ -64,7 +63,7 @@ def test_every_other_system_call_is_refused(attack: Attack) -> None:
     others = sorted(set(range(600)) - allowed_numbers() - PROBES)
     answers = attack(f"answer = [[n, -syscall(n, 0, 0, 0, 0, 0, 0)] for n in {others}]")
     refused = {number: errno.errorcode[answer] for number, answer in answers}
-    assert refused.pop(seccomp._CLONE3[0]) == "ENOSYS"  # The C library takes clone then.
+    assert refused.pop(seccomp.CLONE3[0]) == "ENOSYS"  # The C library takes clone then.
     assert set(refused.values()) == {"EPERM"}
     assert len(refused) > 500
 
@@ -89,8 +88,8 @@ def test_calls_of_another_abi_are_refused(attack: Attack) -> None:
 )
 def test_argument_that_reaches_others_is_refused(attack: Attack, code: str) -> None:
     numbers = {
-        "clone": seccomp._CLONE,
-        **{name: call[0] for name, call in seccomp._ALLOWED_WITH.items()},
+        "clone": seccomp.CLONE,
+        **{name: call[0] for name, call in seccomp.ALLOWED_WITH.items()},
     }
     assert attack(f"answer = {code.format(**numbers_of(numbers))}") == -1
 
@@ -131,13 +130,13 @@ except ValueError as error:
     assert attack(code) == "not allowed to raise maximum limit"
 
 
-@pytest.mark.skipif(LANDLOCK < 1, reason="needs a kernel with Landlock")
+@pytest.mark.skipif(landlock.VERSION < 1, reason="needs a kernel with Landlock")
 def test_landlock_alone_denies_every_path() -> None:
     """It stands behind the filter, for architectures that the filter is not written for."""
     script = """
 import os, sys
-from webapp import ROOT, confinement
-confinement._PROGRAM = None
+from webapp.sandbox import confinement, seccomp
+seccomp.PROGRAM = None
 confinement.confine()
 for action in (lambda: open("/etc/hostname"), lambda: os.listdir("/"), lambda: open("/tmp/x", "w")):
     try:
@@ -195,7 +194,7 @@ def test_no_image_needs_a_call_that_is_refused(tmp_path: Path) -> None:
 
 def test_strict_decoder_ends_at_a_call_that_is_refused(tmp_path: Path) -> None:
     strict = ForkServer("tests.support.strict_decoder")
-    with pytest.raises(Crashed, match=f"by signal {signal.SIGSYS:d}"):
+    with pytest.raises(ChildCrashed, match=f"by signal {signal.SIGSYS:d}"):
         strict.run("listdir", [], LIMITS)
     strict.stop()
 

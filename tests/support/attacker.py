@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from webapp.engine import decode_server  # noqa: F401
 from webapp.sandbox import server
 
 MARK = b"\n# The decoder is taken over by:\n"

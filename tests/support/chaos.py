@@ -40,6 +40,7 @@ from tests.support.images import (
     make_png_header,
     make_truncated,
 )
+from tests.support.jobs import open_jobs, sweep
 from tests.support.servers import (
     Answer,
     Client,
@@ -51,7 +52,6 @@ from tests.support.servers import (
     running,
 )
 from webapp.config import Config
-from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.storage import ABANDONED_SECONDS
 
 UPLOADERS = 4
@@ -551,9 +551,9 @@ def _sweep(instance: Path) -> list[str]:
     long_ago = time.time() - ABANDONED_SECONDS - 1
     for path in [*instance.rglob("*"), instance]:
         os.utime(path, (long_ago, long_ago))
-    jobs = Jobs(Config(instance=instance))
-    jobs.sweep()
-    jobs.store.close()  # First: no process may open a database with two libraries at once.
+    jobs = open_jobs(Config(instance=instance))
+    sweep(jobs)
+    jobs.store.db.close()  # First: no process may open a database with two libraries at once.
     with closing(connect(instance / "jobs.db")) as db:
         known: set[Any] = {
             *db.execute("SELECT job_id || '/' || id FROM images"),

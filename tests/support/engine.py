@@ -7,9 +7,9 @@ from PIL import Image
 
 from tests.support.images import CORNERS
 from webapp.engine.header import Header
-from webapp.engine.headers import read_header
+from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
-from webapp.engine.result import Result, Thumbnail
+from webapp.engine.result import MadeThumbnail, Result
 from webapp.engine.thumbnails import make_thumbnails
 from webapp.recipes.outputs import Fit, Output, Recipe
 
@@ -22,7 +22,7 @@ class Engine:
         self.folder = folder / "made"
         self.folder.mkdir()
 
-    def make(self, image: bytes, *outputs: Output) -> list[Thumbnail]:
+    def make(self, image: bytes, *outputs: Output) -> list[MadeThumbnail]:
         return self.result(image, *outputs).thumbnails
 
     def result(self, image: bytes, *outputs: Output, limits: ImageLimits | None = None) -> Result:
@@ -44,7 +44,7 @@ class Engine:
         (made,) = self.make(image, output)
         return self.load(made)
 
-    def load(self, made: Thumbnail) -> Image.Image:
+    def load(self, made: MadeThumbnail) -> Image.Image:
         """Load a thumbnail, after a look whether it is what it claims to be."""
         path = self.folder / made.file_name
         with Image.open(path) as picture:

@@ -35,6 +35,6 @@ ERRORS: dict[int, Callable[[], str]] = {
     422: lambda: _raise(NoImages()),
     429: lambda: _raise(TooManyJobs("Your address has made 5000 jobs within an hour.", 720)),
     500: lambda: _raise(RuntimeError("on purpose")),
-    503: lambda: _raise(QueueFull("Too many images wait for their turn.", 20)),
+    503: lambda: _raise(QueueFull("Too many images are waiting.", 20)),
     507: lambda: _raise(NoSpace()),
 }

@@ -19,10 +19,10 @@ from PIL import Image
 from tests.support.hostile import hostile_files
 from tests.support.hostile.samples import ENDINGS, sample
 from tests.support.isobmff import variants
-from webapp.engine.errors import ImageError, decoder_faults
-from webapp.engine.exif import read_exif, seen_size
+from webapp.engine.errors import ImageError, translate_decoder_errors
+from webapp.engine.exif import oriented_size, read_exif
 from webapp.engine.header import Header
-from webapp.engine.headers import read_header
+from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
 from webapp.engine.opening import format_of, open_image
 
@@ -58,10 +58,10 @@ def decoder_header(image: bytes) -> Header:
 
     Raises ImageError.
     """
-    with decoder_faults():
+    with translate_decoder_errors():
         opened = open_image(io.BytesIO(image), ImageLimits())
         orientation, had_gps = read_exif(opened)
-        size = seen_size(opened, orientation)
+        size = oriented_size(opened, orientation)
         return Header(format_of(opened).lower(), *size, orientation, had_gps)
 
 

@@ -25,7 +25,7 @@ from typing import Any
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
-from webapp.config import BARE_NAMES, PREFIX, environment_name
+from webapp.config import PREFIX, UNPREFIXED, environment_name
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -164,7 +164,7 @@ def environment(instance: Path, **settings: object) -> dict[str, str]:
     others = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(PREFIX) and name not in BARE_NAMES.values()
+        if not name.startswith(PREFIX) and name not in UNPREFIXED.values()
     }
     return {
         **others,

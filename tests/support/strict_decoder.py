@@ -13,7 +13,7 @@ from webapp.engine import decode_server
 from webapp.sandbox import seccomp, server
 
 # clone3 is left out: that the C library asks for it first and then takes clone is as it should be.
-STRICT = seccomp._assemble(platform.machine(), deny=seccomp._KILL)
+STRICT = seccomp.assemble(platform.machine(), deny=seccomp.KILL)
 
 
 def make(request: Any, descriptors: Sequence[int]) -> Any:
@@ -22,5 +22,5 @@ def make(request: Any, descriptors: Sequence[int]) -> Any:
 
 
 if __name__ == "__main__":
-    seccomp._PROGRAM = ctypes.create_string_buffer(STRICT)
+    seccomp.PROGRAM = ctypes.create_string_buffer(STRICT)
     server.serve(make)

@@ -18,11 +18,12 @@ from tests.conftest import (
     nothing_left,
     part,
     running_app,
-    work,
 )
 from tests.support.images import make_jpeg
+from tests.support.jobs import work
 from webapp.config import Config, ConfigError, load
-from webapp.jobs.lifecycle import MAX_WRONG_TOKENS, Jobs
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.limits import MAX_WRONG_TOKENS
 
 TOKEN = "a-token-that-nobody-guesses"
 

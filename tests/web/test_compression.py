@@ -7,8 +7,9 @@ import pytest
 from itsdangerous import TimestampSigner
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, find_token, multipart, work
+from tests.conftest import Person, find_token, multipart
 from tests.support.images import make_jpeg
+from tests.support.jobs import work
 from webapp.jobs.lifecycle import Jobs
 
 PARTS = ["", "/panel", "/images/{image_id}", "/images/{image_id}/panel"]

@@ -25,8 +25,6 @@ from webapp.recipes.presets import PRESETS
 
 MAX_SECONDS = 0.3  # Of CPU.
 MAX_MB = 20
-# Of each kind, by each method at each address. With 25, which take minutes, nothing more is found.
-EXAMPLES = 2
 PARTS = 500
 
 # Bytes, as much as gets through to the application: a request line of gunicorn, a hundred of its
@@ -166,24 +164,34 @@ class Kind:
     build: Callable[..., dict[str, Any]]
     choices: tuple[Sequence[Any], ...]
 
-    def draw(self, number: int) -> list[tuple[Any, ...]]:
-        """Choose so many combinations, spread over all: a step of the golden ratio."""
+    def draw(self, least: int) -> list[tuple[Any, ...]]:
+        """Choose so many combinations, and more until each choice is used.
+
+        They are spread over all: a step of the golden ratio.
+        """
         every = list(product(*self.choices))
         step = next(n for n in count(round(len(every) * 0.618)) if gcd(n, len(every)) == 1)
-        return [every[n * step % len(every)] for n in range(number)]
+        drawn: list[tuple[Any, ...]] = []
+        while len(drawn) < least or any(
+            set(used) != set(choices)
+            for used, choices in zip(zip(*drawn, strict=True), self.choices, strict=True)
+        ):
+            drawn.append(every[len(drawn) * step % len(every)])
+        return drawn
 
     def requests(self, app: Flask) -> list[tuple[str, Rule, tuple[Any, ...]]]:
-        """Give every method and address its combinations; more, until all choices are used."""
+        """Return a request of each method to each address, and more until each choice is used.
+
+        With 25 of each, which take minutes, nothing more is found.
+        """
         places = [
             (method, rule)
             for rule in app.url_map.iter_rules()
             for method in self.methods
             if method in (rule.methods or ())
         ]
-        number = max(EXAMPLES * len(places), *map(len, self.choices))
-        return [
-            (*place, drawn) for place, drawn in zip(cycle(places), self.draw(number), strict=False)
-        ]
+        drawn = self.draw(len(places))
+        return [(*place, one) for place, one in zip(cycle(places), drawn, strict=False)]
 
 
 # The last of the choices changes with every request.
@@ -274,13 +282,6 @@ def test_whatever_is_repeated_costs_little_at_every_address(server: Server, kind
         )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_name_value_and_size_is_tried_somewhere(server: Server, kind: str) -> None:
-    drawn = [drawn for _, _, drawn in KINDS[kind].requests(server.app)]
-    for choices, used in zip(KINDS[kind].choices, zip(*drawn, strict=True), strict=True):
-        assert set(used) == set(choices)
-
-
 # Costly reads
 
 
@@ -293,7 +294,7 @@ def large_job(server: Server) -> tuple[str, str]:
     images = [str(UUID(int=n)) for n in range(500)]
     size = {"format": "jpeg", "width": 20, "height": 20}
     place = {"name": "a.jpg", "bytes": 1000, "had_gps": 0, "created": 0, "queued": 0}
-    with server.jobs.store.transaction() as db:
+    with server.jobs.store.db.transaction() as db:
         db.table("images").insert_all(
             {"id": image, "job_id": job_id, "position": n, "state": "done", **place, **size}
             for n, image in enumerate(images)
@@ -316,11 +317,10 @@ def test_head_costs_next_to_nothing_at_every_address(
     for rule in server.app.url_map.iter_rules():
         if "HEAD" in (rule.methods or ()):
             path = replace(server, job_id=large_job[0], image_id=large_job[1]).path(rule)
-            seconds = min(
-                measure(lambda: server.send("HEAD", path), is_traced=False)[0]  # noqa: B023
-                for _ in range(2)
-            )
-            assert seconds <= 0.3, path
+            costs = [measure(lambda: server.send("HEAD", path), is_traced=False)[0]]  # noqa: B023
+            if costs[0] > MAX_SECONDS:  # The machine may be busy, or this is the first request.
+                costs.append(measure(lambda: server.send("HEAD", path), is_traced=False)[0])  # noqa: B023
+            assert min(costs) <= MAX_SECONDS, path
 
 
 WIDTHS = "responsive-widths=" + "1+" * 1000 + "&responsive-formats=webp" * 250

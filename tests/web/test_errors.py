@@ -1,7 +1,6 @@
 """Errors: the same words for a person, a script and a program."""
 
 import errno
-import re
 from html import unescape
 
 import pytest
@@ -10,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person
 from tests.support.errors import ERRORS
+from tests.support.pages import Page
 from webapp.web.errors import Problem, problem
 
 
@@ -31,7 +31,7 @@ def broken(app: Flask) -> Person:
 def test_person_gets_a_page(person: Person) -> None:
     response = person.get("/nowhere")
     assert response.status_code == 404
-    assert "<h1>Nothing here</h1>" in response.text
+    assert "<h1>Not found</h1>" in response.text
 
 
 def test_program_gets_json(person: Person) -> None:
@@ -82,11 +82,9 @@ def test_page_of_each_error_has_its_words(app: Flask, person: Person, status: in
 
 
 def buttons(response: TestResponse) -> dict[str, str]:
-    """Read the buttons of an error's page: their words, and where they lead."""
-    return {
-        words: target
-        for target, words in re.findall(r'class="button"\s+href="([^"]*)">([^<]+)', response.text)
-    }
+    """Return the buttons of an error's page: their words, and where they lead."""
+    page = Page(response.text)
+    return dict(zip(page.texts("a.button"), page.values("a.button", "href"), strict=True))
 
 
 def test_page_that_may_pass_can_be_asked_for_again(broken: Person) -> None:
@@ -110,7 +108,7 @@ def test_no_error_leads_to_another_site(person: Person, referrer: str) -> None:
 
 @pytest.mark.parametrize(
     ("sentence", "said"),
-    [(None, "It may have expired."), ("No such thumbnail.", "No such thumbnail.")],
+    [(None, "It may have expired or been deleted."), ("No such thumbnail.", "No such thumbnail.")],
 )
 def test_better_sentence_of_a_view_is_the_one_that_is_shown(
     app: Flask, person: Person, sentence: str | None, said: str

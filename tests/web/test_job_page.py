@@ -1,6 +1,5 @@
 """Following a job, with and without script."""
 
-import html
 import re
 from math import inf
 from threading import Event
@@ -9,14 +8,15 @@ from uuid import UUID
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, Script, multipart, nothing_left, work
+from tests.conftest import Person, Script, multipart, nothing_left
 from tests.support.images import make_jpeg, make_png, make_truncated
+from tests.support.jobs import sweep, work, work_once, work_queue
+from tests.support.pages import Page
 from tests.support.servers import wait_until
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.worker import work_on_next_image
 from webapp.web.formatters import date_and_time
 
-IDLE = "not working on images"
+IDLE = "no workers are running"
 GONE = "/jobs/00000000-0000-4000-8000-000000000000"
 
 
@@ -26,31 +26,25 @@ def start(person: Person, *pictures: bytes, **fields: object) -> str:
     return person.upload(*files, **fields).headers["Location"]
 
 
-def one_line(person: Person, path: str) -> str:
-    """Read a page with its white space made one space each."""
-    return re.sub(r"\s+", " ", person.get(path).text)
-
-
 def polled(page: str) -> str | None:
-    """Find the address that a panel will ask next, if any."""
-    found = re.search(r'hx-get="([^"]+)"', page)
-    return html.unescape(found[1]) if found else None
+    """Return the address that a panel will ask next, if any."""
+    return next(iter(Page(page).values("[hx-get]", "hx-get")), None)
 
 
 def test_page_shows_every_image_with_its_state(person: Person, jobs: Jobs) -> None:
-    page = person.get(start(person, make_jpeg(), make_jpeg())).text
-    assert "0 of 2 images done" in page
-    assert page.count("waiting</span>") == 2
+    page = person.page(start(person, make_jpeg(), make_jpeg()))
+    assert "0 of 2 images done" in page.text()
+    assert page.texts(".frame .frame-name + .fact") == ["waiting", "waiting"]
 
 
 def test_thumbnail_is_linked_with_its_size_and_what_was_saved(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(size=(400, 300)))
     work(jobs)
-    page = person.get(path).text
+    page = person.page(path)
     made = jobs.job(path.rpartition("/")[2]).images[0].thumbnails[0]
-    assert f'href="{made.url}"' in page
-    assert "100 × 100 JPEG" in page
-    assert re.search(r"[−+]\d+ %", page)
+    assert page.all(f'a[href="{made.url}"]')
+    assert "100 × 100 JPEG" in page.text()
+    assert re.search(r"[−+]\d+ %", page.text())
     assert person.get(made.url).data.startswith(b"\xff\xd8")
 
 
@@ -68,23 +62,22 @@ def test_all_frames_of_a_job_show_the_same_kind_of_picture(
     sizes = [(1200, 800), (400, 300), (500, 900), (2000, 300)]
     path = start(person, *(make_jpeg(size=size) for size in sizes), presets=presets)
     work(jobs)
-    page = one_line(person, path)
-    frames = re.findall(r'<a class="shot".*?<img (?!class="placeholder").*?src="([^"]+)"', page)
+    frames = person.page(path).values("a.shot img:not(.placeholder)", "src")
     assert [address.rpartition("/")[2] for address in frames] == [shown] * 4
 
 
 def test_waiting_image_says_what_will_be_made_of_it(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(size=(400, 300)))
-    page = re.sub(r">\s+<", "><", person.get(path).text)
-    assert '<li class="awaited"><span>100 × 100 JPEG' in page
+    (awaited,) = person.page(path).texts("li.awaited")
+    assert awaited.startswith("100 × 100 JPEG")
     work(jobs)
-    assert "awaited" not in person.get(path).text
+    assert not person.page(path).all(".awaited")
 
 
 def test_page_says_that_its_link_is_the_key_to_it(person: Person, stranger: Person) -> None:
     path = start(person, make_jpeg())
     for visitor in (person, stranger):
-        assert "anyone with this page's link can see it" in visitor.get(path).text
+        assert "anyone with the link can view this page" in visitor.get(path).text
 
 
 def test_job_ids_cannot_be_guessed(person: Person) -> None:
@@ -101,15 +94,14 @@ def test_failed_image_says_why(person: Person, jobs: Jobs) -> None:
 
 
 def test_running_page_reloads_by_itself_without_script(person: Person) -> None:
-    assert '<meta http-equiv="refresh"' in person.get(start(person, make_jpeg())).text
+    assert person.page(start(person, make_jpeg())).all("meta[http-equiv=refresh]")
 
 
 def test_finished_page_neither_reloads_nor_polls(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     work(jobs)
-    page = person.get(path).text
-    assert 'http-equiv="refresh"' not in page
-    assert polled(page) is None
+    page = person.page(path)
+    assert not page.all("meta[http-equiv=refresh], [hx-get]")
 
 
 def test_unchanged_panel_is_not_sent_again(person: Person) -> None:
@@ -122,7 +114,7 @@ def test_unchanged_panel_is_not_sent_again(person: Person) -> None:
 def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -> None:
     address = polled(person.get(start(person, make_jpeg(), make_jpeg())).text)
     assert address
-    claim = jobs.claim("w1")
+    claim = work_queue(jobs).claim("w1")
     assert claim
     panel = person.get(address)
     assert panel.status_code == 200
@@ -132,36 +124,36 @@ def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -
 
 def test_page_says_when_nobody_works_and_that_the_job_is_kept(person: Person) -> None:
     page = person.get(start(person, make_jpeg())).text
-    assert "The server is not working on images right now." in page
-    assert "Your job is kept, and goes on when it does." in page
+    assert "Processing is paused: no workers are running." in page
+    assert "Your job will resume automatically." in page
 
 
 def test_page_says_nothing_of_workers_while_there_is_one(person: Person, jobs: Jobs) -> None:
-    jobs.beat("w1")
+    work_queue(jobs).beat("w1")
     assert IDLE not in person.get(start(person, make_jpeg())).text
 
 
 def test_finished_page_says_nothing_of_workers(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     work(jobs)
-    jobs.store.forget_workers(inf)
+    jobs.store.operations.forget_workers(inf)
     assert IDLE not in person.get(path).text
 
 
 def test_image_of_a_worker_that_is_gone_is_not_called_worked_on(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(), make_jpeg())
-    assert jobs.claim("w1")
+    assert work_queue(jobs).claim("w1")
     page = person.get(path).text
     assert "<li>2 waiting</li>" in page
     assert "<li>1 working</li>" not in page
 
 
 def test_panel_comes_again_when_the_last_worker_goes(person: Person, jobs: Jobs) -> None:
-    jobs.beat("w1")
+    work_queue(jobs).beat("w1")
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
     assert person.get(address).status_code == 204
-    jobs.store.forget_workers(inf)
+    jobs.store.operations.forget_workers(inf)
     assert IDLE in person.get(address).text
 
 
@@ -169,7 +161,7 @@ def test_panel_comes_again_when_a_worker_is_back(person: Person, jobs: Jobs) -> 
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
     assert person.get(address).status_code == 204
-    jobs.beat("w1")
+    work_queue(jobs).beat("w1")
     panel = person.get(address)
     assert panel.status_code == 200
     assert IDLE not in panel.text
@@ -178,7 +170,7 @@ def test_panel_comes_again_when_a_worker_is_back(person: Person, jobs: Jobs) -> 
 def test_panel_comes_again_when_its_time_left_reads_otherwise(person: Person, jobs: Jobs) -> None:
     start(person, make_jpeg())
     work(jobs)
-    jobs.beat("w1")
+    work_queue(jobs).beat("w1")
     took(jobs, 100)
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
@@ -190,14 +182,14 @@ def test_panel_comes_again_when_its_time_left_reads_otherwise(person: Person, jo
 
 def took(jobs: Jobs, seconds: float) -> None:
     """Have all images that are done so far taken so long."""
-    jobs.store._change("UPDATE images SET claimed = finished - :seconds", seconds=seconds)
+    jobs.store.db.execute("UPDATE images SET claimed = finished - :seconds", seconds=seconds)
 
 
 def test_panel_sends_only_the_images_that_changed(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(), make_jpeg(), make_jpeg())
     address = polled(person.get(path).text)
     assert address
-    work_on_next_image(jobs)
+    work_once(jobs)
     panel = person.get(address).text
     assert panel.count("frame-name") == 1
 
@@ -213,7 +205,7 @@ def test_panel_comes_again_when_it_is_to_ask_more_slowly(person: Person, jobs: J
     address = polled(person.get(path).text)
     assert address
     assert person.get(address).status_code == 204
-    jobs.store._change("UPDATE images SET queued = queued - 60")
+    jobs.store.db.execute("UPDATE images SET queued = queued - 60")
     panel = person.get(address)
     assert 'hx-trigger="every 1000ms"' in panel.text
 
@@ -223,8 +215,8 @@ def test_job_that_is_made_again_is_watched_as_closely_as_a_new_one(
 ) -> None:
     path = start(person, make_jpeg())
     work(jobs)
-    jobs.store._change("UPDATE jobs SET created = created - 9000")
-    jobs.store._change("UPDATE images SET queued = queued - 9000")
+    jobs.store.db.execute("UPDATE jobs SET created = created - 9000")
+    jobs.store.db.execute("UPDATE images SET queued = queued - 9000")
     person.post(f"{path}/remake", presets="card")
     assert 'hx-trigger="every 500ms"' in person.get(path).text
 
@@ -238,10 +230,10 @@ def test_placeholder_lies_under_a_picture_that_is_opaque(person: Person, jobs: J
 def test_old_results_are_marked_while_new_ones_are_made(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     work(jobs)
-    assert "old result" not in person.get(path).text
+    assert "previous result" not in person.get(path).text
     person.post(f"{path}/remake", presets="card")
     page = person.get(path).text
-    assert "old result" in page
+    assert "previous result" in page
     assert "100 × 100 JPEG" in page
 
 
@@ -249,7 +241,7 @@ def test_buttons_that_change_a_job_are_for_its_owner(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
     path = start(person, make_truncated(), make_jpeg())
-    work_on_next_image(jobs)
+    work_once(jobs)
     for action in ("retry", "cancel", "keep", "remake"):
         assert f"/{action}" in person.get(path).text
         assert f"/{action}" not in stranger.get(path).text
@@ -390,7 +382,7 @@ def test_unknown_or_malformed_job_is_not_found(person: Person, path: str) -> Non
 
 def test_expired_job_is_gone(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
-    jobs.store._change("UPDATE jobs SET expires = 1")
+    jobs.store.db.execute("UPDATE jobs SET expires = 1")
     response = person.get(path)
     assert response.status_code == 410
     assert "<h1>This job is gone</h1>" in response.text
@@ -403,20 +395,20 @@ def test_job_that_expired_is_said_to_have_long_after_it_was_swept(
 ) -> None:
     path = start(person, make_jpeg())
     image = jobs.job(path.rpartition("/")[2]).images[0].id
-    jobs.store._change("UPDATE jobs SET expires = 1")
-    jobs.sweep()
-    jobs.sweep()
+    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    sweep(jobs)
+    sweep(jobs)
     response = person.get(path + part.format(image=image))
     assert response.status_code == 410
-    assert "The time that this job was kept for is over." in response.text
+    assert "This job has expired." in response.text
 
 
 def test_polling_ends_after_an_expired_job_was_swept(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     asked = polled(person.get(path).text)
     assert asked
-    jobs.store._change("UPDATE jobs SET expires = 1")
-    jobs.sweep()
+    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    sweep(jobs)
     panel = person.get(asked)
     assert (panel.status_code, polled(panel.text)) == (200, None)
     assert "This job is gone" in panel.text
@@ -424,17 +416,17 @@ def test_polling_ends_after_an_expired_job_was_swept(person: Person, jobs: Jobs)
 
 def test_expired_job_is_forgotten_after_30_days(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
-    jobs.store._change("UPDATE jobs SET expires = 1")
-    jobs.sweep()
-    jobs.store._change("UPDATE expired_jobs SET deleted = deleted - 30 * 86400")
-    jobs.sweep()
+    jobs.store.db.execute("UPDATE jobs SET expires = 1")
+    sweep(jobs)
+    jobs.store.db.execute("UPDATE expired_jobs SET deleted = deleted - 30 * 86400")
+    sweep(jobs)
     assert person.get(path).status_code == 404
 
 
 def test_job_that_its_owner_deleted_is_not_said_to_have_expired(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     person.post(f"{path}/delete")
-    jobs.sweep()
+    sweep(jobs)
     assert person.get(path).status_code == 404
 
 
@@ -455,9 +447,8 @@ def test_owner_deletes_a_job_after_being_asked(person: Person, jobs: Jobs) -> No
 
 
 def told(person: Person, answer: TestResponse) -> list[str]:
-    """Follow a redirect; list what the page there tells of what was just done."""
-    page = person.get(answer.headers["Location"]).text
-    return re.findall(r'<li class="message [^"]*">\s*<bdi>(.*?)</bdi>', page)
+    """Follow a redirect; return what the page there says of what was just done."""
+    return person.page(answer.headers["Location"]).texts("li.message")
 
 
 def test_who_deletes_or_keeps_a_job_without_script_is_told_so_once(
@@ -512,8 +503,10 @@ def test_delete_is_answered_before_the_files_are_removed(
 ) -> None:
     path = start(person, make_jpeg())
     work(jobs)
-    remove, is_answered = jobs.storage.remove, Event()
-    monkeypatch.setattr(jobs.storage, "remove", lambda path: is_answered.wait(20) and remove(path))
+    remove, is_answered = jobs.storage.empty_trash, Event()
+    monkeypatch.setattr(
+        jobs.storage, "empty_trash", lambda path: is_answered.wait(20) and remove(path)
+    )
     assert person.post(f"{path}/delete").status_code == 303
     assert not nothing_left(jobs)
     is_answered.set()
@@ -553,11 +546,12 @@ def test_list_says_how_far_each_job_is(person: Person, jobs: Jobs) -> None:
     path = start(person, make_truncated(), make_jpeg(), make_jpeg())
     waiting = jobs.job(path.rpartition("/")[2]).images[2].id
     person.post(f"{path}/images/{waiting}/cancel")
-    assert '<progress aria-label="Images finished" value="1" max="3">' in one_line(person, "/jobs")
+    progress = person.page("/jobs").one("progress").attributes
+    assert progress == {"aria-label": "Images finished", "value": "1", "max": "3"}
     work(jobs)
-    page = one_line(person, "/jobs")
-    assert "1 of 3 images done, 1 failed, 1 cancelled" in page
-    assert "<progress" not in page
+    page = person.page("/jobs")
+    assert "1 of 3 images done, 1 failed, 1 cancelled" in page.text()
+    assert not page.all("progress")
 
 
 def test_row_of_the_list_follows_its_job_to_the_end(person: Person, jobs: Jobs) -> None:
@@ -590,19 +584,21 @@ def test_row_is_for_who_made_the_job_alone(person: Person, stranger: Person) -> 
     assert stranger.get(address).status_code == 403
 
 
+def pictures_of_the_list(person: Person) -> list[str]:
+    return [address.rpartition("/")[2] for address in person.page("/jobs").values("img", "src")]
+
+
 def test_list_shows_a_small_picture_of_each_image(person: Person, jobs: Jobs) -> None:
     large, small = make_jpeg(size=(800, 600)), make_jpeg(size=(40, 30))
     start(person, large, small, make_truncated(), presets=["web-set", "avatar"])
     work(jobs)
-    shown = re.findall(r'<img src="[^"]*/([^"/]+)"', person.get("/jobs").text)
-    assert shown == ["320w.webp", "320w.webp"]
+    assert pictures_of_the_list(person) == ["320w.webp", "320w.webp"]
 
 
 def test_whole_image_is_no_picture_of_the_list(person: Person, jobs: Jobs) -> None:
     start(person, make_jpeg(size=(800, 100)), presets="avatar")
     work(jobs)
-    shown = re.findall(r'<img src="[^"]*/([^"/]+)"', person.get("/jobs").text)
-    assert shown == ["avatar.webp"]
+    assert pictures_of_the_list(person) == ["avatar.webp"]
 
 
 def test_list_of_jobs_goes_on_with_older_ones(
@@ -610,12 +606,11 @@ def test_list_of_jobs_goes_on_with_older_ones(
 ) -> None:
     monkeypatch.setattr("webapp.jobs.lifecycle.LISTED_JOBS", 2)
     paths = [start(person, make_jpeg()) for _ in range(5)]
-    address, seen = "/jobs", []
-    while address:
-        page = person.get(address).text
-        seen.append(re.findall(r'class="row-name"[^>]* href="([^"]+)"', page))
-        older = re.search(r'href="(/jobs\?before=[^"]+)"', page)
-        address = older[1] if older else ""
+    addresses, seen = ["/jobs"], []
+    while addresses:
+        page = person.page(addresses[0])
+        seen.append(page.values(".row-name", "href"))
+        addresses = page.values('a[href^="/jobs?before="]', "href")
     assert seen == [[paths[4], paths[3]], [paths[2], paths[1]], [paths[0]]]
 
 

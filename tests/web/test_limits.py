@@ -15,12 +15,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, Script, multipart, nothing_left, part, running_app, work
+from tests.conftest import Person, Script, multipart, nothing_left, part, running_app
 from tests.support.images import make_jpeg
+from tests.support.jobs import work
 from webapp.config import Config
 from webapp.jobs.errors import TooManyWaiting
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.store.jobs import JobStore
+from webapp.jobs.store import Store
 from webapp.recipes.presets import PRESETS
 from webapp.web.limits import QUEUE_AGAIN, TAKE_IMAGES
 
@@ -73,7 +74,7 @@ def test_person_without_script_gets_a_page_that_says_when(app: Flask, person: Pe
     answer = person.upload((make_jpeg(), "a.jpg"))
     assert answer.status_code == 429
     assert answer.headers["Retry-After"]
-    assert "<h1>Too much at once</h1>" in answer.text
+    assert "<h1>Too many requests</h1>" in answer.text
     assert "There is room again in 60 minutes." in answer.text
 
 
@@ -282,7 +283,7 @@ def test_client_is_told_of_its_share(shared: Flask) -> None:
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "20")
     assert answer.json == {
         "code": "too_many_waiting",
-        "detail": "At most 2 images of your address may wait for their turn at a time."
+        "detail": "At most 2 images of your address may wait at the same time."
         " There is room again in 20 seconds.",
         "field": None,
     }
@@ -302,7 +303,7 @@ def test_share_holds_however_many_images_come_at_once(shared: Flask) -> None:
         else:
             return True
         finally:
-            jobs.store.close()
+            jobs.store.db.close()
 
     with ThreadPoolExecutor(4) as pool:
         taken = list(pool.map(submit_one, range(8)))
@@ -341,7 +342,7 @@ def test_nothing_is_made_again_while_the_queue_is_full(shared: Flask, path: str)
         submit(shared, f"192.0.2.{number // 2}")
     answer = again(shared, person, location, path)
     assert answer.status_code == 503
-    assert "Too many images wait for their turn." in answer.text
+    assert "Too many images are waiting." in answer.text
 
 
 @pytest.mark.parametrize("path", AGAIN)
@@ -382,7 +383,7 @@ def test_nothing_is_made_again_beyond_the_work_of_an_hour(app: Flask, path: str)
 
 
 def use_up_work(app: Flask, client: str) -> None:
-    app.extensions["jobs"].store.spend(client, "work", 3_600_000, 9_000_000, time())
+    app.extensions["jobs"].store.usage.spend(client, "work", 3_600_000, 9_000_000, time())
 
 
 def test_client_that_used_its_work_is_told_when_there_is_more(app: Flask) -> None:
@@ -400,16 +401,16 @@ def test_client_that_used_its_work_is_told_when_there_is_more(app: Flask) -> Non
 def test_work_on_an_image_counts_for_the_client_that_sent_it(app: Flask, jobs: Jobs) -> None:
     submit(app, "192.0.2.1")
     work(jobs)
-    (used,) = jobs.store._rows("SELECT client, amount FROM usage WHERE what = 'work'")
+    (used,) = jobs.store.db.query("SELECT client, amount FROM usage WHERE what = 'work'")
     assert used["client"] == "192.0.2.1"
-    (took,) = jobs.store._rows("SELECT seconds FROM durations WHERE what = 'work' AND count")
+    (took,) = jobs.store.db.query("SELECT seconds FROM durations WHERE what = 'work' AND count")
     assert used["amount"] == pytest.approx(took["seconds"] * 1000, abs=1.5)
 
 
 def test_client_over_its_bytes_can_cancel_and_delete(app: Flask, jobs: Jobs) -> None:
     """Its thumbnails count too, so it may be far over."""
     person, location = make_job(app)
-    jobs.store.spend("127.0.0.1", "bytes", 10**12, 10**13, time())
+    jobs.store.usage.spend("127.0.0.1", "bytes", 10**12, 10**13, time())
     assert again(app, person, location, "cancel").status_code == 303
     assert again(app, person, location, "delete").status_code == 303
     assert jobs.ids() == []
@@ -419,51 +420,51 @@ def test_thumbnails_count_like_what_was_sent(app: Flask, jobs: Jobs) -> None:
     submit(app, "192.0.2.1")
     (sent,) = used_bytes(jobs)
     work(jobs)
-    made = sum(row["bytes"] for row in jobs.store._rows("SELECT bytes FROM thumbnails"))
+    made = sum(row["bytes"] for row in jobs.store.db.query("SELECT bytes FROM thumbnails"))
     assert used_bytes(jobs) == [sent + made]
 
 
 def used_bytes(jobs: Jobs) -> list[int]:
-    rows = jobs.store._rows("SELECT sum(amount) AS amount FROM usage WHERE what = 'bytes'")
+    rows = jobs.store.db.query("SELECT sum(amount) AS amount FROM usage WHERE what = 'bytes'")
     return [row["amount"] for row in rows]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[JobStore]:
-    store = JobStore(tmp_path / "jobs.db")
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "jobs.db")
     yield store
-    store.close()
+    store.db.close()
 
 
-def test_retry_after_is_when_the_oldest_no_longer_counts(store: JobStore) -> None:
+def test_retry_after_is_when_the_oldest_no_longer_counts(store: Store) -> None:
     for later in (0, 600, 1200):
-        assert store.spend("client", "jobs", 2, 6, NOW + later) == 0
+        assert store.usage.spend("client", "jobs", 2, 6, NOW + later) == 0
     now = NOW + 1300
     one, all_three = (
-        store.spend("client", "jobs", 1, 6, now),
-        store.spend("client", "jobs", 6, 6, now),
+        store.usage.spend("client", "jobs", 1, 6, now),
+        store.usage.spend("client", "jobs", 6, 6, now),
     )
-    assert store.spend("client", "jobs", 1, 6, now + one - 1) > 0
-    assert store.spend("client", "jobs", 1, 6, now + one) == 0
+    assert store.usage.spend("client", "jobs", 1, 6, now + one - 1) > 0
+    assert store.usage.spend("client", "jobs", 1, 6, now + one) == 0
     assert (one, all_three) == (2300 - 10, 3500 - 10)
 
 
-def test_what_can_never_fit_is_not_let_in_by_waiting(store: JobStore) -> None:
-    assert store.spend("client", "bytes", 7, 6, NOW) == 3590
-    assert store.spend("client", "bytes", 7, 6, NOW + 3590) > 0
+def test_what_can_never_fit_is_not_let_in_by_waiting(store: Store) -> None:
+    assert store.usage.spend("client", "bytes", 7, 6, NOW) == 3590
+    assert store.usage.spend("client", "bytes", 7, 6, NOW + 3590) > 0
 
 
-def test_addresses_are_forgotten_within_the_hour(store: JobStore) -> None:
-    store.spend("192.0.2.1", "jobs", 1, 6, NOW)
-    store.forget_usage(NOW + 3500)
-    assert store.spend("192.0.2.1", "jobs", 6, 6, NOW + 3500) > 0
-    store.forget_usage(NOW + 3600)
-    assert "192.0.2.1" not in [row["client"] for row in store._rows("SELECT client FROM usage")]
+def test_addresses_are_forgotten_within_the_hour(store: Store) -> None:
+    store.usage.spend("192.0.2.1", "jobs", 1, 6, NOW)
+    store.usage.forget(NOW + 3500)
+    assert store.usage.spend("192.0.2.1", "jobs", 6, 6, NOW + 3500) > 0
+    store.usage.forget(NOW + 3600)
+    assert "192.0.2.1" not in [row["client"] for row in store.db.query("SELECT client FROM usage")]
 
 
-def test_counting_leaves_the_rows_of_jobs_as_safe_as_they_were(store: JobStore) -> None:
-    store.spend("client", "jobs", 1, 6, NOW)
-    assert store._rows("PRAGMA synchronous") == [{"synchronous": 2}]  # FULL
+def test_counting_leaves_the_rows_of_jobs_as_safe_as_they_were(store: Store) -> None:
+    store.usage.spend("client", "jobs", 1, 6, NOW)
+    assert store.db.query("PRAGMA synchronous") == [{"synchronous": 2}]  # FULL
 
 
 @pytest.mark.parametrize("preset", [[], "web-set"])

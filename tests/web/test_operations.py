@@ -6,12 +6,13 @@ from flask.testing import FlaskClient
 
 from tests.conftest import Person
 from tests.support.images import make_jpeg
+from tests.support.jobs import work_queue
 from webapp.jobs.health import ALIVE_SECONDS
 from webapp.jobs.lifecycle import Jobs
 
 
 def test_healthy_while_a_worker_beats(client: FlaskClient, jobs: Jobs) -> None:
-    jobs.beat("w1")
+    work_queue(jobs).beat("w1")
     response = client.get("/healthcheck")
     assert response.status_code == 200
     assert response.json is not None
@@ -22,7 +23,7 @@ def test_health_tells_how_much_there_is_to_do(
     client: FlaskClient, person: Person, jobs: Jobs
 ) -> None:
     person.upload((make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg"))
-    jobs.beat("w1")
+    work_queue(jobs).beat("w1")
     health = client.get("/healthcheck").json
     assert health is not None
     assert (health["queue_depth"], health["workers"]) == (2, 1)
@@ -42,7 +43,7 @@ def test_unhealthy_where_no_consumer_ever_ran(client: FlaskClient) -> None:
 
 
 def test_unhealthy_when_the_last_beat_is_old(client: FlaskClient, jobs: Jobs) -> None:
-    jobs.store.beat("w1", time.time() - ALIVE_SECONDS - 1)
+    jobs.store.operations.beat("w1", time.time() - ALIVE_SECONDS - 1)
     response = client.get("/healthcheck")
     assert response.status_code == 503
     assert response.json is not None
@@ -50,7 +51,7 @@ def test_unhealthy_when_the_last_beat_is_old(client: FlaskClient, jobs: Jobs) ->
 
 
 def test_unhealthy_when_the_database_does_not_answer(client: FlaskClient, jobs: Jobs) -> None:
-    jobs.store._change("DROP TABLE workers")
+    jobs.store.db.execute("DROP TABLE workers")
     response = client.get("/healthcheck")
     assert response.status_code == 503
     assert response.json == {

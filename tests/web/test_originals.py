@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.conftest import Person, work
+from tests.conftest import Person
 from tests.support.images import encode, make_animation, make_exif, make_jpeg, make_picture
+from tests.support.jobs import work
 from webapp.jobs.lifecycle import Jobs
 
 SHOWN = ["jpeg", "png", "webp", "avif", "gif"]
@@ -66,7 +67,7 @@ def test_original_is_nobodys_where_nobody_made_the_job(client_job: str, person: 
 def client_job(stranger: Person, jobs: Jobs) -> str:
     """Give the address of the original of a job whose owner was never written down."""
     _, address = start(stranger, jobs, make_jpeg())
-    jobs.store._change("UPDATE jobs SET owner = NULL")
+    jobs.store.db.execute("UPDATE jobs SET owner = NULL")
     return address
 
 
@@ -103,7 +104,7 @@ def test_file_that_was_lost_is_not_found(person: Person, jobs: Jobs) -> None:
 
 def test_original_ends_with_its_job(person: Person, jobs: Jobs) -> None:
     page, address = start(person, jobs, make_jpeg())
-    jobs.store._change("UPDATE jobs SET expires = 1")
+    jobs.store.db.execute("UPDATE jobs SET expires = 1")
     assert person.get(address).status_code == 410
     person.post(f"{page.partition('/images')[0]}/delete")
     jobs.delete(address.split("/")[2])

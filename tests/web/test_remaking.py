@@ -25,14 +25,14 @@ from tests.conftest import (
     nothing_left,
     read_zip,
     running_app,
-    work,
 )
 from tests.support.images import make_corners, make_jpeg, make_truncated
+from tests.support.jobs import sweep, work, work_once, work_queue
 from webapp.config import Config
+from webapp.jobs.health import estimate
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Job, Thumbnail
 from webapp.jobs.storage import ABANDONED_SECONDS, REPLACED_SECONDS
-from webapp.jobs.worker import work_on_next_image
 from webapp.recipes.outputs import InvalidRecipe, Output, Recipe, RecipeLimits
 from webapp.recipes.presets import PRESETS
 from webapp.web.forms.upload import UploadForm
@@ -90,7 +90,7 @@ def test_old_addresses_work_for_a_while_after_the_new_ones_do(
 ) -> None:
     old = remade(person, jobs, wait)
     age(jobs, REPLACED_SECONDS - 60)
-    jobs.sweep()
+    sweep(jobs)
     assert person.get(old.url).status_code == 200
 
 
@@ -115,7 +115,7 @@ def test_old_addresses_work_though_a_sweep_comes_as_the_new_ones_are_written(
     age(jobs, 2 * REPLACED_SECONDS)
     (old,) = jobs.job(job_id).thumbnails
     jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
-    follow(monkeypatch, jobs.store, "finish", jobs.sweep)
+    follow(monkeypatch, jobs.store.queue, "finish", partial(sweep, jobs))
     work(jobs)
     assert person.get(old.url).status_code == 200
 
@@ -128,15 +128,15 @@ def test_old_addresses_work_though_the_new_ones_are_written_during_a_sweep(
     age(jobs, 2 * REPLACED_SECONDS)
     (old,) = jobs.job(job_id).thumbnails
     jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
-    follow(monkeypatch, jobs.storage, "old_places", partial(work, jobs))
-    jobs.sweep()
+    follow(monkeypatch, jobs.storage, "old_paths", partial(work, jobs))
+    sweep(jobs)
     assert person.get(old.url).status_code == 200
 
 
 def test_old_addresses_are_gone_after_that_while(person: Person, jobs: Jobs) -> None:
     old = remade(person, jobs)
     age(jobs, REPLACED_SECONDS + 60)
-    jobs.sweep()
+    sweep(jobs)
     assert person.get(old.url).status_code == 404
 
 
@@ -145,7 +145,7 @@ def test_nothing_but_the_new_thumbnails_is_left_after_that_while(
 ) -> None:
     remade(person, jobs)
     age(jobs, REPLACED_SECONDS + 60)
-    jobs.sweep()
+    sweep(jobs)
     (job,) = (jobs.job(job_id) for job_id in jobs.ids())
     files = [path.name for path in jobs.storage.thumbnails.rglob("*.*")]
     assert sorted(files) == ["card.webp", "whole-image.webp"]
@@ -160,7 +160,7 @@ def test_making_again_and_again_does_not_keep_old_thumbnails_for_longer(
         age(jobs, REPLACED_SECONDS / 2 + 60)
         jobs.remake(jobs.ids()[0], PRESETS[name].recipe, "127.0.0.1")
         work(jobs)
-    jobs.sweep()
+    sweep(jobs)
     assert person.get(old.url).status_code == 404
 
 
@@ -170,7 +170,7 @@ def test_old_thumbnails_make_room_where_the_disk_is_nearly_full(
     old = remade(person, jobs)
     age(jobs, REPLACED_SECONDS / 5)
     monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 1000)
-    jobs.sweep()
+    sweep(jobs)
     assert person.get(old.url).status_code == 404
 
 
@@ -196,10 +196,10 @@ def test_old_thumbnails_stay_where_the_new_ones_cannot_be_made(person: Person, j
 
 def test_worker_with_the_old_recipe_finishes_in_vain(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg())
-    old = jobs.claim("slow")
+    old = work_queue(jobs).claim("slow")
     assert old
     post(person, f"/jobs/{job_id}/remake", presets="card")
-    assert not jobs.store.renew(old, 1e12)
+    assert not jobs.store.queue.renew(old, 1e12)
     work(jobs)
     assert file_names(jobs.job(job_id)) == ["card.webp"]
 
@@ -353,7 +353,8 @@ def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:
     assert checked == "card"
 
 
-NEW_ADDRESSES = f"new addresses; the old ones stop working {REPLACED_SECONDS / 60:g} minutes later"
+MINUTES = f"{REPLACED_SECONDS / 60:g} minutes"
+NEW_ADDRESSES = f"new addresses. The old addresses stop working {MINUTES} later"
 
 
 def test_page_to_make_a_job_again_says_that_addresses_change(person: Person) -> None:
@@ -373,8 +374,8 @@ def test_cancelled_images_are_left_out_when_a_job_is_made_again(person: Person, 
     post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/cancel")
     work(jobs)
     page = person.get(f"/jobs/{job_id}/remake").text
-    assert "<h1>Make 2 images again</h1>" in page
-    assert "1 cancelled image is left out." in page
+    assert "<h1>Make thumbnails of 2 images again</h1>" in page
+    assert "1 cancelled image is not included." in page
     post(person, f"/jobs/{job_id}/remake", presets="card")
     assert [image.state for image in jobs.job(job_id).images] == ["cancelled", "waiting", "waiting"]
 
@@ -417,9 +418,9 @@ def test_way_back_to_the_recipe_is_offered_where_a_focal_point_is_set(
     page = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}"
     offered = []
     for path, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {})):
-        offered.append("Crop as the recipe says" in person.get(page).text)
+        offered.append("Reset to recipe" in person.get(page).text)
         post(person, f"{page}/{path}", **fields)
-    offered.append("Crop as the recipe says" in person.get(page).text)
+    offered.append("Reset to recipe" in person.get(page).text)
     assert offered == [False, True, False]
 
 
@@ -498,7 +499,7 @@ def stopped(person: Person, jobs: Jobs) -> str:
     job_id = start(person, make_jpeg(), make_jpeg())
     work(jobs)
     post(person, f"/jobs/{job_id}/remake", presets="card")
-    work_on_next_image(jobs)
+    work_once(jobs)
     post(person, f"/jobs/{job_id}/cancel")
     return job_id
 
@@ -515,7 +516,7 @@ def test_page_tells_what_is_not_made_again_because_it_was_cancelled(
 ) -> None:
     page = person.get(f"/jobs/{stopped(person, jobs)}").text
     assert "1 of 2 images done, 1 cancelled" in page
-    assert page.count("old result") == 1
+    assert page.count("previous result") == 1
 
 
 def test_zip_tells_what_is_not_made_again_because_it_was_cancelled(
@@ -526,7 +527,7 @@ def test_zip_tells_what_is_not_made_again_because_it_was_cancelled(
         page = archive.read("index.html").decode()
     assert [image["state"] for image in manifest["images"]] == ["done", "cancelled"]
     assert (manifest["job"]["done"], manifest["job"]["cancelled"]) == (1, 1)
-    assert page.count("cancelled, old result") == 1
+    assert page.count("cancelled, previous result") == 1
 
 
 def test_old_results_are_made_again_by_a_retry(person: Person, jobs: Jobs) -> None:
@@ -589,20 +590,20 @@ def test_page_offers_nothing_where_the_job_is_kept_for_longer_than_any(
     person: Person, jobs: Jobs
 ) -> None:
     job_id = start(person, make_jpeg())
-    jobs.store._change("UPDATE jobs SET expires = expires * 2")  # The settings were others.
+    jobs.store.db.execute("UPDATE jobs SET expires = expires * 2")  # The settings were others.
     assert offered_hours(person, job_id) == []
     assert "Keep for" not in person.get(f"/jobs/{job_id}").text
 
 
 def make_older(jobs: Jobs, hours: float) -> None:
-    jobs.store._change(f"UPDATE jobs SET created = created - {hours * 3600}")
+    jobs.store.db.execute(f"UPDATE jobs SET created = created - {hours * 3600}")
 
 
 def test_job_is_kept_no_longer_in_all_than_a_job_may_be(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg())
     for _ in range(5):
         make_older(jobs, 20)
-        jobs.store._change("UPDATE jobs SET expires = expires - 20 * 3600")
+        jobs.store.db.execute("UPDATE jobs SET expires = expires - 20 * 3600")
         post(person, f"/jobs/{job_id}/keep", hours="168")
     job = jobs.job(job_id)
     assert round((job.expires - job.created).total_seconds()) == 168 * 3600
@@ -640,18 +641,18 @@ def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: 
 def test_page_knows_how_many_come_before(person: Person, stranger: Person, jobs: Jobs) -> None:
     start(stranger, make_jpeg(), make_jpeg(), make_jpeg())
     job_id = start(person, make_jpeg())
-    assert jobs.outlook(jobs.job(job_id)).ahead == 1  # Owners take turns.
-    assert "1 image of others comes first" in person.get(f"/jobs/{job_id}").text
+    assert estimate(jobs.store, jobs.job(job_id), jobs.now()).ahead == 1  # Owners take turns.
+    assert "1 image ahead of you in the queue" in person.get(f"/jobs/{job_id}").text
 
 
 def test_time_left_is_told_from_what_the_last_images_took(person: Person, jobs: Jobs) -> None:
     start(person, make_jpeg())
     work(jobs)
-    jobs.store._change("UPDATE images SET claimed = finished - 10")
-    jobs.beat("a")
-    jobs.beat("b")
+    jobs.store.db.execute("UPDATE images SET claimed = finished - 10")
+    work_queue(jobs).beat("a")
+    work_queue(jobs).beat("b")
     job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
-    assert jobs.outlook(jobs.job(job_id)).seconds == 15
+    assert estimate(jobs.store, jobs.job(job_id), jobs.now()).seconds == 15
     assert "about 20 seconds left" in person.get(f"/jobs/{job_id}").text
 
 
@@ -659,8 +660,8 @@ def test_job_with_nothing_to_do_yet_promises_no_time(script: Script, jobs: Jobs)
     job = script.create()
     script.add(job, make_jpeg())
     work(jobs)
-    jobs.beat("a")
-    assert jobs.outlook(jobs.job(job["id"])).seconds is None
+    work_queue(jobs).beat("a")
+    assert estimate(jobs.store, jobs.job(job["id"]), jobs.now()).seconds is None
 
 
 def test_panel_comes_again_when_others_are_done_with(

@@ -9,8 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import Headers
 
-from tests.conftest import Person, find_token, multipart, part, running_app, work
+from tests.conftest import Person, find_token, multipart, part, running_app
 from tests.support.images import make_jpeg
+from tests.support.jobs import work
 from webapp.config import Config, HostNames
 from webapp.jobs.lifecycle import Jobs
 

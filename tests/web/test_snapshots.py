@@ -17,13 +17,15 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Script, read_zip
 from tests.support.images import make_jpeg
+from tests.support.jobs import work_once, work_queue
+from webapp.engine.decoder import Decoder
 from webapp.engine.result import Result
 from webapp.jobs.database import Database
+from webapp.jobs.health import read_statistics
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim
-from webapp.jobs.worker import work_on_next_image
 from webapp.recipes.outputs import Recipe
-from webapp.web.metrics import JobsCollector
+from webapp.web.metrics import StatisticsCollector
 
 # What an address may ask for beside the job itself. `{v}` and `{said}` are those of the page.
 QUERIES = {
@@ -47,31 +49,31 @@ class Scene:
         jobs.cancel(self.job_id, ids[2])
         script.send(job["close_url"])
         self.claim = self._claim()
-        work_on_next_image(jobs)
+        work_once(jobs)
         self.made = folder / "made"
         self.made.mkdir()
         self.result = self._make()
         self._saved = folder / "saved.db"
-        jobs.store.backup(self._saved)
+        jobs.store.db.backup(self._saved)
 
     def _claim(self) -> Claim:
-        claim = self.jobs.claim("worker")
+        claim = work_queue(self.jobs).claim("worker")
         assert claim
         assert claim.image_id == self.image_id
         return claim
 
     def _make(self) -> Result:
         source = self.jobs.storage.original(self.job_id, self.image_id)
-        recipe = Recipe.from_json(self.claim.recipe).with_whole()
-        return self.jobs.decoder.make_thumbnails(source, recipe, self.made)
+        recipe = Recipe.from_json(self.claim.recipe).with_overview()
+        return Decoder.from_config(self.jobs.config).make_thumbnails(source, recipe, self.made)
 
     def begin_again(self) -> None:
         """Let the first image be done, and then be in a worker's hands for a second time."""
         self.finish()
-        self.jobs.set_focus(self.job_id, self.image_id, (0.5, 0.5), "127.0.0.1")
+        self.jobs.set_focal_point(self.job_id, self.image_id, (0.5, 0.5), "127.0.0.1")
         self.claim = self._claim()
         self._saved.unlink()
-        self.jobs.store.backup(self._saved)
+        self.jobs.store.db.backup(self._saved)
 
     def finish(self) -> None:
         """Publish what a worker made of the first image, through a connection of its own."""
@@ -81,11 +83,11 @@ class Scene:
             try:
                 with self.jobs.storage.open_folder() as folder:
                     shutil.copytree(self.made, folder, dirs_exist_ok=True)
-                    self.jobs.finish(self.claim, folder, self.result)
+                    work_queue(self.jobs).finish(self.claim, folder, self.result, b"")
             except BaseException as error:
                 failures.append(error)
             finally:
-                self.jobs.store.close()
+                self.jobs.store.db.close()
 
         thread = Thread(target=run)
         thread.start()
@@ -95,18 +97,20 @@ class Scene:
     def restore(self) -> None:
         """Bring rows and files back to where they were before the finish."""
         with closing(Database(self._saved)) as saved:
-            saved._db.conn.backup(self.jobs.store._db.conn)
-        self.jobs.storage.unpublish(self.jobs._place(self.claim))
+            saved._db.conn.backup(self.jobs.store.db._db.conn)
+        self.jobs.storage.unpublish(self.jobs.storage.thumbnails_folder(self.claim))
 
     def _read_metrics(self) -> Any:
-        metrics = JobsCollector(self.jobs).collect()
+        metrics = StatisticsCollector(
+            read_statistics(self.jobs.store, self.jobs.storage, self.jobs.now())
+        ).collect()
         return [one.samples for one in metrics if one.name != "thumbnails_free_disk_bytes"]
 
     def _read(self, address: str) -> Any:
         """Ask for an address; give all of the answer that tells of the job."""
         headers = {"Accept": "text/html"}
         with closing(self.script.client.get(address, headers=headers, buffered=False)) as answer:
-            assert not self.jobs.store._db.conn.in_transaction, "open while the answer is sent"
+            assert not self.jobs.store.db._db.conn.in_transaction, "open while the answer is sent"
             return _facts(answer)
 
     def readers(self) -> dict[str, Callable[[], Any]]:
@@ -155,12 +159,12 @@ class Statements:
         self.count = 0
         self._after = inf
         self._happen: Callable[[], None] = lambda: None
-        for name in ("_rows", "_change"):
-            run = getattr(jobs.store, name)
-            monkeypatch.setattr(jobs.store, name, self._counted(run))
-        self._transaction = jobs.store.transaction
+        for name in ("query", "execute"):
+            run = getattr(jobs.store.db, name)
+            monkeypatch.setattr(jobs.store.db, name, self._counted(run))
+        self._transaction = jobs.store.db.transaction
         self._is_writing = False
-        monkeypatch.setattr(jobs.store, "transaction", self._counted_transaction)
+        monkeypatch.setattr(jobs.store.db, "transaction", self._counted_transaction)
 
     def _counted(self, run: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any, **values: Any) -> Any:
@@ -203,9 +207,7 @@ def scene(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Scene:
     now = time()
-    monkeypatch.setattr(
-        "webapp.jobs.lifecycle.time", lambda: now
-    )  # What takes time is no difference.
+    monkeypatch.setattr(jobs, "now", lambda: now)  # The passing of time is no difference.
     monkeypatch.setattr("webapp.web.views.responses.POLL_PACES", ((inf, 500),))
     scene = Scene(app, jobs, script, tmp_path)
     if request.param == "made again":

@@ -7,8 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from tests.conftest import Person, multipart, nothing_left, part, running_app, work
+from tests.conftest import Person, multipart, nothing_left, part, running_app
 from tests.support.images import make_image, make_jpeg, make_truncated
+from tests.support.jobs import sweep, work
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.presets import PRESETS
@@ -206,8 +207,8 @@ def test_expired_job_is_not_found(
     client: FlaskClient, jobs: Jobs, route: str, is_swept: bool
 ) -> None:
     job_id = upload(client, make_jpeg())
-    jobs.store._change("UPDATE jobs SET expires = 1")
+    jobs.store.db.execute("UPDATE jobs SET expires = 1")
     if is_swept:
-        jobs.sweep()
+        sweep(jobs)
     response = client.get(f"/{route}/{job_id}")
     assert (response.status_code, list(response.json or {})) == (404, ["detail"])

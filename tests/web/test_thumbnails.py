@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import Person, running_app, work
+from tests.conftest import Person, running_app
 from tests.support.images import make_png
+from tests.support.jobs import work
 from webapp.config import load
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail

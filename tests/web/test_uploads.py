@@ -51,8 +51,8 @@ def test_page_says_limits_and_what_becomes_of_the_images(person: Person) -> None
     for words in (
         "up to 1 MB each, 3 at a time",
         'selected value="24"',
-        "anyone with the link can see the results",
-        "GPS positions and other metadata are removed",
+        "anyone with the link can view the results",
+        "GPS locations and other metadata are removed",
     ):
         assert words in page
 
@@ -334,7 +334,7 @@ def test_sizes_of_an_address_beyond_the_limit_are_named(person: Person) -> None:
     page = " ".join(person.get(f"/?{parts}").text.split())
     assert page.count('class="output"') == 20
     assert (
-        "A recipe has at most 20 sizes of your own. These parts of the address were left out:"
+        "A recipe has at most 20 custom sizes. These parts of the address were ignored:"
         " <bdi>w21=21, w22=22, w23=23,"
     ) in page
 
@@ -342,7 +342,7 @@ def test_sizes_of_an_address_beyond_the_limit_are_named(person: Person) -> None:
 def test_sizes_of_an_address_are_counted_whatever_their_numbers(person: Person) -> None:
     page = person.get("/?w3=64&w59=32").text
     assert page.count('class="output"') == 2
-    assert "left out" not in page
+    assert "ignored" not in page
 
 
 def test_address_that_asks_for_nothing_yet_is_told_of_no_problem(person: Person) -> None:
@@ -379,7 +379,7 @@ def test_no_size_is_left_out_in_silence(tmp_path: Path) -> None:
         response = script.send("/jobs/open", presets="square", **sizes, **formats)
     assert response.json == {
         "code": "invalid_recipe",
-        "detail": "A recipe has at most 50 sizes of your own.",
+        "detail": "A recipe has at most 50 custom sizes.",
         "field": "outputs-50-width",
     }
 
@@ -725,7 +725,7 @@ def test_form_without_the_right_token_is_refused(
         data["csrf_token"] = token
     response = client.post("/jobs", data=data, headers={"Accept": "text/html"})
     assert response.status_code == 400
-    assert "Load it again." in response.text
+    assert "Reload it." in response.text
     assert nothing_left(jobs)
 
 
@@ -776,11 +776,11 @@ def test_job_remembers_what_its_uploader_could_not_send(script: Script, jobs: Jo
     job = script.create()
     script.add(job, make_jpeg())
     lost = [
-        [2, "a/b\u202e.jpg", "The connection\n is \u202elost."],
+        [2, "a/b\u202e.jpg", "Connection\n \u202elost."],
         [3, "\ud83d.jpg", "\ud83dA" * 999],
     ]
     script.send(job["close_url"], missing_files=json.dumps(lost))
-    assert missing(jobs) == [("b.jpg", "The connection is lost."), (".jpg", "A" * 300)]
+    assert missing(jobs) == [("b.jpg", "Connection lost."), (".jpg", "A" * 300)]
     assert ", 2 missing" in script.get(job["url"]).text
     assert ", 2 missing" in script.get("/jobs").text
 
@@ -788,15 +788,15 @@ def test_job_remembers_what_its_uploader_could_not_send(script: Script, jobs: Jo
 def test_image_whose_answer_got_lost_is_not_missing(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.send(job["images_url"], images=part(make_jpeg(), "a.jpg"), position=1)
-    said = [[1, "a.jpg", "The connection is lost."], [2, "b.jpg", "The connection is lost."]]
+    said = [[1, "a.jpg", "Connection lost."], [2, "b.jpg", "Connection lost."]]
     script.send(job["close_url"], missing_files=json.dumps(said))
-    assert missing(jobs) == [("b.jpg", "The connection is lost.")]
+    assert missing(jobs) == [("b.jpg", "Connection lost.")]
 
 
 def test_file_that_came_after_all_is_missing_no_more(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.add(job, make_jpeg())
-    script.send(job["close_url"], missing_files='[[2, "b.jpg", "The connection is lost."]]')
+    script.send(job["close_url"], missing_files='[[2, "b.jpg", "Connection lost."]]')
     script.send(job["reopen_url"])
     script.add(job, make_jpeg(), "b.jpg")
     script.send(job["close_url"], missing_files="[]")
@@ -839,7 +839,7 @@ def test_files_beyond_the_limit_of_a_job_are_not_received(person: Person) -> Non
 def test_form_that_cannot_be_taken_whole_is_not_taken_by_half(
     person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_image, calls = jobs.store.add_image, []
+    add_image, calls = jobs.store.queue.add, []
 
     def fill_the_disk(*args: Any) -> bool:
         calls.append(args)
@@ -847,7 +847,7 @@ def test_form_that_cannot_be_taken_whole_is_not_taken_by_half(
             raise OSError(errno.ENOSPC, "No space left on device")
         return add_image(*args)
 
-    monkeypatch.setattr(jobs.store, "add_image", fill_the_disk)
+    monkeypatch.setattr(jobs.store.queue, "add", fill_the_disk)
     response = person.upload((make_jpeg(), "1.jpg"), (make_jpeg(), "2.jpg"))
     assert response.status_code == 507
     assert "disk is full" in response.text

@@ -43,9 +43,7 @@ def test_template_needs_no_evaluation_in_htmx(template: Path) -> None:
 
 
 def test_manifest_is_served_as_one_and_named_by_every_page(person: Person) -> None:
-    address = re.search(r'rel="manifest"\s+href="([^"]+)"', person.get("/").text)
-    assert address
-    answer = person.get(address[1])
+    answer = person.get(person.page("/").value("link[rel=manifest]", "href"))
     assert answer.mimetype == "application/manifest+json"
     assert json.loads(answer.text)["start_url"] == "/"
 

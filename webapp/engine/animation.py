@@ -1,105 +1,114 @@
-"""Read the frames of an animation."""
+"""Make the picture of each output: a still, or the frames of an animation."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from PIL import Image
 
-from webapp.engine.decoding import _Decoded, _Frame, _resizable, _resize_all
-from webapp.engine.errors import TooManyFrames, decoder_faults
-from webapp.engine.geometry import Cut
+from webapp.engine.decoding import Decoded, Frame, resize_all, to_resizable_mode
+from webapp.engine.errors import TooManyFrames, translate_decoder_errors
+from webapp.engine.geometry import ResizePlan
 from webapp.engine.limits import ImageLimits
 from webapp.recipes.outputs import Output
 
-_ANIMATED = ("GIF", "WEBP", "PNG")  # The pages of a TIFF and the pictures of an MPO do not move.
-_ANIMATION_SHARE = 10  # An animation may have this many times the pixels of a picture, in all.
+PIXEL_FACTOR = 10  # All frames together may have this many times the pixels of a still.
+_ANIMATED = ("GIF", "WEBP", "PNG")  # The pages of a TIFF and the pictures of an MPO do not count.
 
 
 @dataclass(frozen=True)
-class _Timing:
-    """Say how long each frame of an animation is shown, and how often all are."""
+class Timing:
+    """The durations of an animation's frames, and the number of plays."""
 
     durations: list[int]  # Milliseconds.
     plays: int  # 0 is for ever.
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """Hold what an output shows, upright and in sRGB: one frame, or all of an animation."""
+class Picture:
+    """One frame of an output, or all of an animation; upright, in sRGB."""
 
-    cut: Cut
+    plan: ResizePlan
     frames: list[Image.Image]
-    timing: _Timing | None = None  # None where it does not move.
+    timing: Timing | None = None  # None for a still.
 
 
-def _make_pictures(
-    image: Image.Image,
-    numbers: range,
-    decoded: _Decoded,
-    outputs: Iterable[Output],
-    limits: ImageLimits,
-) -> list[_Picture]:
-    """Make the picture of each output; decode the rest of an animation if one asks for it."""
-    wanted = [
-        (cut, output.animated and len(numbers) > 1)
-        for output, cut in zip(outputs, decoded.cuts, strict=True)
-    ]
-    stills = _resize_all(decoded.frame, (cut for cut, moves in wanted if not moves))
-    made = {(cut, False): _Picture(cut, [decoded.finish(still)]) for cut, still in stills.items()}
-    moving = {cut for cut, moves in wanted if moves}
-    if moving:  # Last: it moves the image on.
-        animations = _read_animation(image, numbers, decoded, moving, limits)
-        made |= {(picture.cut, True): picture for picture in animations}
-    return [made[key] for key in wanted]
+def frame_numbers(image: Image.Image) -> range:
+    """Return the numbers of the frames that are shown.
 
-
-def _frame_numbers(image: Image.Image) -> range:
-    """Number the frames that are shown: a PNG may have a picture for who cannot see it move."""
+    The first picture of an animated PNG may be only for readers that do not animate.
+    """
     if image.format not in _ANIMATED:
         return range(1)
-    with decoder_faults():
+    with translate_decoder_errors():
         count = getattr(image, "n_frames", 1)
     return range(1 if getattr(image, "default_image", False) else 0, count)
+
+
+def make_pictures(
+    image: Image.Image,
+    numbers: range,
+    decoded: Decoded,
+    outputs: Iterable[Output],
+    limits: ImageLimits,
+) -> list[Picture]:
+    """Make the picture of each output.
+
+    Decodes the rest of an animation only if an output asks for it. Raises ImageError.
+    """
+    wanted = [
+        (plan, output.animated and len(numbers) > 1)
+        for output, plan in zip(outputs, decoded.plans, strict=True)
+    ]
+    stills = resize_all(decoded.frame, (plan for plan, is_animated in wanted if not is_animated))
+    made = {(plan, False): Picture(plan, [decoded.finish(still)]) for plan, still in stills.items()}
+    animated = {plan for plan, is_animated in wanted if is_animated}
+    if animated:  # After the stills: seeking replaces the frame that is loaded.
+        animations = _read_animation(image, numbers, decoded, animated, limits)
+        made |= {(picture.plan, True): picture for picture in animations}
+    return [made[key] for key in wanted]
 
 
 def _read_animation(
     image: Image.Image,
     numbers: range,
-    decoded: _Decoded,
-    cuts: Iterable[Cut],
+    decoded: Decoded,
+    plans: Iterable[ResizePlan],
     limits: ImageLimits,
-) -> list[_Picture]:
-    """Decode all frames, and make each cut of each."""
+) -> list[Picture]:
+    """Decode all frames and resize them. Raises TooManyFrames."""
     if len(numbers) > limits.max_frames:
         raise TooManyFrames(f"{limits.max_frames} frames")
-    most = _ANIMATION_SHARE * limits.max_megapixels_other
+    most = PIXEL_FACTOR * limits.max_megapixels_other
     if len(numbers) * image.width * image.height > most * 1e6:
         raise TooManyFrames(f"{most:g} megapixels in all its frames")
-    timing = _Timing([], _read_plays(image))
-    pictures = [_Picture(cut, [], timing) for cut in cuts]
+    timing = Timing([], _read_plays(image))
+    pictures = [Picture(plan, [], timing) for plan in plans]
     for number in numbers:
-        with decoder_faults():
+        with translate_decoder_errors():
             image.seek(number)
             image.load()
-        whole = _Frame(_resizable(image), (0, 0, *image.size), image.size)
+        frame = Frame(to_resizable_mode(image), (0, 0, *image.size), image.size)
         timing.durations.append(int(image.info.get("duration") or 100))
         for picture in pictures:
-            picture.frames.append(_colored(decoded.finish(whole.cut(picture.cut).image)))
+            picture.frames.append(_to_color(decoded.finish(frame.resize(picture.plan).image)))
     return pictures
 
 
 def _read_plays(image: Image.Image) -> int:
-    """Tell how often an animation is shown; 0 is for ever. GIF tells how often it is repeated."""
+    """Return how often an animation is shown; 0 is for ever.
+
+    A GIF stores the number of repeats instead.
+    """
     loop = image.info.get("loop")
     if image.format != "GIF":
         return loop or 0
     return 1 if loop is None else loop and loop + 1
 
 
-def _colored(image: Image.Image) -> Image.Image:
-    """Bring a frame to the mode of all, RGB, or to RGBA where something shows through.
+def _to_color(image: Image.Image) -> Image.Image:
+    """Return a frame in RGB, or in RGBA if it is transparent.
 
-    A GIF's colours come out better without an alpha channel that hides nothing.
+    The colours of a GIF come out better without an alpha channel that hides nothing.
     """
     has_alpha = image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema() != (255, 255)
     return image.convert("RGBA" if has_alpha else "RGB")

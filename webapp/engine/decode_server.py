@@ -1,9 +1,8 @@
-"""Run the process that forks decode children.
+"""Fork decode children, with the engine loaded and without any secret.
 
     python -m webapp.engine.decode_server <process id of its caller>
 
-The engine is loaded; there is no setting and no secret. `decoder` starts it and talks with its
-children.
+`decoder` starts this process.
 """
 
 import os
@@ -18,14 +17,14 @@ from webapp.engine.thumbnails import make_thumbnails
 from webapp.recipes.outputs import Recipe
 from webapp.sandbox import server
 
-_BUFFER = 1 << 16  # Bytes. Where it is given, Python does not ask whether a file is a terminal.
+_BUFFER = 1 << 16  # Bytes. If it is given, Python does not check whether a file is a terminal.
 
 
 def make(request: dict[str, Any], descriptors: Sequence[int]) -> dict[str, Any]:
-    """Make thumbnails of the first descriptor's file and write them to the others.
+    """Make thumbnails of the first descriptor's file.
 
-    These are empty files, one for each output of the recipe. The answer has plain values, which is
-    all that comes out of a child.
+    Writes them to the other descriptors, which are empty files: one for each output of the recipe.
+    Returns JSON values.
     """
     source, *outputs = descriptors
 

@@ -1,4 +1,8 @@
-"""Hand an image to a decode child, and believe nothing of its answer."""
+"""Make thumbnails in a decode child, and check everything that it answers.
+
+This is the caller's side; `decode_server` runs in the other process. An image may have taken over
+its child, which can then answer anything and write anything into its files.
+"""
 
 import os
 import re
@@ -25,37 +29,50 @@ from webapp.engine.errors import (
     Truncated,
     Unsupported,
 )
-from webapp.engine.header import Header
+from webapp.engine.header import READ_FORMATS, Header
 from webapp.engine.limits import ImageLimits
-from webapp.engine.opening import READ_FORMATS
-from webapp.engine.result import Result, Thumbnail
+from webapp.engine.result import MadeThumbnail, Result
 from webapp.recipes.outputs import MAX_SIDE, Format, Output, Recipe
-from webapp.sandbox import process
+from webapp.sandbox import client
 
 LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PNG has 67 million.
 
-server = process.ForkServer("webapp.engine.decode_server")
+_HEAD = 12  # Bytes that tell the format of a file.
+_SIGNATURES: Mapping[str, re.Pattern[bytes]] = {
+    "jpeg": re.compile(rb"\xff\xd8\xff"),
+    "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+    "avif": re.compile(rb".{4}ftypavi[fs]", re.DOTALL),
+    "gif": re.compile(rb"GIF8[79]a"),
+}
+_THUMBHASH = re.compile(r"[A-Za-z0-9+/]{4,40}={0,2}")
+_COLOR = re.compile(r"#[0-9a-f]{6}")
+_MAX_MESSAGE = 400  # Characters.
+# The codes of errors that a child may answer; the others are found on this side.
+CHILD_ERRORS = {
+    error.code
+    for error in (
+        *(Unsupported, Empty, Corrupt, Truncated),
+        *(TooManyPixels, TooManyScans, TooManyFrames, TooManyOutputPixels, ByteBudget),
+    )
+}
+
+server = client.ForkServer("webapp.engine.decode_server")
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """Hold the limits that decoding keeps."""
+    """Make thumbnails within the limits of one image and of one child."""
 
     image: ImageLimits
-    process: process.Limits
+    process: client.Limits
 
     @classmethod
     def from_config(cls, config: Config) -> "Decoder":
-        """Take the limits from the settings."""
+        """Create a decoder with the limits of the settings."""
         return cls(
-            ImageLimits(
-                max_megapixels=config.max_megapixels,
-                max_megapixels_other=config.max_megapixels_other,
-                max_jpeg_scans=config.max_jpeg_scans,
-                max_frames=config.max_frames,
-                max_output_megapixels=config.max_output_megapixels,
-            ),
-            process.Limits(
+            ImageLimits.from_config(config),
+            client.Limits(
                 memory_bytes=config.decode_memory_mb * 1_000_000,
                 wall_seconds=config.decode_seconds,
                 cpu_seconds=2 * config.decode_seconds,  # AVIF and HEIC decode in two threads.
@@ -70,12 +87,12 @@ class Decoder:
         folder: Path,
         on_wait: Callable[[], None] | None = None,
     ) -> Result:
-        """Make the thumbnails of a recipe in a decode child, as files of a folder.
+        """Make the thumbnails of a recipe in a decode child.
 
-        The child gets descriptors alone: of the source to read, and of an empty file to write for
-        each output. A file gets its name once it is checked. `on_wait` is called about once a
-        second meanwhile. Nothing stays in the folder on an error.
-        Raises ImageError; OSError where the disk is full; sandbox.Failed where the fault is ours.
+        The child gets only descriptors: of the source to read, and of an empty file to write for
+        each output. A file gets its name after it is checked. `on_wait` is called about once a
+        second meanwhile. On an error, no file is left in the folder.
+        Raises ImageError, OSError if the disk is full, or client.Failed if the fault is ours.
         """
         request = {"recipe": recipe.to_json(), "limits": vars(self.image)}
         drafts = [folder / f"draft-{number}" for number in range(len(recipe.outputs))]
@@ -97,72 +114,29 @@ class Decoder:
     def _ask(
         self, request: Any, files: Sequence[IO[bytes]], on_wait: Callable[[], None] | None
     ) -> Any:
-        """Run a decode child; return its answer, or raise what its end means for the image."""
+        """Run a decode child; return its answer, or raise ImageError."""
         try:
             return server.run(request, [file.fileno() for file in files], self.process, on_wait)
-        except process.TimedOut:
+        except client.ChildTimedOut:
             raise TimedOut(self.process.wall_seconds) from None
-        except process.OutOfMemory:
+        except client.ChildOutOfMemory:
             raise OutOfMemory from None
-        except process.Crashed as error:
+        except client.ChildCrashed as error:
             raise Crashed from error
-
-
-def _require_full_disk(files: Sequence[IO[bytes]]) -> None:
-    """Raise OSError if the disk is full, and sandbox.Failed if it is not.
-
-    The disk is asked whether it takes the largest file, without what the child wrote: that may have
-    filled it. An image whose child lies costs an attempt each time; a full disk costs none.
-    """
-    for file in files:
-        os.ftruncate(file.fileno(), 0)
-    os.posix_fallocate(files[0].fileno(), 0, LARGEST_FILE)
-    raise process.Failed("A decode child said that the disk is full, and it is not.")
-
-
-# What a child says. It may have been taken over: it can answer anything, and write anything into
-# its files.
-
-_HEAD = 12  # Bytes that tell the format of a file.
-_SIGNATURES: Mapping[str, re.Pattern[bytes]] = {
-    "jpeg": re.compile(rb"\xff\xd8\xff"),
-    "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
-    "webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
-    "avif": re.compile(rb".{4}ftypavi[fs]", re.DOTALL),
-    "gif": re.compile(rb"GIF8[79]a"),
-}
-_THUMBHASH = re.compile(r"[A-Za-z0-9+/]{4,40}={0,2}")
-_COLOR = re.compile(r"#[0-9a-f]{6}")
-_MAX_MESSAGE = 400  # Characters.
-# The errors that a child may tell, by their codes; the others are found on this side.
-_VERDICTS = {
-    error.code
-    for error in (
-        *(Unsupported, Empty, Corrupt, Truncated),
-        *(TooManyPixels, TooManyScans, TooManyFrames, TooManyOutputPixels, ByteBudget),
-    )
-}
-
-
-class _Told(ImageError):
-    """An ImageError of the child, in whose code and words it comes."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def read_answer(
     answer: Any, recipe: Recipe, files: Sequence[IO[bytes]], limits: ImageLimits
 ) -> tuple[Result, list[int]]:
-    """Check and read a child's answer, with the number of each thumbnail's output.
+    """Check and read a child's answer.
 
-    `files` has the file of each output. Raises the ImageError that the child tells, or Crashed
-    where it says what cannot be: it is not the program that we started any more.
+    `files` has the file of each output. Also returns the number of each thumbnail's output. Raises
+    the ImageError that the child answered, or Crashed if our program would never answer this.
     """
     try:
         if answer.keys() == {"error", "message"}:
-            error = _Told(_one_of(_VERDICTS, answer["error"]), _sentence(answer["message"]))
+            code = _one_of(CHILD_ERRORS, answer["error"])
+            error = _ChildError(code, _sentence(answer["message"]))
         else:
             return _read_result(answer, recipe, files, limits)
     except (AttributeError, KeyError, TypeError, ValueError) as cause:
@@ -170,18 +144,39 @@ def read_answer(
     raise error
 
 
+def _require_full_disk(files: Sequence[IO[bytes]]) -> None:
+    """Raise OSError if the disk is full, and client.Failed if it is not.
+
+    The files are emptied first, because the child may have filled the disk itself; then the disk
+    must have room for the largest file. A child that lies costs its image an attempt each time; a
+    full disk costs none.
+    """
+    for file in files:
+        os.ftruncate(file.fileno(), 0)
+    os.posix_fallocate(files[0].fileno(), 0, LARGEST_FILE)
+    raise client.Failed("A decode child said that the disk is full, and it is not.")
+
+
+class _ChildError(ImageError):
+    """An ImageError that the child answered, with its code and message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def _read_result(
     answer: dict[str, Any], recipe: Recipe, files: Sequence[IO[bytes]], limits: ImageLimits
 ) -> tuple[Result, list[int]]:
     header = _read_header(answer["header"], limits)
-    places = {
-        decided.file_name: (number, decided)
-        for number, output in enumerate(recipe.outputs)
-        for decided in (output.decided(header.format, False), output.decided(header.format, True))
-    }
+    expected = {}  # By file name: the number of an output, and the output with its format.
+    for number, output in enumerate(recipe.outputs):
+        for is_animated in (False, True):
+            resolved = output.with_resolved_format(header.format, is_animated)
+            expected[resolved.file_name] = number, resolved
     thumbnails, numbers = [], []
     for made in answer["thumbnails"]:
-        number, output = places[made["file_name"]]
+        number, output = expected[made["file_name"]]
         thumbnails.append(_read_thumbnail(made, output, files[number]))
         numbers.append(number)
     if not numbers or numbers != sorted(set(numbers)):
@@ -190,35 +185,35 @@ def _read_result(
     return Result(header, hash, color, thumbnails), numbers
 
 
-def _read_header(told: dict[str, Any], limits: ImageLimits) -> Header:
-    width, height = _whole(told["width"], 1), _whole(told["height"], 1)
+def _read_header(described: dict[str, Any], limits: ImageLimits) -> Header:
+    width, height = _whole(described["width"], 1), _whole(described["height"], 1)
     if width * height > max(limits.max_megapixels, limits.max_megapixels_other) * 1e6:
         raise ValueError((width, height))
-    if type(told["had_gps"]) is not bool:
-        raise TypeError(told["had_gps"])
+    if type(described["had_gps"]) is not bool:
+        raise TypeError(described["had_gps"])
     return Header(
-        format=_one_of(READ_FORMATS, told["format"]),
+        format=_one_of(READ_FORMATS, described["format"]),
         width=width,
         height=height,
-        orientation=_whole(told["orientation"], 1, 8),
-        had_gps=told["had_gps"],
+        orientation=_whole(described["orientation"], 1, 8),
+        had_gps=described["had_gps"],
     )
 
 
-def _read_thumbnail(told: dict[str, Any], output: Output, file: IO[bytes]) -> Thumbnail:
-    """Check what is told of a thumbnail against its output and its file."""
+def _read_thumbnail(described: dict[str, Any], output: Output, file: IO[bytes]) -> MadeThumbnail:
+    """Check the description of a thumbnail against its output and its file."""
     size = os.fstat(file.fileno()).st_size
     head = os.pread(file.fileno(), _HEAD, 0)
     format = cast(Format, output.format)
-    if _whole(told["bytes"], 1, LARGEST_FILE) != size or told["format"] != format:
-        raise ValueError(told)
+    if _whole(described["bytes"], 1, LARGEST_FILE) != size or described["format"] != format:
+        raise ValueError(described)
     if not _SIGNATURES[format].match(head):
         raise ValueError(head)
-    quality = told["quality"]
-    return Thumbnail(
+    quality = described["quality"]
+    return MadeThumbnail(
         file_name=output.file_name,
-        width=_whole(told["width"], 1, output.width or MAX_SIDE),
-        height=_whole(told["height"], 1, output.height or MAX_SIDE),
+        width=_whole(described["width"], 1, output.width or MAX_SIDE),
+        height=_whole(described["height"], 1, output.height or MAX_SIDE),
         bytes=size,
         format=format,
         quality=None if quality is None else _whole(quality, 1, 100),
@@ -226,7 +221,7 @@ def _read_thumbnail(told: dict[str, Any], output: Output, file: IO[bytes]) -> Th
 
 
 def _whole(value: Any, least: int, most: int = sys.maxsize) -> int:
-    """Require a whole number within bounds; a truth value is none."""
+    """Return a whole number, not a bool; raise ValueError if it is not."""
     if type(value) is not int or not least <= value <= most:
         raise ValueError(value)
     return value
@@ -245,7 +240,7 @@ def _matched(pattern: re.Pattern[str], value: Any) -> str:
 
 
 def _sentence(value: Any) -> str:
-    """Require one line of text that can be shown."""
+    """Return one line of printable text, or raise ValueError."""
     if type(value) is not str or not value.isprintable() or not 0 < len(value) <= _MAX_MESSAGE:
         raise ValueError(value)
     return value

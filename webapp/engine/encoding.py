@@ -1,4 +1,4 @@
-"""Compose thumbnails and write them in their formats."""
+"""Put thumbnails on their backgrounds and encode them."""
 
 import io
 import sys
@@ -9,12 +9,14 @@ from typing import IO, Any, cast
 from PIL import AvifImagePlugin, Image
 
 from webapp.engine import strip
-from webapp.engine.animation import _Picture, _Timing
-from webapp.engine.color import _is_in_srgb
-from webapp.engine.decoding import _Decoded
+from webapp.engine.animation import Picture, Timing
+from webapp.engine.decoding import Decoded
 from webapp.engine.errors import ByteBudget
-from webapp.engine.geometry import Cut, box_of
+from webapp.engine.geometry import ResizePlan, box_of
+from webapp.engine.srgb import needs_conversion
 from webapp.recipes.outputs import Format, Output, Size
+
+Encoded = tuple[bytes, int | None]  # A file and its quality.
 
 # JPEG plain: optimised or progressive takes 2 to 5 times as long for 4 to 7 % fewer bytes. WebP 2:
 # 4 takes twice as long for 3 %. AVIF 10: 8 takes three times as long for 5 to 13 %.
@@ -27,67 +29,72 @@ _ENCODING: Mapping[Format, Mapping[str, Any]] = {
 }
 
 
-def _composed_size(picture: _Picture, output: Output) -> Size:
+def composed_size(picture: Picture, output: Output) -> Size:
+    """Return the size of a thumbnail, padding included."""
     return box_of(output) if output.fit == "pad" else picture.frames[0].size
 
 
-def _ground(picture: _Picture, output: Output) -> str | None:
-    """Name the background, where the output shows it: around a padded picture, under a JPEG."""
+def background_of(picture: Picture, output: Output) -> str | None:
+    """Return the background colour if it shows, else None.
+
+    It shows around a padded picture, and behind a transparent one in JPEG.
+    """
     first = picture.frames[0]
     shows_through = output.format == "jpeg" and first.mode in ("LA", "RGBA")
-    is_padded = _composed_size(picture, output) != first.size
+    is_padded = composed_size(picture, output) != first.size
     return output.background if is_padded or shows_through else None
 
 
-def _compose(picture: _Picture, output: Output) -> list[Image.Image]:
-    """Lay the background where the output shows it."""
-    ground = _ground(picture, output)
-    if ground is None:
-        return picture.frames
-    size = _composed_size(picture, output)
-    return [_lay(frame, ground, size, output.format == "jpeg") for frame in picture.frames]
-
-
-def _lay(image: Image.Image, ground: str, size: Size, flat: bool) -> Image.Image:
-    """Put a picture into the middle of a larger ground, and flat onto it or with its alpha."""
-    has_alpha, is_clear = image.mode in ("LA", "RGBA"), ground == "transparent"
-    color = "#ffffff00" if is_clear else ground
-    canvas = Image.new("RGB" if flat or not (has_alpha or is_clear) else "RGBA", size, color)
-    corner = ((size[0] - image.width) // 2, (size[1] - image.height) // 2)
-    image = image.convert("RGBA" if has_alpha else "RGB")
-    canvas.paste(image, corner, image if has_alpha and flat else None)
-    return canvas
-
-
-_Encoded = tuple[bytes, int | None]  # A file and its quality.
-
-
-def _encode_output(
-    picture: _Picture, output: Output, decoded: _Decoded, source: IO[bytes]
-) -> _Encoded:
+def encode_output(picture: Picture, output: Output, decoded: Decoded, source: IO[bytes]) -> Encoded:
     """Encode in memory, so that a full disk keeps its own error.
 
-    A file that could be a copy of the source becomes one where it would be larger than that.
-    Raises ByteBudget.
+    If the file would be larger than the source and could be a copy of it, it is a copy. Raises
+    ByteBudget.
     """
     frames = _compose(picture, output)
     format = cast(Format, output.format)
     rights = decoded.rights if output.keep_copyright else b""
     options: dict[str, Any] = {"exif": rights} if rights else {}
     if picture.timing:
-        options |= _moving(frames, picture.timing, format)
+        options |= _animation_options(frames, picture.timing, format)
     limit = output.max_bytes or sys.maxsize
     encode = partial(_encode, frames[0], format, options)
     content, quality = _encode_within(limit, encode, output.encoder_quality)
-    if len(content) > source.seek(0, io.SEEK_END) and _is_copy(picture, output, decoded):
-        content, quality = strip.read_bare(source, format), None
+    source_bytes = source.seek(0, io.SEEK_END)
+    if len(content) > source_bytes and _can_reuse_source(picture, output, decoded):
+        content, quality = strip.strip_metadata(source, format), None
     if len(content) > limit:
         raise ByteBudget(output.file_name, limit, len(content))
     return content, quality
 
 
-def _moving(frames: list[Image.Image], timing: _Timing, format: Format) -> dict[str, Any]:
-    """Tell the encoder of the frames after the first, and when they are shown."""
+def _compose(picture: Picture, output: Output) -> list[Image.Image]:
+    """Return the frames, on the background if it shows."""
+    background = background_of(picture, output)
+    if background is None:
+        return picture.frames
+    size = composed_size(picture, output)
+    is_flat = output.format == "jpeg"
+    return [_paste_on(background, size, frame, is_flat) for frame in picture.frames]
+
+
+def _paste_on(background: str, size: Size, image: Image.Image, is_flat: bool) -> Image.Image:
+    """Paste a picture in the middle of a larger canvas.
+
+    If the result is flat, the background shows through the picture; else the picture keeps its
+    alpha.
+    """
+    has_alpha, is_clear = image.mode in ("LA", "RGBA"), background == "transparent"
+    color = "#ffffff00" if is_clear else background
+    canvas = Image.new("RGB" if is_flat or not (has_alpha or is_clear) else "RGBA", size, color)
+    corner = ((size[0] - image.width) // 2, (size[1] - image.height) // 2)
+    image = image.convert("RGBA" if has_alpha else "RGB")
+    canvas.paste(image, corner, image if has_alpha and is_flat else None)
+    return canvas
+
+
+def _animation_options(frames: list[Image.Image], timing: Timing, format: Format) -> dict[str, Any]:
+    """Return the options of Pillow's `save` for an animation."""
     options: dict[str, Any] = {
         "save_all": True,
         "append_images": frames[1:],
@@ -96,34 +103,35 @@ def _moving(frames: list[Image.Image], timing: _Timing, format: Format) -> dict[
     }
     if format == "gif":
         if any(frame.mode == "RGBA" for frame in frames):
-            # Clear each frame for the next: opaque ones store only what changes.
+            # Clear each frame before the next. Opaque frames store only what changes.
             options["disposal"] = 2
-        # GIF counts repeats, and is shown once where it does not.
+        # A GIF stores the number of repeats, and none if it is shown once.
         options["loop"] = {0: 0, 1: None}.get(timing.plays, timing.plays - 1)
     return options
 
 
-def _is_copy(picture: _Picture, output: Output, decoded: _Decoded) -> bool:
-    """Say whether the source, bare, shows what the output does: nothing is turned or converted."""
+def _can_reuse_source(picture: Picture, output: Output, decoded: Decoded) -> bool:
+    """Return True if the stripped source shows what the output does."""
     header = decoded.header
     size = (header.width, header.height)
     return (
         output.format == header.format
         and header.format in strip.FORMATS
         and header.orientation == 1
-        and picture.cut == Cut((0, 0, *size), size)
-        and _composed_size(picture, output) == size
-        and _is_in_srgb(decoded.frame.image.mode, decoded.profile)
-        # Bare, a PNG is still, and a GIF is only made to move if it can.
-        and (header.format != "webp" or decoded.is_moving_webp == (picture.timing is not None))
+        and picture.plan == ResizePlan((0, 0, *size), size)
+        and composed_size(picture, output) == size
+        and not needs_conversion(decoded.frame.image.mode, decoded.profile)
+        # Stripping makes a PNG still; and an output is a GIF only if it is animated.
+        and (header.format != "webp" or decoded.is_animated_webp == (picture.timing is not None))
         and not (output.keep_copyright and decoded.rights)
     )
 
 
-def _encode_within(limit: int, encode: Callable[[int | None], bytes], best: int | None) -> _Encoded:
-    """Encode with the best quality whose file is within the limit, or else as small as can be.
+def _encode_within(limit: int, encode: Callable[[int | None], bytes], best: int | None) -> Encoded:
+    """Encode with the highest quality whose file is within the limit.
 
-    Bisecting 100 qualities takes at most 7 encodes, after the one that most often does.
+    If there is none, the smallest file is returned. After the first encode, which is most often
+    enough, bisecting 100 qualities takes at most 7 more.
     """
     content = encode(best)
     if best is None or len(content) <= limit:

@@ -1,4 +1,4 @@
-"""Every reason why no thumbnails can be made of a file: its code, and the sentence for a person."""
+"""Every reason why an image has no thumbnails, with code and sentence."""
 
 import math
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from webapp.recipes.outputs import Size
 
 
 class ImageError(Exception):
-    """No thumbnails can be made of this file; the message tells a person why and what to do."""
+    """An image has no thumbnails; the message says why and what to do."""
 
     code: str
 
 
 class Unsupported(ImageError):
-    """The file is not an image, or in a format that we do not read."""
+    """The file is not an image, or is in a format that we do not read."""
 
     code = "unsupported_format"
 
@@ -25,7 +25,7 @@ class Empty(ImageError):
     code = "empty"
 
     def __init__(self) -> None:
-        super().__init__("This file is empty. Choose it again, or export it anew.")
+        super().__init__("This file is empty. Choose it again, or export it again.")
 
 
 class Corrupt(ImageError):
@@ -34,7 +34,7 @@ class Corrupt(ImageError):
     code = "corrupt"
 
     def __init__(self) -> None:
-        super().__init__("This image is damaged. Open it in another program and save it anew.")
+        super().__init__("This image is damaged. Open it in another program and save it again.")
 
 
 class Truncated(ImageError):
@@ -61,31 +61,18 @@ class TooManyPixels(ImageError):
 
 
 class TooManyScans(ImageError):
-    """Decoding would take too much time: each scan of a JPEG passes over the whole picture."""
+    """Decoding would take too much time.
+
+    Each scan of a JPEG is a pass over the whole picture.
+    """
 
     code = "too_many_scans"
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"This JPEG is stored in more than {limit} scans, where 10 are usual."
+            f"This JPEG is stored in more than {limit} scans; 10 are usual."
             " Save it again as a plain JPEG, not a progressive one."
         )
-
-
-@contextmanager
-def decoder_faults() -> Iterator[None]:
-    """Turn whatever a decoder raises at a file into the ImageError that it means."""
-    try:
-        yield
-    except (ImageError, MemoryError):
-        raise
-    except Exception as error:
-        text = str(error).lower()
-        if "out of memory" in text:
-            raise MemoryError(str(error)) from error
-        if isinstance(error, EOFError) or "truncated" in text:
-            raise Truncated from error
-        raise Corrupt from error
 
 
 class TooManyFrames(ImageError):
@@ -112,7 +99,7 @@ class TooManyOutputPixels(ImageError):
 
 
 class ByteBudget(ImageError):
-    """No quality makes a file as small as was asked for."""
+    """No quality makes the file as small as requested."""
 
     code = "byte_budget"
 
@@ -141,18 +128,34 @@ class OutOfMemory(ImageError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This image needs more memory than the server gives to one."
+            "This image needs more memory than the server gives one image."
             " Export it smaller, or as JPEG."
         )
 
 
 class Crashed(ImageError):
-    """The decoder did not survive the file."""
+    """The decode child crashed, or its answer was not that of our program."""
 
     code = "crashed"
 
     def __init__(self) -> None:
         super().__init__(
             "This image stopped the decoder. It is probably damaged:"
-            " open it in an image editor, save it anew and try again."
+            " open it in an image editor, save it again and retry."
         )
+
+
+@contextmanager
+def translate_decoder_errors() -> Iterator[None]:
+    """Raise the ImageError that an exception of a decoder stands for."""
+    try:
+        yield
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:
+        text = str(error).lower()
+        if "out of memory" in text:
+            raise MemoryError(str(error)) from error
+        if isinstance(error, EOFError) or "truncated" in text:
+            raise Truncated from error
+        raise Corrupt from error

@@ -1,4 +1,7 @@
-"""Read orientation, place and rights from EXIF and XMP."""
+"""Read orientation, GPS position and rights from EXIF and XMP.
+
+Broken metadata count as none.
+"""
 
 import io
 import re
@@ -9,8 +12,9 @@ from PIL import ExifTags, Image, TiffImagePlugin
 from webapp.engine import ifd
 from webapp.recipes.outputs import Size
 
-_XMP_TAG = 700
-_PNG_XMP, _PNG_EXIF = b"XML:com.adobe.xmp", b"Raw profile type exif"
+# The keys of the texts of a PNG that hold XMP and, from ImageMagick, EXIF.
+PNG_XMP, PNG_EXIF = b"XML:com.adobe.xmp", b"Raw profile type exif"
+MAX_METADATA = 1 << 20  # Bytes of EXIF or XMP that are read; JPEG allows 64 kB.
 
 TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -22,47 +26,37 @@ TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 
-
-MAX_METADATA = 1 << 20  # Bytes of EXIF or XMP that are read; JPEG allows 64 kB.
+_XMP_TAG = 700
 _METADATA_TAGS = {ExifTags.Base.Orientation: 8, ExifTags.IFD.GPSInfo: 8, _XMP_TAG: MAX_METADATA}
+_RIGHTS_TAGS = (ExifTags.Base.Artist, ExifTags.Base.Copyright)
+_EXIF_PREFIX = re.compile(rb"\A(?:Exif\0\0){1,2}")
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
 def read_exif(image: Image.Image) -> tuple[int, bool]:
-    """Read the orientation, and whether there is a place; broken EXIF is as good as none.
+    """Return the orientation of an image and whether it has a position.
 
-    XMP may tell both too.
+    XMP can have both too.
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.fp:
-        return _read_tiff_metadata(image.fp)
-    exif, told = image.info.get("exif"), image.info.get(_PNG_EXIF.decode(), "")
-    xmp = image.info.get("xmp") or image.info.get(_PNG_XMP.decode()) or b""
-    return _read_metadata(
-        exif if exif is not None else _read_hex(told),
+        return parse_tiff(image.fp)
+    exif, text = image.info.get("exif"), image.info.get(PNG_EXIF.decode(), "")
+    xmp = image.info.get("xmp") or image.info.get(PNG_XMP.decode()) or b""
+    return parse(
+        exif if exif is not None else decode_hex(text),
         xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp,
     )
 
 
-def _read_hex(profile: str) -> bytes:
-    """Read EXIF from the text that ImageMagick writes: three lines, then digits."""
-    try:
-        return bytes.fromhex("".join(profile.split("\n", 3)[3:]))
-    except ValueError:
-        return b""
-
-
-def _read_metadata(exif: bytes, xmp: bytes) -> tuple[int, bool]:
-    """Read the orientation, and whether there is a place, from EXIF and XMP."""
+def parse(exif: bytes, xmp: bytes) -> tuple[int, bool]:
+    """Return the orientation in EXIF or XMP and whether it has a position."""
     if len(exif) > MAX_METADATA:
         return 1, False
-    return _read_tiff_metadata(io.BytesIO(_EXIF_PREFIX.sub(b"", exif)), xmp)
+    return parse_tiff(io.BytesIO(_EXIF_PREFIX.sub(b"", exif)), xmp)
 
 
-_EXIF_PREFIX = re.compile(rb"\A(?:Exif\0\0){1,2}")
-
-
-def _read_tiff_metadata(file: IO[bytes], xmp: bytes = b"") -> tuple[int, bool]:
-    """Read the orientation, and whether there is a place, from a TIFF and XMP."""
+def parse_tiff(file: IO[bytes], xmp: bytes = b"") -> tuple[int, bool]:
+    """Return the orientation in a TIFF and whether it has a position."""
     try:
         directory = ifd.read_directory(file, _METADATA_TAGS)
         orientation = directory.number(ExifTags.Base.Orientation)
@@ -70,26 +64,15 @@ def _read_tiff_metadata(file: IO[bytes], xmp: bytes = b"") -> tuple[int, bool]:
         had_gps = _has_latitude(file, directory)
     except Exception:
         orientation, had_gps = None, False
-    told = _XMP_ORIENTATION.search(xmp, 0, MAX_METADATA)
-    if orientation is None and told:
-        orientation = int(told[1])
+    in_xmp = _XMP_ORIENTATION.search(xmp, 0, MAX_METADATA)
+    if orientation is None and in_xmp:
+        orientation = int(in_xmp[1])
     had_gps = had_gps or xmp.find(b"GPSLatitude", 0, MAX_METADATA) >= 0
     return (int(orientation) if orientation in TRANSPOSE else 1), had_gps
 
 
-def _has_latitude(file: IO[bytes], directory: ifd.Directory) -> bool:
-    """Return whether there is a place.
-
-    Cameras without a fix write a directory that has only its version.
-    """
-    start = directory.number(ExifTags.IFD.GPSInfo)
-    if not isinstance(start, int):
-        return False
-    latitude = ExifTags.GPS.GPSLatitude
-    return latitude in ifd.read_directory(file, {latitude: 1}, start).tags
-
-
-def _has_orientation(exif: bytes) -> bool:
+def has_orientation(exif: bytes) -> bool:
+    """Return True if EXIF has a tag for the orientation."""
     try:
         file = io.BytesIO(_EXIF_PREFIX.sub(b"", exif))
         return bool(ifd.read_directory(file, {ExifTags.Base.Orientation: 8}).tags)
@@ -97,25 +80,45 @@ def _has_orientation(exif: bytes) -> bool:
         return False
 
 
-_RIGHTS = (ExifTags.Base.Artist, ExifTags.Base.Copyright)
+def decode_hex(text: str) -> bytes:
+    """Return the EXIF in ImageMagick's text: three lines, then digits."""
+    try:
+        return bytes.fromhex("".join(text.split("\n", 3)[3:]))
+    except ValueError:
+        return b""
 
 
 def read_rights(image: Image.Image) -> bytes:
-    """Give EXIF with nothing but the author and the copyright notice; empty without either."""
+    """Return EXIF with only author and copyright; empty without them."""
     try:
         exif = Image.Image.getexif(image)
         rights = Image.Exif()
-        for tag in _RIGHTS:
+        for tag in _RIGHTS_TAGS:
             if tag in exif:
-                # Pillow reads Latin-1, whatever it is, but writes ASCII: it gets the bytes back.
+                # Pillow always decodes as Latin-1 but encodes as ASCII: pass the original bytes.
                 rights[tag] = exif[tag].encode("latin-1")
         return rights.tobytes() if rights else b""
     except Exception:
-        return b""  # Broken EXIF is as good as none.
+        return b""
 
 
-def seen_size(image: Image.Image, orientation: int) -> Size:
-    """Give the size after orientation; of a TIFF, Pillow has turned it already."""
+def oriented_size(image: Image.Image, orientation: int) -> Size:
+    """Return the size of an open image after its orientation is applied.
+
+    Pillow has turned a TIFF already.
+    """
     if orientation >= 5 and image.format != "TIFF":
         return image.height, image.width
     return image.size
+
+
+def _has_latitude(file: IO[bytes], directory: ifd.Directory) -> bool:
+    """Return True if the GPS directory has a position.
+
+    Cameras without a fix write a directory with nothing but its version.
+    """
+    start = directory.number(ExifTags.IFD.GPSInfo)
+    if not isinstance(start, int):
+        return False
+    latitude = ExifTags.GPS.GPSLatitude
+    return latitude in ifd.read_directory(file, {latitude: 1}, start).tags

@@ -1,6 +1,7 @@
-"""Plan which region of a source becomes a picture of which size.
+"""Plan which region of a source is resized to which size.
 
-A box or size is (width, height), a region (left, top, right, bottom), in pixels.
+A box or size is (width, height), a region (left, top, right, bottom), in pixels. "Oriented" means
+after the EXIF orientation is applied, "stored" before.
 """
 
 from collections.abc import Iterable
@@ -12,8 +13,8 @@ Region = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Cut:
-    """Say which region of the source, in its pixels, becomes a picture of which size."""
+class ResizePlan:
+    """A region of the source, and the size that it is resized to."""
 
     region: Region
     size: Size
@@ -23,22 +24,25 @@ class Cut:
         left, top, right, bottom = self.region
         return max(self.size[0] / (right - left), self.size[1] / (bottom - top))
 
-    def as_stored(self, seen: Size, orientation: int) -> "Cut":
-        """Turn a cut of the picture as it is seen into one of the picture as it is stored."""
+    def as_stored(self, oriented: Size, orientation: int) -> "ResizePlan":
+        """Return the plan for the picture before its orientation is applied.
+
+        `oriented` is the size of the oriented picture.
+        """
         left, top, right, bottom = self.region
         if orientation in (2, 3, 6, 7):
-            left, right = seen[0] - right, seen[0] - left
+            left, right = oriented[0] - right, oriented[0] - left
         if orientation in (3, 4, 7, 8):
-            top, bottom = seen[1] - bottom, seen[1] - top
+            top, bottom = oriented[1] - bottom, oriented[1] - top
         if orientation < 5:
-            return Cut((left, top, right, bottom), self.size)
-        return Cut((top, left, bottom, right), (self.size[1], self.size[0]))
+            return ResizePlan((left, top, right, bottom), self.size)
+        return ResizePlan((top, left, bottom, right), (self.size[1], self.size[0]))
 
 
-def plan(output: Output, source: Size, smart: Point | None = None) -> Cut:
-    """Choose region and size for an output, given the size of the source as it is seen.
+def plan(output: Output, source: Size, smart: Point | None = None) -> ResizePlan:
+    """Return the plan of an output, given the oriented size of the source.
 
-    `smart` is the focus found in the picture; until it is, the centre stands for it.
+    `smart` is the focal point found in the picture; before it is known, the centre stands for it.
     """
     if output.fit != "cover":
         return plan_contain(box_of(output), source, output.enlarge)
@@ -46,40 +50,54 @@ def plan(output: Output, source: Size, smart: Point | None = None) -> Cut:
     return _plan_cover(box_of(output), source, output.enlarge, focus)
 
 
-def foresee(outputs: Iterable[Output], source: Size) -> list[tuple[Output, Size]]:
-    """Tell what will be made of a source, and in which sizes, before it is decoded.
-
-    The widths of a set that are beyond the source's are one.
-    """
-    foreseen: dict[object, tuple[Output, Size]] = {}
-    for output in outputs:
-        cut = plan(output, source)
-        size = box_of(output) if output.fit == "pad" else cut.size
-        is_free = None in (output.width, output.height)
-        look = (cut, output.format, output.quality, output.max_bytes) if is_free else output
-        foreseen.setdefault(look, (output, size))
-    return list(foreseen.values())
-
-
-def box_of(output: Output) -> Size:
-    """Give an output's box; a free side is bounded too, as no thumbnail is 100,000 pixels high."""
-    return output.width or MAX_SIDE, output.height or MAX_SIDE
-
-
-def plan_contain(box: Size, source: Size, enlarge: bool) -> Cut:
+def plan_contain(box: Size, source: Size, enlarge: bool) -> ResizePlan:
     scale = min(box[0] / source[0], box[1] / source[1])
     if not enlarge:
         scale = min(scale, 1)
     size = (max(1, round(source[0] * scale)), max(1, round(source[1] * scale)))
-    return Cut((0, 0, *source), size)
+    return ResizePlan((0, 0, *source), size)
 
 
-def _plan_cover(box: Size, source: Size, enlarge: bool, focus: Point) -> Cut:
-    """Fill the box and crop the rest, as CSS does (Pillow's `fit`; its `cover` does not crop)."""
+def box_of(output: Output) -> Size:
+    """Return an output's box; a free side is limited too."""
+    return output.width or MAX_SIDE, output.height or MAX_SIDE
+
+
+def identity(output: Output, planned: ResizePlan) -> tuple[object, ...]:
+    """List what an output's file depends on, as known before decoding.
+
+    The output's format must be resolved.
+    """
+    return (planned, output.format, output.encoder_quality, output.max_bytes)
+
+
+def predict_sizes(
+    outputs: Iterable[Output], source_format: str, source: Size
+) -> list[tuple[Output, Size]]:
+    """List the outputs that will be made of a still source, and their sizes.
+
+    The outputs have their format resolved. Of the widths of a set that are larger than the source,
+    which all come out at its size, only the first is listed.
+    """
+    predicted: dict[object, tuple[Output, Size]] = {}
+    for requested in outputs:
+        output = requested.with_resolved_format(source_format, is_animated=False)
+        planned = plan(output, source)
+        size = box_of(output) if output.fit == "pad" else planned.size
+        key = identity(output, planned) if output.has_free_side else output
+        predicted.setdefault(key, (output, size))
+    return list(predicted.values())
+
+
+def _plan_cover(box: Size, source: Size, enlarge: bool, focus: Point) -> ResizePlan:
+    """Fill the box and crop the rest, as CSS does.
+
+    Pillow's `fit` does this; its `cover` does not crop.
+    """
     shrink = 1 if enlarge else min(1, source[0] / box[0], source[1] / box[1])
     size = (max(1, round(box[0] * shrink)), max(1, round(box[1] * shrink)))
     scale = max(size[0] / source[0], size[1] / source[1])
     width, height = min(size[0] / scale, source[0]), min(size[1] / scale, source[1])
     left = min(max(source[0] * focus[0] - width / 2, 0), source[0] - width)
     top = min(max(source[1] * focus[1] - height / 2, 0), source[1] - height)
-    return Cut((left, top, left + width, top + height), size)
+    return ResizePlan((left, top, left + width, top + height), size)

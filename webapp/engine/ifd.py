@@ -1,7 +1,7 @@
 """Read chosen tags of a TIFF or of EXIF.
 
-Both have the same form. What is read of each tag is bounded: Pillow makes an object of each number
-of each tag, 1.3 GB in 14 s for a file of 50 MB.
+Both have the same form. Only so many bytes of each tag are read: Pillow creates an object for each
+number of each tag, 1.3 GB in 14 s for a file of 50 MB.
 """
 
 import io
@@ -22,10 +22,10 @@ _BYTES = {1: 1, 2: 1, 5: 8, 7: 1, 10: 8} | {
 
 @dataclass(frozen=True)
 class Directory:
-    """Hold tags by their number.
+    """The tags of a directory by their numbers.
 
-    Each has the number of its type, and its value as stored. `sizes` tells how many bytes a value
-    has, of which not all may have been read.
+    Each has the number of its type, and its value as stored. `sizes` has the number of bytes of
+    each value, of which not all may have been read.
     """
 
     order: str  # "<" or ">".
@@ -33,7 +33,7 @@ class Directory:
     sizes: dict[int, int]
 
     def number(self, tag: int) -> float | None:
-        """Return the first number of a tag; None where there is none."""
+        """Return the first number of a tag; None if there is none."""
         kind, value = self.tags.get(tag, (0, b""))
         if kind not in _NUMBERS:
             return None
@@ -44,16 +44,16 @@ class Directory:
 def read_directory(
     file: IO[bytes], wanted: Mapping[int, int], start: int | None = None
 ) -> Directory:
-    """Read one directory of a TIFF.
+    """Read the first directory of a TIFF, or the one at byte `start`.
 
-    It is the first one, or the one at byte `start`. `wanted` maps a tag to how many bytes of its
-    value are read at most. Raises ValueError or struct.error where this is no TIFF.
+    `wanted` maps each tag to the number of bytes of its value that are read at most. Raises
+    ValueError or struct.error if this is not a TIFF.
     """
     file.seek(0)
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or sorted(head[2:4]) not in ([0, 42], [0, 43]) or len(head) < 8:
-        raise ValueError("no TIFF")
+        raise ValueError("not a TIFF")
     is_big = head[2] == 43
     if start is None:
         (start,) = struct.unpack_from(order + ("Q" if is_big else "I"), head, 8 if is_big else 4)
@@ -62,12 +62,28 @@ def read_directory(
     return _read_tags(file, end, order, is_big, wanted)
 
 
+def write_directory(directory: Directory) -> io.BytesIO:
+    """Write a TIFF of these tags alone; a BigTIFF becomes a plain one."""
+    order, tags = directory.order, directory.tags
+    entries, values = b"", b""
+    values_start = 8 + 2 + 12 * len(tags) + 4
+    for tag, (kind, value) in sorted(tags.items()):
+        count = len(value) // _BYTES[kind]
+        field = value.ljust(4, b"\0")
+        if len(value) > 4:
+            field = struct.pack(order + "I", values_start + len(values))
+            values += value
+        entries += struct.pack(order + "HHI4s", tag, kind, count, field)
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
+    return io.BytesIO(head + struct.pack(order + "H", len(tags)) + entries + bytes(4) + values)
+
+
 def _read_tags(
     file: IO[bytes], end: int, order: str, is_big: bool, wanted: Mapping[int, int]
 ) -> Directory:
-    """Read the tags of a directory from where the file is.
+    """Read the tags of a directory at the current position of the file.
 
-    Where the directory is cut off, these are the tags before its end. `is_big` is for a BigTIFF,
+    If the directory is cut off, the tags before its end are returned. `is_big` is for a BigTIFF,
     whose offsets have 8 bytes.
     """
     directory = Directory(order, {}, {})
@@ -91,19 +107,3 @@ def _read_tags(
             value = file.read(min(size, wanted[tag]))
         directory.tags[tag], directory.sizes[tag] = (kind, value[:size]), size
     return directory
-
-
-def write_directory(directory: Directory) -> io.BytesIO:
-    """Write a TIFF of these tags alone; a BigTIFF becomes a plain one."""
-    order, tags = directory.order, directory.tags
-    entries, values = b"", b""
-    place = 8 + 2 + 12 * len(tags) + 4
-    for tag, (kind, value) in sorted(tags.items()):
-        count = len(value) // _BYTES[kind]
-        field = value.ljust(4, b"\0")
-        if len(value) > 4:
-            field = struct.pack(order + "I", place + len(values))
-            values += value
-        entries += struct.pack(order + "HHI4s", tag, kind, count, field)
-    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
-    return io.BytesIO(head + struct.pack(order + "H", len(tags)) + entries + bytes(4) + values)

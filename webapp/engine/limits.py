@@ -1,26 +1,38 @@
-"""Bounds on what an image and its thumbnails may cost."""
+"""Limits on what an image and its thumbnails may cost."""
 
 from dataclasses import dataclass
 
+from webapp.config import Config
 from webapp.engine.errors import Corrupt, TooManyPixels
 from webapp.recipes.outputs import Size
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """Bound what a source and its thumbnails may cost; megapixels are 10⁶ pixels."""
+    """Limit a source and its thumbnails; megapixels are 10⁶ pixels."""
 
-    max_megapixels: float = 100  # JPEG and PNG, whose decoders are frugal.
+    max_megapixels: float = 100  # JPEG and PNG, whose decoders need little memory.
     max_megapixels_other: float = 50
     max_jpeg_scans: int = 50
-    max_frames: int = 200  # Of an animation, if its movement is asked for.
+    max_frames: int = 200  # Of an animation, if an output is animated.
     max_output_megapixels: float = 64  # Of all thumbnails of a source together.
 
+    @classmethod
+    def from_config(cls, config: Config) -> "ImageLimits":
+        """Read the limits from the settings."""
+        return cls(
+            max_megapixels=config.max_megapixels,
+            max_megapixels_other=config.max_megapixels_other,
+            max_jpeg_scans=config.max_jpeg_scans,
+            max_frames=config.max_frames,
+            max_output_megapixels=config.max_output_megapixels,
+        )
 
-def _check_size(size: Size, format: str, limits: ImageLimits) -> None:
-    """Refuse an image with more pixels than its format may have, or with none."""
-    frugal = format in ("JPEG", "PNG")
-    limit = limits.max_megapixels if frugal else limits.max_megapixels_other
+
+def check_size(size: Size, format: str, limits: ImageLimits) -> None:
+    """Raise ImageError if an image has no pixels or too many."""
+    is_frugal = format in ("JPEG", "PNG")
+    limit = limits.max_megapixels if is_frugal else limits.max_megapixels_other
     if size[0] * size[1] > limit * 1e6:
         raise TooManyPixels(size, limit)
     if not size[0] * size[1]:

@@ -1,7 +1,6 @@
-"""Open an image file in a decode child: refuse what would cost too much to decode."""
+"""Open an image file in a decode child, unless decoding is too costly."""
 
-import warnings
-from typing import IO
+from typing import IO, Protocol
 
 from PIL import (
     AvifImagePlugin,
@@ -20,16 +19,9 @@ from PIL import (
 from pillow_heif import register_heif_opener
 
 from webapp.engine.errors import Empty
-from webapp.engine.formats.bmp import _check_runs
-from webapp.engine.formats.gif import _GIF_SIGNATURES, _check_gif
-from webapp.engine.formats.ico import _ICO_SIGNATURE, _check_ico
-from webapp.engine.formats.jp2 import _JP2_SIGNATURES, _check_jp2
-from webapp.engine.formats.jpeg import _JPEG_SIGNATURE, _checked_jpeg_segments
-from webapp.engine.formats.png import PNG_SIGNATURE, _checked_png_chunks
-from webapp.engine.formats.tiff import _is_rare_tiff, _rare_tiff
-from webapp.engine.formats.webp import _check_webp, _is_webp
-from webapp.engine.headers import _HEAD, _explain
-from webapp.engine.limits import ImageLimits, _check_size
+from webapp.engine.formats import bmp, gif, ico, jp2, jpeg, png, tiff, webp
+from webapp.engine.identify import HEAD, explain
+from webapp.engine.limits import ImageLimits, check_size
 
 # The only readers that untrusted bytes may reach. Imported here, so that no fork imports them.
 _READERS = (
@@ -43,89 +35,52 @@ _READERS = (
     IcoImagePlugin.IcoImageFile,
     Jpeg2KImagePlugin.Jpeg2KImageFile,
 )
-_FORMATS = [*(str(reader.format) for reader in _READERS), "HEIF"]
-_SAME_FORMAT = {
-    str(MpoImagePlugin.MpoImageFile.format): "JPEG",  # One followed by more pictures.
+_PILLOW_FORMATS = [*(str(reader.format) for reader in _READERS), "HEIF"]
+_OUR_NAMES = {
+    str(MpoImagePlugin.MpoImageFile.format): "JPEG",  # A JPEG followed by more pictures.
     "JPEG2000": "JP2",
-    "HEIF": "HEIC",  # As people know it.
+    "HEIF": "HEIC",  # The name that people know.
 }
-# The formats that a header may tell.
-READ_FORMATS = frozenset(_SAME_FORMAT.get(name, name).lower() for name in _FORMATS)
-# Of these, those that every browser shows, by their names in `image/*`.
-SHOWN_BY_BROWSERS = frozenset({"jpeg", "png", "webp", "avif", "gif"})
 
 Image.preinit()
-Image.MAX_IMAGE_PIXELS = None  # Our limits are per format, as the decoders' appetites are.
+Image.MAX_IMAGE_PIXELS = None  # Our limits differ by format, as the decoders' needs do.
 # Each thread of the AVIF decoder maps 70 MB, which on a large machine exceeds the memory limit.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 2
-# Of the pictures in a HEIC, its main one alone.
+# Of a HEIC, open the main picture only.
 register_heif_opener(decode_threads=2, thumbnails=False, depth_images=False, aux_images=False)
-# What is odd about a stranger's metadata is no news to the operator.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
-# Opening
+class CheckedContainer(Protocol):
+    """A module of `formats` that checks a file before Pillow opens it."""
+
+    def matches(self, head: bytes) -> bool: ...
+
+    def check(self, file: IO[bytes], limits: ImageLimits) -> object: ...
+
+
+_CHECKED: tuple[CheckedContainer, ...] = (jpeg, webp, ico, png, gif, jp2)
 
 
 def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
-    """Open an image of an allowed format and size; its pixels are not decoded yet."""
-    head = file.read(_HEAD)
+    """Open an image of an allowed format and size; decode no pixels.
+
+    Raises ImageError.
+    """
+    head = file.read(HEAD)
     if not head:
         raise Empty
-    if head.startswith(_JPEG_SIGNATURE):
-        for _ in _checked_jpeg_segments(file, limits.max_jpeg_scans):
-            pass
-    if _is_webp(head):
-        _check_webp(file, limits)
-    if head.startswith(_ICO_SIGNATURE):
-        _check_ico(file, limits)
-    if head.startswith(PNG_SIGNATURE):
-        for _ in _checked_png_chunks(file):
-            pass
-    if head.startswith(_GIF_SIGNATURES):
-        _check_gif(file, limits)
-    if head.startswith(_JP2_SIGNATURES):
-        _check_jp2(file, limits)
+    for container in _CHECKED:
+        if container.matches(head):
+            container.check(file, limits)
     try:
-        image = Image.open(file, formats=_FORMATS)
+        image = Image.open(file, formats=_PILLOW_FORMATS)
     except UnidentifiedImageError as error:
-        if _is_rare_tiff(file, head):
-            raise _rare_tiff() from error
-        raise _explain(head) from error
-    _check_size(image.size, format_of(image), limits)
-    _check_runs(image)
+        raise (tiff.explain(file, head) or explain(head)) from error
+    check_size(image.size, format_of(image), limits)
+    bmp.check_run_length(image)
     return image
 
 
 def format_of(image: Image.Image) -> str:
-    return _SAME_FORMAT.get(str(image.format), str(image.format))
-
-
-# WebP headers: RFC 9649
-
-
-# ISO base media files: AVIF and HEIC
-
-
-# GIF blocks
-
-
-# JPEG 2000 boxes
-
-
-# BMP
-
-
-# ICO pictures
-
-
-# TIFF tags
-
-
-# PNG chunks
-
-
-# JPEG segments
-
-
-# Orientation and place
+    """Return our name of an open image's format, in upper case."""
+    return _OUR_NAMES.get(str(image.format), str(image.format))

@@ -1,4 +1,4 @@
-"""What making thumbnails returns."""
+"""The result of making thumbnails."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from webapp.recipes.outputs import Format
 
 
 @dataclass(frozen=True)
-class Thumbnail:
+class MadeThumbnail:
     """Describe one file that was made.
 
-    `quality` is None where there was none to choose: in a lossless format, or in a copy.
+    `quality` is None if there was none to choose: in a lossless format, or in a copy.
     """
 
     file_name: str
@@ -23,12 +23,12 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Result:
-    """Tell what an image was and what was made of it.
+    """Describe an image and the thumbnails made of it.
 
-    `thumbhash` is a drawing of it in 30 characters, `color` the one that stands out: `#rrggbb`.
+    `thumbhash` is a blurred preview in about 30 characters, `color` the dominant colour: `#rrggbb`.
     """
 
     header: Header
     thumbhash: str
     color: str
-    thumbnails: list[Thumbnail]
+    thumbnails: list[MadeThumbnail]

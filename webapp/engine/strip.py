@@ -1,22 +1,22 @@
-"""Give an image file as it is, without what it tells beyond its picture.
+"""Copy an image file without its metadata.
 
-Nothing is decoded: what makes up the picture is copied, and metadata, a colour profile and whatever
-follows the picture are left out. The file must be one that a decoder has read to its end.
+Nothing is decoded: the parts that make up the picture are copied; metadata, colour profiles and
+data behind the picture are left out. A decoder must have read the file to its end before.
 """
 
 from typing import IO
 
-from webapp.engine.formats.gif import _read_gif
-from webapp.engine.formats.jpeg import _read_jpeg
-from webapp.engine.formats.png import _read_png
-from webapp.engine.formats.webp import _read_webp
+from webapp.engine.formats import gif, jpeg, png, webp
+
+_STRIPPERS = {"jpeg": jpeg.strip, "png": png.strip, "webp": webp.strip, "gif": gif.strip}
+FORMATS = tuple(_STRIPPERS)
 
 
-def read_bare(source: IO[bytes], format: str) -> bytes:
-    """Give a JPEG, PNG, WebP or GIF bare: of the first two its first picture, of the others all."""
+def strip_metadata(source: IO[bytes], format: str) -> bytes:
+    """Return an image file without its metadata.
+
+    `format` is one of FORMATS. Of a JPEG or PNG that is the first picture, of a WebP or GIF all
+    frames.
+    """
     source.seek(0)
-    return _READERS[format](source)
-
-
-_READERS = {"jpeg": _read_jpeg, "png": _read_png, "webp": _read_webp, "gif": _read_gif}
-FORMATS = tuple(_READERS)
+    return _STRIPPERS[format](source)

@@ -1,7 +1,7 @@
-"""Describe a picture in a few bytes: what to show until its thumbnail arrives.
+"""Encode and draw ThumbHashes: previews until thumbnails arrive.
 
-A picture is upright, in sRGB and in one of the modes L, LA, RGB and RGBA; a small thumbnail serves
-as well as the original. A size is (width, height), in pixels.
+The format is Evan Wallace's, https://evanw.github.io/thumbhash/, which keeps the coarsest cosine
+waves of a picture. A size is (width, height), in pixels.
 """
 
 import base64
@@ -12,24 +12,32 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import mul
 
-from PIL import Image
+from PIL import Image, ImageStat
 
-from webapp.engine.color import _as_color, _half_up, _on_its_average
+from webapp.engine.color import to_rgb
 from webapp.recipes.outputs import Size
+
+# Square whatever the shape, because waves are counted by the side. With more pixels, one level in
+# 30 would differ by one.
+_HASHED_SIZE = (24, 24)
+_DRAWN_SIDE = 16  # The finest wave is 4 pixels long; twice the side takes four times as long.
+_LIGHT_TERMS = (7, 5)  # Of the longer side: without alpha, and with.
+_COLOR_TERMS = (3, 3)
+_ALPHA_TERMS = (5, 5)
 
 
 def thumbhash(image: Image.Image) -> str:
-    """Compute the ThumbHash of a picture: some 25 bytes of shape, colour and opacity, in base64.
+    """Return the ThumbHash of a picture: about 25 bytes, in base64.
 
-    The format is Evan Wallace's, https://evanw.github.io/thumbhash/, which keeps the coarsest
-    cosine waves of a picture. Any of its decoders can draw it.
+    The picture is upright, in sRGB and in one of the modes L, LA, RGB and RGBA. A small thumbnail
+    has the same hash as the original.
     """
-    small = _as_color(image).resize(_HASHED_SIZE, Image.Resampling.BILINEAR)
+    small = to_rgb(image).resize(_HASHED_SIZE, Image.Resampling.BILINEAR)
     has_alpha = small.mode == "RGBA" and small.getchannel("A").getextrema() != (255, 255)
     width_terms, height_terms = _light_terms(image.size, has_alpha)
     landscape = image.width > image.height
 
-    pixels = _on_its_average(small).tobytes()
+    pixels = _on_average_color(small).tobytes()
     reds, greens, blues = pixels[::3], pixels[1::3], pixels[2::3]
     rgb = list(zip(reds, greens, blues, strict=True))
     light = _measure(
@@ -62,32 +70,32 @@ def thumbhash(image: Image.Image) -> str:
 
 
 def thumbhash_to_png(hash: str) -> bytes:
-    """Draw a ThumbHash as a PNG of 16 pixels at the longer side, blurred, to be shown enlarged.
+    """Return a blurred PNG of a ThumbHash, 16 pixels at the longer side.
 
-    Raises ValueError if it is no ThumbHash.
+    Raises ValueError if `hash` is not a ThumbHash.
     """
-    take = _Reader(base64.b64decode(hash, validate=True))
-    light_mean = take.bits(6) / 63
-    yellow_mean, red_mean = take.bits(6) / 31.5 - 1, take.bits(6) / 31.5 - 1
-    light_scale = take.bits(5) / 31
-    has_alpha = bool(take.bits(1))
-    shorter, longer = max(1, take.bits(3)), _LIGHT_TERMS[has_alpha]
+    read = _Reader(base64.b64decode(hash, validate=True))
+    light_mean = read.bits(6) / 63
+    yellow_mean, red_mean = read.bits(6) / 31.5 - 1, read.bits(6) / 31.5 - 1
+    light_scale = read.bits(5) / 31
+    has_alpha = bool(read.bits(1))
+    shorter, longer = max(1, read.bits(3)), _LIGHT_TERMS[has_alpha]
     # The quarter makes up for what rounding takes from weak colours.
-    yellow_scale, red_scale = take.bits(6) / 63 * 1.25, take.bits(6) / 63 * 1.25
-    width_terms, height_terms = (longer, shorter) if take.bits(1) else (shorter, longer)
-    alpha_mean, alpha_scale = (take.bits(4) / 15, take.bits(4) / 15) if has_alpha else (1, 0)
+    yellow_scale, red_scale = read.bits(6) / 63 * 1.25, read.bits(6) / 63 * 1.25
+    width_terms, height_terms = (longer, shorter) if read.bits(1) else (shorter, longer)
+    alpha_mean, alpha_scale = (read.bits(4) / 15, read.bits(4) / 15) if has_alpha else (1, 0)
 
     size = _fit((width_terms, height_terms), _DRAWN_SIDE)
     light_terms = (max(3, width_terms), max(3, height_terms))
     planes = [
-        _draw(take.channel(light_mean, light_scale, light_terms), size),
-        _draw(take.channel(yellow_mean, yellow_scale), size),
-        _draw(take.channel(red_mean, red_scale), size),
+        _draw(read.channel(light_mean, light_scale, light_terms), size),
+        _draw(read.channel(yellow_mean, yellow_scale), size),
+        _draw(read.channel(red_mean, red_scale), size),
     ]
     pixels = [_to_rgb(*pixel) for pixel in zip(*planes, strict=True)]
     image = Image.frombytes("RGB", size, bytes(value for pixel in pixels for value in pixel))
     if has_alpha:
-        opacities = _draw(take.channel(alpha_mean, alpha_scale, _ALPHA_TERMS), size)
+        opacities = _draw(read.channel(alpha_mean, alpha_scale, _ALPHA_TERMS), size)
         alpha = bytes(_level(opacity, 255) for opacity in opacities)
         image.putalpha(Image.frombytes("L", size, alpha))
     file = io.BytesIO()
@@ -96,28 +104,14 @@ def thumbhash_to_png(hash: str) -> bytes:
 
 
 def _fit(shape: Size, side: int) -> Size:
-    """Scale a shape so that its longer side is the one given."""
+    """Return a shape scaled so that its longer side is `side`."""
     longer = max(shape)
     return max(1, round(shape[0] * side / longer)), max(1, round(shape[1] * side / longer))
 
 
-# The colour that covers most
-
-
-# ThumbHash
-
-# Square whatever the shape, for waves are counted by the side. With more pixels, one level in 30
-# would be another by one.
-_HASHED_SIZE = (24, 24)
-_DRAWN_SIDE = 16  # The finest wave is 4 pixels long; twice the side takes four times as long.
-_LIGHT_TERMS = (7, 5)  # Of the longer side: without alpha, and with.
-_COLOR_TERMS = (3, 3)
-_ALPHA_TERMS = (5, 5)
-
-
 @dataclass(frozen=True)
 class _Channel:
-    """Hold the average of one property of all pixels and the waves about it, in fractions."""
+    """The average of a property of all pixels, and the waves around it."""
 
     terms: Size
     mean: float
@@ -125,25 +119,39 @@ class _Channel:
 
     @property
     def scale(self) -> float:
-        """The strongest wave; rounding errors are none."""
+        """Return the strongest wave; rounding errors count as none."""
         scale = max(map(abs, self.waves))
         return scale if scale > 1e-9 else 0
 
     def wave_levels(self) -> list[int]:
-        """Give each wave relative to the strongest, of 4 bits."""
+        """List the waves relative to the strongest, in 4 bits each."""
         scale = self.scale
         return [_level(wave / scale / 2 + 0.5, 15) if scale else 0 for wave in self.waves]
 
 
+def _on_average_color(image: Image.Image) -> Image.Image:
+    """Return a picture on its average colour: alpha adds no waves."""
+    if image.mode == "RGB":
+        return image
+    *colors, alpha = ImageStat.Stat(image.convert("RGBa")).sum
+    average = [_half_up(255 * color / alpha) if alpha else 0 for color in colors]
+    background = Image.new("RGB", image.size, (average[0], average[1], average[2]))
+    background.paste(image, mask=image)
+    return background
+
+
 def _light_terms(size: Size, has_alpha: bool) -> Size:
-    """Tell how many waves of lightness are kept across and down: fewer on the shorter side."""
+    """Return the number of waves of lightness to keep across and down.
+
+    The shorter side has fewer.
+    """
     terms, longer = _LIGHT_TERMS[has_alpha], max(size)
     return max(1, _half_up(terms * size[0] / longer)), max(1, _half_up(terms * size[1] / longer))
 
 
 @lru_cache
 def _wave_numbers(terms: Size) -> list[Size]:
-    """List the waves that are kept: the half of them that is not fine both across and down."""
+    """List the waves to keep: those that are not fine both across and down."""
     across, down = terms
     return [
         (x, y)
@@ -153,21 +161,21 @@ def _wave_numbers(terms: Size) -> list[Size]:
     ]
 
 
-@lru_cache(maxsize=256)  # And filled at import, below.
+@lru_cache(maxsize=256)
 def _cosines(samples: int, terms: int) -> list[list[float]]:
-    """List, for each wave number, the values of its wave at the middle of each sample."""
+    """List the values of each wave at the middle of each sample."""
     return [
         [math.cos(math.pi / samples * wave * (sample + 0.5)) for sample in range(samples)]
         for wave in range(terms)
     ]
 
 
-for _terms in (3, 4, 5, 6, 7):  # For the processes that are forked for one image each.
+for _terms in (3, 4, 5, 6, 7):  # Fill the cache for the processes forked for one image each.
     _cosines(_HASHED_SIZE[0], _terms)
 
 
 def _measure(plane: Sequence[int], white: int, size: Size, terms: Size = _COLOR_TERMS) -> _Channel:
-    """Transform a plane of values, of which `white` is the whole, by cosines."""
+    """Return the cosine transform of a plane of values from 0 to `white`."""
     width, height = size
     rows = [plane[start : start + width] for start in range(0, width * height, width)]
     across = [[_dot(row, wave) for row in rows] for wave in _cosines(width, terms[0])]
@@ -178,7 +186,7 @@ def _measure(plane: Sequence[int], white: int, size: Size, terms: Size = _COLOR_
 
 
 def _draw(channel: _Channel, size: Size) -> list[float]:
-    """Add up the waves of a channel at each pixel of a picture."""
+    """Return the sum of a channel's waves at each pixel of a picture."""
     width, height = size
     across, down = _cosines(width, channel.terms[0]), _cosines(height, channel.terms[1])
     plane = []
@@ -201,7 +209,7 @@ def _dot(values: Iterable[float], weights: Iterable[float]) -> float:
 
 
 def _to_rgb(light: float, yellow: float, red: float) -> tuple[int, int, int]:
-    """Turn lightness, yellow against blue and red against green into levels of 255."""
+    """Convert lightness, yellow - blue and red - green to 0..255."""
     b = light - yellow * 2 / 3
     r = (3 * light - b + red) / 2
     return _level(r, 255), _level(r - red, 255), _level(b, 255)
@@ -211,8 +219,13 @@ def _level(fraction: float, highest: int) -> int:
     return _half_up(min(max(fraction, 0), 1) * highest)
 
 
+def _half_up(value: float) -> int:
+    """Round up at .5, as other encoders do and Python's `round` does not."""
+    return math.floor(value + 0.5)
+
+
 def _pack(fields: Iterable[tuple[int, int]]) -> bytes:
-    """Store (value, bits) one after the other, the lowest bit first."""
+    """Return (value, bits) packed in a row, the lowest bit first."""
     packed = length = 0
     for value, bits in fields:
         packed |= value << length
@@ -221,14 +234,14 @@ def _pack(fields: Iterable[tuple[int, int]]) -> bytes:
 
 
 class _Reader:
-    """Take what `_pack` has stored, in the same order."""
+    """Read what `_pack` wrote, in the same order."""
 
     def __init__(self, data: bytes) -> None:
         self._rest = int.from_bytes(data, "little")
         self._left = 8 * len(data)
 
     def bits(self, count: int) -> int:
-        """Take a value of so many bits."""
+        """Read a value of `count` bits."""
         if count > self._left:
             raise ValueError("This is not a whole ThumbHash.")
         value = self._rest & ((1 << count) - 1)
@@ -237,6 +250,6 @@ class _Reader:
         return value
 
     def channel(self, mean: float, scale: float, terms: Size = _COLOR_TERMS) -> _Channel:
-        """Take the waves of a channel, 4 bits each."""
+        """Read the waves of a channel, 4 bits each."""
         waves = [(self.bits(4) / 7.5 - 1) * scale for _ in _wave_numbers(terms)]
         return _Channel(terms, mean, waves)

@@ -1,7 +1,6 @@
-"""Turn one image file into its thumbnails: decode once, fit, orient, colour, encode.
+"""Make the thumbnails of one image file, from opening to encoding.
 
-Pillow only; this module knows neither Flask nor the queue. A box or size is (width, height), a
-region (left, top, right, bottom), in pixels.
+A box or size is (width, height), a region (left, top, right, bottom), in pixels.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,20 +8,22 @@ from typing import IO, cast
 
 from PIL import Image
 
-from webapp.engine.animation import _ANIMATION_SHARE, _frame_numbers, _make_pictures, _Picture
+from webapp.engine import geometry
+from webapp.engine.animation import PIXEL_FACTOR, Picture, frame_numbers, make_pictures
 from webapp.engine.color import dominant_color
-from webapp.engine.decoding import _decode, _Decoded
-from webapp.engine.encoding import _composed_size, _encode_output, _Encoded, _ground
-from webapp.engine.errors import TooManyOutputPixels, decoder_faults
-from webapp.engine.geometry import foresee
+from webapp.engine.decoding import Decoded, decode
+from webapp.engine.encoding import Encoded, background_of, composed_size, encode_output
+from webapp.engine.errors import TooManyOutputPixels, translate_decoder_errors
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits
 from webapp.engine.opening import format_of, open_image
-from webapp.engine.result import Result, Thumbnail
+from webapp.engine.result import MadeThumbnail, Result
 from webapp.engine.thumbhash import thumbhash
-from webapp.recipes.outputs import WHOLE, Format, Output, Recipe
+from webapp.recipes.outputs import OVERVIEW, Format, Output, Recipe
 
 Write = Callable[[int, bytes], None]
+
+_SAMPLE_SIDE = 64  # Pixels of the shorter side of the sample for ThumbHash and colour.
 
 
 def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: ImageLimits) -> Result:
@@ -30,26 +31,26 @@ def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: Ima
 
     `write` gets the output's number in the recipe, from 0, and the file's content.
 
-    Thumbnails come in the order of the recipe, upright, in sRGB and without metadata. One with a
-    free side is left out if it would be the same as an earlier one: of a small source, all the
+    The thumbnails are in the order of the recipe, upright, in sRGB and without metadata. One with a
+    free side is skipped if it would be the same as an earlier one: of a small source, all the
     larger widths of a responsive set come out at its own size.
 
-    A thumbnail that shows all that the source does, in its format and size, is never larger: where
-    encoding makes it so, it is the source itself without metadata. Not of an AVIF, nor where the
-    picture is turned, its colours are converted or its copyright notice is kept: that takes
-    encoding, in the quality asked for and whatever it costs.
+    A thumbnail that shows all of the source, in its format and size, is never larger: if encoding
+    makes it so, it is a copy of the source without metadata. Exceptions are an AVIF, and a picture
+    that is rotated, converted to sRGB or keeps its copyright notice: these have to be encoded, in
+    the requested quality and whatever their size.
 
-    Raises ImageError, MemoryError, or what `write` raises; files may be written by then.
+    Raises ImageError, MemoryError, or what `write` raises; some files may be written by then.
     """
-    with decoder_faults():
+    with translate_decoder_errors():
         image = open_image(source, limits)
-    is_movement_asked_for = any(output.animated for output in recipe.outputs)
-    numbers = _frame_numbers(image) if is_movement_asked_for else range(1)
-    format, moves = format_of(image).lower(), len(numbers) > 1
-    outputs = [output.decided(format, moves) for output in recipe.outputs]
-    decoded = _decode(image, source, outputs)
+    wants_animation = any(output.animated for output in recipe.outputs)
+    numbers = frame_numbers(image) if wants_animation else range(1)
+    format, is_animated = format_of(image).lower(), len(numbers) > 1
+    outputs = [output.with_resolved_format(format, is_animated) for output in recipe.outputs]
+    decoded = decode(image, source, outputs)
     _check_pixels(outputs, decoded.header, len(numbers), limits)
-    pictures = _make_pictures(image, numbers, decoded, outputs, limits)
+    pictures = make_pictures(image, numbers, decoded, outputs, limits)
     made = _write_all(pictures, decoded, outputs, write, source)
     sample = _sample([picture.frames[0] for picture in pictures])
     return Result(decoded.header, thumbhash(sample), dominant_color(sample), made)
@@ -58,70 +59,53 @@ def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: Ima
 def _check_pixels(
     outputs: Iterable[Output], source: Header, frames: int, limits: ImageLimits
 ) -> None:
-    """Refuse to make too many pixels. Raises TooManyOutputPixels."""
+    """Raise TooManyOutputPixels if all thumbnails have too many pixels."""
     pixels = 0.0
-    for output, (width, height) in foresee(outputs, (source.width, source.height)):
-        if output.name == WHOLE.name:
-            continue  # We add it, and nobody else has an output of that name.
-        moving = max(1, frames / _ANIMATION_SHARE) if output.animated else 1
-        pixels += width * height * moving
+    size = (source.width, source.height)
+    for output, (width, height) in geometry.predict_sizes(outputs, source.format, size):
+        if output.name == OVERVIEW.name:
+            continue  # We add it; no user has an output of that name.
+        factor = max(1, frames / PIXEL_FACTOR) if output.animated else 1
+        pixels += width * height * factor
     if pixels > limits.max_output_megapixels * 1e6:
         raise TooManyOutputPixels(pixels, limits.max_output_megapixels)
 
 
-def _sample(pictures: Iterable[Image.Image]) -> Image.Image:
-    """Give the smallest picture, and no larger than placeholders look at."""
-    smallest = min(pictures, key=lambda picture: picture.width * picture.height)
-    return smallest.reduce(max(1, min(smallest.size) // _SAMPLE_SIDE))
-
-
-_SAMPLE_SIDE = 64  # Pixels of the shorter side.
-
-
-# Decoding and resizing
-
-
-# Stills and animations
-
-
-# Finishing: on the small picture, where it costs next to nothing
-
-
-# Encoding
-
-
 def _write_all(
-    pictures: Iterable[_Picture],
-    decoded: _Decoded,
+    pictures: Iterable[Picture],
+    decoded: Decoded,
     outputs: Iterable[Output],
     write: Write,
     source: IO[bytes],
-) -> list[Thumbnail]:
-    """Write a file for each output; of the widths of a set, none that looks like one before it."""
-    encoded: dict[tuple[object, ...], _Encoded] = {}
+) -> list[MadeThumbnail]:
+    """Write a file for each output, except duplicates with a free side."""
+    encoded: dict[tuple[object, ...], Encoded] = {}
     made = []
     for number, (output, picture) in enumerate(zip(outputs, pictures, strict=True)):
-        look = _look(picture, output, decoded.rights)
-        if look not in encoded:
-            encoded[look] = _encode_output(picture, output, decoded, source)
-        elif None in (output.width, output.height):
+        key = _identity(picture, output, decoded.rights)
+        if key not in encoded:
+            encoded[key] = encode_output(picture, output, decoded, source)
+        elif output.has_free_side:
             continue
-        size, format = _composed_size(picture, output), cast(Format, output.format)
-        content, quality = encoded[look]
+        size, format = composed_size(picture, output), cast(Format, output.format)
+        content, quality = encoded[key]
         write(number, content)
-        made.append(Thumbnail(output.file_name, *size, len(content), format, quality))
+        made.append(MadeThumbnail(output.file_name, *size, len(content), format, quality))
     return made
 
 
-def _look(picture: _Picture, output: Output, rights: bytes) -> tuple[object, ...]:
-    """List all that an output's file depends on: with the same list, it comes out the same."""
+def _identity(picture: Picture, output: Output, rights: bytes) -> tuple[object, ...]:
+    """List all that an output's file depends on."""
     return (
-        picture.cut,
+        *geometry.identity(output, picture.plan),
         picture.timing is not None,
-        _composed_size(picture, output),
-        _ground(picture, output),
-        output.format,
-        output.encoder_quality,
-        output.max_bytes,
+        composed_size(picture, output),
+        background_of(picture, output),
         bool(output.keep_copyright and rights),
     )
+
+
+def _sample(pictures: Iterable[Image.Image]) -> Image.Image:
+    """Return the smallest picture, reduced for ThumbHash and colour."""
+    smallest = min(pictures, key=lambda picture: picture.width * picture.height)
+    return smallest.reduce(max(1, min(smallest.size) // _SAMPLE_SIDE))

@@ -1,8 +1,8 @@
-"""Do with libvips what it does faster than Pillow, to the same picture.
+"""Decode and resize with libvips, if it is faster and the result the same.
 
-It is optional (`pip install thumbnail-webapp[vips]`): a function answers None where libvips is not
-there or the picture is not of the plain kind that it takes here, and Pillow does the work then. A
-size is (width, height), a region (left, top, right, bottom), in pixels.
+libvips is optional (`pip install thumbnail-webapp[vips]`). Without it, or for a picture of an
+unusual kind, each function returns None and Pillow does the work. A size is (width, height), a
+region (left, top, right, bottom), in pixels.
 """
 
 from mmap import ACCESS_READ, mmap
@@ -12,31 +12,32 @@ from PIL import Image
 
 try:
     import pyvips
-except (ImportError, OSError):  # Or pyvips is there, but not the library that it calls.
+except (ImportError, OSError):  # OSError: pyvips is installed, but not the library.
     libvips: Any = None
 else:
     libvips = pyvips
-    libvips.cache_set_max(0)  # No picture comes twice.
-    libvips.concurrency_set(1)  # One worker process a core is enough.
+    libvips.cache_set_max(0)  # No picture is used twice.
+    libvips.concurrency_set(1)  # There is a worker process for each core.
 
 _BANDS = {"L": 1, "RGB": 3, "P": 3}
-_FAR = 4  # From here on, handing a picture over costs more than libvips gains.
-_LONGEST = 100_000  # Pixels; of a hundred million in one line, libvips takes up to a minute.
-_PNG_GAP, _WEBP_GAP = 2, 3  # How many times its result a picture is that nobody tells from more.
+_MAX_SHRINK = 4  # From here on, passing a picture to libvips costs more than it gains.
+_LONGEST = 100_000  # Pixels; for a hundred million in one line, libvips takes up to a minute.
+# How many times larger than its result a picture must be: more makes no visible difference.
+_PNG_GAP, _WEBP_GAP = 2, 3
 
 
 def resize(
     image: Image.Image, size: tuple[int, int], region: tuple[float, float, float, float]
 ) -> Image.Image | None:
-    """Make a region of a picture smaller, as Pillow's LANCZOS with a `reducing_gap` of 2 does.
+    """Shrink a region of a picture, as LANCZOS with `reducing_gap=2` does.
 
-    The edges of the region must fall between pixels. None too where libvips is out of memory.
+    The edges of the region must be between pixels. Also returns None if libvips runs out of memory.
     """
     if image.mode not in ("L", "RGB") or any(edge % 1 for edge in region) or libvips is None:
         return None
     left, top, right, bottom = map(int, region)
     x, y = (right - left) / size[0], (bottom - top) / size[1]
-    if not (1 <= x < _FAR and 1 <= y < _FAR):
+    if not (1 <= x < _MAX_SHRINK and 1 <= y < _MAX_SHRINK):
         return None
     picture = libvips.Image.new_from_memory(
         image.tobytes(), *image.size, _BANDS[image.mode], "uchar"
@@ -50,7 +51,7 @@ def resize(
 
 
 def can_read(image: Image.Image) -> bool:
-    """Say whether `read` may know what to do with an image of which the header is read."""
+    """Return True if `read` may be able to decode an open image."""
     if image.format == "PNG":
         is_plain = image.mode in _BANDS and not image.has_transparency_data
     else:
@@ -65,14 +66,14 @@ def can_read(image: Image.Image) -> bool:
 def read(
     file: IO[bytes], image: Image.Image, scale: float
 ) -> tuple[Image.Image, tuple[float, float]] | None:
-    """Decode an image as small as it may be to be resized to `scale`; give its exact size too.
+    """Decode an image at the smallest size that can be resized to `scale`.
 
-    A PNG is averaged while its lines come in, so that the last of a line or column may stand for
-    less; libwebp scales a WebP itself, a row at a time. A file with any fault is left to Pillow,
-    whose verdict counts.
+    Also returns its exact size: the lines of a PNG are averaged while they are read, so the last
+    pixel of a line or column may stand for fewer pixels than the others. libwebp scales a WebP
+    itself, row by row. A file with any fault is left to Pillow, which decides what it is.
     """
-    # Mapped, for reading by its descriptor would move Pillow's place in the file. It must live as
-    # long as libvips reads: that has no reference to it.
+    # Mapped, because reading the descriptor would move Pillow's position in the file. It must live
+    # as long as libvips reads, which keeps no reference to it.
     content = mmap(file.fileno(), 0, access=ACCESS_READ)
     source = libvips.Source.new_from_memory(content)
     try:
@@ -96,7 +97,7 @@ def _read_png(
 
 
 def _read_webp(source: Any, scale: float) -> tuple[Image.Image, tuple[float, float]] | None:
-    if scale > 0.5:  # Nothing is gained.
+    if scale > 0.5:  # It would gain nothing.
         return None
     picture = libvips.Image.webpload_source(source, scale=scale, fail_on="warning")
     size = (picture.width, picture.height)
@@ -105,7 +106,7 @@ def _read_webp(source: Any, scale: float) -> tuple[Image.Image, tuple[float, flo
 
 
 def _to_pillow(picture: Any, mode: str, size: tuple[int, int]) -> Image.Image | None:
-    """Compute a picture; None if its size is not the one expected."""
+    """Compute a picture; return None if its size is not as expected."""
     if (picture.width, picture.height) != size:
         return None
     return Image.frombytes(mode, size, picture.write_to_memory())

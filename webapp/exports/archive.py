@@ -1,7 +1,7 @@
 """A whole job as one zip, made while it is sent: no temporary file, and little in memory.
 
     index.html       all thumbnails and what there is to say of them, to open from disk
-    manifest.json    the same for programs; the README documents its keys
+    manifest.json    the same for programs; docs/http-api.md documents its keys
     errors.txt       what failed or is missing and why, if anything
     thumbnails/      the files
 
@@ -38,7 +38,7 @@ VERSION = 1  # Of the manifest; grows where a key changes its meaning, not where
 
 
 class NoThumbnails(Exception):
-    """There is nothing to pack."""
+    """The job has no thumbnails to pack."""
 
     code = "no_thumbnails"
 
@@ -51,15 +51,14 @@ class NoThumbnails(Exception):
 
 
 def read_job(jobs: Jobs, job_id: str) -> Job:
-    """Read a job as it is on the disk: an image that has rows but no files counts as failed.
+    """Read a job as it is on the disk: an image without its files counts as failed.
 
-    So will the consumer say once it looks.
-    Raises JobNotFound.
+    The next sweep marks it so. Raises JobNotFound.
     """
     job = jobs.job(job_id)
     lost = {image for image in job.images if not _has_files(image, jobs.storage)}
     if lost:
-        jobs.job(job_id)  # Raises where all went with the job, between our looks at rows and disk.
+        jobs.job(job_id)  # Raises if the job was deleted between the reads of rows and disk.
     return replace(job, images=tuple(_lost(one) if one in lost else one for one in job.images))
 
 
@@ -73,7 +72,7 @@ def _lost(image: Image) -> Image:
 
 
 def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
-    """Prepare the zip of what is done so far: its `len` is exact, and iterating makes it.
+    """Prepare the zip of a job so far: its `len` is exact, and iterating writes it.
 
     Raises NoThumbnails or InvalidPattern.
     """
@@ -95,7 +94,7 @@ def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
 
 
 def archive_name(job: Job) -> str:
-    """Name the zip by what is in it: `beach-and-5-more-thumbnails.zip`."""
+    """Return the name of the zip, like `beach-and-5-more-thumbnails.zip`."""
     more = f"-and-{job.total - 1}-more" if job.total > 1 else ""
     return f"{image_name(job.images[0].name)}{more}-thumbnails.zip"
 

@@ -9,7 +9,7 @@ from webapp.jobs.models import Image, Thumbnail, have_same_ratio
 
 @dataclass(frozen=True)
 class Comparison:
-    """Lay a thumbnail beside what there was before: its original, or a larger thumbnail."""
+    """A thumbnail beside its original, or beside a larger thumbnail."""
 
     before: Image | Thumbnail
     before_url: str
@@ -17,12 +17,12 @@ class Comparison:
 
     @property
     def has_original(self) -> bool:
-        """Whether what there was before is what was uploaded."""
+        """True if it is compared with the original."""
         return isinstance(self.before, Image)
 
     @property
     def view(self) -> Literal["over", "beside", "alone"]:
-        """How the two lie: over each other where they have one aspect ratio, else side by side."""
+        """`over` if both have one aspect ratio, else side by side."""
         if self.before == self.after:
             return "alone"
         before = (self.before.width, self.before.height)

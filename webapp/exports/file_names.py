@@ -1,4 +1,4 @@
-"""What the files are called that people take home: safe on every system, and each name once."""
+"""Names of downloaded files: safe on every system, and unique."""
 
 import re
 import unicodedata
@@ -56,10 +56,9 @@ def check_pattern(pattern: str) -> None:
 
 
 def name_thumbnails(images: Sequence[Image], pattern: str) -> dict[Thumbnail, str]:
-    """Give each thumbnail of a job a path, with slashes; no two are the same on any system.
+    """Return a path for each thumbnail of a job, unique on every system.
 
-    The second image of a name is called "a (1)", in all its thumbnails.
-    Raises InvalidPattern.
+    The second image named "a" is called "a (1)", in all its thumbnails. Raises InvalidPattern.
     """
     check_pattern(pattern)
     digits = max(2, len(str(len(images))))
@@ -76,21 +75,20 @@ def name_thumbnails(images: Sequence[Image], pattern: str) -> dict[Thumbnail, st
 
 
 def download_name(thumbnail: Thumbnail) -> str:
-    """Name the file of a thumbnail that is downloaded alone: `coffee-320w.webp`."""
+    """Return the name of a thumbnail downloaded alone, like `coffee-320w.webp`."""
     return f"{image_name(thumbnail.source_name)}-{thumbnail.file_name}"
 
 
 def image_name(name: str) -> str:
-    """Name an image's files after it, without its extension."""
+    """Return the name of an image's files: its own without the extension."""
     return safe_name(_cut(PurePosixPath(name).stem, NAME_BYTES))
 
 
 def safe_name(name: str) -> str:
-    """Make a name that Windows, macOS and Linux all take for one file or folder, and show.
+    """Return a name that Windows, macOS and Linux accept for a file or folder.
 
-    Marks that nobody sees go, as they can turn the reading direction, but those that join or part
-    letters; so do dots and spaces at either end, which hide a file or are dropped. What is left of
-    nothing is `_`.
+    Invisible marks are removed, as they can reverse the reading direction, but not joiners. So are
+    dots and spaces at either end, which hide a file or are dropped. An empty name becomes `_`.
     """
     seen = "".join(
         " " if unicodedata.category(character)[0] == "Z" else character
@@ -118,9 +116,9 @@ def _fill(pattern: str, thumbnail: Thumbnail, name: str, number: str) -> str:
 
 
 def _each_once(files: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Join stems and suffixes, with a number where the name was there before: `a (1).jpg`.
+    """Join stems and suffixes, numbering repeated names: `a (1).jpg`.
 
-    Few systems tell `A` from `a`.
+    Few systems distinguish `A` from `a`.
     """
     taken: set[str] = set()
     numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
@@ -133,11 +131,11 @@ def _each_once(files: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _key(path: str) -> str:
-    """Give what a name is told from others by, where letter case and joiners do not count."""
+    """Return a name's key for comparisons without letter case and joiners."""
     seen = "".join(character for character in path if character not in JOINERS)
     return unicodedata.normalize("NFC", seen.casefold())
 
 
 def _cut(text: str, size: int) -> str:
-    """Keep what of a text has so many bytes in UTF-8, in whole characters."""
+    """Cut a text to some bytes in UTF-8, in whole characters."""
     return text.encode()[:size].decode(errors="ignore")

@@ -1,7 +1,7 @@
-"""Markup that shows thumbnails on somebody's page: HTML and Markdown, ready to paste.
+"""HTML and Markdown that show thumbnails, ready to paste.
 
-An address turns a thumbnail into the URL it has there: of this server, or relative to a page that
-lies beside the files. Every URL is expected to be percent-encoded; all else is escaped here.
+An address function returns the URL of a thumbnail: on this server, or relative to a page beside the
+files. URLs must be percent-encoded; all else is escaped here.
 """
 
 import re
@@ -21,18 +21,18 @@ FALLBACKS = ("jpeg", "png", "gif", "webp", "avif")
 
 
 def alt_text(name: str) -> str:
-    """Describe a picture by its file's name, as a person would write it: `IMG 2023 beach`."""
+    """Return a description made of the file's name, like `IMG 2023 beach`."""
     return re.sub(r"[\s_+-]+", " ", PurePosixPath(name).stem).strip() or name
 
 
 def markdown(thumbnails: Sequence[Thumbnail], address: Address, alt: str) -> str:
-    """Write a responsive set in Markdown, which has room for one: the largest that all can show."""
+    """Write Markdown for one thumbnail of a set: the largest all browsers show."""
     escaped = re.sub(r"([\\\[\]`*_<>&!])", r"\\\1", alt)
     return f"![{escaped}]({address(_fallback(thumbnails)[-1])})"
 
 
 def html(thumbnails: Sequence[Thumbnail], address: Address, alt: str) -> Markup:
-    """Write a responsive set, or one thumbnail, as the least element that is enough.
+    """Write HTML for a responsive set or one thumbnail, as simple as possible.
 
     One format is an `<img>`; several are a `<picture>` with a `<source>` for each that not every
     browser can show. The largest width is what the picture has on a wide screen.
@@ -104,13 +104,13 @@ def find_output(thumbnail: Thumbnail, recipe: Recipe) -> Output | None:
 
 
 def _by_width(thumbnails: Iterable[Thumbnail], format: str) -> list[Thumbnail]:
-    """Give those of one format, the narrowest first; of each width one, as a browser asks for."""
+    """Return one thumbnail of each width in a format, narrowest first."""
     by_width = {made.width: made for made in thumbnails if made.format == format}
     return [by_width[width] for width in sorted(by_width)]
 
 
 def _fallback(thumbnails: Sequence[Thumbnail]) -> list[Thumbnail]:
-    """Give those of the format that most browsers can show."""
+    """Return the thumbnails in the format that most browsers show."""
     present = (_by_width(thumbnails, format) for format in FALLBACKS)
     return next(widths for widths in present if widths)
 

@@ -17,14 +17,14 @@ class JobNotFound(LookupError):
 
 
 class JobExpired(JobNotFound):
-    """The job's time is over: its rows and files are gone, or go with the next sweep."""
+    """The job expired: its rows and files are deleted, or will be by the next sweep."""
 
     code = "job_expired"
-    sentence = "The time that this job was kept for is over. Its images are deleted with it."
+    sentence = "This job has expired. Its images were deleted with it."
 
 
 class JobClosed(Exception):
-    """The job takes no more images."""
+    """The job is closed and takes no more images."""
 
     code = "job_closed"
 
@@ -33,7 +33,7 @@ class JobClosed(Exception):
 
 
 class NoImages(Exception):
-    """A job was to be made of nothing."""
+    """A job was submitted without images."""
 
     code = "no_images"
 
@@ -42,7 +42,7 @@ class NoImages(Exception):
 
 
 class TimeNotOffered(ValueError):
-    """A job was to be kept for a time that is not to choose from."""
+    """A job was submitted with a retention that is not offered."""
 
     code = "time_not_offered"
     field = "keep_hours"
@@ -52,7 +52,7 @@ class TimeNotOffered(ValueError):
 
 
 class TooManyImages(Exception):
-    """The job has as many images as a job may have."""
+    """The job has the maximum number of images."""
 
     code = "too_many_images"
 
@@ -61,16 +61,16 @@ class TooManyImages(Exception):
 
 
 class NoSpace(Exception):
-    """The disk is nearly full: nothing begins that adds to it."""
+    """The disk is nearly full: nothing is accepted that adds to it."""
 
     code = "no_space"
 
     def __init__(self) -> None:
-        super().__init__("The server's disk is full. Nothing new was taken; try again later.")
+        super().__init__("The server's disk is full. Nothing was uploaded; try again later.")
 
 
 class FileTooLarge(Exception):
-    """An uploaded file has more bytes than a file may have."""
+    """An uploaded file exceeds the size limit."""
 
     code = "file_too_large"
 
@@ -82,63 +82,63 @@ class FileTooLarge(Exception):
 
 
 class Busy(Exception):
-    """Too much is going on, of this client or of all; it passes within `retry_after` seconds."""
+    """A limit of this client or of all clients is reached, for `retry_after` seconds."""
 
     code: str
 
     def __init__(self, sentence: str, retry_after: int) -> None:
-        super().__init__(f"{sentence} There is room again in {_duration(retry_after)}.")
+        super().__init__(f"{sentence} There is room again in {write_duration(retry_after)}.")
         self.retry_after = retry_after
 
 
 class TooManyJobs(Busy):
-    """A client makes more jobs than it may."""
+    """A client exceeds its jobs of an hour."""
 
     code = "too_many_jobs"
 
 
 class TooManyBytes(Busy):
-    """A client sends more than it may."""
+    """A client exceeds its bytes of an hour."""
 
     code = "too_many_bytes"
 
 
 class TooManyAttempts(Busy):
-    """A client guesses at a token."""
+    """A client sent too many wrong tokens."""
 
     code = "too_many_attempts"
 
 
 class TooMuchWork(Busy):
-    """A client uses more of the workers' time than it may."""
+    """A client exceeds its work of an hour."""
 
     code = "too_much_work"
 
 
 class TooManyWaiting(Busy):
-    """A client lets more images wait than its share of the queue."""
+    """A client exceeds its share of the queue."""
 
     code = "too_many_waiting"
 
 
 class TooManyPacked(Busy):
-    """A client fetches more thumbnails in zips and markup than it may."""
+    """A client exceeds its downloads of an hour, in zips and markup."""
 
     code = "too_many_packed"
 
 
 class QueueFull(Busy):
-    """So many images wait that another would wait for too long."""
+    """The queue is full: another image would wait for too long."""
 
     code = "queue_full"
 
 
 class ClaimLost(Exception):
-    """Another worker has the image by now, or its job is gone."""
+    """Another worker claimed the image, or its job was deleted."""
 
 
 class ImageNotFound(LookupError):
-    """The job has no such image."""
+    """The job has no image of this id."""
 
     code = "image_not_found"
 
@@ -146,14 +146,14 @@ class ImageNotFound(LookupError):
         super().__init__("This job has no such image.")
 
 
-def _duration(seconds: int) -> str:
-    """Write seconds as people say them, rounded up: `20 seconds`, `12 minutes`."""
+def write_duration(seconds: int) -> str:
+    """Format seconds for people, rounded up: `20 seconds`, `12 minutes`."""
     if seconds <= 90:
         return f"{seconds} seconds" if seconds != 1 else "1 second"
     return f"{ceil(seconds / 60)} minutes"
 
 
 def _size_over(size: int, limit_mb: int) -> str:
-    """Write bytes as pages do, `3.3 MB`, with more digits where those would not tell the excess."""
+    """Format bytes as `3.3 MB`, with enough digits to exceed the limit."""
     digits = next(count for count in range(1, 7) if round(size / MB, count) > limit_mb)
     return f"{size / MB:.{digits}f} MB"

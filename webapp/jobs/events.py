@@ -1,4 +1,4 @@
-"""Log lines of jobs."""
+"""Log lines of jobs that several modules write."""
 
 import logging
 
@@ -7,11 +7,17 @@ from webapp.jobs.models import NewImage
 logger = logging.getLogger(__name__)
 
 
-def _log_accepted(job_id: str, image: NewImage) -> None:
+def log_accepted(job_id: str, image: NewImage) -> None:
+    """Log an image that was added to a job."""
     facts = {"file_name": image.name, "format": image.format, "bytes": image.bytes}
     logger.info("image accepted", extra={"job_id": job_id, "image_id": image.id, **facts})
 
 
-def _log_failed(job_id: str, image_id: str, code: str) -> None:
+def log_deleted(job_id: str) -> None:
+    """Log the deletion of a job."""
+    logger.info("job deleted", extra={"job_id": job_id})
+
+
+def log_failed(job_id: str, image_id: str, code: str) -> None:
     """Log a failure that no worker saw."""
     logger.error("image failed", extra={"job_id": job_id, "image_id": image_id, "code": code})

@@ -1,37 +1,76 @@
-"""How the consumer fares, and when a job is finished."""
+"""The state of the consumer and the queue, and when a job will be finished."""
 
 from dataclasses import dataclass
+from math import ceil
 
-from webapp.jobs.models import Bucket, Counter
+from webapp.jobs.models import Bucket, Counter, Job, Progress
+from webapp.jobs.storage import Storage
+from webapp.jobs.store import Store
 
-ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is not there.
+ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is considered dead.
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """Say what a job has before it: the images of others, and the seconds until it is finished."""
+class QueueEstimate:
+    """What a job waits for."""
 
-    ahead: int
-    seconds: int | None  # None where nothing tells yet.
-    has_workers: bool  # Whether anybody works at all.
+    ahead: int  # Images of other owners that are processed before its own.
+    seconds: int | None  # Until it is finished; None if there is nothing to estimate from.
+    has_workers: bool
 
 
 @dataclass(frozen=True)
 class Health:
-    """Say how the consumer fares and how much there is to do."""
+    """The state of the consumer and the queue."""
 
     workers: int  # Those that are alive.
-    last_beat_seconds: float | None  # Since any worker was alive, if one ever was.
-    queue_depth: int  # Images that are not finished: they wait, or are being worked on.
+    last_beat_seconds: float | None  # Since any worker was alive; None if none ever was.
+    queue_depth: int  # Images that are waiting or being worked on.
     oldest_wait_seconds: float  # Of the images that wait for a worker.
     free_disk_bytes: int
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Hold what the operator may ask of all jobs, at one moment."""
+    """All that operators measure, at one moment."""
 
     counters: list[Counter]
     wait: list[Bucket]  # From an image's upload to its first claim.
     work: list[Bucket]  # From an image's last claim to its end.
     health: Health
+
+
+def estimate(store: Store, job: Job | Progress, now: float) -> QueueEstimate:
+    """Estimate when a job is finished, from the time that the last images took."""
+    with store.db.snapshot():
+        ahead, ahead_of_last = store.queue.count_ahead(job.id, now)
+        workers = store.operations.count_workers(alive_since=now - ALIVE_SECONDS)
+        mean = store.queue.mean_work_seconds()
+    if mean is None or not workers or not job.left:
+        return QueueEstimate(ahead, None, bool(workers))
+    seconds = ceil((ahead_of_last + job.left) * mean / workers)
+    return QueueEstimate(ahead, seconds, has_workers=True)
+
+
+def read_health(store: Store, storage: Storage, now: float) -> Health:
+    """Read the state of the consumer and the queue."""
+    queue = store.operations.read_queue(alive_since=now - ALIVE_SECONDS)
+    beat, oldest = queue.last_beat, queue.oldest
+    return Health(
+        workers=queue.workers,
+        last_beat_seconds=None if beat is None else round(now - beat, 3),
+        queue_depth=queue.depth,
+        oldest_wait_seconds=0.0 if oldest is None else round(now - oldest, 3),
+        free_disk_bytes=storage.free_bytes(),
+    )
+
+
+def read_statistics(store: Store, storage: Storage, now: float) -> Statistics:
+    """Read the counters, the histograms and the health in one snapshot."""
+    with store.db.snapshot():
+        return Statistics(
+            counters=store.operations.counters(),
+            wait=store.operations.durations("wait"),
+            work=store.operations.durations("work"),
+            health=read_health(store, storage, now),
+        )

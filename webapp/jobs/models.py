@@ -1,4 +1,4 @@
-"""What is known of jobs, images and the queue: values, wherever they are kept."""
+"""Values of jobs, images and the queue."""
 
 from base64 import b64decode
 from dataclasses import dataclass
@@ -32,37 +32,37 @@ class Thumbnail:
 
     @property
     def size(self) -> Size:
-        """Its width and height."""
+        """The width and height in pixels."""
         return self.width, self.height
 
     @property
     def output(self) -> str:
-        """The name of the output that asked for it."""
+        """The name of its output."""
         return PurePosixPath(self.file_name).stem
 
     @property
     def path(self) -> str:
-        """Where it lies below the folder of all thumbnails."""
+        """The path below the folder of all thumbnails."""
         return f"{self.folder}/{self.file_name}"
 
     @property
     def url(self) -> str:
-        """The address that nginx serves by alias, and Flask where there is no nginx."""
+        """The URL that nginx serves by alias, or Flask without nginx."""
         return f"/thumbnails/{self.path}"
 
     @property
     def saved(self) -> float:
-        """The part of the original's bytes that is saved; negative where it grew."""
+        """The fraction of the original's bytes saved; negative if larger."""
         return 1 - self.bytes / self.source_bytes
 
     @property
     def has_alpha_format(self) -> bool:
-        """Whether the format can be transparent."""
+        """True if the format can be transparent."""
         return self.format != "jpeg"
 
 
 def have_same_ratio(one: Size, other: Size) -> bool:
-    """Say whether two sizes, whose sides are rounded to pixels, may be of one aspect ratio."""
+    """Return whether two sizes, rounded to pixels, can have one aspect ratio."""
     return _narrowest(one) <= _widest(other) and _narrowest(other) <= _widest(one)
 
 
@@ -81,7 +81,7 @@ class Image:
     id: str
     job_id: str
     number: int
-    position: int  # Where its uploader put it among the others.
+    position: int  # Among the images of its uploader.
     name: str
     bytes: int
     format: str
@@ -92,51 +92,52 @@ class Image:
     error_code: str | None
     error_message: str | None
     thumbhash: str | None
+    placeholder: str | None  # A small PNG in base64.
     color: str | None
     attempts: int
     version: int  # The job's, when it last changed.
-    focus: Point | None  # The one that its owner chose.
+    focus: Point | None  # Chosen by the owner.
     thumbnails: tuple[Thumbnail, ...]
-    whole: Thumbnail | None  # All of it, uncropped and small.
+    whole: Thumbnail | None  # Small and uncropped.
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it waits for a worker."""
+        """True if it waits for a worker."""
         return self.state == "waiting"
 
     @property
     def can_retry(self) -> bool:
-        """Whether it was given up, or taken out of the queue."""
+        """True if it failed or was cancelled."""
         return self.state in ("failed", "cancelled")
 
     @property
     def is_done(self) -> bool:
-        """Whether all its thumbnails are made."""
+        """True if all its thumbnails are made."""
         return self.state == "done"
 
     @property
     def is_failed(self) -> bool:
-        """Whether it was given up, for the reason in `error_message`."""
+        """True if it failed, for the reason in `error_message`."""
         return self.state == "failed"
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """True if its status is final."""
         return self.state not in ("waiting", "working")
 
     @property
     def is_transparent(self) -> bool:
-        """Whether some of it is not opaque: a bit of its ThumbHash tells."""
+        """True if it has transparent pixels, by a bit of its ThumbHash."""
         return bool(self.thumbhash and b64decode(self.thumbhash[:4])[2] > 127)
 
 
 @dataclass(frozen=True)
 class MissingFile:
-    """Name a file that was meant for a job and is not in it, and say why."""
+    """A file that was meant for a job and is not in it, and why."""
 
     name: str
     reason: str
-    position: int | None = None  # Where its uploader put it among the images.
+    position: int | None = None  # Among the images of its uploader.
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Job:
     recipe: str
     created: datetime
     expires: datetime
-    begun: datetime  # When the last of its images was put into the queue.
+    begun: datetime  # When its last image was queued.
     version: int
     is_open: bool
     images: tuple[Image, ...]
@@ -166,7 +167,7 @@ class Job:
 
     @property
     def thumbnails(self) -> list[Thumbnail]:
-        """All thumbnails that there are so far."""
+        """All thumbnails made so far."""
         return [made for image in self.images for made in image.thumbnails]
 
     @property
@@ -196,17 +197,17 @@ class Job:
 
     @property
     def missing(self) -> int:
-        """How many files were meant for it and are not in it."""
+        """The number of files that were meant for it and are not in it."""
         return len(self.missing_files)
 
     @property
     def left_out(self) -> int:
-        """How many images are not made again with the others: those that never were made."""
+        """The number of cancelled images without thumbnails: a remake leaves them out."""
         return sum(image.state == "cancelled" and not image.thumbnails for image in self.images)
 
     @property
     def had_gps_count(self) -> int:
-        """How many images said where they were taken."""
+        """The number of images that had a GPS position."""
         return sum(image.had_gps for image in self.images)
 
     @property
@@ -216,14 +217,13 @@ class Job:
 
     @property
     def is_finished(self) -> bool:
-        """Whether no more images come and nothing more will happen to those it has."""
+        """True if the job is closed and the status of each image is final."""
         return not self.is_open and not self.left
 
     def preview(self, image: Image) -> Thumbnail | None:
-        """Choose the thumbnail to show for an image: that of the same output for all, if it can be.
+        """Choose the thumbnail of an image to show: of the same output for all.
 
-        What another recipe made is chosen by its size: the smallest that fills a tile, or the
-        largest.
+        If another recipe made its thumbnails, the smallest that fills a tile, or the largest.
         """
         made = {one.output: one for one in reversed(image.thumbnails)}
         for name in self._previewed:
@@ -235,7 +235,7 @@ class Job:
 
     @cached_property
     def _previewed(self) -> list[str]:
-        outputs = Recipe.from_json(self.recipe).by_look(PREVIEW_SIDE, TILE_SIDE)
+        outputs = Recipe.from_json(self.recipe).preview_order(PREVIEW_SIDE, TILE_SIDE)
         return [output.name for output in outputs]
 
     def _count(self, state: State) -> int:
@@ -244,14 +244,14 @@ class Job:
 
 @dataclass(frozen=True)
 class ListedJob:
-    """Say of a job what a list of many shows."""
+    """A job as the list of jobs shows it."""
 
     id: str
     version: int
     created: datetime
     expires: datetime
     is_open: bool
-    name: str | None  # Of its first image.
+    name: str | None  # Of the first image.
     total: int
     finished: int
     done: int
@@ -262,39 +262,39 @@ class ListedJob:
 
     @property
     def is_finished(self) -> bool:
-        """Whether no more images come and nothing more will happen to those it has."""
+        """True if the job is closed and the status of each image is final."""
         return not self.is_open and self.finished == self.total
 
 
 @dataclass(frozen=True)
 class JobList:
-    """List some jobs, newest first."""
+    """A page of the list of jobs, newest first."""
 
     jobs: tuple[ListedJob, ...]
-    older: float | None  # Those that were created before then come next, if there are any.
+    older: float | None  # The next page has those created before; None on the last.
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Say how far a job is, for the price of one look-up."""
+    """The progress of a job, read with one query."""
 
     id: str
-    version: int  # Grows with every change that a page shows.
+    version: int  # Increases with every change that a page shows.
     is_open: bool
     left: int
     begun: datetime
 
     @property
     def is_finished(self) -> bool:
-        """Whether no more images come and nothing more will happen to those it has."""
+        """True if the job is closed and the status of each image is final."""
         return not self.is_open and not self.left
 
 
 @dataclass(frozen=True)
 class NewImage:
-    """Say what is known of an image before any work is done on it.
+    """An uploaded image before any work on it.
 
-    `position` is its place among the images of the job; None puts it last.
+    `position` is its position among the images of the job; None puts it last.
     """
 
     id: str
@@ -309,7 +309,7 @@ class NewImage:
 
 @dataclass(frozen=True)
 class Claim:
-    """Prove the right to work on an image: valid while its lease runs and nobody claimed later.
+    """The right to work on an image, until its lease ends or another claim follows.
 
     `attempt` is the fencing token.
     """
@@ -319,31 +319,31 @@ class Claim:
     recipe: str
     worker: str
     attempt: int
-    waited: float  # Seconds since it was put into the queue.
+    waited: float  # Seconds in the queue.
     focus: Point | None
 
 
 @dataclass(frozen=True)
 class HourLimits:
-    """Bound what workers do for one client within an hour."""
+    """Limits on the work for one client within an hour."""
 
     work_ms: int
-    bytes: int  # Of its uploads and thumbnails.
+    bytes: int  # Of uploads and thumbnails.
 
 
 @dataclass(frozen=True)
 class Queue:
-    """Say how much there is to do, and who does it."""
+    """The length of the queue, and its workers."""
 
-    depth: int  # Images that are not finished: they wait, or are being worked on.
-    oldest: float | None  # When the upload came that waits for the longest time.
+    depth: int  # Images that are waiting or being worked on.
+    oldest: float | None  # When the image was queued that has waited longest.
     workers: int  # Those that are alive.
     last_beat: float | None  # Of any worker, alive or not.
 
 
 @dataclass(frozen=True)
 class Counter:
-    """Tell how often something happened to an image since the database was made."""
+    """How often something happened to images since the database was created."""
 
     what: str
     code: str
@@ -352,7 +352,7 @@ class Counter:
 
 @dataclass(frozen=True)
 class Bucket:
-    """Tell how many times took up to so many seconds, and more than the bucket before has."""
+    """A histogram's bucket: durations up to some seconds, above the bucket before."""
 
     what: str
     up_to: float

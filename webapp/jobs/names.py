@@ -4,11 +4,11 @@ import re
 import unicodedata
 
 UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
-JOINERS = "\u200c\u200d"  # They join or part letters: scripts and emoji need them.
+JOINERS = "\u200c\u200d"  # They join or separate letters: scripts and emoji need them.
 
 
 def is_kept(character: str) -> bool:
-    """Say whether a character may stay in a name, seen or not: all that are seen, and joiners."""
+    """Return whether a name may contain a character: visible ones and joiners."""
     return character in JOINERS or unicodedata.category(character) not in UNSEEN
 
 
@@ -17,9 +17,10 @@ READ_LENGTH = 4096  # Characters at the end of a name that are read: the longest
 
 
 def clean_name(name: str) -> str:
-    """Make a file's own name fit to show: no folders, no control characters, no endless length.
+    """Clean a file's own name: no folders, no control characters, bounded length.
 
-    Marks that reverse the reading direction go too: with them `gpj.exe` reads as `exe.jpg`.
+    Marks that reverse the reading direction are removed too: with them `gpj.exe` reads as
+    `exe.jpg`.
     """
     base = re.split(r"[/\\]", name[-READ_LENGTH:])[-1]
     shown = "".join(filter(is_kept, base)).strip()

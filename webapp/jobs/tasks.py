@@ -1,7 +1,7 @@
 """The Huey instance, its tasks and its workers.
 
-The queue is a doorbell: a message only says "there is work". Huey removes it before its task runs,
-so it may be lost with its worker; the job's rows are the truth, and an idle worker looks there.
+The queue only notifies: a message says "there is work". Huey removes it before its task runs, so it
+may be lost with its worker; the rows are the truth, and an idle worker looks there.
 """
 
 import logging
@@ -18,15 +18,22 @@ from huey.storage import SqliteStorage
 
 from webapp.config import Config
 from webapp.engine import decoder
-from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.worker import BEAT_SECONDS, _ms_since, work_on_next_image, worker_name
-from webapp.sandbox import confinement, process
+from webapp.jobs.housekeeping import sweep
+from webapp.jobs.work import WorkQueue
+from webapp.jobs.worker import ms_since, work_on_next_image, worker_name
+from webapp.sandbox import confinement
+from webapp.sandbox.libc import die_with_parent
 
 logger = logging.getLogger(__name__)
 
+BEAT_SECONDS = 1.0  # Between two beats of a worker; an idle one also looks for work.
 
-class DoorbellStorage(SqliteStorage):  # type: ignore[misc]
-    """Save the two waits for the disk that each message costs: a lost one is no harm."""
+
+class NotificationStorage(SqliteStorage):  # type: ignore[misc]
+    """Skip fsync for messages, which would wait twice for the disk: a lost one does no harm.
+
+    Huey has no setting for that: `SqliteStorage._create_connection` sets no `synchronous`.
+    """
 
     def _create_connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection = super()._create_connection()
@@ -35,50 +42,58 @@ class DoorbellStorage(SqliteStorage):  # type: ignore[misc]
 
 
 class ThumbnailHuey(Huey):  # type: ignore[misc]
-    """Carry the application's parts to its tasks, and start consumers the one way that works."""
+    """Hold the queue of work for the workers, and start consumers with our options.
 
-    def __init__(self, config: Config, jobs: Jobs) -> None:
+    `huey_consumer` passes all its options to `Huey.create_consumer`, their defaults too.
+    """
+
+    def __init__(self, config: Config, queue: WorkQueue) -> None:
         path = config.instance / "queue.db"
         if not path.exists():
-            path.touch(0o600)  # Messages are pickles: whoever writes this file can run code.
-        super().__init__("thumbnails", storage_class=DoorbellStorage, results=False, filename=path)
-        self.jobs = jobs
+            path.touch(0o600)  # Messages are pickles: write access to this file can run code.
+        super().__init__(
+            "thumbnails", storage_class=NotificationStorage, results=False, filename=path
+        )
+        self.queue = queue
         self._options = {
             "workers": config.workers,
             "worker_type": "process",
-            # Look every 10 ms: the default back-off lets an upload wait for up to 10 s.
+            # Poll every 10 ms: the default back-off lets an upload wait for up to 10 s.
             "initial_delay": 0.01,
             "max_delay": 0.01,
             "health_check_interval": 0.5,  # A dead worker is replaced within this.
-            # SIGTERM lets the image in hand finish; the default interrupts it.
+            # SIGTERM lets a worker finish its image; by default it interrupts it.
             "graceful_signal": "TERM",
             "shutdown_timeout": 20.0,
         }
 
-    def mend(self) -> None:
-        """Make the queue anew where its file was removed under our feet."""
+    def create_consumer(self, **options: Any) -> Consumer:
+        """Create the consumer; our options override those of the command line."""
+        logging.getLogger("huey").handlers.clear()  # huey_consumer's own would log each line twice.
+        for name in confinement.missing():
+            logger.warning("this machine has no %s: decode children are less confined", name)
+        return ThumbnailConsumer(self, **options | self._options)
+
+    def recreate_queue(self) -> None:
+        """Recreate the queue's tables if its file was deleted while it was in use."""
         try:
             self.storage.enqueued_items(limit=1)
         except sqlite3.Error:
             self.storage.initialize_schema()
 
-    def create_consumer(self, **options: Any) -> Consumer:
-        """Make the consumer; our options win over those of the command line."""
-        logging.getLogger("huey").handlers.clear()  # huey_consumer's own: it would say all twice.
-        for name in confinement.missing():
-            logger.warning("this machine has no %s: decode children are less confined", name)
-        return ThumbnailConsumer(self, **options | self._options)
-
 
 class ThumbnailWorker(Worker):  # type: ignore[misc]
-    """Beat, and look at the rows while no bell is waiting."""
+    """Beat, and look for work in the rows while no message is waiting.
+
+    `Worker.loop` takes messages from the queue alone and calls `sleep` when there is none.
+    """
 
     _next_beat = 0.0
     _next_look = 0.0
 
     def initialize(self) -> None:
-        """Tie the worker's life to the consumer's, and have a decode child ready."""
-        process.die_with_parent(consumer_pid())
+        """Bind the worker's life to the consumer's, and prepare a decode child."""
+        die_with_parent(consumer_pid())
         decoder.server.start()
         super().initialize()
 
@@ -90,27 +105,24 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
         super().loop(now)
 
     def sleep(self) -> None:
-        """Look for work whose bell was lost; Huey calls this when it finds no message.
-
-        Once a second, and as long as there is work.
-        """
+        """Look for work whose message was lost: once a second, and as long as there is some."""
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + BEAT_SECONDS
             self._try(self._look)
         super().sleep()
 
     def _beat(self) -> None:
-        self.huey.jobs.beat(worker_name())
+        self.huey.queue.beat(worker_name())
 
     def _look(self) -> None:
-        self.huey.mend()
-        self.huey.jobs.give_up_lost()
-        if self.huey.jobs.has_work():
+        self.huey.recreate_queue()
+        self.huey.queue.fail_exhausted()
+        if self.huey.queue.has_work():
             self.huey.work.call_local()
-            self._next_look = 0.0  # Not where it failed: a full disk is not freed by asking often.
+            self._next_look = 0.0  # Not after an error: a full disk is not freed by asking often.
 
     def _try(self, action: Callable[[], None]) -> None:
-        """Do what may fail for now: a worker that dies of a full disk helps nobody."""
+        """Log an error of an action: a worker must not die of a full disk."""
         try:
             action()
         except Exception:
@@ -118,52 +130,53 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
 
 
 class ThumbnailScheduler(Scheduler):  # type: ignore[misc]
-    """Ring for the periodic tasks."""
+    """Enqueue the periodic tasks."""
 
     def initialize(self) -> None:
-        """Tie the scheduler's life to the consumer's."""
-        process.die_with_parent(consumer_pid())
+        """Bind the scheduler's life to the consumer's."""
+        die_with_parent(consumer_pid())
         super().initialize()
 
 
 class ThumbnailConsumer(Consumer):  # type: ignore[misc]
-    """Run our workers."""
+    """Run our workers: Huey takes their classes from attributes of the consumer's class."""
 
     worker_class = ThumbnailWorker
     scheduler_class = ThumbnailScheduler
 
 
-def create_huey(config: Config, jobs: Jobs) -> ThumbnailHuey:
-    """Make the queue and register its tasks."""
-    huey = ThumbnailHuey(config, jobs)
+def create_huey(config: Config, queue: WorkQueue) -> ThumbnailHuey:
+    """Create the Huey instance and register its tasks."""
+    huey = ThumbnailHuey(config, queue)
+    image_decoder = decoder.Decoder.from_config(config)
 
     @huey.task(name="work")  # type: ignore[untyped-decorator]
     def work() -> None:
-        work_on_next_image(jobs)
+        work_on_next_image(queue, image_decoder)
 
     @huey.periodic_task(crontab(), name="sweep")  # type: ignore[untyped-decorator]
-    def sweep() -> None:
+    def sweep_jobs() -> None:
         began = time.perf_counter()
-        jobs.sweep()
-        logger.info("swept", extra={"ms": _ms_since(began)})
+        sweep(queue.store, queue.storage)
+        logger.info("swept", extra={"ms": ms_since(began)})
 
     huey.work = work
     return huey
 
 
-def ring(huey: ThumbnailHuey) -> None:
-    """Say that there is work.
+def notify_workers(huey: ThumbnailHuey) -> None:
+    """Tell the workers that there is work.
 
-    A bell that does not ring is no loss: the row is there, and a worker looks every second.
+    A lost message does no harm: the row is there, and a worker looks every second.
     """
     try:
         huey.work()
     except Exception:
-        logger.exception("cannot ring for a worker")
+        logger.exception("cannot notify the workers")
 
 
 def consumer_pid() -> int:
-    """Give the process id of the consumer that this process is a child of."""
+    """Return the process id of the consumer that this process is a child of."""
     parent = multiprocessing.parent_process()
     assert parent
     return parent.pid or 0

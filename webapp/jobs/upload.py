@@ -4,15 +4,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-_ASKS_EVERY = 4_000_000  # Bytes of an upload between two looks at the disk.
+_ASKS_EVERY = 4_000_000  # Bytes of an upload between two checks of the disk's free space.
 
 
 class Upload:
-    """Receive an uploaded file straight into its file system: one write, nothing in memory.
+    """Receive an uploaded file on its final file system: one write, nothing in memory.
 
-    Bytes beyond `limit` are not kept, so one file too large costs no disk and does not end the
-    request, which may hold others. Nothing of it is kept once `has_space` says no: many may come at
-    once. Closing it removes the file, unless it was kept as an original.
+    Bytes beyond `limit` are dropped, so that a file too large costs no disk and does not end the
+    request, which may contain others. All are dropped once `has_space` returns False: many uploads
+    may run at the same time. Closing deletes the file, unless it was kept as an original.
     """
 
     def __init__(
@@ -28,11 +28,11 @@ class Upload:
 
     @property
     def is_too_large(self) -> bool:
-        """Whether more bytes came than the limit allows."""
+        """True if more bytes were received than the limit allows."""
         return self.bytes > self.limit
 
     def write(self, data: bytes) -> int:
-        """Add bytes at the end."""
+        """Append bytes."""
         if self.bytes >= self._asks_at:
             self._asks_at = self.bytes + _ASKS_EVERY
             if not self._has_space():
@@ -44,23 +44,23 @@ class Upload:
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move the place where the next read begins."""
+        """Set the position of the next read."""
         return self._file.seek(offset, whence)
 
     def read(self, size: int = -1) -> bytes:
-        """Read back what came."""
+        """Read received bytes."""
         return self._file.read(size)
 
     def sync(self) -> None:
-        """Make the bytes safe from a power cut."""
+        """Sync the file, so that it survives a power cut."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def flush(self) -> None:
-        """Make the bytes visible to whoever opens the path."""
+        """Flush the buffer, so that opening the path shows all bytes."""
         self._file.flush()
 
     def close(self) -> None:
-        """Close the file and remove it, if it still lies where it was received."""
+        """Close the file, and delete it unless it was kept as an original."""
         self._file.close()
         self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Claim an image, make its thumbnails, and publish them or explain."""
+"""Claim an image, make its thumbnails, and publish them or record why there are none."""
 
 import logging
 import os
@@ -9,58 +9,89 @@ from functools import partial
 from typing import Any
 
 from webapp.disk import is_disk_full
+from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
 from webapp.jobs.errors import FILE_LOST, ClaimLost
-from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim
+from webapp.jobs.work import WorkQueue
 from webapp.recipes.outputs import Recipe
 
 logger = logging.getLogger(__name__)
 
+ROOM_SECONDS = 1.0  # Between two looks at a full disk.
+
 
 def worker_name() -> str:
-    """Name this process among those of all machines."""
+    """Return a name of this process that no process of any machine shares."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def work_on_next_image(jobs: Jobs) -> None:
-    """Claim one image and make all its thumbnails, or find out why that cannot be."""
-    claim = jobs.claim(worker_name())
+def work_on_next_image(queue: WorkQueue, decoder: Decoder) -> None:
+    """Claim one image and make all its thumbnails, or record why that is impossible."""
+    claim = queue.claim(worker_name())
     if claim is None:
         return
     try:
-        _work_on(claim, jobs)
+        _work_on(claim, queue, decoder)
     except ClaimLost:
-        _log("image lost to another worker, or deleted", claim, logging.WARNING)
+        _log_lost(claim)
     except KeyboardInterrupt:
-        _put_back(claim, jobs.release)
+        _put_back(claim, queue.release)
         raise
     except Exception as error:
-        # A full disk passes, so the image may wait as long as it takes. Anything else is tried
-        # again a few times.
-        if _put_back(claim, jobs.release if is_disk_full(error) else jobs.expire_lease):
+        # A full disk passes, so the image may wait as long as it takes. Any other error is retried
+        # a few times.
+        if _put_back(claim, queue.release if is_disk_full(error) else queue.release_now):
             raise
 
 
-def _put_back(claim: Claim, way: Callable[[Claim], None]) -> bool:
-    """Let go of an image; say whether it was still ours: of a deleted job, its files are gone.
+def _work_on(claim: Claim, queue: WorkQueue, decoder: Decoder) -> None:
+    _log("image claimed", claim, wait_ms=round(claim.waited * 1000))
+    source = queue.storage.original(claim.job_id, claim.image_id)
+    if not source.exists():
+        code, message = FILE_LOST
+        queue.fail(claim, code, message)
+        _log("image failed", claim, logging.ERROR, code=code)
+        return
+    # Imported here: the web server imports this module too, to notify, and draws nothing.
+    from webapp.engine.thumbhash import thumbhash_to_png
 
-    It takes a disk with room, and waits for that: an attempt that is not given back is lost.
+    recipe = Recipe.from_json(claim.recipe)
+    if claim.focus:
+        recipe = recipe.with_focus(claim.focus)
+    recipe = recipe.with_overview()
+    began = time.perf_counter()
+    with queue.storage.open_folder() as folder:
+        try:
+            made = decoder.make_thumbnails(source, recipe, folder, partial(queue.renew, claim))
+        except ImageError as error:
+            queue.fail(claim, error.code, str(error))
+            _log("image failed", claim, logging.WARNING, code=error.code, work_ms=ms_since(began))
+        else:
+            queue.finish(claim, folder, made, thumbhash_to_png(made.thumbhash))
+            outputs = len(made.thumbnails)
+            _log("image done", claim, outputs=outputs, work_ms=ms_since(began))
+
+
+def _put_back(claim: Claim, release: Callable[[Claim], None]) -> bool:
+    """Release a claim; return whether it was still ours.
+
+    It waits until the disk has room for that: an attempt that is not given back is lost.
     """
     try:
-        while not _do_with_room(way, claim):
-            time.sleep(BEAT_SECONDS)
-    except ClaimLost:
-        _log("image lost to another worker, or deleted", claim, logging.WARNING)
+        while not _has_released(claim, release):
+            time.sleep(ROOM_SECONDS)
+    except ClaimLost:  # The files of a deleted job are gone, so any error may have come of that.
+        _log_lost(claim)
         return False
     _log("image put back", claim, logging.WARNING)
     return True
 
 
-def _do_with_room(way: Callable[[Claim], None], claim: Claim) -> bool:
-    """Say whether the disk had room for it."""
+def _has_released(claim: Claim, release: Callable[[Claim], None]) -> bool:
+    """Release a claim; return False if the disk has no room for that."""
     try:
-        way(claim)
+        release(claim)
     except OSError as error:
         if not is_disk_full(error):
             raise
@@ -68,39 +99,16 @@ def _do_with_room(way: Callable[[Claim], None], claim: Claim) -> bool:
     return True
 
 
+def _log_lost(claim: Claim) -> None:
+    _log("image lost to another worker, or deleted", claim, logging.WARNING)
+
+
 def _log(event: str, claim: Claim, level: int = logging.INFO, **facts: Any) -> None:
-    """Log what became of an image, with what joins it to the lines of its upload."""
+    """Log an event of an image, with the ids that its upload was logged with."""
     ids = {"job_id": claim.job_id, "image_id": claim.image_id, "attempt": claim.attempt}
     logger.log(level, event, extra={**ids, **facts})
 
 
-def _ms_since(began: float) -> int:
+def ms_since(began: float) -> int:
+    """Return the milliseconds since a reading of `time.perf_counter`."""
     return round((time.perf_counter() - began) * 1000)
-
-
-def _work_on(claim: Claim, jobs: Jobs) -> None:
-    _log("image claimed", claim, wait_ms=round(claim.waited * 1000))
-    source = jobs.storage.original(claim.job_id, claim.image_id)
-    if not source.exists():
-        code, message = FILE_LOST
-        jobs.fail(claim, code, message)
-        _log("image failed", claim, logging.ERROR, code=code)
-        return
-    recipe = Recipe.from_json(claim.recipe)
-    if claim.focus:
-        recipe = recipe.focused(claim.focus)
-    recipe = recipe.with_whole()
-    began = time.perf_counter()
-    with jobs.storage.open_folder() as folder:
-        try:
-            made = jobs.decoder.make_thumbnails(source, recipe, folder, partial(jobs.renew, claim))
-        except ImageError as error:
-            jobs.fail(claim, error.code, str(error))
-            _log("image failed", claim, logging.WARNING, code=error.code, work_ms=_ms_since(began))
-        else:
-            jobs.finish(claim, folder, made)
-            outputs = len(made.thumbnails)
-            _log("image done", claim, outputs=outputs, work_ms=_ms_since(began))
-
-
-BEAT_SECONDS = 1.0  # How often a worker says that it is alive; an idle one also looks for work.

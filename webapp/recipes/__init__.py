@@ -1,1 +1,1 @@
-"""What is asked for: outputs and recipes, as values."""
+"""Values that say what to make: outputs, recipes and presets."""

@@ -1,7 +1,7 @@
-"""What a job makes from each image: outputs, recipes and presets.
+"""Outputs and recipes: what a job makes from each image.
 
-Everything here is a value: parsed and checked once at the edge, then passed around as it is. Sizes
-are (width, height) in pixels.
+These are values: checked once when they are created, never changed after. Sizes are
+(width, height) in pixels.
 """
 
 import json
@@ -14,19 +14,20 @@ from typing import Any, Literal, cast, get_args
 
 Fit = Literal["contain", "cover", "pad"]
 Format = Literal["jpeg", "png", "webp", "avif", "gif"]
-AskedFormat = Format | Literal["source"]  # "source": that of the source, or what comes near it.
+RequestedFormat = Format | Literal["source"]  # "source": the source's own, or the nearest one.
 FITS: tuple[Fit, ...] = get_args(Fit)
 FORMATS: tuple[Format, ...] = get_args(Format)
-ASKED_FORMATS: tuple[AskedFormat, ...] = (*FORMATS, "source")
-MOVING_FORMATS: frozenset[AskedFormat] = frozenset({"webp", "gif", "source"})
+REQUESTED_FORMATS: tuple[RequestedFormat, ...] = (*FORMATS, "source")
+ANIMATED_FORMATS: frozenset[RequestedFormat] = frozenset({"webp", "gif", "source"})
 
 Size = tuple[int, int]
 Point = tuple[float, float]  # In fractions of width and height.
 CENTRE: Point = (0.5, 0.5)
-Focus = Point | Literal["smart"]  # Where a crop is kept; "smart" is where the detail is.
+Focus = Point | Literal["smart"]  # What a crop keeps in view; "smart" is where the detail is.
+INVALID_FOCUS = "The focal point must be smart, or two numbers from 0 to 1."
 
-# What "source" means for sources in a format that we do not write: photos become JPEG, drawings and
-# whatever may be transparent PNG.
+# The format that "source" means where we do not write the source's own: JPEG for photos, PNG for
+# drawings and for formats with transparency.
 NEAREST_FORMAT: Mapping[str, Format] = {
     "heic": "jpeg",
     "jp2": "jpeg",
@@ -37,7 +38,7 @@ NEAREST_FORMAT: Mapping[str, Format] = {
 }
 
 # The quality at which each encoder's artefacts stay invisible at thumbnail size. The scales differ:
-# AVIF's 60 looks like JPEG's 80. PNG is lossless, so it has none.
+# AVIF's 60 looks like JPEG's 80. PNG is lossless and has none.
 DEFAULT_QUALITY: Mapping[Format, int | None] = {
     "jpeg": 80,
     "webp": 80,
@@ -54,15 +55,18 @@ EXTENSIONS: Mapping[Format, str] = {
     "gif": "gif",
 }
 
-MAX_SIDE = 4096  # Pixels; the largest thumbnail we make. Beyond it a picture is no thumbnail.
+MAX_SIDE = 4096  # Pixels of the largest thumbnail that we make.
 MIN_BUDGET, MAX_BUDGET = 1000, 100_000_000  # Bytes.
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # Becomes a file name and a part of a URL.
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # It becomes a file name and a part of a URL.
 _COLOR = re.compile(r"#[0-9a-f]{6}|transparent")
 
 
 class InvalidRecipe(ValueError):
-    """What is asked for cannot be made; says which field is wrong and what would be right."""
+    """An output or recipe cannot be made; the message says why.
+
+    `field` is the name of the wrong field.
+    """
 
     code = "invalid_recipe"
 
@@ -72,12 +76,12 @@ class InvalidRecipe(ValueError):
 
 
 class OutOfLimits(InvalidRecipe):
-    """A number is larger or smaller than it may be; the sentence names the limits."""
+    """A number is out of bounds; the message names the limits."""
 
 
 @dataclass(frozen=True)
 class RecipeLimits:
-    """Hold the limits of a recipe: sides in pixels, megapixels in 10⁶ pixels."""
+    """Limit a recipe: sides in pixels, megapixels in 10⁶ pixels."""
 
     max_outputs: int = 20
     max_side: int = MAX_SIDE
@@ -88,25 +92,25 @@ class RecipeLimits:
 class Output:
     """Describe one thumbnail to make from each image.
 
-    `fit` has the CSS meaning: `contain` stays inside the box, `cover` fills it and crops what is
-    over, `pad` stays inside and fills up to the exact box with `background`. One side may be None
-    with `contain`: it follows from the source's aspect ratio.
+    `fit` has the CSS meaning: `contain` stays inside the box, `cover` fills it and crops the rest,
+    `pad` stays inside and fills up to the exact box with `background`. With `contain`, one side may
+    be None: it follows from the source's aspect ratio.
 
-    `background` is `#rrggbb` or "transparent", which is white in JPEG; it also lies under
-    transparent pixels there. `quality` is the best that is used: with `max_bytes`, it is lowered
-    until the file is no larger. `focus` is what `cover` keeps in the middle if it can: a point of
-    the source as it is seen, in fractions of width and height, or wherever the detail is ("smart").
-    `keep_copyright` keeps the copyright notice and the author's name that are in EXIF, not those in
-    XMP or the text of a PNG, and no other metadata.
-    `animated` keeps the movement of a GIF, WebP or PNG, in WebP or GIF, or in that of the two which
-    is nearer to the source; without it, the first frame is made.
+    `background` is `#rrggbb` or "transparent", which is white in JPEG. In JPEG it also replaces
+    transparent pixels. `quality` is an upper bound: with `max_bytes`, it is lowered until the file
+    fits. `focus` is the point that `cover` keeps in the middle if possible: fractions of the width
+    and height of the source, after orientation, or "smart" for where the detail is.
+    `keep_copyright` keeps the copyright notice and the author's name of the EXIF, but not those in
+    XMP or in the text of a PNG, and no other metadata. `animated` keeps a GIF, WebP or PNG
+    animated, as WebP or GIF; with the format "source", as the nearer of the two. Without it, the
+    first frame is used.
     """
 
     name: str
     width: int | None
     height: int | None
     fit: Fit = "contain"
-    format: AskedFormat = "jpeg"
+    format: RequestedFormat = "jpeg"
     quality: int | None = None
     background: str = "#ffffff"
     enlarge: bool = False
@@ -116,10 +120,7 @@ class Output:
     animated: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be made.
-
-        Raises InvalidRecipe.
-        """
+        """Raise InvalidRecipe if this output cannot be made."""
         self.check_sides(MAX_SIDE)
         if self.fit not in FITS:
             raise InvalidRecipe("fit", f"The fit must be one of {', '.join(FITS)}.")
@@ -127,16 +128,18 @@ class Output:
             raise InvalidRecipe("width", "Give a width, a height or both.")
         if self.fit != "contain" and (self.width is None or self.height is None):
             raise InvalidRecipe("height", f"Fit {self.fit} needs both a width and a height.")
-        if self.format not in ASKED_FORMATS:
-            raise InvalidRecipe("format", f"The format must be one of {', '.join(ASKED_FORMATS)}.")
-        if self.animated and self.format not in MOVING_FORMATS:
+        if self.format not in REQUESTED_FORMATS:
+            raise InvalidRecipe(
+                "format", f"The format must be one of {', '.join(REQUESTED_FORMATS)}."
+            )
+        if self.animated and self.format not in ANIMATED_FORMATS:
             raise InvalidRecipe("format", "An animation is made as webp, gif or source.")
         if self.format == "gif" and not self.animated:
             raise InvalidRecipe("format", "GIF is for animations; for a still picture, take png.")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise OutOfLimits("quality", "The quality must be from 1 to 100.")
         if self.focus != "smart" and not all(0 <= part <= 1 for part in self.focus):
-            raise InvalidRecipe("focus", _WRONG_FOCUS)
+            raise InvalidRecipe("focus", INVALID_FOCUS)
         if self.max_bytes is not None and not MIN_BUDGET <= self.max_bytes <= MAX_BUDGET:
             raise OutOfLimits("max_kb", "The size limit must be from 1 to 100000 kB.")
         if not _COLOR.fullmatch(self.background):
@@ -148,48 +151,59 @@ class Output:
             )
 
     def check_sides(self, max_side: int) -> None:
-        """Refuse sides that are too large, or none at all.
-
-        Raises InvalidRecipe.
-        """
+        """Raise OutOfLimits unless sides are from 1 to `max_side`."""
         for side, value in (("width", self.width), ("height", self.height)):
             if value is not None and not 1 <= value <= max_side:
                 raise OutOfLimits(side, f"The {side} must be from 1 to {max_side} pixels.")
 
-    def decided(self, source: str, moves: bool) -> "Output":
-        """Give the output with its format decided, given the source's and whether it moves."""
+    def with_resolved_format(self, source_format: str, is_animated: bool) -> "Output":
+        """Return this output with "source" replaced by the format to write.
+
+        `is_animated` is that of the source.
+        """
         if self.format != "source":
             return self
-        if self.animated and moves:
-            return replace(self, format="gif" if source == "gif" else "webp")
-        format = NEAREST_FORMAT.get(source, cast(Format, source))
+        if self.animated and is_animated:
+            return replace(self, format="gif" if source_format == "gif" else "webp")
+        format = NEAREST_FORMAT.get(source_format, cast(Format, source_format))
         return replace(self, format=format, animated=False)
 
     @property
     def pixels(self) -> int:
-        """Count the pixels of the thumbnail, at most.
+        """Return the largest number of pixels that the thumbnail can have.
 
-        Where one side is None, the count is that of a square source. The engine counts again, once
-        it knows the shape of the source.
+        If one side is None, the source is taken for a square. The engine counts again once it knows
+        the shape of the source.
         """
         return (self.width or self.height or 0) * (self.height or self.width or 0)
 
     @property
+    def has_free_side(self) -> bool:
+        """Return True if the width or the height follows from the source."""
+        return None in (self.width, self.height)
+
+    @property
     def encoder_quality(self) -> int | None:
-        """The best quality to encode with, of a decided format; None where it is lossless."""
+        """Return the highest quality to encode with; None if lossless.
+
+        The format must be resolved.
+        """
         default = DEFAULT_QUALITY[cast(Format, self.format)]
         return default and (self.quality or default)
 
     @property
     def file_name(self) -> str:
-        """The name of the thumbnail's file, of a decided format: `square.jpg`."""
+        """Return the name of the thumbnail's file: `square.jpg`.
+
+        The format must be resolved.
+        """
         return f"{self.name}.{EXTENSIONS[cast(Format, self.format)]}"
 
 
 class TooManyOutputs(OutOfLimits):
-    """Report a recipe that asks for too much in all.
+    """The outputs of a recipe are too many or too large in all.
 
-    `output` is the first one that is over the limit.
+    `output` is the first one that exceeds the limit.
     """
 
     def __init__(self, output: Output, sentence: str) -> None:
@@ -197,34 +211,32 @@ class TooManyOutputs(OutOfLimits):
         self.output = output
 
 
-# Shown to whoever chooses what the crops keep; nobody asked for it, so it is no thumbnail.
-WHOLE = Output("whole-image", 640, 640, format="webp")
+# The picture on which an owner sets the focal point. Users did not ask for it: it is not listed
+# among the thumbnails.
+OVERVIEW = Output("whole-image", 640, 640, format="webp")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """List the outputs a job makes from each image, in the order they are shown."""
+    """The outputs that a job makes from each image, in order."""
 
     outputs: tuple[Output, ...]
 
     def __post_init__(self) -> None:
-        """Refuse an empty or ambiguous list.
-
-        Raises InvalidRecipe.
-        """
+        """Raise InvalidRecipe if there are no outputs or two share a file."""
         if not self.outputs:
             raise InvalidRecipe("outputs", "Choose at least one output.")
         if len({(output.name, output.format) for output in self.outputs}) < len(self.outputs):
             raise InvalidRecipe("outputs", "Two outputs have the same name and format.")
         sources = [output.name for output in self.outputs if output.format == "source"]
         others = {output.name for output in self.outputs if output.format != "source"}
-        if others.intersection(sources):  # Of some sources, they would have the same file.
+        if others.intersection(sources):  # For some sources, they would write the same file.
             raise InvalidRecipe(
                 "outputs", "An output in the source's format needs a name of its own."
             )
 
-    def focused(self, focus: Point) -> "Recipe":
-        """Give the recipe with another focal point for all that is cropped."""
+    def with_focus(self, focus: Point) -> "Recipe":
+        """Return this recipe with a focal point for the outputs that crop."""
         return Recipe(
             tuple(
                 replace(output, focus=focus) if output.fit == "cover" else output
@@ -232,17 +244,21 @@ class Recipe:
             )
         )
 
-    def with_whole(self) -> "Recipe":
-        """Add a small picture of all of the image, where there is no other and outputs crop it."""
+    def with_overview(self) -> "Recipe":
+        """Return this recipe with OVERVIEW, if no output shows all.
+
+        It is needed only if an output crops.
+        """
         fits = {output.fit for output in self.outputs}
         if "cover" not in fits or "contain" in fits:
             return self
-        return Recipe((*self.outputs, WHOLE))
+        return Recipe((*self.outputs, OVERVIEW))
 
-    def by_look(self, side: int, least: int) -> list[Output]:
-        """Put first what is best to know an image by, where about `side` pixels are to be filled.
+    def preview_order(self, side: int, least: int) -> list[Output]:
+        """Sort outputs by how well they preview an image at `side` pixels.
 
-        That is an uncropped output of at least so many, or else of `least`, or what is large.
+        Uncropped outputs of at least `least` pixels come before the others. Among each, those of at
+        least `side` pixels come first, the smallest of them before the larger ones.
         """
 
         def rank(output: Output) -> tuple[int, int]:
@@ -255,35 +271,26 @@ class Recipe:
 
     @property
     def pixels(self) -> int:
-        """Count the pixels of all outputs, before the source is known."""
+        """Return the largest number of pixels that all outputs can have."""
         return sum(output.pixels for output in self.outputs)
 
     @property
     def crops(self) -> bool:
-        """Whether any output shows only a part of the image, so that a focal point matters."""
+        """Return True if an output crops, so that a focal point matters."""
         return any(output.fit == "cover" for output in self.outputs)
 
     def to_json(self) -> str:
-        """Write the recipe as the text that `from_json` reads."""
+        """Return the text that `from_json` reads."""
         return json.dumps([asdict(output) for output in self.outputs])
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
-        """Read a recipe that `to_json` wrote.
-
-        Raises InvalidRecipe.
-        """
+        """Read the text that `to_json` returned. Raises InvalidRecipe."""
         return cls(tuple(_output_from_json(fields) for fields in json.loads(text)))
 
 
-def _output_from_json(fields: dict[str, Any]) -> Output:
-    if isinstance(fields.get("focus"), list):  # JSON has no tuples.
-        fields["focus"] = tuple(fields["focus"])
-    return Output(**fields)
-
-
-def _size_name(width: int | None, height: int | None, fit: Fit, format: AskedFormat) -> str:
-    """Name an output by its size: `640x360-cover`, `320w`, `200h`, `320w-source`."""
+def default_name(width: int | None, height: int | None, fit: Fit, format: RequestedFormat) -> str:
+    """Return a name such as `640x360-cover`, `320w` or `200h-source`."""
     suffix = "-source" if format == "source" else ""
     if height is None:
         return f"{width}w{suffix}"
@@ -293,10 +300,9 @@ def _size_name(width: int | None, height: int | None, fit: Fit, format: AskedFor
 
 
 def combine(outputs: Iterable[Output], limits: RecipeLimits) -> Recipe:
-    """Make one recipe, within the limits, of outputs from several places.
+    """Create one recipe from outputs of several origins, within the limits.
 
-    What is asked for twice is made once; different outputs of one name get a number.
-    Raises InvalidRecipe.
+    Duplicates are dropped; different outputs of one name get a number. Raises InvalidRecipe.
     """
     asked = list(dict.fromkeys(outputs))
     if len(asked) > limits.max_outputs:
@@ -311,7 +317,7 @@ def combine(outputs: Iterable[Output], limits: RecipeLimits) -> Recipe:
                 f" {limits.max_output_megapixels:g} megapixels in all. These have"
                 f" {ceil(totals[-1] / 1e5) / 10:g}: ask for fewer or smaller ones.",
             )
-    taken: dict[tuple[str, str], int] = {(WHOLE.name, WHOLE.format): 1}
+    taken: dict[tuple[str, str], int] = {(OVERVIEW.name, OVERVIEW.format): 1}
     named = []
     for output in asked:
         output.check_sides(limits.max_side)
@@ -321,17 +327,18 @@ def combine(outputs: Iterable[Output], limits: RecipeLimits) -> Recipe:
     return Recipe(tuple(named))
 
 
-def responsive_set(widths: Iterable[int], formats: Iterable[AskedFormat]) -> tuple[Output, ...]:
-    """Return the outputs of a responsive set.
-
-    There is one for each distinct width in each distinct format.
+def responsive_set(widths: Iterable[int], formats: Iterable[RequestedFormat]) -> tuple[Output, ...]:
+    """Create an output for each distinct width in each distinct format.
 
     Raises InvalidRecipe.
     """
     return tuple(
-        Output(_size_name(width, None, "contain", format), width, None, format=format)
+        Output(default_name(width, None, "contain", format), width, None, format=format)
         for width, format in product(dict.fromkeys(widths), dict.fromkeys(formats))
     )
 
 
-_WRONG_FOCUS = "The focal point must be smart, or two numbers from 0 to 1."
+def _output_from_json(fields: dict[str, Any]) -> Output:
+    if isinstance(fields.get("focus"), list):  # JSON has no tuples.
+        fields["focus"] = tuple(fields["focus"])
+    return Output(**fields)

@@ -1,39 +1,39 @@
-"""Read outputs from text, as forms, addresses and commands have it."""
+"""Read outputs from the text of forms, URLs and commands."""
 
 import re
 from collections.abc import Mapping
 from typing import cast
 
 from webapp.recipes.outputs import (
-    _WRONG_FOCUS,
     CENTRE,
-    AskedFormat,
+    INVALID_FOCUS,
     Fit,
     Focus,
     InvalidRecipe,
     OutOfLimits,
     Output,
     Point,
-    _size_name,
+    RequestedFormat,
+    default_name,
 )
 
-MAX_WIDTHS = 100  # Of a responsive set, as written; far more than the outputs of a recipe.
+MAX_WIDTHS = 100  # In the text of a responsive set; far more than a recipe has outputs.
 
 
 def parse_output(fields: Mapping[str, str]) -> Output:
-    """Read one output from text fields, as a form or a query string has them.
+    """Read one output from the text fields of a form or a query string.
 
-    A field that is missing or empty takes its default; the name is made from the size.
+    A missing or empty field takes its default; the default name is made from the size.
     Raises InvalidRecipe.
     """
     given = {key: value.strip() for key, value in fields.items() if value.strip()}
     width = _whole_number(given, "width", "width", " of pixels")
     height = _whole_number(given, "height", "height", " of pixels")
     fit = cast(Fit, given.get("fit", "contain"))  # Output checks it.
-    format = cast(AskedFormat, given.get("format", "jpeg"))
+    format = cast(RequestedFormat, given.get("format", "jpeg"))
     max_kb = _whole_number(given, "max_kb", "size limit", " of kilobytes")
     return Output(
-        name=given.get("name") or _size_name(width, height, fit, format),
+        name=given.get("name") or default_name(width, height, fit, format),
         width=width,
         height=height,
         fit=fit,
@@ -48,6 +48,30 @@ def parse_output(fields: Mapping[str, str]) -> Output:
     )
 
 
+def parse_focus(text: str) -> Point:
+    """Read a focal point as fractions of width and height: `0.3,0.7`.
+
+    Raises InvalidRecipe.
+    """
+    point = _point(text)
+    if point is None:
+        raise InvalidRecipe("focus", "The focal point must be two numbers from 0 to 1.")
+    return point
+
+
+def parse_widths(text: str) -> tuple[int, ...]:
+    """Read the widths of a responsive set, separated by spaces or commas.
+
+    Raises InvalidRecipe.
+    """
+    words = re.split(r"[\s,]+", text.strip(), maxsplit=MAX_WIDTHS)
+    if len(words) > MAX_WIDTHS:
+        raise OutOfLimits("widths", f"A responsive set has at most {MAX_WIDTHS} widths.")
+    if not all(re.fullmatch(r"[0-9]+", word) for word in words):
+        raise InvalidRecipe("widths", "The widths must be whole numbers of pixels: 320 640 1280.")
+    return tuple(_number(word) for word in words)
+
+
 def _whole_number(fields: Mapping[str, str], field: str, title: str, unit: str = "") -> int | None:
     text = fields.get(field)
     if text is None:
@@ -58,7 +82,10 @@ def _whole_number(fields: Mapping[str, str], field: str, title: str, unit: str =
 
 
 def _number(digits: str) -> int:
-    """Read a number, or of a long one as much as is over any limit; int() is slow on thousands."""
+    """Read a number; of a long one only as many digits as exceed every limit.
+
+    int() is slow on thousands of digits.
+    """
     return int(digits[:10])
 
 
@@ -67,23 +94,12 @@ def _switch(fields: Mapping[str, str], field: str) -> bool:
 
 
 def _focus(text: str) -> Focus:
-    """Read `smart`, a point, or nothing for the centre."""
+    """Read `smart` or a point; the empty text is the centre."""
     if text == "smart":
         return "smart"
     point = _point(text) if text else CENTRE
     if point is None:
-        raise InvalidRecipe("focus", _WRONG_FOCUS)
-    return point
-
-
-def parse_focus(text: str) -> Point:
-    """Read a focal point, `0.3,0.7`: fractions of the width and the height.
-
-    Raises InvalidRecipe.
-    """
-    point = _point(text)
-    if point is None:
-        raise InvalidRecipe("focus", "The focal point must be two numbers from 0 to 1.")
+        raise InvalidRecipe("focus", INVALID_FOCUS)
     return point
 
 
@@ -91,16 +107,3 @@ def _point(text: str) -> Point | None:
     numbers = re.fullmatch(r"(0|1|[01]?\.\d{1,6}),\s*(0|1|[01]?\.\d{1,6})", text)
     point = (float(numbers[1]), float(numbers[2])) if numbers else None
     return point if point and max(point) <= 1 else None
-
-
-def parse_widths(text: str) -> tuple[int, ...]:
-    """Read the widths of a responsive set, in pixels, separated by spaces or commas.
-
-    Raises InvalidRecipe.
-    """
-    words = re.split(r"[\s,]+", text.strip(), maxsplit=MAX_WIDTHS)
-    if len(words) > MAX_WIDTHS:
-        raise OutOfLimits("widths", f"A responsive set has at most {MAX_WIDTHS} widths.")
-    if not all(re.fullmatch(r"[0-9]+", word) for word in words):
-        raise InvalidRecipe("widths", "The widths must be whole numbers of pixels: 320 640 1280.")
-    return tuple(_number(word) for word in words)

@@ -1,4 +1,4 @@
-"""Outputs and recipes with a name, ready to pick."""
+"""Named recipes, ready to pick."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from webapp.recipes.outputs import (
 
 @dataclass(frozen=True)
 class Preset:
-    """Name a recipe that is ready to pick."""
+    """A named recipe, ready to pick."""
 
     name: str
     title: str
@@ -26,7 +26,7 @@ class Preset:
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
     for preset in (
-        # What thumbnail-api made of every image; its clients get this one.
+        # The one thumbnail that thumbnail-api makes; its clients get this preset.
         Preset(
             "square",
             "Square",
@@ -61,13 +61,20 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
-# Which one a form has ticked, unless its filler says otherwise: the first that is offered.
+# A new form selects the first of these that is offered.
 FIRST_CHOICES = ("web-set", "card", "avatar", "square")
 
 
 def offered_presets(limits: RecipeLimits) -> list[Preset]:
-    """List the presets that are within the limits."""
+    """List the presets whose recipes are within the limits."""
     return [one for one in PRESETS.values() if _is_within(limits, one.recipe)]
+
+
+def preset(name: str) -> Preset:
+    """Return the preset of this name. Raises InvalidRecipe."""
+    if name not in PRESETS:
+        raise InvalidRecipe("presets", "There is no preset of that name.")
+    return PRESETS[name]
 
 
 def _is_within(limits: RecipeLimits, recipe: Recipe) -> bool:
@@ -76,13 +83,3 @@ def _is_within(limits: RecipeLimits, recipe: Recipe) -> bool:
     except InvalidRecipe:
         return False
     return True
-
-
-def preset(name: str) -> Preset:
-    """Find a preset by its name.
-
-    Raises InvalidRecipe.
-    """
-    if name not in PRESETS:
-        raise InvalidRecipe("presets", "There is no preset of that name.")
-    return PRESETS[name]

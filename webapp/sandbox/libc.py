@@ -2,15 +2,28 @@
 
 import ctypes
 import os
+import signal
 
 # Loaded before any fork: the child must not need to open a library.
-_libc = ctypes.CDLL(None, use_errno=True)
+LIBC = ctypes.CDLL(None, use_errno=True)
 
-_PR_SET_NO_NEW_PRIVS, _PR_GET_SECCOMP, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 21, 22, 2
+# From <linux/prctl.h> and <linux/seccomp.h>.
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_GET_SECCOMP, PR_SET_SECCOMP = 1, 38, 21, 22
+SECCOMP_MODE_FILTER = 2
+
+_prctl = getattr(LIBC, "prctl", None)  # Only Linux has it.
 
 
-def _checked(answer: int) -> int:
-    """Return the answer of a call to the C library; raise OSError where it failed."""
-    if answer < 0:
+def check(result: int) -> int:
+    """Return the result of a C library call; raise OSError if it failed."""
+    if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return answer
+    return result
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies."""
+    if _prctl:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # The parent died before the kernel knew.
+        os._exit(1)

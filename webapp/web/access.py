@@ -19,7 +19,7 @@ class AccessRequired(Exception):
 
 
 def require_access() -> None:
-    """Refuse whoever does not know the access token, where there is one.
+    """Check that the client has access, if an access token is set.
 
     Raises AccessRequired, or TooManyAttempts.
     """
@@ -28,7 +28,7 @@ def require_access() -> None:
 
 
 def has_access() -> bool:
-    """Say whether who asks has signed in or sends the access token, or none is needed.
+    """Return whether the client signed in, sends the token, or needs none.
 
     Raises TooManyAttempts.
     """
@@ -40,28 +40,28 @@ def has_access() -> bool:
 
 
 def sign_in() -> None:
-    """Have the session remember that the access token was right, until it is changed."""
+    """Record in the session that the client knows the current access token."""
     session.permanent = True
     session["access"] = _fingerprint()
 
 
 def bearer_token() -> bytes:
-    """Give the token that the request bears, byte for byte; nothing where it bears none."""
+    """Return the bearer token of the request, as bytes; empty if there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
 
 
 def is_token(sent: bytes, token: str) -> bool:
-    """Say whether what was sent is the token, in a time that tells nothing.
+    """Compare a sent token in constant time.
 
-    Raises TooManyAttempts: a client has few guesses, whichever token it guesses at.
+    Raises TooManyAttempts: a client has few guesses, of all tokens together.
     """
     is_right = hmac.compare_digest(sent, token.encode())
-    current_jobs().admit_attempt(client_name(), is_right)
+    current_jobs().limits.admit_attempt(client_name(), is_right)
     return is_right
 
 
 def _fingerprint() -> str:
-    """Give what only a server with this token and this key can write into a session."""
+    """Return a value that only a server with this token and this key can write."""
     key = str(current_app.secret_key)
     return hmac.new(key.encode(), current_config().access_token.encode(), sha256).hexdigest()

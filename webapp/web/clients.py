@@ -10,13 +10,13 @@ from webapp.web.app_context import current_jobs
 
 
 def client_name() -> str:
-    """Name who asks by the address, which nobody can throw away as a cookie.
+    """Return the address that limits count by; unlike a cookie, it cannot be dropped.
 
-    Of IPv6 by the first half: the rest is everybody's to choose.
+    Of IPv6, the first half: clients choose the rest.
     """
     try:
         address = ip_address(request.remote_addr or "")
-    except ValueError:  # A socket that is a file has none.
+    except ValueError:  # A UNIX socket has none.
         return ""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
@@ -26,18 +26,18 @@ def client_name() -> str:
 
 
 def current_owner() -> str | None:
-    """Give the id of the browser or program that asks, if it was ever about to submit anything."""
+    """Return the owner id in the session, or None before the first upload page."""
     return session.get("owner")
 
 
 def become_owner() -> str:
-    """Give the id of the browser or program that submits; its cookie will remember it."""
+    """Return the owner id in the session; create it if there is none."""
     session.permanent = True
     return session.setdefault("owner", secrets.token_urlsafe(16))  # type: ignore[no-any-return]
 
 
 def require_owner(job_id: str, act: str = "change it") -> None:
-    """Refuse whoever did not submit the job: its address is for seeing what was made.
+    """Check that the client is the owner of a job: its URL alone shows, and changes nothing.
 
     Raises JobNotFound, or Forbidden.
     """
@@ -46,5 +46,5 @@ def require_owner(job_id: str, act: str = "change it") -> None:
 
 
 def is_owner(job: Job) -> bool:
-    """Say whether who asks has submitted a job."""
+    """Return whether the client is the owner of a job."""
     return job.owner is not None and job.owner == current_owner()

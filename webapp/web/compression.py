@@ -1,19 +1,19 @@
-"""Pages, compressed for whoever can read that: the one of a large job is a tenth of itself then."""
+"""Compress large pages: that of a large job becomes a tenth of its size."""
 
 import gzip
 
 from flask import Flask, Response, request
 
-# Those that may be large. The length of a compressed page tells what it has twice: a stranger who
-# can put text into it again and again guesses a secret so (BREACH). Those of a job repeat nothing
-# of a request, and the token of the upload page, which does, is signed anew each second.
+# The length of a compressed page reveals repeated text: an attacker who can put text into it again
+# and again guesses a secret (BREACH). The pages of a job repeat nothing of a request. The upload
+# page does, but its token is signed again each second.
 PAGES = {"uploads.new", "jobs.show", "jobs.panel", "images.show", "images.panel"}
-LEAST_BYTES = 1400  # What is smaller travels in one packet anyway.
+LEAST_BYTES = 1400  # A smaller page fits into one packet anyway.
 LEVEL = 5  # 6 ms for a page that takes 80 to render; 9 takes 15 and saves 3 % more.
 
 
 def init_app(app: Flask) -> None:
-    """Have large pages compressed; what is compressed already, no proxy compresses again."""
+    """Compress large pages after each request; proxies do not compress them again."""
 
     @app.after_request
     def compress(response: Response) -> Response:

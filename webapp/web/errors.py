@@ -62,34 +62,34 @@ STATUS: dict[type[Exception], int] = {
 }
 
 TITLES = {
-    400: "That did not come through",
-    401: "Sign in first",
-    403: "Not yours to do",
-    404: "Nothing here",
-    405: "Not that way",
-    408: "That did not come through",
-    409: "Too late",
+    400: "Bad request",
+    401: "Sign-in required",
+    403: "You don't have permission",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Request timeout",
+    409: "Job closed",
     410: "This job is gone",
-    411: "How long is it?",
+    411: "Content-Length required",
     413: "Too large",
-    414: "Too large",
-    415: "Not an image we can read",
-    422: "Something is not right",
-    429: "Too much at once",
-    431: "Too large",
-    500: "Our mistake",
-    503: "Busy",
-    507: "No room left",
+    414: "Address too long",
+    415: "Unsupported or damaged image",
+    422: "Invalid input",
+    429: "Too many requests",
+    431: "Headers too large",
+    500: "Internal server error",
+    503: "Service unavailable",
+    507: "Insufficient storage",
 }
 
-# Where the framework refuses and a view said nothing better.
+# For errors of the framework, where a view gave no sentence.
 SENTENCES = {
-    400: "The server could not make sense of this. Load the page again.",
-    403: "This is not for you to see or to change.",
-    404: "There is nothing at this address. It may have expired.",
-    405: "This address takes no such requests. Start from the page that led here.",
-    408: "Nothing more came through for too long. Send it again.",
-    413: "That is too much at once. Send fewer files.",
+    400: "The server could not read this request. Reload the page and try again.",
+    403: "Viewing or changing this is not allowed.",
+    404: "There is nothing at this address. It may have expired or been deleted.",
+    405: "This address does not accept this kind of request. Go back to the page you came from.",
+    408: "The request stopped arriving. Send it again.",
+    413: "The request is too large. Send fewer files.",
 }
 
 
@@ -105,7 +105,7 @@ class Problem:
     @property
     def title(self) -> str:
         """A few words over the sentence."""
-        return TITLES.get(self.status, "That did not work")
+        return TITLES.get(self.status, "Error")
 
 
 def problem(error: Exception) -> Problem:
@@ -114,10 +114,10 @@ def problem(error: Exception) -> Problem:
         if isinstance(error, known):
             return Problem(status, error.code, str(error), getattr(error, "field", None))  # type: ignore[attr-defined]
     if isinstance(error, CSRFError):
-        sentence = "This page was open for too long or in another session. Load it again."
+        sentence = "This page was open too long or belongs to another session. Reload it."
         return Problem(400, "csrf", sentence)
     if isinstance(error, SecurityError):
-        sentence = "This server does not answer to this name: it is not in THUMBNAIL_ALLOWED_HOSTS."
+        sentence = "This server does not answer to this host name. See THUMBNAIL_ALLOWED_HOSTS."
         return Problem(400, "unknown_host", sentence)
     if isinstance(error, RequestEntityTooLarge):  # Of too many parts: bytes were counted before.
         return Problem(413, RequestTooLarge.code, SENTENCES[413])

@@ -1,14 +1,11 @@
 """How pages write numbers, times and names, and draw what is not loaded yet."""
 
-import base64
 from datetime import datetime
-from functools import lru_cache
 from math import ceil
 
 from flask import Flask
 from markupsafe import Markup
 
-from webapp.engine.thumbhash import thumbhash_to_png
 from webapp.exports.file_names import download_name
 from webapp.jobs.models import Thumbnail
 
@@ -23,8 +20,8 @@ def filesize(count: int) -> str:
 
 
 def saving(part: float) -> str:
-    """Write the part of the bytes that was saved: `−94 %`, or `+12 %` where a file grew."""
-    percent = min(round(part * 100), 99)  # Nothing is made of no bytes.
+    """Format the fraction of bytes saved: `−94 %`, or `+12 %` if a file grew."""
+    percent = min(round(part * 100), 99)  # No file has 0 bytes.
     sign = "−" if percent > 0 else "+" if percent < 0 else ""
     return f"{sign}{abs(percent)} %"
 
@@ -37,7 +34,7 @@ def period(hours: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """Write a time that is estimated, no finer than it is known: `about 20 seconds`."""
+    """Format an estimated time with its precision: `about 20 seconds`."""
     if seconds <= 5:
         return "a few seconds"
     if seconds <= 50:
@@ -59,29 +56,24 @@ def format_name(format: str) -> str:
     return {"webp": "WebP", "jp2": "JPEG 2000"}.get(format, format.upper())
 
 
-@lru_cache(maxsize=2000)
-def _drawn(thumbhash: str) -> str:
-    return base64.b64encode(thumbhash_to_png(thumbhash)).decode()
-
-
-def placeholder(thumbnail: Thumbnail, thumbhash: str) -> Markup:
-    """Draw a ThumbHash as large as a thumbnail: the address of a picture, of some 700 bytes."""
+def placeholder_url(thumbnail: Thumbnail, placeholder: str) -> Markup:
+    """Return the data URL of a placeholder as large as a thumbnail, some 700 bytes."""
     return Markup(
         "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'"
         f" width='{thumbnail.width}' height='{thumbnail.height}'%3E%3Cimage width='100%25'"
         " height='100%25' preserveAspectRatio='none'"
-        f" href='data:image/png;base64,{_drawn(thumbhash)}'/%3E%3C/svg%3E"
+        f" href='data:image/png;base64,{placeholder}'/%3E%3C/svg%3E"
     )
 
 
 def init_app(app: Flask) -> None:
-    """Give the templates these filters, and leave out lines that only the templates need."""
+    """Register the filters, and trim the lines that only templates need."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         about=about,
         filesize=filesize,
         period=period,
-        placeholder=placeholder,
+        placeholder_url=placeholder_url,
         saving=saving,
         datetime=date_and_time,
         format_name=format_name,

@@ -1,4 +1,4 @@
-"""Who may send what: decided before a byte of it is read."""
+"""Check requests against access and limits, before their body is read."""
 
 from math import ceil
 
@@ -16,12 +16,12 @@ from webapp.web.clients import client_name
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # They change nothing.
 MAKE_JOBS = {"uploads.open_job", "uploads.create", "thumbnail_api.upload_image"}
-NEED_NO_ACCESS = {"access.sign_in", "access.sign_out", None}  # None is at no address of ours.
+NEED_NO_ACCESS = {"access.sign_in", "access.sign_out", None}  # None: no route matches.
 OTHER_MB = 1  # Of a form without images.
 TAKE_IMAGES = {*MAKE_JOBS, "uploads.add_images"}
-# What is there already waits for a worker once more.
+# These queue existing images again.
 QUEUE_AGAIN = {"changes.remake", "changes.retry", "images.set_focus", "images.clear_focus"}
-# By every method. Flask itself raises these after all hooks, of which one reads the form.
+# For every method. Flask raises these itself after all hooks, of which one reads the form.
 REFUSED_UNREAD = (SecurityError, RequestHeaderFieldsTooLarge, RequestURITooLarge)
 
 
@@ -37,7 +37,7 @@ class RequestTooLarge(Exception):
 
 
 def init_app(app: Flask) -> None:
-    """Ask before anything reads a form, as the protection from CSRF does."""
+    """Register the check first: CSRF protection reads the form."""
     app.before_request(admit)
 
 
@@ -63,7 +63,7 @@ def admit() -> None:
         _admit_bytes_and_jobs(size or 0, takes_images)
     except (AccessRequired, Busy, RequestTooLarge) as error:
         if takes_images:
-            current_jobs().count_refused(error.code)
+            current_jobs().limits.count_refused(error.code)
         raise
 
 
@@ -85,14 +85,14 @@ def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:
         require_access()
     brings_work = takes_images or request.endpoint in QUEUE_AGAIN
     if brings_work:
-        current_jobs().admit_images(client_name())
+        current_jobs().limits.admit_images(client_name())
     limit_mb = current_config().max_request_mb if takes_images else OTHER_MB
-    if size > limit_mb * MB:  # First: it would use up the client's hour for nothing.
+    if size > limit_mb * MB:  # First, or it would count towards the client's hour.
         raise RequestTooLarge(size, limit_mb)
     # Counted apart: a client over its hour can still cancel, delete and sign out.
-    current_jobs().admit_bytes(client_name(), size, "bytes" if brings_work else "form bytes")
+    current_jobs().limits.admit_bytes(client_name(), size, "bytes" if brings_work else "form bytes")
     if request.endpoint in MAKE_JOBS:
-        current_jobs().admit_job(client_name())
+        current_jobs().limits.admit_job(client_name())
 
 
 # The access token

@@ -1,7 +1,7 @@
 """Metrics for Prometheus, computed from the rows.
 
-The counters are rows too, changed together with the images they count: so any process gives the
-same answer, and neither a restart nor kill -9 makes one wrong.
+The counters are rows too, updated in one transaction with the images that they count: every process
+gives the same answer, and neither a restart nor kill -9 falsifies one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,22 +16,21 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from webapp.jobs.health import Health
-from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.health import Health, Statistics
 from webapp.jobs.models import Bucket, Counter
 
-UPLOADS = ("accepted", "refused")  # Of `counters`; the others tell what became of an image.
+UPLOADS = ("accepted", "refused")  # Of `counters`; the others are final statuses of images.
 
 
-class JobsCollector(Collector):
-    """Collect what the operator may ask of all jobs."""
+class StatisticsCollector(Collector):
+    """Convert statistics to metrics."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
 
     def collect(self) -> list[Metric]:
-        """Read everything as it is at one moment."""
-        found = self._jobs.statistics()
+        """Return all metrics."""
+        found = self._statistics
         return [
             *_counters(found.counters),
             _histogram("wait", "Seconds from an image's upload to its first claim.", found.wait),

@@ -21,7 +21,7 @@ SANE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 def init_app(app: Flask, config: Config) -> None:
-    """Begin before and end after whatever else handles requests: register this first."""
+    """Log each request. Register this first, to measure all other hooks too."""
 
     @app.before_request
     def begin() -> None:

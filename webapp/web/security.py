@@ -26,10 +26,10 @@ CSP = {
 HEADERS = {
     "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in CSP.items()),
     "X-Content-Type-Options": "nosniff",
-    # A job's address is the key to it: tell it to no other site.
+    # The URL of a job is the key to it: send it to no other site.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # We use none of it, and neither shall what may one day get into a page.
+    # We use none of these, and neither can injected content.
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=()"
     ", publickey-credentials-get=(), usb=()",
 }
@@ -38,23 +38,23 @@ csrf = CSRFProtect()
 
 
 def init_app(app: Flask, config: Config) -> None:
-    """Protect every form, and put the headers on every answer that has none of its own."""
+    """Protect every form, and add the headers that a response does not have."""
     app.config.update(
         SECRET_KEY=config.secret_key or _kept_key(config.instance / "secret_key"),
         TRUSTED_HOSTS=_trusted_hosts(config),
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.cookie_secure,
-        # Browsers take a cookie of this name from this host alone, never from a sibling domain.
+        # Browsers accept a cookie of this name from this host alone, never from a sibling domain.
         SESSION_COOKIE_NAME="__Host-session" if config.cookie_secure else "session",
         SESSION_COOKIE_PATH="/",
-        SESSION_REFRESH_EACH_REQUEST=False,  # Signing it anew took a quarter of each poll.
-        WTF_CSRF_SSL_STRICT=False,  # It compares hosts, and a proxy may well change ours.
+        SESSION_REFRESH_EACH_REQUEST=False,  # Signing it took a quarter of each poll.
+        WTF_CSRF_SSL_STRICT=False,  # It compares hosts, and a proxy may change ours.
         WTF_CSRF_TIME_LIMIT=None,  # As long as the session: a page left open still works.
     )
     csrf.init_app(app)
     headers = {**HEADERS}
     if config.hsts_days:
-        # Browsers ignore it where it does not come over TLS.
+        # Browsers ignore it unless it comes over TLS.
         headers["Strict-Transport-Security"] = f"max-age={config.hsts_days * 86400}"
 
     @app.after_request
@@ -64,8 +64,8 @@ def init_app(app: Flask, config: Config) -> None:
         return response
 
     if config.trusted_proxies:
-        # Each adds the address that it saw; the scheme is the last one's word. Not the host: what a
-        # client says in X-Forwarded-Host comes through a proxy that does not know it, as Fly's.
+        # Each proxy adds the address that it saw; the last one sets the scheme. Not the host: some
+        # proxies, such as Fly's, pass on the X-Forwarded-Host of a client.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies)  # type: ignore[method-assign]
 
 
@@ -81,7 +81,7 @@ def _trusted_hosts(config: Config) -> list[str] | None:
 
 
 def _kept_key(path: Path) -> str:
-    """Read the key made at the first start; of several processes that make one, the first wins."""
+    """Read the key that the first start created; of several processes, the first wins."""
     if not path.exists():
         descriptor, draft = tempfile.mkstemp(dir=path.parent)  # Its mode is 0600.
         with open(descriptor, "w") as file:

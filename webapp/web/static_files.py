@@ -1,8 +1,7 @@
-"""The files of static/: compressed, and at addresses that change with them.
+"""Serve static/ compressed, at URLs that change with its content.
 
-So browsers keep them for good, and never mix old ones with new: the version is a folder of the
-address, which the modules that a script imports share. It is that of the start; whoever edits a
-file starts the server anew.
+Browsers cache the files for ever and never mix versions: the version is a folder of the URL, which
+the modules that a script imports share. It is computed at the start of the server.
 """
 
 import gzip
@@ -13,18 +12,19 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 FOLDER = Path(__file__).parents[2] / "static"
-TEXTS = {".css", ".js", ".svg"}  # Images are compressed already.
+TEXTS = {".css", ".js", ".svg"}  # Images are already compressed.
 
 
+@cache  # Reading and hashing all files takes 2 ms.
 def url_path() -> str:
-    """Give the path that all addresses of these files begin with: `/static/3f2a91bc`."""
+    """Return the path of all static files, like `/static/3f2a91bc`."""
     files = (path for path in sorted(FOLDER.rglob("*")) if path.is_file())
     contents = (f"{path.relative_to(FOLDER)}\0".encode() + path.read_bytes() for path in files)
     return f"/static/{sha256(b''.join(contents)).hexdigest()[:8]}"
 
 
 def init_app(app: Flask) -> None:
-    """Have the framework's answers kept and compressed."""
+    """Cache and compress the framework's responses."""
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 365 * 86400
 
     @app.after_request
@@ -36,7 +36,7 @@ def init_app(app: Flask) -> None:
         if path.suffix in TEXTS:
             response.vary.add("Accept-Encoding")
             if request.accept_encodings["gzip"]:
-                response.close()  # The file, which nobody will read.
+                response.close()  # The file is not read.
                 response.set_data(_compressed(path))
                 response.content_encoding = "gzip"
                 response.set_etag(response.get_etag()[0] or "", weak=True)

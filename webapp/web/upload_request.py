@@ -19,8 +19,8 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 from webapp.jobs.upload import Upload
 from webapp.web.app_context import current_config, current_jobs
 
-# Fields of a query, of the recipe's cookie, or of a form besides its files: 50 sizes of up to 17,
-# as each format is one, and those of the whole recipe.
+# Fields of a query, of the recipe's cookie, or of a form besides its files: 50 sizes of up to 17
+# fields, as each format is one, and those of the whole recipe.
 MAX_FIELDS = 900
 # Bytes of a form besides its files: a script sends the names of up to 1000 missing files, and why.
 MAX_TEXT_BYTES = 250_000
@@ -114,16 +114,16 @@ class UploadRequest(Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._uploads: list[Upload] = []
-        if "HTTP_HOST" in self.environ:  # Case makes no difference, but Werkzeug compares it.
+        if "HTTP_HOST" in self.environ:  # Case is irrelevant, but Werkzeug compares it.
             self.environ["HTTP_HOST"] = self.environ["HTTP_HOST"].lower()
-        # Werkzeug raises at a query that is not in UTF-8, wherever it is read.
+        # Werkzeug raises when a query is read that is not UTF-8.
         self.query_string = self.query_string.decode(errors="replace").encode()
         self.routing_exception = self._find_excess()
 
     def _find_excess(self) -> HTTPException | None:
         headers = [name for name in self.environ if name.startswith("HTTP_")]
         if sum(len(self.environ[name]) for name in headers) > MAX_HEADER_BYTES:
-            for name in headers:  # Otherwise the session and the error page would read them.
+            for name in headers:  # Else the session and the error page would read them.
                 del self.environ[name]
             return RequestHeaderFieldsTooLarge(
                 "The headers of this request are too long. Delete this site's cookies."
@@ -154,7 +154,7 @@ class UploadRequest(Request):
         return cast(IO[bytes], upload)
 
     def close(self) -> None:
-        """End the request, also one that broke off in the middle of a file."""
+        """Close the request, also one that ended in the middle of a file."""
         super().close()
         for upload in self._uploads:
             upload.close()

@@ -1,4 +1,4 @@
-"""ICO."""
+"""ICO: a table of pictures, each a PNG or a BMP."""
 
 import io
 import math
@@ -8,47 +8,49 @@ from typing import IO
 from PIL import BmpImagePlugin
 
 from webapp.engine.errors import Corrupt, Truncated
-from webapp.engine.formats.bmp import _MAX_BMP_HEADER, _check_runs
-from webapp.engine.formats.png import PNG_SIGNATURE, _open_png_header
-from webapp.engine.header import Header, _header
-from webapp.engine.limits import ImageLimits, _check_size
+from webapp.engine.formats import bmp, png
+from webapp.engine.header import Header
+from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
 
-_ICO_SIGNATURE = b"\0\0\1\0"
-_MAX_ICO_PICTURES = 256  # An icon of every size and depth that Windows knows has some 30.
+SIGNATURE = b"\0\0\1\0"
+_MAX_PICTURES = 256  # An icon of every size and depth that Windows knows has some 30.
 
 
-def _read_ico_header(file: IO[bytes], limits: ImageLimits) -> Header:
-    return _header("ico", _check_ico(file, limits))
+def matches(head: bytes) -> bool:
+    return head.startswith(SIGNATURE)
 
 
-def _check_ico(file: IO[bytes], limits: ImageLimits) -> Size:
-    """Refuse an icon whose picture is too large; give the size of the picture.
+def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
+    return Header.from_stored_size("ico", check(file, limits))
 
-    It may be a PNG or BMP of any size, whatever the icon says, and Pillow decodes it while it opens
+
+def check(file: IO[bytes], limits: ImageLimits) -> Size:
+    """Return the size of the picture that Pillow uses. Raises ImageError.
+
+    It may be a PNG or BMP of any size, whatever the table says, and Pillow decodes it when it opens
     the icon: 1.6 GB for a file of 1 MB.
     """
-    start, is_png = _find_ico_picture(file)
+    start, is_png = _find_picture(file)
     if is_png:
-        size = _open_png_header(file, start)[0].size
+        size = png.open_header(file, start)[0].size
     else:
         file.seek(start)
-        image = BmpImagePlugin.DibImageFile(io.BytesIO(file.read(_MAX_BMP_HEADER)))
-        _check_runs(image)
-        size = image.width, image.height // 2  # Half the lines are its mask.
-    _check_size(size, "ICO", limits)
+        image = BmpImagePlugin.DibImageFile(io.BytesIO(file.read(bmp.MAX_HEADER)))
+        bmp.check_run_length(image)
+        size = image.width, image.height // 2  # Half of the lines are its mask.
+    check_size(size, "ICO", limits)
     return size
 
 
-def _find_ico_picture(file: IO[bytes]) -> tuple[int, bool]:
-    """Find the image of an icon that Pillow opens.
+def _find_picture(file: IO[bytes]) -> tuple[int, bool]:
+    """Return the start of the picture, and whether it is a PNG.
 
-    Returns its start, and whether it is a PNG. It is the largest one; of several, the first with
-    the fewest colours.
+    Pillow uses the largest picture; of several, the first with the fewest colours.
     """
     file.seek(4)
     (count,) = struct.unpack("<H", file.read(2))
-    if count > _MAX_ICO_PICTURES:
+    if count > _MAX_PICTURES:
         raise Corrupt
     entries = list(struct.iter_unpack("<BBBxHHII", file.read(16 * count)))
     if len(entries) < count:
@@ -61,4 +63,4 @@ def _find_ico_picture(file: IO[bytes]) -> tuple[int, bool]:
 
     start: int = max(entries, key=rank)[-1]
     file.seek(start)
-    return start, file.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
+    return start, png.matches(file.read(len(png.SIGNATURE)))

@@ -1,12 +1,12 @@
-"""Read the header of an AVIF or HEIC in pure Python.
+"""AVIF and HEIC, read in pure Python.
 
 Both are ISO base media files: boxes in boxes (ISO/IEC 14496-12), of which `meta` describes images
 as items with properties (ISO/IEC 23008-12), and `moov` describes sequences as tracks. The web
 server reads headers with this module, so that libavif and libheif never parse a file there. It
-reads only the boxes that describe the main image, and bounds what it reads.
+reads only the boxes that describe the main image, and limits what it reads.
 
-The result is that of Pillow for an AVIF (libavif), and that of pillow-heif for a HEIC (libheif),
-also where these two differ. libheif crops (`clap`), rotates and mirrors while it decodes. libavif
+The result is that of Pillow for an AVIF (libavif) and that of pillow-heif for a HEIC (libheif),
+even where these two differ. libheif crops (`clap`), rotates and mirrors while it decodes. libavif
 leaves that to its caller: Pillow turns rotation and mirroring into an EXIF orientation, and does
 not crop.
 
@@ -19,20 +19,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Literal
 
-from webapp.engine.exif import MAX_METADATA, _has_orientation, _read_metadata
-from webapp.engine.header import Header, _header
-from webapp.engine.limits import ImageLimits, _check_size
+from webapp.engine import exif
+from webapp.engine.header import Header
+from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
 
 Format = Literal["avif", "heic"]
 Properties = list[tuple[bytes, bytes]]  # The kind and the content of each.
 
 # Boxes, entries and references, in all. A photo of 48 megapixels in 200 tiles has some 1000, and
-# one of 1000 items, the most that libheif takes, 5000. Each takes 1 to 2 µs.
+# one of 1000 items, the most that libheif accepts, 5000. Each takes 1 to 2 µs.
 _MAX_PARTS = 10_000
-_FILE_BOX_PARTS = 5  # A box of the file counts for so many: it takes a read.
+_FILE_BOX_PARTS = 5  # A box of the file counts as this many: it takes a read.
 _MAX_BOX_BYTES = 4 << 20  # Of `meta` or `moov`: some kilobytes are usual.
-_MAX_EXTENTS = 32  # Pieces of one item; libheif takes as many.
+_MAX_EXTENTS = 32  # Pieces of one item; libheif has the same limit.
 
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
@@ -53,13 +53,25 @@ _ORIENTATIONS: dict[tuple[int, int | None], int] = {
 }
 
 
+def matches(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in (*_AVIF_BRANDS, *_HEIC_BRANDS, *_EITHER_BRANDS)
+
+
+def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
+    image = read_main_image(file)
+    check_size(image.size, image.format.upper(), limits)
+    orientation, had_gps = exif.parse(image.exif, image.xmp)
+    if image.format == "heic" or image.orientation != 1 or exif.has_orientation(image.exif):
+        orientation = image.orientation  # It overrides EXIF; XMP counts if there is neither.
+    return Header.from_stored_size(image.format, image.size, orientation, had_gps)
+
+
 @dataclass(frozen=True)
-class Container:
+class MainImage:
     """Describe the main image of an AVIF or HEIC.
 
-    `size` is that of the pixels as the decoder gives them; `orientation` (EXIF, 1 to 8) is what the
-    container asks to be applied to these, always 1 in a HEIC. `frames` is 1 unless the image is a
-    sequence.
+    `size` is that of the decoder's pixels; `orientation` (EXIF, 1 to 8) is still to be applied to
+    these, and always 1 in a HEIC. `frames` is 1 unless the image is a sequence.
     """
 
     format: Format
@@ -71,15 +83,10 @@ class Container:
     xmp: bytes
 
 
-def is_isobmff(head: bytes) -> bool:
-    """Return whether a file that begins with `head` is marked as an AVIF or a HEIC."""
-    return head[4:8] == b"ftyp" and head[8:12] in (*_AVIF_BRANDS, *_HEIC_BRANDS, *_EITHER_BRANDS)
-
-
-def read_container(file: IO[bytes]) -> Container:
+def read_main_image(file: IO[bytes]) -> MainImage:
     """Read the boxes that describe the main image.
 
-    Raises EOFError where the file ends before its image does.
+    Raises EOFError if the file ends before its image does.
     """
     reader = BoxReader(file)
     brands: list[bytes] = []
@@ -99,29 +106,28 @@ def read_container(file: IO[bytes]) -> Container:
 
 
 def _read_brands(reader: "BoxReader", start: int, length: int) -> list[bytes]:
-    """List the major brand and the compatible ones; what lies between is a version."""
+    """List the brands, without the version between the first two."""
     reader.spend(length // 4)
     content = reader.read_box(start, length)
     brands = [content[n : n + 4] for n in range(0, length, 4)]
     return [*brands[:1], *brands[2:]]
 
 
-def _read_image(meta: "_Meta", format: Format) -> Container:
+def _read_image(meta: "_Meta", format: Format) -> MainImage:
     stored, size, orientation = _read_size(meta.properties_of(meta.primary), format)
     if meta.kinds[meta.primary] == b"grid":
-        # The decoder allocates what the grid says, whatever its property does.
+        # The decoder allocates the size of the grid, even if its property says less.
         grid = _read_grid_size(meta.read(meta.primary, 12))
         size = grid if grid[0] * grid[1] > stored[0] * stored[1] else size
     meta.check_end([meta.primary, *meta.items_from(b"dimg", meta.primary)])
     exif, xmp = meta.read_metadata(meta.items_to(b"cdsc", meta.primary), format)
-    return Container(format, size, orientation, meta.has_alpha(), 1, exif, xmp)
+    return MainImage(format, size, orientation, meta.has_alpha(), 1, exif, xmp)
 
 
 def _read_size(properties: Properties, format: Format) -> tuple[Size, Size, int]:
-    """Return the size as stored, the size as decoded, and the orientation.
+    """Return the sizes as stored and as decoded, and the orientation.
 
-    The orientation is what is left to apply after decoding. libavif takes the first property of a
-    kind, libheif takes them all in their order.
+    libavif uses the first property of a kind, libheif all of them in their order.
     """
     sizes = [struct.unpack_from(">II", body, 4) for kind, body in properties if kind == b"ispe"]
     if format == "avif":
@@ -144,7 +150,10 @@ def _read_orientation(properties: Properties) -> int:
 
 
 def _read_crop(body: bytes) -> Size:
-    """Read the size of a clean aperture: two fractions, rounded."""
+    """Read the size of a clean aperture: two fractions, rounded.
+
+    Raises ValueError if it is empty.
+    """
     width, width_parts, height, height_parts = struct.unpack_from(">iiii", body)
     if min(width, width_parts, height, height_parts) <= 0:
         raise ValueError("nothing is left of a cropped image")
@@ -152,15 +161,15 @@ def _read_crop(body: bytes) -> Size:
 
 
 def _read_grid_size(body: bytes) -> Size:
-    """Read the size of an image that is put together from tiles."""
+    """Read the size of an image that consists of tiles."""
     width, height = struct.unpack_from(">II" if body[1] & 1 else ">HH", body, 4)
     return width, height
 
 
-def _read_sequence(reader: "BoxReader", moov: bytes) -> Container:
-    """Describe the main track of a sequence.
+def _read_sequence(reader: "BoxReader", moov: bytes) -> MainImage:
+    """Read the main track of a sequence.
 
-    As in libavif, that is the first track of AV1 frames that is not the transparency of another.
+    As in libavif, that is the first track of AV1 frames that is not the alpha of another.
     """
     tracks = [_Track.parse(reader, body) for kind, body in reader.boxes(moov) if kind == b"trak"]
     tracks = [track for track in tracks if track.frames]
@@ -171,12 +180,12 @@ def _read_sequence(reader: "BoxReader", moov: bytes) -> Container:
         exif, xmp = meta.read_metadata(list(meta.kinds), "avif")
     has_alpha = any(main.id in track.aux_for for track in tracks)
     orientation = _read_orientation(main.properties)
-    return Container("avif", main.size, orientation, has_alpha, main.frames, exif, xmp)
+    return MainImage("avif", main.size, orientation, has_alpha, main.frames, exif, xmp)
 
 
 @dataclass
 class _Track:
-    """Hold what the `trak` of a sequence says; `frames` is 0 if they are not AV1."""
+    """A `trak` of a sequence; `frames` is 0 if they are not AV1."""
 
     id: int = 0
     size: Size = (0, 0)
@@ -213,7 +222,7 @@ class _Track:
 
 @dataclass
 class _Meta:
-    """Hold what a `meta` says of its items, each of which has a number."""
+    """The items of a `meta`, each of which has a number."""
 
     reader: "BoxReader"
     primary: int = 0
@@ -223,8 +232,8 @@ class _Meta:
     indices: dict[int, list[int]] = field(default_factory=dict)  # Of an item's properties, from 1.
     # The kind of a reference, the item that refers, and the items that it refers to.
     references: list[tuple[bytes, int, tuple[int, ...]]] = field(default_factory=list)
-    # Where the pieces of an item are, each with its length: in `data`, or in the file.
-    places: dict[int, tuple[bool, list[tuple[int, int]]]] = field(default_factory=dict)
+    # True if an item is in `data` rather than in the file; the start and length of its pieces.
+    locations: dict[int, tuple[bool, list[tuple[int, int]]]] = field(default_factory=dict)
     data: bytes = b""
 
     @classmethod
@@ -233,7 +242,7 @@ class _Meta:
         parsers = {
             b"pitm": meta._parse_primary,
             b"iinf": meta._parse_items,
-            b"iloc": meta._parse_places,
+            b"iloc": meta._parse_locations,
             b"iref": meta._parse_references,
             b"iprp": meta._parse_properties,
         }
@@ -257,13 +266,13 @@ class _Meta:
             if self.kinds[item] == b"mime":
                 self.content_types[item] = entry[start + 4 :].split(b"\0", 2)[1]
 
-    def _parse_places(self, body: bytes) -> None:
+    def _parse_locations(self, body: bytes) -> None:
         fields = _Fields(self.reader, body, 6)
         version = body[0]
         offset_size, length_size = body[4] >> 4, body[4] & 15
         base_size, index_size = body[5] >> 4, body[5] & 15 if version else 0
         if version > 2 or not {offset_size, length_size, base_size, index_size} <= {0, 4, 8}:
-            raise ValueError("places of items in an unknown form")
+            raise ValueError("locations of items in an unknown form")
         for _ in range(fields.take(4 if version == 2 else 2)):
             item = fields.take(4 if version == 2 else 2)
             method = fields.take(2) & 15 if version else 0
@@ -276,7 +285,7 @@ class _Meta:
                 fields.take(index_size)
                 start = base + fields.take(offset_size)
                 found.append((start, fields.take(length_size)))
-            self.places[item] = method == 1, found
+            self.locations[item] = method == 1, found
 
     def _parse_references(self, body: bytes) -> None:
         size, letter = (4, "I") if body[0] else (2, "H")
@@ -303,7 +312,8 @@ class _Meta:
             self.indices.setdefault(item, []).extend(indices)
 
     def properties_of(self, item: int) -> Properties:
-        """List the properties of an item in their order; index 0 stands for none."""
+        """List the properties of an item in their order."""
+        # Index 0 stands for no property.
         return [self.properties[index - 1] for index in self.indices[item] if index]
 
     def items_from(self, wanted: bytes, item: int) -> list[int]:
@@ -316,7 +326,7 @@ class _Meta:
         return [other for kind, other, to in self.references if kind == wanted and item in to]
 
     def has_alpha(self) -> bool:
-        """Return whether another item is the transparency of the main image."""
+        """Return True if another item is the alpha of the main image."""
         # Each item and each property counts once, however often it is referred to.
         masks = set(self.items_to(b"auxl", self.primary))
         indices = {index for item in masks for index in self.indices.get(item, ()) if index}
@@ -327,9 +337,9 @@ class _Meta:
         )
 
     def check_end(self, items: Sequence[int]) -> None:
-        """Raise EOFError unless all of these items end before the file does."""
+        """Raise EOFError if one of these items ends after the file."""
         for item in set(items):  # A tile can be used again and again.
-            is_in_data, pieces = self.places.get(item, (False, []))
+            is_in_data, pieces = self.locations.get(item, (False, []))
             end = len(self.data) if is_in_data else self.reader.length
             if any(start + length > end for start, length in pieces):
                 raise EOFError
@@ -337,32 +347,32 @@ class _Meta:
     def read_metadata(self, items: Sequence[int], format: Format) -> tuple[bytes, bytes]:
         """Read the EXIF and the XMP among these items.
 
-        Of several, libavif takes the last, and pillow-heif the first.
+        Of several, libavif uses the last and pillow-heif the first.
         """
         if format == "avif":
             items = items[::-1]
-        exif = [item for item in items if self.kinds.get(item) == b"Exif"]
-        xmp = [item for item in items if self.kinds.get(item) == b"mime"]
-        if format == "avif":  # pillow-heif does not look at the type of the content.
-            xmp = [item for item in xmp if self.content_types[item] == _XMP_TYPE]
+        exifs = [item for item in items if self.kinds.get(item) == b"Exif"]
+        xmps = [item for item in items if self.kinds.get(item) == b"mime"]
+        if format == "avif":  # pillow-heif does not check the type of the content.
+            xmps = [item for item in xmps if self.content_types[item] == _XMP_TYPE]
         return (
-            _skip_offset(self.read(exif[0], MAX_METADATA + 16)) if exif else b"",
-            self.read(xmp[0], MAX_METADATA) if xmp else b"",
+            _skip_offset(self.read(exifs[0], exif.MAX_METADATA + 16)) if exifs else b"",
+            self.read(xmps[0], exif.MAX_METADATA) if xmps else b"",
         )
 
     def read(self, item: int, most: int) -> bytes:
         """Read the first bytes of an item."""
-        is_in_data, pieces = self.places[item]
+        is_in_data, pieces = self.locations[item]
         content = b""
         for start, length in pieces:
-            wanted = min(length or most, most - len(content))  # A length of 0 is all the rest.
+            wanted = min(length or most, most - len(content))  # A length of 0 means all the rest.
             end = start + wanted
             content += self.data[start:end] if is_in_data else self.reader.read(start, wanted)
         return content
 
 
 def _skip_offset(content: bytes) -> bytes:
-    """Return the EXIF of an item, without what is before it.
+    """Return the EXIF of an item.
 
     The first four bytes of the item say how far after them the EXIF begins.
     """
@@ -371,7 +381,7 @@ def _skip_offset(content: bytes) -> bytes:
 
 
 class BoxReader:
-    """Read boxes, and raise ValueError where there are more than an image needs.
+    """Read boxes; raise ValueError if there are more than an image needs.
 
     A JPEG 2000 (ISO/IEC 15444-1) has boxes of the same form.
     """
@@ -391,7 +401,7 @@ class BoxReader:
         return self._file.read(length)
 
     def file_boxes(self) -> Iterator[tuple[bytes, int, int]]:
-        """Find the boxes of the file: kind, start of content, length of content."""
+        """Find the boxes of the file: kind, and content's start and length."""
         at = 0
         while len(head := self.read(at, 16)) >= 8:
             self.spend(_FILE_BOX_PARTS)
@@ -408,7 +418,7 @@ class BoxReader:
         return content
 
     def boxes(self, content: bytes, at: int = 0) -> Iterator[tuple[bytes, bytes]]:
-        """Find the boxes in a box: the kind and the content of each.
+        """Find the boxes in a box: kind and content.
 
         `at` is the byte of the content where the first one begins.
         """
@@ -421,18 +431,18 @@ class BoxReader:
             at += length
 
     def child(self, content: bytes, wanted: bytes) -> bytes:
-        """Return the content of the first box of a kind; empty if there is none."""
+        """Return the content of the first box of a kind, or nothing."""
         return next((body for kind, body in self.boxes(content) if kind == wanted), b"")
 
 
 def _read_length(data: bytes, at: int, rest: int) -> tuple[int, int]:
-    """Read the length of a box, and that of its head; a length of 0 is all the rest."""
+    """Return the length of a box and the length of its head."""
     (length,) = struct.unpack_from(">I", data, at)
     start = 8
     if length == 1:
         (length,) = struct.unpack_from(">Q", data, at + 8)
         start = 16
-    elif length == 0:
+    elif length == 0:  # The rest of what is around it.
         length = rest
     if length < start:
         raise ValueError("a box that is smaller than its head")
@@ -440,7 +450,7 @@ def _read_length(data: bytes, at: int, rest: int) -> tuple[int, int]:
 
 
 class _Fields:
-    """Take one number after another from a box, each of some bytes, big-endian."""
+    """Read one big-endian number after another from a box."""
 
     def __init__(self, reader: BoxReader, data: bytes, at: int) -> None:
         self._reader, self._data, self._at = reader, data, at
@@ -453,12 +463,3 @@ class _Fields:
         value = int.from_bytes(self._data[self._at : end], "big")
         self._at = end
         return value
-
-
-def _read_isobmff_header(file: IO[bytes], limits: ImageLimits) -> Header:
-    found = read_container(file)
-    _check_size(found.size, found.format.upper(), limits)
-    orientation, had_gps = _read_metadata(found.exif, found.xmp)
-    if found.format == "heic" or found.orientation != 1 or _has_orientation(found.exif):
-        orientation = found.orientation  # It overrides EXIF; XMP counts where there is neither.
-    return _header(found.format, found.size, orientation, had_gps)

@@ -1,29 +1,34 @@
-"""JPEG 2000."""
+"""JPEG 2000: a codestream, alone or in boxes as an AVIF has."""
 
 import struct
 from typing import IO
 
 from webapp.engine.errors import Corrupt
 from webapp.engine.formats import isobmff
-from webapp.engine.header import Header, _header
-from webapp.engine.limits import ImageLimits, _check_size
+from webapp.engine.header import Header
+from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
 
-_JP2_SIGNATURES = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")
+_CODESTREAM, _BOXES = b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"
 
 
-def _read_jp2_header(file: IO[bytes], limits: ImageLimits) -> Header:
-    return _header("jp2", _check_jp2(file, limits))
+def matches(head: bytes) -> bool:
+    return head.startswith((_CODESTREAM, _BOXES))
 
 
-def _check_jp2(file: IO[bytes], limits: ImageLimits) -> Size:
-    """Refuse a JPEG 2000 that is too large, or has too many boxes; return its size.
+def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
+    return Header.from_stored_size("jp2", check(file, limits))
 
-    Pillow takes 60 ms for each palette, of which there can be hundreds.
+
+def check(file: IO[bytes], limits: ImageLimits) -> Size:
+    """Return the size. Raises ImageError.
+
+    It is rejected if it has too many boxes: Pillow takes 60 ms for each palette, of which there can
+    be hundreds.
     """
     file.seek(0)
     head = file.read(42)
-    if head.startswith(_JP2_SIGNATURES[0]):  # A stream without boxes.
+    if head.startswith(_CODESTREAM):
         right, bottom, left, top = struct.unpack_from(">IIII", head, 8)
         width, height = right - left, bottom - top
         (channels,) = struct.unpack_from(">H", head, 40)
@@ -34,5 +39,5 @@ def _check_jp2(file: IO[bytes], limits: ImageLimits) -> Size:
         height, width, channels = struct.unpack_from(">IIH", reader.child(header, b"ihdr"))
     if not 1 <= channels <= 4 or min(width, height) < 0:
         raise Corrupt
-    _check_size((width, height), "JP2", limits)
+    check_size((width, height), "JP2", limits)
     return width, height

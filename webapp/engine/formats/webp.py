@@ -1,50 +1,67 @@
-"""WebP: RFC 9649."""
+"""WebP: RIFF chunks (RFC 9649)."""
 
 import os
 from collections.abc import Iterator
 from typing import IO
 
+from webapp.engine import exif
 from webapp.engine.errors import Corrupt, Truncated
-from webapp.engine.exif import MAX_METADATA, _read_metadata
-from webapp.engine.header import Header, _header
-from webapp.engine.limits import ImageLimits, _check_size
+from webapp.engine.header import Header
+from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
 
 _MAX_CHUNKS = 10_000  # A still picture has ten; an animation's EXIF may come after all frames.
+_PICTURE_CHUNKS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")
+_METADATA_FLAGS = 0x20 | 0x08 | 0x04  # Of VP8X: there is a profile, EXIF, XMP.
 
 
-def _is_webp(head: bytes) -> bool:
+def matches(head: bytes) -> bool:
     return head.startswith(b"RIFF") and head[8:12] == b"WEBP"
 
 
-def _read_webp_header(file: IO[bytes], limits: ImageLimits) -> Header:
-    size = _check_webp(file, limits)
+def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
+    size = check(file, limits)
     found = {b"EXIF": b"", b"XMP ": b""}
-    for name, start, length in webp_chunks(file):
+    for name, start, length in _find_chunks(file):
         if found.get(name) == b"":
             file.seek(start + 8)
-            found[name] = file.read(min(length - 8, MAX_METADATA + 1))
-    return _header("webp", size, *_read_metadata(found[b"EXIF"], found[b"XMP "]))
+            found[name] = file.read(min(length - 8, exif.MAX_METADATA + 1))
+    return Header.from_stored_size("webp", size, *exif.parse(found[b"EXIF"], found[b"XMP "]))
 
 
-def _check_webp(file: IO[bytes], limits: ImageLimits) -> Size:
-    """Refuse a WebP that is too short or too large; give its size as stored."""
+def check(file: IO[bytes], limits: ImageLimits) -> Size:
+    """Return the size as stored.
+
+    Raises Truncated if the file is shorter than it says, or TooManyPixels.
+    """
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(30)
     if int.from_bytes(head[4:8], "little") > length - 8:
         raise Truncated
-    size = _read_webp_size(head[12:16], head[20:])
-    _check_size(size, "WEBP", limits)
+    size = _read_size(head[12:16], head[20:])
+    check_size(size, "WEBP", limits)
     return size
 
 
-def _read_webp_size(kind: bytes, content: bytes) -> Size:
-    """Read the size from the first chunk: of the canvas, or of a lossy or lossless frame."""
+def strip(file: IO[bytes]) -> bytes:
+    """Return the file without metadata and profile."""
+    stripped = bytearray(b"WEBP")
+    for name, start, length in _find_chunks(file):
+        if name in _PICTURE_CHUNKS:
+            file.seek(start)
+            chunk = bytearray(file.read(length))
+            if name == b"VP8X":
+                chunk[8] &= ~_METADATA_FLAGS
+            stripped += chunk
+    return b"RIFF" + len(stripped).to_bytes(4, "little") + stripped
+
+
+def _read_size(kind: bytes, content: bytes) -> Size:
+    """Read the size of the canvas, or of the frame, from the first chunk."""
     if kind == b"VP8X":
-        return int.from_bytes(content[4:7], "little") + 1, int.from_bytes(
-            content[7:10], "little"
-        ) + 1
+        width, height = content[4:7], content[7:10]
+        return int.from_bytes(width, "little") + 1, int.from_bytes(height, "little") + 1
     if kind == b"VP8 ":
         width, height = content[6:8], content[8:10]
         return int.from_bytes(width, "little") & 0x3FFF, int.from_bytes(height, "little") & 0x3FFF
@@ -54,8 +71,11 @@ def _read_webp_size(kind: bytes, content: bytes) -> Size:
     raise Corrupt
 
 
-def webp_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
-    """Find the chunks of a WebP: each one's name, its start, and its length with all around it."""
+def _find_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """Find the chunks of a WebP: the name, start and length of each.
+
+    The length includes the chunk's header and padding.
+    """
     file.seek(4)
     start, end = 12, int.from_bytes(file.read(4), "little") + 8
     for _ in range(_MAX_CHUNKS):
@@ -67,19 +87,3 @@ def webp_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
         length = 8 + content + content % 2
         yield head[:4], start, length
         start += length
-
-
-_WEBP_PICTURE = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")
-_WEBP_METADATA = 0x20 | 0x08 | 0x04  # Flags of VP8X: there is a profile, EXIF, XMP.
-
-
-def _read_webp(file: IO[bytes]) -> bytes:
-    bare = bytearray(b"WEBP")
-    for name, start, length in webp_chunks(file):
-        if name in _WEBP_PICTURE:
-            file.seek(start)
-            chunk = bytearray(file.read(length))
-            if name == b"VP8X":
-                chunk[8] &= ~_WEBP_METADATA
-            bare += chunk
-    return b"RIFF" + len(bare).to_bytes(4, "little") + bare

@@ -5,24 +5,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from webapp.jobs.models import PREVIEW_SIDE, Thumbnail, have_same_ratio
-from webapp.recipes.outputs import WHOLE
+from webapp.recipes.outputs import OVERVIEW
 
 
-def _with_times(row: dict[str, Any]) -> dict[str, Any]:
-    """Make Python's own of a job's two times, and of the number that SQLite has for a truth."""
+def with_times(row: dict[str, Any]) -> dict[str, Any]:
+    """Convert timestamps to datetime and 0/1 to bool."""
     times = {name: datetime.fromtimestamp(row[name], UTC) for name in ("created", "expires")}
     return {**row, **times, "is_open": bool(row["is_open"])}
 
 
-def _with_focus(row: dict[str, Any]) -> dict[str, Any]:
-    """Make one value of the two columns of a focal point."""
+def with_focal_point(row: dict[str, Any]) -> dict[str, Any]:
+    """Replace the two columns of a focal point by one value."""
     x, y = row.pop("focus_x"), row.pop("focus_y")
     return {**row, "focus": None if x is None else (x, y)}
 
 
-def _sort_out(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:
-    """Tell what was asked for from what only shows all of an image."""
-    asked = tuple(one for one in made if one.file_name != WHOLE.file_name)
+def split_thumbnails(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:
+    """Separate the thumbnails of the recipe from the overview."""
+    asked = tuple(one for one in made if one.file_name != OVERVIEW.file_name)
     whole = (image["width"], image["height"])
     uncropped = [one for one in made if have_same_ratio(one.size, whole)]
     by_need = sorted(
@@ -31,7 +31,14 @@ def _sort_out(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any
     return {"thumbnails": asked, "whole": next(iter(by_need), None)}
 
 
-_BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"
+BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"
 
-# As the partial index images_claimable says it, word for word: else SQLite does not use it.
-_UNFINISHED = "state IN ('waiting', 'working')"
+# Word for word as in the partial index images_claimable: else SQLite does not use the index.
+UNFINISHED = "state IN ('waiting', 'working')"
+
+# Word for word as in the partial index images_turns. Images that cost two workers are left out.
+WAITING = "state = 'waiting' AND attempts - released <= 1"
+
+# A lease lasts for seconds. If it ends more than a minute from now, the clock was set back:
+# it counts as over then, or its image would wait for as long as the clock went back.
+LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"

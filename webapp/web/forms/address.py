@@ -8,7 +8,7 @@ from webapp.recipes.parsing import parse_output, parse_widths
 from webapp.web.forms.output import _CHOICES, OutputForm, ResponsiveForm, _offered_presets
 from webapp.web.forms.retention import _keep_choices
 
-# How the address of a recipe calls the fields of the form; all others by their own names.
+# Names of form fields in the address of a recipe; other fields keep their names.
 ADDRESS_NAMES = {
     "preset": "presets",
     "widths": "responsive-widths",
@@ -16,7 +16,7 @@ ADDRESS_NAMES = {
     "keep_hours": "keep_hours",
 }
 SWITCHES = ("transparent", "enlarge", "keep_copyright", "animated")
-# What an address may say of a switch; a box that is not ticked is not there at all.
+# Values of a switch in an address; a form leaves out a box that is not ticked.
 SWITCHED = {
     **dict.fromkeys(("1", "on", "true", "y", "yes"), True),
     **dict.fromkeys(("", "0", "off", "false", "n", "no"), False),
@@ -25,12 +25,12 @@ ADDRESS_SIDES = {"w": "width", "h": "height"}
 
 
 def names_recipe(query: Iterable[str]) -> bool:
-    """Say whether any name in the query of an address is one of a recipe's."""
+    """Return whether the query of an address names a recipe."""
     return any(map(_addressed_field, query))
 
 
 def _understands(field: str, value: str) -> bool:
-    """Say whether a field of the form can have a value that an address gives it."""
+    """Return whether a field of the form accepts a value of an address."""
     name = field.rpartition("-")[2]
     if field == "keep_hours":
         return value in {choice.value for choice in _keep_choices()}
@@ -49,14 +49,14 @@ def _understands(field: str, value: str) -> bool:
         else:
             parse_output({"width": "1", "height": "1", name: value})
     except OutOfLimits:
-        return True  # It is filled in, and told with the limits.
+        return True  # The form shows it, with the limit that it exceeds.
     except InvalidRecipe:
         return False
     return True
 
 
 def _addressed_field(name: str) -> str | None:
-    """Name the field of the form that an address means; None where it means none."""
+    """Return the name of the form field that an address means, or None."""
     if name in ADDRESS_NAMES:
         return ADDRESS_NAMES[name]
     parts = re.fullmatch(r"([a-z_]+)([1-9]\d?)?", name)
@@ -67,6 +67,6 @@ def _addressed_field(name: str) -> str | None:
 
 
 def _sizes_after(count: int, fields: Iterable[str]) -> set[str]:
-    """Name the sizes that fields are of but for the first so many: `outputs-20`."""
+    """Return the sizes of fields after the first `count`, like `outputs-20`."""
     numbers = {int(field.split("-")[1]) for field in fields if field.startswith("outputs-")}
     return {f"outputs-{number}" for number in sorted(numbers)[count:]}

@@ -15,7 +15,7 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import CheckboxInput
 
-from webapp.recipes.outputs import FORMATS, MOVING_FORMATS, InvalidRecipe, Output, responsive_set
+from webapp.recipes.outputs import ANIMATED_FORMATS, FORMATS, InvalidRecipe, Output, responsive_set
 from webapp.recipes.parsing import parse_output, parse_widths
 from webapp.recipes.presets import FIRST_CHOICES, Preset, offered_presets
 from webapp.web.app_context import current_jobs
@@ -29,7 +29,7 @@ def _format_choices(formats: Iterable[str]) -> list[SelectChoice]:
 
 
 class OutputForm(Form):  # type: ignore[misc]
-    """Ask for one size of one's own, in one or more formats; without a size, for nothing."""
+    """One custom size, in one or more formats; unused without a size."""
 
     width = IntegerField("Width")
     height = IntegerField("Height")
@@ -63,13 +63,13 @@ class OutputForm(Form):  # type: ignore[misc]
 
     @property
     def is_used(self) -> bool:
-        """Whether there is a size to make."""
+        """True if it has a size."""
         return any(_text(side.raw_data).strip() for side in (self.width, self.height))
 
     def outputs(self, max_side: int) -> list[Output]:
         """Read the output of each format, in the words of `recipes`.
 
-        Raises InvalidRecipe, and says the same beside the field.
+        Raises InvalidRecipe, and adds it to the field.
         """
         if not self.is_used:
             return []
@@ -77,8 +77,8 @@ class OutputForm(Form):  # type: ignore[misc]
         if self.transparent.data:
             given["background"] = "transparent"
         formats = list(dict.fromkeys(self.format.data))
-        # What cannot move stands still beside what can.
-        moving = MOVING_FORMATS.intersection(formats) or formats
+        # Formats without animation are stills, beside animated ones.
+        moving = ANIMATED_FORMATS.intersection(formats) or formats
         try:
             _require_formats(self.format)
             outputs = []
@@ -92,7 +92,7 @@ class OutputForm(Form):  # type: ignore[misc]
 
 
 class ResponsiveForm(Form):  # type: ignore[misc]
-    """Ask for a responsive set: every width in every format; without widths, for nothing."""
+    """A responsive set: every width in every format; unused without widths."""
 
     widths = StringField("Widths")
     formats = SelectMultipleField(
@@ -104,13 +104,13 @@ class ResponsiveForm(Form):  # type: ignore[misc]
 
     @property
     def is_used(self) -> bool:
-        """Whether there is a set to make."""
+        """True if it has widths."""
         return bool(_text(self.widths.raw_data).strip())
 
     def outputs(self, max_side: int) -> tuple[Output, ...]:
         """Read the outputs of the set.
 
-        Raises InvalidRecipe, and says the same beside the field.
+        Raises InvalidRecipe, and adds it to the field.
         """
         if not self.is_used:
             return ()
@@ -131,13 +131,13 @@ def _require_formats(field: Field) -> None:
 
 
 def _beside(field: Field, error: InvalidRecipe) -> InvalidRecipe:
-    """Say beside a field what is wrong with it, and give the error in the form's own names."""
+    """Add an error to a field, and return it with the field's name."""
     field.errors = [str(error)]
     return InvalidRecipe(field.name, str(error))
 
 
 def _text(values: list[object] | None) -> str:
-    """Give the first value of a field; a file is no text."""
+    """Return the first text among the values of a field; a file is none."""
     return next((value for value in values or [] if isinstance(value, str)), "")
 
 
@@ -163,5 +163,5 @@ def _choices(form: type[Form]) -> dict[str, set[str] | None]:
     }
 
 
-# Read once: to make a form of WTForms takes 0.1 ms, and an address has hundreds of parameters.
+# Read once: creating a form takes WTForms 0.1 ms, and an address has hundreds of parameters.
 _CHOICES = {form: _choices(form) for form in (OutputForm, ResponsiveForm)}

@@ -8,7 +8,7 @@ from webapp.config import Config
 from webapp.web.app_context import current_config
 from webapp.web.formatters import period
 
-KEEP_HOURS = (1.0, 24.0, 72.0, 168.0, 720.0)  # Offered as far as the settings allow it.
+KEEP_HOURS = (1.0, 24.0, 72.0, 168.0, 720.0)  # Offered up to the maximum of the settings.
 
 
 def offered_hours(config: Config) -> list[float]:
@@ -30,7 +30,7 @@ def later_hours(config: Config, created: datetime, expires: datetime) -> list[fl
     return later[: len(within) + 1]
 
 
-_A_MINUTE = 1 / 60  # In hours; what is less is no longer time.
+_A_MINUTE = 1 / 60  # In hours; less is not offered as longer.
 
 
 def latest_expiry(config: Config, created: datetime) -> datetime:

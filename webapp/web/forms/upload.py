@@ -21,11 +21,11 @@ from wtforms import (
 
 from webapp.jobs.errors import NoImages, TimeNotOffered
 from webapp.recipes.outputs import (
-    AskedFormat,
     InvalidRecipe,
     Output,
     Recipe,
     RecipeLimits,
+    RequestedFormat,
     TooManyOutputs,
     combine,
     responsive_set,
@@ -49,7 +49,7 @@ from webapp.web.forms.output import (
 )
 from webapp.web.forms.retention import _keep_choices
 
-MAX_SIZES = 50  # Of one's own that a form reads, those without width and height too.
+MAX_SIZES = 50  # Custom sizes that a form reads, unused ones too.
 
 
 def _default_keep() -> str:
@@ -57,11 +57,11 @@ def _default_keep() -> str:
 
 
 class UploadForm(FlaskForm):  # type: ignore[misc]
-    """Ask for images, for what to make of them, and for how long to keep that."""
+    """The images, their recipe and their retention."""
 
     images = MultipleFileField("Images")
     presets = SelectMultipleField("Make", choices=list(PRESETS), default=_default_presets)
-    # WTForms drops what is more than its limit: one over ours tells of that.
+    # WTForms drops entries above its limit: one more than ours shows that there were too many.
     outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=MAX_SIZES + 1)
     responsive = FormField(ResponsiveForm)
     keep_hours = SelectField("Keep for", choices=_keep_choices, default=_default_keep)
@@ -71,12 +71,12 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         self.offered_presets = _offered_presets()
         self.max_sizes = _max_sizes()
         self.max_megapixels = current_jobs().recipe_limits.max_output_megapixels
-        self.not_understood: list[str] = []  # Parts of the address that filled it in.
-        self.left_out: list[str] = []  # Others, of sizes that are too many.
+        self.not_understood: list[str] = []  # Of the address that filled in the form.
+        self.left_out: list[str] = []  # Of sizes above the maximum.
 
     @property
     def is_used(self) -> bool:
-        """Whether there is anything to make."""
+        """True if it asks for any output."""
         own = [entry.form for entry in self.outputs]
         return bool(self.presets.data) or any(part.is_used for part in (*own, self.responsive.form))
 
@@ -127,7 +127,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         if widths:
             fields["responsive-widths"] = " ".join(map(str, widths))
             fields.setlist("responsive-formats", set_formats)
-        sizes: dict[Output, list[str]] = {}  # And in which formats each is made.
+        sizes: dict[Output, list[str]] = {}  # And the formats of each.
         for output in own:
             if output.width in widths and _is_plain(output):
                 continue
@@ -142,14 +142,14 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def _filled_in(cls, fields: MultiDict[str, str]) -> "UploadForm":
         form = cls(formdata=fields or None)
         for field in (form.responsive.form.formats, *(one.form.format for one in form.outputs)):
-            if not field.data:  # Nobody can mean none.
+            if not field.data:  # No choice is never meant.
                 field.process_data(field.default)
         return form
 
     def files(self) -> list[FileStorage]:
-        """List what was chosen; a browser sends a nameless empty file for nothing.
+        """List the chosen files; for none, browsers send one without name and bytes.
 
-        Raises NoImages, and says the same beside the field.
+        Raises NoImages, and adds it to the field.
         """
         files = [
             file
@@ -165,9 +165,9 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def recipe(self, limits: RecipeLimits) -> Recipe:
         """Read the recipe: all chosen presets and outputs, in this order.
 
-        Raises InvalidRecipe, and says the same beside the field.
+        Raises InvalidRecipe, and adds it to the field.
         """
-        asked: dict[Output, Field] = {}  # And the field that asks for it first.
+        asked: dict[Output, Field] = {}  # And the first field that asks for it.
         for field, outputs in self._parts(limits.max_side):
             for output in outputs:
                 asked.setdefault(output, field)
@@ -179,7 +179,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
             raise _beside(self.presets, error) from None
 
     def _parts(self, max_side: int) -> Iterator[tuple[Field, Iterable[Output]]]:
-        """Read what each part of the form asks for, with the field to say it beside."""
+        """Return the outputs of each part of the form, with its field for errors."""
         try:
             presets = [preset(name) for name in dict.fromkeys(self.presets.data or [])]
         except InvalidRecipe as error:
@@ -187,16 +187,16 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         yield self.presets, chain(*(one.recipe.outputs for one in presets))
         for number, size in enumerate(entry.form for entry in self.outputs):
             if number == MAX_SIZES:
-                sentence = f"A recipe has at most {MAX_SIZES} sizes of your own."
+                sentence = f"A recipe has at most {MAX_SIZES} custom sizes."
                 raise _beside(size.width, InvalidRecipe("outputs", sentence))
             yield size.width, size.outputs(max_side)
         responsive = self.responsive.form
         yield responsive.widths, responsive.outputs(max_side)
 
     def kept_hours(self) -> float:
-        """Give for how many hours the results are to be kept.
+        """Return the chosen retention in hours.
 
-        Raises TimeNotOffered, and says the same beside the field.
+        Raises TimeNotOffered, and adds it to the field.
         """
         text = self.keep_hours.data
         if text not in {choice.value for choice in self.keep_hours.choices}:
@@ -239,16 +239,16 @@ def _output_fields(output: Output) -> Iterator[tuple[str, str]]:
             yield switch, "y"
 
 
-def _responsive_part(own: Sequence[Output]) -> tuple[Sequence[int], Sequence[AskedFormat]]:
+def _responsive_part(own: Sequence[Output]) -> tuple[Sequence[int], Sequence[RequestedFormat]]:
     """Find the largest responsive set among outputs: its widths and formats.
 
     One width alone is a size.
     """
-    formats: dict[int, list[AskedFormat]] = {}
+    formats: dict[int, list[RequestedFormat]] = {}
     for output in own:
         if output.width and _is_plain(output):
             formats.setdefault(output.width, []).append(output.format)
-    sets: dict[tuple[AskedFormat, ...], list[int]] = {}
+    sets: dict[tuple[RequestedFormat, ...], list[int]] = {}
     for width, those in formats.items():
         sets.setdefault(tuple(those), []).append(width)
     best, widths = max(sets.items(), key=lambda one: len(one[1]), default=((), []))
@@ -256,7 +256,7 @@ def _responsive_part(own: Sequence[Output]) -> tuple[Sequence[int], Sequence[Ask
 
 
 def _is_plain(output: Output) -> bool:
-    """Say whether an output may be one of a responsive set."""
+    """Return whether an output can be one of a responsive set."""
     if output.width is None or output.format not in RESPONSIVE_FORMATS:
         return False
     (plain,) = responsive_set((output.width,), (output.format,))

@@ -19,7 +19,7 @@ from webapp.web.views import (
 
 
 def init_app(app: Flask, config: Config) -> None:
-    """Register every blueprint, and receive uploads where their originals will lie."""
+    """Register every blueprint, and receive uploads on the file system of originals."""
     app.request_class = UploadRequest
     app.config["MAX_CONTENT_LENGTH"] = config.max_request_mb * MB
     app.config["MAX_FORM_PARTS"] = config.max_images + MAX_FIELDS

@@ -11,14 +11,14 @@ from webapp.web.app_context import current_config
 
 blueprint = Blueprint("access", __name__)
 
-# Of this site: browsers read //host, /\host and what has tabs in it as another one's.
-# No longer than a request line may be, as it becomes one.
+# On this site: browsers read //host, /\host and paths with tabs as other sites. Bounded, because a
+# path becomes part of a request line.
 _LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]{0,4000}")
 
 
 @blueprint.get("/sign-in")
 def ask() -> ResponseReturnValue:
-    """Ask for the access token, unless it is known already."""
+    """Show the form for the access token, unless the client has access."""
     if access.has_access():
         return redirect(_next_path(), 303)
     return _page()
@@ -26,7 +26,7 @@ def ask() -> ResponseReturnValue:
 
 @blueprint.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
-    """Let somebody in who knows the access token, and lead back to where they were going."""
+    """Check the access token, and redirect to the page that asked for it."""
     sent = request.form.get("token", "").strip().encode()
     if not access.is_token(sent, current_config().access_token):
         return _page("This is not the access token."), 401
@@ -51,6 +51,6 @@ def _page(error: str = "") -> str:
 
 
 def _next_path() -> str:
-    """Give the path that is asked for; for anything that may lead elsewhere, the upload page."""
+    """Return the requested path, or the upload page for any other site."""
     path = request.values.get("next", "")
     return path if _LOCAL_PATH.fullmatch(path) else url_for("uploads.new")

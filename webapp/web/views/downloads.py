@@ -1,4 +1,4 @@
-"""What people take home of a job: its thumbnails in a zip, and the markup that shows them."""
+"""Download a job: its thumbnails in a zip, and the markup that shows them."""
 
 import unicodedata
 from urllib.parse import quote
@@ -19,16 +19,18 @@ blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")
 
 @blueprint.get("/<uuid:job_id>/zip")
 def archive(job_id: UUID) -> Response:
-    """Send all thumbnails of a job that are done so far, named after the pattern `names`."""
+    """Send the zip of all thumbnails so far, named by the pattern `names`."""
     pattern = request.args.get("names") or DEFAULT_PATTERN
     if request.method == "HEAD":
         return _archive_unmade(str(job_id), pattern)
-    current_jobs().admit_packing(client_name(), str(job_id))
+    current_jobs().limits.admit_packing(client_name(), str(job_id))
     job = read_job(current_jobs(), str(job_id))
     packed = pack(job, current_jobs().storage, pattern)
     response = Response(iter(packed), mimetype="application/zip")
     response.content_length = len(packed)
-    response.accept_ranges = "none"  # A later zip may have more in it: parts of the two do not fit.
+    response.accept_ranges = (
+        "none"  # A later zip may have more files: ranges of the two do not fit.
+    )
     response.cache_control.no_store = True
     response.headers["Content-Disposition"] = _attachment(archive_name(job))
     return response
@@ -41,16 +43,16 @@ def _archive_unmade(job_id: str, pattern: str) -> Response:
     """
     job = current_jobs().progress(job_id)
     check_pattern(pattern)
-    if not current_jobs().has_thumbnails(job_id):
+    if not current_jobs().store.jobs.has_thumbnails(job_id):
         raise NoThumbnails(job.is_finished)
     return without_body("application/zip")
 
 
 @blueprint.get("/<uuid:job_id>/markup")
 def markup(job_id: UUID) -> Response:
-    """Give what to paste, `as` html, markdown or url, with addresses on this server.
+    """Send markup `as` html, markdown or url, with URLs of this server.
 
-    It is that `of` all images of a job, of one (its id), or of one thumbnail (`id/file-name`).
+    It is `of` all images of a job, of one (its id), or of one thumbnail (`id/file-name`).
     """
     write = WRITERS.get(request.args.get("as", "html"))
     if write is None:
@@ -67,7 +69,7 @@ def markup(job_id: UUID) -> Response:
 
 def _write(job_id: str, of: str, write: Writer) -> str:
     if not of:
-        current_jobs().admit_packing(client_name(), job_id)
+        current_jobs().limits.admit_packing(client_name(), job_id)
         return write_job(current_jobs().job(job_id), address_here, write)
     image_id, _, file_name = of.partition("/")
     job, image = current_jobs().image(job_id, image_id)

@@ -1,4 +1,4 @@
-"""One image of a job: what was made of it, compared, and what its crops keep in the middle."""
+"""One image of a job: its thumbnails, comparisons and focal point."""
 
 from uuid import UUID
 
@@ -6,17 +6,18 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
-from webapp.engine.opening import SHOWN_BY_BROWSERS
+from webapp.engine.header import SHOWN_BY_BROWSERS
 from webapp.exports.comparisons import compare
 from webapp.exports.markup import find_output, responsive_sets, write_image
 from webapp.jobs.errors import ImageNotFound, JobNotFound
 from webapp.jobs.models import Image, Job, Thumbnail
+from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.parsing import parse_focus
-from webapp.web.app_context import current_jobs
+from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, is_owner, require_owner
 from webapp.web.formatters import format_name
-from webapp.web.views.responses import address_here, fresh, pace, ring_for_work, send_picture
+from webapp.web.views.responses import address_here, fresh, pace, send_picture
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
 
@@ -30,7 +31,7 @@ def show(job_id: UUID, image_id: UUID) -> Response:
 
 @blueprint.get("/panel")
 def panel(job_id: UUID, image_id: UUID) -> Response:
-    """Give the part of an image's page that changes; 204 where its version is still `v`."""
+    """Send the changing part of an image's page; 204 if its version is still `v`."""
     try:
         job, image = current_jobs().image(str(job_id), str(image_id))
         if not image.is_finished and request.args.get("v", type=int) == image.version:
@@ -42,9 +43,9 @@ def panel(job_id: UUID, image_id: UUID) -> Response:
 
 @blueprint.get("/original")
 def original(job_id: UUID, image_id: UUID) -> Response:
-    """Send an uploaded file as it came, GPS and all: to the browser that uploaded it alone.
+    """Send an original unchanged, with metadata: to its owner alone.
 
-    Raises Forbidden, or NotFound where it is gone or in a format that browsers do not show.
+    Raises Forbidden, or NotFound if it is deleted or in a format that browsers do not show.
     """
     require_owner(str(job_id), "see what was uploaded")
     _, image = current_jobs().image(str(job_id), str(image_id))
@@ -58,20 +59,20 @@ def original(job_id: UUID, image_id: UUID) -> Response:
 
 @blueprint.post("/focus")
 def set_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
-    """Have an image cropped around the point `x`, `y`, in fractions of its width and height."""
+    """Set the focal point `x`, `y`, in fractions of the width and height."""
     require_owner(str(job_id))
     focus = parse_focus(f"{request.form.get('x', '')},{request.form.get('y', '')}")
-    current_jobs().set_focus(str(job_id), str(image_id), focus, client_name())
-    ring_for_work()
+    current_jobs().set_focal_point(str(job_id), str(image_id), focus, client_name())
+    notify_workers(current_huey())
     return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
 
 
 @blueprint.post("/focus/clear")
 def clear_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
-    """Have an image cropped as the recipe says again."""
+    """Remove the focal point, and use that of the recipe."""
     require_owner(str(job_id))
-    current_jobs().set_focus(str(job_id), str(image_id), None, client_name())
-    ring_for_work()
+    current_jobs().set_focal_point(str(job_id), str(image_id), None, client_name())
+    notify_workers(current_huey())
     return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
 
 
@@ -99,7 +100,7 @@ def _is_crop(thumbnail: Thumbnail, recipe: Recipe) -> bool:
 
 
 def _address_of_original(job: Job, image: Image) -> str | None:
-    """Say where whoever asks can see an original, if they can."""
+    """Return the URL of the original, or None if the client cannot see it."""
     if not is_owner(job) or not current_jobs().shows_original(image):
         return None
     return url_for("images.original", job_id=job.id, image_id=image.id)

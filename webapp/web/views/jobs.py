@@ -15,9 +15,9 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
-from webapp.engine.geometry import foresee
+from webapp.engine.geometry import predict_sizes
 from webapp.jobs.errors import JobNotFound
-from webapp.jobs.health import Outlook
+from webapp.jobs.health import QueueEstimate
 from webapp.jobs.models import Job, Progress
 from webapp.recipes.outputs import Recipe
 from webapp.web.access import require_access
@@ -32,9 +32,9 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
 @blueprint.get("")
 def index() -> ResponseReturnValue:
-    """List jobs: a page of one's own for a person, ids as thumbnail-api gave them for a program.
+    """List jobs: the client's own as a page, or ids as JSON, as thumbnail-api did.
 
-    The page begins with those made `before` a time, in seconds since 1970.
+    The page lists those created `before` a time, in seconds since 1970.
     """
     owner = current_owner()
     if asks_for_html():
@@ -42,16 +42,16 @@ def index() -> ResponseReturnValue:
         listed = current_jobs().owned(owner, before)
         return render_template("jobs/index.html", listed=listed, is_first=before == inf)
     if current_config().list_all_jobs:
-        require_access()  # An id is the key to its job.
+        require_access()  # The id of a job is the key to it.
         return jsonify(job_ids=current_jobs().ids())
     return jsonify(job_ids=current_jobs().ids(owner) if owner else [])
 
 
 @blueprint.get("/<uuid:job_id>/row")
 def row(job_id: UUID) -> Response:
-    """Give a job as the list shows it; 204 where its version is still `v`, or no row if it is gone.
+    """Send one row of the list: 204 if its version is still `v`, empty if it is deleted.
 
-    The row of a finished job asks for no other.
+    The row of a finished job does not poll.
     """
     try:
         require_owner(str(job_id))
@@ -65,7 +65,7 @@ def row(job_id: UUID) -> Response:
 
 @blueprint.get("/<uuid:job_id>")
 def show(job_id: UUID) -> Response:
-    """Show a job, its images and what was made of them so far."""
+    """Show a job, its images and their thumbnails so far."""
     if request.method == "HEAD":
         current_jobs().progress(str(job_id))
         return without_body()
@@ -74,11 +74,11 @@ def show(job_id: UUID) -> Response:
 
 @blueprint.get("/<uuid:job_id>/panel")
 def panel(job_id: UUID) -> Response:
-    """Give the part of the job page that changes; 204 where nothing did.
+    """Send the changing part of the job page; 204 if nothing changed.
 
-    That is where its version is still `v`, and what it tells beside is still summed up as `said`.
-    It brings the images that changed since `v`; without `v`, it comes with all of the job. The
-    panel of a finished job asks for no other, and neither does that of a job that is gone.
+    That is if its version is still `v`, and its estimate still has the fingerprint `said`. It
+    contains the images that changed since `v`; without `v`, all of the job. The panel of a finished
+    or deleted job does not poll.
     """
     since = request.args.get("v", type=int)
     try:
@@ -94,14 +94,14 @@ def panel(job_id: UUID) -> Response:
         return fresh(render_template("jobs/_gone.html"))
 
 
-def _said(outlook: Outlook, job: Job | Progress) -> str:
+def _said(outlook: QueueEstimate, job: Job | Progress) -> str:
     """Sum up what a panel tells that changes without its job, and how often it asks."""
     words = get_template_attribute("_words.html", "outlook_facts")(outlook)
     return f"{crc32(words.encode()):x}-{pace(job.begun)}"
 
 
 def _render(template: str, job_id: str, since: int | None = None) -> str:
-    """Render the page of a job or a part of it; its forms have no field, but need a token."""
+    """Render the page of a job, or a part of it."""
     job, outlook = current_jobs().follow(job_id)
     return render_template(
         template,
@@ -113,7 +113,7 @@ def _render(template: str, job_id: str, since: int | None = None) -> str:
         poll_ms=pace(job.begun),
         form=FlaskForm(),
         outputs=Recipe.from_json(job.recipe).outputs,
-        foresee=foresee,
+        predict_sizes=predict_sizes,
         latest=latest_expiry(current_config(), job.created),
         hours=later_hours(current_config(), job.created, job.expires),
     )

@@ -1,4 +1,4 @@
-"""How the service fares: for load balancers, for people on call, and for Prometheus."""
+"""The state of the service: for load balancers, people on call and Prometheus."""
 
 import logging
 from dataclasses import asdict
@@ -8,9 +8,10 @@ from flask.typing import ResponseReturnValue
 from prometheus_client.exposition import choose_encoder
 from werkzeug.datastructures import WWWAuthenticate
 
+from webapp.jobs.health import read_health, read_statistics
 from webapp.web.access import bearer_token, is_token
 from webapp.web.app_context import current_config, current_jobs
-from webapp.web.metrics import JobsCollector
+from webapp.web.metrics import StatisticsCollector
 
 logger = logging.getLogger(__name__)
 
@@ -19,9 +20,10 @@ blueprint = Blueprint("operations", __name__)
 
 @blueprint.get("/healthcheck")
 def healthcheck() -> ResponseReturnValue:
-    """Answer 200 where the database answers and a worker is alive; else 503 with the reason."""
+    """Answer 200 if the database answers and a worker is alive; else 503 with the reason."""
     try:
-        health = current_jobs().health()
+        jobs = current_jobs()
+        health = read_health(jobs.store, jobs.storage, jobs.now())
     except Exception:
         logger.exception("the database does not answer")
         reason = "The database does not answer."
@@ -34,14 +36,16 @@ def healthcheck() -> ResponseReturnValue:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Give the metrics to who has the token for them, in the format that is asked for."""
+    """Send the metrics, in the requested format, to clients with their token."""
     _require_token(current_config().metrics_token)
+    jobs = current_jobs()
+    statistics = read_statistics(jobs.store, jobs.storage, jobs.now())
     encode, kind = choose_encoder(request.headers.get("Accept", ""))
-    return Response(encode(JobsCollector(current_jobs())), content_type=kind)
+    return Response(encode(StatisticsCollector(statistics)), content_type=kind)
 
 
 def _require_token(token: str) -> None:
-    """Refuse whoever does not send the token; where there is none, there is nothing here.
+    """Check the token of the request; without one in the settings, the page does not exist.
 
     Raises TooManyAttempts.
     """

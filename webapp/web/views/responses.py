@@ -1,24 +1,24 @@
-"""Help the views: owners, received files, and answers that several of them give."""
+"""Responses that several views share."""
 
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 
-from flask import Response, abort, current_app, make_response, request, send_file
+from flask import Response, abort, make_response, request, send_file
 from werkzeug.datastructures import FileStorage
 
 from webapp.jobs.errors import TooManyImages
 from webapp.jobs.models import Thumbnail
-from webapp.jobs.tasks import ring
+from webapp.jobs.tasks import notify_workers
 from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import Recipe
-from webapp.web.app_context import current_config, current_jobs
+from webapp.web.app_context import current_config, current_huey, current_jobs
 from webapp.web.clients import become_owner, client_name
 
-# Below so many seconds of age, a page polls every so many milliseconds.
+# Up to an age in seconds, a page polls at an interval in milliseconds.
 POLL_PACES = ((30, 500), (120, 1000), (600, 2000), (inf, 5000))
 
-# Whatever is in a picture, it runs nothing. For thumbnails, deploy/nginx has the same.
+# An image runs no script, whatever it contains. deploy/nginx sends the same for thumbnails.
 PICTURE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
@@ -26,7 +26,7 @@ PICTURE_HEADERS = {
 
 
 def pace(begun: datetime) -> int:
-    """Say how often a page asks, in milliseconds: what takes a minute is not watched so closely."""
+    """Return the poll interval in milliseconds: long jobs are polled less often."""
     age = (datetime.now(UTC) - begun).total_seconds()
     return next(milliseconds for limit, milliseconds in POLL_PACES if age < limit)
 
@@ -63,35 +63,30 @@ def send_picture(file: Path, mimetype: str, cache_control: str) -> Response:
 
 
 def address_here(thumbnail: Thumbnail) -> str:
-    """Give the whole address of a thumbnail on this server."""
+    """Return the absolute URL of a thumbnail on this server."""
     return request.host_url.rstrip("/") + thumbnail.url
 
 
 def submit_image(recipe: Recipe, file: FileStorage) -> str:
-    """Make a job of an uploaded file and ring for a worker; give the job's id.
+    """Create a job of an uploaded file, notify the workers, and return its id.
 
     Raises what Jobs.submit_image raises.
     """
     name = file.filename or ""
     job_id = current_jobs().submit_image(recipe, become_owner(), _upload(file), name, client_name())
-    ring_for_work()
+    notify_workers(current_huey())
     return job_id
 
 
 def add_image(job_id: str, file: FileStorage, position: int | None = None) -> str:
-    """Add an uploaded file to a job and ring for a worker; give the image's id.
+    """Add an uploaded file to a job, notify the workers, and return the image's id.
 
     Raises what Jobs.add_image raises.
     """
     name = file.filename or ""
     image_id = current_jobs().add_image(job_id, _upload(file), name, position, client_name())
-    ring_for_work()
+    notify_workers(current_huey())
     return image_id
-
-
-def ring_for_work() -> None:
-    """Ring for a worker, as there is work again."""
-    ring(current_app.extensions["huey"])
 
 
 def _upload(file: FileStorage) -> Upload:

@@ -15,7 +15,7 @@ from webapp.web.views import thumbnails
 from webapp.web.views.responses import submit_image
 
 blueprint = Blueprint("thumbnail_api", __name__)
-csrf.exempt(blueprint)  # Programs have no page to take a token from.
+csrf.exempt(blueprint)  # Programs have no page with a token.
 
 
 RECIPE = PRESETS["square"].recipe
@@ -34,13 +34,13 @@ def upload_image() -> ResponseReturnValue:
 
 @blueprint.get("/check_job_status/<job_id>")
 def check_job_status(job_id: str) -> ResponseReturnValue:
-    """Say how far a job is."""
+    """Return the status of a job."""
     image = _only_image(job_id)
     if not image.is_finished:
         return jsonify(status="Processing")
     if image.is_failed:
         return jsonify(status="Error", error=image.error_message)
-    if not image.is_done and not _paths(image):  # What was made before is there all the same.
+    if not image.is_done and not _paths(image):  # Thumbnails that were made before still exist.
         return jsonify(status="Error", error="This image was cancelled.")
     thumbnail_url = url_for("thumbnail_api.download_thumbnail", job_id=job_id)
     return jsonify(status="Succeeded"), 303, {"Location": thumbnail_url}
@@ -58,7 +58,9 @@ def download_thumbnail(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/docs")
 def docs() -> str:
     """Document these routes."""
-    return render_template("docs/index.html", needs_token=bool(current_config().access_token))
+    return render_template(
+        "thumbnail_api/docs.html", needs_token=bool(current_config().access_token)
+    )
 
 
 def _paths(image: Image) -> list[str]:
@@ -67,13 +69,13 @@ def _paths(image: Image) -> list[str]:
 
 
 def _only_image(job_id: str) -> Image:
-    """Read the image of a job made here, or the first of another that makes this thumbnail.
+    """Read the image of a job created here, or the first one with this thumbnail.
 
-    Raises JobNotFound, also where the id is none of ours.
+    Raises JobNotFound, also if the id is no UUID.
     """
     try:
         job = current_jobs().job(str(UUID(job_id)))
-    except (ValueError, JobExpired):  # To its clients a job that is over is one that never was.
+    except (ValueError, JobExpired):  # Its clients know no expired jobs: 404.
         raise JobNotFound from None
     if not job.images or RECIPE.outputs[0] not in Recipe.from_json(job.recipe).outputs:
         raise JobNotFound

@@ -8,7 +8,7 @@ from webapp.web.views.responses import send_picture
 
 blueprint = Blueprint("thumbnails", __name__)
 
-# The same types and headers as in deploy/nginx. A thumbnail's address never gets other content.
+# The same types and headers as in deploy/nginx. The content of a thumbnail's URL never changes.
 TYPES = {extension: f"image/{format}" for format, extension in EXTENSIONS.items()}
 KEPT_FOR_GOOD = "public, max-age=31536000, immutable"
 

@@ -26,41 +26,45 @@ from webapp.web.views.responses import add_image
 
 blueprint = Blueprint("uploads", __name__)
 
-# In static/samples, and painted by us: bench/samples.py.
+# In static/samples; bench/samples.py paints them.
 SAMPLES = {"balloons.jpg": "landscape", "moon.jpg": "sideways portrait", "cutout.png": "cut-out"}
 
 MAX_MISSING = 1000  # Files that a job remembers as missing,
 MAX_REASON = 300  # and letters of each one's reason,
-READ_REASON = 1000  # of which so many are read: those that nobody sees are left out.
-REFUSALS = (ImageError, FileTooLarge, TooManyImages)  # Of one file: they say nothing of others.
+READ_REASON = 1000  # of which this many are read, before invisible ones are removed.
+REFUSALS = (
+    ImageError,
+    FileTooLarge,
+    TooManyImages,
+)  # They concern one file; others may be accepted.
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Name a file that was not taken, and say why."""
+    """A refused file, and why."""
 
     name: str
     problem: Problem
 
     @property
     def detail(self) -> str:
-        """The reason, for a person."""
+        """The reason as a sentence."""
         return self.problem.detail
 
 
 @blueprint.get("/")
 def new() -> ResponseReturnValue:
-    """Ask for images and for what to make of them; before that, for the access token.
+    """Show the upload page, or the form for the access token.
 
-    The recipe is what the address says, or what this browser asked for last.
+    The recipe is that of the address, or the last one of this browser.
     """
     if not has_access():
         return redirect(url_for("access.ask", next=request.full_path.rstrip("?")), 303)
-    become_owner()  # Tabs that submit at the same time would become two.
+    become_owner()  # Else two tabs that submit at the same time would be two owners.
     if names_recipe(request.args):
         return page(UploadForm.from_address(request.args))
     form = UploadForm.from_address(_last_recipe())
-    form.not_understood, form.left_out = [], []  # Nobody wrote that.
+    form.not_understood, form.left_out = [], []  # No person wrote this address.
     return page(form)
 
 
@@ -74,7 +78,7 @@ def _last_recipe() -> MultiDict[str, str]:
 
 
 def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
-    """Render the upload page, with what was wrong the first time."""
+    """Render the upload page, with the errors of a form."""
     return render_template(
         "uploads/new.html",
         form=form,
@@ -106,7 +110,7 @@ def create() -> ResponseReturnValue:
     try:
         refused = _add_all(job_id, files)
     except BaseException:
-        # Half a job would be made a second time when it is sent again.
+        # Sending the form again would create half of the job twice.
         current_jobs().delete(job_id)
         raise
     current_jobs().close(job_id, [MissingFile(file.name, file.detail) for file in refused])
@@ -116,7 +120,7 @@ def create() -> ResponseReturnValue:
 
 
 def _add_all(job_id: str, files: Sequence[FileStorage]) -> list[Refused]:
-    """Add what can be added; never refuse all for the sake of one."""
+    """Add all acceptable files; return the refused ones."""
     refused = []
     for file in files:
         try:
@@ -139,7 +143,7 @@ def _addresses(job_id: str) -> dict[str, str]:
 
 @blueprint.post("/jobs/<uuid:job_id>/images")
 def add_images(job_id: UUID) -> ResponseReturnValue:
-    """Take one more image of an open job."""
+    """Add one image to an open job."""
     require_owner(str(job_id))
     file = request.files.get("images")
     if file is None:
@@ -149,7 +153,7 @@ def add_images(job_id: UUID) -> ResponseReturnValue:
 
 
 def _position(text: str) -> int:
-    """Read an image's place in the order of its uploader; ValueError makes it the last."""
+    """Read the position of an image; ValueError makes it the last."""
     position = int(text)
     if not 0 <= position < 1_000_000:
         raise ValueError(text)
@@ -158,19 +162,19 @@ def _position(text: str) -> int:
 
 @blueprint.post("/jobs/<uuid:job_id>/close")
 def close(job_id: UUID) -> ResponseReturnValue:
-    """Hear that no more images come, and of `missing_files`: JSON, [[position, name, reason]]."""
+    """Close a job. `missing_files` is JSON: [[position, name, reason], …]."""
     require_owner(str(job_id))
     current_jobs().close(str(job_id), _missing_files(request.form.get("missing_files", "[]")))
     return "", 204
 
 
 def _clean_reason(reason: str) -> str:
-    """Make a sentence fit to show: one line, no marks that reverse it, no endless length."""
+    """Clean a sentence: one line, no invisible marks, bounded length."""
     return "".join(filter(is_kept, reason[:READ_REASON]))[:MAX_REASON]
 
 
 def _missing_files(text: str) -> list[MissingFile]:
-    """Read what a script says is missing; what is not of that form says nothing."""
+    """Read the missing files from JSON; any other text names none."""
     try:
         return [
             MissingFile(clean_name(str(name)), _clean_reason(str(reason)), int(position))
@@ -182,7 +186,7 @@ def _missing_files(text: str) -> list[MissingFile]:
 
 @blueprint.post("/jobs/<uuid:job_id>/reopen")
 def reopen(job_id: UUID) -> ResponseReturnValue:
-    """Hear that images come after all."""
+    """Open a job again, for more images."""
     require_owner(str(job_id))
     current_jobs().reopen(str(job_id))
     return "", 204

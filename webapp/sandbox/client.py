@@ -1,22 +1,19 @@
-"""Run a function on untrusted bytes in a child process that can do nothing else.
+"""Run a function in a confined child process: the caller's side.
 
-The children of a process are forked by a server of its own, `python -m <module>`. It is started
-with an empty environment, has nothing of the caller's in its memory, and keeps one child ready.
-This module is the caller's side and `fork_server` the other one. Between them go
+Each caller starts a fork server of its own, `python -m <module>`, where the module calls
+`server.serve`. The server has an empty environment and nothing of the caller's memory, and keeps
+one child ready. The two exchange
 
     on the server's standard input, a socket of packets:
-        server   the number of a child that is ready, with a socket to it
+        server   the process id of a child that is ready, with a socket to it
         caller   NEXT: it has killed the child
-        server   the child's exit code or minus its signal; and then the next child
+        server   the child's exit code or minus its signal; then the next child
     on the socket to a child:
         caller   JSON of [request, limits], with the descriptors that the function gets
-        child    JSON of [kind, value]; nothing where it ends without an answer
-
-Neither side knows anything of images.
+        child    JSON of [kind, value]; nothing if it ends without an answer
 """
 
 import atexit
-import ctypes
 import json
 import math
 import os
@@ -32,26 +29,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+# Both sides keep these.
 MAX_REQUEST = 100_000  # Bytes of JSON. A recipe of 200 outputs has half of that.
-MAX_DESCRIPTORS = 250  # The kernel passes on 253 at a time.
+MAX_DESCRIPTORS = 250  # The kernel passes 253 at a time.
 MAX_ANSWER = 100_000  # Bytes of JSON. More than any honest answer; the sender is not trusted.
-MAX_TRACEBACK = 10_000  # Characters of what the function raised.
+MAX_TRACEBACK = 10_000  # Characters.
 NEXT = b"next"
+
 _TRIES = 3  # To find a server or a child that was not killed meanwhile.
 _WAIT_SECONDS = 1.0  # Between two calls of on_wait.
-_SERVER_SECONDS = 20.0  # For a server to start, or to answer; it takes 0.2 s, and 0.001.
+_SERVER_SECONDS = 20.0  # For a server to start or to answer; these take 0.2 s and 0.001 s.
 _ROOT = Path(__file__).parents[2]  # Where `python -m` finds the module.
-# What the server gets of the environment: how the C library allocates memory.
+# The variables that the server inherits: how the C library allocates memory.
 _ALLOCATOR = ("MALLOC_", "GLIBC_TUNABLES")
-
-# From <linux/prctl.h>. Loaded before any fork: the child must not need to open a library.
-_PR_SET_PDEATHSIG = 1
-_prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bound what one run may use. Memory is address space; a file is any one it writes."""
+    """Limit one run: its address space, time, and each file it writes."""
 
     memory_bytes: int
     wall_seconds: float
@@ -60,13 +55,13 @@ class Limits:
 
 
 class SandboxError(Exception):
-    """The function did not come to its end; the message says why."""
+    """The function was stopped before it returned; the message says why."""
 
     code: str
 
 
-class TimedOut(SandboxError):
-    """The run exceeded its limit of time."""
+class ChildTimedOut(SandboxError):
+    """The child exceeded its time limit."""
 
     code = "timed_out"
 
@@ -75,8 +70,8 @@ class TimedOut(SandboxError):
         self.seconds = seconds
 
 
-class OutOfMemory(SandboxError):
-    """The run exceeded its limit of memory."""
+class ChildOutOfMemory(SandboxError):
+    """The child exceeded its memory limit."""
 
     code = "out_of_memory"
 
@@ -85,8 +80,11 @@ class OutOfMemory(SandboxError):
         self.memory_bytes = memory_bytes
 
 
-class Crashed(SandboxError):
-    """The child ended without an answer: with exit code `status`, or by signal -`status`."""
+class ChildCrashed(SandboxError):
+    """The child ended without a valid answer.
+
+    `status` is its exit code or minus its signal.
+    """
 
     code = "crashed"
 
@@ -97,25 +95,25 @@ class Crashed(SandboxError):
 
 
 class Failed(Exception):
-    """The function raised; the message is the child's traceback, for the log.
+    """The function raised, or the server ended; the message is for the log.
 
-    No SandboxError: it tells of a fault in the program or the machine and passes no verdict on the
-    work. So does the end of the server.
+    Not a SandboxError: the fault is in the program or the machine, not in the request.
     """
 
 
 class ForkServer:
-    """Start and use a module's fork server: one for each process that calls `run`.
+    """Start the fork server of a module, and run its function in children.
 
-    The caller must have a single thread: its children end with the thread that started the server.
+    Each process that calls `run` starts a server of its own. It must have a single thread: the
+    children end with the thread that started the server.
     """
 
     def __init__(self, module: str) -> None:
         self._module = module
-        self._pid = 0  # The process that started the server; one forked from it has none.
+        self._pid = 0  # Of the process that started the server; a fork of it has no server.
 
     def start(self) -> None:
-        """Start the server, unless it runs."""
+        """Start the server, unless it is running."""
         if self._pid == os.getpid():
             return
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -132,7 +130,7 @@ class ForkServer:
         atexit.register(self.stop)
 
     def stop(self) -> None:
-        """End the server and its child."""
+        """Kill the server; its child ends with it."""
         if self._pid != os.getpid():
             return
         self._pid = 0
@@ -150,10 +148,10 @@ class ForkServer:
     ) -> Any:
         """Call the server's function in a child process and return its result.
 
-        It gets the request, which must be JSON, and the open descriptors, and no file, process or
-        network beside them where the kernel can hold it to that. `on_wait` is called about once a
-        second meanwhile. The child is gone when this returns, also when `on_wait` raises or an
-        interrupt arrives. Its result is only as trustworthy as the bytes it worked on.
+        The function gets the request, which must be JSON, and the open descriptors. If the kernel
+        supports it, it reaches no other file, process or network. `on_wait` is called about once a
+        second meanwhile. The child has ended when this returns, also when `on_wait` raises or an
+        interrupt arrives. The result is only as trustworthy as the bytes that the child worked on.
         Raises SandboxError, or Failed with the traceback if the function raised.
         """
         message = json.dumps([request, asdict(limits)]).encode()
@@ -167,40 +165,40 @@ class ForkServer:
                     run = self._take_child()
                 socket.send_fds(run.channel, [message], list(descriptors))
                 answer = _read_answer(run.channel, limits, on_wait)
-            except ConnectionError:  # It was killed while it waited, and never read the request.
+            except ConnectionError:  # The child was killed before it read the request.
                 continue
             finally:
                 with _signals_held():
                     status = self._end(run) if run else 0
             if status < 0 and status != -signal.SIGKILL:
-                # Its children have one layout of memory: who crashes them must not learn it.
+                # All children share one memory layout. Replace it, or crashes would reveal it.
                 self.stop()
-            return _verdict(answer, status, limits)
-        raise Failed("Each child was killed before it heard what to do.")
+            return _read_result(answer, status, limits)
+        raise Failed("Each child was killed before it read its request.")
 
     def _wait_for_child(self, on_wait: Callable[[], None] | None) -> None:
-        """Wait until the next child is ready, or the server ended.
+        """Wait until the next child is ready or the server ended.
 
-        Raises Failed where neither happens in time.
+        Raises Failed if neither happens in time.
         """
         with _signals_held():
             self.start()
         try:
             _wait(self._control, _SERVER_SECONDS, on_wait)
-        except TimedOut:
+        except ChildTimedOut:
             self.stop()
             raise Failed(f"python -m {self._module} hangs.") from None
 
     def _take_child(self) -> "_Run":
         """Receive the next child; start the server again if it was killed.
 
-        Raises Failed where it does not start.
+        Raises Failed if the server does not start.
         """
         for _ in range(_TRIES):
             self.start()
             message: bytes = b""
             descriptors: list[int] = []
-            if self._process.poll() is None:  # Its child ends with it, whatever it said before.
+            if self._process.poll() is None:  # Else its child ended with it.
                 with suppress(OSError):
                     message, descriptors, _, _ = socket.recv_fds(self._control, 20, 1)
             if message:
@@ -211,8 +209,8 @@ class ForkServer:
     def _end(self, run: "_Run") -> int:
         """Kill a child and return its exit code or minus its signal.
 
-        Also one that answered: it may have threads that go on. The server has not reaped it yet, so
-        no other process has its number.
+        A child that answered is killed too: it may have threads that go on. The server has not
+        reaped it yet, so no other process has its number.
         """
         run.channel.close()
         status = b""
@@ -229,23 +227,15 @@ class ForkServer:
 
 @dataclass(frozen=True)
 class _Run:
-    """Hold the process id of a child that works, and the socket to it."""
+    """A working child: its process id and the socket to it."""
 
     child: int
     channel: socket.socket
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies, if the kernel can."""
-    if _prctl:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # It died before the kernel was told.
-        os._exit(1)
-
-
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Hold signals back where one would lose track of the child."""
+    """Block signals while one would make us lose track of the child."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -257,21 +247,21 @@ def _signals_held() -> Iterator[None]:
 def _read_answer(
     channel: socket.socket, limits: Limits, on_wait: Callable[[], None] | None
 ) -> bytes:
-    """Read what the child sends, or nothing where it ends.
+    """Read what the child sends; empty if it ends without an answer.
 
-    Raises TimedOut; Crashed if it sends more than an honest child would.
+    Raises ChildTimedOut, or ChildCrashed if it sends more than an honest child would.
     """
     _wait(channel, limits.wall_seconds, on_wait)
     answer = channel.recv(MAX_ANSWER + 1)
     if len(answer) > MAX_ANSWER:
-        raise Crashed(-signal.SIGKILL)
+        raise ChildCrashed(-signal.SIGKILL)
     return answer
 
 
 def _wait(source: socket.socket, seconds: float, on_wait: Callable[[], None] | None) -> None:
-    """Wait until there is something to read, or the other side ended.
+    """Wait until there is something to read or the other side ended.
 
-    Raises TimedOut.
+    Raises ChildTimedOut.
     """
     deadline = time.monotonic() + seconds
     next_wait = time.monotonic() + _WAIT_SECONDS
@@ -280,7 +270,7 @@ def _wait(source: socket.socket, seconds: float, on_wait: Callable[[], None] | N
     while True:
         now = time.monotonic()
         if now >= deadline:
-            raise TimedOut(seconds)
+            raise ChildTimedOut(seconds)
         if now >= next_wait:
             next_wait = now + _WAIT_SECONDS
             if on_wait:
@@ -289,20 +279,21 @@ def _wait(source: socket.socket, seconds: float, on_wait: Callable[[], None] | N
             return
 
 
-def _verdict(answer: bytes, status: int, limits: Limits) -> Any:
+def _read_result(answer: bytes, status: int, limits: Limits) -> Any:
+    """Return the result in an answer, or raise the error in it."""
     if status == -signal.SIGXCPU:
-        raise TimedOut(limits.cpu_seconds)
+        raise ChildTimedOut(limits.cpu_seconds)
     try:
-        # JSON and never pickle: a pickle from a child that hostile bytes took over is their code.
+        # JSON, never pickle: a child that hostile bytes took over could send code in a pickle.
         kind, value = json.loads(answer)
     except (ValueError, TypeError, RecursionError):
-        if status == -signal.SIGKILL and not answer:  # The kernel ran out of memory and chose it.
-            raise OutOfMemory(limits.memory_bytes) from None
-        raise Crashed(status) from None
+        if status == -signal.SIGKILL and not answer:  # The kernel ran out of memory and killed it.
+            raise ChildOutOfMemory(limits.memory_bytes) from None
+        raise ChildCrashed(status) from None
     if kind == "result":
         return value
     if kind == "memory":
-        raise OutOfMemory(limits.memory_bytes)
+        raise ChildOutOfMemory(limits.memory_bytes)
     if kind != "failed" or not isinstance(value, str) or len(value) > MAX_TRACEBACK:
-        raise Crashed(status)
+        raise ChildCrashed(status)
     raise Failed(value)

@@ -11,21 +11,21 @@ import pytest
 
 from tests.support.servers import wait_until
 from webapp import ROOT
-from webapp.sandbox import process
-from webapp.sandbox.process import (
-    Crashed,
+from webapp.sandbox import client
+from webapp.sandbox.client import (
+    ChildCrashed,
+    ChildOutOfMemory,
+    ChildTimedOut,
     Failed,
     ForkServer,
     Limits,
-    OutOfMemory,
     SandboxError,
-    TimedOut,
 )
 
 ROOMY = Limits(
     memory_bytes=1_000_000_000, wall_seconds=30.0, cpu_seconds=30.0, file_bytes=10_000_000
 )
-HASTY = Limits(
+BRIEF = Limits(
     memory_bytes=1_000_000_000, wall_seconds=0.2, cpu_seconds=30.0, file_bytes=10_000_000
 )
 FOR_EVER = "while True: time.sleep(60)"
@@ -83,25 +83,25 @@ os.write(written, b"made of " + os.read(read, 100))
 
 
 def test_wall_limit_kills(server: ForkServer) -> None:
-    with pytest.raises(TimedOut, match=r"It took longer than 0\.2 s\.") as caught:
-        server.run(FOR_EVER, [], HASTY)
+    with pytest.raises(ChildTimedOut, match=r"It took longer than 0\.2 s\.") as caught:
+        server.run(FOR_EVER, [], BRIEF)
     assert caught.value.seconds == 0.2
     assert len(descendants(server)) == 1
 
 
 def test_cpu_limit_kills(server: ForkServer) -> None:
     limits = Limits(1_000_000_000, wall_seconds=20.0, cpu_seconds=1, file_bytes=0)
-    with pytest.raises(TimedOut, match="It took longer than 1 s"):
+    with pytest.raises(ChildTimedOut, match="It took longer than 1 s"):
         server.run("while True: pass", [], limits)
 
 
 def test_memory_limit_is_out_of_memory(server: ForkServer) -> None:
-    with pytest.raises(OutOfMemory, match="more than 1,000 MB"):
+    with pytest.raises(ChildOutOfMemory, match="more than 1,000 MB"):
         server.run("bytearray(1_100_000_000)", [], ROOMY)
 
 
 def test_death_by_signal_is_a_crash(server: ForkServer) -> None:
-    with pytest.raises(Crashed, match="by signal 11") as caught:
+    with pytest.raises(ChildCrashed, match="by signal 11") as caught:
         server.run("ctypes.string_at(0)", [], ROOMY)
     assert caught.value.status == -signal.SIGSEGV
 
@@ -110,7 +110,7 @@ def test_server_is_replaced_after_a_crash(server: ForkServer) -> None:
     """All its children have one layout of memory, of which a crash may tell something."""
     server.run("", [], ROOMY)
     before = server._process.pid
-    with pytest.raises(Crashed):
+    with pytest.raises(ChildCrashed):
         server.run("ctypes.string_at(0)", [], ROOMY)
     server.run("", [], ROOMY)
     assert server._process.pid != before
@@ -119,12 +119,12 @@ def test_server_is_replaced_after_a_crash(server: ForkServer) -> None:
 def test_death_by_the_kernels_hand_is_out_of_memory(server: ForkServer) -> None:
     server.run("", [], ROOMY)
     (child,) = descendants(server)
-    with pytest.raises(OutOfMemory):
+    with pytest.raises(ChildOutOfMemory):
         server.run(FOR_EVER, [], ROOMY, on_wait=lambda: os.kill(int(child), signal.SIGKILL))
 
 
 def test_exit_without_an_answer_is_a_crash(server: ForkServer) -> None:
-    with pytest.raises(Crashed, match="with exit code 3"):
+    with pytest.raises(ChildCrashed, match="with exit code 3"):
         server.run("os._exit(3)", [], ROOMY)
 
 
@@ -133,12 +133,12 @@ def test_exit_without_an_answer_is_a_crash(server: ForkServer) -> None:
     ['b"["', 'b"[]"', 'b"7"', r'b"\xff"', """b'{"result": 1}'""", 'b"[" * 90_000'],
 )
 def test_forged_answer_is_a_crash(server: ForkServer, answer: str) -> None:
-    with pytest.raises(Crashed):
+    with pytest.raises(ChildCrashed):
         server.run(f"os.write(channel, {answer}); os._exit(0)", [], ROOMY)
 
 
 def test_answer_that_is_too_long_is_a_crash(server: ForkServer) -> None:
-    with pytest.raises(Crashed):
+    with pytest.raises(ChildCrashed):
         server.run("os.write(channel, b'7' * 100_001)", [], ROOMY)
 
 
@@ -176,7 +176,7 @@ def test_every_verdict_has_its_code() -> None:
 def test_on_wait_is_called_again_and_again(
     server: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(client, "_WAIT_SECONDS", 0.02)
     calls: list[int] = []
 
     def give_up_at_the_third() -> None:
@@ -192,7 +192,7 @@ def test_on_wait_is_called_again_and_again(
 def test_no_child_is_left_when_on_wait_raises(
     server: ForkServer, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(client, "_WAIT_SECONDS", 0.02)
 
     def give_up() -> None:
         raise error
@@ -279,9 +279,9 @@ def test_thread_of_any_name_keeps_no_server_from_starting() -> None:
     script = """
 import ctypes, sys
 ctypes.CDLL(None).prctl(15, b"\\xff\\x1c:", 0, 0, 0)
-from webapp.fork_server import _count_threads
+from webapp.sandbox.server import count_threads
 import os
-print(_count_threads(os.getuid()))
+print(count_threads(os.getuid()))
 """
     run = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
@@ -296,7 +296,7 @@ def test_module_that_does_not_start_is_a_failure() -> None:
 
 def test_server_and_child_die_with_their_caller() -> None:
     script = f"""
-from webapp.sandbox import ForkServer, Limits
+from webapp.sandbox.client import ForkServer, Limits
 server = ForkServer("tests.support.attacker")
 server.run("", [], Limits(10**9, 30, 30, 10**6))
 print(server._process.pid, flush=True)

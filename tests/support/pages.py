@@ -1,0 +1,66 @@
+"""A page as a browser reads it: found by CSS selectors, and checked for what each must have."""
+
+from collections import Counter
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+from werkzeug.test import TestResponse
+
+FIELDS = "input:not([type=hidden]):not([type=submit]), select, textarea"
+
+
+class Page:
+    """A page or a fragment of one."""
+
+    def __init__(self, html: str) -> None:
+        self._tree = LexborHTMLParser(html)
+
+    def all(self, selector: str) -> list[LexborNode]:
+        """Return all elements that a CSS selector matches, in their order."""
+        return self._tree.css(selector)
+
+    def one(self, selector: str) -> LexborNode:
+        """Return the only element that a CSS selector matches."""
+        (found,) = self.all(selector)
+        return found
+
+    def texts(self, selector: str) -> list[str]:
+        """Return the text of each element, with one space for all white space."""
+        return [text_of(element) for element in self.all(selector)]
+
+    def text(self, selector: str = "body") -> str:
+        """Return the text of the only element."""
+        return text_of(self.one(selector))
+
+    def values(self, selector: str, attribute: str = "value") -> list[str]:
+        """Return an attribute of each element; "" where it has no value."""
+        return [element.attributes[attribute] or "" for element in self.all(selector)]
+
+    def value(self, selector: str, attribute: str = "value") -> str:
+        """Return an attribute of the only element."""
+        (value,) = self.values(selector, attribute)
+        return value
+
+
+def text_of(element: LexborNode) -> str:
+    """Return the text of an element, with one space for all white space."""
+    return " ".join(element.text().split())
+
+
+def check_page(answer: TestResponse) -> None:
+    """Check what every page has: a policy, a title, labels, and no id twice."""
+    page = Page(answer.text)
+    if answer.text.lstrip().lower().startswith("<!doctype"):  # Not a fragment.
+        assert page.text("title").endswith("Thumbnails")
+    assert "default-src" in answer.headers["Content-Security-Policy"]
+    assert [field.html for field in page.all(FIELDS) if not is_labelled(page, field)] == []
+    assert [id for id, count in Counter(page.values("[id]", "id")).items() if count > 1] == []
+
+
+def is_labelled(page: Page, field: LexborNode) -> bool:
+    """Return whether a field has a label, which may be around it."""
+    attributes = field.attributes
+    if attributes.get("aria-label") or attributes.get("aria-labelledby"):
+        return True
+    if "id" in attributes and page.all(f'label[for="{attributes["id"]}"]'):
+        return True
+    return any(field == inner for inner in page.all(f"label {field.tag}"))

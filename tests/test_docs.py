@@ -1,0 +1,73 @@
+"""The documents agree with the code."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from tests.support.third_party import locked
+from webapp.config import Config, environment_name
+
+ROOT = Path(__file__).parent.parent
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "bench/README.md"]
+
+
+def documented(default: object) -> str:
+    """Return a default as the documents write it."""
+    if isinstance(default, bool):
+        return f"`{int(default)}`"
+    if isinstance(default, float):
+        return f"`{default:g}`"
+    return f"`{default}`" if str(default) else ""
+
+
+def test_every_setting_is_documented_with_default_and_reason() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$", CONFIGURATION, re.MULTILINE)
+    expected = [
+        (
+            environment_name(item.name),
+            "`cores + 1`" if item.name == "workers" else documented(item.default),
+            item.metadata["why"],
+        )
+        for item in fields(Config)
+    ]
+    assert rows == expected
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)
+def test_settings_that_a_page_names_exist(document: Path) -> None:
+    known = {environment_name(item.name) for item in fields(Config)}
+    assert set(re.findall(r"\bTHUMBNAIL_[A-Z_]+[A-Z]\b", document.read_text())) <= known
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)
+def test_make_verbs_that_a_page_names_exist(document: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(), re.MULTILINE))
+    assert [verb for verb in named if not re.search(rf"^{verb}:", makefile, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)
+def test_files_that_a_page_links_to_exist(document: Path) -> None:
+    for path in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", document.read_text()):
+        assert (document.parent / path).is_file(), path
+
+
+def test_readme_fits_on_a_page() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 100
+
+
+def test_security_page_names_tests_that_exist() -> None:
+    named = set(re.findall(r"`((?:\w+/)?test_\w+\.py)`", (ROOT / "SECURITY.md").read_text()))
+    assert len(named) > 15
+    assert [name for name in sorted(named) if not (ROOT / "tests" / name).is_file()] == []
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-vips.txt"])
+def test_third_party_page_names_every_package_that_we_ship(lock: str) -> None:
+    page = (ROOT / "THIRD_PARTY.md").read_text()
+    rows = re.findall(r"^\| ([\w.-]+) \| ([\w.]+) \| \S", page, re.MULTILINE)
+    named = {(name.lower().replace("_", "-"), version) for name, version in rows}
+    assert set(locked(lock).items()) <= named

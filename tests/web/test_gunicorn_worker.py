@@ -1,0 +1,123 @@
+"""Our changes to gunicorn are still needed: fails once it does the same."""
+
+import logging
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers import gthread
+
+from webapp.web import gunicorn_worker
+
+HALF_A_HEADER = b"GET / HTTP/1.1\r\nHost: x\r\n"
+NOT_HTTP = b"hello\r\n\r\n"
+
+
+@pytest.fixture
+def connection() -> Iterator[gthread.TConn]:
+    """Return the server's end of a connection; the other one is `client`."""
+    server, other = socket.socketpair()
+    with server, other:
+        connection = gthread.TConn(Config(), server, ("127.0.0.1", 1), ("127.0.0.1", 2))
+        connection.other = other
+        yield connection
+
+
+@pytest.fixture
+def client(connection: gthread.TConn) -> socket.socket:
+    other: socket.socket = connection.other
+    return other
+
+
+@contextmanager
+def worker_of(kind: type[gthread.ThreadWorker]) -> Iterator[gthread.ThreadWorker]:
+    config = Config()
+    worker = kind(1, os.getpid(), [], None, 30, config, Logger(config))
+    try:
+        yield worker
+    finally:
+        worker.tmp.close()
+
+
+@pytest.fixture
+def gunicorns_worker() -> Iterator[gthread.ThreadWorker]:
+    with worker_of(gthread.ThreadWorker) as worker:
+        yield worker
+
+
+@pytest.fixture
+def our_worker() -> Iterator[gthread.ThreadWorker]:
+    with worker_of(gunicorn_worker.Worker) as worker:
+        yield worker
+
+
+def waits_for_client(work: Callable[[], object], client: socket.socket) -> bool:
+    """Check that `work` does not return before the client hangs up."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(0.2)
+    waited = thread.is_alive()
+    client.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    return waited
+
+
+def served(*, is_kept: bool) -> "Future[bool]":
+    """Return the outcome of a request that was handled."""
+    future: Future[bool] = Future()
+    future.set_result(is_kept)
+    return future
+
+
+def test_gunicorn_waits_in_its_accept_loop(
+    gunicorns_worker: gthread.ThreadWorker, connection: gthread.TConn, client: socket.socket
+) -> None:
+    finish = partial(gunicorns_worker.finish_request, connection, served(is_kept=False))
+    assert waits_for_client(finish, client)
+
+
+def test_our_accept_loop_does_not_wait(
+    our_worker: gthread.ThreadWorker, connection: gthread.TConn, client: socket.socket
+) -> None:
+    client.sendall(NOT_HTTP)
+    assert our_worker.handle(connection) is False
+    assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+    finish = partial(our_worker.finish_request, connection, served(is_kept=False))
+    assert not waits_for_client(finish, client)
+
+
+def test_gunicorn_sets_no_timeout_on_connections(connection: gthread.TConn) -> None:
+    connection.init()
+    assert connection.sock.gettimeout() is None
+
+
+def test_gunicorn_gives_a_thread_to_clients_that_send_nothing(
+    gunicorns_worker: gthread.ThreadWorker, connection: gthread.TConn, client: socket.socket
+) -> None:
+    assert waits_for_client(partial(gunicorns_worker.handle, connection), client)
+
+
+def test_gunicorn_logs_a_traceback_for_a_timeout(
+    gunicorns_worker: gthread.ThreadWorker,
+    connection: gthread.TConn,
+    client: socket.socket,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gunicorns_worker.log.error_log.addHandler(caplog.handler)
+    one_microsecond = struct.pack("ll", 0, 1)
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, one_microsecond)
+    client.sendall(HALF_A_HEADER)
+    gunicorns_worker.handle(connection)
+    gunicorns_worker.log.error_log.removeHandler(caplog.handler)
+    (error,) = (record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
+    assert error is not None
+    assert isinstance(error[1], BlockingIOError)

@@ -1,0 +1,52 @@
+"""What the consumer removes each minute: expired jobs, and what crashes left behind."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import time
+
+from webapp.jobs.errors import FILE_LOST
+from webapp.jobs.events import log_deleted, log_failed
+from webapp.jobs.storage import Storage
+from webapp.jobs.store import Store
+
+logger = logging.getLogger(__name__)
+
+# How long we answer 410 instead of 404 for an expired job.
+REMEMBERED_SECONDS = 30 * 86400.0
+FORGET_WORKERS_SECONDS = 3600.0
+
+
+def sweep(store: Store, storage: Storage, now: Callable[[], float] = time) -> None:
+    """Remove what expired and what crashes left behind; an error stops nothing else."""
+    for job_id in store.jobs.expired_ids(now()):
+        with _logged_errors(job_id):
+            store.jobs.delete_expired(job_id, now())
+            storage.delete_job(job_id)
+            log_deleted(job_id)
+    for job_id in storage.abandoned_job_ids():
+        if not store.jobs.exists(job_id):
+            with _logged_errors(job_id):
+                storage.delete_job(job_id)
+    # Of jobs that go on: what was replaced, or a process was killed between a file and its row.
+    known = store.queue.known_paths()  # First: what is replaced after this is too young to be old.
+    for path in storage.old_paths() - known:
+        with _logged_errors(path):
+            storage.delete_path(path)
+    for job_id, image_id, folder in store.queue.expected_files():
+        if storage.has_files(job_id, image_id, folder):
+            continue
+        if store.queue.fail_without_files(image_id, *FILE_LOST, now()):
+            log_failed(job_id, image_id, FILE_LOST[0])
+    storage.sweep()
+    store.operations.forget_workers(now() - FORGET_WORKERS_SECONDS)
+    store.usage.forget(now())
+    store.jobs.forget_expired(now() - REMEMBERED_SECONDS)
+
+
+@contextmanager
+def _logged_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        logger.exception("cannot remove %s", what)

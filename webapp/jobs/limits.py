@@ -1,0 +1,127 @@
+"""What one client may use: jobs, bytes, work, downloads, and its share of the queue."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import ceil
+from time import time
+
+from webapp.config import Config
+from webapp.jobs.errors import (
+    MB,
+    QueueFull,
+    TooManyAttempts,
+    TooManyBytes,
+    TooManyJobs,
+    TooManyPacked,
+    TooManyWaiting,
+    TooMuchWork,
+    write_duration,
+)
+from webapp.jobs.store import Store
+
+logger = logging.getLogger(__name__)
+
+# A full queue has room for hundreds again after this, and asking sooner would only add to the load.
+QUEUE_SECONDS = 20
+MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few times.
+
+
+class Limits:
+    """Count what clients use, and refuse what is over a limit."""
+
+    def __init__(self, store: Store, config: Config, now: Callable[[], float] = time) -> None:
+        self._store = store
+        self._now = now
+        self._max_waiting = config.max_waiting
+        self._max_waiting_of_client = ceil(config.max_waiting * config.max_waiting_share)
+        self._max_work_seconds = config.max_work_seconds_per_hour
+        self._max_jobs_per_hour = config.max_jobs_per_hour
+        self._max_mb_per_hour = config.max_mb_per_hour
+        self._max_packed_per_hour = config.max_packed_per_hour
+
+    def admit_images(self, client: str) -> None:
+        """Check that images of a client may join the queue now.
+
+        Raises QueueFull, TooManyWaiting or TooMuchWork.
+        """
+        if self._store.queue.has_unfinished(self._max_waiting):
+            raise QueueFull("Too many images are waiting.", QUEUE_SECONDS)
+        if self._store.queue.has_unfinished_of(client, self._max_waiting_of_client):
+            raise self._too_many_waiting()
+        limit = self._max_work_seconds
+        if wait := self._spend(client, "work", 0, limit * 1000 - 1):
+            used = f"Your address has used {write_duration(limit)} of work within an hour."
+            raise TooMuchWork(used, wait)
+
+    @contextmanager
+    def within_share(self, client: str) -> Iterator[None]:
+        """Check a client's share of the queue after the block, which adds images to it.
+
+        If none of its images waited before, those of one job are let in together: the job may have
+        been uploaded when the settings allowed more. Raises TooManyWaiting, with nothing changed.
+        """
+        with self._store.db.transaction():
+            had_some = self._store.queue.has_unfinished_of(client, 1)
+            yield
+            excess = self._max_waiting_of_client + 1
+            if had_some and self._store.queue.has_unfinished_of(client, excess):
+                raise self._too_many_waiting()
+
+    def admit_bytes(self, client: str, count: int, what: str) -> None:
+        """Count bytes that a client sends.
+
+        They are counted as `what`: "bytes" of images, or "form bytes" of all else. Raises
+        TooManyBytes.
+        """
+        limit = self._max_mb_per_hour
+        if wait := self._spend(client, what, count, limit * MB):
+            raise TooManyBytes(
+                f"Your address has used its {limit} MB of this hour, uploads and thumbnails"
+                " together.",
+                wait,
+            )
+
+    def admit_job(self, client: str) -> None:
+        """Count one more job of a client. Raises TooManyJobs."""
+        limit = self._max_jobs_per_hour
+        if wait := self._spend(client, "jobs", 1, limit):
+            raise TooManyJobs(f"Your address has made {limit} jobs within an hour.", wait)
+
+    def admit_packing(self, client: str, job_id: str) -> None:
+        """Count the thumbnails that a client downloads as one file.
+
+        The file is a zip, or the markup of a whole job. Raises TooManyPacked.
+        """
+        count, limit = self._store.jobs.count_thumbnails(job_id), self._max_packed_per_hour
+        if count and (wait := self._spend(client, "packed", count, limit)):
+            raise TooManyPacked(
+                f"Your address has downloaded {limit} thumbnails in zips and markup this hour.",
+                wait,
+            )
+
+    def admit_attempt(self, client: str, is_right: bool) -> None:
+        """Count a wrong token of a client.
+
+        Raises TooManyAttempts, also for the right one then: guessing must reveal nothing.
+        """
+        cost, limit = (0, MAX_WRONG_TOKENS - 1) if is_right else (1, MAX_WRONG_TOKENS)
+        if wait := self._spend(client, "wrong tokens", cost, limit):
+            raise TooManyAttempts("Too many wrong tokens came from your address.", wait)
+
+    def count_refused(self, code: str) -> None:
+        """Count a refused upload for operators; an error here does not replace the refusal."""
+        try:
+            self._store.operations.count_refused(code)
+        except Exception:
+            logger.exception("cannot count a refusal")
+
+    def _spend(self, client: str, what: str, amount: int, limit: int) -> int:
+        return self._store.usage.spend(client, what, amount, limit, self._now())
+
+    def _too_many_waiting(self) -> TooManyWaiting:
+        limit = self._max_waiting_of_client
+        images = f"{limit:,} images" if limit != 1 else "1 image"
+        return TooManyWaiting(
+            f"At most {images} of your address may wait at the same time.", QUEUE_SECONDS
+        )

@@ -1,0 +1,194 @@
+-- What the migrations amount to. Written by `make schema`.
+
+CREATE TABLE client_turns (
+    client TEXT PRIMARY KEY,
+    waiting INTEGER NOT NULL,            -- its images that wait
+    served REAL NOT NULL                 -- when a worker last had one of them, or the first came
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX client_turns_next ON client_turns (served) WHERE waiting > 0;
+
+CREATE TABLE counters (
+    what TEXT NOT NULL,                  -- 'accepted', 'refused', an image's last state, 'deleted'
+    code TEXT NOT NULL,                  -- of the error, if there is one
+    count INTEGER NOT NULL,
+    PRIMARY KEY (what, code)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE durations (
+    what TEXT NOT NULL,                  -- 'wait' for the first claim, 'work' of the last one
+    up_to REAL NOT NULL,                 -- seconds: from the bucket before to this
+    count INTEGER NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0.0,   -- their sum
+    PRIMARY KEY (what, up_to)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE expired_jobs (id TEXT PRIMARY KEY, deleted REAL NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE INDEX expired_jobs_deleted ON expired_jobs (deleted);
+
+CREATE TABLE images (
+    id TEXT PRIMARY KEY,
+    job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    position INTEGER NOT NULL,           -- where its uploader put it among the others
+    name TEXT NOT NULL,                  -- as its owner calls it: shown, never a path
+    bytes INTEGER NOT NULL,
+    format TEXT NOT NULL,
+    width INTEGER NOT NULL,              -- as seen: after the orientation is applied
+    height INTEGER NOT NULL,
+    had_gps INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting'
+        CHECK (state IN ('waiting', 'working', 'done', 'failed', 'cancelled')),
+    attempts INTEGER NOT NULL DEFAULT 0, -- claims so far; the last one's number is its token
+    released INTEGER NOT NULL DEFAULT 0, -- those of them that were given back unharmed
+    claimed_by TEXT,
+    lease REAL,                          -- the claim holds until then
+    error_code TEXT,
+    error_message TEXT,
+    created REAL NOT NULL,
+    finished REAL
+, thumbhash TEXT, color TEXT, claimed REAL /* when the last claim began */, queued REAL NOT NULL DEFAULT 0 /* since when it waits for its turn */, focus_x REAL /* the focal point its owner chose, from 0 to 1 */, focus_y REAL, version INTEGER NOT NULL DEFAULT 0 /* of its job, as it changed */, client TEXT NOT NULL DEFAULT '' /* whose limits its work is of */, owner TEXT NOT NULL DEFAULT '' /* of its job */, placeholder TEXT /* a PNG of 16 pixels, in base64 */) STRICT;
+
+CREATE INDEX images_claimable ON images (attempts - released > 1, queued)
+    WHERE state IN ('waiting', 'working');
+
+CREATE INDEX images_finished ON images (finished) WHERE state = 'done';
+
+CREATE INDEX images_position ON images (job_id, position, created);
+
+CREATE INDEX images_turns ON images (client, owner, queued)
+    WHERE state = 'waiting' AND attempts - released <= 1;
+
+CREATE INDEX images_working ON images (client, owner) WHERE state = 'working';
+
+CREATE TRIGGER accepted_counted AFTER INSERT ON images BEGIN
+    UPDATE counters SET count = count + 1 WHERE what = 'accepted';
+END;
+
+CREATE TRIGGER again_counted AFTER UPDATE OF state ON images
+WHEN old.state NOT IN ('waiting', 'working') AND new.state = 'waiting' BEGIN
+    INSERT INTO counters VALUES ('again', '', 1) ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+
+CREATE TRIGGER deleted_counted AFTER DELETE ON images WHEN old.state IN ('waiting', 'working') BEGIN
+    INSERT INTO counters VALUES ('deleted', '', 1) ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+
+CREATE TRIGGER finished_counted AFTER UPDATE OF state ON images
+WHEN old.state IN ('waiting', 'working') AND new.state NOT IN ('waiting', 'working') BEGIN
+    INSERT INTO counters VALUES (new.state, coalesce(new.error_code, ''), 1)
+        ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+
+CREATE TRIGGER image_added AFTER INSERT ON images BEGIN
+    UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
+    UPDATE images SET version = (SELECT version FROM jobs WHERE id = new.job_id) WHERE id = new.id;
+END;
+
+CREATE TRIGGER image_changed AFTER UPDATE OF state ON images BEGIN
+    UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
+    UPDATE images SET version = (SELECT version FROM jobs WHERE id = new.job_id) WHERE id = new.id;
+END;
+
+CREATE TRIGGER turn_awaited AFTER INSERT ON images WHEN new.state = 'waiting' BEGIN
+    INSERT INTO client_turns VALUES (new.client, 1, new.queued)
+        ON CONFLICT DO UPDATE SET waiting = waiting + 1;
+    INSERT INTO owner_turns VALUES (new.client, new.owner, 1, new.queued)
+        ON CONFLICT DO UPDATE SET waiting = waiting + 1;
+END;
+
+CREATE TRIGGER turn_awaited_again AFTER UPDATE OF state ON images
+WHEN new.state = 'waiting' AND new.attempts - new.released <= 1 BEGIN
+    INSERT INTO client_turns VALUES (new.client, 1, new.queued)
+        ON CONFLICT DO UPDATE SET waiting = waiting + 1;
+    INSERT INTO owner_turns VALUES (new.client, new.owner, 1, new.queued)
+        ON CONFLICT DO UPDATE SET waiting = waiting + 1;
+END;
+
+CREATE TRIGGER turn_deleted AFTER DELETE ON images
+WHEN old.state = 'waiting' AND old.attempts - old.released <= 1 BEGIN
+    UPDATE client_turns SET waiting = waiting - 1 WHERE client = old.client;
+    UPDATE owner_turns SET waiting = waiting - 1
+        WHERE client = old.client AND owner = old.owner;
+END;
+
+CREATE TRIGGER turn_over AFTER UPDATE OF state ON images
+WHEN old.state = 'working' AND new.state IN ('done', 'failed') BEGIN
+    UPDATE client_turns SET served = new.finished WHERE client = old.client;
+    UPDATE owner_turns SET served = new.finished WHERE client = old.client AND owner = old.owner;
+END;
+
+CREATE TRIGGER turn_taken AFTER UPDATE OF state ON images
+WHEN old.state = 'waiting' AND old.attempts - old.released <= 1 BEGIN
+    UPDATE client_turns SET waiting = waiting - 1,
+        served = iif(new.state = 'working', new.claimed, served) WHERE client = old.client;
+    UPDATE owner_turns SET waiting = waiting - 1,
+        served = iif(new.state = 'working', new.claimed, served)
+        WHERE client = old.client AND owner = old.owner;
+END;
+
+CREATE TRIGGER wait_measured AFTER UPDATE OF state ON images
+WHEN old.attempts = 0 AND new.state = 'working' BEGIN
+    UPDATE durations SET count = count + 1, seconds = seconds + max(new.claimed - new.created, 0)
+        WHERE what = 'wait' AND up_to = (SELECT min(up_to) FROM durations
+        WHERE what = 'wait' AND up_to >= new.claimed - new.created);
+END;
+
+CREATE TRIGGER work_measured AFTER UPDATE OF state ON images
+WHEN old.state = 'working' AND new.state IN ('done', 'failed')
+AND new.error_code IS NOT 'worker_lost' BEGIN
+    UPDATE durations SET count = count + 1, seconds = seconds + max(new.finished - new.claimed, 0)
+        WHERE what = 'work' AND up_to = (SELECT min(up_to) FROM durations
+        WHERE what = 'work' AND up_to >= new.finished - new.claimed);
+END;
+
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    owner TEXT,                          -- who submitted it: the id in a browser's session
+    recipe TEXT NOT NULL,
+    created REAL NOT NULL,
+    expires REAL NOT NULL,
+    open_until REAL NOT NULL,            -- more images may come until then; 0 once it is closed
+    version INTEGER NOT NULL DEFAULT 0   -- grows with everything a page shows
+, missing_files TEXT NOT NULL DEFAULT '[]'
+    /* JSON: the name, the reason and the position of each */) STRICT;
+
+CREATE INDEX jobs_expires ON jobs (expires);
+
+CREATE INDEX jobs_owner ON jobs (owner, created);
+
+CREATE TABLE owner_turns (
+    client TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    waiting INTEGER NOT NULL,
+    served REAL NOT NULL,
+    PRIMARY KEY (client, owner)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX owner_turns_next ON owner_turns (client, served) WHERE waiting > 0;
+
+CREATE TABLE thumbnails (
+    image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
+    number INTEGER NOT NULL,             -- its place in the recipe
+    folder TEXT NOT NULL,                -- below the folder of all thumbnails
+    file_name TEXT NOT NULL,
+    format TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    quality INTEGER,
+    PRIMARY KEY (image_id, number)
+) STRICT;
+
+CREATE TABLE usage (
+    client TEXT,
+    what TEXT,
+    minute INTEGER,
+    amount INTEGER NOT NULL,
+    PRIMARY KEY (client, what, minute)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE workers (
+    name TEXT PRIMARY KEY,
+    beat REAL NOT NULL
+) STRICT;

@@ -1,0 +1,74 @@
+"""The rows of workers, and the counters and histograms for operators."""
+
+from webapp.jobs.database import Database
+from webapp.jobs.models import Bucket, Counter, Queue
+from webapp.jobs.store.rows import UNFINISHED
+
+# A beat from before the clock was set back says nothing.
+_IS_ALIVE = "beat > :alive_since AND beat < :alive_since + 60"
+
+
+class Operations:
+    """Read and write the rows of workers, counters and durations."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def beat(self, worker: str, now: float) -> None:
+        """Record that a worker is alive."""
+        self._db.execute(
+            "INSERT INTO workers (name, beat) VALUES (:name, :now)"
+            " ON CONFLICT (name) DO UPDATE SET beat = excluded.beat",
+            name=worker,
+            now=now,
+        )
+
+    def count_workers(self, alive_since: float) -> int:
+        """Count the workers that were alive since a time."""
+        sql = f"SELECT count(*) AS workers FROM workers WHERE {_IS_ALIVE}"
+        return int(self._db.query(sql, alive_since=alive_since)[0]["workers"])
+
+    def forget_workers(self, before: float) -> None:
+        """Delete the rows of workers without a beat since a time."""
+        self._db.execute("DELETE FROM workers WHERE beat < :before", before=before)
+
+    def read_queue(self, alive_since: float) -> Queue:
+        """Read the length of the queue and its workers.
+
+        It reads the index alone: 40 ms if a million images wait.
+        """
+        waiting = (
+            f"SELECT queued FROM images WHERE {UNFINISHED}"
+            " AND state = 'waiting' AND (attempts - released > 1) = {} ORDER BY queued LIMIT 1"
+        )
+        rows = self._db.query(
+            f"SELECT (SELECT count(*) FROM images WHERE {UNFINISHED}) AS depth,"
+            f" (SELECT min(queued) FROM (SELECT * FROM ({waiting.format(0)})"
+            f" UNION ALL SELECT * FROM ({waiting.format(1)}))) AS oldest,"
+            f" (SELECT count(*) FROM workers WHERE {_IS_ALIVE}) AS workers,"
+            " (SELECT max(beat) FROM workers) AS last_beat",
+            alive_since=alive_since,
+        )
+        return Queue(**rows[0])
+
+    def count_refused(self, code: str) -> None:
+        """Count a refused upload; triggers count all else."""
+        with self._db.relaxed_durability():
+            self._db.execute(
+                "INSERT INTO counters VALUES ('refused', :code, 1)"
+                " ON CONFLICT DO UPDATE SET count = count + 1",
+                code=code,
+            )
+
+    def counters(self) -> list[Counter]:
+        """Read all counters."""
+        return [
+            Counter(**row) for row in self._db.query("SELECT * FROM counters ORDER BY what, code")
+        ]
+
+    def durations(self, what: str) -> list[Bucket]:
+        """Read the histogram of the images' `wait` or `work`, its buckets in order."""
+        rows = self._db.query(
+            "SELECT * FROM durations WHERE what = :what ORDER BY up_to", what=what
+        )
+        return [Bucket(**row) for row in rows]

@@ -1,0 +1,399 @@
+"""The queue of image rows: who works on which image. The only fencing SQL.
+
+Every change of an image's state is one atomic statement or one immediate transaction, guarded by
+the claim that allows it, so any number of processes may try at the same time.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from webapp.jobs.database import Database
+from webapp.jobs.models import Claim, HourLimits, NewImage
+from webapp.jobs.store.rows import LEASE_IS_OVER, UNFINISHED, with_focal_point
+from webapp.jobs.store.turns import IMAGES_AHEAD, NEXT_IMAGE, hour_values
+from webapp.jobs.store.usage import Usage
+from webapp.recipes.outputs import Point
+
+# The status is final: the claim ends, and the client's address is forgotten.
+_LET_GO = "claimed_by = NULL, lease = NULL, client = ''"
+
+# Guards every change by a worker: no other claim of the image followed.
+_HELD = "id = :image_id AND state = 'working' AND claimed_by = :worker AND attempts = :attempt"
+
+_TO_REMAKE = (
+    "(state IN ('working', 'done', 'failed') OR state = 'cancelled'"
+    " AND EXISTS (SELECT 1 FROM thumbnails WHERE image_id = images.id))"
+)
+
+
+class ImageQueue:
+    """Add, claim and finish images."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._usage = Usage(db)
+
+    def add(
+        self,
+        job_id: str,
+        image: NewImage,
+        now: float,
+        open_until: float,
+        max_images: int,
+        client: str,
+    ) -> bool:
+        """Write the row of a new image, unless the job is deleted, closed or full.
+
+        `client` is the address that sent it.
+        """
+        with self._db.transaction():
+            added = self._db.execute(
+                "INSERT INTO images"
+                " (id, job_id, position, name, bytes, format, width, height, had_gps, created,"
+                " queued, client, owner)"
+                " SELECT :id, :job_id, coalesce(:position, (SELECT count(*) + 1 FROM images"
+                " WHERE job_id = :job_id)), :name, :bytes, :format, :width, :height, :had_gps,"
+                " :now, :now, :client, coalesce(owner, '')"
+                " FROM jobs WHERE id = :job_id AND expires > :now AND open_until > :now"
+                " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
+                **vars(image),
+                job_id=job_id,
+                now=now,
+                max_images=max_images,
+                client=client,
+            )
+            if added:
+                self._db.execute(
+                    "UPDATE jobs SET open_until = :open_until WHERE id = :job_id",
+                    job_id=job_id,
+                    open_until=open_until,
+                )
+        return bool(added)
+
+    def find_same(self, job_id: str, image: NewImage) -> str | None:
+        """Return the id of a job's image with the same position, name and size, or None."""
+        rows = self._db.query(
+            "SELECT id FROM images WHERE job_id = :job_id AND position = :position"
+            " AND name = :name AND bytes = :bytes",
+            job_id=job_id,
+            position=image.position,
+            name=image.name,
+            bytes=image.bytes,
+        )
+        return rows[0]["id"] if rows else None
+
+    def claim(
+        self, worker: str, now: float, lease: float, max_attempts: int, limits: HourLimits
+    ) -> Claim | None:
+        """Claim the next image that waits or whose lease ended, in one transaction.
+
+        It belongs to the client with the fewest claimed images; if there are several, to the one
+        that was not served for the longest time. Its owner is chosen in the same way; of the
+        owner's images it is the oldest. Images of dead workers come first, once. Images that cost
+        two workers come last: a poison image cannot hold up sound ones. The time that a dead worker
+        had the image is charged to its client.
+        """
+        with self._db.transaction():
+            chosen = self._db.query(
+                NEXT_IMAGE, max_attempts=max_attempts, **hour_values(limits, now)
+            )[0]["image"]
+            if chosen is None:
+                return None
+            self._usage.charge_work("rowid = :image", now, image=chosen)
+            rows = self._db.query(
+                "UPDATE images SET state = 'working', attempts = attempts + 1,"
+                " claimed_by = :worker, claimed = :now, lease = :lease WHERE rowid = :image"
+                " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
+                " :now - queued AS waited, focus_x, focus_y,"
+                " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
+                worker=worker,
+                now=now,
+                lease=lease,
+                image=chosen,
+            )
+        return Claim(**with_focal_point(rows[0]))
+
+    def has_claimable(self, now: float, max_attempts: int, limits: HourLimits) -> bool:
+        """Return whether an image can be claimed."""
+        chosen = self._db.query(NEXT_IMAGE, max_attempts=max_attempts, **hour_values(limits, now))
+        return chosen[0]["image"] is not None
+
+    def renew(self, claim: Claim, lease: float) -> bool:
+        """Extend the lease of a claim; return False if it is lost."""
+        return bool(
+            self._db.execute(
+                f"UPDATE images SET lease = :lease WHERE {_HELD}", lease=lease, **_held(claim)
+            )
+        )
+
+    def finish(
+        self,
+        claim: Claim,
+        facts: dict[str, Any],
+        folder: str,
+        thumbnails: Sequence[dict[str, Any]],
+        now: float,
+    ) -> bool:
+        """Mark an image as done and write its thumbnails; return False if the claim is lost.
+
+        `facts` has what decoding found: width, height, had_gps, thumbhash, placeholder and color.
+        `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
+        bytes and quality.
+        """
+        with self._db.transaction() as db:
+            self._usage.charge_work(_HELD, now, **_held(claim))
+            self._usage.charge(
+                "SELECT client, 'bytes', :minute, :amount FROM images WHERE " + _HELD,
+                now,
+                amount=sum(thumbnail["bytes"] for thumbnail in thumbnails),
+                **_held(claim),
+            )
+            held = self._db.execute(
+                f"UPDATE images SET state = 'done', finished = :now, {_LET_GO},"
+                " width = :width, height = :height, had_gps = :had_gps,"
+                " thumbhash = :thumbhash, placeholder = :placeholder, color = :color"
+                f" WHERE {_HELD}",
+                now=now,
+                **facts,
+                **_held(claim),
+            )
+            if not held:
+                return False
+            self._db.execute("DELETE FROM thumbnails WHERE image_id = :id", id=claim.image_id)
+            place = {"image_id": claim.image_id, "folder": folder}
+            db.table("thumbnails").insert_all(
+                {**place, "number": number, **thumbnail}
+                for number, thumbnail in enumerate(thumbnails, 1)
+            )
+        return True
+
+    def fail(self, claim: Claim, code: str, message: str, now: float) -> bool:
+        """Mark an image as failed; return False if the claim is lost."""
+        with self._db.transaction():
+            self._usage.charge_work(_HELD, now, **_held(claim))
+            held = self._db.execute(
+                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+                f" finished = :now, {_LET_GO} WHERE {_HELD}",
+                code=code,
+                message=message,
+                now=now,
+                **_held(claim),
+            )
+        return bool(held)
+
+    def release(self, claim: Claim, now: float) -> bool:
+        """Put an image back into the queue; return False if the claim is lost.
+
+        It does not count as an attempt, but keeps its number: no two claims have the same token.
+        """
+        with self._db.transaction():
+            self._usage.charge_work(_HELD, now, **_held(claim))
+            held = self._db.execute(
+                "UPDATE images SET state = 'waiting', released = released + 1, claimed_by = NULL,"
+                f" lease = NULL WHERE {_HELD}",
+                **_held(claim),
+            )
+        return bool(held)
+
+    def release_now(self, claim: Claim, now: float) -> bool:
+        """End a lease now, as if the worker had died; return False if the claim is lost."""
+        with self._db.transaction():
+            self._usage.charge_work(_HELD, now, **_held(claim))
+            held = self._db.execute(
+                f"UPDATE images SET claimed = :now, lease = :now WHERE {_HELD}",
+                now=now,
+                **_held(claim),
+            )
+        return bool(held)
+
+    def fail_exhausted(
+        self, code: str, message: str, now: float, max_attempts: int
+    ) -> list[tuple[str, str]]:
+        """Mark as failed the images that used up their attempts.
+
+        Returns the ids of their jobs and their own. The time that the last worker had an image is
+        charged to its client.
+        """
+        lost = f"state = 'working' AND {LEASE_IS_OVER} AND attempts - released >= :max_attempts"
+        with self._db.transaction():
+            self._usage.charge_work(lost, now, max_attempts=max_attempts)
+            rows = self._db.query(
+                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+                f" finished = :now, {_LET_GO} WHERE {UNFINISHED} AND {lost} RETURNING job_id, id",
+                code=code,
+                message=message,
+                now=now,
+                max_attempts=max_attempts,
+            )
+        return [(row["job_id"], row["id"]) for row in rows]
+
+    def set_recipe(self, job_id: str, recipe: str, now: float, client: str) -> None:
+        """Set the recipe of a job, and queue its images again.
+
+        Thumbnails stay until they are replaced. A worker loses its claim. Images that were
+        cancelled before they had thumbnails stay cancelled.
+        """
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE jobs SET recipe = :recipe, version = version + 1 WHERE id = :id",
+                id=job_id,
+                recipe=recipe,
+            )
+            self._queue_again(
+                f"job_id = :job_id AND {_TO_REMAKE}",
+                now,
+                client,
+                job_id=job_id,
+            )
+
+    def set_focal_point(
+        self, job_id: str, image_id: str, focus: Point | None, now: float, client: str
+    ) -> bool:
+        """Set the focal point of an image, or none, and queue it; return False if there is none."""
+        x, y = focus or (None, None)
+        with self._db.transaction():
+            found = self._db.execute(
+                "UPDATE images SET focus_x = :x, focus_y = :y"
+                " WHERE job_id = :job_id AND id = :image_id",
+                job_id=job_id,
+                image_id=image_id,
+                x=x,
+                y=y,
+            )
+            self._queue_again(
+                f"job_id = :job_id AND id = :image_id AND {_TO_REMAKE}",
+                now,
+                client,
+                job_id=job_id,
+                image_id=image_id,
+            )
+        return bool(found)
+
+    def retry(self, job_id: str, image_id: str | None, now: float, client: str) -> int:
+        """Queue again one image that failed or was cancelled, or many of a job.
+
+        Many are all that failed; if none failed, all that were cancelled.
+        """
+        return self._queue_again(
+            "job_id = :job_id AND state IN ('failed', 'cancelled')"
+            # max() prefers 'failed' to 'cancelled', in the order of the alphabet.
+            " AND iif(:image_id IS NULL, state = (SELECT max(state) FROM images"
+            " WHERE job_id = :job_id AND state IN ('failed', 'cancelled')), id = :image_id)",
+            now,
+            client,
+            job_id=job_id,
+            image_id=image_id,
+        )
+
+    def _queue_again(self, which: str, now: float, client: str, **values: Any) -> int:
+        """Queue images again with new attempts, and return their number.
+
+        Fencing tokens are not used again. `client` is the address of the request. The time that
+        workers had the images so far is charged to their clients.
+        """
+        with self._db.transaction():
+            self._usage.charge_work(which, now, **values)
+            return self._db.execute(
+                "UPDATE images SET state = 'waiting', queued = :now, released = attempts,"
+                " claimed_by = NULL, lease = NULL, client = :client, finished = NULL,"
+                f" error_code = NULL, error_message = NULL WHERE {which}",
+                now=now,
+                client=client,
+                **values,
+            )
+
+    def cancel(self, job_id: str, image_id: str | None, now: float) -> int:
+        """Cancel one waiting image, or all of a job, and return their number.
+
+        Thumbnails that were made before stay.
+        """
+        return self._db.execute(
+            f"UPDATE images SET state = 'cancelled', finished = :now, {_LET_GO}"
+            " WHERE job_id = :job_id AND (:image_id IS NULL OR id = :image_id)"
+            " AND state = 'waiting'",
+            job_id=job_id,
+            image_id=image_id,
+            now=now,
+        )
+
+    def has_unfinished(self, count: int) -> bool:
+        """Return whether at least `count` images wait or are claimed."""
+        sql = f"SELECT 1 FROM images WHERE {UNFINISHED} LIMIT 1 OFFSET :before"
+        return bool(self._db.query(sql, before=count - 1))
+
+    def has_unfinished_of(self, client: str, count: int) -> bool:
+        """Return whether at least `count` images of a client wait or are claimed."""
+        rows = self._db.query(
+            "SELECT coalesce((SELECT waiting FROM client_turns WHERE client = :client), 0)"
+            " + (SELECT count(*) FROM images WHERE state = 'working' AND client = :client)"
+            " AS images",
+            client=client,
+        )
+        return bool(rows[0]["images"] >= count)
+
+    def count_ahead(self, job_id: str, now: float) -> tuple[int, int]:
+        """Estimate how many images of others come before a job's first and last.
+
+        Only its waiting images count, and of the others' those that are claimed or have an earlier
+        turn. Exact if there is one worker and no image is added.
+        """
+        with self._db.snapshot():
+            rows = self._db.query(IMAGES_AHEAD, id=job_id, now=now)
+            if not rows:  # Images that cost two workers come after all others.
+                rows = self._db.query(
+                    "SELECT total(waiting) AS images FROM client_turns WHERE EXISTS"
+                    " (SELECT 1 FROM images WHERE job_id = :id AND state = 'waiting')",
+                    id=job_id,
+                )
+        return int(rows[0]["images"]), int(rows[-1]["images"])
+
+    def mean_work_seconds(self) -> float | None:
+        """Return the mean work of the last 50 images, or None."""
+        rows = self._db.query(
+            "SELECT avg(finished - claimed) AS mean FROM (SELECT finished, claimed FROM images"
+            " WHERE state = 'done' AND finished IS NOT NULL ORDER BY finished DESC LIMIT 50)"
+        )
+        return rows[0]["mean"]  # type: ignore[no-any-return]
+
+    def published_folder(self, image_id: str) -> str | None:
+        """Return the folder of an image's thumbnails, or None."""
+        sql = "SELECT folder FROM thumbnails WHERE image_id = :id LIMIT 1"
+        rows = self._db.query(sql, id=image_id)
+        return rows[0]["folder"] if rows else None
+
+    def expected_files(self) -> list[tuple[str, str, str | None]]:
+        """List the images that must have files: job, image, and folder of its thumbnails.
+
+        The folder is None before there are any. Claimed images are left out: their worker looks.
+        """
+        rows = self._db.query(
+            "SELECT DISTINCT job_id, id, folder FROM images"
+            " LEFT JOIN thumbnails ON image_id = images.id WHERE state IN ('waiting', 'done')"
+        )
+        return [(row["job_id"], row["id"], row["folder"]) for row in rows]
+
+    def known_paths(self) -> set[str]:
+        """List all paths that belong to rows: `job/image` and the folders of thumbnails."""
+        rows = self._db.query(
+            "SELECT job_id || '/' || id AS place FROM images UNION SELECT folder FROM thumbnails"
+        )
+        return {row["place"] for row in rows}
+
+    def fail_without_files(self, image_id: str, code: str, message: str, now: float) -> bool:
+        """Mark an image as failed whose files are lost, and delete its thumbnails' rows."""
+        with self._db.transaction():
+            failed = self._db.execute(
+                "UPDATE images SET state = 'failed', error_code = :code, error_message = :message,"
+                f" finished = :now, {_LET_GO} WHERE id = :id AND state IN ('waiting', 'done')",
+                id=image_id,
+                code=code,
+                message=message,
+                now=now,
+            )
+            if failed:
+                self._db.execute("DELETE FROM thumbnails WHERE image_id = :id", id=image_id)
+        return bool(failed)
+
+
+def _held(claim: Claim) -> dict[str, Any]:
+    return {"image_id": claim.image_id, "worker": claim.worker, "attempt": claim.attempt}

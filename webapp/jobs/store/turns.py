@@ -1,0 +1,103 @@
+"""SQL that chooses the next image fairly, and counts the images ahead of a job."""
+
+from typing import Any
+
+from webapp.jobs.models import HourLimits
+from webapp.jobs.store.rows import LEASE_IS_OVER, UNFINISHED, WAITING
+from webapp.jobs.store.usage import WINDOW_MINUTES
+
+# How claim() finds the next image. Few clients and owners have images in workers' hands, as there
+# are few workers; the others are in the order of their turns in an index. So however many wait, it
+# looks at one more of each than there are workers.
+_CLAIMED = f"""
+in_hand AS MATERIALIZED (SELECT client, owner, count(*) AS images FROM images
+    WHERE state = 'working' AND NOT {LEASE_IS_OVER} GROUP BY client, owner),
+busy AS MATERIALIZED (SELECT client, sum(images) AS images FROM in_hand GROUP BY client)"""
+
+# Whether a client of client_turns is over its limits. At most 60 rows are read of each.
+_IS_OVER_LIMIT = """((SELECT total(amount) FROM usage WHERE client = client_turns.client
+    AND what = 'work' AND minute > :over) >= :max_work_ms
+    OR (SELECT total(amount) FROM usage WHERE client = client_turns.client
+    AND what = 'bytes' AND minute > :over) >= :max_bytes)"""
+
+_NEXT_TURN = f"""{_CLAIMED},
+over_limit AS MATERIALIZED (SELECT client FROM client_turns
+    WHERE waiting > 0 AND {_IS_OVER_LIMIT}),
+next_client AS MATERIALIZED (SELECT coalesce(
+    (SELECT client FROM client_turns WHERE waiting > 0
+        AND client NOT IN (SELECT client FROM busy) AND NOT {_IS_OVER_LIMIT}
+        ORDER BY served LIMIT 1),
+    (SELECT client_turns.client FROM busy JOIN client_turns USING (client)
+        WHERE waiting > 0 AND NOT {_IS_OVER_LIMIT} ORDER BY images, served LIMIT 1)) AS client),
+next_owner AS MATERIALIZED (SELECT client, coalesce(
+    (SELECT owner FROM owner_turns WHERE client = next_client.client AND waiting > 0
+        AND owner NOT IN (SELECT owner FROM in_hand WHERE client = next_client.client)
+        ORDER BY served LIMIT 1),
+    (SELECT owner FROM in_hand JOIN owner_turns USING (client, owner)
+        WHERE client = next_client.client AND waiting > 0 ORDER BY images, served LIMIT 1))
+    AS owner FROM next_client)"""
+
+_LEFT = f"""(SELECT rowid FROM images WHERE state = 'working' AND {LEASE_IS_OVER}
+    AND attempts - released <= 1 ORDER BY queued LIMIT 1)"""
+
+_NEXT = f"""(SELECT (SELECT rowid FROM images WHERE {WAITING}
+    AND images.client = next_owner.client AND images.owner = next_owner.owner
+    ORDER BY queued LIMIT 1) FROM next_owner)"""
+
+# Only asked where no client has a turn: few are left that could be over their limits.
+_LATE = f"""(SELECT rowid FROM images WHERE {UNFINISHED}
+    AND (state = 'waiting' OR {LEASE_IS_OVER}) AND attempts - released < :max_attempts
+    AND client NOT IN (SELECT client FROM over_limit)
+    ORDER BY attempts - released > 1, queued LIMIT 1)"""
+
+NEXT_IMAGE = f"WITH {_NEXT_TURN} SELECT coalesce({_LEFT}, {_NEXT}, {_LATE}) AS image"
+
+
+def hour_values(limits: HourLimits, now: float) -> dict[str, Any]:
+    """Return the values of NEXT_IMAGE that bound a client's hour."""
+    return {
+        "now": now,
+        "over": int(now // 60) - WINDOW_MINUTES,
+        "max_work_ms": limits.work_ms,
+        "max_bytes": limits.bytes,
+    }
+
+
+def _others_ahead(turns: str, in_hand: str, key: str, others: str) -> str:
+    """Write SQL that counts the images of others claimed before one of `mine`.
+
+    `turns` is the table of turns, and `in_hand` the table of claimed images. Until mine is claimed,
+    each other client (or owner) has as many turns as mine, less its claimed images, and less one if
+    it was served later. A second sum subtracts the claimed images: a join with all takes twice the
+    time.
+    """
+    most = "mine.ahead + mine.in_hand + 1 - (others.served > mine.served)"
+    return f"""(SELECT total(min(waiting, {most})) FROM {turns} AS others WHERE {others})
+    - (SELECT total(min(waiting, {most}) - max(0, min(waiting, {most} - images)))
+        FROM {turns} AS others JOIN {in_hand} USING ({key}) WHERE {others})"""
+
+
+# How count_ahead() counts: one row for the first waiting image of a job, and one for its last if
+# that is another. First the images of its owner that are before it, then those of other owners of
+# its client, then those of other clients.
+IMAGES_AHEAD = f"""WITH {_CLAIMED},
+job AS MATERIALIZED (SELECT client, owner, count(*) AS waiting, min(queued) AS first,
+    max(queued) AS last FROM images WHERE job_id = :id AND {WAITING}
+    GROUP BY client, owner ORDER BY first LIMIT 1),
+ends AS (SELECT client, owner, first AS queued, 0 AS own FROM job
+    UNION SELECT client, owner, last, waiting - 1 FROM job),
+of_owner AS MATERIALIZED (SELECT client, owner, own, served, coalesce(images, 0) AS in_hand,
+    (SELECT count(*) FROM images WHERE {WAITING} AND images.client = ends.client
+        AND images.owner = ends.owner AND images.queued < ends.queued) AS ahead
+    FROM ends CROSS JOIN owner_turns USING (client, owner) LEFT JOIN in_hand USING (client, owner)),
+of_client AS MATERIALIZED (SELECT client, own, client_turns.served,
+    coalesce(images, 0) AS in_hand, ahead + {
+    _others_ahead(
+        "owner_turns", "in_hand", "client, owner", "client = mine.client AND owner != mine.owner"
+    )
+} AS ahead
+    FROM of_owner AS mine CROSS JOIN client_turns USING (client) LEFT JOIN busy USING (client))
+SELECT ahead - own + {_others_ahead("client_turns", "busy", "client", "client != mine.client")}
+    + (SELECT count(*) FROM images WHERE state = 'working' AND job_id != :id
+        AND NOT {LEASE_IS_OVER}) AS images
+    FROM of_client AS mine ORDER BY own"""
