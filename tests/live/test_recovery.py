@@ -26,8 +26,14 @@ from webapp.recipes.presets import PRESETS
 
 pytestmark = pytest.mark.live
 
-RECOVERY = 10.0  # Seconds until an image runs again.
+LEASE = 1.5  # Seconds; 6 by default.
+RECOVERY = LEASE + 4  # Until an image runs again, or one without a notification is found.
 ORPHANS = 2.0  # Seconds that a process may outlive its parent.
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, object]:
+    return {"workers": 2, "lease_seconds": LEASE}
 
 
 def meet_at_work(servers: Servers) -> int:

@@ -65,6 +65,7 @@ SETTLE_SECONDS = 180.0  # For what is still waiting when the kills end.
 SETTINGS = {
     "workers": 3,
     "decode_seconds": 10,
+    "lease_seconds": 1.5,  # A poisoned image costs five leases.
     "max_jpeg_scans": 500,
     "max_jobs_per_hour": 1_000_000,  # All come from one address.
     "max_mb_per_hour": 1_000_000,
