@@ -39,7 +39,7 @@ def test_finished_page_asks_no_more(page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.clock.run_for(5000)  # Ten times the interval.
-    page.evaluate("fetch('/healthcheck').then(() => null)")  # All others were sent before it.
+    page.evaluate("fetch('/docs').then(() => null)")  # All others were sent before it.
     assert [url for url in asked if "panel" in url] == []
 
 
