@@ -1,4 +1,4 @@
-"""What people do on the pages, and what they see there, for every browser test."""
+"""What users do on the pages and see there, for all browser tests."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ WATCH_SHIFTS = """
 
 
 def drop(page: Page, files: Mapping[str, bytes], target: str = "body") -> None:
-    """Drag files over the page and let them go."""
+    """Drop files on the page."""
     encoded = {
         name: [len(data), base64.b64encode(data.rstrip(b"\0")).decode()]
         for name, data in files.items()
@@ -63,7 +63,7 @@ def drop(page: Page, files: Mapping[str, bytes], target: str = "body") -> None:
 
 
 def drag(session: CDPSession, paths: list[str], at: Locator, *events: str) -> None:
-    """Drag files of the disk over a place, and do there what is asked."""
+    """Drag files of the disk to an element, with these events."""
     # Playwright cannot drag files from the disk, and the files of `drop` cannot be folders. This
     # DevTools method is experimental; it is the only one that the tests call.
     at.scroll_into_view_if_needed()
@@ -76,13 +76,13 @@ def drag(session: CDPSession, paths: list[str], at: Locator, *events: str) -> No
 
 
 def drop_from_disk(page: Page, paths: list[str], at: Locator) -> None:
-    """Drag files and folders of the disk over a place, and let them go."""
+    """Drop files and folders of the disk on an element."""
     session = page.context.new_cdp_session(page)
     drag(session, paths, at, "dragEnter", "dragOver", "drop")
 
 
 def make(page: Page) -> None:
-    """Press the button, and wait for the end of the job."""
+    """Submit the form, and wait for the end of the job."""
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page).to_have_url(re.compile("/jobs/"))
     expect(page.locator(FINISHED)).to_contain_text("done", timeout=20_000)
@@ -98,7 +98,7 @@ def send(page: Page, servers: Servers, *names: str, preset: str = "square") -> N
 
 
 def natural_sizes(page: Page) -> list[list[int]]:
-    """Wait for all thumbnails to be loaded; give their sizes in pixels."""
+    """Wait for all thumbnails to load; return their sizes in pixels."""
     page.wait_for_function(
         "(shown) => [...document.querySelectorAll(shown)].every(({naturalWidth}) => naturalWidth)",
         arg=THUMBNAILS,
@@ -109,24 +109,55 @@ def natural_sizes(page: Page) -> list[list[int]]:
     )
 
 
+def gather(page: Page, *names: str) -> None:
+    """Choose photos of these names, to be sent."""
+    page.goto("/")
+    choose_preset(page, "square")
+    drop(page, {name: make_jpeg() for name in names})
+
+
 def choose_preset(page: Page, name: str) -> None:
     """Tick one preset and no other."""
     for box in page.locator("input[name=presets]").all():
         box.set_checked(box.get_attribute("value") == name)
 
 
-def check(page: Page) -> None:
-    """Ask axe about the page as it is."""
+def check(page: Page, *rules: str) -> None:
+    """Check a page with axe: all rules, or these alone."""
     # Preloading is for style sheets of other hosts, and waits ten seconds for a line that is cut.
-    options = {"resultTypes": ["violations"], "preload": False}
-    # Of WCAG 2.2, and off unless asked for: what a finger can hit.
-    rules = {"target-size": {"enabled": True}}
-    results = Axe().run(page, options={**options, "rules": rules})
+    options: dict[str, object] = {"resultTypes": ["violations"], "preload": False}
+    if rules:
+        options["runOnly"] = rules
+    else:  # Of WCAG 2.2, and off unless asked for: what a finger can hit.
+        options["rules"] = {"target-size": {"enabled": True}}
+    results = Axe().run(page, options=options)
     assert results.violations_count == 0, results.generate_report()
 
 
+def check_colors(page: Page) -> None:
+    """Check a page with axe: all rules in light, and its contrast in dark."""
+    page.emulate_media(color_scheme="light")
+    check(page)
+    page.emulate_media(color_scheme="dark")
+    check(page, "color-contrast")
+
+
+def expect_to_fit(page: Page, *widths: int) -> None:
+    """Check that a page needs no sideways scrolling on screens of these widths."""
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def check_on_the_narrowest_phone(page: Page) -> None:
+    """Check that a page needs no sideways scrolling, and that fingers hit what they aim at."""
+    expect_to_fit(page, 320)
+    assert page.evaluate("innerWidth") == 320
+    check(page, "target-size")
+
+
 def task_milliseconds(trace: bytes) -> list[float]:
-    """Give how long each task kept the page from answering, by a clock that others do not slow."""
+    """Return the milliseconds of each task of the page, by a clock of its thread."""
     events = json.loads(trace)["traceEvents"]
     threads = {
         (event["pid"], event["tid"])
@@ -141,13 +172,13 @@ def task_milliseconds(trace: bytes) -> list[float]:
 
 
 def submit(page: Page) -> None:
-    """Press the button, and see the job's page."""
+    """Submit the form, and wait for the job's page."""
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page).to_have_url(re.compile("/jobs/"))
 
 
 def expect_done(page: Page, words: str) -> None:
-    """Wait for the end of a job, of which the page says this."""
+    """Wait until the heading says this."""
     expect(page.locator("h1")).to_have_text(words, timeout=30_000)
 
 
@@ -157,7 +188,7 @@ def expect_finished(page: Page, words: str) -> None:
 
 
 def are_undistorted(page: Page, pictures: str = ".compare img") -> bool:
-    """Say whether pictures are drawn in their own proportions."""
+    """Return whether pictures are drawn in their own proportions."""
     return page.locator(pictures).evaluate_all(  # type: ignore[no-any-return]
         """async (all) => {
             await Promise.all(all.map((one) => one.decode()));
@@ -171,7 +202,7 @@ def are_undistorted(page: Page, pictures: str = ".compare img") -> bool:
 
 
 def route_once(page: Page, address: str, handle: Callable[[Route], object]) -> None:
-    """Handle the next request to an address; those after it go their way.
+    """Handle the next request to an address, and none after it.
 
     Playwright's own `times=1` stops looking at requests then: one of that moment is never sent.
     """
@@ -180,7 +211,7 @@ def route_once(page: Page, address: str, handle: Callable[[Route], object]) -> N
 
 
 def watch(page: Page, expression: str, name: str) -> None:
-    """Note every value of an expression, as long as it can be had."""
+    """Record each value of an expression while it can be evaluated."""
     page.evaluate(
         """([expression, name]) => {
             window.seen ??= {};
@@ -200,6 +231,6 @@ def watch(page: Page, expression: str, name: str) -> None:
 
 
 def shifts(page: Page) -> list[tuple[float, list[str]]]:
-    """Give what shifted by itself, once the page has drawn what it was to draw."""
+    """Return what shifted by itself, once the page has drawn."""
     page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
     return page.evaluate("shifts")  # type: ignore[no-any-return]

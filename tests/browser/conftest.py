@@ -1,4 +1,4 @@
-"""A real Chromium before the real servers; whatever it complains about fails the test."""
+"""A real Chromium before the real servers; its complaints fail the test."""
 
 from collections.abc import Iterator
 from math import inf
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import ConsoleMessage, Page, expect
 
 from tests.browser.chromium import ADVICE, find_chromium
 from tests.browser.lines import Line, line_to
@@ -14,11 +14,14 @@ from tests.support.jobs import open_jobs
 from tests.support.servers import Servers, running, wait_until
 from webapp.config import Config
 
+# Playwright's five seconds are few on a machine with other work. Only tests that fail take longer.
+expect.set_options(timeout=15_000)
+
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("browser")
-    with running(folder / "instance", workers=2, max_file_mb=10, max_images=20) as servers:
+    with running(folder / "instance", workers=2, max_file_mb=10) as servers:
         yield servers
 
 
@@ -43,7 +46,7 @@ def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture
 def idle(lonely: Servers) -> Iterator[Servers]:
-    """Servers of which the consumer is not there yet, and no job: what is uploaded waits."""
+    """Servers without a consumer or a job: what is uploaded waits."""
     yield lonely
     if consumer := lonely.processes.pop("consumer", None):
         lonely.kill_one(consumer)
@@ -79,7 +82,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture
 def complaints(page: Page) -> list[str]:
-    """Collect what the console and failed scripts say."""
+    """Collect the errors and warnings of the console and of scripts."""
     said: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
@@ -93,13 +96,13 @@ def complaints(page: Page) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def no_complaints(complaints: list[str]) -> Iterator[None]:
-    """Fail a test at whose pages the browser complained; a test clears what it provokes."""
+    """Fail a test if the browser complained; a test clears what it provokes."""
     yield
     assert complaints == []
 
 
 def write_files(folder: Path, files: dict[str, bytes]) -> list[str]:
-    """Write files to choose; give their paths."""
+    """Write files to choose; return their paths."""
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return [str(folder / name) for name in files]

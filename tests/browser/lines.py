@@ -57,7 +57,7 @@ class Line(ThreadingTCPServer):
         self._set(after, part)
 
     def release(self) -> None:
-        """Let all uploads through."""
+        """Pass all uploads on."""
         self._set(inf, 1)
 
     def cut(self) -> None:

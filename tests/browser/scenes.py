@@ -1,4 +1,4 @@
-"""Every page in every state, for whoever looks at them all: axe, small screens, screenshots.
+"""Every page in every state, for checks by axe, small screens and screenshots.
 
 The jobs are made by the real servers. Their consumer is stopped where a job is to stay as it is.
 """
@@ -15,31 +15,20 @@ from threading import Thread
 from time import time
 from zipfile import ZipFile
 
-from flask import abort
 from playwright.sync_api import Page, Route, expect
 from werkzeug.datastructures import FileStorage
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.browser.actions import drop
 from tests.conftest import find_token
+from tests.support.errors import ERRORS
 from tests.support.images import make_jpeg, make_png, make_truncated
 from tests.support.jobs import open_jobs, work_queue
 from tests.support.servers import Client, Servers, running, wait_until
 from webapp import create_app
 from webapp.config import Config
-from webapp.engine.errors import Truncated
-from webapp.jobs.errors import (
-    FileTooLarge,
-    JobClosed,
-    JobExpired,
-    NoImages,
-    NoSpace,
-    QueueFull,
-    TooManyJobs,
-)
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim
-from webapp.web.access import AccessRequired
 
 TOKEN = "the token of the second server"
 LONG = "Scan for the printers, corrected colours, " * 5 + "final.jpg"
@@ -151,7 +140,7 @@ def _wait_for_workers(servers: Servers, jobs: Jobs, held: Sequence[Claim] = ()) 
 
 
 def stop_consumer(servers: Servers) -> None:
-    """Let jobs stay as they are."""
+    """Stop the consumer, so that jobs stay as they are."""
     process = servers.processes["consumer"]
     process.send_signal(signal.SIGTERM)
     process.wait(20)
@@ -162,30 +151,7 @@ def stop_consumer(servers: Servers) -> None:
 
 class _Silent(WSGIRequestHandler):
     def log(self, *_: object) -> None:
-        """Say nothing: the application logs each request."""
-
-
-def _raise(error: Exception) -> str:
-    raise error
-
-
-ERRORS: dict[int, Callable[[], str]] = {
-    400: lambda: abort(400),
-    401: lambda: _raise(AccessRequired()),
-    403: lambda: abort(403, "Only the browser that made this job can change it."),
-    404: lambda: abort(404),
-    405: lambda: abort(405),
-    409: lambda: _raise(JobClosed()),
-    410: lambda: _raise(JobExpired()),
-    411: lambda: abort(411, "Send the length of the request as Content-Length."),
-    413: lambda: _raise(FileTooLarge(72_000_000, 50)),
-    415: lambda: _raise(Truncated()),
-    422: lambda: _raise(NoImages()),
-    429: lambda: _raise(TooManyJobs("Your address has made 5000 jobs within an hour.", 720)),
-    500: lambda: _raise(RuntimeError("on purpose")),
-    503: lambda: _raise(QueueFull("Too many images are waiting.", 20)),
-    507: lambda: _raise(NoSpace()),
-}
+        """Write nothing: the application logs each request."""
 
 
 @contextmanager
@@ -332,7 +298,7 @@ def job_deleted(page: Page, stage: Stage) -> None:
 
 @scene
 def archive_index(page: Page, stage: Stage) -> None:
-    """The zip of a job is opened on the disk of whoever took it home."""
+    """The zip of a job is opened on the disk of the user."""
     archive = stage.owner.get(f"{stage.addresses['failed']}/zip").body
     ZipFile(BytesIO(archive)).extractall(stage.folder / "zip")
     page.goto((stage.folder / "zip" / "index.html").as_uri())
@@ -355,8 +321,8 @@ def job_with_missing_files(page: Page, stage: Stage) -> None:
 
 
 @scene
-def job_of_somebody_else(page: Page, stage: Stage) -> None:
-    """Whoever has the link sees the job and can change nothing."""
+def job_of_another_user(page: Page, stage: Stage) -> None:
+    """Another user, with the link, sees the job and can change nothing."""
     page.goto(f"{stage.url}{stage.addresses['done']}")
 
 
@@ -400,7 +366,7 @@ SCENES |= {f"error-{status}": _refused(status) for status in ERRORS}
 
 
 def is_of_a_refusal(complaint: str) -> bool:
-    """Say whether the console only tells of an answer that is an error, or of a line that is cut.
+    """Return whether the console reports only an error response or a cut line.
 
     It does so of each; htmx says the second once more.
     """

@@ -1,4 +1,4 @@
-"""Changing a job from its page: what the server has against it, and what comes in between."""
+"""Changing a job from its page: refusals, and answers that come late."""
 
 import json
 from datetime import datetime
@@ -28,13 +28,13 @@ NOTICE = ".bar:visible"
 
 
 def refuse(route: Route) -> None:
-    """Answer as the server does to who asks too much."""
+    """Answer as the server does to too many requests."""
     body = json.dumps({"code": "busy", "detail": WORDS, "field": None})
     route.fulfill(status=429, content_type="application/json", body=body)
 
 
 def hold(page: Page, address: str) -> list[Route]:
-    """Keep the next request to an address on its way."""
+    """Hold the next request to an address."""
     held: list[Route] = []
     route_once(page, address, lambda route: held.append(route))
     return held
@@ -47,7 +47,7 @@ def wait_for(page: Page, held: list[Route]) -> Route:
 
 
 def draw(page: Page) -> None:
-    """Let the page do what it is at."""
+    """Wait until the page has drawn."""
     page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
 
 
@@ -70,7 +70,7 @@ def delete(page: Page, position: int = 0) -> None:
 # What is refused
 
 
-def test_refusal_is_seen_and_read_out_and_is_no_lost_connection(
+def test_refusal_is_shown_and_announced_as_a_refusal(
     page: Page, idle: Servers, complaints: list[str]
 ) -> None:
     send(page, idle, "a.jpg")
@@ -174,7 +174,7 @@ def test_job_that_is_gone_already_counts_as_deleted(page: Page, complaints: list
     complaints.clear()
 
 
-def test_end_of_one_delete_leaves_the_undo_of_the_next_alone(page: Page) -> None:
+def test_end_of_a_delete_keeps_the_next_undo(page: Page) -> None:
     list_jobs(page, 2)
     held = hold(page, "**/delete")
     delete(page, 0)
@@ -184,7 +184,7 @@ def test_end_of_one_delete_leaves_the_undo_of_the_next_alone(page: Page) -> None
     expect(page.get_by_role("button", name="Undo")).to_be_focused()
 
 
-def test_end_of_a_delete_leaves_whoever_went_on_where_they_are(page: Page) -> None:
+def test_end_of_a_delete_keeps_the_focus_elsewhere(page: Page) -> None:
     list_jobs(page)
     delete(page)
     link = page.get_by_role("link", name="API")
@@ -194,7 +194,7 @@ def test_end_of_a_delete_leaves_whoever_went_on_where_they_are(page: Page) -> No
     expect(link).to_be_focused()
 
 
-def test_end_of_a_delete_leads_whoever_waited_for_it_to_the_heading(page: Page) -> None:
+def test_end_of_a_delete_moves_its_focus_to_the_heading(page: Page) -> None:
     list_jobs(page)
     delete(page)
     page.clock.run_for(9000)
@@ -202,7 +202,7 @@ def test_end_of_a_delete_leads_whoever_waited_for_it_to_the_heading(page: Page) 
     expect(page.locator("h1")).to_be_focused()
 
 
-def test_list_says_that_it_is_empty_as_soon_as_it_looks_so(page: Page) -> None:
+def test_list_says_at_once_that_it_is_empty(page: Page) -> None:
     list_jobs(page)
     expect(page.get_by_text("No jobs yet")).to_be_hidden()
     delete(page)
@@ -219,9 +219,7 @@ def test_list_says_that_it_is_empty_as_soon_as_it_looks_so(page: Page) -> None:
 # What is on its way meanwhile
 
 
-def test_deleted_job_does_not_come_back_with_an_answer_on_its_way(
-    page: Page, idle: Servers
-) -> None:
+def test_deleted_job_does_not_return_with_a_late_answer(page: Page, idle: Servers) -> None:
     send(page, idle, "a.jpg")
     poll = wait_for(page, hold(page, "**/panel?*"))
     with page.context.expect_page() as other:
@@ -237,9 +235,7 @@ def test_deleted_job_does_not_come_back_with_an_answer_on_its_way(
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
 
 
-def test_deleted_row_does_not_come_back_with_an_answer_on_its_way(
-    page: Page, idle: Servers
-) -> None:
+def test_deleted_row_does_not_return_with_a_late_answer(page: Page, idle: Servers) -> None:
     send(page, idle, "a.jpg")
     page.goto(f"{idle.url}/jobs")
     poll = wait_for(page, hold(page, "**/row?*"))
@@ -255,9 +251,7 @@ def test_deleted_row_does_not_come_back_with_an_answer_on_its_way(
     expect(page.locator(".row-state")).to_contain_text("1 of 1 image done", timeout=10_000)
 
 
-def test_second_of_two_deleted_rows_does_not_come_back_as_the_first_is_gone(
-    page: Page, idle: Servers
-) -> None:
+def test_second_deleted_row_does_not_return_with_the_first(page: Page, idle: Servers) -> None:
     send(page, idle, "a.jpg")
     page.goto(idle.url)
     send(page, idle, "b.jpg")
@@ -277,9 +271,7 @@ def test_second_of_two_deleted_rows_does_not_come_back_as_the_first_is_gone(
     expect(asking).to_be_hidden()
 
 
-def test_list_follows_its_jobs_and_takes_nobody_from_what_they_are_at(
-    page: Page, idle: Servers
-) -> None:
+def test_list_follows_its_jobs_and_keeps_the_focus(page: Page, idle: Servers) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     send(page, idle, "a.jpg", "b.jpg")
     page.add_init_script(WATCH_SHIFTS)
@@ -296,9 +288,7 @@ def test_list_follows_its_jobs_and_takes_nobody_from_what_they_are_at(
 
 
 @pytest.mark.parametrize("next_page", ["the job", "the list"])
-def test_job_that_is_left_while_it_is_deleted_does_not_come_back(
-    page: Page, next_page: str
-) -> None:
+def test_job_that_is_left_while_deleting_does_not_return(page: Page, next_page: str) -> None:
     page.goto("/")
     choose_preset(page, "square")
     drop(page, {"a.jpg": PHOTO})
@@ -315,9 +305,7 @@ def test_job_that_is_left_while_it_is_deleted_does_not_come_back(
     expect(page.get_by_text("No jobs yet")).to_be_visible()
 
 
-def test_button_that_is_pressed_while_an_answer_comes_does_what_it_says(
-    page: Page, idle: Servers
-) -> None:
+def test_button_that_is_pressed_during_an_answer_works(page: Page, idle: Servers) -> None:
     send(page, idle, "a.jpg")
     page.route("**/panel?*", lambda it: it.continue_(url=it.request.url.replace("said=", "said=x")))
     page.get_by_role("button", name="Cancel all waiting").hover()
@@ -328,7 +316,7 @@ def test_button_that_is_pressed_while_an_answer_comes_does_what_it_says(
     expect(page.locator(".frame.cancelled")).to_have_count(1)
 
 
-def test_tab_that_is_looked_at_again_shows_what_was_changed_in_another(page: Page) -> None:
+def test_tab_that_is_shown_again_has_the_changes_of_another(page: Page) -> None:
     page.goto("/")
     choose_preset(page, "square")
     drop(page, {"a.jpg": PHOTO})
@@ -341,7 +329,7 @@ def test_tab_that_is_looked_at_again_shows_what_was_changed_in_another(page: Pag
     expect(page.locator("h1")).to_have_text("This job is gone")
 
 
-def test_new_time_is_told_while_an_older_answer_is_on_its_way(page: Page, idle: Servers) -> None:
+def test_new_expiry_is_announced_before_a_late_answer(page: Page, idle: Servers) -> None:
     send(page, idle, "a.jpg")
     kept = page.locator("#job-panel time")
     before = kept.get_attribute("datetime") or ""
@@ -354,9 +342,7 @@ def test_new_time_is_told_while_an_older_answer_is_on_its_way(page: Page, idle: 
     expect(page.get_by_role("status")).to_have_text(f"Kept until {kept.text_content()}")
 
 
-def test_retry_while_the_last_answer_is_on_its_way_is_followed_to_its_end(
-    page: Page, idle: Servers
-) -> None:
+def test_retry_before_a_late_answer_is_followed_to_its_end(page: Page, idle: Servers) -> None:
     send(page, idle, "a.jpg", "b.jpg")
     page.get_by_role("button", name="Cancel a.jpg").click()
     expect(page.get_by_role("button", name="Retry a.jpg")).to_be_visible()
@@ -380,7 +366,7 @@ def test_retry_while_the_last_answer_is_on_its_way_is_followed_to_its_end(
 
 @pytest.fixture
 def copied(page: Page) -> Page:
-    """Give the page of a job whose thumbnails are to be copied."""
+    """Return the page of a job whose thumbnails can be copied."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/")
     choose_preset(page, "square")

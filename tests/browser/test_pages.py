@@ -21,7 +21,7 @@ PHOTOS = {
 }
 
 
-def test_dropped_files_become_thumbnails_on_a_page_that_finishes_by_itself(page: Page) -> None:
+def test_dropped_files_become_thumbnails(page: Page) -> None:
     page.goto("/")
     choose_preset(page, "web-set")
     drop(page, PHOTOS)
@@ -32,12 +32,14 @@ def test_dropped_files_become_thumbnails_on_a_page_that_finishes_by_itself(page:
 
 
 def test_finished_page_asks_no_more(page: Page) -> None:
+    page.clock.install()
     page.goto("/")
     drop(page, {"a.jpg": make_jpeg()})
     make(page)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(1500)  # Three times the interval; there is no event for what is not sent.
+    page.clock.run_for(5000)  # Ten times the interval.
+    page.evaluate("fetch('/docs').then(() => null)")  # All others were sent before it.
     assert [url for url in asked if "panel" in url] == []
 
 

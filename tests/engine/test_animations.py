@@ -151,7 +151,7 @@ def test_too_many_pixels_of_all_frames_are_refused_if_animated(
     engine: Engine,
 ) -> None:
     # 30 frames of 16.8 megapixels: each is allowed, all together are 504.
-    source = hostile.apng(4100, 4100, 30)
+    source = hostile.png.animated(4100, 4100, 30)
     with pytest.raises(TooManyFrames, match="more than 500 megapixels in all its frames"):
         engine.make(source, Output("a", 4, 4, format="gif", animated=True))
 

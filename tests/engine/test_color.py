@@ -64,14 +64,14 @@ def test_lamp_brighter_than_white_leaves_the_rest_as_it_is(engine: Engine) -> No
 
 def test_sixteen_bits_that_begin_with_white_are_turned_round(engine: Engine) -> None:
     data = struct.pack("<4H", 0, 0, 65535, 65535) * 10
-    image = hostile.grey_tiff(4, 10, data, bits=16, more=[(262, 3, 1, struct.pack("<H", 0))])
+    image = hostile.tiff.grey(4, 10, data, bits=16, more=[(262, 3, 1, struct.pack("<H", 0))])
     made = engine.picture(image, png(4, 10))
     assert (made.getpixel((0, 5)), made.getpixel((3, 5))) == (255, 0)
 
 
 def test_twelve_bits_use_the_whole_range(engine: Engine) -> None:
     data = bytes.fromhex("fff800") * 20  # Two pixels: 4095 and 2048.
-    made = engine.picture(hostile.grey_tiff(2, 20, data, bits=12), png(2, 20))
+    made = engine.picture(hostile.tiff.grey(2, 20, data, bits=12), png(2, 20))
     assert (made.getpixel((0, 5)), made.getpixel((1, 5))) == (255, 128)
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from tests.conftest import Person, part, running_app
-from tests.support.hostile import ENDINGS, mangled, sample
+from tests.support.hostile.mutations import mangled
+from tests.support.hostile.samples import ENDINGS, sample
 from tests.support.images import make_jpeg
 from webapp.config import Config
 from webapp.engine.decoder import Decoder

@@ -77,7 +77,7 @@ def test_header_of_an_icon_says_what_pillow_says(picture: dict[str, Any], engine
 
 
 def test_icon_larger_than_it_says_is_refused_unread(engine: Engine) -> None:
-    icon = hostile.ico(make_png_header((20_000, 20_000)))
+    icon = hostile.ico.build(make_png_header((20_000, 20_000)))
     with pytest.raises(TooManyPixels, match="400 megapixels"):
         engine.header(icon)
     with pytest.raises(TooManyPixels, match="400 megapixels"):
@@ -204,13 +204,13 @@ REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
     "cut avif": (make_truncated(make_image(format="avif"), 0.95), Truncated, "its end is missing"),
     "damaged png": (make_png()[:60] + b"\0" * 200 + make_png()[260:], Corrupt, "damaged"),
     "png of more transparent colours than colours": (
-        hostile.png(10, 10, color=3, chunks=[(b"PLTE", bytes(30)), (b"tRNS", bytes(300))]),
+        hostile.png.build(10, 10, color=3, chunks=[(b"PLTE", bytes(30)), (b"tRNS", bytes(300))]),
         Corrupt,
         "damaged",
     ),
-    "png of a palette without colours": (hostile.png(color=3, chunks=[]), Corrupt, "damaged"),
+    "png of a palette without colours": (hostile.png.build(color=3, chunks=[]), Corrupt, "damaged"),
     "tiff of floats in colour": (
-        hostile.grey_tiff(
+        hostile.tiff.grey(
             4,
             4,
             bytes(192),
@@ -236,7 +236,7 @@ REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
         r"has 100\.1 megapixels; the limit is 100\.",
     ),
     "many pixels in runs": (
-        hostile.bmp(5000, 1100, b"\0\1", bits=8, compression=1, colors=256),
+        hostile.bmp.build(5000, 1100, b"\0\1", bits=8, compression=1, colors=256),
         TooManyPixels,
         r"has 5\.5 megapixels; the limit is 5\.",
     ),
@@ -267,13 +267,13 @@ def test_missing_source_is_no_fault_of_an_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "name"),
     [
-        (hostile.tiff_bombs, "tiff-5-million-strips.tiff"),
-        (hostile.tiff_lies, "tiff-photo-with-place-of-4-million-numbers.tiff"),
-        (hostile.exif_lies, "exif-of-24-megabytes.png"),
+        (hostile.tiff.bombs, "tiff-5-million-strips.tiff"),
+        (hostile.tiff.lies, "tiff-photo-with-place-of-4-million-numbers.tiff"),
+        (hostile.exif.files, "exif-of-24-megabytes.png"),
     ],
 )
 def test_millions_of_numbers_in_a_header_are_not_listed(
-    make: Callable[[], hostile.Files], name: str, engine: Engine
+    make: Callable[[], dict[str, bytes]], name: str, engine: Engine
 ) -> None:
     image = make()[name]
     tracemalloc.start()
@@ -330,8 +330,8 @@ def test_picture_far_behind_junk_is_not_searched(
 ) -> None:
     monkeypatch.setattr(jpeg, "_CHUNK", 100)
     monkeypatch.setattr(jpeg, "_MAX_WALK", 2_000)
-    comment = hostile.jpeg_segment(0xFE, b"")
-    near, far = (hostile.after_soi(make_jpeg(), comment + bytes(n)) for n in (1_000, 3_000))
+    comment = hostile.jpeg.segment(0xFE, b"")
+    near, far = (hostile.jpeg.after_soi(make_jpeg(), comment + bytes(n)) for n in (1_000, 3_000))
     assert engine.header(near).format == "jpeg"
     with pytest.raises(Truncated):
         engine.header(far)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.support.engine import Engine, png
-from tests.support.hostile import sample
+from tests.support.hostile.samples import sample
 from tests.support.images import encode, make_animation, make_exif, make_image, make_picture
 from tests.support.isobmff import (
     box,

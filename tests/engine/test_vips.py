@@ -179,4 +179,4 @@ def test_endless_line_is_left_to_pillow(
     size: tuple[int, int], make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vips, "read", lambda *_: pytest.fail("libvips takes seconds for it"))
-    make(hostile.png(*size), Output("made", 60, 60, format="png"))
+    make(hostile.png.build(*size), Output("made", 60, 60, format="png"))

@@ -1,4 +1,4 @@
-"""What the live tests share: a client of the servers that a file runs, and work for them."""
+"""What the live tests share: servers for a module, a client of them, and work."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,12 +6,26 @@ from contextlib import closing
 import pytest
 
 from tests.support.images import make_image
-from tests.support.servers import Client, Servers
+from tests.support.servers import Client, Servers, running
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, object]:
+    """Settings of the servers; a module overrides this fixture for others."""
+    return {"workers": 2}
+
+
+@pytest.fixture(scope="module")
+def servers(
+    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, object]
+) -> Iterator[Servers]:
+    """Run the web server and the consumer for the tests of a module."""
+    with running(tmp_path_factory.mktemp("live") / "instance", **settings) as servers:
+        yield servers
 
 
 @pytest.fixture
 def client(servers: Servers) -> Iterator[Client]:
-    """A client of the servers that the test file runs."""
     with closing(servers.client()) as client:
         yield client
 

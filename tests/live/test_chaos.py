@@ -1,7 +1,4 @@
-"""A short `make chaos`: for 20 s, processes are killed once a second while people upload.
-
-With the five workers that a poisoned image costs, and the leases that must end, it takes a minute.
-"""
+"""A short `make chaos`: for 20 s, processes are killed once a second during uploads."""
 
 import statistics
 
@@ -39,7 +36,7 @@ def test_images_run_again_soon(report: Report) -> None:
     assert statistics.median(report.recovery) <= RECOVERY_SECONDS
 
 
-def test_every_image_ends_as_it_deserves(report: Report) -> None:
+def test_every_image_ends_as_it_should(report: Report) -> None:
     assert report.unjust == []
 
 

@@ -11,22 +11,16 @@ import pytest
 
 from tests.conftest import find_token, multipart, part
 from tests.support.images import make_jpeg
-from tests.support.servers import Client, Servers, running, wait_until
+from tests.support.servers import Client, Servers, wait_until
 
 pytestmark = pytest.mark.live
 
 MB = 1_000_000
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with running(tmp_path_factory.mktemp("live") / "instance", workers=2) as servers:
-        yield servers
-
-
 @pytest.fixture
 def large_job(servers: Servers, client: Client) -> Path:
-    """Make a job of two images whose thumbnails have 500 MB each; give their folder."""
+    """Make a job of two images with thumbnails of 500 MB each; return their folder."""
     token = find_token(client.get("/", accept="text/html").body.decode())
     images = [part(make_jpeg(), f"{number}.jpg") for number in (1, 2)]
     form = multipart(csrf_token=token, presets="square", images=images)

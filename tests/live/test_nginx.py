@@ -48,10 +48,8 @@ NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/loca
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    folder = tmp_path_factory.mktemp("nginx")
-    with running(folder / "instance", trusted_proxies=1, web_workers=1, web_threads=2) as servers:
-        yield servers
+def settings() -> dict[str, object]:
+    return {"trusted_proxies": 1, "web_workers": 1, "web_threads": 2}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +83,7 @@ CLIENT = "X-Client"  # The header by which a test says from which address it com
 
 
 def configuration(servers: Servers, port: int, edit: Callable[[str], str]) -> str:
-    """Put the shipped server into a whole configuration, with this test's names and paths."""
+    """Return a whole configuration of the shipped server, with this test's paths."""
     shipped = edit(SHIPPED)
     for there, here in (
         ("127.0.0.1:8000", f"127.0.0.1:{servers.port}"),
@@ -110,7 +108,7 @@ def is_open(port: int) -> bool:
 
 
 def make_thumbnail(client: Client) -> str:
-    """Go the whole way through nginx; give the thumbnail's address."""
+    """Make a thumbnail through nginx; return its address."""
     job_id = client.submit(make_jpeg(size=(300, 200)))
     client.wait_for(job_id)
     page = client.get(f"/jobs/{job_id}", accept="text/html").body.decode()
@@ -154,7 +152,7 @@ def test_thumbnail_comes_from_nginx_with_the_headers_of_flask(
 
 @pytest.fixture(scope="module")
 def names(nginx: Client, servers: Servers) -> dict[str, str]:
-    """Put things that are not to be served beside a thumbnail; give what is there."""
+    """Put files that must not be served beside a thumbnail; return the names."""
     folder, _, file = make_thumbnail(nginx).rpartition("/")
     place = servers.instance / "thumbnails" / folder
     (place / "evil.html").write_text("<script>")
@@ -219,7 +217,7 @@ def announce(nginx: Client, path: str, length: int, accept: str = "*/*") -> Answ
         return Answer(response.status, dict(response.headers), response.read())
 
 
-def test_request_over_the_limit_is_refused_by_nginx_in_our_words(nginx: Client) -> None:
+def test_nginx_refuses_a_large_request_in_our_words(nginx: Client) -> None:
     ours = problem(RequestEntityTooLarge())
     answer = announce(nginx, "/jobs", 600_000_000, "text/html")
     assert answer.status == 413
@@ -267,7 +265,7 @@ def raw(nginx: Client, head: bytes) -> str:
         (b"TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 405, "method_not_allowed"),
     ],
 )  # fmt: skip
-def test_what_nginx_cannot_read_is_refused_in_our_words_without_its_version(
+def test_nginx_refuses_bad_requests_in_our_words(
     nginx: Client, head: bytes, status: int, code: str
 ) -> None:
     beginning, _, body = raw(nginx, head).partition("\r\n\r\n")
@@ -294,14 +292,14 @@ def nginx_of_its_own(tmp_path: Path) -> Iterator[Client]:
         yield client
 
 
-def test_requests_that_come_too_fast_are_told_when_to_come_again(nginx_of_its_own: Client) -> None:
+def test_requests_that_come_too_fast_get_a_retry_after(nginx_of_its_own: Client) -> None:
     answers = (nginx_of_its_own.request("POST", "/upload_image") for _ in range(5000))
     answer = next(answer for answer in answers if answer.status == 429)
     assert answer.headers["Retry-After"] == "1"
     assert answer.json["code"] == "too_many_requests"
 
 
-def test_costly_reads_are_few_in_a_second_by_client_as_the_application_counts(
+def test_costly_reads_are_limited_by_client(
     nginx: Client,
 ) -> None:
     def ask(client: str) -> int:
@@ -316,7 +314,7 @@ def test_costly_reads_are_few_in_a_second_by_client_as_the_application_counts(
     assert ask("::ffff:10.0.0.2") == 404
 
 
-def test_server_that_is_not_there_is_told_of_in_a_page(tmp_path: Path) -> None:
+def test_page_says_that_the_server_is_unavailable(tmp_path: Path) -> None:
     with running_nginx(Servers(tmp_path / "instance")) as client:
         answer = client.get("/", accept="text/html")
         assert (answer.status, answer.headers["Retry-After"]) == (502, "5")
@@ -329,17 +327,17 @@ def test_server_that_is_not_there_is_told_of_in_a_page(tmp_path: Path) -> None:
 
 
 def limits() -> dict[str, int]:
-    """Give how many requests of each kind a client may have in progress, as shipped."""
+    """Return the requests of each kind that a client may have in progress."""
     return {zone: int(count) for zone, count in re.findall(r"limit_conn (\w+) (\d+);", SHIPPED)}
 
 
 def megabytes(directive: str) -> list[int]:
-    """Give the sizes that the shipped file sets by a directive, in bytes."""
+    """Return the sizes that the shipped file sets by a directive, in bytes."""
     return [int(size) << 20 for size in re.findall(rf"{directive} (\d+)m;", SHIPPED)]
 
 
 def longest_bodies() -> dict[str, int]:
-    """Give the bytes of the longest body of each kind."""
+    """Return the bytes of the longest body of each kind."""
     patterns = re.findall(r'"~(\^\[A-Z\].*)" +(\w+);', SHIPPED)
     longest = {
         kind: max(n for n in range(999_999, 10**9, 10**6) if re.match(pattern, f"POST  {n}"))
@@ -361,7 +359,7 @@ def largest_share() -> int:
     )
 
 
-def test_shipped_limits_of_one_client_add_up_to_less_than_a_gigabyte() -> None:
+def test_limits_of_one_client_sum_to_less_than_a_gigabyte() -> None:
     assert largest_share() < 10**9
 
 
@@ -406,7 +404,7 @@ class Greedy:
             assert self.sent < 10**8, "That is a gigabyte, in tenths."
 
     def ask_for(self, path: str, at_most: int) -> None:
-        """Ask for answers and read nothing of them, until one is refused or there are enough."""
+        """Request responses and read nothing of them, until one is refused."""
         while self.held[path] < at_most:
             if not self._begin(f"GET {path} HTTP/1.1\r\n", path, b"HTTP/1.1 200"):
                 break
@@ -436,7 +434,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Servers,
 
 @pytest.fixture(scope="module")
 def greedy(crowded: tuple[Servers, Client]) -> Iterator[Greedy]:
-    """Have one client hold all that it can get."""
+    """Return a client that holds all that it can get."""
     servers, client = crowded
     job_id = client.submit(make_jpeg())
     client.wait_for(job_id)
@@ -461,7 +459,7 @@ def greedy(crowded: tuple[Servers, Client]) -> Iterator[Greedy]:
 
 
 def stored(folder: Path) -> int:
-    """Give the bytes of disk of the files that nginx has open, also of those without a name."""
+    """Return the bytes on disk of the files that nginx has open, named or not."""
     total = 0
     for worker in children_of(int((folder / "nginx.pid").read_text())):
         for descriptor in Path(f"/proc/{worker}/fd").iterdir():
@@ -473,7 +471,7 @@ def stored(folder: Path) -> int:
     return total
 
 
-def test_one_client_fills_no_more_of_the_disk_than_the_limits_add_up_to(
+def test_one_client_fills_no_more_disk_than_its_limits(
     crowded: tuple[Servers, Client], greedy: Greedy
 ) -> None:
     folder = crowded[0].instance.parent
@@ -488,7 +486,7 @@ def test_one_client_reads_few_zips_and_originals_at_a_time(greedy: Greedy) -> No
     assert held == limits()["downloads"]
 
 
-def test_others_are_served_while_one_client_takes_all_that_it_can(
+def test_others_are_served_while_one_client_takes_all(
     crowded: tuple[Servers, Client], greedy: Greedy
 ) -> None:
     headers = {CLIENT: "10.0.0.2"}

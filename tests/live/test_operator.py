@@ -4,7 +4,6 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.servers import Servers, running, wait_until
+from tests.support.servers import Servers, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -21,12 +20,15 @@ TOKEN = "long-and-very-secret"
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def settings() -> dict[str, object]:
+    return {"workers": 2, "log_format": "json", "metrics_token": TOKEN}
+
+
+@pytest.fixture(scope="module")
+def servers(servers: Servers) -> Servers:
     """Two web processes and two workers that made some images and failed on others."""
-    instance = tmp_path_factory.mktemp("live") / "instance"
-    with running(instance, workers=2, log_format="json", metrics_token=TOKEN) as servers:
-        send_images(servers)
-        yield servers
+    send_images(servers)
+    return servers
 
 
 def send_images(servers: Servers) -> None:

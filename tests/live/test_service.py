@@ -20,12 +20,6 @@ from tests.support.servers import ROOT, Client, Servers, environment, free_port,
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with running(tmp_path_factory.mktemp("live") / "instance", workers=2) as servers:
-        yield servers
-
-
 def test_uploaded_image_becomes_a_thumbnail(client: Client) -> None:
     job_id = client.submit(make_jpeg(size=(400, 300)))
     client.wait_for(job_id)
@@ -33,7 +27,7 @@ def test_uploaded_image_becomes_a_thumbnail(client: Client) -> None:
     assert Image.open(BytesIO(answer.body)).size == (100, 100)
 
 
-def test_bad_image_disturbs_nobody(client: Client) -> None:
+def test_bad_image_leaves_others_alone(client: Client) -> None:
     bad, good = client.submit(make_truncated()), client.submit(make_jpeg())
     client.wait_for(bad)
     client.wait_for(good)
@@ -41,7 +35,7 @@ def test_bad_image_disturbs_nobody(client: Client) -> None:
     assert client.get(f"/check_job_status/{good}").status == 303
 
 
-def test_work_whose_bells_were_lost_is_found_at_once(tmp_path: Path) -> None:
+def test_work_without_notifications_is_found_at_once(tmp_path: Path) -> None:
     with (
         running(tmp_path / "instance", workers=1) as servers,
         closing(servers.client()) as client,
@@ -78,7 +72,7 @@ def test_image_in_hand_is_finished_on_a_graceful_stop(tmp_path: Path, scan: byte
         assert client.get(f"/check_job_status/{job_id}").json["status"] == "Succeeded"
 
 
-def test_queue_that_is_removed_while_all_runs_stops_nothing(tmp_path: Path) -> None:
+def test_queue_file_can_be_removed_while_all_runs(tmp_path: Path) -> None:
     with (
         running(tmp_path / "instance", workers=1) as servers,
         closing(servers.client()) as client,
@@ -107,7 +101,7 @@ def test_expired_job_is_swept_with_its_files(tmp_path: Path) -> None:
         wait_until(lambda: not (originals / job_id).exists(), what="the sweep")
 
 
-def test_refusal_of_a_large_upload_is_read_by_who_is_still_sending(tmp_path: Path) -> None:
+def test_client_that_is_still_sending_reads_the_refusal(tmp_path: Path) -> None:
     with (
         running(tmp_path / "instance", max_file_mb=1, max_request_mb=1) as servers,
         closing(servers.client()) as client,
@@ -117,7 +111,7 @@ def test_refusal_of_a_large_upload_is_read_by_who_is_still_sending(tmp_path: Pat
     assert answer.json["detail"] == "That is 31 MB at once; the limit is 1 MB. Send fewer files."
 
 
-def test_form_without_script_takes_as_many_files_as_a_job_may_have(client: Client) -> None:
+def test_form_without_script_takes_500_files(client: Client) -> None:
     token = find_token(client.get("/", accept="text/html").body.decode())
     photo = make_jpeg(size=(60, 40))
     files = [FileStorage(BytesIO(photo), filename=f"{number}.jpg") for number in range(501)]
@@ -131,7 +125,7 @@ def test_form_without_script_takes_as_many_files_as_a_job_may_have(client: Clien
 
 
 def large(picture: bytes) -> bytes:
-    """Make an image of 100 MB that is taken: what follows its end is nobody's business."""
+    """Make an image of 100 MB that is taken: decoders ignore what follows its end."""
     return picture + bytes(100_000_000)
 
 
@@ -157,10 +151,10 @@ def test_upload_of_100_mb_does_not_fill_the_webs_memory(generous: Servers, pictu
 
 
 @pytest.mark.parametrize("port", [None, free_port()], ids=["default", "chosen"])
-def test_make_run_says_where_it_is_and_stops_all_on_interrupt(
+def test_make_run_prints_its_address_and_stops_on_interrupt(
     tmp_path: Path, port: int | None
 ) -> None:
-    host = "127.0.0.2"  # Where nobody else's 8000 is.
+    host = "127.0.0.2"  # Port 8000 of 127.0.0.1 may be in use.
     settings = {"host": host, "port": port} if port else {"host": host}
     with subprocess.Popen(
         ["make", "run"],

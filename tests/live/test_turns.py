@@ -1,20 +1,19 @@
 """A visitor's image is made while another client's slow ones fill the queue."""
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
 from tests.support.images import make_jpeg
 from tests.support.jobs import open_jobs
-from tests.support.servers import Client, Servers, running, wait_until
+from tests.support.servers import Client, Servers, wait_until
 from webapp.config import Config
 from webapp.recipes.outputs import Output, Recipe
 
 pytestmark = pytest.mark.live
 
 WORKERS = 2
-SLOW = 300  # Images, each of which takes all of its time.
+SLOW = 60  # Images, each of which takes all of its time: 30 s of work for the two workers.
 RECIPE = Recipe(
     tuple(
         Output(name=f"huge-{number}", width=4096, height=4096, format="webp", enlarge=True)
@@ -24,10 +23,8 @@ RECIPE = Recipe(
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    instance = tmp_path_factory.mktemp("turns") / "instance"
-    with running(instance, workers=WORKERS, decode_seconds=1) as servers:
-        yield servers
+def settings() -> dict[str, object]:
+    return {"workers": WORKERS, "decode_seconds": 1}
 
 
 def submit_slow_images(servers: Servers) -> None:

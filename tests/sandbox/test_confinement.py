@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import hostile
+from tests.support.hostile.samples import ENDINGS, sample
 from tests.support.images import make_animation, make_image, make_jpeg
 from webapp import ROOT
 from webapp.engine.limits import ImageLimits
@@ -179,7 +179,7 @@ def test_no_image_needs_a_call_that_is_refused(tmp_path: Path) -> None:
             Output("moving", 64, 64, format="gif", animated=True),
         )
     )
-    images = {ending: hostile.sample(ending) for ending in hostile.ENDINGS}
+    images = {ending: sample(ending) for ending in ENDINGS}
     images["wide.jpg"] = make_jpeg((3000, 2000), progressive=True)  # Resized by libvips.
     images["wide.png"] = make_image("RGB", (1500, 1000), "PNG")  # Read by it.
     images["wide.webp"] = make_image("RGB", (1500, 1000), "WEBP")

@@ -65,6 +65,7 @@ SETTLE_SECONDS = 180.0  # For what is still waiting when the kills end.
 SETTINGS = {
     "workers": 3,
     "decode_seconds": 10,
+    "lease_seconds": 1.5,  # A poisoned image costs five leases.
     "max_jpeg_scans": 500,
     "max_jobs_per_hour": 1_000_000,  # All come from one address.
     "max_mb_per_hour": 1_000_000,
@@ -187,25 +188,25 @@ class Report:
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing of it should be otherwise, and enough happened to say so."""
+        """Return whether all went well, and enough happened to say so."""
         wrong = (self.lost, self.finished_twice, self.unjust, self.unhealthy, self.strays)
         return not any(wrong) and self.is_telling and self.is_quick
 
     @property
     def is_telling(self) -> bool:
-        """Whether there was work, there were kills, and they hit work."""
+        """Return whether there was work, and kills that hit it."""
         return bool(self.done and self.recovery) and self.kills.total() >= MIN_KILLS
 
     @property
     def is_quick(self) -> bool:
-        """Whether images run again soon.
+        """Return whether images run again soon.
 
         Most do. The last of them have no bound here: what would claim them is killed as well.
         """
         return statistics.median(self.recovery) <= RECOVERY_SECONDS
 
     def __str__(self) -> str:
-        """Say all in lines of a name and a figure."""
+        """Format all as lines of a name and a figure."""
         lines = {
             "acknowledged": self.acknowledged,
             "done": self.done,
@@ -332,7 +333,7 @@ def _add(
 
 
 def _insist(run: Run, what: str, request: Callable[[], Answer]) -> Answer | None:
-    """Ask again while nobody answers, as a person does; None where it is refused, or too late."""
+    """Retry until the server answers; return None if it refuses, or at the end."""
     while True:
         try:
             answer = request()
@@ -377,7 +378,7 @@ def _settle(run: Run) -> None:
 
 
 def _look_after(run: Run) -> None:
-    """Start what ended, as whoever supervises the two does; poison; look for orphans."""
+    """Start what ended, as a supervisor does; poison; look for orphans."""
     for name, process in run.servers.processes.items():
         if process.poll() is not None:
             run.servers.start_one(name)
@@ -489,7 +490,7 @@ def _judge(run: Run) -> Report:
 
 
 def _is_just(name: str, state: str, code: str) -> bool:
-    """Say whether an image came to the end that it deserves while nobody kills."""
+    """Return whether an image ended as it does without kills."""
     if name in CLEAN:
         return state == "done"
     return state == "failed" and code == EXPECTED.get(name, code)
@@ -531,7 +532,7 @@ def _complaints(run: Run) -> list[str]:
 
 
 def _recoveries(run: Run, history: History) -> list[float]:
-    """Give the seconds from each kill to the next claim of what was in hand.
+    """Return the seconds from each kill to the next claim of what it hit.
 
     An image that has cost two workers waits for all others by design, so its time says nothing.
     """

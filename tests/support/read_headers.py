@@ -16,7 +16,8 @@ from typing import Any
 
 from PIL import Image
 
-from tests.support.hostile import ENDINGS, hostile_files, sample
+from tests.support.hostile import hostile_files
+from tests.support.hostile.samples import ENDINGS, sample
 from tests.support.isobmff import variants
 from webapp.engine.errors import ImageError, translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif

@@ -1,4 +1,4 @@
-"""The real thing, started as `make run` starts it, and a client to talk to it.
+"""The real servers, started as `make run` starts them, and a client of them.
 
 Shared by the live tests, the browser tests, the chaos run and the benchmark.
 """
@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import re
 import shlex
 import signal
@@ -43,14 +44,20 @@ UPLOAD_BEGINNING = (
 
 
 def free_port() -> int:
-    """Find a port of the loopback address that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]  # type: ignore[no-any-return]
+    """Find a port of the loopback address that is free.
+
+    Linux gives none of these to a connection (net.ipv4.ip_local_port_range), so that the port is
+    still free when the server starts, also while other tests run.
+    """
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
-    """Ask again and again until the answer is true; give it, or fail."""
+    """Poll a condition until it is true; return its value, or fail."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = condition()
@@ -62,7 +69,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 20.0, what: str = 
 
 @dataclass
 class Answer:
-    """What a server said."""
+    """The response of a server."""
 
     status: int
     headers: Mapping[str, str]
@@ -76,7 +83,7 @@ class Answer:
 
 @dataclass
 class Client:
-    """Talk HTTP to a server on a kept connection; keep its cookies; follow nothing."""
+    """Talk HTTP to a server on one connection; keep its cookies; follow nothing."""
 
     host: str
     port: int
@@ -86,7 +93,7 @@ class Client:
     def request(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Send one request; a connection that the server closed meanwhile is opened anew."""
+        """Send one request; reopen a connection that the server has closed."""
         sent = {"Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items()), **(headers or {})}
         for is_last in (False, True):
             if self._connection is None:
@@ -119,13 +126,13 @@ class Client:
         return self.post("/upload_image", file=FileStorage(BytesIO(data), filename=name))
 
     def submit(self, data: bytes, name: str = "a.jpg") -> str:
-        """Submit one image that is taken; give the job's id."""
+        """Submit one image that is accepted; return the job's id."""
         answer = self.upload(data, name)
         assert answer.status == 202, answer.body
         return answer.json["job_id"]  # type: ignore[no-any-return]
 
     def finished(self, job_id: str) -> bool:
-        """Say whether a job is over, well or badly."""
+        """Return whether a job has ended."""
         answer = self.get(f"/check_job_status/{job_id}")
         return bool(answer.json["status"] != "Processing")
 
@@ -134,7 +141,7 @@ class Client:
         wait_until(lambda: self.finished(job_id), seconds, f"the end of job {job_id}")
 
     def is_healthy(self) -> bool:
-        """Say whether a server is there and finds itself well."""
+        """Return whether a server answers that it is healthy."""
         try:
             return self.get("/healthcheck").status == 200
         except (OSError, http.client.HTTPException):
@@ -224,11 +231,11 @@ class Servers:
             return db.execute(sql, values).fetchall()
 
     def web_peak(self) -> int:
-        """Give the largest memory that the web processes ever had resident, in bytes."""
+        """Return the peak resident memory of the web processes, in bytes."""
         return sum(_peak_of(pid) for pid in self.children("web"))
 
     def reset_web_peak(self) -> int:
-        """Forget the peak so far; give what is resident now."""
+        """Reset the peak; return what is resident now."""
         for pid in self.children("web"):
             Path(f"/proc/{pid}/clear_refs").write_text("5")
         return self.web_peak()
@@ -238,11 +245,11 @@ class Servers:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def left_running(self) -> list[int]:
-        """List the processes that run on this data folder, whoever their parent is."""
+        """List the processes that run on this data folder, of any parent."""
         mark = f"THUMBNAIL_INSTANCE={self.instance}".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # Gone, or somebody else's.
+            with contextlib.suppress(OSError):  # Gone, or of another user.
                 if mark in (folder / "environ").read_bytes().split(b"\0"):
                     found.append(int(folder.name))
         return found
@@ -309,7 +316,7 @@ def descendants_of(pid: int) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process runs; one that only waits to be reaped does not."""
+    """Return whether a process runs; one that waits to be reaped does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

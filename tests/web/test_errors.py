@@ -1,14 +1,16 @@
 """Errors: the same words for a person, a script and a program."""
 
 import errno
+from html import unescape
 
 import pytest
 from flask import Flask, abort
 from werkzeug.test import TestResponse
 
 from tests.conftest import Person
+from tests.support.errors import ERRORS
 from tests.support.pages import Page
-from webapp.web.errors import Problem
+from webapp.web.errors import Problem, problem
 
 
 @pytest.fixture
@@ -61,6 +63,19 @@ def test_wrong_method_is_told(person: Person) -> None:
     answer = person.client.delete("/")
     assert answer.status_code == 405
     assert "GET" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("status", ERRORS)
+def test_page_of_each_error_has_its_words(app: Flask, person: Person, status: int) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        ERRORS[status]()
+    said = problem(caught.value)
+    app.add_url_rule("/broken", view_func=ERRORS[status])
+    response = person.get("/broken")
+    assert response.status_code == status
+    page = unescape(response.text)
+    for words in (said.title, said.detail, said.code, str(status)):
+        assert f">{words}</" in page
 
 
 # What one can do next

@@ -11,7 +11,7 @@ repeated segments. The only C code left is zlib: it inflates up to a megabyte of
 from the text chunks of a PNG.
 
 Reading a header takes at most 50 ms of CPU time, whatever the file: each loop has a bound, with a
-comment that says what honest files have. The files of `tests/support/hostile.py` come closest.
+comment that says what honest files have. The files of `tests/support/hostile/` come closest.
 """
 
 import re

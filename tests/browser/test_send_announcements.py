@@ -1,0 +1,217 @@
+"""Sending files: what the page shows and announces meanwhile."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.actions import (
+    IN_PART,
+    LARGE,
+    WATCH_SHIFTS,
+    check,
+    choose_preset,
+    drop,
+    expect_done,
+    gather,
+    shifts,
+    submit,
+    watch,
+)
+from tests.browser.lines import Line, line_to
+from tests.support.images import make_image, make_jpeg
+from tests.support.servers import Servers
+
+pytestmark = pytest.mark.browser
+
+
+def test_progress_is_shown_by_file_and_in_all(page: Page, line: Line) -> None:
+    page.goto(line.url)
+    drop(page, {f"{n}.bmp": LARGE for n in range(4)})
+    watch(page, "document.querySelectorAll('.row progress:not([hidden])').length", "sending")
+    watch(page, "document.querySelector('.row progress').value", "parts")
+    watch(page, "document.getElementById('queue-progress').value", "all")
+    watch(page, "document.title", "titles")
+    line.hold(part=0)
+    submit(page)
+    for part in (0.2, 0.4, 0.6, 0.8):
+        line.hold(part=part)
+        page.wait_for_function(
+            """(part) => [...document.querySelectorAll(".row progress:not([hidden])")]
+                .filter(({ value }) => value >= part).length === 2""",
+            arg=part,
+        )
+    line.hold(after=2)
+    expect(page.locator(".row-state").nth(2)).to_contain_text(IN_PART)
+    line.release()
+    expect_done(page, "4 of 4 images done")
+    seen = page.evaluate("seen")
+    assert max(seen["sending"]) == 2
+    assert any(0 < part < 1 for part in seen["parts"])
+    assert len({part for part in seen["all"] if 0 < part < 1}) >= 4
+    assert seen["all"] == sorted(seen["all"])
+    percents = [
+        int(found[1]) for t in seen["titles"] if (found := re.match(r"(\d+) % uploaded", t))
+    ]
+    assert percents == sorted(percents)
+    assert len(percents) >= 4
+
+
+@pytest.mark.parametrize("width", [390, 1360])
+def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
+    page: Page, servers: Servers, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.add_init_script(WATCH_SHIFTS)
+    picture = make_image("RGB", (360, 280), "BMP")
+    stops = (0, 4, 8)
+    with line_to(servers.url) as line:
+        page.goto(line.url)
+        choose_preset(page, "web-set")
+        drop(page, {f"{n:02}.bmp": LARGE if n in stops else picture for n in range(12)})
+        expect(page.locator(".row")).to_have_count(12)
+        page.locator("#submit").scroll_into_view_if_needed()
+        shifts(page)
+        page.evaluate("shifts.length = 0")  # From here on, the user does nothing.
+        line.hold()
+        submit(page)
+        # What shifts within half a second of a click does not count.
+        page.wait_for_function(
+            "(clicked) => performance.now() > clicked + 500", arg=page.evaluate("performance.now()")
+        )
+        # One after the other: an image that overtakes another is moved by it.
+        for count in range(12):
+            line.hold(after=count)
+            page.wait_for_function(
+                "(sent) => document.getElementById('queue-facts').textContent === sent",
+                arg=f"{count} of 12 images uploaded",
+            )
+            if count in stops:
+                expect(page.locator(".row-state").nth(count)).to_contain_text(IN_PART)
+        line.release()
+        expect_done(page, "12 of 12 images done")
+        expect(page.locator("#queue")).to_be_hidden()
+        assert sum(value for value, _ in shifts(page)) < 0.05, shifts(page)
+
+
+def test_list_keeps_the_file_that_is_sent_in_sight(page: Page, line: Line) -> None:
+    page.goto(line.url)
+    choose_preset(page, "square")
+    drop(page, {f"{n}.bmp": LARGE if n == 5 else make_jpeg() for n in range(8)})
+    line.hold(after=5)
+    submit(page)
+    expect(page.locator(".row-state").first).to_contain_text("uploaded", timeout=15_000)
+    expect(page.get_by_role("button", name="Remove 0.bmp")).to_have_count(0)
+    cancel = page.get_by_role("button", name="Cancel 5.bmp")
+    expect(cancel).to_be_in_viewport(timeout=20_000)
+    check(page)
+
+
+def test_list_stays_where_it_was_scrolled(page: Page, line: Line) -> None:
+    page.goto(line.url)
+    choose_preset(page, "square")
+    drop(page, {f"{n}.jpg": make_jpeg() for n in range(8)})
+    line.hold()
+    submit(page)
+    # By then, the list has gone to the first file.
+    expect(page.locator("#queue-facts")).to_have_text("0 of 8 images uploaded")
+    rows = page.locator("#queue-rows")
+    rows.evaluate("(list) => (list.scrollTop = 9999)")
+    place = rows.evaluate("(list) => list.scrollTop")
+    assert place > 0
+    line.hold(after=4)
+    expect(page.locator("#queue-facts")).to_have_text("4 of 8 images uploaded", timeout=20_000)
+    assert rows.evaluate("(list) => list.scrollTop") == place
+
+
+def test_what_is_sent_can_be_folded_away(page: Page, line: Line) -> None:
+    page.goto(line.url)
+    drop(page, {f"{n}.bmp": LARGE for n in range(3)})
+    line.hold()
+    submit(page)
+    expect(page.locator("#queue-facts")).to_have_text("0 of 3 images uploaded")
+    page.locator("#queue-facts").click()
+    expect(page.locator("#queue-rows")).to_be_hidden()
+    expect(page.get_by_role("progressbar", name="Upload progress")).to_be_visible()
+    line.release()
+    expect_done(page, "3 of 3 images done")
+
+
+def test_focus_in_a_sent_row_moves_to_the_list(page: Page, line: Line) -> None:
+    page.goto(line.url)
+    drop(page, {f"{n}.bmp": LARGE for n in range(3)})
+    line.hold()
+    submit(page)
+    button = page.get_by_role("button", name="Cancel 0.bmp")
+    button.focus()
+    expect(button).to_be_focused()
+    line.hold(after=1)
+    expect(page.locator("#queue")).to_be_focused(timeout=15_000)
+
+
+def test_job_whose_files_were_all_cancelled_says_so(page: Page, line: Line) -> None:
+    page.goto(line.url)
+    drop(page, {"1.bmp": LARGE, "2.bmp": LARGE})
+    line.hold()
+    submit(page)
+    expect(page.locator(".tools").first).to_be_visible()
+    for name in ("1.bmp", "2.bmp"):
+        page.get_by_role("button", name=f"Cancel {name}").click()
+    heading = page.get_by_role("heading", name="Nothing was uploaded")
+    expect(heading).to_be_focused()
+    expect(page.get_by_role("status")).to_have_text("Nothing was uploaded")
+    expect(page.locator(".tools, .frames")).to_have_count(0)
+
+
+def test_quarters_of_what_is_sent_are_announced(page: Page, line: Line) -> None:
+    page.goto(line.url)
+    choose_preset(page, "square")
+    drop(page, {f"{n}.jpg": make_jpeg() for n in range(6)})
+    expect(page.locator(".row")).to_have_count(6)
+    watch(page, "document.getElementById('status').textContent", "said")
+    line.hold()
+    submit(page)
+    for count in range(6):
+        line.hold(after=count)
+        expect(page.locator("#queue-facts")).to_have_text(f"{count} of 6 images uploaded")
+    line.release()
+    expect_done(page, "6 of 6 images done")
+    said = [
+        words for words in page.evaluate("seen.said") if re.fullmatch(r"\d of .* uploaded", words)
+    ]
+    assert said == [f"{count} of 6 images uploaded" for count in (2, 3, 5)]
+
+
+def test_name_with_a_direction_mark_is_shown_as_it_is(page: Page) -> None:
+    gather(page, "invoice\u202egpj.exe")
+    expect(page.locator(".row-name")).to_have_text("invoicegpj.exe")
+    expect(page.get_by_role("button", name="Remove invoicegpj.exe", exact=True)).to_be_visible()
+
+
+def test_name_keeps_the_marks_that_its_script_needs(page: Page) -> None:
+    gather(page, "\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645.jpg")
+    expect(page.locator(".row-name")).to_have_text(re.compile("\u200c"))
+
+
+def test_lost_connection_is_announced_once(page: Page, line: Line, complaints: list[str]) -> None:
+    page.goto(line.url)
+    choose_preset(page, "square")
+    drop(page, {f"{n}.bmp": LARGE for n in range(4)})
+    line.hold()
+    submit(page)
+    expect(page.locator(".row-state").first).to_contain_text(IN_PART)
+    way = re.compile(r"/jobs/[0-9a-f-]{36}(/images)?$")
+    page.route(way, lambda route: route.abort())
+    line.release()
+    expect(page.locator("#queue-pause")).to_contain_text("Connection lost.", timeout=15_000)
+    # At once, for the next poll gets through.
+    bars = page.evaluate(
+        """() => {
+            for (const n of [1, 2, 3]) dispatchEvent(new Event("offline"));
+            return document.querySelectorAll(".bar:not([hidden])").length;
+        }"""
+    )
+    assert bars == 0
+    page.unroute(way)
+    expect_done(page, "4 of 4 images done")
+    complaints.clear()
