@@ -75,9 +75,9 @@ SETTINGS = {
 
 AUDIT = """
 CREATE TABLE audit (at REAL, image_id TEXT, state TEXT, attempt INTEGER);
-CREATE TRIGGER audit_image AFTER UPDATE OF state ON images BEGIN
+CREATE TRIGGER audit_image AFTER UPDATE OF status ON images BEGIN
     INSERT INTO audit
-    VALUES ((julianday('now') - 2440587.5) * 86400.0, new.id, new.state, new.attempts);
+    VALUES ((julianday('now') - 2440587.5) * 86400.0, new.id, new.status, new.attempts);
 END;
 """
 
