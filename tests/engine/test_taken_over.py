@@ -68,7 +68,8 @@ os.write(descriptors[1], content)
 made = {"file_name": "square.jpg", "width": 100, "height": 100, "bytes": len(content),
         "format": "jpeg", "quality": 80}
 header = {"format": "jpeg", "width": 90, "height": 60, "orientation": 1, "had_gps": False}
-answer = {"header": header, "thumbhash": "abcd", "color": "#123456", "thumbnails": [made]}
+hash = "TbYBBYAAAAAAAAAAAAAAAAAAAAAA"
+answer = {"header": header, "thumbhash": hash, "color": "#123456", "thumbnails": [made]}
 """
 
 
@@ -110,6 +111,7 @@ FORGERIES = {
     "an orientation of 9": "header['orientation'] = 9",
     "a place that is no truth value": "header['had_gps'] = 'yes'",
     "a header that is none": "answer['header'] = None",
+    "a hash that is cut": "answer['thumbhash'] = 'abcd'",
     "a hash that is markup": "answer['thumbhash'] = '<script>alert(1)</script>'",
     "a colour that is a style": "answer['color'] = 'red; background: url(/)'",
     "a colour that ends in a new line": "answer['color'] += chr(10)",

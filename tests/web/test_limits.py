@@ -360,7 +360,7 @@ def test_job_is_made_again_as_a_whole_or_not_at_all(shared: Flask) -> None:
     person, location = make_job(shared, images=2)
     submit(shared, "127.0.0.1")
     assert again(shared, person, location, "remake").status_code == 429
-    assert jobs.job(location.removeprefix("/jobs/")).done == 2
+    assert jobs.job(location.removeprefix("/jobs/")).counts.done == 2
 
 
 def test_job_with_more_images_than_the_share_is_made_again_while_no_other_waits(

@@ -8,6 +8,7 @@ the workers.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from math import inf
 from pathlib import Path
 from threading import Thread
@@ -139,7 +140,7 @@ class Jobs:
         A job without images is deleted. Raises JobNotFound.
         """
         self.store.jobs.close(job_id, missing_files)  # First: no image can be added from here on.
-        if not self.job(job_id).images:
+        if not self.progress(job_id).counts.total:
             self.delete(job_id)
 
     def reopen(self, job_id: str) -> None:
@@ -149,7 +150,7 @@ class Jobs:
         """
         now = self.now()
         if not self.store.jobs.reopen(job_id, now, now + OPEN_SECONDS, self.config.max_images):
-            self.job(job_id)
+            self.progress(job_id)
             raise JobClosed
 
     def _add_job(
@@ -208,7 +209,7 @@ class Jobs:
 
     def _refuse(self, job_id: str) -> None:
         """Raise the reason why a job took no image."""
-        if not self.job(job_id).is_open:
+        if not self.progress(job_id).is_open:
             raise JobClosed
         raise TooManyImages(self.config.max_images)
 
@@ -336,13 +337,13 @@ class Jobs:
         """Cancel one waiting image of a job, or all of them."""
         self.store.queue.cancel(job_id, image_id, self.now())
 
-    def extend(self, job_id: str, hours: float) -> None:
+    def extend(self, job_id: str, hours: float) -> datetime:
         """Keep a job for some hours from now, up to the maximum since its creation.
 
-        A job that is kept longer already stays so.
+        A job that is kept longer already stays so. Returns when it expires.
         """
         expires = self.now() + self._kept_seconds(hours)
-        self.store.jobs.extend(job_id, expires, self.config.max_retention_hours * 3600)
+        return self.store.jobs.extend(job_id, expires, self.config.max_retention_hours * 3600)
 
     # Delete
 

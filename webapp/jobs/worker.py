@@ -10,7 +10,7 @@ from typing import Any
 
 from webapp.disk import is_disk_full
 from webapp.engine.decoder import Decoder
-from webapp.engine.errors import ImageError
+from webapp.engine.errors import Crashed, ImageError
 from webapp.jobs.errors import FILE_LOST, ClaimLost
 from webapp.jobs.models import Claim
 from webapp.jobs.work import WorkQueue
@@ -53,9 +53,6 @@ def _work_on(claim: Claim, queue: WorkQueue, decoder: Decoder) -> None:
         queue.fail(claim, code, message)
         _log("image failed", claim, logging.ERROR, code=code)
         return
-    # Imported here: the web server imports this module too, to notify, and draws nothing.
-    from webapp.engine.thumbhash import thumbhash_to_png
-
     recipe = Recipe.from_json(claim.recipe)
     if claim.focus:
         recipe = recipe.with_focus(claim.focus)
@@ -64,13 +61,25 @@ def _work_on(claim: Claim, queue: WorkQueue, decoder: Decoder) -> None:
     with queue.storage.open_folder() as folder:
         try:
             made = decoder.make_thumbnails(source, recipe, folder, partial(queue.renew, claim))
+            placeholder = _draw(made.thumbhash)
         except ImageError as error:
             queue.fail(claim, error.code, str(error))
             _log("image failed", claim, logging.WARNING, code=error.code, work_ms=ms_since(began))
         else:
-            queue.finish(claim, folder, made, thumbhash_to_png(made.thumbhash))
+            queue.finish(claim, folder, made, placeholder)
             outputs = len(made.thumbnails)
             _log("image done", claim, outputs=outputs, work_ms=ms_since(began))
+
+
+def _draw(thumbhash: str) -> bytes:
+    """Draw a ThumbHash that a decode child answered. Raises Crashed if it is not a whole one."""
+    # Imported here: the web server imports this module too, to notify, and draws nothing.
+    from webapp.engine.thumbhash import thumbhash_to_png
+
+    try:
+        return thumbhash_to_png(thumbhash)
+    except ValueError:
+        raise Crashed from None
 
 
 def _put_back(claim: Claim, release: Callable[[Claim], None]) -> bool:

@@ -27,6 +27,7 @@ _JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
 
 _CHUNK = 1 << 13  # Read at a time between segments, and again for each: 64 kB took 9 µs more.
 _MAX_MARKERS = 3_000  # A 100 MP photo with every kind of metadata has some hundreds.
+_MAX_GAPS = 1_000  # Bytes between two segments: the data of a scan, of which files have up to 50.
 # 0xFF bytes between segments, most of them stuffed. A scan of 50 MB has 200,000.
 _MAX_STUFFED = 1_000_000
 _MAX_WALK = 8 << 20  # Bytes in which the web server counts scans; the decode child counts all.
@@ -118,11 +119,14 @@ def _find_segments(file: IO[bytes], stop: int = sys.maxsize) -> Iterator[tuple[i
     two segments belong to a scan. Raises Corrupt if there are too many segments. Byte `stop` counts
     as the end of the file.
     """
-    end, stuffed = 2, 0
+    end, stuffed, gaps = 2, 0, 0
     for _ in range(_MAX_MARKERS):
         file.seek(end)
         marker, start, skipped = _next_marker(file, _MAX_STUFFED - stuffed, stop)
         stuffed += skipped
+        gaps += start > end
+        if gaps > _MAX_GAPS:
+            break
         end = file.tell()
         if marker not in _WITHOUT_CONTENT:
             end += max(int.from_bytes(file.read(2), "big"), 2)

@@ -262,15 +262,22 @@ class JobRows:
             )
         )
 
-    def extend(self, job_id: str, expires: float, max_seconds: float) -> None:
-        """Extend a job until a time, but at most to `max_seconds` in all."""
-        self._db.execute(
-            "UPDATE jobs SET expires = min(:expires, created + :max_seconds), version = version + 1"
-            " WHERE id = :id AND expires < min(:expires, created + :max_seconds)",
-            id=job_id,
-            expires=expires,
-            max_seconds=max_seconds,
-        )
+    def extend(self, job_id: str, expires: float, max_seconds: float) -> datetime:
+        """Extend a job until a time, but at most to `max_seconds` in all.
+
+        Returns when it expires.
+        """
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE jobs SET expires = min(:expires, created + :max_seconds),"
+                " version = version + 1"
+                " WHERE id = :id AND expires < min(:expires, created + :max_seconds)",
+                id=job_id,
+                expires=expires,
+                max_seconds=max_seconds,
+            )
+            rows = self._db.query("SELECT expires FROM jobs WHERE id = :id", id=job_id)
+        return datetime.fromtimestamp(rows[0]["expires"], UTC)
 
     def delete(self, job_id: str, now: float) -> None:
         """Delete a job's rows."""

@@ -56,8 +56,7 @@ def keep(job_id: UUID) -> ResponseReturnValue:
     hours = request.form.get("hours", type=float)
     if hours is None or not 0 < hours < inf:
         abort(422, "Send the number of hours to keep the job.")
-    current_jobs().extend(str(job_id), hours)
-    _tell(f"Kept until {date_and_time(current_jobs().job(str(job_id)).expires)}.")
+    _tell(f"Kept until {date_and_time(current_jobs().extend(str(job_id), hours))}.")
     return _changed(job_id)
 
 
@@ -94,7 +93,7 @@ def remake(job_id: UUID) -> ResponseReturnValue:
 def confirm_delete(job_id: UUID) -> str:
     """Show the form that confirms a deletion."""
     require_owner(str(job_id))
-    job = current_jobs().job(str(job_id))
+    job = current_jobs().progress(str(job_id))
     return render_template("changes/delete.html", job=job, form=FlaskForm())
 
 
