@@ -178,7 +178,7 @@ def test_open_job_that_never_got_an_image_expires_early(store: Store) -> None:
     add_image(store, "a")
     assert store.jobs.expired_ids(NOW + 150) == ["empty"]
     store.jobs.delete_expired("empty", NOW + 150)
-    assert not store.jobs.has_expired("empty", NOW + 150)  # Nobody was told that it would be kept.
+    assert not store.jobs.has_expired("empty", NOW + 150)  # It was never promised to be kept.
 
 
 def test_job_closes_by_itself_when_its_uploader_is_gone(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""The access token: who has it may upload, and whoever has a link may look."""
+"""The access token is required to upload, and not to view a job by its link."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Pages that may be large come compressed, to whoever can read that."""
+"""Large pages are compressed for clients that accept it."""
 
 import gzip
 from time import time

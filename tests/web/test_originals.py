@@ -1,4 +1,4 @@
-"""Uploaded files, shown to whoever uploaded them."""
+"""Originals are shown to their owner alone."""
 
 import pytest
 

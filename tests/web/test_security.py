@@ -33,7 +33,7 @@ HEADERS = {
 
 
 def guarding(headers: Headers) -> dict[str, str]:
-    """Give those headers of an answer that guard whoever reads it."""
+    """Return the security headers of a response."""
     names = {*HEADERS, "Strict-Transport-Security"}
     return {name: headers[name] for name in names if name in headers}
 

@@ -157,7 +157,7 @@ def _facts(answer: TestResponse) -> Any:
 class Statements:
     """Count the statements that a reader runs, and let something happen after one of them.
 
-    A transaction that writes counts as one: while it lasts, nobody else can write.
+    A transaction that writes counts as one: no other can write until it ends.
     """
 
     def __init__(self, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Say what went wrong, to a person and to a program."""
+    """An error, for a person and for a program."""
 
     status: int
     code: str
@@ -121,9 +121,7 @@ def problem(error: Exception) -> Problem:
         return Problem(400, "unknown_host", sentence)
     if isinstance(error, RequestEntityTooLarge):  # Of too many parts: bytes were counted before.
         return Problem(413, RequestTooLarge.code, SENTENCES[413])
-    if isinstance(
-        error, ClientDisconnected
-    ):  # To Werkzeug 400, for nobody may be there to read it.
+    if isinstance(error, ClientDisconnected):  # To Werkzeug 400, as few clients read the answer.
         return Problem(408, "request_timeout", SENTENCES[408])
     if isinstance(error, HTTPException):
         return _http_problem(error)
@@ -135,25 +133,27 @@ def problem(error: Exception) -> Problem:
 def _http_problem(error: HTTPException) -> Problem:
     status = error.code or 500
     sentence = error.description or error.name
-    if sentence == type(error).description:  # The framework's own, for no reader in particular.
+    if sentence == type(error).description:  # The framework's own, for developers.
         sentence = SENTENCES.get(status, sentence)
     return Problem(status, error.name.lower().replace(" ", "_"), sentence)
 
 
 def answer(error: Exception) -> Response:
     """Answer a request that failed."""
-    said = problem(error)
-    if said.status >= 500 and said.status != 507 and not isinstance(error, Busy):  # No fault.
+    found = problem(error)
+    if (
+        found.status >= 500 and found.status != 507 and not isinstance(error, Busy)
+    ):  # Not our fault.
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
     if request.blueprint == "thumbnail_api":
-        response = jsonify(detail=said.detail)
+        response = jsonify(detail=found.detail)
     elif not asks_for_html() or isinstance(error, SecurityError):  # A page needs a host to link to.
-        response = jsonify(code=said.code, detail=said.detail, field=said.field)
+        response = jsonify(code=found.code, detail=found.detail, field=found.field)
     else:
-        words = {**vars(said), "title": said.title}
-        ways = {"may_pass": _may_pass(said.status), "back": _page_before()}
+        words = {**vars(found), "title": found.title}
+        ways = {"can_retry": _can_retry(found.status), "back": _page_before()}
         response = make_response(render_template("errors/error.html", **words, **ways))
-    response.status_code = said.status
+    response.status_code = found.status
     if isinstance(error, AccessRequired):
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Busy):
@@ -163,23 +163,23 @@ def answer(error: Exception) -> Response:
     return response
 
 
-def _may_pass(status: int) -> bool:
-    """Say whether asking for this page once more may help; what a form sent is not sent again."""
+def _can_retry(status: int) -> bool:
+    """Return whether loading the page again may help; a form is not sent again."""
     return request.method == "GET" and (status == 429 or status >= 500)
 
 
 def _page_before() -> str | None:
-    """Give the page of this site that led here."""
+    """Return the page of this site that linked here, or None."""
     page = request.referrer or ""
     is_ours = page.startswith((f"http://{request.host}/", f"https://{request.host}/"))
     return page if is_ours and page != request.url else None
 
 
 def asks_for_html() -> bool:
-    """Say whether the client named HTML, as browsers and htmx do and programs do not."""
+    """Return whether the client accepts HTML by name, as browsers and htmx do."""
     return any(mimetype == "text/html" for mimetype, _ in request.accept_mimetypes)
 
 
 def init_app(app: Flask) -> None:
-    """Answer every exception here."""
+    """Register the handler of all exceptions."""
     app.register_error_handler(Exception, answer)

@@ -84,9 +84,9 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def from_address(cls, query: MultiDict[str, str]) -> "UploadForm":
         """Fill in the recipe that an address names: `preset=card&w=640&h=360&fit=cover`.
 
-        What it says of a second output ends in a 2: `w2=320`. An address that says nothing of what
-        to make gets the presets as they come; so does one of presets alone that are not offered.
-        What is over a limit is filled in, and told beside its field.
+        Parameters of a second output end in 2: `w2=320`. An address without outputs gets the
+        default presets; so does one with no presets but unknown ones. Values above a limit are
+        filled in, with an error beside their field.
         """
         fields: MultiDict[str, str] = MultiDict()
         not_understood, left_out = [], []
