@@ -35,13 +35,18 @@ fuzz: $(VENV)/dev ## Run the tests of properties with 1000 random examples each 
 		pytest -m hypothesis --hypothesis-profile fuzz --hypothesis-seed $$seed $(UNITS) \
 			|| { echo "To repeat this run: make fuzz SEED=$$seed"; exit 1; }
 
-check: $(VENV)/dev ## Check format, lint, types, import directions and templates
+check: $(VENV)/dev ## Check format, lint, types, import directions, templates and words
 	@ruff format --check
 	@ruff check
 	@mypy
 	@lint-imports
 	@djlint templates --check --quiet
 	@djlint templates --lint --quiet
+	@codespell
+	@! git grep -nwiE '$(PHRASES)' -- '*.py' '*.md' templates static/css static/js
+
+# codespell knows single words; see .codespell.txt.
+PHRASES := by and by|in peace|in vain|what is refused|who comes
 
 fix: $(VENV)/dev ## Fix what ruff and djlint can fix
 	@ruff check --fix

@@ -55,6 +55,13 @@ def test_files_that_a_page_links_to_exist(document: Path) -> None:
         assert (document.parent / path).is_file(), path
 
 
+def test_modules_that_the_architecture_names_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = set(re.findall(r"`((?:\w+/)*\w+\.py|(?:\w+/)+)`", text))
+    folders = (ROOT, ROOT / "webapp")
+    assert [name for name in sorted(named) if not any((at / name).exists() for at in folders)] == []
+
+
 def test_readme_fits_on_a_page() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 100
 
