@@ -67,7 +67,7 @@ def delete(page: Page, position: int = 0) -> None:
     page.locator(".row").nth(position).get_by_role("link", name="Delete").click()
 
 
-# What is refused
+# Refusals
 
 
 def test_refusal_is_shown_and_announced_as_a_refusal(

@@ -166,7 +166,7 @@ def test_broken_exif_is_as_good_as_none(exif: bytes, engine: Engine) -> None:
     assert_corners(engine.picture(photo, png(60, 40)))
 
 
-# What is refused
+# Refusals
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
 
