@@ -15,24 +15,26 @@ run: $(VENV)/runtime ## Start the web server and the consumer at http://127.0.0.
 vips: requirements-vips.txt | $(BIN)/python ## Install libvips: a third faster for PNG, WebP and large thumbnails
 	@$(call install,$<)
 
-test: $(VENV)/dev browser ## Run all tests, with a coverage report in htmlcov/
-	@status=0; \
-		pytest --cov --cov-report= -m "not live and not browser" $(UNITS) || status=1; \
-		pytest -m "live or browser" $(SERVED) || status=1; \
-		coverage html --quiet; coverage report; exit $$status
+# A file stays in one process, with its fixtures: an application, servers, a browser. What takes
+# longest starts first. Servers and browsers wait more than they work, so three files run at a time.
+PARALLEL := --dist loadfile --no-loadscope-reorder
 
-test-fast: $(VENV)/dev ## Run the tests that need no server and no browser
-	@pytest -m "not live and not browser" $(UNITS)
+test: $(VENV)/dev browser ## Run all tests
+	@pytest --numprocesses 3 $(PARALLEL) tests/live tests/browser tests
 
-# A file stays in one process, with its fixtures: an application, servers, a browser. Servers and
-# browsers wait more than they work, so that three of these files run at a time on any machine.
-UNITS := --numprocesses auto --dist loadfile
-SERVED := --numprocesses 3 --dist loadfile
+UNITS := pytest --numprocesses auto $(PARALLEL)
+
+test-fast: $(VENV)/dev ## Run the tests that need no server, no browser and no large table of images
+	@$(UNITS) -m "not live and not browser and not slow"
+
+.PHONY: coverage
+coverage: $(VENV)/dev ## Measure how much of webapp/ the tests without servers run, in htmlcov/
+	@$(UNITS) --cov --cov-report=html --cov-report=term -m "not live and not browser"
 
 .PHONY: fuzz
 fuzz: $(VENV)/dev ## Run the tests of properties with 1000 random examples each (SEED= repeats a run)
 	@seed=$(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom)); echo "SEED=$$seed"; \
-		pytest -m hypothesis --hypothesis-profile fuzz --hypothesis-seed $$seed $(UNITS) \
+		pytest -m hypothesis --hypothesis-profile fuzz --hypothesis-seed $$seed --numprocesses auto $(PARALLEL) \
 			|| { echo "To repeat this run: make fuzz SEED=$$seed"; exit 1; }
 
 check: $(VENV)/dev ## Check format, lint, types, import directions, templates and words

@@ -307,7 +307,9 @@ def test_job_that_is_left_while_deleting_does_not_return(page: Page, next_page: 
 
 def test_button_that_is_pressed_during_an_answer_works(page: Page, idle: Servers) -> None:
     send(page, idle, "a.jpg")
-    page.route("**/panel?*", lambda it: it.continue_(url=it.request.url.replace("said=", "said=x")))
+    page.route(
+        "**/panel?*", lambda it: it.continue_(url=it.request.url.replace("estimate=", "estimate=x"))
+    )
     page.get_by_role("button", name="Cancel all waiting").hover()
     page.mouse.down()
     for _ in range(3):

@@ -15,6 +15,8 @@ from webapp.engine.identify import read_header
 from webapp.recipes.outputs import Output, Recipe
 from webapp.recipes.presets import PRESETS
 
+pytestmark = pytest.mark.slow
+
 STILL = PRESETS["square"].recipe
 MOVING = Recipe((*STILL.outputs, Output("moving", 64, 64, format="webp", animated=True)))
 

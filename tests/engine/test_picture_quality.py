@@ -34,6 +34,8 @@ from tests.support.profiles import make_grey_profile, make_ink_profile, make_wid
 from webapp.engine import geometry
 from webapp.recipes.outputs import Fit, Output
 
+pytestmark = pytest.mark.slow
+
 Size = tuple[int, int]
 Region = tuple[float, float, float, float]
 

@@ -19,6 +19,8 @@ from webapp.jobs.models import Image
 from webapp.jobs.work import MAX_ATTEMPTS
 from webapp.sandbox.client import ForkServer
 
+pytestmark = pytest.mark.slow
+
 SECRETS = {
     "THUMBNAIL_SECRET_KEY": "the-key-that-signs-the-sessions-of-all",
     "THUMBNAIL_METRICS_TOKEN": "the-token-that-opens-the-metrics",

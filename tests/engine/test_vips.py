@@ -31,6 +31,8 @@ from webapp.engine import vips
 from webapp.engine.errors import ImageError
 from webapp.recipes.outputs import Output
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Image.Image]
 
 LARGE = (803, 535)

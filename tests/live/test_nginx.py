@@ -318,7 +318,7 @@ def test_page_says_that_the_server_is_unavailable(tmp_path: Path) -> None:
     with running_nginx(Servers(tmp_path / "instance")) as client:
         answer = client.get("/", accept="text/html")
         assert (answer.status, answer.headers["Retry-After"]) == (502, "5")
-        assert b"<h1>Not there at the moment</h1>" in answer.body
+        assert b"<h1>Service unavailable</h1>" in answer.body
         assert b">Try again</a>" in answer.body
         assert client.get("/", accept="application/json").json["code"] == "bad_gateway"
 

@@ -23,6 +23,8 @@ from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import Output, Recipe
 from webapp.recipes.presets import PRESETS
 
+pytestmark = pytest.mark.slow
+
 MAX_SECONDS = 0.3  # Of CPU.
 MAX_MB = 20
 PARTS = 500
