@@ -22,11 +22,11 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     from webapp.config import load
     from webapp.jobs.errors import MB
     from webapp.jobs.lifecycle import Jobs
-    from webapp.jobs.limits import Limits
+    from webapp.jobs.limits import ClientLimits
     from webapp.jobs.storage import Storage
     from webapp.jobs.store import Store
     from webapp.jobs.tasks import create_huey
-    from webapp.jobs.work import WorkQueue
+    from webapp.jobs.work import Claims
     from webapp.web import (
         compression,
         errors,
@@ -49,8 +49,8 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     storage = Storage(config.instance, config.min_free_mb * MB, now)
     store = Store(config.instance / "jobs.db")
     app.extensions["config"] = config
-    app.extensions["jobs"] = Jobs(store, storage, Limits(store, config, now), config, now)
-    app.extensions["huey"] = create_huey(config, WorkQueue(store, storage, config, now))
+    app.extensions["jobs"] = Jobs(store, storage, ClientLimits(store, config, now), config, now)
+    app.extensions["huey"] = create_huey(config, Claims(store, storage, config, now))
     request_log.init_app(app, config)
     limits.init_app(app)  # First, to refuse requests before they are read.
     security.init_app(app, config)

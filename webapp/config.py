@@ -1,7 +1,7 @@
 """Every setting: its default, unit, reason and bounds.
 
-Nothing else reads the environment. The reasons are for operators: a test compares them with
-`docs/configuration.md`.
+Nothing else reads settings from the environment. The reasons are for operators:
+tests/test_docs.py compares them with `docs/configuration.md`.
 """
 
 import difflib

@@ -6,10 +6,10 @@ from webapp.jobs.errors import MB
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.tasks import create_huey
-from webapp.jobs.work import WorkQueue
+from webapp.jobs.work import Claims
 
 config = load(without_secrets(read_environment()))
 logs.configure(config, "consumer")
 storage = Storage(config.instance, config.min_free_mb * MB)
 store = Store(config.instance / "jobs.db")
-huey = create_huey(config, WorkQueue(store, storage, config))
+huey = create_huey(config, Claims(store, storage, config))

@@ -23,7 +23,7 @@ from tests.browser.actions import drop
 from tests.conftest import find_token
 from tests.support.errors import ERRORS
 from tests.support.images import make_jpeg, make_png, make_truncated
-from tests.support.jobs import open_jobs, work_queue
+from tests.support.jobs import claims_of, open_jobs
 from tests.support.servers import Client, Servers, running, wait_until
 from webapp import create_app
 from webapp.config import Config
@@ -95,15 +95,15 @@ def _make_jobs(
     _wait_for_workers(servers, jobs)
     stop_consumer(servers)
     addresses["working"] = submit(client, sound)
-    claims = [claim for claim in (work_queue(jobs).claim("worker") for _ in sound) if claim]
+    claims = [claim for claim in (claims_of(jobs).claim("worker") for _ in sound) if claim]
     free, held = claims[: len(claims) // 2], claims[len(claims) // 2 :]
     for claim in free:
-        work_queue(jobs).release(claim)
+        claims_of(jobs).release(claim)
     servers.start_one("consumer")
     _wait_for_workers(servers, jobs, held)
     stop_consumer(servers)
     for claim in held[1:]:
-        work_queue(jobs).release(claim)
+        claims_of(jobs).release(claim)
     addresses["waiting"] = submit(client, sound)
     return addresses
 
@@ -133,7 +133,7 @@ def _wait_for_workers(servers: Servers, jobs: Jobs, held: Sequence[Claim] = ()) 
 
     def are_idle() -> bool:
         for claim in held:
-            work_queue(jobs).renew(claim)
+            claims_of(jobs).renew(claim)
         return not servers.rows(sql)
 
     wait_until(are_idle, seconds=60, what="idle workers")

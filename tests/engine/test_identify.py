@@ -249,7 +249,7 @@ REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
 
 
 @pytest.mark.parametrize(("image", "error", "words"), REFUSED.values(), ids=REFUSED)
-def test_what_is_refused_says_why(
+def test_refusal_gives_the_reason(
     image: bytes, error: type[ImageError], words: str, engine: Engine
 ) -> None:
     with pytest.raises(error, match=words) as caught:

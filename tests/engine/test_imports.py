@@ -10,6 +10,7 @@ HEAVY = {
     *("pillow_heif", "pyvips", "PIL._imagingcms", "PIL.ImageCms", "PIL.ImageDraw"),
     *("PIL.ImageFilter", "PIL._avif", "PIL._webp"),
     *("webapp.engine.opening", "webapp.engine.encoding", "webapp.engine.thumbnails"),
+    *("webapp.engine.thumbhash", "webapp.engine.decoding", "webapp.engine.vips"),
 }
 HEADERS_AND_PARENT = {
     *("decoder", "errors", "exif", "formats", "header", "identify", "ifd", "limits", "result"),

@@ -10,7 +10,7 @@ from flask import Flask
 from tests.conftest import Person, files_left
 from tests.support import attacker
 from tests.support.images import make_jpeg, make_png
-from tests.support.jobs import work, work_once, work_queue
+from tests.support.jobs import claims_of, work, work_once
 from webapp.config import Config
 from webapp.engine import decoder
 from webapp.engine.errors import ImageError
@@ -318,7 +318,7 @@ def test_lie_of_a_full_disk_costs_an_attempt(take_over: Callable[..., Image], jo
     for _ in range(MAX_ATTEMPTS - 1):
         with pytest.raises(Exception, match="said that the disk is full, and it is not"):
             work_once(jobs)
-    work_queue(jobs).fail_exhausted()
+    claims_of(jobs).fail_exhausted()
     (job_id,) = jobs.ids()
     assert jobs.job(job_id).images[0].error_code == "worker_lost"
 

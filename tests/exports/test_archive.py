@@ -117,7 +117,7 @@ def test_zip_is_neither_kept_nor_resumed(person: Person, jobs: Jobs) -> None:
     assert headers["Accept-Ranges"] == "none"
 
 
-def test_whoever_has_the_link_can_download(person: Person, stranger: Person, jobs: Jobs) -> None:
+def test_visitor_with_the_link_can_download(person: Person, stranger: Person, jobs: Jobs) -> None:
     path = submit(person)
     work(jobs)
     assert stranger.get(f"{path}/zip").status_code == 200

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import age, files_left, nothing_left
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import sweep, work, work_queue
+from tests.support.jobs import claims_of, sweep, work
 from webapp.config import Config
 from webapp.engine.errors import ImageError
 from webapp.engine.header import Header
@@ -193,22 +193,22 @@ def test_sweep_spares_the_folder_that_a_deleted_job_is_just_moved_to(
 
 def test_job_deleted_while_a_worker_has_it_leaves_nothing(jobs: Jobs) -> None:
     job_id = submit(jobs, make_jpeg())
-    claim = work_queue(jobs).claim("w1")
+    claim = claims_of(jobs).claim("w1")
     assert claim
     jobs.delete(job_id)
     with pytest.raises(ClaimLost):
-        work_queue(jobs).renew(claim)
+        claims_of(jobs).renew(claim)
     nothing = Result(Header("jpeg", 1, 1, 1, False), "", "#000000", [])
     with jobs.storage.open_folder() as folder, pytest.raises(ClaimLost):
-        work_queue(jobs).finish(claim, folder, nothing, b"")
+        claims_of(jobs).finish(claim, folder, nothing, b"")
     assert nothing_left(jobs)
 
 
-def test_interrupted_work_is_put_back(jobs: Jobs) -> None:
+def test_interrupted_work_is_released(jobs: Jobs) -> None:
     job_id = submit(jobs, make_jpeg())
-    claim = work_queue(jobs).claim("w1")
+    claim = claims_of(jobs).claim("w1")
     assert claim
-    work_queue(jobs).release(claim)
+    claims_of(jobs).release(claim)
     assert jobs.job(job_id).counts.waiting == 1
 
 
@@ -315,7 +315,7 @@ def test_accepted_work_waits_before_the_disk_is_full_and_goes_on_with_room(
     with monkeypatch.context() as full:
         full.setattr(jobs.storage, "free_bytes", lambda: 29_999_999)
         work(jobs)
-        assert work_queue(jobs).claim("worker") is None
+        assert claims_of(jobs).claim("worker") is None
     assert jobs.job(job_id).counts.waiting == 1
     work(jobs)
     assert jobs.job(job_id).counts.done == 1

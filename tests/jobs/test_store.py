@@ -192,7 +192,7 @@ def test_job_closes_by_itself_when_its_uploader_is_gone(store: Store) -> None:
     assert before.version == after.version
 
 
-def test_many_claim_at_once_and_nobody_gets_the_same(store: Store) -> None:
+def test_simultaneous_claims_get_different_images(store: Store) -> None:
     add_job(store)
     for number in range(40):
         add_image(store, f"i{number}", max_images=99)
@@ -353,7 +353,7 @@ def test_oldest_wait_is_found_among_images_that_cost_workers_too(store: Store) -
     assert store.operations.read_queue(NOW).oldest == NOW
 
 
-def test_nobody_waits_in_an_empty_queue(store: Store) -> None:
+def test_empty_queue_has_no_images_ahead(store: Store) -> None:
     assert (store.operations.read_queue(NOW).depth, store.operations.read_queue(NOW).oldest) == (
         0,
         None,

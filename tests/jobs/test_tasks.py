@@ -11,7 +11,7 @@ from flask import Flask
 
 from tests.conftest import Person, files_left
 from tests.support.images import make_jpeg
-from tests.support.jobs import work_once, work_queue
+from tests.support.jobs import claims_of, work_once
 from webapp.config import Config
 from webapp.engine import decoder, errors
 from webapp.engine.decoder import Decoder
@@ -20,7 +20,7 @@ from webapp.jobs import worker
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim, Image
 from webapp.jobs.tasks import notify_workers
-from webapp.jobs.work import MAX_ATTEMPTS, WorkQueue
+from webapp.jobs.work import MAX_ATTEMPTS, Claims
 from webapp.recipes.presets import PRESETS
 from webapp.sandbox import client
 
@@ -100,13 +100,13 @@ def test_interrupted_image_waits_unharmed(
 def test_interrupt_after_the_end_keeps_the_thumbnails(
     jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish = WorkQueue.finish
+    finish = Claims.finish
 
     def finish_and_be_interrupted(*args: Any) -> None:
         finish(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(WorkQueue, "finish", finish_and_be_interrupted)
+    monkeypatch.setattr(Claims, "finish", finish_and_be_interrupted)
     with pytest.raises(KeyboardInterrupt):
         work_once(jobs)
     (thumbnail,) = image().thumbnails
@@ -123,7 +123,7 @@ def test_worker_tells_that_it_put_an_image_back(
     with pytest.raises(KeyboardInterrupt):
         work_once(jobs)
     (record,) = caplog.records
-    assert record.message == "image put back"
+    assert record.message == "image released"
     assert vars(record)["image_id"] == image().id
 
 
@@ -135,7 +135,7 @@ def test_image_waits_for_a_full_disk_as_long_as_it_takes(
         for _ in range(MAX_ATTEMPTS + 1):
             with pytest.raises(OSError, match="No space"):
                 work_once(jobs)
-            assert work_queue(jobs).has_work()
+            assert claims_of(jobs).has_work()
     work_once(jobs)
     assert image().status == "done"
 
@@ -178,7 +178,7 @@ def test_nothing_is_claimed_where_there_is_no_room_for_it(
     with monkeypatch.context() as full:
         full.setattr(jobs.storage, "free_bytes", lambda: 1_000_000)
         work_once(jobs)
-        assert (image().status, work_queue(jobs).has_work()) == ("waiting", False)
+        assert (image().status, claims_of(jobs).has_work()) == ("waiting", False)
     work_once(jobs)
     assert image().status == "done"
 
@@ -193,8 +193,8 @@ def test_our_own_mistake_is_tried_a_few_times_and_then_told(
     for _ in range(MAX_ATTEMPTS):
         with pytest.raises(client.Failed):
             work_once(jobs)
-    work_queue(jobs).fail_exhausted()
-    assert not work_queue(jobs).has_work()
+    claims_of(jobs).fail_exhausted()
+    assert not claims_of(jobs).has_work()
     assert (image().status, image().error_code) == ("failed", "worker_lost")
     assert (caplog.messages[-1], vars(caplog.records[-1])["code"]) == (
         "image failed",
@@ -208,20 +208,20 @@ def test_image_of_a_deleted_job_is_let_go_without_a_fuss(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    claim = WorkQueue.claim
+    claim = Claims.claim
 
-    def claim_and_delete(queue: WorkQueue, worker: str) -> Any:
+    def claim_and_delete(queue: Claims, worker: str) -> Any:
         claimed = claim(queue, worker)
         jobs.delete(image().job_id)
         return claimed
 
-    monkeypatch.setattr(WorkQueue, "claim", claim_and_delete)
+    monkeypatch.setattr(Claims, "claim", claim_and_delete)
     work_once(jobs)
     assert caplog.messages == ["image lost to another worker, or deleted"]
     assert files_left(jobs) == []
 
 
-def test_bell_that_cannot_ring_is_no_harm(
+def test_failed_notification_is_logged(
     app: Flask, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def enqueue(*args: Any) -> None:
@@ -232,5 +232,5 @@ def test_bell_that_cannot_ring_is_no_harm(
     assert "cannot notify the workers" in caplog.text
 
 
-def test_upload_rings(app: Flask, image: Callable[[], Image]) -> None:
+def test_upload_notifies_workers(app: Flask, image: Callable[[], Image]) -> None:
     assert app.extensions["huey"].pending_count() == 1

@@ -12,7 +12,7 @@ from flask import Flask
 
 from tests.conftest import multipart, part
 from tests.support.images import make_jpeg
-from tests.support.jobs import work_queue
+from tests.support.jobs import claims_of
 from webapp.jobs.database import MIGRATIONS, Database, migrate
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim, HourLimits, NewImage
@@ -116,7 +116,7 @@ def test_one_worker_serves_owners_of_one_address_in_turn(store: Store) -> None:
     assert claim_name(store, NOW + 5) == "colleague"
 
 
-def test_more_heavy_clients_than_workers_hold_nobody_up(store: Store) -> None:
+def test_more_heavy_clients_than_workers_delay_no_visitor(store: Store) -> None:
     for number in range(20):
         add(store, f"heavy{number}", f"198.51.100.{number % 5}", "heavy", NOW + number / 100)
     in_hand = claim(store, NOW + 1)
@@ -468,7 +468,7 @@ def test_client_is_the_address_that_sent_the_image(app: Flask, jobs: Jobs) -> No
         environ = {"REMOTE_ADDR": address}
         answer = app.test_client().post("/upload_image", environ_overrides=environ, **form)
         assert answer.status_code == 202
-    claims = [work_queue(jobs).claim("w"), work_queue(jobs).claim("w")]
+    claims = [claims_of(jobs).claim("w"), claims_of(jobs).claim("w")]
     assert [jobs.job(one.job_id).images[0].name for one in claims if one] == [
         f"{HEAVY}.jpg",
         f"{VISITOR}.jpg",

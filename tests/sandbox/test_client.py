@@ -18,14 +18,14 @@ from webapp.sandbox.client import (
     ChildTimedOut,
     Failed,
     ForkServer,
-    Limits,
+    RunLimits,
     SandboxError,
 )
 
-ROOMY = Limits(
+ROOMY = RunLimits(
     memory_bytes=1_000_000_000, wall_seconds=30.0, cpu_seconds=30.0, file_bytes=10_000_000
 )
-BRIEF = Limits(
+BRIEF = RunLimits(
     memory_bytes=1_000_000_000, wall_seconds=0.2, cpu_seconds=30.0, file_bytes=10_000_000
 )
 FOR_EVER = "while True: time.sleep(60)"
@@ -90,7 +90,7 @@ def test_wall_limit_kills(server: ForkServer) -> None:
 
 
 def test_cpu_limit_kills(server: ForkServer) -> None:
-    limits = Limits(1_000_000_000, wall_seconds=20.0, cpu_seconds=1, file_bytes=0)
+    limits = RunLimits(1_000_000_000, wall_seconds=20.0, cpu_seconds=1, file_bytes=0)
     with pytest.raises(ChildTimedOut, match="It took longer than 1 s"):
         server.run("while True: pass", [], limits)
 
@@ -296,11 +296,11 @@ def test_module_that_does_not_start_is_a_failure() -> None:
 
 def test_server_and_child_die_with_their_caller() -> None:
     script = f"""
-from webapp.sandbox.client import ForkServer, Limits
+from webapp.sandbox.client import ForkServer, RunLimits
 server = ForkServer("tests.support.attacker")
-server.run("", [], Limits(10**9, 30, 30, 10**6))
+server.run("", [], RunLimits(10**9, 30, 30, 10**6))
 print(server._process.pid, flush=True)
-server.run({FOR_EVER!r}, [], Limits(10**9, 30, 30, 10**6))
+server.run({FOR_EVER!r}, [], RunLimits(10**9, 30, 30, 10**6))
 """
     caller = subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True

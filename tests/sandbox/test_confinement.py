@@ -20,9 +20,9 @@ from webapp import ROOT
 from webapp.engine.limits import ImageLimits
 from webapp.recipes.outputs import Output, Recipe
 from webapp.sandbox import landlock, seccomp
-from webapp.sandbox.client import ChildCrashed, ForkServer, Limits
+from webapp.sandbox.client import ChildCrashed, ForkServer, RunLimits
 
-LIMITS = Limits(
+LIMITS = RunLimits(
     memory_bytes=1_000_000_000, wall_seconds=10.0, cpu_seconds=10.0, file_bytes=1_000_000
 )
 

@@ -10,11 +10,11 @@ from webapp.engine.result import Result
 from webapp.jobs import housekeeping
 from webapp.jobs.errors import MB
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.limits import Limits
+from webapp.jobs.limits import ClientLimits
 from webapp.jobs.models import Claim
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
-from webapp.jobs.work import WorkQueue
+from webapp.jobs.work import Claims
 from webapp.jobs.worker import work_on_next_image
 
 
@@ -22,29 +22,29 @@ def open_jobs(config: Config, now: Callable[[], float] = time) -> Jobs:
     """Open the jobs of an instance without an application."""
     storage = Storage(config.instance, config.min_free_mb * MB, now)
     store = Store(config.instance / "jobs.db")
-    return Jobs(store, storage, Limits(store, config, now), config, now)
+    return Jobs(store, storage, ClientLimits(store, config, now), config, now)
 
 
-def work_queue(jobs: Jobs) -> WorkQueue:
+def claims_of(jobs: Jobs) -> Claims:
     """Return the queue that workers of these jobs have."""
-    return WorkQueue(jobs.store, jobs.storage, jobs.config, jobs.now)
+    return Claims(jobs.store, jobs.storage, jobs.config, jobs.now)
 
 
 def work_once(jobs: Jobs) -> None:
     """Work on one image, as a worker does."""
-    work_on_next_image(work_queue(jobs), Decoder.from_config(jobs.config))
+    work_on_next_image(claims_of(jobs), Decoder.from_config(jobs.config))
 
 
 def work(jobs: Jobs) -> None:
     """Work on all images that wait, as the consumer's workers do, sandbox and all."""
-    work_queue(jobs).fail_exhausted()
-    while work_queue(jobs).has_work():
+    claims_of(jobs).fail_exhausted()
+    while claims_of(jobs).has_work():
         work_once(jobs)
 
 
 def claim(jobs: Jobs) -> Claim:
     """Claim the next image, as a worker does."""
-    claimed = work_queue(jobs).claim("worker")
+    claimed = claims_of(jobs).claim("worker")
     assert claimed
     return claimed
 
@@ -53,7 +53,7 @@ def finish(jobs: Jobs, claimed: Claim) -> None:
     """Finish a claimed image without thumbnails."""
     nothing = Result(Header("jpeg", 1, 1, 1, False), "", "#000000", [])
     with jobs.storage.open_folder() as folder:
-        work_queue(jobs).finish(claimed, folder, nothing, b"")
+        claims_of(jobs).finish(claimed, folder, nothing, b"")
 
 
 def sweep(jobs: Jobs) -> None:

@@ -25,7 +25,7 @@ from webapp.config import Config, ConfigError, load
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import MAX_WRONG_TOKENS
 
-TOKEN = "a-token-that-nobody-guesses"
+TOKEN = "a-token-that-is-hard-to-guess"
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_sign_in_leads_to_no_other_site(person: Person, path: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "ä", "\0"])
-def test_wrong_token_is_said_and_lets_nobody_in(person: Person, token: str) -> None:
+def test_wrong_token_is_refused_with_a_reason(person: Person, token: str) -> None:
     answer = sign_in(person, token)
     assert answer.status_code == 401
     assert "This is not the access token." in answer.text
@@ -141,7 +141,7 @@ def test_tokens_need_not_be_ascii(config: Config) -> None:
         )
 
 
-def test_links_work_for_whoever_has_them(app: Flask, person: Person, jobs: Jobs) -> None:
+def test_links_work_without_the_access_token(app: Flask, person: Person, jobs: Jobs) -> None:
     sign_in(person)
     page = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
     work(jobs)
@@ -226,7 +226,7 @@ def test_guessing_is_stopped_for_all_ways_in_and_all_processes(
         assert "Too many wrong tokens came from your address." in answer.text
 
 
-def test_guessing_of_others_bothers_nobody_who_is_in(app: Flask, person: Person) -> None:
+def test_guessing_by_others_does_not_affect_signed_in_users(app: Flask, person: Person) -> None:
     sign_in(person)
     guess(app.test_client(), MAX_WRONG_TOKENS + 1)
     assert person.upload((make_jpeg(), "a.jpg")).status_code == 303

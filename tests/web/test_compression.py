@@ -87,7 +87,7 @@ def test_head_tells_of_a_page_what_is_known_without_making_it(stranger: Person, 
 
 def test_form_of_a_compressed_page_works(person: Person, path: str) -> None:
     token = find_token(text(get(person, path)))
-    answer = person.client.post(f"{path}/keep", **multipart(csrf_token=token, hours="1"))
+    answer = person.client.post(f"{path}/extend", **multipart(csrf_token=token, hours="1"))
     assert answer.status_code == 303
 
 

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from tests.conftest import Person, Script, multipart, nothing_left
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_png, make_truncated
-from tests.support.jobs import claim, finish, sweep, work, work_once, work_queue
+from tests.support.jobs import claim, claims_of, finish, sweep, work, work_once
 from tests.support.pages import Page
 from tests.support.servers import wait_until
 from webapp.jobs.lifecycle import Jobs
@@ -115,7 +115,7 @@ def test_unchanged_panel_is_not_sent_again(person: Person) -> None:
 def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -> None:
     address = polled(person.get(start(person, make_jpeg(), make_jpeg())).text)
     assert address
-    claim = work_queue(jobs).claim("w1")
+    claim = claims_of(jobs).claim("w1")
     assert claim
     panel = person.get(address)
     assert panel.status_code == 200
@@ -123,14 +123,14 @@ def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -
     assert polled(panel.text) not in (None, address)
 
 
-def test_page_says_when_nobody_works_and_that_the_job_is_kept(person: Person) -> None:
+def test_page_says_that_no_worker_is_running(person: Person) -> None:
     page = person.get(start(person, make_jpeg())).text
     assert "Processing is paused: no workers are running." in page
     assert "Your job will resume automatically." in page
 
 
 def test_page_says_nothing_of_workers_while_there_is_one(person: Person, jobs: Jobs) -> None:
-    work_queue(jobs).beat("w1")
+    claims_of(jobs).beat("w1")
     assert IDLE not in person.get(start(person, make_jpeg())).text
 
 
@@ -143,14 +143,14 @@ def test_finished_page_says_nothing_of_workers(person: Person, jobs: Jobs) -> No
 
 def test_image_of_a_lost_worker_is_not_shown_as_working(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(), make_jpeg())
-    assert work_queue(jobs).claim("w1")
+    assert claims_of(jobs).claim("w1")
     page = person.get(path).text
     assert "<li>2 waiting</li>" in page
     assert "<li>1 working</li>" not in page
 
 
 def test_panel_comes_again_when_the_last_worker_goes(person: Person, jobs: Jobs) -> None:
-    work_queue(jobs).beat("w1")
+    claims_of(jobs).beat("w1")
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
     assert person.get(address).status_code == 204
@@ -162,7 +162,7 @@ def test_panel_comes_again_when_a_worker_is_back(person: Person, jobs: Jobs) -> 
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
     assert person.get(address).status_code == 204
-    work_queue(jobs).beat("w1")
+    claims_of(jobs).beat("w1")
     panel = person.get(address)
     assert panel.status_code == 200
     assert IDLE not in panel.text
@@ -174,11 +174,11 @@ def test_panel_comes_again_when_its_time_left_reads_otherwise(
     start(person, make_jpeg(), make_jpeg(), make_jpeg())
     slow = claim(jobs)
     clock.advance(1100)
-    work_queue(jobs).renew(slow)
+    claims_of(jobs).renew(slow)
     first, second = claim(jobs), claim(jobs)
     clock.advance(100)
     finish(jobs, first)
-    work_queue(jobs).beat("w1")
+    claims_of(jobs).beat("w1")
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
     finish(jobs, second)
@@ -329,18 +329,18 @@ def test_whole_image_is_shown_to_choose_on_but_is_no_thumbnail(person: Person, j
     work(jobs)
     (image,) = jobs.job(path.rpartition("/")[2]).images
     assert [made.file_name for made in image.thumbnails] == ["avatar.webp"]
-    assert image.whole
-    assert (image.whole.width, image.whole.height) == (640, 320)
-    assert person.get(image.whole.url).status_code == 200
-    assert image.whole.url in person.get(f"{path}/images/{image.id}").text
-    assert image.whole.url not in person.get(path).text
+    assert image.overview
+    assert (image.overview.width, image.overview.height) == (640, 320)
+    assert person.get(image.overview.url).status_code == 200
+    assert image.overview.url in person.get(f"{path}/images/{image.id}").text
+    assert image.overview.url not in person.get(path).text
 
 
 def test_whole_image_is_not_made_beside_another_that_shows_it(person: Person, jobs: Jobs) -> None:
     path = person.upload((make_jpeg(), "a.jpg"), presets=["avatar", "web-set"]).headers["Location"]
     work(jobs)
     (image,) = jobs.job(path.rpartition("/")[2]).images
-    assert image.whole in image.thumbnails
+    assert image.overview in image.thumbnails
 
 
 def test_version_that_is_no_text_gets_the_panel(person: Person) -> None:
@@ -458,7 +458,7 @@ def told(person: Person, answer: TestResponse) -> list[str]:
 
 def test_deleting_or_extending_without_script_is_confirmed_once(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg(), make_jpeg())
-    answer = person.post(f"{path}/keep", hours="72")
+    answer = person.post(f"{path}/extend", hours="72")
     until = jobs.job(path.rpartition("/")[2]).expires
     assert told(person, answer) == [f"Kept until {date_and_time(until)}."]
     answer = person.post(f"{path}/delete")
@@ -469,7 +469,7 @@ def test_deleting_or_extending_without_script_is_confirmed_once(person: Person, 
 def test_shorter_retention_is_answered_with_the_current_one(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     until = jobs.job(path.rpartition("/")[2]).expires
-    answer = person.post(f"{path}/keep", hours="1")
+    answer = person.post(f"{path}/extend", hours="1")
     assert told(person, answer) == [f"Kept until {date_and_time(until)}."]
 
 
@@ -485,7 +485,7 @@ def test_what_a_script_did_is_not_told_on_a_later_page(
     assert told(person, answer) == []
 
 
-def test_whoever_has_the_link_can_look_but_not_delete(
+def test_visitor_with_the_link_can_view_but_not_delete(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
     path = start(person, make_jpeg())

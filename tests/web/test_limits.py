@@ -43,7 +43,7 @@ def submit(app: Flask, address: str = "192.0.2.1") -> TestResponse:
 
 # What is sent there is a few fields of a form.
 BRING_NO_IMAGE = {
-    "access.sign_in", "access.sign_out", "changes.cancel", "changes.delete", "changes.keep",
+    "access.sign_in", "access.sign_out", "changes.cancel", "changes.delete", "changes.extend",
     "uploads.close", "uploads.reopen",
 }  # fmt: skip
 

@@ -6,13 +6,13 @@ from flask.testing import FlaskClient
 
 from tests.conftest import Person
 from tests.support.images import make_jpeg
-from tests.support.jobs import work_queue
+from tests.support.jobs import claims_of
 from webapp.jobs.health import ALIVE_SECONDS
 from webapp.jobs.lifecycle import Jobs
 
 
 def test_healthy_while_a_worker_beats(client: FlaskClient, jobs: Jobs) -> None:
-    work_queue(jobs).beat("w1")
+    claims_of(jobs).beat("w1")
     response = client.get("/healthcheck")
     assert response.status_code == 200
     assert response.json is not None
@@ -23,7 +23,7 @@ def test_health_tells_how_much_there_is_to_do(
     client: FlaskClient, person: Person, jobs: Jobs
 ) -> None:
     person.upload((make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg"))
-    work_queue(jobs).beat("w1")
+    claims_of(jobs).beat("w1")
     health = client.get("/healthcheck").json
     assert health is not None
     assert (health["queue_depth"], health["workers"]) == (2, 1)

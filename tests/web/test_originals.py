@@ -60,7 +60,7 @@ def test_stranger_does_not_learn_what_there_is(
     assert stranger.get(address).status_code == stranger.get(nothing).status_code == 403
 
 
-def test_original_is_nobodys_where_nobody_made_the_job(client_job: str, person: Person) -> None:
+def test_original_of_a_job_without_owner_is_forbidden(client_job: str, person: Person) -> None:
     assert person.get(client_job).status_code == 403
 
 
@@ -82,7 +82,7 @@ def test_it_can_do_no_harm_and_stays_with_who_asked(person: Person, jobs: Jobs) 
     assert headers["Content-Security-Policy"] == policy
 
 
-def test_it_is_not_sent_again_to_whoever_has_it(person: Person, jobs: Jobs) -> None:
+def test_cached_original_is_not_sent_again(person: Person, jobs: Jobs) -> None:
     _, address = start(person, jobs, make_jpeg())
     tag = person.get(address).headers["ETag"]
     answer = person.client.get(address, headers={"If-None-Match": tag})

@@ -28,7 +28,7 @@ from tests.conftest import (
 )
 from tests.support.clock import Clock
 from tests.support.images import make_corners, make_jpeg, make_truncated
-from tests.support.jobs import claim, finish, open_jobs, sweep, work, work_once, work_queue
+from tests.support.jobs import claim, claims_of, finish, open_jobs, sweep, work, work_once
 from webapp.config import Config
 from webapp.jobs.health import estimate
 from webapp.jobs.lifecycle import Jobs
@@ -195,9 +195,9 @@ def test_old_thumbnails_stay_where_the_new_ones_cannot_be_made(person: Person, j
     assert (image.error_code, file_names(jobs.job(job_id))) == ("byte_budget", ["square.jpg"])
 
 
-def test_worker_with_the_old_recipe_finishes_in_vain(person: Person, jobs: Jobs) -> None:
+def test_result_of_the_old_recipe_is_discarded(person: Person, jobs: Jobs) -> None:
     job_id = start(person, make_jpeg())
-    old = work_queue(jobs).claim("slow")
+    old = claims_of(jobs).claim("slow")
     assert old
     post(person, f"/jobs/{job_id}/remake", presets="card")
     assert not jobs.store.queue.renew(old, 1e12)
@@ -557,7 +557,7 @@ def test_job_is_kept_for_longer_but_not_for_ever(
     person: Person, jobs: Jobs, hours: str, kept: int
 ) -> None:
     job_id = start(person, make_jpeg())
-    post(person, f"/jobs/{job_id}/keep", hours=hours)
+    post(person, f"/jobs/{job_id}/extend", hours=hours)
     left = jobs.job(job_id).expires - datetime.now(UTC)
     assert round(left.total_seconds() / 3600) == kept
 
@@ -566,7 +566,7 @@ def test_job_is_kept_for_longer_but_not_for_ever(
 def test_keeping_a_job_never_shortens_its_time(person: Person, jobs: Jobs, hours: str) -> None:
     job_id = start(person, make_jpeg())
     before = jobs.job(job_id).expires
-    assert post(person, f"/jobs/{job_id}/keep", hours=hours).status_code == 303
+    assert post(person, f"/jobs/{job_id}/extend", hours=hours).status_code == 303
     assert jobs.job(job_id).expires == before
 
 
@@ -605,7 +605,7 @@ def test_job_is_kept_no_longer_than_the_maximum(clock: Clock, person: Person, jo
     job_id = start(person, make_jpeg())
     for _ in range(5):
         clock.advance(hours=20)
-        post(person, f"/jobs/{job_id}/keep", hours="168")
+        post(person, f"/jobs/{job_id}/extend", hours="168")
     job = jobs.job(job_id)
     assert round((job.expires - job.created).total_seconds()) == 168 * 3600
 
@@ -629,7 +629,7 @@ def offered_hours(person: Person, job_id: str) -> list[str]:
 @pytest.mark.parametrize("hours", ["", "0", "-1", "nan", "inf", "long"])
 def test_time_that_is_none_is_refused(person: Person, hours: str) -> None:
     job_id = start(person, make_jpeg())
-    assert post(person, f"/jobs/{job_id}/keep", hours=hours).status_code == 422
+    assert post(person, f"/jobs/{job_id}/extend", hours=hours).status_code == 422
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel", "keep", "remake"])
@@ -653,8 +653,8 @@ def test_time_left_is_told_from_what_the_last_images_took(
     claimed = claim(jobs)
     clock.advance(10)
     finish(jobs, claimed)
-    work_queue(jobs).beat("a")
-    work_queue(jobs).beat("b")
+    claims_of(jobs).beat("a")
+    claims_of(jobs).beat("b")
     job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
     assert estimate(jobs.store, jobs.job(job_id), jobs.now()).seconds in (15, 16)
     assert "about 20 seconds left" in person.get(f"/jobs/{job_id}").text
@@ -664,7 +664,7 @@ def test_job_with_nothing_to_do_yet_promises_no_time(script: Script, jobs: Jobs)
     job = script.create()
     script.add(job, make_jpeg())
     work(jobs)
-    work_queue(jobs).beat("a")
+    claims_of(jobs).beat("a")
     assert estimate(jobs.store, jobs.job(job["id"]), jobs.now()).seconds is None
 
 

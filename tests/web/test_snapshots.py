@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Script, read_zip
 from tests.support.images import make_jpeg
-from tests.support.jobs import work_once, work_queue
+from tests.support.jobs import claims_of, work_once
 from webapp.engine.decoder import Decoder
 from webapp.engine.result import Result
 from webapp.jobs.database import Database
@@ -57,7 +57,7 @@ class Scene:
         jobs.store.db.backup(self._saved)
 
     def _claim(self) -> Claim:
-        claim = work_queue(self.jobs).claim("worker")
+        claim = claims_of(self.jobs).claim("worker")
         assert claim
         assert claim.image_id == self.image_id
         return claim
@@ -83,7 +83,7 @@ class Scene:
             try:
                 with self.jobs.storage.open_folder() as folder:
                     shutil.copytree(self.made, folder, dirs_exist_ok=True)
-                    work_queue(self.jobs).finish(self.claim, folder, self.result, b"")
+                    claims_of(self.jobs).finish(self.claim, folder, self.result, b"")
             except BaseException as error:
                 failures.append(error)
             finally:

@@ -20,7 +20,7 @@ def get(client: FlaskClient, path: str, **headers: str) -> TestResponse:
     return client.get(path, headers={name.replace("_", "-"): v for name, v in headers.items()})
 
 
-def test_style_is_compressed_for_whoever_reads_that(client: FlaskClient, style: str) -> None:
+def test_styles_are_compressed_for_clients_that_accept_it(client: FlaskClient, style: str) -> None:
     packed = get(client, style, Accept_Encoding="gzip, br")
     plain = get(client, style)
     assert packed.headers["Content-Encoding"] == "gzip"

@@ -847,7 +847,7 @@ def test_malformed_form_is_refused_and_leaves_nothing(
     assert nothing_left(jobs)
 
 
-def test_form_makes_a_whole_job_whoever_sends_it(person: Person, jobs: Jobs) -> None:
+def test_form_creates_a_whole_job(person: Person, jobs: Jobs) -> None:
     form = multipart(csrf_token=person.token(), presets="square", images=part(make_jpeg(), "a.jpg"))
     response = person.client.post("/jobs", headers={"Accept": "*/*"}, **form)
     assert response.status_code == 303
@@ -855,7 +855,7 @@ def test_form_makes_a_whole_job_whoever_sends_it(person: Person, jobs: Jobs) -> 
 
 
 @pytest.mark.parametrize("kind", ["PNG", "late PNG", "GIF"])
-def test_header_of_a_million_pieces_holds_nobody_up(person: Person, jobs: Jobs, kind: str) -> None:
+def test_header_of_a_million_pieces_is_read_quickly(person: Person, jobs: Jobs, kind: str) -> None:
     pieces = 70_000
     if "PNG" in kind:
         whole = make_png()

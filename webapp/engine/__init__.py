@@ -1,5 +1,6 @@
 """Make thumbnails of one image file. Knows no Flask and no database.
 
-The web process loads only `identify` and what it imports. `decoder` is the caller's side of the
-decode child; the other modules run in the child.
+The web process reads headers (`identify`), plans sizes (`geometry`) and loads `decoder`, the
+caller's side of the decode child. The rest runs in the child, except that workers draw placeholders
+(`thumbhash`).
 """

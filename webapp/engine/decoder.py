@@ -65,14 +65,14 @@ class Decoder:
     """Make thumbnails within the limits of one image and of one child."""
 
     image: ImageLimits
-    process: client.Limits
+    process: client.RunLimits
 
     @classmethod
     def from_config(cls, config: Config) -> "Decoder":
         """Create a decoder with the limits of the settings."""
         return cls(
             ImageLimits.from_config(config),
-            client.Limits(
+            client.RunLimits(
                 memory_bytes=config.decode_memory_mb * 1_000_000,
                 wall_seconds=config.decode_seconds,
                 cpu_seconds=2 * config.decode_seconds,  # AVIF and HEIC decode in two threads.

@@ -1,4 +1,4 @@
-"""A whole job as one zip, made while it is sent: no temporary file, and little in memory.
+"""A job as one zip, written while it is sent: no temporary file, little memory.
 
     index.html       all thumbnails and what there is to say of them, to open from disk
     manifest.json    the same for programs; docs/http-api.md documents its keys

@@ -35,7 +35,7 @@ class Database:
 
     @property
     def _db(self) -> sqlite_utils.Database:
-        """The connection of this thread: never shared, and never kept in a forked process."""
+        """The connection of this thread, never shared nor kept in a forked process."""
         if getattr(self._local, "pid", None) != os.getpid():
             self._local.db = self._connect()
             self._local.pid = os.getpid()
@@ -52,7 +52,7 @@ class Database:
         return db
 
     def _migrate(self) -> None:
-        """Bring the file to the current schema; web and consumer may start at the same time."""
+        """Migrate the file under a lock: web and consumer may start at the same time."""
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
@@ -166,7 +166,7 @@ def migrate(db: sqlite_utils.Database, migrations: Sequence[Path] = MIGRATIONS) 
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
-    """Return whether a version of SQLite can damage a database, rarely, when two write at once.
+    """Return whether a version of SQLite can damage a database with two writers.
 
     https://sqlite.org/wal.html#walresetbug
     """

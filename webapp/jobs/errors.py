@@ -41,7 +41,7 @@ class NoImages(Exception):
         super().__init__("Choose at least one image.")
 
 
-class TimeNotOffered(ValueError):
+class RetentionNotOffered(ValueError):
     """A job was submitted with a retention that is not offered."""
 
     code = "time_not_offered"

@@ -1,4 +1,4 @@
-"""What the consumer removes each minute: expired jobs, and what crashes left behind."""
+"""Delete expired jobs, and what crashes left behind, each minute."""
 
 import logging
 from collections.abc import Callable, Iterator

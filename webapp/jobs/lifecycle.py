@@ -1,4 +1,4 @@
-"""The owner's side of a job: create it, add images, close it, follow it, change it, delete it.
+"""The owner's side of a job: create, follow, change and delete it.
 
 A job is created open, takes images one by one, is closed, and is finished when its last image is.
 What is acknowledged is on the disk: first the file, then the row, and only then the caller notifies
@@ -33,7 +33,7 @@ from webapp.jobs.errors import (
 )
 from webapp.jobs.events import log_accepted, log_deleted
 from webapp.jobs.health import QueueEstimate, estimate
-from webapp.jobs.limits import Limits
+from webapp.jobs.limits import ClientLimits
 from webapp.jobs.models import (
     Image,
     Job,
@@ -42,6 +42,7 @@ from webapp.jobs.models import (
     MissingFile,
     NewImage,
     Progress,
+    owns,
 )
 from webapp.jobs.names import clean_name
 from webapp.jobs.storage import Storage
@@ -63,7 +64,7 @@ class Jobs:
         self,
         store: Store,
         storage: Storage,
-        limits: Limits,
+        limits: ClientLimits,
         config: Config,
         now: Callable[[], float] = time,
     ) -> None:
@@ -158,14 +159,14 @@ class Jobs:
     ) -> None:
         now = self.now()
         hours = self.config.retention_hours if keep_hours is None else keep_hours
-        expires = now + self._kept_seconds(hours)
+        expires = now + self._retention_seconds(hours)
         self.store.jobs.add(job_id, owner, recipe.to_json(), now, expires, now + OPEN_SECONDS)
 
     def _require_space(self) -> None:
         if not self.storage.has_space():
             raise NoSpace
 
-    def _kept_seconds(self, hours: float) -> float:
+    def _retention_seconds(self, hours: float) -> float:
         return min(hours * 3600, self.config.max_retention_hours * 3600)
 
     def _read(self, upload: Upload, name: str, position: int | None = None) -> NewImage:
@@ -278,10 +279,10 @@ class Jobs:
     def is_owner(self, job_id: str, owner: str | None) -> bool:
         """Return whether an owner submitted a job. Raises JobNotFound."""
         now = self.now()
-        answer = self.store.jobs.is_owner(job_id, owner, now)
-        if answer is None:
+        job_owner = self.store.jobs.owner(job_id, now)
+        if job_owner is None:
             raise self._not_found(job_id, now)
-        return answer
+        return owns(owner, job_owner)
 
     def shows_original(self, image: Image) -> bool:
         """Return whether an original exists and browsers show it with our orientation.
@@ -299,7 +300,7 @@ class Jobs:
             return False
 
     def _not_found(self, job_id: str, now: float) -> JobNotFound:
-        """Return the reason why there is no job; a job deleted before it expired has left none."""
+        """Return why there is no job; a job that was deleted leaves no reason."""
         return JobExpired() if self.store.jobs.has_expired(job_id, now) else JobNotFound()
 
     # Change
@@ -340,15 +341,18 @@ class Jobs:
     def extend(self, job_id: str, hours: float) -> datetime:
         """Keep a job for some hours from now, up to the maximum since its creation.
 
-        A job that is kept longer already stays so. Returns when it expires.
+        A longer retention stays. Returns when the job expires. Raises JobNotFound.
         """
-        expires = self.now() + self._kept_seconds(hours)
-        return self.store.jobs.extend(job_id, expires, self.config.max_retention_hours * 3600)
+        now, maximum = self.now(), self.config.max_retention_hours * 3600
+        expires = self.store.jobs.extend(job_id, now + self._retention_seconds(hours), maximum)
+        if expires is None:
+            raise self._not_found(job_id, now)
+        return expires
 
     # Delete
 
     def delete(self, job_id: str) -> None:
-        """Delete a job, its rows and its files; a worker that has one of its images notices."""
+        """Delete a job, its rows and its files; its workers notice."""
         self.store.jobs.delete(job_id, self.now())
         self.storage.delete_job(job_id)
         log_deleted(job_id)

@@ -1,4 +1,4 @@
-"""What one client may use: jobs, bytes, work, downloads, and its share of the queue."""
+"""What one client may use: jobs, bytes, work, downloads and queue."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ QUEUE_SECONDS = 20
 MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few times.
 
 
-class Limits:
+class ClientLimits:
     """Count what clients use, and refuse what is over a limit."""
 
     def __init__(self, store: Store, config: Config, now: Callable[[], float] = time) -> None:
@@ -110,7 +110,7 @@ class Limits:
             raise TooManyAttempts("Too many wrong tokens came from your address.", wait)
 
     def count_refused(self, code: str) -> None:
-        """Count a refused upload for operators; an error here does not replace the refusal."""
+        """Count a refused upload for operators; log an error of that."""
         try:
             self._store.operations.count_refused(code)
         except Exception:

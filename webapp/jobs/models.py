@@ -61,6 +61,11 @@ class Thumbnail:
         return self.format != "jpeg"
 
 
+def owns(owner: str | None, job_owner: str | None) -> bool:
+    """Return whether an owner, None if unknown, is that of a job, None if it has none."""
+    return bool(owner) and owner == job_owner
+
+
 def have_same_ratio(one: Size, other: Size) -> bool:
     """Return whether two sizes, rounded to pixels, can have one aspect ratio."""
     return _narrowest(one) <= _widest(other) and _narrowest(other) <= _widest(one)
@@ -98,7 +103,7 @@ class Image:
     version: int  # The job's, when it last changed.
     focus: Point | None  # Chosen by the owner.
     thumbnails: tuple[Thumbnail, ...]
-    whole: Thumbnail | None  # Small and uncropped.
+    overview: Thumbnail | None  # Small and uncropped.
 
     @property
     def is_waiting(self) -> bool:

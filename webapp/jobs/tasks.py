@@ -19,8 +19,8 @@ from huey.storage import SqliteStorage
 from webapp.config import Config
 from webapp.engine import decoder
 from webapp.jobs.housekeeping import sweep
-from webapp.jobs.work import WorkQueue
-from webapp.jobs.worker import ms_since, work_on_next_image, worker_name
+from webapp.jobs.work import Claims
+from webapp.jobs.worker import ms_since, prepare, work_on_next_image, worker_name
 from webapp.sandbox import confinement
 from webapp.sandbox.libc import die_with_parent
 
@@ -30,7 +30,7 @@ BEAT_SECONDS = 1.0  # Between two beats of a worker; an idle one also looks for 
 
 
 class NotificationStorage(SqliteStorage):  # type: ignore[misc]
-    """Skip fsync for messages, which would wait twice for the disk: a lost one does no harm.
+    """Skip fsync for messages: a lost message does no harm.
 
     Huey has no setting for that: `SqliteStorage._create_connection` sets no `synchronous`.
     """
@@ -42,19 +42,19 @@ class NotificationStorage(SqliteStorage):  # type: ignore[misc]
 
 
 class ThumbnailHuey(Huey):  # type: ignore[misc]
-    """Hold the queue of work for the workers, and start consumers with our options.
+    """Hold the claims for the workers, and start consumers with our options.
 
     `huey_consumer` passes all its options to `Huey.create_consumer`, their defaults too.
     """
 
-    def __init__(self, config: Config, queue: WorkQueue) -> None:
+    def __init__(self, config: Config, claims: Claims) -> None:
         path = config.instance / "queue.db"
         if not path.exists():
             path.touch(0o600)  # Messages are pickles: write access to this file can run code.
         super().__init__(
             "thumbnails", storage_class=NotificationStorage, results=False, filename=path
         )
-        self.queue = queue
+        self.claims = claims
         self._options = {
             "workers": config.workers,
             "worker_type": "process",
@@ -95,6 +95,7 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
         """Bind the worker's life to the consumer's, and prepare a decode child."""
         die_with_parent(consumer_pid())
         decoder.server.start()
+        prepare()
         super().initialize()
 
     def loop(self, now: Any = None) -> None:
@@ -105,19 +106,19 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
         super().loop(now)
 
     def sleep(self) -> None:
-        """Look for work whose message was lost: once a second, and as long as there is some."""
+        """Look for work whose message was lost, once a second and while there is some."""
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + BEAT_SECONDS
             self._try(self._look)
         super().sleep()
 
     def _beat(self) -> None:
-        self.huey.queue.beat(worker_name())
+        self.huey.claims.beat(worker_name())
 
     def _look(self) -> None:
         self.huey.recreate_queue()
-        self.huey.queue.fail_exhausted()
-        if self.huey.queue.has_work():
+        self.huey.claims.fail_exhausted()
+        if self.huey.claims.has_work():
             self.huey.work.call_local()
             self._next_look = 0.0  # Not after an error: a full disk is not freed by asking often.
 
@@ -130,7 +131,10 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
 
 
 class ThumbnailScheduler(Scheduler):  # type: ignore[misc]
-    """Enqueue the periodic tasks."""
+    """Enqueue the periodic tasks.
+
+    Huey starts the scheduler as a process of its own, which would outlive a killed consumer.
+    """
 
     def initialize(self) -> None:
         """Bind the scheduler's life to the consumer's."""
@@ -139,25 +143,25 @@ class ThumbnailScheduler(Scheduler):  # type: ignore[misc]
 
 
 class ThumbnailConsumer(Consumer):  # type: ignore[misc]
-    """Run our workers: Huey takes their classes from attributes of the consumer's class."""
+    """Run our workers: Huey reads their classes from its consumer's attributes."""
 
     worker_class = ThumbnailWorker
     scheduler_class = ThumbnailScheduler
 
 
-def create_huey(config: Config, queue: WorkQueue) -> ThumbnailHuey:
+def create_huey(config: Config, claims: Claims) -> ThumbnailHuey:
     """Create the Huey instance and register its tasks."""
-    huey = ThumbnailHuey(config, queue)
+    huey = ThumbnailHuey(config, claims)
     image_decoder = decoder.Decoder.from_config(config)
 
     @huey.task(name="work")  # type: ignore[untyped-decorator]
     def work() -> None:
-        work_on_next_image(queue, image_decoder)
+        work_on_next_image(claims, image_decoder)
 
     @huey.periodic_task(crontab(), name="sweep")  # type: ignore[untyped-decorator]
     def sweep_jobs() -> None:
         began = time.perf_counter()
-        sweep(queue.store, queue.storage)
+        sweep(claims.store, claims.storage, claims.now)
         logger.info("swept", extra={"ms": ms_since(began)})
 
     huey.work = work
@@ -165,7 +169,7 @@ def create_huey(config: Config, queue: WorkQueue) -> ThumbnailHuey:
 
 
 def notify_workers(huey: ThumbnailHuey) -> None:
-    """Tell the workers that there is work.
+    """Notify the workers that there is work.
 
     A lost message does no harm: the row is there, and a worker looks every second.
     """

@@ -8,7 +8,7 @@ _ASKS_EVERY = 4_000_000  # Bytes of an upload between two checks of the disk's f
 
 
 class Upload:
-    """Receive an uploaded file on its final file system: one write, nothing in memory.
+    """Receive an uploaded file on its final file system, without a copy in memory.
 
     Bytes beyond `limit` are dropped, so that a file too large costs no disk and does not end the
     request, which may contain others. All are dropped once `has_space` returns False: many uploads

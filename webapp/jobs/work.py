@@ -1,4 +1,4 @@
-"""The worker's side of a job: claim an image, renew the claim, finish, fail or release it."""
+"""The worker's side of a job: claim, renew, finish, fail and release images."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -19,8 +19,8 @@ MAX_ATTEMPTS = 5  # Workers that one image may cost before it fails.
 ROOM_FOR_WORK = 20 * MB
 
 
-class WorkQueue:
-    """Give images to workers, and take their results."""
+class Claims:
+    """Hand out images to workers, and store their results."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class WorkQueue:
     ) -> None:
         self.store = store
         self.storage = storage
-        self._now = now
+        self.now = now
         self._lease_seconds = config.lease_seconds
         # Thumbnails count on top of uploads, so a client gets the bytes of its uploads twice.
         self._hour_limits = HourLimits(
@@ -40,10 +40,10 @@ class WorkQueue:
         )
 
     def claim(self, worker: str) -> Claim | None:
-        """Claim the next image; None if none is waiting, or there is no room to work on it."""
+        """Claim the next image; None if none waits, or the disk has no room for it."""
         if not self._has_room():
             return None
-        now = self._now()
+        now = self.now()
         return self.store.queue.claim(
             worker, now, now + self._lease_seconds, MAX_ATTEMPTS, self._hour_limits
         )
@@ -51,12 +51,12 @@ class WorkQueue:
     def has_work(self) -> bool:
         """Return whether an image can be claimed, and there is room to work on it."""
         return self._has_room() and self.store.queue.has_claimable(
-            self._now(), MAX_ATTEMPTS, self._hour_limits
+            self.now(), MAX_ATTEMPTS, self._hour_limits
         )
 
     def renew(self, claim: Claim) -> None:
         """Extend the lease of a claim while its work goes on. Raises ClaimLost."""
-        now = self._now()
+        now = self.now()
         self.store.operations.beat(claim.worker, now)
         if not self.store.queue.renew(claim, now + self._lease_seconds):
             raise ClaimLost
@@ -84,21 +84,21 @@ class WorkQueue:
         before = self.store.queue.published_folder(claim.image_id)
         if before is not None:  # First: a sweep that finds it without rows must know since when.
             self.storage.touch(before)
-        if not self.store.queue.finish(claim, facts, path, thumbnails, self._now()):
+        if not self.store.queue.finish(claim, facts, path, thumbnails, self.now()):
             self.storage.unpublish(path)
             raise ClaimLost
 
     def fail(self, claim: Claim, code: str, message: str) -> None:
         """Mark an image as failed, for a reason that its owner reads. Raises ClaimLost."""
-        if not self.store.queue.fail(claim, code, message, self._now()):
+        if not self.store.queue.fail(claim, code, message, self.now()):
             raise ClaimLost
 
     def release(self, claim: Claim) -> None:
-        """Put an image back into the queue as if it had not been claimed.
+        """Return an image to the queue as if it had not been claimed.
 
         Raises ClaimLost; the image may be finished by then.
         """
-        if not self.store.queue.release(claim, self._now()):
+        if not self.store.queue.release(claim, self.now()):
             raise ClaimLost
         self.storage.unpublish(self.storage.thumbnails_folder(claim))
 
@@ -107,19 +107,19 @@ class WorkQueue:
 
         It counts as an attempt. Raises ClaimLost.
         """
-        if not self.store.queue.release_now(claim, self._now()):
+        if not self.store.queue.release_now(claim, self.now()):
             raise ClaimLost
 
     def fail_exhausted(self) -> None:
         """Mark as failed the images that used up their attempts."""
-        message = "The server gave up on this image after several tries. Try again later."
-        failed = self.store.queue.fail_exhausted("worker_lost", message, self._now(), MAX_ATTEMPTS)
+        message = "This image failed after several attempts. Try again later."
+        failed = self.store.queue.fail_exhausted("worker_lost", message, self.now(), MAX_ATTEMPTS)
         for job_id, image_id in failed:
             log_failed(job_id, image_id, "worker_lost")
 
     def beat(self, worker: str) -> None:
         """Record that a worker is alive, at this moment."""
-        self.store.operations.beat(worker, self._now())
+        self.store.operations.beat(worker, self.now())
 
     def _has_room(self) -> bool:
         return self.storage.has_space(at_least=ROOM_FOR_WORK)

@@ -1,4 +1,4 @@
-"""Claim an image, make its thumbnails, and publish them or record why there are none."""
+"""Claim an image, make its thumbnails, and publish them or record an error."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from webapp.engine.decoder import Decoder
 from webapp.engine.errors import Crashed, ImageError
 from webapp.jobs.errors import FILE_LOST, ClaimLost
 from webapp.jobs.models import Claim
-from webapp.jobs.work import WorkQueue
+from webapp.jobs.work import Claims
 from webapp.recipes.outputs import Recipe
 
 logger = logging.getLogger(__name__)
@@ -26,31 +26,31 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def work_on_next_image(queue: WorkQueue, decoder: Decoder) -> None:
+def work_on_next_image(claims: Claims, decoder: Decoder) -> None:
     """Claim one image and make all its thumbnails, or record why that is impossible."""
-    claim = queue.claim(worker_name())
+    claim = claims.claim(worker_name())
     if claim is None:
         return
     try:
-        _work_on(claim, queue, decoder)
+        _work_on(claim, claims, decoder)
     except ClaimLost:
         _log_lost(claim)
     except KeyboardInterrupt:
-        _put_back(claim, queue.release)
+        _release(claim, claims.release)
         raise
     except Exception as error:
         # A full disk passes, so the image may wait as long as it takes. Any other error is retried
         # a few times.
-        if _put_back(claim, queue.release if is_disk_full(error) else queue.release_now):
+        if _release(claim, claims.release if is_disk_full(error) else claims.release_now):
             raise
 
 
-def _work_on(claim: Claim, queue: WorkQueue, decoder: Decoder) -> None:
+def _work_on(claim: Claim, claims: Claims, decoder: Decoder) -> None:
     _log("image claimed", claim, wait_ms=round(claim.waited * 1000))
-    source = queue.storage.original(claim.job_id, claim.image_id)
+    source = claims.storage.original(claim.job_id, claim.image_id)
     if not source.exists():
         code, message = FILE_LOST
-        queue.fail(claim, code, message)
+        claims.fail(claim, code, message)
         _log("image failed", claim, logging.ERROR, code=code)
         return
     recipe = Recipe.from_json(claim.recipe)
@@ -58,31 +58,38 @@ def _work_on(claim: Claim, queue: WorkQueue, decoder: Decoder) -> None:
         recipe = recipe.with_focus(claim.focus)
     recipe = recipe.with_overview()
     began = time.perf_counter()
-    with queue.storage.open_folder() as folder:
+    with claims.storage.open_folder() as folder:
         try:
-            made = decoder.make_thumbnails(source, recipe, folder, partial(queue.renew, claim))
+            made = decoder.make_thumbnails(source, recipe, folder, partial(claims.renew, claim))
             placeholder = _draw(made.thumbhash)
         except ImageError as error:
-            queue.fail(claim, error.code, str(error))
+            claims.fail(claim, error.code, str(error))
             _log("image failed", claim, logging.WARNING, code=error.code, work_ms=ms_since(began))
         else:
-            queue.finish(claim, folder, made, placeholder)
+            claims.finish(claim, folder, made, placeholder)
             outputs = len(made.thumbnails)
             _log("image done", claim, outputs=outputs, work_ms=ms_since(began))
 
 
+def prepare() -> None:
+    """Import what draws placeholders, before the first image waits for it.
+
+    Not at the top: the web server imports this module too, to notify, and draws nothing.
+    """
+    import webapp.engine.thumbhash  # noqa: F401
+
+
 def _draw(thumbhash: str) -> bytes:
-    """Draw a ThumbHash that a decode child answered. Raises Crashed if it is not a whole one."""
-    # Imported here: the web server imports this module too, to notify, and draws nothing.
+    """Draw a ThumbHash that a decode child answered. Raises Crashed."""
     from webapp.engine.thumbhash import thumbhash_to_png
 
     try:
         return thumbhash_to_png(thumbhash)
-    except ValueError:
+    except ValueError:  # It is not a whole one.
         raise Crashed from None
 
 
-def _put_back(claim: Claim, release: Callable[[Claim], None]) -> bool:
+def _release(claim: Claim, release: Callable[[Claim], None]) -> bool:
     """Release a claim; return whether it was still ours.
 
     It waits until the disk has room for that: an attempt that is not given back is lost.
@@ -93,7 +100,7 @@ def _put_back(claim: Claim, release: Callable[[Claim], None]) -> bool:
     except ClaimLost:  # The files of a deleted job are gone, so any error may have come of that.
         _log_lost(claim)
         return False
-    _log("image put back", claim, logging.WARNING)
+    _log("image released", claim, logging.WARNING)
     return True
 
 

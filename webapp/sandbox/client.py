@@ -45,7 +45,7 @@ _ALLOCATOR = ("MALLOC_", "GLIBC_TUNABLES")
 
 
 @dataclass(frozen=True)
-class Limits:
+class RunLimits:
     """Limit one run: its address space, time, and each file it writes."""
 
     memory_bytes: int
@@ -143,7 +143,7 @@ class ForkServer:
         self,
         request: Any,
         descriptors: Iterable[int],
-        limits: Limits,
+        limits: RunLimits,
         on_wait: Callable[[], None] | None = None,
     ) -> Any:
         """Call the server's function in a child process and return its result.
@@ -245,7 +245,7 @@ def _signals_held() -> Iterator[None]:
 
 
 def _read_answer(
-    channel: socket.socket, limits: Limits, on_wait: Callable[[], None] | None
+    channel: socket.socket, limits: RunLimits, on_wait: Callable[[], None] | None
 ) -> bytes:
     """Read what the child sends; empty if it ends without an answer.
 
@@ -279,7 +279,7 @@ def _wait(source: socket.socket, seconds: float, on_wait: Callable[[], None] | N
             return
 
 
-def _read_result(answer: bytes, status: int, limits: Limits) -> Any:
+def _read_result(answer: bytes, status: int, limits: RunLimits) -> Any:
     """Return the result in an answer, or raise the error in it."""
     if status == -signal.SIGXCPU:
         raise ChildTimedOut(limits.cpu_seconds)

@@ -24,7 +24,7 @@ from webapp.sandbox.client import (
     MAX_REQUEST,
     MAX_TRACEBACK,
     NEXT,
-    Limits,
+    RunLimits,
 )
 from webapp.sandbox.confinement import confine
 from webapp.sandbox.libc import die_with_parent
@@ -107,7 +107,7 @@ def _run_child(
         message, descriptors, _, _ = socket.recv_fds(channel, MAX_REQUEST, MAX_DESCRIPTORS)
         if message:  # Else the caller ended.
             request, limits = json.loads(message)
-            _set_limits(Limits(**limits))
+            _set_limits(RunLimits(**limits))
             os.write(channel.fileno(), _answer(function, request, descriptors))
         exit_code = 0
     finally:
@@ -156,7 +156,7 @@ def _close_descriptors(channel: int) -> None:
     os.closerange(channel + 1, os.sysconf("SC_OPEN_MAX"))
 
 
-def _set_limits(limits: Limits) -> None:
+def _set_limits(limits: RunLimits) -> None:
     _set_limit(resource.RLIMIT_CORE, 0)
     _set_limit(resource.RLIMIT_NOFILE, _MAX_OPEN_FILES)
     # Writing beyond this one raises OSError (EFBIG): Python ignores SIGXFSZ.

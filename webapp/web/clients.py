@@ -1,11 +1,11 @@
-"""Who asks: the address that limits count, and the owner of jobs."""
+"""The client of a request: the address that limits count, and the owner of jobs."""
 
 import secrets
 from ipaddress import IPv6Address, ip_address
 
 from flask import abort, request, session
 
-from webapp.jobs.models import Job
+from webapp.jobs.models import Job, owns
 from webapp.web.app_context import current_jobs
 
 
@@ -37,7 +37,7 @@ def become_owner() -> str:
 
 
 def require_owner(job_id: str, act: str = "change it") -> None:
-    """Check that the client is the owner of a job: its URL alone shows, and changes nothing.
+    """Check that the client owns a job; its URL alone only shows it.
 
     Raises JobNotFound, or Forbidden.
     """
@@ -47,4 +47,4 @@ def require_owner(job_id: str, act: str = "change it") -> None:
 
 def is_owner(job: Job) -> bool:
     """Return whether the client is the owner of a job."""
-    return job.owner is not None and job.owner == current_owner()
+    return owns(current_owner(), job.owner)

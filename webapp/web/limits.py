@@ -93,6 +93,3 @@ def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:
     current_jobs().limits.admit_bytes(client_name(), size, "bytes" if brings_work else "form bytes")
     if request.endpoint in MAKE_JOBS:
         current_jobs().limits.admit_job(client_name())
-
-
-# The access token

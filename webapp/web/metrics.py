@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from webapp.jobs.health import Health, Statistics
 from webapp.jobs.models import Bucket, Counter
 
-UPLOADS = ("accepted", "refused")  # Of `counters`; the others are final statuses of images.
+UPLOADS = ("accepted", "refused")  # Of `counters`; the others are outcomes of images.
 
 
 class StatisticsCollector(Collector):
@@ -49,7 +49,7 @@ def _counters(counters: Sequence[Counter]) -> Iterator[Metric]:
     images = CounterMetricFamily(
         "thumbnails_images",
         "Images that ended: done, failed with a code, cancelled, or deleted before; and those"
-        " that were put back to be made again.",
+        " that were queued again.",
         labels=labels,
     )
     for counter in counters:

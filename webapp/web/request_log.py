@@ -1,7 +1,7 @@
 """An id for each request, and a line for each answer.
 
 The id is in the header X-Request-ID of the answer, in every line that is logged on the way, and on
-the page that tells of a mistake of ours. What a request carries besides its path (query, cookies,
+the page of an internal error. What a request carries besides its path (query, cookies,
 authorization, body) is never logged.
 """
 

@@ -81,7 +81,7 @@ def _trusted_hosts(config: Config) -> list[str] | None:
 
 
 def _kept_key(path: Path) -> str:
-    """Read the key that the first start created; of several processes, the first wins."""
+    """Read the key that the first process of the first start created."""
     if not path.exists():
         descriptor, draft = tempfile.mkstemp(dir=path.parent)  # Its mode is 0600.
         with open(descriptor, "w") as file:

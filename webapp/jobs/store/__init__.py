@@ -1,4 +1,4 @@
-"""The rows, which are the truth: the only SQL of the application beside its migrations.
+"""The rows, which are the truth. SQL is only here and in the migrations.
 
 Times are seconds since 1970, UTC.
 """

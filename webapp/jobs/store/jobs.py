@@ -126,11 +126,11 @@ class JobRows:
             " SELECT job_id, thumbnails.*, strip.bytes AS source_bytes, name AS source_name"
             " FROM strip JOIN thumbnails ON thumbnails.rowid ="
             # The smallest that is high enough, or else the highest.
-            " (SELECT rowid FROM thumbnails WHERE image_id = strip.id AND file_name != :whole"
+            " (SELECT rowid FROM thumbnails WHERE image_id = strip.id AND file_name != :overview"
             " ORDER BY height < :side, abs(height - :side), number LIMIT 1)"
             " WHERE place <= :length ORDER BY job_id, place",
             job_ids=json.dumps(job_ids),
-            whole=OVERVIEW.file_name,
+            overview=OVERVIEW.file_name,
             side=STRIP_SIDE,
             length=STRIP_LENGTH,
         ):
@@ -171,16 +171,14 @@ class JobRows:
         )
         return [row["id"] for row in rows]
 
-    def is_owner(self, job_id: str, owner: str | None, now: float) -> bool | None:
-        """Return whether an owner submitted a job, or None if there is no such job."""
+    def owner(self, job_id: str, now: float) -> str | None:
+        """Return the owner of a job, empty if it has none; None if there is no such job."""
         rows = self._db.query(
-            "SELECT coalesce(owner = :owner, 0) AS is_owner FROM jobs"
-            " WHERE id = :id AND expires > :now",
+            "SELECT coalesce(owner, '') AS owner FROM jobs WHERE id = :id AND expires > :now",
             id=job_id,
-            owner=owner,
             now=now,
         )
-        return bool(rows[0]["is_owner"]) if rows else None
+        return rows[0]["owner"] if rows else None
 
     def progress(self, job_id: str, now: float) -> Progress | None:
         """Read the progress of a job, or None."""
@@ -262,10 +260,10 @@ class JobRows:
             )
         )
 
-    def extend(self, job_id: str, expires: float, max_seconds: float) -> datetime:
+    def extend(self, job_id: str, expires: float, max_seconds: float) -> datetime | None:
         """Extend a job until a time, but at most to `max_seconds` in all.
 
-        Returns when it expires.
+        Returns when it expires, or None if it does not exist.
         """
         with self._db.transaction():
             self._db.execute(
@@ -277,7 +275,7 @@ class JobRows:
                 max_seconds=max_seconds,
             )
             rows = self._db.query("SELECT expires FROM jobs WHERE id = :id", id=job_id)
-        return datetime.fromtimestamp(rows[0]["expires"], UTC)
+        return datetime.fromtimestamp(rows[0]["expires"], UTC) if rows else None
 
     def delete(self, job_id: str, now: float) -> None:
         """Delete a job's rows."""
@@ -304,9 +302,9 @@ class JobRows:
         """Count the thumbnails of a job that its recipe asked for."""
         rows = self._db.query(
             "SELECT count(*) AS thumbnails FROM images JOIN thumbnails ON image_id = images.id"
-            " WHERE job_id = :id AND file_name != :whole",
+            " WHERE job_id = :id AND file_name != :overview",
             id=job_id,
-            whole=OVERVIEW.file_name,
+            overview=OVERVIEW.file_name,
         )
         return int(rows[0]["thumbnails"])
 
@@ -314,8 +312,8 @@ class JobRows:
         """Return whether a job has a thumbnail of its recipe."""
         rows = self._db.query(
             "SELECT EXISTS (SELECT 1 FROM images JOIN thumbnails ON image_id = images.id"
-            " WHERE job_id = :id AND file_name != :whole) AS has_some",
+            " WHERE job_id = :id AND file_name != :overview) AS has_some",
             id=job_id,
-            whole=OVERVIEW.file_name,
+            overview=OVERVIEW.file_name,
         )
         return bool(rows[0]["has_some"])

@@ -4,7 +4,7 @@ from webapp.jobs.database import Database
 from webapp.jobs.models import Bucket, Counter, Queue
 from webapp.jobs.store.rows import UNFINISHED
 
-# A beat from before the clock was set back says nothing.
+# After the clock is set back, earlier beats lie in the future and do not count.
 _IS_ALIVE = "beat > :alive_since AND beat < :alive_since + 60"
 
 

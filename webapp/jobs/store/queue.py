@@ -134,7 +134,7 @@ class ImageQueue:
         thumbnails: Sequence[dict[str, Any]],
         now: float,
     ) -> bool:
-        """Mark an image as done and write its thumbnails; return False if the claim is lost.
+        """Mark an image as done, with its thumbnails; return False if the claim is lost.
 
         `facts` has what decoding found: width, height, had_gps, thumbhash, placeholder and color.
         `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
@@ -249,7 +249,7 @@ class ImageQueue:
     def set_focal_point(
         self, job_id: str, image_id: str, focus: Point | None, now: float, client: str
     ) -> bool:
-        """Set the focal point of an image, or none, and queue it; return False if there is none."""
+        """Set or remove an image's focal point, and queue it; return False if not found."""
         x, y = focus or (None, None)
         with self._db.transaction():
             found = self._db.execute(

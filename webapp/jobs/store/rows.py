@@ -30,12 +30,12 @@ def with_focal_point(row: dict[str, Any]) -> dict[str, Any]:
 def split_thumbnails(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:
     """Separate the thumbnails of the recipe from the overview."""
     asked = tuple(one for one in made if one.file_name != OVERVIEW.file_name)
-    whole = (image["width"], image["height"])
-    uncropped = [one for one in made if have_same_ratio(one.size, whole)]
+    size = (image["width"], image["height"])
+    uncropped = [one for one in made if have_same_ratio(one.size, size)]
     by_need = sorted(
         uncropped, key=lambda one: (max(one.width, one.height) < PREVIEW_SIDE, one.bytes)
     )
-    return {"thumbnails": asked, "whole": next(iter(by_need), None)}
+    return {"thumbnails": asked, "overview": next(iter(by_need), None)}
 
 
 BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from webapp.recipes.outputs import InvalidRecipe, OutOfLimits
 from webapp.recipes.parsing import parse_output, parse_widths
 from webapp.web.forms.output import FIELD_CHOICES, OutputForm, ResponsiveForm, current_presets
-from webapp.web.forms.retention import keep_choices
+from webapp.web.forms.retention import retention_choices
 
 # Names of form fields in the address of a recipe; other fields keep their names.
 ADDRESS_NAMES = {
@@ -33,7 +33,7 @@ def accepts(field: str, value: str) -> bool:
     """Return whether a field of the form accepts a value of an address."""
     name = field.rpartition("-")[2]
     if field == "keep_hours":
-        return value in {choice.value for choice in keep_choices()}
+        return value in {choice.value for choice in retention_choices()}
     if not value.strip():
         return True
     if field == "presets":

@@ -9,13 +9,13 @@ from webapp.jobs.models import Job
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.formatters import period
 
-KEEP_HOURS = (1.0, 24.0, 72.0, 168.0, 720.0)  # Offered up to the maximum of the settings.
+RETENTION_HOURS = (1.0, 24.0, 72.0, 168.0, 720.0)  # Offered up to the maximum of the settings.
 _A_MINUTE = 1 / 60  # In hours; less is not offered as longer.
 
 
 def offered_hours(config: Config) -> list[float]:
     """List the retentions to choose from, in hours."""
-    allowed = {hours for hours in KEEP_HOURS if hours <= config.max_retention_hours}
+    allowed = {hours for hours in RETENTION_HOURS if hours <= config.max_retention_hours}
     return sorted(allowed | {config.retention_hours})
 
 
@@ -37,6 +37,6 @@ def latest_expiry(job: Job) -> datetime:
     return job.created + timedelta(hours=current_config().max_retention_hours)
 
 
-def keep_choices() -> list[SelectChoice]:
+def retention_choices() -> list[SelectChoice]:
     """List the choices of the field `keep_hours`."""
     return [SelectChoice(f"{hours:g}", period(hours)) for hours in offered_hours(current_config())]

@@ -19,7 +19,7 @@ from wtforms import (
     SelectMultipleField,
 )
 
-from webapp.jobs.errors import NoImages, TimeNotOffered
+from webapp.jobs.errors import NoImages, RetentionNotOffered
 from webapp.recipes.outputs import (
     InvalidRecipe,
     Output,
@@ -47,12 +47,12 @@ from webapp.web.forms.output import (
     current_presets,
     default_presets,
 )
-from webapp.web.forms.retention import keep_choices
+from webapp.web.forms.retention import retention_choices
 
 MAX_SIZES = 50  # Custom sizes that a form reads, unused ones too.
 
 
-def _default_keep() -> str:
+def _default_retention() -> str:
     return f"{current_config().retention_hours:g}"
 
 
@@ -64,7 +64,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     # WTForms drops entries above its limit: one more than ours shows that there were too many.
     outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=MAX_SIZES + 1)
     responsive = FormField(ResponsiveForm)
-    keep_hours = SelectField("Keep for", choices=keep_choices, default=_default_keep)
+    keep_hours = SelectField("Keep for", choices=retention_choices, default=_default_retention)
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
@@ -117,7 +117,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> "UploadForm":
-        """Fill in what a recipe makes: its presets, a responsive set, and the rest as sizes."""
+        """Fill in a recipe: its presets, a responsive set, and the rest as sizes."""
         wanted = set(recipe.outputs)
         presets = [one for one in current_presets() if wanted.issuperset(one.recipe.outputs)]
         fields = MultiDict(("presets", one.name) for one in presets)
@@ -193,14 +193,14 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         responsive = self.responsive.form
         yield responsive.widths, responsive.outputs(max_side)
 
-    def kept_hours(self) -> float:
+    def retention_hours(self) -> float:
         """Return the chosen retention in hours.
 
-        Raises TimeNotOffered, and adds it to the field.
+        Raises RetentionNotOffered, and adds it to the field.
         """
         text = self.keep_hours.data
         if text not in {choice.value for choice in self.keep_hours.choices}:
-            error = TimeNotOffered()
+            error = RetentionNotOffered()
             self.keep_hours.errors = [str(error)]
             self.keep_hours.data = self.keep_hours.default()
             raise error

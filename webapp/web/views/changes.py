@@ -49,8 +49,8 @@ def cancel(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
     return _changed(job_id)
 
 
-@blueprint.post("/<uuid:job_id>/keep")
-def keep(job_id: UUID) -> ResponseReturnValue:
+@blueprint.post("/<uuid:job_id>/extend")
+def extend(job_id: UUID) -> ResponseReturnValue:
     """Extend a job to `hours` from now; a longer retention stays."""
     require_owner(str(job_id))
     hours = request.form.get("hours", type=float)

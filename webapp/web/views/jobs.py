@@ -48,7 +48,7 @@ def index() -> ResponseReturnValue:
 
 @blueprint.get("/<uuid:job_id>/row")
 def row(job_id: UUID) -> Response:
-    """Send one row of the list: 204 if its version is still `v`, empty if it is deleted.
+    """Send one row of the list; 204 if its version is still `v`, empty if deleted.
 
     The row of a finished job does not poll.
     """

@@ -20,7 +20,7 @@ blueprint = Blueprint("operations", __name__)
 
 @blueprint.get("/healthcheck")
 def healthcheck() -> ResponseReturnValue:
-    """Answer 200 if the database answers and a worker is alive; else 503 with the reason."""
+    """Answer 200 if the database answers and a worker is alive; else 503."""
     try:
         jobs = current_jobs()
         health = read_health(jobs.store, jobs.storage, jobs.now())
@@ -45,7 +45,7 @@ def metrics() -> Response:
 
 
 def _require_token(token: str) -> None:
-    """Check the token of the request; without one in the settings, the page does not exist.
+    """Check the token of the request; without one in the settings, answer 404.
 
     Raises TooManyAttempts.
     """

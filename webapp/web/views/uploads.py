@@ -12,7 +12,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 
 from webapp.engine.errors import Empty, ImageError
 from webapp.engine.identify import explain
-from webapp.jobs.errors import FileTooLarge, NoImages, TimeNotOffered, TooManyImages
+from webapp.jobs.errors import FileTooLarge, NoImages, RetentionNotOffered, TooManyImages
 from webapp.jobs.models import MissingFile
 from webapp.jobs.names import clean_name, is_kept
 from webapp.jobs.tasks import notify_workers
@@ -33,7 +33,7 @@ SAMPLES = {"balloons.jpg": "landscape", "moon.jpg": "sideways portrait", "cutout
 MAX_MISSING = 1000  # Files that a job remembers as missing,
 MAX_REASON = 300  # and letters of each one's reason,
 READ_REASON = 1000  # of which this many are read, before invisible ones are removed.
-REFUSALS = (
+FILE_ERRORS = (
     ImageError,
     FileTooLarge,
     TooManyImages,
@@ -108,7 +108,7 @@ def _sentences() -> dict[str, str]:
 def open_job() -> ResponseReturnValue:
     """Create an open job, for a script that then sends the images one by one."""
     form = read_upload_form()
-    recipe, hours = form.recipe(current_jobs().recipe_limits), form.kept_hours()
+    recipe, hours = form.recipe(current_jobs().recipe_limits), form.retention_hours()
     job_id = current_jobs().submit(recipe, become_owner(), hours)
     return jsonify(_addresses(job_id)), 201
 
@@ -119,8 +119,8 @@ def create() -> ResponseReturnValue:
     form = read_upload_form()
     try:
         recipe, files = form.recipe(current_jobs().recipe_limits), form.files()
-        hours = form.kept_hours()
-    except (InvalidRecipe, NoImages, TimeNotOffered) as error:
+        hours = form.retention_hours()
+    except (InvalidRecipe, NoImages, RetentionNotOffered) as error:
         return page(form), problem(error).status
     job_id = current_jobs().submit(recipe, become_owner(), hours)
     try:
@@ -141,7 +141,7 @@ def _add_all(job_id: str, files: Sequence[FileStorage]) -> list[Refused]:
     for file in files:
         try:
             _add_image(job_id, file)
-        except REFUSALS as error:
+        except FILE_ERRORS as error:
             refused.append(Refused(clean_name(file.filename or ""), problem(error)))
     return refused
 
