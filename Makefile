@@ -20,7 +20,7 @@ vips: requirements-vips.txt | $(BIN)/python ## Install libvips: a third faster f
 PARALLEL := --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/dev browser ## Run all tests
-	@pytest --numprocesses 3 $(PARALLEL) tests/live tests/browser tests
+	@pytest --numprocesses 3 $(PARALLEL)
 
 UNITS := pytest --numprocesses auto $(PARALLEL)
 

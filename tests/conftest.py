@@ -28,6 +28,12 @@ from webapp.jobs.database import Database
 from webapp.jobs.lifecycle import Jobs
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with what takes longest, so that no process ends with it alone."""
+    first = ("live", "browser", "slow")
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in first])
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     """Settings with a data folder of the test's own; a test overrides this fixture for others."""
