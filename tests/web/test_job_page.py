@@ -245,7 +245,7 @@ def test_buttons_that_change_a_job_are_for_its_owner(
 ) -> None:
     path = start(person, make_truncated(), make_jpeg())
     work_once(jobs)
-    for action in ("retry", "cancel", "keep", "remake"):
+    for action in ("retry", "cancel", "extend", "remake"):
         assert f"/{action}" in person.get(path).text
         assert f"/{action}" not in stranger.get(path).text
 
@@ -474,7 +474,7 @@ def test_shorter_retention_is_answered_with_the_current_one(person: Person, jobs
 
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*"])
-@pytest.mark.parametrize("action", ["keep", "delete"])
+@pytest.mark.parametrize("action", ["extend", "delete"])
 def test_what_a_script_did_is_not_told_on_a_later_page(
     person: Person, action: str, accept: str
 ) -> None:

@@ -34,7 +34,7 @@ _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
 def read_exif(image: Image.Image) -> tuple[int, bool]:
-    """Return the orientation of an image and whether it has a position.
+    """Return the orientation of an image and whether it has a GPS position.
 
     XMP can have both too.
     """
@@ -49,14 +49,14 @@ def read_exif(image: Image.Image) -> tuple[int, bool]:
 
 
 def parse(exif: bytes, xmp: bytes) -> tuple[int, bool]:
-    """Return the orientation in EXIF or XMP and whether it has a position."""
+    """Return the orientation in EXIF or XMP and whether it has a GPS position."""
     if len(exif) > MAX_METADATA:
         return 1, False
     return parse_tiff(io.BytesIO(_EXIF_PREFIX.sub(b"", exif)), xmp)
 
 
 def parse_tiff(file: IO[bytes], xmp: bytes = b"") -> tuple[int, bool]:
-    """Return the orientation in a TIFF and whether it has a position."""
+    """Return the orientation in a TIFF and whether it has a GPS position."""
     try:
         directory = ifd.read_directory(file, _METADATA_TAGS)
         orientation = directory.number(ExifTags.Base.Orientation)

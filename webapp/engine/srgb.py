@@ -6,6 +6,7 @@ from functools import lru_cache
 from PIL import Image, ImageCms
 
 from webapp.engine.exif import TRANSPOSE
+from webapp.engine.strip import drop_metadata
 
 _PROFILE_SPACE = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 # Created at import, because the processes that decode are forked for one image each.
@@ -23,7 +24,7 @@ def orient_and_convert(image: Image.Image, orientation: int, profile: bytes | No
     image = _to_srgb(image, profile)
     if orientation in TRANSPOSE:
         image = image.transpose(TRANSPOSE[orientation])
-    image.info = {}  # Encoders write what they find here: profile, comment, transparency.
+    drop_metadata(image)
     return image
 
 
