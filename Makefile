@@ -25,11 +25,11 @@ test: $(VENV)/dev browser ## Run all tests
 UNITS := pytest --numprocesses auto $(PARALLEL)
 
 test-fast: $(VENV)/dev ## Run the tests that need no server, no browser and no large table of images
-	@$(UNITS) -m "not live and not browser and not slow"
+	@$(UNITS) --ignore tests/live --ignore tests/browser -m "not slow"
 
 .PHONY: coverage
 coverage: $(VENV)/dev ## Measure how much of webapp/ the tests without servers run, in htmlcov/
-	@$(UNITS) --cov --cov-report=html --cov-report=term -m "not live and not browser"
+	@$(UNITS) --cov --cov-report=html --cov-report=term --ignore tests/live --ignore tests/browser
 
 .PHONY: fuzz
 fuzz: $(VENV)/dev ## Run the tests of properties with 1000 random examples each (SEED= repeats a run)
