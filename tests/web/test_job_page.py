@@ -214,6 +214,18 @@ def test_panel_comes_again_when_it_is_to_ask_more_slowly(
     assert 'hx-trigger="every 1000ms"' in panel.text
 
 
+def test_image_page_comes_again_when_it_is_to_ask_more_slowly(
+    person: Person, jobs: Jobs, clock: Clock
+) -> None:
+    path = start(person, make_jpeg())
+    image = jobs.job(path.rpartition("/")[2]).images[0].id
+    address = polled(person.get(f"{path}/images/{image}").text)
+    assert address
+    assert person.get(address).status_code == 204
+    clock.advance(60)
+    assert 'hx-trigger="every 1000ms"' in person.get(address).text
+
+
 def test_remade_job_is_polled_as_often_as_a_new_one(
     person: Person, jobs: Jobs, clock: Clock
 ) -> None:

@@ -31,7 +31,7 @@ from webapp.web.metrics import StatisticsCollector
 QUERIES = {
     "jobs.panel": ("", "?v=0", "?v={v}&estimate={estimate}"),
     "jobs.row": ("", "?v={v}"),
-    "images.panel": ("", "?v={image_v}"),
+    "images.panel": ("", "?v={image_v}&poll=500"),
     "downloads.markup": ("", "?of={image}", "?as=url"),
 }
 FILES = {"thumbnails.thumbnail", "images.original"}  # They tell nothing of the job's progress.

@@ -195,17 +195,22 @@ class JobRows:
         begun = datetime.fromtimestamp(row["begun"], UTC)
         return Progress(job_id, row["version"], bool(row["is_open"]), row["counts"], begun)
 
-    def pending_image_version(self, job_id: str, image_id: str, now: float) -> int | None:
-        """Return the version of an image that waits or is claimed, or None."""
+    def pending_image(self, job_id: str, image_id: str, now: float) -> tuple[int, datetime] | None:
+        """Return the version of an image that waits or is claimed, or None.
+
+        Also returns when the last image of its job was queued.
+        """
         rows = self._db.query(
-            "SELECT images.version FROM images JOIN jobs ON jobs.id = job_id"
+            f"SELECT images.version, {BEGUN} FROM images JOIN jobs ON jobs.id = job_id"
             f" WHERE images.id = :image_id AND job_id = :job_id AND {UNFINISHED}"
             " AND expires > :now",
             job_id=job_id,
             image_id=image_id,
             now=now,
         )
-        return rows[0]["version"] if rows else None
+        if not rows:
+            return None
+        return rows[0]["version"], datetime.fromtimestamp(rows[0]["begun"], UTC)
 
     def exists(self, job_id: str) -> bool:
         """Return whether a job has a row, expired or not."""

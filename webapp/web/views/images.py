@@ -31,12 +31,13 @@ def show(job_id: UUID, image_id: UUID) -> Response:
 
 @blueprint.get("/panel")
 def panel(job_id: UUID, image_id: UUID) -> Response:
-    """Send the changing part of an image's page; 204 if its version is still `v`."""
+    """Send the changing part of an image's page; 204 if nothing changed.
+
+    That is if the image's version is still `v`, and the poll interval still `poll`.
+    """
     jobs = current_jobs()
     try:
-        if request.args.get("v", type=int, default=-1) == jobs.store.jobs.pending_image_version(
-            str(job_id), str(image_id), jobs.now()
-        ):
+        if _is_unchanged(str(job_id), str(image_id)):
             return no_store("", 204)
         job, image = jobs.image(str(job_id), str(image_id))
         return no_store(_render("images/_panel.html", job, image))
@@ -77,6 +78,15 @@ def clear_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     current_jobs().set_focal_point(str(job_id), str(image_id), None, client_name())
     notify_workers(current_huey())
     return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
+
+
+def _is_unchanged(job_id: str, image_id: str) -> bool:
+    pending = current_jobs().store.jobs.pending_image(job_id, image_id, current_jobs().now())
+    if pending is None:
+        return False
+    version, begun = pending
+    known = request.args.get("v", type=int), request.args.get("poll", type=int)
+    return known == (version, poll_interval_ms(begun))
 
 
 def _render(template: str, job: Job, image: Image) -> str:
