@@ -20,7 +20,6 @@ MAX_FOLDERS = 2  # One within the other.
 NAME_BYTES = 100
 PART_BYTES = 200
 
-
 # Windows opens a device for these, whatever follows behind a dot.
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
 _FIELD = re.compile(r"\{(.*?)\}")

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 BUSY_SECONDS = 10.0  # How long a writer waits for another; the longest transaction takes 0.01.
 JOURNAL_BYTES = 64_000_000  # The WAL is cut back to this after a burst.
 
+_CURE = "install pysqlite3 0.6.1, or Python with SQLite 3.51.3, or newer ones."
 MIGRATIONS = sorted((Path(__file__).parent / "migrations").glob("[0-9]*.sql"))
 
 
@@ -171,9 +172,6 @@ def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
     https://sqlite.org/wal.html#walresetbug
     """
     return (3, 7, 0) <= version < (3, 51, 3)
-
-
-_CURE = "install pysqlite3 0.6.1, or Python with SQLite 3.51.3, or newer ones."
 
 
 @contextmanager

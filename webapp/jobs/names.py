@@ -5,15 +5,13 @@ import unicodedata
 
 UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
 JOINERS = "\u200c\u200d"  # They join or separate letters: scripts and emoji need them.
+NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
+READ_LENGTH = 4096  # Characters at the end of a name that are read: the longest path of Linux.
 
 
 def is_kept(character: str) -> bool:
     """Return whether a name may contain a character: visible ones and joiners."""
     return character in JOINERS or unicodedata.category(character) not in UNSEEN
-
-
-NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
-READ_LENGTH = 4096  # Characters at the end of a name that are read: the longest path of Linux.
 
 
 def clean_name(name: str) -> str:

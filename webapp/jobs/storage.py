@@ -81,9 +81,8 @@ class Storage:
             try:
                 os.rename(upload.path, folder / image_id)
                 break
-            except (
-                FileNotFoundError
-            ):  # Its job was deleted, or refused another image, in this moment.
+            except FileNotFoundError:
+                # Its job was deleted, or refused another image, in this moment.
                 if is_last:
                     raise
         _sync(folder)

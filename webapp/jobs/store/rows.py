@@ -8,6 +8,23 @@ from typing import Any
 from webapp.jobs.models import PREVIEW_SIDE, Counts, Thumbnail, have_same_ratio
 from webapp.recipes.outputs import OVERVIEW
 
+BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"
+
+# Word for word as in the partial index images_claimable: else SQLite does not use the index.
+UNFINISHED = "status IN ('waiting', 'working')"
+
+# Word for word as in the partial index images_turns. Images that cost two workers are left out.
+WAITING = "status = 'waiting' AND attempts - released <= 1"
+
+# A lease lasts for seconds. If it ends more than a minute from now, the clock was set back:
+# it counts as over then, or its image would wait for as long as the clock went back.
+LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
+
+# How many images of a job have each status; for queries that join them.
+COUNTS = ", ".join(
+    f"count(*) FILTER (WHERE status = '{field.name}') AS {field.name}" for field in fields(Counts)
+)
+
 
 def with_times(row: dict[str, Any]) -> dict[str, Any]:
     """Convert timestamps to datetime and 0/1 to bool."""
@@ -36,21 +53,3 @@ def split_thumbnails(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[s
         uncropped, key=lambda one: (max(one.width, one.height) < PREVIEW_SIDE, one.bytes)
     )
     return {"thumbnails": asked, "overview": next(iter(by_need), None)}
-
-
-BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"
-
-# Word for word as in the partial index images_claimable: else SQLite does not use the index.
-UNFINISHED = "status IN ('waiting', 'working')"
-
-# Word for word as in the partial index images_turns. Images that cost two workers are left out.
-WAITING = "status = 'waiting' AND attempts - released <= 1"
-
-# A lease lasts for seconds. If it ends more than a minute from now, the clock was set back:
-# it counts as over then, or its image would wait for as long as the clock went back.
-LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
-
-# How many images of a job have each status; for queries that join them.
-COUNTS = ", ".join(
-    f"count(*) FILTER (WHERE status = '{field.name}') AS {field.name}" for field in fields(Counts)
-)

@@ -28,9 +28,8 @@ def archive(job_id: UUID) -> Response:
     packed = pack(job, current_jobs().storage, pattern)
     response = Response(iter(packed), mimetype="application/zip")
     response.content_length = len(packed)
-    response.accept_ranges = (
-        "none"  # A later zip may have more files: ranges of the two do not fit.
-    )
+    # A later zip may have more files: ranges of the two do not fit.
+    response.accept_ranges = "none"
     response.cache_control.no_store = True
     response.headers["Content-Disposition"] = _attachment(archive_name(job))
     return response

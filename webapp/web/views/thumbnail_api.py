@@ -19,7 +19,6 @@ from webapp.web.views import thumbnails
 blueprint = Blueprint("thumbnail_api", __name__)
 csrf.exempt(blueprint)  # Programs have no page with a token.
 
-
 RECIPE = PRESETS["square"].recipe
 
 

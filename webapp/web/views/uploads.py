@@ -33,11 +33,8 @@ SAMPLES = {"balloons.jpg": "landscape", "moon.jpg": "sideways portrait", "cutout
 MAX_MISSING = 1000  # Files that a job remembers as missing,
 MAX_REASON = 300  # and letters of each one's reason,
 READ_REASON = 1000  # of which this many are read, before invisible ones are removed.
-FILE_ERRORS = (
-    ImageError,
-    FileTooLarge,
-    TooManyImages,
-)  # They concern one file; others may be accepted.
+# Of one file: others may be accepted.
+FILE_ERRORS = (ImageError, FileTooLarge, TooManyImages)
 
 # The first bytes of files that static/js/files.js rejects.
 REJECTED_BY_SCRIPT = {"pdf": b"%PDF-", "svg": b"<svg ", "text": b"text", "unknown": b"\0\0"}
