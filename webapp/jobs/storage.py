@@ -184,9 +184,8 @@ class Storage:
 
     def empty_trash(self, trash: Path) -> None:
         """Delete a folder of trash: a disk may take two seconds for 2000 files."""
-        with suppress(
-            FileNotFoundError
-        ):  # A sweep deletes it too; the next one deletes what both leave.
+        # A sweep deletes it too; the next one deletes what both leave.
+        with suppress(FileNotFoundError):
             shutil.rmtree(trash)
 
     def sweep(self) -> None:

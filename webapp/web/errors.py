@@ -141,9 +141,8 @@ def _http_problem(error: HTTPException) -> Problem:
 def answer(error: Exception) -> Response:
     """Answer a request that failed."""
     found = problem(error)
-    if (
-        found.status >= 500 and found.status != 507 and not isinstance(error, Busy)
-    ):  # Not our fault.
+    is_expected = found.status == 507 or isinstance(error, Busy)  # A limit, not a fault.
+    if found.status >= 500 and not is_expected:
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
     if request.blueprint == "thumbnail_api":
         response = jsonify(detail=found.detail)
