@@ -1,4 +1,4 @@
-"""Remove metadata, such as the GPS position, from a decoded image or a copied file."""
+"""Remove metadata, such as the GPS position, from images and from files."""
 
 from typing import IO
 

@@ -62,7 +62,7 @@ class Thumbnail:
 
 
 def owns(owner: str | None, job_owner: str | None) -> bool:
-    """Return whether an owner, None if unknown, is that of a job, None if it has none."""
+    """Return whether an owner is that of a job; either may be None."""
     return bool(owner) and owner == job_owner
 
 
