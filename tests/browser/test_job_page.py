@@ -26,7 +26,7 @@ from tests.browser.actions import (
 )
 from tests.browser.conftest import write_files
 from tests.support.images import make_png, make_truncated
-from tests.support.jobs import open_jobs
+from tests.support.jobs import open_jobs, sweep
 from tests.support.servers import Servers, wait_until
 from webapp.config import Config
 
@@ -238,14 +238,10 @@ def test_page_bears_with_a_server_in_trouble(
 
 
 def let_expire(page: Page, servers: Servers) -> None:
-    """Expire the job of a page, for the server and for the page."""
-    jobs = open_jobs(Config(instance=servers.instance))
-    job_id = page.url.split("/")[4]
-    jobs.store.db.execute(
-        "UPDATE jobs SET expires = :now, version = version + 1 WHERE id = :id",
-        id=job_id,
-        now=time.time(),
-    )
+    """Sweep all jobs as the consumer does a day later, and set the page's clock to then."""
+    day = 24 * 3600 + 10
+    jobs = open_jobs(Config(instance=servers.instance), lambda: time.time() + day)
+    sweep(jobs)
     jobs.store.db.close()
     page.clock.fast_forward("24:00:10")
 
