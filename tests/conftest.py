@@ -1,4 +1,4 @@
-"""What the tests share: an application on a folder of its own, people who use it, an engine."""
+"""What tests share: an application with its own folder, its users, an engine."""
 
 import io
 import os
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """Settings with a data folder of the test's own; a test overrides this fixture for others."""
+    """Settings with the test's own data folder; tests override this fixture."""
     return Config(instance=tmp_path / "instance")
 
 
@@ -53,14 +53,14 @@ def engine(tmp_path: Path) -> Engine:
 
 
 class Client(FlaskClient):
-    """Read every answer to its end, as a client over HTTP does, so that its file is closed."""
+    """Read every answer to its end, as HTTP clients do, so that its file is closed."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         return super().open(*args, **{"buffered": True, **kwargs})
 
 
 class CompiledTemplates(BytecodeCache):
-    """Keep compiled templates for the next application: a page takes 60 ms to compile."""
+    """Keep compiled templates for other applications: a page compiles in 60 ms."""
 
     def __init__(self) -> None:
         self._compiled: dict[str, bytes] = {}
@@ -133,7 +133,7 @@ def part(data: bytes, name: str) -> FileStorage:
 
 
 def multipart(**fields: Any) -> dict[str, Any]:
-    """Encode a form in memory: Werkzeug's client spools large ones to a file it forgets.
+    """Encode a form in memory: Werkzeug's client leaves files of large ones open.
 
     The boundary is always the same: Werkzeug writes empty fields as no browser does, and may read
     them wrongly where they fall on the edge of what it reads at a time.
@@ -148,7 +148,7 @@ def find_token(page: str) -> str:
 
 
 class Person:
-    """A person at the pages without JavaScript: keeps cookies, sends what the form has."""
+    """A person without JavaScript, who keeps cookies and sends whole forms."""
 
     def __init__(self, client: FlaskClient) -> None:
         self.client = client

@@ -150,7 +150,7 @@ def expect_to_fit(page: Page, *widths: int) -> None:
 
 
 def check_on_the_narrowest_phone(page: Page) -> None:
-    """Check that a page needs no sideways scrolling, and that fingers hit what they aim at."""
+    """Check that a page needs no sideways scrolling and has large enough targets."""
     expect_to_fit(page, 320)
     assert page.evaluate("innerWidth") == 320
     check(page, "target-size")

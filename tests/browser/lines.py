@@ -1,4 +1,4 @@
-"""Lines between a browser and a server that hold uploads, pause, or die, as lines do."""
+"""Lines between a browser and a server, which hold uploads, pause or die."""
 
 import re
 import socket
@@ -25,7 +25,7 @@ POSITION_ENDS = 200  # The form's first field ends before this byte.
 
 
 class Line(ThreadingTCPServer):
-    """A line to a server that can stop as lines do: it is there, and nothing gets through."""
+    """A line to a server that can stop: it stays open, and nothing gets through."""
 
     daemon_threads = True
 
@@ -49,7 +49,7 @@ class Line(ThreadingTCPServer):
         self.is_cut = False
 
     def hold(self, *, after: int = 0, part: float = 0.4) -> None:
-        """Hold the uploads of a job, after those of its first files, until told otherwise.
+        """Hold the uploads of a job, after its first files, until they are released.
 
         Of each upload that is held, the line takes this part from the browser. With 1 it takes
         everything, but the server does not get the last bytes and cannot answer.

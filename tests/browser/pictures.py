@@ -1,4 +1,4 @@
-"""Pictures that look like photos, each another, for screenshots that look like real use."""
+"""Different pictures that look like photos, for realistic screenshots."""
 
 import random
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def _ridge(dice: random.Random, roughness: float) -> list[float]:
 
 
 def _hills(picture: Image.Image, dice: random.Random, roughness: float, *colors: str) -> None:
-    """Stack ridges, the far one first; each is darker at its top than in the mist at its foot."""
+    """Draw ridges, the farthest first; each is darkest at its top."""
     width, height = picture.size
     for layer, color in enumerate(colors):
         base = height * (0.5 + 0.45 * layer / len(colors))

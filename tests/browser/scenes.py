@@ -66,7 +66,7 @@ class Stage:
 
 @contextmanager
 def set_stage(folder: Path, files: Mapping[str, bytes] = FILES) -> Iterator[Stage]:
-    """Start the servers and make the jobs; one of the files, the last, cannot be decoded."""
+    """Start the servers and create the jobs; the last file cannot be decoded."""
     with running(folder / "instance") as servers, refusing(folder / "refusing") as refusing_url:
         jobs, client = open_jobs(Config(instance=servers.instance)), servers.client()
         try:
@@ -126,7 +126,7 @@ def submit(
 
 
 def _wait_for_workers(servers: Servers, jobs: Jobs, held: Sequence[Claim] = ()) -> None:
-    """Wait until there is nothing left to do but what is held here, as a slow worker holds it."""
+    """Wait until only the images that are claimed here are left."""
     sql = (
         "SELECT 1 FROM images WHERE status IN ('waiting', 'working') AND claimed_by IS NOT 'worker'"
     )
@@ -156,7 +156,7 @@ class _Silent(WSGIRequestHandler):
 
 @contextmanager
 def refusing(instance: Path) -> Iterator[str]:
-    """Serve the application, an access token before it, with an address for each error."""
+    """Serve the application with an access token and an address for each error."""
     app = create_app(Config(instance=instance, access_token=TOKEN))
     for status, view in ERRORS.items():
         app.add_url_rule(f"/errors/{status}", f"error-{status}", view)
@@ -177,7 +177,7 @@ def refusing(instance: Path) -> Iterator[str]:
 
 
 def settle(page: Page) -> None:
-    """Wait for every picture of the page, also those that load only when they are scrolled to.
+    """Wait for every picture of the page, also for those that load lazily.
 
     Where the connection is lost, none comes any more.
     """

@@ -1,4 +1,4 @@
-"""What holds on every page, in every state of it: for all eyes, hands and screens."""
+"""Every page in every state: accessibility, screens and colour schemes."""
 
 import re
 from collections.abc import Iterator

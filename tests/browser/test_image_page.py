@@ -200,7 +200,7 @@ def addresses_of_crops(page: Page) -> list[str]:
 
 
 def colors_in_the_middle(page: Page) -> list[list[int]]:
-    """Read a pixel in the upper middle of each print, in steps that compression leaves alone."""
+    """Read a pixel in the upper middle of each print, rounded against compression."""
     return page.evaluate(  # type: ignore[no-any-return]
         """() => Promise.all([...document.querySelectorAll(".print img")].map(async (image) => {
             image.loading = "eager";
@@ -270,7 +270,7 @@ def test_divider_and_focal_point_are_seen_on_any_picture(page: Page, color: str)
 
 
 def contrast(page: Page, x: float, y: float, side: int) -> float:
-    """Compare what stands out most around a point with what lies around it, as WCAG does."""
+    """Return the WCAG contrast of the strongest colour around a point."""
     clip: FloatRect = {"x": x - side / 2, "y": y - side / 2, "width": side, "height": side}
     # To hide the caret, Playwright would add a style that our policy refuses.
     picture = page.screenshot(clip=clip, caret="initial")

@@ -238,7 +238,7 @@ def test_page_bears_with_a_server_in_trouble(
 
 
 def let_expire(page: Page, servers: Servers) -> None:
-    """Sweep all jobs as the consumer does a day later, and set the page's clock to then."""
+    """Sweep as the consumer does a day later, and set the page's clock to then."""
     day = 24 * 3600 + 10
     jobs = open_jobs(Config(instance=servers.instance), lambda: time.time() + day)
     sweep(jobs)

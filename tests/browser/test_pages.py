@@ -1,4 +1,4 @@
-"""What only a browser shows: dropping, choosing, following, and what is read to whom."""
+"""The way from a photo to its thumbnails, in a browser."""
 
 import re
 from contextlib import closing

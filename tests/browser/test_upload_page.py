@@ -1,4 +1,4 @@
-"""What only a browser shows of the upload page: gathering files, and saying what to make."""
+"""The upload page in a browser: gathering files and choosing a recipe."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""Nonsense of every kind, at every address and into the decoders: no 500, no hang, nothing left."""
+"""Nonsense for every address and decoder: no 500, no hang, no files left."""
 
 import re
 import string
@@ -270,7 +270,7 @@ def test_mangled_image_is_made_or_refused(decoder: Decoder, ending: str, seed: i
 
 
 def judge(source: Path, decoder: Decoder, recipe: Recipe, folder: Path) -> str | None:
-    """Do to a file what an upload and a worker do; give the code of its error, if it has one."""
+    """Upload and process a file; return the code of its error, or None."""
     try:
         read_header(source, decoder.image)
         decoder.make_thumbnails(source, recipe, folder)

@@ -398,7 +398,7 @@ def test_webp_that_ends_in_its_header_is_refused(end: int, tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Return what tests.support.read_headers prints: the answers and the time for each file."""
+    """Return the output of tests.support.read_headers: answers and times by file."""
     command = [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""Compare thumbnails with the same made in the slow way, that is known to be right.
+"""Compare thumbnails with those of a slow way that is known to be right.
 
 That way decodes every pixel, brings all of them to sRGB, turns the whole picture, crops it, and
 only then resizes it, once, with LANCZOS and with alpha multiplied in.

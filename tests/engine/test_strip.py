@@ -1,4 +1,4 @@
-"""A thumbnail of the source's own format and size is never larger than the source."""
+"""A thumbnail in the format and size of its source is never larger."""
 
 import io
 from collections.abc import Callable
@@ -132,7 +132,7 @@ def test_copy_is_no_larger_and_has_no_metadata(
 
 
 def frames_of(image: bytes) -> list[tuple[bytes, object, object]]:
-    """List what is seen: the pixels of each frame, its time, and how often all are shown."""
+    """List the pixels and time of each frame, and the number of plays."""
     frames = []
     with Image.open(io.BytesIO(image)) as picture:
         count = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)

@@ -1,4 +1,4 @@
-"""What a stranger gains whose image takes over its decode child: only its own thumbnails."""
+"""An image that takes over its decode child gains only its own thumbnails."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def server() -> Iterator[ForkServer]:
 def take_over(
     person: Person, jobs: Jobs, server: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Image]:
-    """Submit an image that takes over its decode child, and work on it; give what became of it."""
+    """Submit an image that takes over its decode child, and return its outcome."""
     monkeypatch.setattr(decoder, "server", server)
 
     def take_over(code: str, **fields: object) -> Image:

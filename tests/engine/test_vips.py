@@ -139,7 +139,7 @@ def test_libvips_keeps_the_limits_of_the_sandbox(tmp_path: Path) -> None:
 
 
 def _make_in_sandbox(folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Make a thumbnail of a large PNG in a new process, in a quarter of the usual memory."""
+    """Make a thumbnail of a large PNG in a process with a quarter of the memory."""
     (folder / "large.png").write_bytes(make_png("RGB", (6000, 4000), compress_level=1))
     command = [sys.executable, "-m", "flask", "thumbnails", "make", "large.png", "--width", "1024"]
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "THUMBNAIL_DECODE_MEMORY_MB": "400"}

@@ -1,4 +1,4 @@
-"""The file that keeps the rows: whole after every fault, private, copied while it is written."""
+"""The database file: whole after every fault, private, copied in use."""
 
 import sqlite3
 import subprocess

@@ -1,4 +1,4 @@
-"""A short `make chaos`: for 20 s, processes are killed once a second during uploads."""
+"""A short `make chaos`: 20 s of uploads with a kill each second."""
 
 import statistics
 

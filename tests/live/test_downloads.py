@@ -1,4 +1,4 @@
-"""Zips from the real server: any size in little memory, and never half of one for a whole."""
+"""Zips from the real server: any size in little memory, and never truncated."""
 
 import os
 import shutil

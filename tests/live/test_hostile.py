@@ -1,4 +1,4 @@
-"""Hostile files over HTTP, to the shipped commands, while another client uploads photos.
+"""Hostile files over HTTP, while another client uploads photos.
 
 One siege, and a test for each thing that must hold in it.
 """

@@ -368,7 +368,7 @@ def test_two_clients_that_read_slowly_leave_zips_for_others() -> None:
 
 
 def shrink(shipped: str) -> str:
-    """Make each size a tenth, so that less is written; let nothing time out meanwhile."""
+    """Divide each size by ten, to write less, and extend each timeout."""
     sizes = re.sub(r"(\d+)m;", lambda found: f"{(int(found[1]) << 20) // 10};", shipped)
     lengths = re.sub(
         r"\[0-9\]\{(1,)?(\d)\}",
@@ -410,7 +410,7 @@ class Greedy:
                 break
 
     def _begin(self, head: str, path: str, accepted: bytes) -> socket.socket | None:
-        """Begin a request on a connection that is kept; give it if the request is accepted."""
+        """Begin a request on a kept connection; return it if nginx accepts the request."""
         connection = self.stack.enter_context(socket.socket())
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(30)

@@ -1,4 +1,4 @@
-"""What an operator sees of the real processes: metrics that are exact, logs that can be joined."""
+"""What operators see: exact metrics, and logs that can be joined."""
 
 import json
 import os

@@ -139,7 +139,7 @@ def test_hung_worker_is_overtaken_and_cannot_publish_when_it_wakes(
 
 def test_workers_end_with_their_killed_consumer(servers: Servers, client: Client) -> None:
     def all_three() -> list[int] | None:
-        """List two workers and the scheduler; one that died before is replaced within a second."""
+        """List two workers and the scheduler, once a dead one is replaced."""
         children = servers.children("consumer")
         return children if len(children) == 3 else None
 

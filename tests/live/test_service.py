@@ -1,4 +1,4 @@
-"""The shipped commands, really run: upload over HTTP, thumbnails as files, death and recovery."""
+"""The shipped commands: upload over HTTP, thumbnails as files, recovery."""
 
 import os
 import signal

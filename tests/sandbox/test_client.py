@@ -107,7 +107,7 @@ def test_death_by_signal_is_a_crash(server: ForkServer) -> None:
 
 
 def test_server_is_replaced_after_a_crash(server: ForkServer) -> None:
-    """All its children have one layout of memory, of which a crash may tell something."""
+    """All its children share a memory layout, which a crash may reveal."""
     server.run("", [], ROOMY)
     before = server._process.pid
     with pytest.raises(ChildCrashed):

@@ -1,4 +1,4 @@
-"""What a child that hostile bytes took over can still ask of the kernel: next to nothing."""
+"""A taken-over child can ask next to nothing of the kernel."""
 
 import contextlib
 import errno
@@ -51,7 +51,7 @@ def numbers_of(calls: dict[str, tuple[int, int]]) -> dict[str, int]:
 
 
 def allowed_numbers() -> set[int]:
-    """List the calls that the filter allows, whatever their arguments are or with some of them."""
+    """List the calls that the filter allows, with any or some arguments."""
     column = ["x86_64", "aarch64"].index(platform.machine())
     some = [call[0] for call in seccomp.ALLOWED_WITH.values()]
     every = [*seccomp.ALLOWED_CALLS.values(), *some, seccomp.CLONE]
@@ -132,7 +132,7 @@ except ValueError as error:
 
 @pytest.mark.skipif(landlock.VERSION < 1, reason="needs a kernel with Landlock")
 def test_landlock_alone_denies_every_path() -> None:
-    """It stands behind the filter, for architectures that the filter is not written for."""
+    """Landlock protects architectures that the filter does not know."""
     script = """
 import os, sys
 from webapp.sandbox import confinement, seccomp
@@ -151,7 +151,7 @@ for action in (lambda: open("/etc/hostname"), lambda: os.listdir("/"), lambda: o
 
 
 def test_child_of_root_is_nobody_and_has_no_capability() -> None:
-    """As its status says in the eyes of its server: the child itself can no longer ask."""
+    """Its server reads its status, because the child itself cannot."""
     server = ForkServer("tests.support.attacker")
     server.run("", [], LIMITS)
     select.select([server._control], [], [], 20)
@@ -168,7 +168,7 @@ def test_child_of_root_is_nobody_and_has_no_capability() -> None:
 
 @needs_seccomp
 def test_no_image_needs_a_call_that_is_refused(tmp_path: Path) -> None:
-    """Of each format, in each output. Here, the kernel kills a child at any other call."""
+    """Decode and write each format; the kernel kills a child at any other call."""
     strict = ForkServer("tests.support.strict_decoder")
     recipe = Recipe(
         (

@@ -1,4 +1,4 @@
-"""Play a decode child that hostile bytes took over: it runs Python code instead of the engine.
+"""Play a decode child that was taken over: it runs Python code of the test.
 
     python -m tests.support.attacker <process id of its caller>
 

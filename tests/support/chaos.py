@@ -1,4 +1,4 @@
-"""Kill what runs, once a second, while people upload; then count what became of every image.
+"""Kill processes once a second during uploads, and check every image.
 
     make chaos                                  at least 500 uploads, at least 300 seconds
     make chaos UPLOADS=2000 SECONDS=900 SEED=7  with the choices of an earlier run
@@ -128,7 +128,7 @@ VICTIMS = {
 
 @dataclass(frozen=True)
 class Accepted:
-    """An image that was taken; `image_id` is None where it is the only one of its job."""
+    """An accepted image; `image_id` is None if it is the only one of its job."""
 
     name: str
     job_id: str
@@ -241,7 +241,7 @@ def _listed(items: list[str]) -> str:
 
 
 def run_chaos(instance: Path, uploads: int, seconds: float, seed: int) -> Report:
-    """Kill and upload for so many seconds and acknowledged uploads at least; say what was lost."""
+    """Kill and upload for some seconds and uploads at least; report what was lost."""
     images = {name: make() for name, make in {**CLEAN, **HOSTILE}.items()}
     images |= dict.fromkeys(TROUBLE, make_slow())
     with running(instance, **SETTINGS) as servers:
@@ -365,7 +365,7 @@ def _kill_around(run: Run, uploads: int, seconds: float, choice: random.Random) 
 
 
 def _settle(run: Run) -> None:
-    """Wait until all is well and nothing more happens to any image; what never ends is lost."""
+    """Wait until the status of every image is final; count the others as lost."""
 
     def is_settled() -> bool:
         _look_after(run)
@@ -449,7 +449,7 @@ def _send(run: Run, victim: str, pid: int, number: signal.Signals, image_ids: li
 
 
 def _judge(run: Run) -> Report:
-    """Find every acknowledged image as its owner would, and compare with what was written down."""
+    """Find every acknowledged image as its owner would, and compare it."""
     rows = {
         image_id: row
         for image_id, *row in run.servers.rows(
@@ -573,7 +573,7 @@ def _sweep(instance: Path) -> list[str]:
 
 
 def main() -> None:
-    """Run with the uploads, seconds and seed of the command line; fail where all is not well."""
+    """Run with the uploads, seconds and seed of the command line."""
     uploads, seconds = int(sys.argv[1]), float(sys.argv[2])
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1_000_000)
     print(f"{uploads} uploads and {seconds:g} seconds at least, seed {seed}", flush=True)

@@ -1,4 +1,4 @@
-"""Make the images that tests need; every call makes a fresh one that shows the property asked for.
+"""Make the images that tests need; every call makes a new one.
 
 A picture is Pillow's, an image is the bytes of a file. Nothing here is read from a file: what a
 test depends on is visible where it is used.
@@ -40,7 +40,7 @@ def turn(picture: Image.Image, orientation: int) -> Image.Image:
 
 
 def make_picture(mode: str = "RGB", size: Size = (120, 80)) -> Image.Image:
-    """Make a picture with gradients and fine detail, as a photo has, in any mode of Pillow's.
+    """Make a picture with gradients and fine detail, in any mode of Pillow.
 
     16-bit and float modes use their whole range; modes with alpha fade in from left to right.
     """
@@ -61,7 +61,7 @@ def make_picture(mode: str = "RGB", size: Size = (120, 80)) -> Image.Image:
 
 
 def convert(picture: Image.Image, mode: str) -> Image.Image:
-    """Bring a picture of 8 bits to any mode; those of more bits use their whole range."""
+    """Convert a picture of 8 bits to any mode, with the whole range of its values."""
     if mode in ("I", "I;16"):
         return picture.convert("L").convert("I").point(lambda value: value * 257).convert(mode)
     if mode == "F":
@@ -75,7 +75,7 @@ def convert(picture: Image.Image, mode: str) -> Image.Image:
 
 
 def make_corners(size: Size = (120, 80)) -> Image.Image:
-    """Make a picture of four quarters, each in its colour of CORNERS: it shows how it is turned."""
+    """Make a picture of four quarters in the colours of CORNERS."""
     image = Image.new("RGB", (2, 2))
     for index, color in enumerate(CORNERS):
         image.putpixel((index % 2, index // 2), color)
@@ -207,7 +207,7 @@ def psnr(one: Image.Image, other: Image.Image) -> float:
 
 
 def delta_e(one: Image.Image, other: Image.Image) -> tuple[float, float]:
-    """Tell how far apart the colours of two pictures are to the eye, on average and at most.
+    """Return the mean and largest colour difference of two pictures.
 
     By CIE76 (ΔE*ab), pixel by pixel: 2 is hardly noticed side by side, from red to orange are 50.
     """

@@ -1,4 +1,4 @@
-"""Build AVIF and HEIC files box by box, in all the forms that the standard allows.
+"""Build AVIF and HEIC files box by box, in all forms of the standard.
 
 Encoders write one form each. What a decoder says of a file that no encoder at hand writes (a crop,
 tiles, several images, boxes of 64 bits) is asked of these.
@@ -91,14 +91,14 @@ def picture(id: int, format: str, size: tuple[int, int], *properties: bytes) -> 
 
 
 def tiled(format: str, size: tuple[int, int], *properties: bytes, says: bytes = b"") -> bytes:
-    """Make an image of two by two tiles of 64 pixels; `says` is what the grid is in place of it."""
+    """Make an image of two by two tiles of 64 pixels; `says` replaces the grid."""
     tiles = [picture(id, format, (64, 64)) for id in (2, 3, 4, 5)]
     whole = Item(1, b"grid", says or grid(2, 2, *size), (ispe(*size), *properties))
     return build(format, [whole, *tiles], [(b"dimg", 1, (2, 3, 4, 5))])
 
 
 def exif_item(id: int, exif: bytes, before: bytes = b"Exif\0\0") -> Item:
-    """Make an item of EXIF; what is before it is the word that a JPEG has, in most files."""
+    """Make an item of EXIF, with the prefix that most files have."""
     exif = exif.removeprefix(b"Exif\0\0")
     return Item(id, b"Exif", struct.pack(">I", len(before)) + before + exif)
 

@@ -1,4 +1,4 @@
-"""A page as a browser reads it: found by CSS selectors, and checked for what each must have."""
+"""A parsed page, searched by CSS selectors and checked for what all must have."""
 
 from collections import Counter
 

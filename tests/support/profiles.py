@@ -1,4 +1,4 @@
-"""Make the ICC profiles that tests need: of a wide gamut, of grey, and of inks on paper."""
+"""Make the ICC profiles that tests need: wide gamut, grey and CMYK."""
 
 import itertools
 import struct
@@ -83,7 +83,7 @@ _XYZ = (
 
 @cache
 def to_lab(color: Color) -> tuple[float, float, float]:
-    """Give an sRGB colour in CIE L*a*b*, by the formulas, so that no library checks itself."""
+    """Convert an sRGB colour to CIE L*a*b* by the formulas of the standard."""
     linear = [
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
         for part in (channel / 255 for channel in color)

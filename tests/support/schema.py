@@ -10,7 +10,7 @@ SCHEMA = MIGRATIONS[0].with_name("schema.sql")
 
 
 def read_schema(database: Database) -> str:
-    """Return the statements that create all tables, indexes and triggers of a database."""
+    """Return the statements that create a database's tables, indexes and triggers."""
     rows = database.query(
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
         " ORDER BY tbl_name, type = 'table' DESC, type, name"

@@ -280,7 +280,7 @@ class Servers:
 
 
 def children_of(pid: int) -> list[int]:
-    """List the process ids of the children of a process, oldest first; none if it is gone."""
+    """List the process ids of a process's children, oldest first."""
     try:
         return [
             int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -330,7 +330,7 @@ def _peak_of(pid: int) -> int:
 
 @contextlib.contextmanager
 def running(instance: Path, **settings: object) -> Iterator[Servers]:
-    """Run the servers for as long as the block lasts; show what they printed if it fails.
+    """Run the servers during the block; print their output if it fails.
 
     They are killed: asked to end, they would wait some seconds for pages and images that are open.
     """

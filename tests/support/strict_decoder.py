@@ -1,4 +1,4 @@
-"""Run the decode server with children that the kernel kills at any call that is not listed.
+"""Run a decode server whose children are killed at any call not listed.
 
 python -m tests.support.strict_decoder <process id of its caller>
 """

@@ -174,7 +174,7 @@ def test_new_token_signs_everybody_out(config: Config) -> None:
 
 
 def test_whatever_changes_something_needs_the_new_token(config: Config) -> None:
-    """Walk all routes: the session of a token that was changed is good for looking alone."""
+    """Walk all routes: the session of an old token can only view."""
     with running_app(config) as app:
         person, jobs = Person(app.test_client()), app.extensions["jobs"]
         sign_in(person)

@@ -1,4 +1,4 @@
-"""No request makes the web server work for long or hold much, whatever it repeats."""
+"""No request costs the web server much time or memory, whatever it repeats."""
 
 import re
 import time
@@ -82,7 +82,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def assert_cheap(call: Callable[[], TestResponse], what: object) -> None:
-    """Measure a request; up to three times more where it is over, as a machine may be busy."""
+    """Measure a request, up to three times more on a busy machine."""
     seconds, megabytes = measure(call)
     for _ in range(3):
         if seconds > MAX_SECONDS:
@@ -92,7 +92,7 @@ def assert_cheap(call: Callable[[], TestResponse], what: object) -> None:
 
 
 def measure(call: Callable[[], TestResponse], is_traced: bool = True) -> tuple[float, float]:
-    """Return the seconds of CPU that a request takes and, if traced, the megabytes it holds."""
+    """Return the CPU seconds and, if traced, the megabytes of a request."""
     if is_traced and not tracemalloc.is_tracing():
         tracemalloc.start()
     elif not is_traced:
@@ -161,7 +161,7 @@ BOTH = ("GET", "HEAD", "POST")
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to repeat something in a request: `build` takes one of each of the choices."""
+    """A way to repeat something in a request; `build` takes one of each choice."""
 
     methods: tuple[str, ...]
     build: Callable[..., dict[str, Any]]
@@ -184,7 +184,7 @@ class Kind:
         return drawn
 
     def requests(self, app: Flask) -> list[tuple[str, Rule, tuple[Any, ...]]]:
-        """Return requests of each method to each address, and more until each choice is used.
+        """Return requests by each method to each address, until each choice is used.
 
         With 25 of each, which take minutes, nothing more is found.
         """

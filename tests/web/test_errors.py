@@ -15,7 +15,7 @@ from webapp.web.errors import Problem, problem
 
 @pytest.fixture
 def broken(app: Flask) -> Person:
-    """The application with a view that fails in an unexpected way, and one on a full disk."""
+    """An application with a view that fails, and one on a full disk."""
 
     @app.get("/bug")
     def bug() -> str:

@@ -192,7 +192,7 @@ def test_headers_and_addresses_that_are_too_long_are_refused_before_the_body_is_
 
 @pytest.fixture
 def thrifty(tmp_path: Path) -> Iterator[Flask]:
-    """The application that takes one megabyte of each client, at once and within an hour."""
+    """An application that accepts a megabyte of each client, also within an hour."""
     limits = Config(
         instance=tmp_path / "thrifty", max_file_mb=1, max_request_mb=1, max_mb_per_hour=1
     )

@@ -1,4 +1,4 @@
-"""What its owner does to a job that is there: make it again, retry, cancel, keep it for longer."""
+"""Changes of a job by its owner: remake, retry, cancel, extend."""
 
 import json
 import re
@@ -66,7 +66,7 @@ def test_job_is_made_again_from_the_same_uploads(person: Person, jobs: Jobs) -> 
 
 
 def remade(person: Person, jobs: Jobs, wait: float = 0) -> Thumbnail:
-    """Make a job, and some time later make it again; give the thumbnail that was replaced."""
+    """Make a job, make it again later, and return the replaced thumbnail."""
     job_id = start(person, make_jpeg(size=(400, 300)))
     work(jobs)
     age(jobs, wait)
@@ -497,7 +497,7 @@ def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
 
 
 def stopped(person: Person, jobs: Jobs) -> str:
-    """Make a job of two images again, and cancel that when one of them is made; give its id."""
+    """Make a job again, cancel it after one of two images, and return its id."""
     job_id = start(person, make_jpeg(), make_jpeg())
     work(jobs)
     post(person, f"/jobs/{job_id}/remake", presets="card")

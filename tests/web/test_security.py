@@ -175,7 +175,7 @@ def test_form_works_behind_a_proxy_with_tls(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("proxies", [0, 1, 2])
 def test_host_that_a_client_claims_is_not_believed(tmp_path: Path, proxies: int) -> None:
-    """Not every proxy replaces this header; each passes on the host that it was asked for."""
+    """Not every proxy replaces this header; each passes on its host."""
     with running_app(Config(instance=tmp_path, trusted_proxies=proxies)) as app:
         headers = {"X-Forwarded-Host": "evil.example", "Host": "pictures.example"}
         page = app.test_client().get("/docs", headers=headers)
@@ -191,7 +191,7 @@ OTHER_ORIGINS = ["http://evil.test", "https://evil.test", "http://thumbs.test:80
 def test_form_of_another_site_replaces_no_session_over_plain_http(
     person: Person, jobs: Jobs, origin: str
 ) -> None:
-    """Browsers send Sec-Fetch-Site over HTTPS and to localhost alone, and no cookie with this."""
+    """Browsers send Sec-Fetch-Site only over HTTPS and to localhost."""
     answer = person.client.post(
         "/upload_image",
         base_url="http://thumbs.test",

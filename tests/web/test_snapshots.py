@@ -1,4 +1,4 @@
-"""Every answer about a job is of one moment, whenever a worker finishes an image meanwhile."""
+"""Every answer about a job is of one moment, whenever an image is finished."""
 
 import re
 import shutil
@@ -155,7 +155,7 @@ def _facts(answer: TestResponse) -> Any:
 
 
 class Statements:
-    """Count the statements that a reader runs, and let something happen after one of them.
+    """Count the statements of a reader, and run an action after one of them.
 
     A transaction that writes counts as one: no other can write until it ends.
     """

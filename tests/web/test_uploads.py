@@ -176,7 +176,7 @@ def test_wrong_responsive_set_is_said_beside_its_field(
 
 
 def filled_in(person: Person, address: str) -> list[tuple[str, str]]:
-    """List what the form at an address has ticked and filled in, as a browser would send it."""
+    """List the fields of the form at an address, as a browser would send them."""
     page = person.page(address)
     fields = page.all(".make input[name]:not([type=checkbox]), .make input[name][checked]")
     filled_in = [(field.attributes["name"], field.attributes.get("value")) for field in fields]
@@ -262,7 +262,7 @@ def test_part_of_an_address_that_was_not_understood_is_said(person: Person, part
 
 
 def problems(page: Page) -> list[tuple[str, str]]:
-    """List what is said beside the fields of a form: the field's name and the sentence."""
+    """List the errors beside the fields of a form: name and sentence."""
     shown = ".field-error:not([hidden])"
     fields = [id.removesuffix("-error") for id in page.values(shown, "id")]
     return list(zip(fields, page.texts(shown), strict=True))
