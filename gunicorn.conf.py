@@ -41,3 +41,8 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
     A stalled upload would keep it alive, and its port taken.
     """
     die_with_parent(server.pid)
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """Migrate the database before the first request; a worker that cannot does not start."""
+    worker.wsgi.extensions["jobs"].store.db.migrate()

@@ -84,7 +84,9 @@ def migrated_database() -> bytes:
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "jobs.db"
-        Database(path)  # It closes the file after the migrations, so that no log is left beside it.
+        Database(
+            path
+        ).migrate()  # It closes the file after the migrations, so that no log is left beside it.
         return path.read_bytes()
 
 

@@ -34,7 +34,7 @@ def _glow(picture: Image.Image, center: tuple[float, float], radius: float, colo
 
 
 def _ridge(dice: random.Random, roughness: float) -> list[float]:
-    """Give the heights of a ridge from left to right, from -1 to 1 or so."""
+    """Return the heights of a ridge from left to right, from -1 to 1 or so."""
     heights, swing = [dice.uniform(-0.5, 0.5) for _ in range(3)], 1.0
     while len(heights) < 500:
         middles = [

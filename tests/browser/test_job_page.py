@@ -176,7 +176,7 @@ def test_large_job_never_stops_the_page(browser: Browser, idle: Servers) -> None
 
 
 def hide(page: Page) -> None:
-    """Tell a page that its tab is in the background."""
+    """Move the tab of a page to the background."""
     page.evaluate(
         """() => {
             Object.defineProperty(document, "hidden", { get: () => window.isHidden });

@@ -191,7 +191,7 @@ def test_wrong_files_are_named_before_sending(page: Page) -> None:
     expect(page.locator(".row-why:visible")).to_have_text(
         [
             "This is text, not an image. Upload the picture itself.",
-            "This file is empty. Choose it again, or export it again.",
+            "This file is empty. Choose it again, or export the image again.",
             "This file is 10.5 MB; the limit is 10 MB. Export it smaller.",
             "This file is 10.01 MB; the limit is 10 MB. Export it smaller.",
         ]

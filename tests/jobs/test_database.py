@@ -23,6 +23,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def database(path: Path) -> Iterator[Database]:
     database = Database(path)
+    database.migrate()
     yield database
     database.close()
 
@@ -102,7 +103,7 @@ def test_full_disk_is_told_as_such(database: Database) -> None:
 
 def test_processes_may_migrate_at_once(path: Path) -> None:
     start = "import sys; from pathlib import Path; from webapp.jobs.database import Database; "
-    command = [sys.executable, "-c", start + "Database(Path(sys.argv[1]))", str(path)]
+    command = [sys.executable, "-c", start + "Database(Path(sys.argv[1])).migrate()", str(path)]
     processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
     assert [process.wait() for process in processes] == [0, 0, 0, 0]
 
@@ -180,3 +181,18 @@ def test_migration_that_fails_changes_nothing(database: Database, tmp_path: Path
     database.close()
     assert database.query("SELECT name FROM sqlite_master WHERE name = 'half'") == []
     assert database.query("PRAGMA user_version") == [{"user_version": len(MIGRATIONS)}]
+
+
+def test_backup_of_an_older_version_is_one_of_that_version(path: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(Path(__file__).with_name("first_schema.sql").read_text())
+    Database(path).backup(tmp_path / "copy.db")
+    for file in (path, tmp_path / "copy.db"):
+        with closing(sqlite3.connect(file)) as unchanged:
+            assert unchanged.execute("SELECT count(state) FROM images").fetchone() == (3,)
+
+
+def test_backup_without_a_database_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="There is no database"):
+        Database(tmp_path / "jobs.db").backup(tmp_path / "copy.db")
+    assert list(tmp_path.iterdir()) == []

@@ -447,7 +447,8 @@ def test_images_of_before_the_counters_are_counted(tmp_path: Path) -> None:
 class Old(Database):
     """Open the database as it was before there were counters."""
 
-    def _migrate(self) -> None:
+    def migrate(self) -> None:
+        self._is_migrated = True
         migrate(self._db, MIGRATIONS[:2])
 
 

@@ -33,7 +33,7 @@ def image(person: Person, jobs: Jobs) -> Callable[[], Image]:
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    """Let the sandbox end in this way."""
+    """Make the sandbox raise an error."""
 
     def run(*args: Any, **options: Any) -> Any:
         raise error
@@ -234,3 +234,8 @@ def test_failed_notification_is_logged(
 
 def test_upload_notifies_workers(app: Flask, image: Callable[[], Image]) -> None:
     assert app.extensions["huey"].pending_count() == 1
+
+
+def test_message_of_an_older_version_is_understood(app: Flask) -> None:
+    task = app.extensions["huey"].work.task_class
+    assert (task.__module__, task.__name__) == ("webapp.tasks", "work")

@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def add(store: Store, name: str, client: str, owner: str, queued: float = NOW) -> None:
-    """Let an image wait, in a job of its own."""
+    """Queue an image, in a job of its own."""
     store.jobs.add(name, owner, "[]", NOW, NOW + 1e6, NOW + 1e6)
     add_to_job(store, name, name, client, queued)
 
@@ -94,7 +94,7 @@ def test_owner_that_has_fewer_in_hand_comes_first(store: Store) -> None:
 
 
 def end(store: Store, claimed: Claim, now: float) -> None:
-    """Let the work on an image end."""
+    """Finish a claimed image."""
     assert store.queue.fail(claimed, "corrupt", "…", now)
 
 
@@ -150,7 +150,7 @@ def test_image_that_cost_two_workers_comes_after_those_of_busy_clients(store: St
 
 
 def fill(store: Store, images: int, clients: int, owners: int) -> None:
-    """Let images wait, those of each owner one after the other."""
+    """Queue images, owner after owner."""
     with store.db.transaction() as db:
         db.conn.executemany(
             "INSERT INTO jobs (id, owner, recipe, created, expires, open_until)"
@@ -528,5 +528,6 @@ def test_images_of_before_there_were_turns_wait_on(tmp_path: Path) -> None:
 class Old(Database):
     """Open the database as it was before clients took turns."""
 
-    def _migrate(self) -> None:
+    def migrate(self) -> None:
+        self._is_migrated = True
         migrate(self._db, MIGRATIONS[:8])

@@ -54,7 +54,7 @@ def lives(process: int) -> bool:
 
 
 def descriptors_of(process: int | str) -> list[str]:
-    """Tell what each open descriptor of a process leads to."""
+    """List what the open descriptors of a process lead to."""
     links = Path(f"/proc/{process}/fd").iterdir()
     return sorted(os.readlink(link) for link in links if link.is_symlink())
 

@@ -13,5 +13,5 @@ class Clock:
         return time() + self._ahead
 
     def advance(self, seconds: float = 0, hours: float = 0) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self._ahead += seconds + hours * 3600

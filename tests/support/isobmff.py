@@ -46,7 +46,7 @@ def full_box(kind: bytes, version: int, *contents: bytes, flags: int = 0) -> byt
 
 
 def inside(file: bytes, kind: bytes) -> bytes:
-    """Give the content of the first box of a kind."""
+    """Return the content of the first box of a kind."""
     at = file.index(kind)
     return file[at + 4 : at - 4 + int.from_bytes(file[at - 4 : at], "big")]
 

@@ -44,7 +44,7 @@ def make_ink_profile() -> bytes:
 
 
 def overprint(*printed: bool) -> Color:
-    """Give the colour of some of the four inks, one over the other."""
+    """Return the colour of some of the four inks, one over the other."""
     color = [255.0, 255.0, 255.0]
     for ink, is_printed in zip(INKS, printed, strict=True):
         if is_printed:

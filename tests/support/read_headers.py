@@ -32,7 +32,7 @@ SLOW_TO_OPEN = {"tiff-5-million-strips.tiff", "jp2-50-palettes.jp2"}
 
 
 class DecoderUsed(BaseException):
-    """Say that C code was called; as a BaseException, it is handled nowhere."""
+    """C code was called; no handler catches a BaseException."""
 
 
 class _Forbidden:

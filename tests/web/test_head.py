@@ -47,6 +47,6 @@ def ask(person: Person, method: str, address: str) -> TestResponse:
 
 
 def known(answer: TestResponse) -> tuple[int, str | None, str | None]:
-    """Give what of an answer is known without making its body."""
+    """Return what is known of an answer without its body."""
     headers = answer.headers
     return answer.status_code, headers.get("Content-Type"), headers.get("Cache-Control")

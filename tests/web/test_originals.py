@@ -66,7 +66,7 @@ def test_original_of_a_job_without_owner_is_forbidden(client_job: str, person: P
 
 @pytest.fixture
 def client_job(stranger: Person, jobs: Jobs) -> str:
-    """Give the address of the original of a job whose owner was never written down."""
+    """Return the address of an original whose job has no owner."""
     _, address = start(stranger, jobs, make_jpeg())
     jobs.store.db.execute("UPDATE jobs SET owner = NULL")
     return address

@@ -96,7 +96,7 @@ def test_old_addresses_work_for_a_while_after_the_new_ones_do(
 
 
 def follow(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, action: Any) -> None:
-    """Let something happen right after a method is called for the first time."""
+    """Run an action after the first call of a method."""
     method, actions = getattr(part, name), [action]
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -303,7 +303,7 @@ own_size = st.fixed_dictionaries(
 
 
 def outputs(recipe: Recipe) -> set[Output]:
-    """Give the outputs without the numbers that tell equal names apart."""
+    """Return the outputs without the numbers of equal names."""
     return {replace(one, name=re.sub(r"-\d+$", "", one.name)) for one in recipe.outputs}
 
 
@@ -438,7 +438,7 @@ def test_focal_point_is_chosen_by_the_owner_alone(
 
 
 def _nearest(color: Any) -> str:
-    """Say of which half of make_corners a colour of the upper row is."""
+    """Return the half of make_corners that a colour of the upper row is in."""
     return "left" if color[0] > color[1] else "right"
 
 
@@ -595,7 +595,7 @@ def test_page_offers_no_retention_shorter_than_the_current_one(person: Person, j
 
 
 def let_age(clock: Clock, jobs: Jobs, job_id: str, hours: float) -> None:
-    """Let a job grow older, and extend it all the time to 24 hours from now."""
+    """Advance the clock, extending a job to 24 hours from then."""
     for _ in range(100):
         clock.advance(hours=hours / 100)
         jobs.extend(job_id, 24)

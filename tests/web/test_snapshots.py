@@ -68,7 +68,7 @@ class Scene:
         return Decoder.from_config(self.jobs.config).make_thumbnails(source, recipe, self.made)
 
     def begin_again(self) -> None:
-        """Let the first image be done, and then be in a worker's hands for a second time."""
+        """Finish the first image, and claim it for a second time."""
         self.finish()
         self.jobs.set_focal_point(self.job_id, self.image_id, (0.5, 0.5), "127.0.0.1")
         self.claim = self._claim()
@@ -114,7 +114,7 @@ class Scene:
             return _facts(answer)
 
     def readers(self) -> dict[str, Callable[[], Any]]:
-        """Give everything that tells of a job, by what it is called."""
+        """Return the readers of a job by their names."""
         page = self.script.get(f"/jobs/{self.job_id}").text
         panel = re.search(r"/panel\?v=(\d+)&amp;estimate=([\w-]*)", page)
         image_page = self.script.get(f"/jobs/{self.job_id}/images/{self.image_id}").text

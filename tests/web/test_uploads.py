@@ -58,7 +58,7 @@ def test_page_says_limits_and_what_becomes_of_the_images(person: Person) -> None
 
 
 def kept_hours(jobs: Jobs) -> float:
-    """Say for how long the newest job is kept."""
+    """Return the retention of the newest job."""
     job = jobs.job(jobs.ids()[0])
     return (job.expires - job.created).total_seconds() / 3600
 

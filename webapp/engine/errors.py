@@ -25,7 +25,7 @@ class Empty(ImageError):
     code = "empty"
 
     def __init__(self) -> None:
-        super().__init__("This file is empty. Choose it again, or export it again.")
+        super().__init__("This file is empty. Choose it again, or export the image again.")
 
 
 class Corrupt(ImageError):

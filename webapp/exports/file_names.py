@@ -43,14 +43,14 @@ def check_pattern(pattern: str) -> None:
     known = ", ".join(f"{{{field}}}" for field in FIELDS)
     text = _FIELD.sub("", pattern)
     if not set(_FIELD.findall(pattern)) <= set(FIELDS) or "{" in text or "}" in text:
-        raise InvalidPattern(f"The names' pattern takes {known}, and no other braces.")
+        raise InvalidPattern(f"Use only {known} in braces.")
     parts = _FIELD.sub("x", pattern).split("/")
     if len(parts) > MAX_FOLDERS + 1:
         raise InvalidPattern(f"The names' pattern has at most {MAX_FOLDERS} folders.")
     if any(safe_name(part) != part for part in parts):
         raise InvalidPattern(
-            "The names' pattern must be a name that every system takes: between slashes something,"
-            ' that neither begins nor ends with a dot or a space, and none of \\ : * ? " < > |.'
+            "Use names that every system accepts: no part between slashes is empty, or begins or"
+            ' ends with a dot or a space, or contains \\ : * ? " < > |.'
         )
 
 

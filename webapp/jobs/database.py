@@ -32,12 +32,14 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
-        self._migrate()
+        self._is_migrated = False
 
     @property
     def _db(self) -> sqlite_utils.Database:
         """The connection of this thread, never shared nor kept in a forked process."""
         if getattr(self._local, "pid", None) != os.getpid():
+            if not self._is_migrated:
+                self.migrate()
             self._local.db = self._connect()
             self._local.pid = os.getpid()
         return self._local.db  # type: ignore[no-any-return]
@@ -52,8 +54,11 @@ class Database:
         db.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
         return db
 
-    def _migrate(self) -> None:
-        """Migrate the file under a lock: web and consumer may start at the same time."""
+    def migrate(self) -> None:
+        """Migrate the file under a lock: web and consumer may start at the same time.
+
+        The first use does it too. A command that uses no rows leaves a running server's file alone.
+        """
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
@@ -65,21 +70,28 @@ class Database:
             db.execute("PRAGMA journal_mode = WAL")
             migrate(db)
             db.close()
+            self._is_migrated = True
         finally:
             os.close(folder)
 
     def backup(self, path: Path) -> None:
         """Write a consistent copy into a new file while others go on reading and writing.
 
+        It migrates nothing: an older server may run, and the copy is to be one of its version.
         Raises OSError, with no file left: FileExistsError if there is one already.
         """
+        if not self._path.exists():
+            raise FileNotFoundError(f"There is no database at {self._path}.")
         path.touch(0o600, exist_ok=False)  # It has the names of all users' files.
+        db = self._connect()
         try:
             with _translate_disk_full():
-                self._db.conn.execute("VACUUM INTO :path", {"path": str(path)})
+                db.conn.execute("VACUUM INTO :path", {"path": str(path)})
         except BaseException:
             path.unlink()
             raise
+        finally:
+            db.close()
 
     def close(self) -> None:
         """Close this thread's connection."""

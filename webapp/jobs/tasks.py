@@ -154,17 +154,18 @@ def create_huey(config: Config, claims: Claims) -> ThumbnailHuey:
     huey = ThumbnailHuey(config, claims)
     image_decoder = decoder.Decoder.from_config(config)
 
-    @huey.task(name="work")  # type: ignore[untyped-decorator]
     def work() -> None:
         work_on_next_image(claims, image_decoder)
 
-    @huey.periodic_task(crontab(), name="sweep")  # type: ignore[untyped-decorator]
     def sweep_jobs() -> None:
         began = time.perf_counter()
         sweep(claims.store, claims.storage, claims.now)
         logger.info("swept", extra={"ms": ms_since(began)})
 
-    huey.work = work
+    # In messages, Huey names tasks by their modules; older versions wrote this one.
+    work.__module__ = sweep_jobs.__module__ = "webapp.tasks"
+    huey.work = huey.task(name="work")(work)
+    huey.periodic_task(crontab(), name="sweep")(sweep_jobs)
     return huey
 
 
