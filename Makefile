@@ -28,8 +28,9 @@ test-fast: $(VENV)/dev ## Run the tests that need no server, no browser and no l
 	@$(UNITS) --ignore tests/live --ignore tests/browser -m "not slow"
 
 .PHONY: coverage
+# Without the tests that measure time, which this would change.
 coverage: $(VENV)/dev ## Measure how much of webapp/ the tests without servers run, in htmlcov/
-	@$(UNITS) --cov --cov-report=html --cov-report=term --ignore tests/live --ignore tests/browser
+	@$(UNITS) --ignore tests/web/test_costs.py --cov --cov-report=html --cov-report=term --ignore tests/live --ignore tests/browser
 
 .PHONY: fuzz
 fuzz: $(VENV)/dev ## Run the tests of properties with 1000 random examples each (SEED= repeats a run)
