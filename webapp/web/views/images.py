@@ -35,11 +35,10 @@ def panel(job_id: UUID, image_id: UUID) -> Response:
 
     That is if the image's version is still `v`, and the poll interval still `poll`.
     """
-    jobs = current_jobs()
     try:
         if _is_unchanged(str(job_id), str(image_id)):
             return no_store("", 204)
-        job, image = jobs.image(str(job_id), str(image_id))
+        job, image = current_jobs().image(str(job_id), str(image_id))
         return no_store(_render("images/_panel.html", job, image))
     except (JobNotFound, ImageNotFound):
         return no_store(render_template("jobs/_gone.html"))
