@@ -10,13 +10,14 @@ from tests.browser.actions import (
     LISTEN,
     PHOTO,
     WATCH_SHIFTS,
-    choose_preset,
+    create_job,
     drop,
     expect_done,
-    make,
+    make_job,
+    open_waiting,
     route_once,
-    send,
     shifts,
+    work_on,
 )
 from tests.support.servers import Servers, wait_until
 
@@ -51,13 +52,10 @@ def draw(page: Page) -> None:
     page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
 
 
-def list_jobs(page: Page, count: int = 1) -> None:
+def list_jobs(page: Page, servers: Servers, count: int = 1) -> None:
     """Make jobs, and open the list of them with a clock that can be put forward."""
     for _ in range(count):
-        page.goto("/")
-        choose_preset(page, "square")
-        drop(page, {"a.jpg": PHOTO})
-        make(page)
+        create_job(page, servers, {"a.jpg": PHOTO})
     page.clock.install()
     page.goto("/jobs")
     expect(page.locator(".row")).to_have_count(count)
@@ -73,7 +71,7 @@ def delete(page: Page, position: int = 0) -> None:
 def test_refusal_is_shown_and_announced_as_a_refusal(
     page: Page, idle: Servers, complaints: list[str]
 ) -> None:
-    send(page, idle, "a.jpg")
+    open_waiting(page, idle, "a.jpg")
     page.evaluate(LISTEN)
     page.route("**/cancel", refuse)
     with page.expect_response("**/panel?*"):
@@ -86,7 +84,7 @@ def test_refusal_is_shown_and_announced_as_a_refusal(
 
 
 def test_refusal_goes_with_the_next_click(page: Page, idle: Servers, complaints: list[str]) -> None:
-    send(page, idle, "a.jpg")
+    open_waiting(page, idle, "a.jpg")
     page.route("**/cancel", refuse)
     page.get_by_role("button", name="Cancel a.jpg").click()
     expect(page.locator(NOTICE)).to_have_text(WORDS)
@@ -97,7 +95,7 @@ def test_refusal_goes_with_the_next_click(page: Page, idle: Servers, complaints:
 
 def test_refusal_goes_after_some_seconds(page: Page, idle: Servers, complaints: list[str]) -> None:
     page.clock.install()
-    send(page, idle, "a.jpg")
+    open_waiting(page, idle, "a.jpg")
     page.route("**/cancel", refuse)
     page.get_by_role("button", name="Cancel a.jpg").click()
     expect(page.locator(NOTICE)).to_have_text(WORDS)
@@ -109,7 +107,7 @@ def test_refusal_goes_after_some_seconds(page: Page, idle: Servers, complaints: 
 def test_refusal_is_read_out_as_often_as_it_comes(
     page: Page, idle: Servers, complaints: list[str]
 ) -> None:
-    send(page, idle, "a.jpg")
+    open_waiting(page, idle, "a.jpg")
     page.evaluate(LISTEN)
     page.route("**/cancel", refuse)
     for count in (1, 2):
@@ -139,8 +137,10 @@ def test_refusal_does_not_lie_over_what_is_on_its_way(
 # Deleting
 
 
-def test_refused_delete_brings_the_job_back_and_says_why(page: Page, complaints: list[str]) -> None:
-    list_jobs(page)
+def test_refused_delete_brings_the_job_back_and_says_why(
+    page: Page, servers: Servers, complaints: list[str]
+) -> None:
+    list_jobs(page, servers)
     page.route("**/delete", refuse)
     delete(page)
     expect(page.locator(".row")).to_be_hidden()
@@ -152,9 +152,9 @@ def test_refused_delete_brings_the_job_back_and_says_why(page: Page, complaints:
 
 
 def test_delete_without_connection_brings_the_job_back_and_says_why(
-    page: Page, complaints: list[str]
+    page: Page, servers: Servers, complaints: list[str]
 ) -> None:
-    list_jobs(page)
+    list_jobs(page, servers)
     delete(page)
     page.context.set_offline(True)
     page.clock.run_for(9000)
@@ -165,8 +165,10 @@ def test_delete_without_connection_brings_the_job_back_and_says_why(
     complaints.clear()
 
 
-def test_job_that_is_gone_already_counts_as_deleted(page: Page, complaints: list[str]) -> None:
-    list_jobs(page)
+def test_job_that_is_gone_already_counts_as_deleted(
+    page: Page, servers: Servers, complaints: list[str]
+) -> None:
+    list_jobs(page, servers)
     delete(page)
     page.route("**/delete", lambda route: route.fulfill(status=404, json={"detail": "Gone."}))
     page.clock.run_for(9000)
@@ -174,8 +176,8 @@ def test_job_that_is_gone_already_counts_as_deleted(page: Page, complaints: list
     complaints.clear()
 
 
-def test_end_of_a_delete_keeps_the_next_undo(page: Page) -> None:
-    list_jobs(page, 2)
+def test_end_of_a_delete_keeps_the_next_undo(page: Page, servers: Servers) -> None:
+    list_jobs(page, servers, 2)
     held = hold(page, "**/delete")
     delete(page, 0)
     delete(page, 1)
@@ -184,8 +186,8 @@ def test_end_of_a_delete_keeps_the_next_undo(page: Page) -> None:
     expect(page.get_by_role("button", name="Undo")).to_be_focused()
 
 
-def test_end_of_a_delete_keeps_the_focus_elsewhere(page: Page) -> None:
-    list_jobs(page)
+def test_end_of_a_delete_keeps_the_focus_elsewhere(page: Page, servers: Servers) -> None:
+    list_jobs(page, servers)
     delete(page)
     link = page.get_by_role("link", name="API")
     link.focus()
@@ -194,16 +196,16 @@ def test_end_of_a_delete_keeps_the_focus_elsewhere(page: Page) -> None:
     expect(link).to_be_focused()
 
 
-def test_end_of_a_delete_moves_its_focus_to_the_heading(page: Page) -> None:
-    list_jobs(page)
+def test_end_of_a_delete_moves_its_focus_to_the_heading(page: Page, servers: Servers) -> None:
+    list_jobs(page, servers)
     delete(page)
     page.clock.run_for(9000)
     expect(page.locator(".row")).to_have_count(0)
     expect(page.locator("h1")).to_be_focused()
 
 
-def test_list_says_at_once_that_it_is_empty(page: Page) -> None:
-    list_jobs(page)
+def test_list_says_at_once_that_it_is_empty(page: Page, servers: Servers) -> None:
+    list_jobs(page, servers)
     expect(page.get_by_text("No jobs yet")).to_be_hidden()
     delete(page)
     expect(page.get_by_text("No jobs yet")).to_be_visible()
@@ -220,7 +222,7 @@ def test_list_says_at_once_that_it_is_empty(page: Page) -> None:
 
 
 def test_deleted_job_does_not_return_with_a_late_answer(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg")
+    open_waiting(page, idle, "a.jpg")
     poll = wait_for(page, hold(page, "**/panel?*"))
     with page.context.expect_page() as other:
         page.evaluate("open(location.href), null")
@@ -236,11 +238,10 @@ def test_deleted_job_does_not_return_with_a_late_answer(page: Page, idle: Server
 
 
 def test_deleted_row_does_not_return_with_a_late_answer(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg")
+    create_job(page, idle, {"a.jpg": PHOTO})
     page.goto(f"{idle.url}/jobs")
     poll = wait_for(page, hold(page, "**/row?*"))
-    idle.start_one("consumer")
-    wait_until(lambda: not idle.rows(WAITING), what="thumbnails")
+    work_on(idle)
     delete(page)
     with page.expect_response("**/row?*") as answer:
         poll.continue_()
@@ -252,13 +253,11 @@ def test_deleted_row_does_not_return_with_a_late_answer(page: Page, idle: Server
 
 
 def test_second_deleted_row_does_not_return_with_the_first(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg")
-    page.goto(idle.url)
-    send(page, idle, "b.jpg")
+    create_job(page, idle, {"a.jpg": PHOTO})
+    create_job(page, idle, {"b.jpg": PHOTO})
     page.goto(f"{idle.url}/jobs")
     poll = wait_for(page, hold(page, "**/row?*"))
-    idle.start_one("consumer")
-    wait_until(lambda: not idle.rows(WAITING), what="thumbnails")
+    work_on(idle)
     job_id = poll.request.url.split("/")[-2]
     asking = page.locator(f"#job-{job_id}")
     page.locator(f".row:not(#job-{job_id})").get_by_role("link", name="Delete").click()
@@ -273,14 +272,14 @@ def test_second_deleted_row_does_not_return_with_the_first(page: Page, idle: Ser
 
 def test_list_follows_its_jobs_and_keeps_the_focus(page: Page, idle: Servers) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
-    send(page, idle, "a.jpg", "b.jpg")
+    create_job(page, idle, dict.fromkeys(("a.jpg", "b.jpg"), PHOTO))
     page.add_init_script(WATCH_SHIFTS)
     page.goto(f"{idle.url}/jobs")
     link = page.get_by_role("link", name="Delete")
     link.focus()
     expect(page.locator(".row-state")).to_contain_text("0 of 2 images done")
-    idle.start_one("consumer")
-    expect(page.locator(".row-state")).to_contain_text("2 of 2 images done", timeout=20_000)
+    work_on(idle)
+    expect(page.locator(".row-state")).to_contain_text("2 of 2 images done")
     expect(page.locator(".row progress")).to_have_count(0)
     expect(page.locator(".strip img")).to_have_count(2)
     expect(link).to_be_focused()
@@ -288,11 +287,10 @@ def test_list_follows_its_jobs_and_keeps_the_focus(page: Page, idle: Servers) ->
 
 
 @pytest.mark.parametrize("next_page", ["the job", "the list"])
-def test_job_that_is_left_while_deleting_does_not_return(page: Page, next_page: str) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
-    drop(page, {"a.jpg": PHOTO})
-    make(page)
+def test_job_that_is_left_while_deleting_does_not_return(
+    page: Page, servers: Servers, next_page: str
+) -> None:
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
     page.evaluate("navigator.sendBeacon = () => false")  # As late as can be.
     page.get_by_role("link", name="Delete").click()
     if next_page == "the job":
@@ -306,7 +304,7 @@ def test_job_that_is_left_while_deleting_does_not_return(page: Page, next_page: 
 
 
 def test_button_that_is_pressed_during_an_answer_works(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg")
+    open_waiting(page, idle, "a.jpg")
     page.route(
         "**/panel?*", lambda it: it.continue_(url=it.request.url.replace("estimate=", "estimate=x"))
     )
@@ -318,11 +316,8 @@ def test_button_that_is_pressed_during_an_answer_works(page: Page, idle: Servers
     expect(page.locator(".frame.cancelled")).to_have_count(1)
 
 
-def test_tab_that_is_shown_again_has_the_changes_of_another(page: Page) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
-    drop(page, {"a.jpg": PHOTO})
-    make(page)
+def test_tab_that_is_shown_again_has_the_changes_of_another(page: Page, servers: Servers) -> None:
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
     other = page.context.new_page()
     other.goto(f"{page.url}/delete")
     other.get_by_role("button", name="Delete").click()
@@ -332,7 +327,7 @@ def test_tab_that_is_shown_again_has_the_changes_of_another(page: Page) -> None:
 
 
 def test_new_expiry_is_announced_before_a_late_answer(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg")
+    open_waiting(page, idle, "a.jpg")
     kept = page.locator("#job-panel time")
     before = kept.get_attribute("datetime") or ""
     page.get_by_label("How long to keep the job from now").select_option("168")
@@ -345,7 +340,7 @@ def test_new_expiry_is_announced_before_a_late_answer(page: Page, idle: Servers)
 
 
 def test_retry_before_a_late_answer_is_followed_to_its_end(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg", "b.jpg")
+    open_waiting(page, idle, "a.jpg", "b.jpg")
     page.get_by_role("button", name="Cancel a.jpg").click()
     expect(page.get_by_role("button", name="Retry a.jpg")).to_be_visible()
     poll = wait_for(page, hold(page, "**/panel?*"))
@@ -359,7 +354,7 @@ def test_retry_before_a_late_answer_is_followed_to_its_end(page: Page, idle: Ser
     wait_until(lambda: idle.rows(WAITING), what="a retried image")
     draw(page)
     poll.fulfill(response=last)
-    idle.start_one("consumer")
+    work_on(idle)
     expect_done(page, "1 of 2 images done, 1 cancelled")
 
 
@@ -367,13 +362,10 @@ def test_retry_before_a_late_answer_is_followed_to_its_end(page: Page, idle: Ser
 
 
 @pytest.fixture
-def copied(page: Page) -> Page:
+def copied(page: Page, servers: Servers) -> Page:
     """Return the page of a job whose thumbnails can be copied."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.goto("/")
-    choose_preset(page, "square")
-    drop(page, {"a.jpg": PHOTO})
-    make(page)
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
     return page
 
 

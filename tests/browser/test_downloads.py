@@ -5,16 +5,16 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.actions import (
     check_colors,
     check_on_the_narrowest_phone,
-    choose_preset,
-    drop,
-    make,
+    post_form,
+    wait_for_end,
 )
 from tests.support.images import make_jpeg, make_png, make_truncated
+from tests.support.servers import Servers
 
 pytestmark = pytest.mark.browser
 
@@ -28,16 +28,14 @@ PHOTOS = {
 
 
 @pytest.fixture(scope="module")
-def unpacked(browser: Browser, base_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unpacked(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a job's zip, of a web set of every photo."""
     folder = tmp_path_factory.mktemp("zip")
-    with closing(browser.new_page(base_url=base_url)) as page:
-        page.goto("/")
-        choose_preset(page, "web-set")
-        drop(page, PHOTOS)
-        make(page)
-        answer = page.request.get(f"{page.url}/zip?names={{number}}-{{name}}/{{output}}")
-        (folder / "job.zip").write_bytes(answer.body())
+    with closing(servers.client()) as client:
+        path = post_form(client, PHOTOS)
+        wait_for_end(servers, path)
+        answer = client.get(f"{path}/zip?names={{number}}-{{name}}/{{output}}")
+        (folder / "job.zip").write_bytes(answer.body)
     with ZipFile(folder / "job.zip") as archive:
         archive.extractall(folder / "job")
     return folder / "job"

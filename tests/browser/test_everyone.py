@@ -16,7 +16,9 @@ from tests.browser.actions import (
     check_colors,
     check_on_the_narrowest_phone,
     expect_done,
+    post_form,
     shifts,
+    work_on,
 )
 from tests.browser.lines import line_to
 from tests.browser.scenes import (
@@ -28,7 +30,6 @@ from tests.browser.scenes import (
     Stage,
     is_of_a_refusal,
     set_stage,
-    submit,
 )
 from tests.support.errors import ERRORS
 from tests.support.servers import Servers
@@ -179,7 +180,7 @@ def test_nothing_shifts_while_thumbnails_appear(page: Page, idle: Servers, width
     ):
         # A line that says that there is no worker would disappear later.
         Operations(database).beat("worker", time())
-        page.goto(f"{idle.url}{submit(client, sound)}")
-    idle.start_one("consumer")
+        page.goto(f"{idle.url}{post_form(client, sound)}")
+    work_on(idle)
     expect_done(page, "4 of 4 images done")
     assert sum(value for value, _ in shifts(page)) < 0.01, shifts(page)

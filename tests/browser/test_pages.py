@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.actions import THUMBNAILS, check, choose_preset, drop, make, natural_sizes
+from tests.browser.actions import THUMBNAILS, check, drop, make, natural_sizes
 from tests.browser.conftest import write_files
 from tests.support.images import make_image, make_jpeg, make_png, make_truncated
 from tests.support.servers import running
@@ -22,8 +22,7 @@ PHOTOS = {
 
 
 def test_dropped_files_become_thumbnails(page: Page) -> None:
-    page.goto("/")
-    choose_preset(page, "web-set")
+    page.goto("/?preset=web-set")
     drop(page, PHOTOS)
     expect(page.locator(".row")).to_have_count(3)
     make(page)

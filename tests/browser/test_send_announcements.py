@@ -10,7 +10,6 @@ from tests.browser.actions import (
     LARGE,
     WATCH_SHIFTS,
     check,
-    choose_preset,
     drop,
     expect_done,
     gather,
@@ -66,8 +65,7 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
     picture = make_image("RGB", (360, 280), "BMP")
     stops = (0, 4, 8)
     with line_to(servers.url) as line:
-        page.goto(line.url)
-        choose_preset(page, "web-set")
+        page.goto(f"{line.url}/?preset=web-set")
         drop(page, {f"{n:02}.bmp": LARGE if n in stops else picture for n in range(12)})
         expect(page.locator(".row")).to_have_count(12)
         page.locator("#submit").scroll_into_view_if_needed()
@@ -95,8 +93,7 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
 
 
 def test_list_keeps_the_file_that_is_sent_in_sight(page: Page, line: Line) -> None:
-    page.goto(line.url)
-    choose_preset(page, "square")
+    page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.bmp": LARGE if n == 5 else make_jpeg() for n in range(8)})
     line.hold(after=5)
     submit(page)
@@ -108,8 +105,7 @@ def test_list_keeps_the_file_that_is_sent_in_sight(page: Page, line: Line) -> No
 
 
 def test_list_stays_where_it_was_scrolled(page: Page, line: Line) -> None:
-    page.goto(line.url)
-    choose_preset(page, "square")
+    page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.jpg": make_jpeg() for n in range(8)})
     line.hold()
     submit(page)
@@ -164,8 +160,7 @@ def test_job_whose_files_were_all_cancelled_says_so(page: Page, line: Line) -> N
 
 
 def test_quarters_of_what_is_sent_are_announced(page: Page, line: Line) -> None:
-    page.goto(line.url)
-    choose_preset(page, "square")
+    page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.jpg": make_jpeg() for n in range(6)})
     expect(page.locator(".row")).to_have_count(6)
     watch(page, "document.getElementById('status').textContent", "said")
@@ -194,8 +189,7 @@ def test_name_keeps_the_marks_that_its_script_needs(page: Page) -> None:
 
 
 def test_lost_connection_is_announced_once(page: Page, line: Line, complaints: list[str]) -> None:
-    page.goto(line.url)
-    choose_preset(page, "square")
+    page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.bmp": LARGE for n in range(4)})
     line.hold()
     submit(page)

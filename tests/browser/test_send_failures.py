@@ -45,8 +45,7 @@ def test_file_that_broke_off_is_sent_again(page: Page, complaints: list[str]) ->
 
 
 def test_failed_file_is_sent_again_when_asked(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
     route_once(page, "**/images", lambda route: route.fulfill(status=500, body="oops"))
     submit(page)
@@ -60,8 +59,7 @@ def test_failed_file_is_sent_again_when_asked(page: Page, complaints: list[str])
 
 
 def test_refused_file_is_named_and_the_others_are_made(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     drop(page, {"cut.png": make_png()[:40], "good.jpg": make_jpeg()})
     submit(page)
     expect_done(page, "1 of 1 image done, 1 missing")
@@ -79,8 +77,7 @@ def test_refused_file_is_named_and_the_others_are_made(page: Page, complaints: l
 def test_sending_resumes_when_the_connection_is_back(
     page: Page, line: Line, complaints: list[str]
 ) -> None:
-    page.goto(line.url)
-    choose_preset(page, "square")
+    page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
     submit(page)
@@ -133,8 +130,7 @@ def test_file_that_gets_stuck_on_its_way_is_sent_again(
 
     with line_to(impatient.url) as line:
         line.stops_at = stops_once
-        page.goto(line.url)
-        choose_preset(page, "square")
+        page.goto(f"{line.url}/?preset=square")
         page.set_input_files("#images", paths)
         submit(page)
         expect(page.locator("#queue-pause")).to_have_text(LOST)
@@ -150,8 +146,7 @@ def test_line_that_was_dead_for_a_while_loses_nothing(
     page: Page, impatient: Servers, complaints: list[str], carried: int
 ) -> None:
     with line_to(impatient.url) as line:
-        page.goto(line.url)
-        choose_preset(page, "square")
+        page.goto(f"{line.url}/?preset=square")
         drop(page, {f"{n}.bmp": LARGE for n in range(3)})
         expect(page.locator(".row")).to_have_count(3)
         unanswered: list[bytes] = []
@@ -180,8 +175,7 @@ def test_line_that_was_dead_for_a_while_loses_nothing(
 
 
 def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     drop(page, {"a.jpg": make_jpeg()})
     page.context.set_offline(True)
     page.get_by_role("button", name="Make thumbnails").click()
@@ -192,8 +186,7 @@ def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[st
 
 
 def test_image_whose_answer_got_lost_is_there_once(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     drop(page, {"a.jpg": make_jpeg()})
 
     def lose_the_answer(route: Route) -> None:
@@ -209,8 +202,7 @@ def test_image_whose_answer_got_lost_is_there_once(page: Page, complaints: list[
 def test_file_that_always_cuts_the_connection_can_be_retried(
     page: Page, complaints: list[str]
 ) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     page.clock.install()
     drop(page, {"a.jpg": make_jpeg()})
     page.route("**/images", lambda route: route.abort())
@@ -249,8 +241,7 @@ def test_job_ends_with_what_arrived_when_one_file_failed(
 
 
 def test_list_keeps_only_what_can_be_sent_again(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     drop(page, {"a.txt": b"words", "b.jpg": make_jpeg(), "c.png": make_png()[:40]})
     drop(page, {"d.jpg": make_jpeg()})
     fail_once(page, 500)

@@ -134,8 +134,7 @@ def test_file_dropped_while_others_are_sent_leads_nowhere(
 
 
 def test_samples_can_be_tried(page: Page) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     for link in page.locator(".sample").all():
         link.click()
     expect(page.locator(".row")).to_have_count(3)
@@ -152,8 +151,7 @@ def test_double_click_on_a_sample_takes_it_once(page: Page) -> None:
 
 
 def test_chosen_files_become_thumbnails(page: Page, tmp_path: Path) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg(size=(300, 200))}))
     make(page)
     assert natural_sizes(page) == [[100, 100]]

@@ -142,10 +142,17 @@ class Client:
 
     def is_healthy(self) -> bool:
         """Return whether a server answers that it is healthy."""
+        return self._health() == 200
+
+    def answers(self) -> bool:
+        """Return whether a server answers; without a consumer it is not healthy."""
+        return self._health() is not None
+
+    def _health(self) -> int | None:
         try:
-            return self.get("/healthcheck").status == 200
+            return self.get("/healthcheck").status
         except (OSError, http.client.HTTPException):
-            return False
+            return None
 
     def _keep_cookies(self, response: http.client.HTTPResponse) -> None:
         for header in response.headers.get_all("Set-Cookie") or []:
@@ -185,9 +192,9 @@ class Servers:
         self._environ = environment(instance, port=self.port, **settings)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self) -> None:
-        """Start both and wait until they are healthy."""
-        for name in COMMANDS:
+    def start(self, *names: str) -> None:
+        """Start both processes, or these alone, and wait until they are healthy."""
+        for name in names or COMMANDS:
             self.start_one(name)
         client = self.client()
         wait_until(lambda: self._is_healthy(client), what="a healthy server")
@@ -211,7 +218,7 @@ class Servers:
             assert process.poll() is None, (
                 f"{name} ended with {process.returncode}\n{self.output()}"
             )
-        return client.is_healthy()
+        return client.is_healthy() if "consumer" in self.processes else client.answers()
 
     def client(self) -> Client:
         """Make a client of this server."""
@@ -329,14 +336,14 @@ def _peak_of(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def running(instance: Path, **settings: object) -> Iterator[Servers]:
-    """Run the servers during the block; print their output if it fails.
+def running(instance: Path, *names: str, **settings: object) -> Iterator[Servers]:
+    """Run the servers during the block, or these processes; print their output if it fails.
 
     They are killed: asked to end, they would wait some seconds for pages and images that are open.
     """
     servers = Servers(instance, **settings)
     try:
-        servers.start()
+        servers.start(*names)
         yield servers
     except BaseException:
         print(servers.output())
