@@ -47,10 +47,10 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
         instance_path=str(config.instance.resolve()),
     )
     storage = Storage(config.instance, config.min_free_mb * MB, now)
-    store = Store(config.instance / "jobs.db")
+    store = Store(config.instance / "jobs.db", now)
     app.extensions["config"] = config
-    app.extensions["jobs"] = Jobs(store, storage, ClientLimits(store, config, now), config, now)
-    app.extensions["huey"] = create_huey(config, Claims(store, storage, config, now))
+    app.extensions["jobs"] = Jobs(store, storage, ClientLimits(store, config), config)
+    app.extensions["huey"] = create_huey(config, Claims(store, storage, config))
     request_log.init_app(app, config)
     limits.init_app(app)  # First, to refuse requests before they are read.
     security.init_app(app, config)

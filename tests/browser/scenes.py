@@ -25,6 +25,7 @@ from tests.support.servers import Client, running
 from webapp import create_app
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.store.operations import Operations
 
 TOKEN = "the token of the second server"
 LONG = "Scan for the printers, corrected colours, " * 5 + "final.jpg"
@@ -56,7 +57,7 @@ class Stage:
         session = {"name": "session", "value": self.owner.cookies["session"], "url": self.url}
         page.context.add_cookies([session])  # type: ignore[list-item]
         # Without a worker there is no telling when a job is finished; this one is for a slow test.
-        self.jobs.store.operations.beat("worker", time() + 50)
+        Operations(self.jobs.store.db, lambda: time() + 50).beat("worker")
         page.goto(f"{self.url}{path.format(**self.addresses)}")
 
 

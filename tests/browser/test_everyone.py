@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from io import BytesIO
-from time import time
 
 import pytest
 from PIL import Image
@@ -33,8 +32,7 @@ from tests.browser.scenes import (
 )
 from tests.support.errors import ERRORS
 from tests.support.servers import Servers
-from webapp.jobs.database import Database
-from webapp.jobs.store.operations import Operations
+from webapp.jobs.store import Store
 
 pytestmark = pytest.mark.browser
 
@@ -174,12 +172,10 @@ def test_nothing_shifts_while_thumbnails_appear(page: Page, idle: Servers, width
     page.set_viewport_size({"width": width, "height": 800})
     sound = dict(list(FILES.items())[:-1])
     page.add_init_script(WATCH_SHIFTS)
-    with (
-        closing(idle.client()) as client,
-        closing(Database(idle.instance / "jobs.db")) as database,
-    ):
+    store = Store(idle.instance / "jobs.db")
+    with closing(idle.client()) as client, closing(store.db):
         # A line that says that there is no worker would disappear later.
-        Operations(database).beat("worker", time())
+        store.operations.beat("worker")
         page.goto(f"{idle.url}{post_form(client, sound)}")
     work_on(idle)
     expect_done(page, "4 of 4 images done")

@@ -247,7 +247,7 @@ def test_any_body_is_taken_or_refused_and_leaves_nothing_half(
     storage = fuzzed.extensions["jobs"].storage
     assert list(storage.tmp.iterdir()) == []
     jobs = fuzzed.extensions["jobs"]
-    assert {path.name for path in storage.originals.iterdir()} <= set(jobs.ids())
+    assert {path.name for path in storage.originals.iterdir()} <= set(jobs.store.jobs.ids())
 
 
 @pytest.fixture(scope="module")

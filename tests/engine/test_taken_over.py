@@ -319,7 +319,7 @@ def test_lie_of_a_full_disk_costs_an_attempt(take_over: Callable[..., Image], jo
         with pytest.raises(Exception, match="said that the disk is full, and it is not"):
             work_once(jobs)
     claims_of(jobs).fail_exhausted()
-    (job_id,) = jobs.ids()
+    (job_id,) = jobs.store.jobs.ids()
     assert jobs.job(job_id).images[0].error_code == "worker_lost"
 
 

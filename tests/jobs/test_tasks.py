@@ -159,10 +159,10 @@ def test_attempt_is_given_back_as_soon_as_there_is_room_for_that(
     full = OSError(errno.ENOSPC, "No space left on device")
     release, refusals = jobs.store.queue.release, [full, full]
 
-    def release_later(claim: Claim, now: float) -> bool:
+    def release_later(claim: Claim) -> bool:
         if refusals:
             raise refusals.pop()
-        return release(claim, now)
+        return release(claim)
 
     monkeypatch.setattr(worker, "ROOM_SECONDS", 0.01)
     monkeypatch.setattr(jobs.store.queue, "release", release_later)

@@ -1,8 +1,10 @@
 """Jobs, as the web server and the consumer have them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from time import time
 
+from tests.support.clock import Clock
 from webapp.config import Config
 from webapp.engine.decoder import Decoder
 from webapp.engine.header import Header
@@ -18,16 +20,30 @@ from webapp.jobs.work import Claims
 from webapp.jobs.worker import work_on_next_image
 
 
+class TimedStore(Store):
+    """Rows whose clock stands still until it is set."""
+
+    def __init__(self, path: Path, moment: float) -> None:
+        self._clock = Clock()
+        self._clock.stop(moment)
+        super().__init__(path, self._clock)
+
+    def at(self, moment: float) -> "TimedStore":
+        """Set the clock, and return the rows."""
+        self._clock.stop(moment)
+        return self
+
+
 def open_jobs(config: Config, now: Callable[[], float] = time) -> Jobs:
     """Open the jobs of an instance without an application."""
     storage = Storage(config.instance, config.min_free_mb * MB, now)
-    store = Store(config.instance / "jobs.db")
-    return Jobs(store, storage, ClientLimits(store, config, now), config, now)
+    store = Store(config.instance / "jobs.db", now)
+    return Jobs(store, storage, ClientLimits(store, config), config)
 
 
 def claims_of(jobs: Jobs) -> Claims:
     """Return the queue that workers of these jobs have."""
-    return Claims(jobs.store, jobs.storage, jobs.config, jobs.now)
+    return Claims(jobs.store, jobs.storage, jobs.config)
 
 
 def work_once(jobs: Jobs) -> None:
@@ -58,4 +74,4 @@ def finish(jobs: Jobs, claimed: Claim) -> None:
 
 def sweep(jobs: Jobs) -> None:
     """Sweep as the consumer does each minute."""
-    housekeeping.sweep(jobs.store, jobs.storage, jobs.now)
+    housekeeping.sweep(jobs.store, jobs.storage)

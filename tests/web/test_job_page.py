@@ -130,7 +130,7 @@ def test_page_says_that_no_worker_is_running(person: Person) -> None:
 
 
 def test_page_says_nothing_of_workers_while_there_is_one(person: Person, jobs: Jobs) -> None:
-    claims_of(jobs).beat("w1")
+    jobs.store.operations.beat("w1")
     assert IDLE not in person.get(start(person, make_jpeg())).text
 
 
@@ -150,7 +150,7 @@ def test_image_of_a_lost_worker_is_not_shown_as_working(person: Person, jobs: Jo
 
 
 def test_panel_comes_again_when_the_last_worker_goes(person: Person, jobs: Jobs) -> None:
-    claims_of(jobs).beat("w1")
+    jobs.store.operations.beat("w1")
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
     assert person.get(address).status_code == 204
@@ -162,7 +162,7 @@ def test_panel_comes_again_when_a_worker_is_back(person: Person, jobs: Jobs) -> 
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
     assert person.get(address).status_code == 204
-    claims_of(jobs).beat("w1")
+    jobs.store.operations.beat("w1")
     panel = person.get(address)
     assert panel.status_code == 200
     assert IDLE not in panel.text
@@ -178,7 +178,7 @@ def test_panel_comes_again_when_its_time_left_reads_otherwise(
     first, second = claim(jobs), claim(jobs)
     clock.advance(100)
     finish(jobs, first)
-    claims_of(jobs).beat("w1")
+    jobs.store.operations.beat("w1")
     address = polled(person.get(start(person, make_jpeg())).text)
     assert address
     finish(jobs, second)
@@ -508,7 +508,7 @@ def test_visitor_with_the_link_can_view_but_not_delete(
     response = stranger.post(f"{path}/delete")
     assert response.status_code == 403
     assert "Only the browser that made this job" in response.text
-    assert jobs.ids()
+    assert jobs.store.jobs.ids()
 
 
 def test_delete_is_answered_before_the_files_are_removed(
@@ -530,7 +530,7 @@ def test_delete_is_answered_before_the_files_are_removed(
 def test_delete_without_a_token_is_refused(person: Person, jobs: Jobs) -> None:
     path = start(person, make_jpeg())
     assert person.client.post(f"{path}/delete").status_code == 400
-    assert jobs.ids()
+    assert jobs.store.jobs.ids()
 
 
 def test_ones_own_jobs_are_listed_and_no_others(person: Person, stranger: Person) -> None:
@@ -617,7 +617,7 @@ def test_whole_image_is_no_picture_of_the_list(person: Person, jobs: Jobs) -> No
 def test_list_of_jobs_goes_on_with_older_ones(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.jobs.lifecycle.LISTED_JOBS", 2)
+    monkeypatch.setattr("webapp.web.views.jobs.LISTED_JOBS", 2)
     paths = [start(person, make_jpeg()) for _ in range(5)]
     addresses, seen = ["/jobs"], []
     while addresses:
@@ -641,7 +641,7 @@ def test_list_without_older_jobs_leads_to_the_newest(person: Person) -> None:
 
 
 def test_program_lists_all_of_its_jobs(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webapp.jobs.lifecycle.LISTED_JOBS", 2)
+    monkeypatch.setattr("webapp.web.views.jobs.LISTED_JOBS", 2)
     for _ in range(3):
         start(person, make_jpeg())
     answer = person.client.get("/jobs", headers={"Accept": "application/json"})

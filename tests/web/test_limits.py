@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import replace
 from io import RawIOBase
 from pathlib import Path
-from time import time
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +16,10 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person, Script, multipart, nothing_left, part, running_app
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import TimedStore, work
 from webapp.config import Config
 from webapp.jobs.errors import TooManyWaiting
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.store import Store
 from webapp.recipes.presets import PRESETS
 from webapp.web.limits import QUEUE_AGAIN, TAKE_IMAGES
 
@@ -65,7 +63,7 @@ def test_job_beyond_the_limit_is_refused_with_retry_after(app: Flask, jobs: Jobs
     assert answer.json == {
         "detail": "Your address has made 2 jobs within an hour. There is room again in 60 minutes."
     }
-    assert len(jobs.ids()) == 2
+    assert len(jobs.store.jobs.ids()) == 2
 
 
 def test_person_without_script_gets_a_page_that_says_when(app: Flask, person: Person) -> None:
@@ -308,7 +306,7 @@ def test_share_holds_however_many_images_come_at_once(shared: Flask) -> None:
     with ThreadPoolExecutor(4) as pool:
         taken = list(pool.map(submit_one, range(8)))
     assert sum(taken) == 2
-    assert len(jobs.ids()) == 2
+    assert len(jobs.store.jobs.ids()) == 2
 
 
 def test_form_with_more_images_than_the_share_keeps_nothing(shared: Flask) -> None:
@@ -383,7 +381,7 @@ def test_nothing_is_made_again_beyond_the_work_of_an_hour(app: Flask, path: str)
 
 
 def use_up_work(app: Flask, client: str) -> None:
-    app.extensions["jobs"].store.usage.spend(client, "work", 3_600_000, 9_000_000, time())
+    app.extensions["jobs"].store.usage.spend(client, "work", 3_600_000, 9_000_000)
 
 
 def test_client_that_used_its_work_is_told_when_there_is_more(app: Flask) -> None:
@@ -410,10 +408,10 @@ def test_work_on_an_image_counts_for_the_client_that_sent_it(app: Flask, jobs: J
 def test_client_over_its_bytes_can_cancel_and_delete(app: Flask, jobs: Jobs) -> None:
     """Its thumbnails count too, so it may be far over."""
     person, location = make_job(app)
-    jobs.store.usage.spend("127.0.0.1", "bytes", 10**12, 10**13, time())
+    jobs.store.usage.spend("127.0.0.1", "bytes", 10**12, 10**13)
     assert again(app, person, location, "cancel").status_code == 303
     assert again(app, person, location, "delete").status_code == 303
-    assert jobs.ids() == []
+    assert jobs.store.jobs.ids() == []
 
 
 def test_thumbnails_count_like_what_was_sent(app: Flask, jobs: Jobs) -> None:
@@ -430,40 +428,37 @@ def used_bytes(jobs: Jobs) -> list[int]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "jobs.db")
+def store(tmp_path: Path) -> Iterator[TimedStore]:
+    store = TimedStore(tmp_path / "jobs.db", NOW)
     yield store
     store.db.close()
 
 
-def test_retry_after_is_when_the_oldest_no_longer_counts(store: Store) -> None:
+def test_retry_after_is_when_the_oldest_no_longer_counts(store: TimedStore) -> None:
     for later in (0, 600, 1200):
-        assert store.usage.spend("client", "jobs", 2, 6, NOW + later) == 0
+        assert store.at(NOW + later).usage.spend("client", "jobs", 2, 6) == 0
     now = NOW + 1300
-    one, all_three = (
-        store.usage.spend("client", "jobs", 1, 6, now),
-        store.usage.spend("client", "jobs", 6, 6, now),
-    )
-    assert store.usage.spend("client", "jobs", 1, 6, now + one - 1) > 0
-    assert store.usage.spend("client", "jobs", 1, 6, now + one) == 0
+    one, all_three = (store.at(now).usage.spend("client", "jobs", jobs, 6) for jobs in (1, 6))
+    assert store.at(now + one - 1).usage.spend("client", "jobs", 1, 6) > 0
+    assert store.at(now + one).usage.spend("client", "jobs", 1, 6) == 0
     assert (one, all_three) == (2300 - 10, 3500 - 10)
 
 
-def test_what_can_never_fit_is_not_let_in_by_waiting(store: Store) -> None:
-    assert store.usage.spend("client", "bytes", 7, 6, NOW) == 3590
-    assert store.usage.spend("client", "bytes", 7, 6, NOW + 3590) > 0
+def test_what_can_never_fit_is_not_let_in_by_waiting(store: TimedStore) -> None:
+    assert store.usage.spend("client", "bytes", 7, 6) == 3590
+    assert store.at(NOW + 3590).usage.spend("client", "bytes", 7, 6) > 0
 
 
-def test_addresses_are_forgotten_within_the_hour(store: Store) -> None:
-    store.usage.spend("192.0.2.1", "jobs", 1, 6, NOW)
-    store.usage.forget(NOW + 3500)
-    assert store.usage.spend("192.0.2.1", "jobs", 6, 6, NOW + 3500) > 0
-    store.usage.forget(NOW + 3600)
+def test_addresses_are_forgotten_within_the_hour(store: TimedStore) -> None:
+    store.usage.spend("192.0.2.1", "jobs", 1, 6)
+    store.at(NOW + 3500).usage.forget()
+    assert store.usage.spend("192.0.2.1", "jobs", 6, 6) > 0
+    store.at(NOW + 3600).usage.forget()
     assert "192.0.2.1" not in [row["client"] for row in store.db.query("SELECT client FROM usage")]
 
 
-def test_counting_leaves_the_rows_of_jobs_as_safe_as_they_were(store: Store) -> None:
-    store.usage.spend("client", "jobs", 1, 6, NOW)
+def test_counting_leaves_the_rows_of_jobs_as_safe_as_they_were(store: TimedStore) -> None:
+    store.usage.spend("client", "jobs", 1, 6)
     assert store.db.query("PRAGMA synchronous") == [{"synchronous": 2}]  # FULL
 
 

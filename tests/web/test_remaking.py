@@ -147,7 +147,7 @@ def test_nothing_but_the_new_thumbnails_is_left_after_that_while(
     remade(person, jobs)
     age(jobs, REPLACED_SECONDS + 60)
     sweep(jobs)
-    (job,) = (jobs.job(job_id) for job_id in jobs.ids())
+    (job,) = (jobs.job(job_id) for job_id in jobs.store.jobs.ids())
     files = [path.name for path in jobs.storage.thumbnails.rglob("*.*")]
     assert sorted(files) == ["card.webp", "whole-image.webp"]
     assert person.get(job.thumbnails[0].url).status_code == 200
@@ -159,7 +159,7 @@ def test_making_again_and_again_does_not_keep_old_thumbnails_for_longer(
     old = remade(person, jobs)
     for name in ("avatar", "social"):
         age(jobs, REPLACED_SECONDS / 2 + 60)
-        jobs.remake(jobs.ids()[0], PRESETS[name].recipe, "127.0.0.1")
+        jobs.remake(jobs.store.jobs.ids()[0], PRESETS[name].recipe, "127.0.0.1")
         work(jobs)
     sweep(jobs)
     assert person.get(old.url).status_code == 404
@@ -177,7 +177,7 @@ def test_old_thumbnails_make_room_where_the_disk_is_nearly_full(
 
 def test_old_thumbnails_go_with_their_job(person: Person, jobs: Jobs) -> None:
     remade(person, jobs)
-    jobs.delete(jobs.ids()[0])
+    jobs.delete(jobs.store.jobs.ids()[0])
     assert nothing_left(jobs)
 
 
@@ -586,10 +586,12 @@ def test_page_offers_no_time_that_keeps_the_job_no_longer(
     assert offered_hours(person, job_id) == offered
 
 
-def test_page_offers_no_retention_shorter_than_the_current_one(person: Person, jobs: Jobs) -> None:
+def test_page_offers_no_retention_shorter_than_the_current_one(
+    person: Person, jobs: Jobs, clock: Clock
+) -> None:
     job_id = start(person, make_jpeg())
     generous = replace(jobs.config, max_retention_hours=10_000)  # The settings were others.
-    open_jobs(generous, jobs.now).extend(job_id, 9000)
+    open_jobs(generous, clock).extend(job_id, 9000)
     assert offered_hours(person, job_id) == []
     assert "Keep for" not in person.get(f"/jobs/{job_id}").text
 
@@ -642,7 +644,7 @@ def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: 
 def test_page_knows_how_many_come_before(person: Person, stranger: Person, jobs: Jobs) -> None:
     start(stranger, make_jpeg(), make_jpeg(), make_jpeg())
     job_id = start(person, make_jpeg())
-    assert estimate(jobs.store, jobs.job(job_id), jobs.now()).ahead == 1  # Owners take turns.
+    assert estimate(jobs.store, jobs.job(job_id)).ahead == 1  # Owners take turns.
     assert "1 image ahead of you in the queue" in person.get(f"/jobs/{job_id}").text
 
 
@@ -653,10 +655,10 @@ def test_time_left_is_told_from_what_the_last_images_took(
     claimed = claim(jobs)
     clock.advance(10)
     finish(jobs, claimed)
-    claims_of(jobs).beat("a")
-    claims_of(jobs).beat("b")
+    jobs.store.operations.beat("a")
+    jobs.store.operations.beat("b")
     job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
-    assert estimate(jobs.store, jobs.job(job_id), jobs.now()).seconds in (15, 16)
+    assert estimate(jobs.store, jobs.job(job_id)).seconds in (15, 16)
     assert "about 20 seconds left" in person.get(f"/jobs/{job_id}").text
 
 
@@ -664,8 +666,8 @@ def test_job_with_nothing_to_do_yet_promises_no_time(script: Script, jobs: Jobs)
     job = script.create()
     script.add(job, make_jpeg())
     work(jobs)
-    claims_of(jobs).beat("a")
-    assert estimate(jobs.store, jobs.job(job["id"]), jobs.now()).seconds is None
+    jobs.store.operations.beat("a")
+    assert estimate(jobs.store, jobs.job(job["id"])).seconds is None
 
 
 def test_panel_comes_again_when_others_are_done_with(

@@ -42,7 +42,7 @@ def config(tmp_path: Path) -> Config:
 
 def outputs(jobs: Jobs) -> list[str]:
     """List the files that the newest job makes of each image."""
-    recipe = Recipe.from_json(jobs.job(jobs.ids()[0]).recipe)
+    recipe = Recipe.from_json(jobs.job(jobs.store.jobs.ids()[0]).recipe)
     return [output.file_name for output in recipe.outputs]
 
 
@@ -59,7 +59,7 @@ def test_page_says_limits_and_what_becomes_of_the_images(person: Person) -> None
 
 def kept_hours(jobs: Jobs) -> float:
     """Return the retention of the newest job."""
-    job = jobs.job(jobs.ids()[0])
+    job = jobs.job(jobs.store.jobs.ids()[0])
     return (job.expires - job.created).total_seconds() / 3600
 
 
@@ -130,7 +130,7 @@ def test_format_that_cannot_move_stands_still_beside_one_that_can(
 ) -> None:
     own = {"outputs-0-format": ["jpeg", "gif"], "outputs-0-animated": "y", "presets": []}
     person.upload((make_jpeg(), "a.jpg"), **{"outputs-0-width": "64", **own})
-    recipe = Recipe.from_json(jobs.job(jobs.ids()[0]).recipe)
+    recipe = Recipe.from_json(jobs.job(jobs.store.jobs.ids()[0]).recipe)
     assert [(output.format, output.animated) for output in recipe.outputs] == [
         ("jpeg", False),
         ("gif", True),
@@ -147,7 +147,7 @@ def test_background_can_be_transparent(person: Person, jobs: Jobs) -> None:
         "outputs-0-transparent": "y",
     }
     person.upload((make_jpeg(), "a.jpg"), presets=[], **own)
-    recipe = Recipe.from_json(jobs.job(jobs.ids()[0]).recipe)
+    recipe = Recipe.from_json(jobs.job(jobs.store.jobs.ids()[0]).recipe)
     assert recipe.outputs[0].background == "transparent"
 
 
@@ -442,8 +442,8 @@ def test_preset_asked_for_last_that_is_no_longer_offered_is_forgotten(tmp_path: 
 def test_form_without_script_leads_to_the_job(person: Person, jobs: Jobs) -> None:
     response = person.upload((make_jpeg(), "a.jpg"), (make_png(), "b.png"))
     assert response.status_code == 303
-    assert response.headers["Location"] == f"/jobs/{jobs.ids()[0]}"
-    assert [image.name for image in jobs.job(jobs.ids()[0]).images] == ["a.jpg", "b.png"]
+    assert response.headers["Location"] == f"/jobs/{jobs.store.jobs.ids()[0]}"
+    assert [image.name for image in jobs.job(jobs.store.jobs.ids()[0]).images] == ["a.jpg", "b.png"]
 
 
 def test_presets_and_outputs_of_ones_own_make_one_recipe(person: Person, jobs: Jobs) -> None:
@@ -580,7 +580,7 @@ def test_good_files_go_on_when_one_is_refused(person: Person, jobs: Jobs) -> Non
     sentences = refused(person.page(response.headers["Location"]))
     assert list(sentences) == ["notes.txt"]
     assert sentences["notes.txt"].startswith("This is text")
-    assert [image.name for image in jobs.job(jobs.ids()[0]).images] == ["good.jpg"]
+    assert [image.name for image in jobs.job(jobs.store.jobs.ids()[0]).images] == ["good.jpg"]
 
 
 def test_more_files_than_a_job_takes_are_refused_by_name(person: Person, jobs: Jobs) -> None:
@@ -588,7 +588,7 @@ def test_more_files_than_a_job_takes_are_refused_by_name(person: Person, jobs: J
     sentences = refused(person.page(response.headers["Location"]))
     assert list(sentences) == ["3.jpg"]
     assert sentences["3.jpg"].startswith("A job has at most 3 images.")
-    assert jobs.job(jobs.ids()[0]).counts.total == 3
+    assert jobs.job(jobs.store.jobs.ids()[0]).counts.total == 3
 
 
 @pytest.mark.parametrize(
@@ -603,7 +603,7 @@ def test_strange_name_is_shown_harmlessly(person: Person, jobs: Jobs, name: str)
     assert "<script>alert" not in page
     assert "\u202e" not in page
     assert "etc" not in page.split("<main")[1]
-    assert jobs.job(jobs.ids()[0]).counts.total == 1
+    assert jobs.job(jobs.store.jobs.ids()[0]).counts.total == 1
 
 
 def test_script_sends_images_one_by_one_and_closes(script: Script, jobs: Jobs) -> None:
@@ -747,7 +747,7 @@ def test_every_field_is_described_by_something_that_is_there(person: Person) -> 
 
 
 def missing(jobs: Jobs) -> list[tuple[str, str]]:
-    return [(file.name, file.reason) for file in jobs.job(jobs.ids()[0]).missing_files]
+    return [(file.name, file.reason) for file in jobs.job(jobs.store.jobs.ids()[0]).missing_files]
 
 
 def test_job_remembers_what_its_uploader_could_not_send(script: Script, jobs: Jobs) -> None:
@@ -851,7 +851,7 @@ def test_form_creates_a_whole_job(person: Person, jobs: Jobs) -> None:
     form = multipart(csrf_token=person.token(), presets="square", images=part(make_jpeg(), "a.jpg"))
     response = person.client.post("/jobs", headers={"Accept": "*/*"}, **form)
     assert response.status_code == 303
-    assert jobs.job(jobs.ids()[0]).counts.total == 1
+    assert jobs.job(jobs.store.jobs.ids()[0]).counts.total == 1
 
 
 @pytest.mark.parametrize("kind", ["PNG", "late PNG", "GIF"])

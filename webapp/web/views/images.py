@@ -80,7 +80,7 @@ def clear_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
 
 
 def _is_unchanged(job_id: str, image_id: str) -> bool:
-    pending = current_jobs().store.jobs.pending_image(job_id, image_id, current_jobs().now())
+    pending = current_jobs().store.jobs.pending_image(job_id, image_id)
     if pending is None:
         return False
     version, begun = pending
