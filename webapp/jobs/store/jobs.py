@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from webapp.jobs.database import Database
-from webapp.jobs.models import Image, Job, JobList, ListedJob, MissingFile, Progress, Thumbnail
+from webapp.jobs.models import (
+    Counts,
+    Image,
+    Job,
+    JobList,
+    ListedJob,
+    MissingFile,
+    Progress,
+    Thumbnail,
+)
 from webapp.jobs.store.rows import (
     BEGUN,
     COUNTS,
@@ -62,13 +71,14 @@ class JobRows:
         row = rows[0]
         return Job(
             id=row["id"],
+            version=row["version"],
+            is_open=row["open_until"] > now,
+            counts=Counts.of(images),
             owner=row["owner"],
             recipe=row["recipe"],
             created=datetime.fromtimestamp(row["created"], UTC),
             expires=datetime.fromtimestamp(row["expires"], UTC),
             begun=datetime.fromtimestamp(row["begun"], UTC),
-            version=row["version"],
-            is_open=row["open_until"] > now,
             images=images,
             missing_files=tuple(MissingFile(**file) for file in json.loads(row["missing_files"])),
         )
