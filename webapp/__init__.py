@@ -1,11 +1,8 @@
 """Thumbnails: a web app that turns images into thumbnails."""
 
 from collections.abc import Callable
-from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
-
-ROOT = Path(__file__).parent.parent
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -19,8 +16,7 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     from flask import Flask
 
     from webapp import cli
-    from webapp.config import load
-    from webapp.jobs.errors import MB
+    from webapp.config import MB, ROOT, load
     from webapp.jobs.lifecycle import Jobs
     from webapp.jobs.limits import ClientLimits
     from webapp.jobs.storage import Storage

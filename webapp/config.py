@@ -16,6 +16,8 @@ from typing import Any, Literal, NewType, get_args
 
 from dotenv import dotenv_values
 
+ROOT = Path(__file__).parent.parent  # Has what we ship beside the code: templates, static files.
+MB = 1_000_000  # Bytes, in settings and in what people read.
 PREFIX = "THUMBNAIL_"
 UNPREFIXED = {"host": "HOST", "port": "PORT"}  # Hosting platforms use these names.
 # Characters. A shorter secret can be guessed. A client has 20 guesses an hour at a token. The key

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.schema import SCHEMA, read_schema
-from webapp import ROOT
+from webapp.config import ROOT
 from webapp.disk import is_disk_full
 from webapp.jobs.database import MIGRATIONS, Database, has_wal_reset_bug, migrate
 

@@ -20,7 +20,7 @@ from tests.conftest import find_token, part
 from tests.support.hostile import SENT, hostile_files
 from tests.support.images import make_jpeg
 from tests.support.servers import Client, Servers, decode_children_of, running, wait_until
-from webapp.config import Config
+from webapp.config import MB, Config
 
 pytestmark = pytest.mark.live
 
@@ -184,7 +184,7 @@ def test_nothing_unforeseen_happens(siege: Siege) -> None:
 
 
 def test_no_decoder_exceeds_its_memory(siege: Siege) -> None:
-    limit = Config.decode_memory_mb * 1_000_000
+    limit = Config.decode_memory_mb * MB
     assert limit / 2 < siege.decoder_peak <= limit  # Some try, or the test shows nothing.
 
 

@@ -28,7 +28,6 @@ from werkzeug.exceptions import (
 
 from tests.support.images import make_jpeg
 from tests.support.servers import (
-    ROOT,
     UPLOAD_BEGINNING,
     Answer,
     Client,
@@ -38,7 +37,7 @@ from tests.support.servers import (
     running,
     wait_until,
 )
-from webapp.config import Config
+from webapp.config import MB, ROOT, Config
 from webapp.jobs.errors import FileTooLarge
 from webapp.web.errors import problem
 
@@ -243,7 +242,7 @@ def test_file_over_the_limit_is_refused_before_it_is_sent(nginx: Client, path: s
 
 
 def test_file_of_the_largest_size_reaches_the_application(nginx: Client) -> None:
-    body = bytes(Config().max_file_mb * 1_000_000 + 1000)  # The form adds less than that.
+    body = bytes(Config().max_file_mb * MB + 1000)  # The form adds less than that.
     assert nginx.request("POST", "/upload_image", body).status == 422
 
 

@@ -15,7 +15,8 @@ from werkzeug.datastructures import FileStorage
 
 from tests.conftest import find_token
 from tests.support.images import make_image, make_jpeg, make_png, make_truncated
-from tests.support.servers import ROOT, Client, Servers, environment, free_port, running, wait_until
+from tests.support.servers import Client, Servers, environment, free_port, running, wait_until
+from webapp.config import ROOT
 
 pytestmark = pytest.mark.live
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.hostile.samples import ENDINGS, sample
 from tests.support.images import make_animation, make_image, make_jpeg
-from webapp import ROOT
+from webapp.config import ROOT
 from webapp.engine.limits import ImageLimits
 from webapp.recipes.outputs import Output, Recipe
 from webapp.sandbox import landlock, seccomp

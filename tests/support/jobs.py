@@ -5,12 +5,11 @@ from pathlib import Path
 from time import time
 
 from tests.support.clock import Clock
-from webapp.config import Config
+from webapp.config import MB, Config
 from webapp.engine.decoder import Decoder
 from webapp.engine.header import Header
 from webapp.engine.result import Result
 from webapp.jobs import housekeeping
-from webapp.jobs.errors import MB
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import ClientLimits
 from webapp.jobs.models import Claim

@@ -25,9 +25,8 @@ from typing import Any
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
-from webapp.config import PREFIX, UNPREFIXED, environment_name
+from webapp.config import PREFIX, ROOT, UNPREFIXED, environment_name
 
-ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 # The shipped commands, by name.
 COMMANDS = {

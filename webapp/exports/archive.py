@@ -14,13 +14,13 @@ to its end is whole.
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from flask import render_template
 from zipstream import ZipStream
 
+from webapp.config import ROOT
 from webapp.exports.file_names import image_name, name_thumbnails
 from webapp.exports.markup import Address, alt_text, write_image, write_job
 from webapp.jobs.errors import FILE_LOST
@@ -32,7 +32,7 @@ from webapp.recipes.outputs import Recipe
 Paths = dict[Thumbnail, str]
 
 # The colours of the pages, for the zip's index page.
-_TOKENS = Path(__file__).parents[2] / "static/css/tokens.css"
+_TOKENS = ROOT / "static/css/tokens.css"
 
 # Files are stored in the zip as they are: one that is opened as a page must find no markup in them.
 _JSON_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}

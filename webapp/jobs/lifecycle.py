@@ -13,13 +13,12 @@ from pathlib import Path
 from threading import Thread
 from uuid import uuid4
 
-from webapp.config import Config
+from webapp.config import MB, Config
 from webapp.engine.errors import ImageError
 from webapp.engine.header import SHOWN_BY_BROWSERS
 from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
 from webapp.jobs.errors import (
-    MB,
     FileTooLarge,
     ImageNotFound,
     JobClosed,

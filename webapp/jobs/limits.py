@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
 
-from webapp.config import Config
+from webapp.config import MB, Config
 from webapp.jobs.errors import (
-    MB,
     QueueFull,
     TooManyAttempts,
     TooManyBytes,

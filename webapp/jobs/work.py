@@ -4,9 +4,9 @@ from base64 import b64encode
 from dataclasses import asdict
 from pathlib import Path
 
-from webapp.config import Config
+from webapp.config import MB, Config
 from webapp.engine.result import Result
-from webapp.jobs.errors import MB, ClaimLost
+from webapp.jobs.errors import ClaimLost
 from webapp.jobs.events import log_failed
 from webapp.jobs.models import Claim, HourLimits
 from webapp.jobs.storage import Storage

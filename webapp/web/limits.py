@@ -9,7 +9,8 @@ from werkzeug.exceptions import (
     SecurityError,
 )
 
-from webapp.jobs.errors import MB, Busy
+from webapp.config import MB
+from webapp.jobs.errors import Busy
 from webapp.web.access import AccessRequired, require_access
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import client_name
