@@ -146,6 +146,13 @@ def test_limit_in_kilobytes_is_read() -> None:
     assert parse_output({"width": "320", "max_kb": "120"}).max_bytes == 120_000
 
 
+@pytest.mark.parametrize(
+    ("word", "is_on"), [("y", True), ("on", True), ("yes", True), ("True", True), ("no", False)]
+)
+def test_usual_words_turn_an_option_on_or_off(word: str, is_on: bool) -> None:
+    assert parse_output({"width": "320", "enlarge": word}).enlarge is is_on
+
+
 def test_widths_of_a_responsive_set_are_read() -> None:
     assert parse_widths(" 320, 640\n1280 ") == (320, 640, 1280)
 
