@@ -7,6 +7,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import ExifTags, Image, ImageFile
 from PIL.PngImagePlugin import PngInfo
 
 from tests.support import hostile
-from tests.support.engine import Engine, assert_corners, png
+from tests.support.engine import LIMITS, Engine, assert_corners, png
 from tests.support.images import (
     encode,
     make_corners,
@@ -43,7 +44,6 @@ from webapp.engine.errors import (
 from webapp.engine.formats import jpeg
 from webapp.engine.header import Header
 from webapp.engine.identify import read_header
-from webapp.engine.limits import ImageLimits
 from webapp.recipes.outputs import Output
 
 # What Pillow has to say about odd metadata; webapp.engine.identify silences it, pytest undoes that.
@@ -55,7 +55,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_name_decides_nothing(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(make_jpeg())
-    assert read_header(path, ImageLimits()).format == "jpeg"
+    assert read_header(path, LIMITS).format == "jpeg"
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_refusal_gives_the_reason(
 
 def test_missing_source_is_no_fault_of_an_image(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        read_header(tmp_path / "nothing", ImageLimits())
+        read_header(tmp_path / "nothing", LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_millions_of_numbers_in_a_header_are_not_listed(
 
 
 def test_limits_are_those_given(engine: Engine) -> None:
-    limits = ImageLimits(max_megapixels=0.01, max_megapixels_other=0.005, max_jpeg_scans=20)
+    limits = replace(LIMITS, max_megapixels=0.01, max_megapixels_other=0.005, max_jpeg_scans=20)
     assert engine.header(make_jpeg((100, 100)), limits).width == 100
     with pytest.raises(TooManyPixels):
         engine.header(make_jpeg((101, 100)), limits)
@@ -339,7 +339,7 @@ def test_picture_far_behind_junk_is_not_searched(
 
 def test_photo_of_one_scan_is_not_read_to_its_end() -> None:
     photo = io.BytesIO(make_jpeg((1600, 1200)))
-    opening.open_image(photo, ImageLimits())
+    opening.open_image(photo, LIMITS)
     assert photo.tell() < 2000
 
 
@@ -364,7 +364,7 @@ def test_webp_header_says_what_pillow_says(
 ) -> None:
     source = tmp_path / "a.webp"
     source.write_bytes(encode(make_picture(mode, (121, 83)), "WEBP", **options))
-    header = read_header(source, ImageLimits())
+    header = read_header(source, LIMITS)
     with Image.open(source) as image:
         exif = image.getexif()
         size = image.size[::-1] if exif else image.size
@@ -379,7 +379,7 @@ def test_huge_webp_is_refused_before_it_costs_memory(tmp_path: Path) -> None:
     source.write_bytes(b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f" + bits + bytes(9))
     tracemalloc.start()
     with pytest.raises(TooManyPixels, match="256 megapixels"):
-        read_header(source, ImageLimits())
+        read_header(source, LIMITS)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -390,7 +390,7 @@ def test_webp_that_ends_in_its_header_is_refused(end: int, tmp_path: Path) -> No
     source = tmp_path / "cut.webp"
     source.write_bytes(encode(make_picture(), "WEBP")[:end])
     with pytest.raises(Truncated):
-        read_header(source, ImageLimits())
+        read_header(source, LIMITS)
 
 
 # The web server: no C code, no long wait
@@ -483,4 +483,4 @@ def test_bytes_of_a_scan_do_not_count_for_earlier_scans(tmp_path: Path) -> None:
     # Half of such a scan is 0xFF, and many lie in what is read at a time.
     source = tmp_path / "scans.jpg"
     source.write_bytes(make_jpeg(image=Image.new("RGB", (6000, 4000)), progressive_scans=490))
-    assert read_header(source, ImageLimits(max_jpeg_scans=500)).format == "jpeg"
+    assert read_header(source, replace(LIMITS, max_jpeg_scans=500)).format == "jpeg"

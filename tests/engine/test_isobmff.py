@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.support.engine import Engine, png
+from tests.support.engine import LIMITS, Engine, png
 from tests.support.hostile.samples import sample
 from tests.support.images import encode, make_animation, make_exif, make_image, make_picture
 from tests.support.isobmff import (
@@ -28,7 +28,6 @@ from webapp.engine.errors import Corrupt, ImageError, TooManyPixels, Truncated
 from webapp.engine.formats.isobmff import read_main_image
 from webapp.engine.header import Header
 from webapp.engine.identify import read_header
-from webapp.engine.limits import ImageLimits
 
 FORMATS = ("avif", "heic")
 
@@ -184,7 +183,7 @@ def test_broken_boxes_are_refused_and_read_in_bounds(
     path = tmp_path_factory.getbasetemp() / "broken"
     path.write_bytes(broken)
     with suppress(ImageError):
-        read_header(path, ImageLimits())
+        read_header(path, LIMITS)
 
 
 @pytest.mark.parametrize("key", sorted(SOUND))
@@ -199,7 +198,7 @@ def test_no_box_can_lie_about_its_length(key: tuple[str, str], length: int, tmp_
         check_bounds(lie)
         path.write_bytes(lie)
         with suppress(ImageError):
-            read_header(path, ImageLimits())
+            read_header(path, LIMITS)
 
 
 def check_bounds(image: bytes) -> None:

@@ -70,12 +70,17 @@ def test_limits_of_the_settings_reach_the_child() -> None:
         max_megapixels_other=3.5,
         max_jpeg_scans=9,
         max_frames=11,
+        max_output_megapixels=5.5,
         decode_seconds=13,
         decode_memory_mb=300,
     )
     limits = Decoder.from_config(config)
     assert limits.image == ImageLimits(
-        max_megapixels=7.5, max_megapixels_other=3.5, max_jpeg_scans=9, max_frames=11
+        max_megapixels=7.5,
+        max_megapixels_other=3.5,
+        max_jpeg_scans=9,
+        max_frames=11,
+        max_output_megapixels=5.5,
     )
     assert (limits.process.wall_seconds, limits.process.memory_bytes) == (13, 300_000_000)
 

@@ -1,7 +1,10 @@
 """What people ask for, and what is wrong with some of it."""
 
+from dataclasses import replace
+
 import pytest
 
+from webapp.config import Config
 from webapp.recipes.outputs import (
     InvalidRecipe,
     OutOfLimits,
@@ -14,6 +17,8 @@ from webapp.recipes.outputs import (
 )
 from webapp.recipes.parsing import parse_output, parse_widths
 from webapp.recipes.presets import PRESETS
+
+LIMITS = RecipeLimits.from_config(Config())
 
 
 def test_output_is_read_from_text() -> None:
@@ -95,19 +100,19 @@ def test_recipe_survives_being_stored() -> None:
 
 def test_empty_recipe_is_refused() -> None:
     with pytest.raises(InvalidRecipe, match="at least one output"):
-        combine([], RecipeLimits())
+        combine([], LIMITS)
 
 
 def test_too_many_outputs_are_refused() -> None:
     with pytest.raises(InvalidRecipe, match="at most 2 outputs"):
-        combine([Output(f"{w}w", w, None) for w in (1, 2, 3)], RecipeLimits(max_outputs=2))
+        combine([Output(f"{w}w", w, None) for w in (1, 2, 3)], replace(LIMITS, max_outputs=2))
 
 
 def test_outputs_of_too_many_pixels_in_all_are_refused() -> None:
     four = [Output(f"{n}", 4000, 4000, "cover") for n in range(4)]
-    assert combine(four, RecipeLimits()).pixels == 64_000_000
+    assert combine(four, LIMITS).pixels == 64_000_000
     with pytest.raises(TooManyOutputs, match=r"at most 64 megapixels in all.* 64.1:") as caught:
-        combine([*four, Output("small", 1, 1)], RecipeLimits())
+        combine([*four, Output("small", 1, 1)], LIMITS)
     assert caught.value.output == Output("small", 1, 1)
 
 
@@ -123,22 +128,22 @@ LARGE_SETS = {
 
 @pytest.mark.parametrize("widths", LARGE_SETS.values(), ids=LARGE_SETS)
 def test_largest_sets_in_use_are_within_the_limits(widths: tuple[int, ...]) -> None:
-    combine(responsive_set(widths, ("avif", "webp")), RecipeLimits())
+    combine(responsive_set(widths, ("avif", "webp")), LIMITS)
 
 
 def test_side_beyond_the_limit_is_refused_with_its_name() -> None:
     with pytest.raises(InvalidRecipe, match="height must be from 1 to 100 pixels") as caught:
-        combine([Output("a", 100, 101)], RecipeLimits(max_side=100))
+        combine([Output("a", 100, 101)], replace(LIMITS, max_side=100))
     assert caught.value.field == "height"
 
 
 def test_what_is_asked_for_twice_is_made_once() -> None:
     output = Output("320w", 320, None)
-    assert combine([output, output], RecipeLimits()).outputs == (output,)
+    assert combine([output, output], LIMITS).outputs == (output,)
 
 
 def test_different_outputs_of_one_name_get_a_number() -> None:
-    recipe = combine([Output("320w", 320, None, quality=q) for q in (50, 90)], RecipeLimits())
+    recipe = combine([Output("320w", 320, None, quality=q) for q in (50, 90)], LIMITS)
     assert [output.file_name for output in recipe.outputs] == ["320w.jpg", "320w-2.jpg"]
 
 
@@ -185,9 +190,7 @@ def test_responsive_set_is_every_width_in_every_format() -> None:
 
 def test_output_in_the_sources_format_cannot_take_anothers_file() -> None:
     with pytest.raises(InvalidRecipe, match="a name of its own"):
-        combine(
-            [Output("a", 5, None, format=format) for format in ("jpeg", "source")], RecipeLimits()
-        )
+        combine([Output("a", 5, None, format=format) for format in ("jpeg", "source")], LIMITS)
 
 
 @pytest.mark.parametrize(

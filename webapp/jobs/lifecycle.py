@@ -62,9 +62,7 @@ class Jobs:
         self.storage = storage
         self.limits = limits
         self.config = config
-        self.recipe_limits = RecipeLimits(
-            config.max_outputs, config.max_side, config.max_output_megapixels
-        )
+        self.recipe_limits = RecipeLimits.from_config(config)
         self._image_limits = ImageLimits.from_config(config)
 
     # Create

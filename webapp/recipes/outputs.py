@@ -12,6 +12,8 @@ from itertools import accumulate, product
 from math import ceil
 from typing import Any, Literal, cast, get_args
 
+from webapp.config import Config
+
 Fit = Literal["contain", "cover", "pad"]
 Format = Literal["jpeg", "png", "webp", "avif", "gif"]
 RequestedFormat = Format | Literal["source"]  # "source": the source's own, or the nearest one.
@@ -83,9 +85,14 @@ class OutOfLimits(InvalidRecipe):
 class RecipeLimits:
     """Limit a recipe: sides in pixels, megapixels in 10⁶ pixels."""
 
-    max_outputs: int = 20
-    max_side: int = MAX_SIDE
-    max_output_megapixels: float = 64  # Of all outputs together.
+    max_outputs: int
+    max_side: int
+    max_output_megapixels: float  # Of all outputs together.
+
+    @classmethod
+    def from_config(cls, config: Config) -> "RecipeLimits":
+        """Read the limits from the settings."""
+        return cls(config.max_outputs, config.max_side, config.max_output_megapixels)
 
 
 @dataclass(frozen=True)
