@@ -158,7 +158,7 @@ def test_pad_centres_on_the_background(engine: Engine) -> None:
     ],
     ids=["left", "right", "top", "bottom"],
 )
-def test_focus_is_kept_in_every_orientation(
+def test_focal_point_is_kept_in_every_orientation(
     size: Size,
     focus: tuple[float, float],
     corners: tuple[int, int],

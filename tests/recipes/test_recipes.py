@@ -196,7 +196,7 @@ def test_output_in_the_sources_format_cannot_take_anothers_file() -> None:
 @pytest.mark.parametrize(
     ("text", "focus"), [("", (0.5, 0.5)), ("smart", "smart"), ("0.25, 1", (0.25, 1.0))]
 )
-def test_focus_is_read_and_survives_being_stored(text: str, focus: object) -> None:
+def test_focal_point_is_read_and_survives_being_stored(text: str, focus: object) -> None:
     output = parse_output({"width": "5", "height": "5", "fit": "cover", "focus": text})
     assert Recipe.from_json(Recipe((output,)).to_json()).outputs[0].focus == focus
 

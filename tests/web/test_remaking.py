@@ -434,7 +434,7 @@ def test_focal_point_is_chosen_by_the_owner_alone(
     post(person, path, x="1", y="0")
     for action in (path, f"{path}/clear"):
         assert post(stranger, action, x="0", y="0").status_code == 403
-    assert jobs.job(job_id).images[0].focus == (1, 0)
+    assert jobs.job(job_id).images[0].focal_point == (1, 0)
 
 
 def _nearest(color: Any) -> str:

@@ -102,7 +102,7 @@ class Image:
     color: str | None
     attempts: int
     version: int  # The job's, when it last changed.
-    focus: Point | None  # Chosen by the owner.
+    focal_point: Point | None  # Chosen by the owner.
     thumbnails: tuple[Thumbnail, ...]
     overview: Thumbnail | None  # Small and uncropped.
 
@@ -305,7 +305,7 @@ class Claim:
     worker: str
     attempt: int
     waited: float  # Seconds in the queue.
-    focus: Point | None
+    focal_point: Point | None
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class Output:
     background: str = "#ffffff"
     enlarge: bool = False
     max_bytes: int | None = None
-    focus: Focus = CENTRE
+    focus: Focus = CENTRE  # The focal point; programs and stored recipes have this name.
     keep_copyright: bool = False
     animated: bool = False
 
@@ -242,11 +242,11 @@ class Recipe:
                 "outputs", "An output in the source's format needs a name of its own."
             )
 
-    def with_focus(self, focus: Point) -> "Recipe":
+    def with_focal_point(self, point: Point) -> "Recipe":
         """Return this recipe with a focal point for the outputs that crop."""
         return Recipe(
             tuple(
-                replace(output, focus=focus) if output.fit == "cover" else output
+                replace(output, focus=point) if output.fit == "cover" else output
                 for output in self.outputs
             )
         )

@@ -49,7 +49,7 @@ def parse_output(fields: Mapping[str, str]) -> Output:
     )
 
 
-def parse_focus(text: str) -> Point:
+def parse_focal_point(text: str) -> Point:
     """Read a focal point as fractions of width and height: `0.3,0.7`.
 
     Raises InvalidRecipe.

@@ -156,8 +156,8 @@ class JobRows:
             thumbnails.setdefault(row["image_id"], []).append(Thumbnail(**row))
         rows = self._db.query(
             "SELECT id, job_id, position, name, bytes, format, width, height, had_gps, status,"
-            " error_code, error_message, thumbhash, placeholder, color, attempts, version, focus_x,"
-            " focus_y,"
+            " error_code, error_message, thumbhash, placeholder, color, attempts, version, focal_x,"
+            " focal_y,"
             " row_number() OVER (ORDER BY position, created) AS number FROM images"
             " WHERE job_id = :id ORDER BY number",
             id=job_id,

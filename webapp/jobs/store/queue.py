@@ -100,7 +100,7 @@ class ImageQueue:
                 "UPDATE images SET status = 'working', attempts = attempts + 1,"
                 " claimed_by = :worker, claimed = :now, lease = :lease WHERE rowid = :image"
                 " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
-                " :now - queued AS waited, focus_x, focus_y,"
+                " :now - queued AS waited, focal_x, focal_y,"
                 " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
                 worker=worker,
                 now=now,
@@ -246,12 +246,12 @@ class ImageQueue:
                 job_id=job_id,
             )
 
-    def set_focal_point(self, job_id: str, image_id: str, focus: Point | None, client: str) -> bool:
+    def set_focal_point(self, job_id: str, image_id: str, point: Point | None, client: str) -> bool:
         """Set or remove an image's focal point, and queue it; return False if not found."""
-        x, y = focus or (None, None)
+        x, y = point or (None, None)
         with self._db.transaction():
             found = self._db.execute(
-                "UPDATE images SET focus_x = :x, focus_y = :y"
+                "UPDATE images SET focal_x = :x, focal_y = :y"
                 " WHERE job_id = :job_id AND id = :image_id",
                 job_id=job_id,
                 image_id=image_id,
