@@ -126,7 +126,7 @@ def send_clean(client: Client, siege: Siege, over: threading.Event) -> None:
     """Send photos, one after another, as another client does."""
     photo = make_jpeg((1600, 1200))
     with closing(client):
-        while not over.wait(0.4):
+        while not over.wait(1):
             started = time.monotonic()
             job_id = client.submit(photo)
             client.wait_for(job_id, 60.0)
@@ -138,7 +138,7 @@ def send_clean(client: Client, siege: Siege, over: threading.Event) -> None:
 
 def watch_decoders(servers: Servers, siege: Siege, over: threading.Event) -> None:
     """Record the largest memory of all processes that decode."""
-    while not over.wait(0.03):
+    while not over.wait(0.1):
         for worker in servers.children("consumer"):
             for child in decode_children_of(worker):
                 try:
