@@ -17,7 +17,8 @@ from zipfile import ZipFile
 from playwright.sync_api import Page, Route, expect
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.browser.actions import drop, post_form
+from tests.browser.actions import drop
+from tests.browser.jobs import post_form
 from tests.support.errors import ERRORS
 from tests.support.images import make_jpeg, make_png, make_truncated
 from tests.support.jobs import claim, claims_of, open_jobs, work

@@ -7,16 +7,13 @@ from zipfile import ZipFile
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.actions import (
-    check_colors,
-    check_on_the_narrowest_phone,
-    post_form,
-    wait_for_end,
-)
+from tests.browser.jobs import PHOTO, make_job, open_waiting, post_form, wait_for_end, work_on
+from tests.browser.measures import check_colors, check_on_the_narrowest_phone
 from tests.support.images import make_jpeg, make_png, make_truncated
 from tests.support.servers import Servers
 
 pytestmark = pytest.mark.browser
+
 
 PHOTOS = {
     "IMG_2023-beach.jpg": make_jpeg(size=(1600, 1067), gps=True),
@@ -81,3 +78,25 @@ def test_axe_finds_nothing_in_the_index(page: Page, unpacked: Path) -> None:
         summary.click()
     check_colors(page)
     check_on_the_narrowest_phone(page)
+
+
+def test_zip_can_be_downloaded_with_the_first_thumbnail(page: Page, idle: Servers) -> None:
+    open_waiting(page, idle, "a.jpg")
+    expect(page.get_by_role("button", name="Download all")).to_be_disabled()
+    work_on(idle)
+    expect(page.get_by_role("button", name="Download all")).to_be_enabled()
+
+
+def test_zip_has_all_thumbnails_by_the_chosen_names(
+    page: Page, servers: Servers, tmp_path: Path
+) -> None:
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO, "b.jpg": make_truncated()}, "web-set"))
+    page.get_by_label("File names").select_option("{name}/{output}")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download all").click()
+    assert download.value.suggested_filename == "a-and-1-more-thumbnails.zip"
+    download.value.save_as(tmp_path / "job.zip")
+    with ZipFile(tmp_path / "job.zip") as archive:
+        assert archive.testzip() is None
+        assert "thumbnails/a/640w.webp" in archive.namelist()
+        assert b"b.jpg" in archive.read("errors.txt")

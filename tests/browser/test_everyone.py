@@ -10,16 +10,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.actions import (
-    WATCH_SHIFTS,
-    check_colors,
-    check_on_the_narrowest_phone,
-    expect_done,
-    post_form,
-    shifts,
-    work_on,
-)
+from tests.browser.actions import expect_done
+from tests.browser.jobs import post_form, work_on
 from tests.browser.lines import line_to
+from tests.browser.measures import WATCH_SHIFTS, check_colors, check_on_the_narrowest_phone, shifts
 from tests.browser.scenes import (
     FILES,
     LONG,
@@ -35,6 +29,7 @@ from tests.support.servers import Servers
 from webapp.jobs.store import Store
 
 pytestmark = pytest.mark.browser
+
 
 # Errors have one template. Of its variants, 401 and 500 have most: a button, a paragraph.
 SAME_ERRORS = {f"error-{status}" for status in ERRORS.keys() - {401, 404, 500}}
@@ -145,9 +140,6 @@ def test_paper_shows_the_content_and_no_controls(page: Page, stage: Stage, scene
     assert page.locator("button:visible, .button:visible, nav:visible").count() == 0
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == "rgb(255, 255, 255)"
-
-
-# What is there stays where it is
 
 
 @pytest.mark.parametrize("width", [390, 1360])

@@ -8,19 +8,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import FloatRect, Page, Route, expect
 
-from tests.browser.actions import (
-    PHOTO,
-    are_undistorted,
-    create_job,
-    expect_to_fit,
-    image_url,
-    make_job,
-    work_on,
-)
+from tests.browser.jobs import PHOTO, create_job, image_url, make_job, work_on
+from tests.browser.measures import are_undistorted, expect_to_fit
 from tests.support.images import encode, make_corners, make_jpeg, make_truncated
 from tests.support.servers import Servers
 
 pytestmark = pytest.mark.browser
+
 
 DIVIDER = "Before/after position"
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.actions import THUMBNAILS, check, drop, make, natural_sizes
+from tests.browser.actions import drop, make
 from tests.browser.conftest import write_files
+from tests.browser.measures import THUMBNAILS, check, natural_sizes
 from tests.support.images import make_image, make_jpeg, make_png, make_truncated
 from tests.support.servers import running
 
 pytestmark = pytest.mark.browser
+
 
 PHOTOS = {
     "portrait.jpg": make_jpeg(size=(400, 300), orientation=6, gps=True),
@@ -28,18 +30,6 @@ def test_dropped_files_become_thumbnails(page: Page) -> None:
     make(page)
     expect(page.locator("h1")).to_have_text("3 of 3 images done")
     assert natural_sizes(page) == [[400, 300], [300, 200], [200, 100]]
-
-
-def test_finished_page_asks_no_more(page: Page) -> None:
-    page.clock.install()
-    page.goto("/")
-    drop(page, {"a.jpg": make_jpeg()})
-    make(page)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.clock.run_for(5000)  # Ten times the interval.
-    page.evaluate("fetch('/docs').then(() => null)")  # All others were sent before it.
-    assert [url for url in asked if "panel" in url] == []
 
 
 def test_failed_image_says_why_beside_those_that_are_done(page: Page) -> None:

@@ -5,19 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.actions import (
-    IN_PART,
-    LARGE,
-    WATCH_SHIFTS,
-    check,
-    drop,
-    expect_done,
-    gather,
-    shifts,
-    submit,
-    watch,
-)
+from tests.browser.actions import IN_PART, LARGE, drop, expect_done, submit
 from tests.browser.lines import Line, line_to
+from tests.browser.measures import WATCH_SHIFTS, check, shifts, watch
 from tests.support.images import make_image, make_jpeg
 from tests.support.servers import Servers
 
@@ -175,17 +165,6 @@ def test_quarters_of_what_is_sent_are_announced(page: Page, line: Line) -> None:
         words for words in page.evaluate("seen.said") if re.fullmatch(r"\d of .* uploaded", words)
     ]
     assert said == [f"{count} of 6 images uploaded" for count in (2, 3, 5)]
-
-
-def test_name_with_a_direction_mark_is_shown_as_it_is(page: Page) -> None:
-    gather(page, "invoice\u202egpj.exe")
-    expect(page.locator(".row-name")).to_have_text("invoicegpj.exe")
-    expect(page.get_by_role("button", name="Remove invoicegpj.exe", exact=True)).to_be_visible()
-
-
-def test_name_keeps_the_marks_that_its_script_needs(page: Page) -> None:
-    gather(page, "\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645.jpg")
-    expect(page.locator(".row-name")).to_have_text(re.compile("\u200c"))
 
 
 def test_lost_connection_is_announced_once(page: Page, line: Line, complaints: list[str]) -> None:

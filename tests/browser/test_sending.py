@@ -9,21 +9,18 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.actions import (
     IN_PART,
     LARGE,
-    WATCH_SHIFTS,
     choose_preset,
     drop,
     drop_from_disk,
     expect_done,
     gather,
-    longest_task,
     make,
-    route_once,
-    shifts,
     submit,
-    watch,
 )
 from tests.browser.conftest import write_files
 from tests.browser.lines import Line
+from tests.browser.measures import WATCH_SHIFTS, longest_task, shifts, watch
+from tests.browser.routes import route_once
 from tests.support.images import make_jpeg
 from tests.support.servers import Servers
 
