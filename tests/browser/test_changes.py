@@ -18,9 +18,7 @@ pytestmark = pytest.mark.browser
 WAITING = "SELECT 1 FROM images WHERE status = 'waiting'"
 
 
-def test_refusal_is_shown_and_announced_as_a_refusal(
-    page: Page, idle: Servers, complaints: list[str]
-) -> None:
+def test_refusal_is_shown_and_announced(page: Page, idle: Servers, complaints: list[str]) -> None:
     open_waiting(page, idle, "a.jpg")
     page.evaluate(LISTEN)
     page.route("**/cancel", refuse)
@@ -33,7 +31,9 @@ def test_refusal_is_shown_and_announced_as_a_refusal(
     complaints.clear()  # Chromium reports every refusal.
 
 
-def test_refusal_goes_with_the_next_click(page: Page, idle: Servers, complaints: list[str]) -> None:
+def test_refusal_disappears_with_the_next_click(
+    page: Page, idle: Servers, complaints: list[str]
+) -> None:
     open_waiting(page, idle, "a.jpg")
     page.route("**/cancel", refuse)
     page.get_by_role("button", name="Cancel a.jpg").click()
@@ -43,7 +43,9 @@ def test_refusal_goes_with_the_next_click(page: Page, idle: Servers, complaints:
     complaints.clear()
 
 
-def test_refusal_goes_after_some_seconds(page: Page, idle: Servers, complaints: list[str]) -> None:
+def test_refusal_disappears_after_some_seconds(
+    page: Page, idle: Servers, complaints: list[str]
+) -> None:
     page.clock.install()
     open_waiting(page, idle, "a.jpg")
     page.route("**/cancel", refuse)
@@ -54,9 +56,7 @@ def test_refusal_goes_after_some_seconds(page: Page, idle: Servers, complaints: 
     complaints.clear()
 
 
-def test_refusal_is_read_out_as_often_as_it_comes(
-    page: Page, idle: Servers, complaints: list[str]
-) -> None:
+def test_each_refusal_is_announced(page: Page, idle: Servers, complaints: list[str]) -> None:
     open_waiting(page, idle, "a.jpg")
     page.evaluate(LISTEN)
     page.route("**/cancel", refuse)
@@ -67,7 +67,7 @@ def test_refusal_is_read_out_as_often_as_it_comes(
     complaints.clear()
 
 
-def test_refusal_does_not_lie_over_what_is_on_its_way(
+def test_refusal_does_not_cover_the_upload_list(
     page: Page, idle: Servers, complaints: list[str]
 ) -> None:
     page.goto(f"{idle.url}/")
@@ -84,7 +84,7 @@ def test_refusal_does_not_lie_over_what_is_on_its_way(
     complaints.clear()
 
 
-def test_button_that_is_pressed_during_an_answer_works(page: Page, idle: Servers) -> None:
+def test_button_pressed_during_a_poll_works(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, "a.jpg")
     page.route(
         "**/panel?*", lambda it: it.continue_(url=it.request.url.replace("estimate=", "estimate=x"))
@@ -97,7 +97,7 @@ def test_button_that_is_pressed_during_an_answer_works(page: Page, idle: Servers
     expect(page.locator(".frame.cancelled")).to_have_count(1)
 
 
-def test_new_expiry_is_announced_before_a_late_answer(page: Page, idle: Servers) -> None:
+def test_new_expiry_is_announced_despite_a_late_poll(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, "a.jpg")
     kept = page.locator("#job-panel time")
     before = kept.get_attribute("datetime") or ""
@@ -110,7 +110,7 @@ def test_new_expiry_is_announced_before_a_late_answer(page: Page, idle: Servers)
     expect(page.get_by_role("status")).to_have_text(f"Kept until {kept.text_content()}")
 
 
-def test_retry_before_a_late_answer_is_followed_to_its_end(page: Page, idle: Servers) -> None:
+def test_retry_during_a_late_poll_is_followed_to_its_end(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, "a.jpg", "b.jpg")
     page.get_by_role("button", name="Cancel a.jpg").click()
     expect(page.get_by_role("button", name="Retry a.jpg")).to_be_visible()
@@ -141,7 +141,7 @@ def test_waiting_images_are_cancelled_one_or_all_by_keyboard(page: Page, idle: S
     expect(page.locator("h1")).to_be_focused()
 
 
-def test_failed_images_are_tried_again_one_or_all(page: Page, servers: Servers) -> None:
+def test_failed_images_are_retried_one_or_all(page: Page, servers: Servers) -> None:
     page.goto(
         make_job(
             page, servers, {"a.jpg": make_truncated(), "b.jpg": make_truncated(), "c.jpg": PHOTO}
@@ -154,7 +154,7 @@ def test_failed_images_are_tried_again_one_or_all(page: Page, servers: Servers) 
         expect_finished(page, "1 of 3 images done, 2 failed")
 
 
-def test_job_is_made_again_with_another_recipe(page: Page, servers: Servers) -> None:
+def test_job_is_remade_with_another_recipe(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
     page.get_by_role("link", name="Make again").click()
     expect(page.locator("input[value=square]")).to_be_checked()
@@ -167,7 +167,7 @@ def test_job_is_made_again_with_another_recipe(page: Page, servers: Servers) -> 
     expect_finished(page, "1 of 1 image done")
 
 
-def test_old_results_are_marked_until_new_ones_are_there(page: Page, idle: Servers) -> None:
+def test_old_thumbnails_are_marked_until_new_ones_are_done(page: Page, idle: Servers) -> None:
     url = create_job(page, idle, {"a.jpg": PHOTO})
     work_on(idle)
     page.goto(url)
@@ -181,7 +181,7 @@ def test_old_results_are_marked_until_new_ones_are_there(page: Page, idle: Serve
     expect(page.locator(".ribbon")).to_have_count(0)
 
 
-def test_job_is_kept_for_longer_without_leaving_the_page(page: Page, servers: Servers) -> None:
+def test_job_is_extended_without_leaving_the_page(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
     kept = page.locator("#job-panel time")
     before = kept.text_content()

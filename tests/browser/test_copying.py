@@ -23,7 +23,7 @@ def copy(page: Page) -> None:
     page.get_by_role("button", name="Copy all images").click()
 
 
-def test_refused_copy_says_why_and_the_page_stays(copied: Page, complaints: list[str]) -> None:
+def test_refused_copy_shows_why_and_the_page_stays(copied: Page, complaints: list[str]) -> None:
     address = copied.url
     copied.route("**/markup?*", refuse)
     copy(copied)
@@ -32,7 +32,7 @@ def test_refused_copy_says_why_and_the_page_stays(copied: Page, complaints: list
     complaints.clear()
 
 
-def test_copy_without_connection_says_so_and_the_page_stays(
+def test_copy_without_connection_shows_why_and_the_page_stays(
     copied: Page, complaints: list[str]
 ) -> None:
     address = copied.url
@@ -63,7 +63,7 @@ def copying(context: BrowserContext) -> None:
 
 
 @pytest.mark.usefixtures("copying")
-def test_thumbnail_is_copied_as_it_was_the_last_time(
+def test_thumbnail_is_copied_in_the_last_chosen_format(
     page: Page, servers: Servers, base_url: str
 ) -> None:
     page.goto(make_job(page, servers, {"my cat.jpg": PHOTO}))
@@ -84,7 +84,7 @@ def test_thumbnail_is_copied_as_it_was_the_last_time(
 
 
 @pytest.mark.usefixtures("copying")
-def test_responsive_set_is_copied_as_a_picture(page: Page, servers: Servers) -> None:
+def test_responsive_set_is_copied_as_a_picture_element(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO, "b.jpg": PHOTO}, "web-set"))
     page.get_by_role("button", name="Copy all 6 of b.jpg").click()
     expect(page.get_by_role("status")).to_have_text("Copied all 6 of b.jpg")

@@ -25,7 +25,7 @@ def delete(page: Page, position: int = 0) -> None:
     page.locator(".row").nth(position).get_by_role("link", name="Delete").click()
 
 
-def test_refused_delete_brings_the_job_back_and_says_why(
+def test_refused_delete_shows_the_job_again_with_a_reason(
     page: Page, servers: Servers, complaints: list[str]
 ) -> None:
     list_jobs(page, servers)
@@ -39,7 +39,7 @@ def test_refused_delete_brings_the_job_back_and_says_why(
     complaints.clear()
 
 
-def test_delete_without_connection_brings_the_job_back_and_says_why(
+def test_delete_without_connection_shows_the_job_again(
     page: Page, servers: Servers, complaints: list[str]
 ) -> None:
     list_jobs(page, servers)
@@ -53,7 +53,7 @@ def test_delete_without_connection_brings_the_job_back_and_says_why(
     complaints.clear()
 
 
-def test_job_that_is_gone_already_counts_as_deleted(
+def test_job_already_deleted_counts_as_deleted(
     page: Page, servers: Servers, complaints: list[str]
 ) -> None:
     list_jobs(page, servers)
@@ -64,7 +64,7 @@ def test_job_that_is_gone_already_counts_as_deleted(
     complaints.clear()
 
 
-def test_end_of_a_delete_keeps_the_next_undo(page: Page, servers: Servers) -> None:
+def test_final_delete_keeps_the_undo_of_another(page: Page, servers: Servers) -> None:
     list_jobs(page, servers, 2)
     held = hold(page, "**/delete")
     delete(page, 0)
@@ -74,7 +74,7 @@ def test_end_of_a_delete_keeps_the_next_undo(page: Page, servers: Servers) -> No
     expect(page.get_by_role("button", name="Undo")).to_be_focused()
 
 
-def test_end_of_a_delete_keeps_the_focus_elsewhere(page: Page, servers: Servers) -> None:
+def test_final_delete_leaves_the_focus_elsewhere(page: Page, servers: Servers) -> None:
     list_jobs(page, servers)
     delete(page)
     link = page.get_by_role("link", name="API")
@@ -84,7 +84,7 @@ def test_end_of_a_delete_keeps_the_focus_elsewhere(page: Page, servers: Servers)
     expect(link).to_be_focused()
 
 
-def test_end_of_a_delete_moves_its_focus_to_the_heading(page: Page, servers: Servers) -> None:
+def test_final_delete_moves_its_focus_to_the_heading(page: Page, servers: Servers) -> None:
     list_jobs(page, servers)
     delete(page)
     page.clock.run_for(9000)
@@ -92,7 +92,7 @@ def test_end_of_a_delete_moves_its_focus_to_the_heading(page: Page, servers: Ser
     expect(page.locator("h1")).to_be_focused()
 
 
-def test_list_says_at_once_that_it_is_empty(page: Page, servers: Servers) -> None:
+def test_list_without_jobs_shows_at_once_that_it_is_empty(page: Page, servers: Servers) -> None:
     list_jobs(page, servers)
     expect(page.get_by_text("No jobs yet")).to_be_hidden()
     delete(page)
@@ -106,7 +106,7 @@ def test_list_says_at_once_that_it_is_empty(page: Page, servers: Servers) -> Non
     expect(page.get_by_role("link", name="Make some thumbnails")).to_be_visible()
 
 
-def test_deleted_job_does_not_return_with_a_late_answer(page: Page, idle: Servers) -> None:
+def test_deleted_job_does_not_return_with_a_late_poll(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, "a.jpg")
     poll = wait_for(page, hold(page, "**/panel?*"))
     with page.context.expect_page() as other:
@@ -122,7 +122,7 @@ def test_deleted_job_does_not_return_with_a_late_answer(page: Page, idle: Server
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
 
 
-def test_deleted_row_does_not_return_with_a_late_answer(page: Page, idle: Servers) -> None:
+def test_deleted_row_does_not_return_with_a_late_poll(page: Page, idle: Servers) -> None:
     create_job(page, idle, {"a.jpg": PHOTO})
     page.goto(f"{idle.url}/jobs")
     poll = wait_for(page, hold(page, "**/row?*"))
@@ -156,9 +156,7 @@ def test_second_deleted_row_does_not_return_with_the_first(page: Page, idle: Ser
 
 
 @pytest.mark.parametrize("next_page", ["the job", "the list"])
-def test_job_that_is_left_while_deleting_does_not_return(
-    page: Page, servers: Servers, next_page: str
-) -> None:
+def test_leaving_the_page_completes_a_delete(page: Page, servers: Servers, next_page: str) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
     page.evaluate("navigator.sendBeacon = () => false")  # As late as can be.
     page.get_by_role("link", name="Delete").click()
@@ -197,7 +195,7 @@ def test_delete_is_final_after_some_seconds(page: Page, servers: Servers) -> Non
     expect(page.locator(".messages")).to_have_count(0)  # It was all said where it was done.
 
 
-def test_user_who_leaves_after_deleting_is_told_nothing_more(page: Page, servers: Servers) -> None:
+def test_no_message_follows_a_delete_to_the_next_page(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
     address = page.url
     page.get_by_role("link", name="Delete").click()
@@ -207,7 +205,7 @@ def test_user_who_leaves_after_deleting_is_told_nothing_more(page: Page, servers
     expect(page.locator(".messages")).to_have_count(0)
 
 
-def test_job_is_deleted_from_the_list_of_ones_own(
+def test_job_is_deleted_from_the_list_of_jobs(
     page: Page, servers: Servers, complaints: list[str]
 ) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
@@ -223,7 +221,7 @@ def test_job_is_deleted_from_the_list_of_ones_own(
     complaints.clear()  # The page that came before the server heard of it deletes it once more.
 
 
-def test_other_tab_learns_that_the_job_is_gone(page: Page, servers: Servers) -> None:
+def test_other_tab_shows_that_the_job_was_deleted(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"a.jpg": make_truncated()}))
     other = page.context.new_page()
     other.goto(page.url)

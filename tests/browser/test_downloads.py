@@ -72,7 +72,7 @@ def test_markup_of_the_index_shows_the_pictures_beside_it(page: Page, unpacked: 
     assert all(url.endswith(".webp") for url in chosen)
 
 
-def test_axe_finds_nothing_in_the_index(page: Page, unpacked: Path) -> None:
+def test_axe_finds_no_fault_in_the_index(page: Page, unpacked: Path) -> None:
     page.goto((unpacked / "index.html").as_uri())
     for summary in page.locator("summary").all():
         summary.click()

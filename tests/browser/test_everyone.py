@@ -54,7 +54,7 @@ def unfold(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scene", [scene for scene in SCENES if scene not in SAME_ERRORS])
-def test_axe_finds_nothing_in_any_scheme_or_on_a_phone(
+def test_axe_finds_no_fault_in_light_dark_or_on_a_phone(
     page: Page, stage: Stage, scene: str
 ) -> None:
     SCENES[scene](page, stage)
@@ -74,7 +74,9 @@ def test_page_uses_the_width_of_a_4k_screen(page: Page, stage: Stage, scene: str
 
 
 @pytest.mark.parametrize("scene", ["upload-queue", "job-waiting", "job-done", "job-partly-failed"])
-def test_name_of_any_kind_stays_in_its_place(page: Page, stage: Stage, scene: str) -> None:
+def test_long_and_right_to_left_names_stay_in_their_box(
+    page: Page, stage: Stage, scene: str
+) -> None:
     SCENES[scene](page, stage)
     for width in (320, 1360):
         page.set_viewport_size({"width": width, "height": 800})
@@ -97,7 +99,7 @@ def test_nothing_moves_with_reduced_motion(page: Page, stage: Stage, scene: str)
     assert page.evaluate(f"{moving}.length") == 0
 
 
-def test_progress_is_seen_in_high_contrast(page: Page, stage: Stage) -> None:
+def test_progress_is_visible_in_high_contrast(page: Page, stage: Stage) -> None:
     page.emulate_media(forced_colors="active")
     SCENES["job-working"](page, stage)
     picture = Image.open(BytesIO(page.get_by_role("progressbar").first.screenshot())).convert("RGB")
@@ -106,7 +108,7 @@ def test_progress_is_seen_in_high_contrast(page: Page, stage: Stage) -> None:
     assert ends[0] != ends[1]
 
 
-def test_focus_is_seen_in_high_contrast(page: Page, stage: Stage) -> None:
+def test_focus_is_visible_in_high_contrast(page: Page, stage: Stage) -> None:
     page.emulate_media(forced_colors="active")
     SCENES["upload"](page, stage)
     for _ in range(12):
@@ -144,7 +146,7 @@ def test_paper_shows_the_content_and_no_controls(page: Page, stage: Stage, scene
 
 @pytest.mark.parametrize("width", [390, 1360])
 @pytest.mark.parametrize("scene", ["upload", "job-working", "job-done", "jobs"])
-def test_nothing_shifts_while_a_page_comes_in_pieces(
+def test_nothing_shifts_while_a_page_loads_slowly(
     page: Page, stage: Stage, scene: str, width: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 800})

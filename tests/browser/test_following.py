@@ -34,7 +34,7 @@ def test_list_follows_its_jobs_and_keeps_the_focus(page: Page, idle: Servers) ->
     assert shifts(page) == []
 
 
-def test_tab_that_is_shown_again_has_the_changes_of_another(page: Page, servers: Servers) -> None:
+def test_tab_shown_again_has_the_changes_of_another(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
     other = page.context.new_page()
     other.goto(f"{page.url}/delete")
@@ -44,7 +44,7 @@ def test_tab_that_is_shown_again_has_the_changes_of_another(page: Page, servers:
     expect(page.locator("h1")).to_have_text("This job is gone")
 
 
-def test_finished_page_asks_no_more(page: Page) -> None:
+def test_finished_page_stops_polling(page: Page) -> None:
     page.clock.install()
     page.goto("/")
     drop(page, {"a.jpg": make_jpeg()})
@@ -72,14 +72,14 @@ def test_live_region_announces_start_quarters_and_end_once(page: Page, idle: Ser
     assert said[-1] == "8 of 8 images done"
 
 
-def test_focus_moves_to_the_results_once_they_are_all_there(page: Page) -> None:
+def test_focus_moves_to_the_results_when_all_are_done(page: Page) -> None:
     page.goto("/?preset=square")
     drop(page, {"a.jpg": PHOTO})
     make(page)
     expect(page.locator("h1")).to_be_focused()
 
 
-def test_poll_takes_no_focus_away(page: Page, idle: Servers) -> None:
+def test_poll_keeps_the_focus(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, "a.jpg", "b.jpg")
     page.get_by_role("button", name="Cancel b.jpg").focus()
     change_elsewhere(page)
@@ -96,7 +96,7 @@ def change_elsewhere(page: Page) -> None:
     other.close()
 
 
-def test_waiting_page_tells_how_many_of_others_come_first(
+def test_waiting_page_counts_the_images_ahead_in_the_queue(
     page: Page, idle: Servers, browser: Browser
 ) -> None:
     other = browser.new_page()
@@ -108,7 +108,7 @@ def test_waiting_page_tells_how_many_of_others_come_first(
     other.close()
 
 
-def test_missing_workers_are_announced_once_until_one_is_there(page: Page, idle: Servers) -> None:
+def test_missing_workers_are_announced_once(page: Page, idle: Servers) -> None:
     page.goto(f"{idle.url}/?preset=square")
     page.evaluate(LISTEN)
     drop(page, dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), PHOTO))
@@ -124,7 +124,7 @@ def test_missing_workers_are_announced_once_until_one_is_there(page: Page, idle:
     assert len(told) == 1
 
 
-def test_title_and_icon_tell_the_end(page: Page, idle: Servers) -> None:
+def test_title_and_icon_show_the_end(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, "a.jpg")
     icon = page.locator("link[rel=icon]")
     expect(page).to_have_title("0 of 1 image done · Thumbnails")
@@ -134,7 +134,7 @@ def test_title_and_icon_tell_the_end(page: Page, idle: Servers) -> None:
     expect(icon).to_have_attribute("href", re.compile(r"/icon-done\.svg$"))
 
 
-def test_nothing_moves_while_results_come_in(page: Page, idle: Servers) -> None:
+def test_nothing_moves_while_results_appear(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, *(f"{number}.jpg" for number in range(1, 7)))
     page.evaluate(WATCH_SHIFTS)
     work_on(idle)
@@ -142,7 +142,7 @@ def test_nothing_moves_while_results_come_in(page: Page, idle: Servers) -> None:
     assert sum(value for value, _ in shifts(page)) < 0.01, shifts(page)
 
 
-def test_placeholder_shows_until_the_thumbnail_is_there(page: Page) -> None:
+def test_placeholder_shows_until_the_thumbnail_is_loaded(page: Page) -> None:
     page.goto("/?preset=web-set")
     drop(page, {"a.jpg": PHOTO})
     held: list[Route] = []
@@ -157,7 +157,7 @@ def test_placeholder_shows_until_the_thumbnail_is_there(page: Page) -> None:
     assert page.locator(".shot img").last.bounding_box() == box
 
 
-def test_images_stand_in_the_order_of_their_uploader(page: Page, idle: Servers) -> None:
+def test_images_keep_the_order_of_the_upload(page: Page, idle: Servers) -> None:
     late: list[Route] = []
     names = [f"{number}.jpg" for number in range(1, 6)]
     page.goto(f"{idle.url}/?preset=square")
@@ -223,7 +223,7 @@ def test_page_resumes_after_a_lost_connection(
     complaints.clear()  # Chromium reports every request that was lost.
 
 
-def test_page_bears_with_a_server_in_trouble(
+def test_page_retries_after_a_server_error(
     page: Page, idle: Servers, complaints: list[str]
 ) -> None:
     open_waiting(page, idle, "a.jpg")
@@ -256,9 +256,7 @@ def finished_page(page: Page, servers: Servers, request: pytest.FixtureRequest) 
     return page
 
 
-def test_page_says_by_itself_that_its_job_has_expired(
-    finished_page: Page, servers: Servers
-) -> None:
+def test_open_page_shows_that_its_job_has_expired(finished_page: Page, servers: Servers) -> None:
     let_expire(finished_page, servers)
     expect(finished_page.locator("h1")).to_have_text("This job is gone")
     expect(finished_page).to_have_title("This job is gone · Thumbnails")
@@ -275,7 +273,7 @@ def test_page_of_an_expired_job_links_to_nothing_of_it(
     expect(finished_page.locator("main img")).to_have_count(0)
 
 
-def test_page_that_is_shown_says_that_its_job_has_expired(
+def test_hidden_page_shows_the_expiry_when_shown_again(
     finished_page: Page, servers: Servers
 ) -> None:
     hide(finished_page)

@@ -36,7 +36,7 @@ def test_dropped_folder_is_added_in_the_order_of_names(page: Page, tmp_path: Pat
     expect(page.locator(".row-name")).to_have_text(["2.jpg", "10.jpg", "deep.png"])
 
 
-def test_chosen_folder_is_taken_with_all_in_it(page: Page, tmp_path: Path) -> None:
+def test_chosen_folder_adds_all_its_files(page: Page, tmp_path: Path) -> None:
     write_files(tmp_path, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
     page.goto("/")
     page.set_input_files("#folder", tmp_path)
@@ -44,7 +44,7 @@ def test_chosen_folder_is_taken_with_all_in_it(page: Page, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("recipe", ["", "?w=100&h=100", "?w=100&h=100&max_kb=9"])
-def test_button_stays_at_hand_beside_many_files(page: Page, recipe: str) -> None:
+def test_button_stays_in_view_beside_many_files(page: Page, recipe: str) -> None:
     page.goto(f"/{recipe}")
     drop(page, {f"{number}.jpg": make_jpeg() for number in range(60)})
     expect(page.locator("#queue .row")).to_have_count(60)
@@ -56,7 +56,7 @@ def test_button_stays_at_hand_beside_many_files(page: Page, recipe: str) -> None
             expect(button).to_be_in_viewport(ratio=1)
 
 
-def test_nothing_that_has_the_focus_lies_under_the_button(page: Page) -> None:
+def test_button_covers_nothing_that_has_the_focus(page: Page) -> None:
     page.set_viewport_size({"width": 1280, "height": 600})
     page.goto("/?w=100&h=100&max_kb=9")
     page.locator("[name=presets]").first.focus()
@@ -78,7 +78,7 @@ def test_nothing_that_has_the_focus_lies_under_the_button(page: Page) -> None:
     assert seen > 30
 
 
-def test_many_files_keep_the_recipe_near_on_a_phone(page: Page) -> None:
+def test_many_files_keep_the_phone_page_short(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto("/")
     drop(page, {f"{number}.jpg": make_jpeg() for number in range(60)})
@@ -86,7 +86,7 @@ def test_many_files_keep_the_recipe_near_on_a_phone(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollHeight") < 3 * 800
 
 
-def test_file_that_misses_the_zone_is_added(page: Page, tmp_path: Path) -> None:
+def test_file_dropped_outside_the_zone_is_added(page: Page, tmp_path: Path) -> None:
     page.goto("/")
     address = page.url
     paths = write_files(tmp_path, {"a.jpg": make_jpeg()})
@@ -112,7 +112,7 @@ def test_frame_shows_while_files_are_over_the_window(page: Page, tmp_path: Path)
     expect(frame).to_be_hidden()
 
 
-def test_file_dropped_while_others_are_sent_leads_nowhere(
+def test_file_dropped_during_an_upload_does_not_open(
     page: Page, line: Line, tmp_path: Path
 ) -> None:
     page.goto(line.url)
@@ -138,7 +138,7 @@ def test_samples_can_be_tried(page: Page) -> None:
     expect(page.locator("#job-panel")).to_contain_text("GPS removed from 1 photo")
 
 
-def test_double_click_on_a_sample_takes_it_once(page: Page) -> None:
+def test_double_click_on_a_sample_adds_it_once(page: Page) -> None:
     page.goto("/")
     page.get_by_role("link", name="landscape").dblclick()
     page.get_by_role("link", name="sideways portrait").click()
@@ -196,13 +196,13 @@ def test_wrong_files_are_named_before_sending(page: Page) -> None:
     expect(page.locator("#queue")).to_be_hidden()
 
 
-def test_what_systems_put_beside_files_is_left_out(page: Page) -> None:
+def test_hidden_system_files_are_left_out(page: Page) -> None:
     page.goto("/")
     drop(page, {"._IMG_2.jpg": b"\x00\x05\x16\x07", "IMG_2.jpg": make_jpeg()})
     expect(page.locator(".row-name")).to_have_text(["IMG_2.jpg"])
 
 
-def test_empty_folder_is_said_to_be_empty(page: Page, tmp_path: Path) -> None:
+def test_empty_folder_gets_a_message(page: Page, tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     page.goto("/")
@@ -228,7 +228,7 @@ def test_focus_moves_to_the_file_chooser_with_the_last_file(page: Page) -> None:
     expect(page.locator("#images")).to_be_focused()
 
 
-def test_link_dropped_on_a_field_without_text_leads_nowhere(page: Page) -> None:
+def test_link_dropped_on_a_field_does_not_open(page: Page) -> None:
     page.goto("/?w=64&quality=50")
     for field in ("[name=presets]", "#outputs-0-background", "#outputs-0-fit"):
         taken = page.locator(field).first.evaluate(
@@ -242,7 +242,7 @@ def test_link_dropped_on_a_field_without_text_leads_nowhere(page: Page) -> None:
         assert not taken  # The browser would open it.
 
 
-def test_name_with_a_direction_mark_is_shown_as_it_is(page: Page) -> None:
+def test_direction_mark_in_a_name_is_removed(page: Page) -> None:
     gather(page, "invoice\u202egpj.exe")
     expect(page.locator(".row-name")).to_have_text("invoicegpj.exe")
     expect(page.get_by_role("button", name="Remove invoicegpj.exe", exact=True)).to_be_visible()

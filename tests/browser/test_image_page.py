@@ -51,7 +51,7 @@ def test_panel_stays_where_it_is_for_each_comparison(page: Page, servers: Server
         assert places == [places[0]] * len(places)
 
 
-def test_picture_of_another_shape_lies_beside_the_original(page: Page, servers: Servers) -> None:
+def test_cropped_thumbnail_is_shown_beside_the_original(page: Page, servers: Servers) -> None:
     open_image(page, servers, "card")
     expect(page.get_by_label(DIVIDER)).to_be_hidden()
     expect(page.locator(".before")).to_have_js_property("naturalWidth", 1000)
@@ -138,7 +138,7 @@ def test_new_panel_keeps_the_focus(page: Page, servers: Servers) -> None:
         expect(page.locator(place)).to_be_focused()
 
 
-def test_failed_image_is_tried_again_without_leaving_its_page(page: Page, servers: Servers) -> None:
+def test_failed_image_is_retried_without_leaving_its_page(page: Page, servers: Servers) -> None:
     job_url = make_job(page, servers, {"a.jpg": PHOTO, "cut.jpg": make_truncated()})
     page.goto(image_url(servers, job_url))
     page.get_by_role("link", name="Next").click()
@@ -216,7 +216,7 @@ def test_crops_stay_in_place_beside_the_picture_that_is_clicked(
 
 
 @pytest.mark.parametrize("color", ["#b8241a", "#ff7a6b", "#000000", "#767676"])
-def test_divider_and_focal_point_are_seen_on_any_picture(
+def test_divider_and_focal_point_are_visible_on_any_image(
     page: Page, servers: Servers, color: str
 ) -> None:
     flat = encode(Image.new("RGB", (700, 500), color), "png")
@@ -268,7 +268,7 @@ def test_focal_point_is_set_by_keyboard(page: Page, servers: Servers) -> None:
     expect(page.locator(".focus-point")).to_be_visible()
 
 
-def test_focal_point_is_given_up_by_keyboard(page: Page, servers: Servers) -> None:
+def test_focal_point_is_reset_by_keyboard(page: Page, servers: Servers) -> None:
     open_image(page, servers, "avatar")
     page.get_by_role("button", name="Crop around this point").press("Enter")
     way_back = page.get_by_role("button", name="Reset to recipe")

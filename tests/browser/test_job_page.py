@@ -55,7 +55,7 @@ def test_job_is_followed_and_changed_without_script(
     context.close()
 
 
-def test_axe_finds_nothing_on_the_job_page_in_any_state(page: Page, idle: Servers) -> None:
+def test_axe_finds_no_fault_on_the_job_page_in_any_state(page: Page, idle: Servers) -> None:
     files = {"a.jpg": PHOTO, "b.png": make_png("RGBA", (300, 200)), "c.jpg": make_truncated()}
     page.goto(create_job(page, idle, files, "avatar", "web-set"))
     page.get_by_role("button", name="Cancel b.png").click()

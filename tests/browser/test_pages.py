@@ -32,7 +32,7 @@ def test_dropped_files_become_thumbnails(page: Page) -> None:
     assert natural_sizes(page) == [[400, 300], [300, 200], [200, 100]]
 
 
-def test_failed_image_says_why_beside_those_that_are_done(page: Page) -> None:
+def test_failed_image_shows_why_beside_finished_ones(page: Page) -> None:
     page.goto("/")
     drop(page, {"good.jpg": make_jpeg(), "cut.jpg": make_truncated()})
     make(page)
@@ -69,7 +69,7 @@ def test_back_leads_to_a_fresh_upload_page(page: Page) -> None:
     expect(page.locator(".row")).to_have_count(0)
 
 
-def test_whole_way_works_without_script(browser: Browser, base_url: str, tmp_path: Path) -> None:
+def test_job_is_made_without_script(browser: Browser, base_url: str, tmp_path: Path) -> None:
     context = browser.new_context(java_script_enabled=False, base_url=base_url)
     page = context.new_page()
     page.goto("/")
@@ -81,7 +81,7 @@ def test_whole_way_works_without_script(browser: Browser, base_url: str, tmp_pat
     context.close()
 
 
-def test_sign_in_page_lets_a_person_in_without_script(browser: Browser, tmp_path: Path) -> None:
+def test_sign_in_works_without_script(browser: Browser, tmp_path: Path) -> None:
     with running(tmp_path / "instance", access_token="a-token-for-this-test") as servers:
         context = browser.new_context(java_script_enabled=False, base_url=servers.url)
         page = context.new_page()

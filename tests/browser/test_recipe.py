@@ -25,7 +25,7 @@ def test_next_size_begins_like_the_last(page: Page) -> None:
     expect(page.locator("#outputs-1-width")).to_have_value("")
 
 
-def test_output_of_ones_own_is_made(page: Page) -> None:
+def test_custom_size_is_made(page: Page) -> None:
     page.goto("/")
     choose_preset(page, "none of them")
     page.get_by_text("Custom sizes").click()
@@ -41,7 +41,7 @@ def test_output_of_ones_own_is_made(page: Page) -> None:
     expect(links).to_have_text(["64 × 48 WebP", "32 × 24 WebP"])
 
 
-def test_wrong_size_is_said_beside_its_field(page: Page, complaints: list[str]) -> None:
+def test_wrong_size_gets_its_error_beside_the_field(page: Page, complaints: list[str]) -> None:
     page.goto("/")
     page.get_by_text("Custom sizes").click()
     page.locator("#outputs-0-width").fill("0")
@@ -65,7 +65,7 @@ def ask_for_nothing(page: Page) -> Locator:
     return error
 
 
-def test_nothing_to_make_is_said_at_the_presets(page: Page, complaints: list[str]) -> None:
+def test_missing_output_gets_its_error_at_the_presets(page: Page, complaints: list[str]) -> None:
     error = ask_for_nothing(page)
     expect(error).to_have_id("presets-error")
     expect(page.locator(".card input").first).to_be_focused()
@@ -73,7 +73,7 @@ def test_nothing_to_make_is_said_at_the_presets(page: Page, complaints: list[str
     complaints.clear()
 
 
-def test_mark_goes_when_something_of_the_form_is_changed(page: Page, complaints: list[str]) -> None:
+def test_error_mark_disappears_when_the_form_changes(page: Page, complaints: list[str]) -> None:
     error = ask_for_nothing(page)
     page.locator(".card input").last.check()
     expect(error).to_be_hidden()
@@ -81,7 +81,7 @@ def test_mark_goes_when_something_of_the_form_is_changed(page: Page, complaints:
     complaints.clear()
 
 
-def test_error_of_missing_images_goes_with_the_first_image(page: Page) -> None:
+def test_error_of_missing_images_disappears_with_the_first_image(page: Page) -> None:
     page.goto("/")
     page.get_by_role("button", name="Make thumbnails").click()
     error = page.get_by_text("Choose at least one image.")
@@ -142,7 +142,7 @@ def test_too_many_pixels_are_reported_while_typing(page: Page) -> None:
 
 
 @pytest.mark.parametrize("height", [480, 768])
-def test_problem_of_a_size_is_told_in_sight(page: Page, complaints: list[str], height: int) -> None:
+def test_error_of_a_size_is_in_view(page: Page, complaints: list[str], height: int) -> None:
     page.set_viewport_size({"width": 1366, "height": height})
     page.goto("/?preset=square&w=5000&max_kb=9")
     drop(page, {"a.jpg": make_jpeg()})
@@ -157,7 +157,7 @@ def test_problem_of_a_size_is_told_in_sight(page: Page, complaints: list[str], h
     complaints.clear()  # That the server refused it.
 
 
-def test_problem_is_told_beside_its_size_though_another_was_removed(
+def test_error_is_beside_its_size_after_another_was_removed(
     page: Page, complaints: list[str]
 ) -> None:
     page.goto("/?w=10&w2=20&w3=30")
@@ -210,7 +210,7 @@ def test_copied_link_to_a_recipe_fills_in_the_form(page: Page) -> None:
     expect(page.get_by_label("Keep for")).to_have_value("72")
 
 
-def test_last_recipe_is_there_the_next_time(page: Page) -> None:
+def test_last_recipe_is_remembered(page: Page) -> None:
     page.goto("/")
     fill_in_a_recipe(page)
     page.get_by_label("Keep for").select_option("1 hour")
@@ -223,7 +223,7 @@ def test_last_recipe_is_there_the_next_time(page: Page) -> None:
     expect(page.locator("#outputs-1-width")).to_have_value("32")
 
 
-def test_time_to_keep_is_chosen(page: Page) -> None:
+def test_retention_is_chosen(page: Page) -> None:
     page.goto("/")
     page.get_by_label("Keep for").select_option("7 days")
     drop(page, {"a.jpg": make_jpeg()})

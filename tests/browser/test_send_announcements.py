@@ -82,7 +82,7 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
         assert sum(value for value, _ in shifts(page)) < 0.05, shifts(page)
 
 
-def test_list_keeps_the_file_that_is_sent_in_sight(page: Page, line: Line) -> None:
+def test_list_keeps_the_file_being_uploaded_in_view(page: Page, line: Line) -> None:
     page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.bmp": LARGE if n == 5 else make_jpeg() for n in range(8)})
     line.hold(after=5)
@@ -110,7 +110,7 @@ def test_list_stays_where_it_was_scrolled(page: Page, line: Line) -> None:
     assert rows.evaluate("(list) => list.scrollTop") == place
 
 
-def test_what_is_sent_can_be_folded_away(page: Page, line: Line) -> None:
+def test_upload_list_can_be_collapsed(page: Page, line: Line) -> None:
     page.goto(line.url)
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
@@ -135,7 +135,7 @@ def test_focus_in_a_sent_row_moves_to_the_list(page: Page, line: Line) -> None:
     expect(page.locator("#queue")).to_be_focused(timeout=15_000)
 
 
-def test_job_whose_files_were_all_cancelled_says_so(page: Page, line: Line) -> None:
+def test_job_without_any_file_shows_that_nothing_was_uploaded(page: Page, line: Line) -> None:
     page.goto(line.url)
     drop(page, {"1.bmp": LARGE, "2.bmp": LARGE})
     line.hold()
@@ -149,7 +149,7 @@ def test_job_whose_files_were_all_cancelled_says_so(page: Page, line: Line) -> N
     expect(page.locator(".tools, .frames")).to_have_count(0)
 
 
-def test_quarters_of_what_is_sent_are_announced(page: Page, line: Line) -> None:
+def test_upload_is_announced_in_quarters(page: Page, line: Line) -> None:
     page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.jpg": make_jpeg() for n in range(6)})
     expect(page.locator(".row")).to_have_count(6)

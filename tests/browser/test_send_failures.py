@@ -28,7 +28,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield servers
 
 
-def test_file_that_broke_off_is_sent_again(page: Page, complaints: list[str]) -> None:
+def test_interrupted_file_is_sent_again(page: Page, complaints: list[str]) -> None:
     page.goto("/")
     drop(page, {"a.jpg": make_jpeg()})
     route_once(page, "**/images", lambda route: route.abort())
@@ -67,7 +67,7 @@ def test_refused_file_is_named_and_the_others_are_made(page: Page, complaints: l
     complaints.clear()  # Chromium reports the 415.
 
 
-def test_sending_resumes_when_the_connection_is_back(
+def test_upload_resumes_when_the_connection_returns(
     page: Page, line: Line, complaints: list[str]
 ) -> None:
     page.goto(f"{line.url}/?preset=square")
@@ -88,7 +88,7 @@ def test_sending_resumes_when_the_connection_is_back(
     complaints.clear()  # Chromium reports what was cut.
 
 
-def test_sending_survives_a_restart_of_the_server(browser: Browser, tmp_path: Path) -> None:
+def test_upload_survives_a_restart_of_the_server(browser: Browser, tmp_path: Path) -> None:
     with running(tmp_path / "instance") as servers, line_to(servers.url) as line:
         context = browser.new_context(base_url=line.url)
         page = context.new_page()
@@ -109,7 +109,7 @@ def test_sending_survives_a_restart_of_the_server(browser: Browser, tmp_path: Pa
 
 
 @pytest.mark.parametrize("size", [(60, 40), (2000, 1700)], ids=["at its end", "in the middle"])
-def test_file_that_gets_stuck_on_its_way_is_sent_again(
+def test_stalled_file_is_sent_again(
     page: Page, impatient: Servers, tmp_path: Path, complaints: list[str], size: tuple[int, int]
 ) -> None:
     paths = write_files(tmp_path, {"a.bmp": make_image("RGB", size, "BMP"), "b.jpg": make_jpeg()})
@@ -135,7 +135,7 @@ def test_file_that_gets_stuck_on_its_way_is_sent_again(
 
 
 @pytest.mark.parametrize("carried", [0, 1_000_000], ids=["before", "while"])
-def test_line_that_was_dead_for_a_while_loses_nothing(
+def test_dead_connection_loses_nothing(
     page: Page, impatient: Servers, complaints: list[str], carried: int
 ) -> None:
     with line_to(impatient.url) as line:
@@ -167,7 +167,7 @@ def test_line_that_was_dead_for_a_while_loses_nothing(
     complaints.clear()
 
 
-def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[str]) -> None:
+def test_job_is_created_when_the_connection_returns(page: Page, complaints: list[str]) -> None:
     page.goto("/?preset=square")
     drop(page, {"a.jpg": make_jpeg()})
     page.context.set_offline(True)
@@ -178,7 +178,7 @@ def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[st
     complaints.clear()
 
 
-def test_image_whose_answer_got_lost_is_there_once(page: Page, complaints: list[str]) -> None:
+def test_image_whose_answer_was_lost_is_added_once(page: Page, complaints: list[str]) -> None:
     page.goto("/?preset=square")
     drop(page, {"a.jpg": make_jpeg()})
 
@@ -220,7 +220,7 @@ def fail_once(page: Page, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 507])
-def test_job_ends_with_what_arrived_when_one_file_failed(
+def test_job_closes_with_the_uploaded_files_when_one_failed(
     page: Page, complaints: list[str], status: int
 ) -> None:
     gather(page, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
@@ -233,7 +233,7 @@ def test_job_ends_with_what_arrived_when_one_file_failed(
     complaints.clear()  # Chromium reports every refusal.
 
 
-def test_list_keeps_only_what_can_be_sent_again(page: Page, complaints: list[str]) -> None:
+def test_list_keeps_only_files_that_can_be_retried(page: Page, complaints: list[str]) -> None:
     page.goto("/?preset=square")
     drop(page, {"a.txt": b"words", "b.jpg": make_jpeg(), "c.png": make_png()[:40]})
     drop(page, {"d.jpg": make_jpeg()})
@@ -245,7 +245,7 @@ def test_list_keeps_only_what_can_be_sent_again(page: Page, complaints: list[str
     complaints.clear()  # Chromium reports every refusal.
 
 
-def test_failed_file_is_sent_to_the_ended_job(page: Page, complaints: list[str]) -> None:
+def test_failed_file_is_retried_after_the_job_finished(page: Page, complaints: list[str]) -> None:
     gather(page, "a.jpg", "b.jpg")
     fail_once(page, 500)
     submit(page)
@@ -257,7 +257,7 @@ def test_failed_file_is_sent_to_the_ended_job(page: Page, complaints: list[str])
     complaints.clear()
 
 
-def test_file_that_failed_says_why_when_its_job_is_gone(page: Page, complaints: list[str]) -> None:
+def test_retry_of_a_file_shows_that_its_job_was_deleted(page: Page, complaints: list[str]) -> None:
     gather(page, "a.jpg", "b.jpg")
     fail_once(page, 500)
     submit(page)
@@ -315,7 +315,7 @@ def answer_with_a_page(route: Route) -> None:
     route.fulfill(status=200, content_type="text/html", body="<h1>Welcome</h1>")
 
 
-def test_answer_of_another_server_is_told_in_words(page: Page) -> None:
+def test_answer_of_another_server_gets_a_message(page: Page) -> None:
     gather(page, "a.jpg")
     route_once(page, "**/jobs/open", answer_with_a_page)
     page.get_by_role("button", name="Make thumbnails").click()
@@ -324,7 +324,7 @@ def test_answer_of_another_server_is_told_in_words(page: Page) -> None:
     )
 
 
-def test_file_that_another_server_took_is_not_called_sent(page: Page) -> None:
+def test_file_taken_by_another_server_does_not_count_as_uploaded(page: Page) -> None:
     gather(page, "a.jpg", "b.jpg")
     route_once(page, "**/images", answer_with_a_page)
     submit(page)
@@ -366,7 +366,7 @@ def test_files_are_sent_after_the_secret_key_has_changed(
     complaints.clear()
 
 
-def test_token_that_is_never_right_is_asked_for_once(page: Page, complaints: list[str]) -> None:
+def test_token_that_stays_wrong_is_renewed_once(page: Page, complaints: list[str]) -> None:
     gather(page, "a.jpg")
     asked: list[str] = []
     problem = '{"code": "csrf", "detail": "This page was open for too long.", "field": null}'

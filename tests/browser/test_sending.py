@@ -27,7 +27,7 @@ from tests.support.servers import Servers
 pytestmark = pytest.mark.browser
 
 
-def test_thumbnails_appear_while_later_files_are_still_sent(page: Page, line: Line) -> None:
+def test_thumbnails_appear_while_later_files_are_uploaded(page: Page, line: Line) -> None:
     page.goto(f"{line.url}/?preset=square")
     line.hold(after=1)
     drop(page, {"small.jpg": make_jpeg(), "1.bmp": LARGE, "2.bmp": LARGE, "3.bmp": LARGE})
@@ -116,7 +116,9 @@ def test_five_hundred_files_leave_the_page_responsive(
 
 
 @pytest.mark.parametrize("way", ["reload", "leave"])
-def test_job_ends_with_what_arrived_when_its_page_is_left(page: Page, line: Line, way: str) -> None:
+def test_job_closes_with_the_uploaded_files_when_its_page_is_left(
+    page: Page, line: Line, way: str
+) -> None:
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto(f"{line.url}/?preset=square")
     drop(page, {"small.jpg": make_jpeg(), "1.bmp": LARGE, "2.bmp": LARGE, "3.bmp": LARGE})
@@ -133,7 +135,7 @@ def test_job_ends_with_what_arrived_when_its_page_is_left(page: Page, line: Line
     expect(page.locator("#missing li").last).to_contain_text("3.bmp It was not uploaded.")
 
 
-def test_many_files_with_long_names_are_told_as_missing(page: Page, line: Line) -> None:
+def test_many_files_with_long_names_are_listed_as_missing(page: Page, line: Line) -> None:
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto(f"{line.url}/?preset=square")
     names = [f"{number} {'n' * 240}.jpg" for number in range(19)]
@@ -167,7 +169,7 @@ def send_in_part(page: Page, line: Line) -> None:
     expect(page.locator(".row-state").nth(1)).to_contain_text(IN_PART)
 
 
-def test_user_who_goes_back_and_stays_is_at_the_job(page: Page, line: Line) -> None:
+def test_staying_after_going_back_keeps_the_job_page(page: Page, line: Line) -> None:
     page.on("dialog", lambda dialog: dialog.dismiss())
     send_in_part(page, line)
     job = page.url
@@ -180,7 +182,7 @@ def test_user_who_goes_back_and_stays_is_at_the_job(page: Page, line: Line) -> N
     expect_done(page, "4 of 4 images done")
 
 
-def test_user_who_goes_back_and_leaves_is_at_the_form(page: Page, line: Line) -> None:
+def test_leaving_after_going_back_shows_the_form(page: Page, line: Line) -> None:
     page.on("dialog", lambda dialog: dialog.accept())
     send_in_part(page, line)
     page.go_back()
@@ -200,7 +202,7 @@ def refuse_for(page: Page, seconds: int) -> None:
     )
 
 
-def test_recipe_that_is_changed_while_waiting_is_made(page: Page, complaints: list[str]) -> None:
+def test_recipe_changed_while_waiting_is_used(page: Page, complaints: list[str]) -> None:
     gather(page, "a.jpg")
     page.context.set_offline(True)
     page.get_by_role("button", name="Make thumbnails").click()
@@ -226,9 +228,7 @@ def test_waiting_can_be_stopped_and_the_form_sent_later(page: Page, complaints: 
     complaints.clear()
 
 
-def test_page_that_stopped_waiting_does_not_begin_by_itself(
-    page: Page, complaints: list[str]
-) -> None:
+def test_page_does_not_upload_after_waiting_was_stopped(page: Page, complaints: list[str]) -> None:
     gather(page, "a.jpg")
     page.clock.install()
     refuse_for(page, 60)
@@ -254,7 +254,7 @@ def test_files_added_while_the_job_is_created_are_sent(page: Page) -> None:
     expect_done(page, "6 of 6 images done")
 
 
-def test_file_that_was_sent_cannot_be_cancelled(page: Page, line: Line) -> None:
+def test_uploaded_file_cannot_be_cancelled(page: Page, line: Line) -> None:
     page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.bmp": LARGE for n in range(2)})
     rows = (

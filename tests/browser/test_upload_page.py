@@ -13,7 +13,7 @@ from tests.support.images import make_jpeg
 pytestmark = pytest.mark.browser
 
 
-def test_whole_way_works_by_keyboard(page: Page, tmp_path: Path) -> None:
+def test_job_is_made_by_keyboard_alone(page: Page, tmp_path: Path) -> None:
     page.on("filechooser", lambda chooser: None)  # From here on Chromium opens none of its own.
     page.goto("/")
     focus_by_tab(page, "#images")
@@ -57,7 +57,7 @@ def test_own_size_and_retention_work_without_script(
     context.close()
 
 
-def test_axe_finds_nothing_in_the_whole_form(page: Page) -> None:
+def test_axe_finds_no_fault_in_the_whole_form(page: Page) -> None:
     page.goto("/?w=64&quality=50&w2=32&widths=320")
     drop(page, {"good.jpg": make_jpeg(), "notes.jpg": b"words"})
     expect(page.locator(".row")).to_have_count(2)
@@ -71,7 +71,7 @@ def test_whole_form_fits_every_screen(page: Page) -> None:
     expect_to_fit(page, 320, 390, 3840)
 
 
-def test_whole_way_works_on_a_phone(browser: Browser, base_url: str, tmp_path: Path) -> None:
+def test_job_is_made_on_a_phone(browser: Browser, base_url: str, tmp_path: Path) -> None:
     context = browser.new_context(
         base_url=base_url, viewport={"width": 360, "height": 640}, is_mobile=True, has_touch=True
     )
@@ -88,7 +88,7 @@ def test_whole_way_works_on_a_phone(browser: Browser, base_url: str, tmp_path: P
 TOUCHABLE = "a, button, summary, select, .zone, .folder, .card, .check, .choice"
 
 
-def test_targets_for_fingers_are_large_and_apart(browser: Browser, base_url: str) -> None:
+def test_touch_targets_are_large_and_apart(browser: Browser, base_url: str) -> None:
     context = browser.new_context(
         base_url=base_url, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True
     )
@@ -120,7 +120,7 @@ def test_targets_for_fingers_are_large_and_apart(browser: Browser, base_url: str
     context.close()
 
 
-def test_first_view_is_light_and_nothing_in_it_jumps(page: Page) -> None:
+def test_first_view_is_small_and_does_not_shift(page: Page) -> None:
     finished: list[Request] = []
     page.on("requestfinished", lambda request: finished.append(request))
     page.goto("/", wait_until="networkidle")

@@ -149,12 +149,12 @@ def watch_decoders(servers: Servers, siege: Siege, over: threading.Event) -> Non
                 siege.decoder_peak = max(siege.decoder_peak, peak)
 
 
-def test_each_is_answered_in_time(siege: Siege) -> None:
+def test_each_hostile_file_is_answered_in_time(siege: Siege) -> None:
     assert siege.seconds.keys() == siege.files.keys()
     assert {n: s for n, s in siege.seconds.items() if s > SECONDS} == {}
 
 
-def test_each_is_accepted_or_refused_with_a_reason(siege: Siege) -> None:
+def test_each_hostile_file_is_accepted_or_refused_with_a_reason(siege: Siege) -> None:
     assert set(siege.statuses.values()) == {202, 303, 413, 415}
     refused = {name for name, status in siege.statuses.items() if status >= 400}
     assert siege.sentences.keys() == refused
@@ -173,12 +173,12 @@ def test_each_accepted_file_is_done_or_failed_for_a_reason(siege: Siege) -> None
     }
 
 
-def test_no_process_dies_of_them(siege: Siege) -> None:
+def test_no_process_dies_of_hostile_files(siege: Siege) -> None:
     assert siege.consumer_after == siege.consumer_before
     assert siege.web_after == siege.web_before
 
 
-def test_nothing_unforeseen_happens(siege: Siege) -> None:
+def test_no_error_is_unexpected(siege: Siege) -> None:
     assert "Traceback" not in siege.output
     assert "internal_error" not in siege.output
 
@@ -188,10 +188,10 @@ def test_no_decoder_exceeds_its_memory(siege: Siege) -> None:
     assert limit / 2 < siege.decoder_peak <= limit  # Some try, or the test shows nothing.
 
 
-def test_web_server_needs_little_memory_for_them(siege: Siege) -> None:
+def test_web_server_needs_little_memory_for_hostile_files(siege: Siege) -> None:
     assert siege.web_peak < 200_000_000  # One icon took 1.6 GB; what is received takes none.
 
 
-def test_other_peoples_images_flow_meanwhile(siege: Siege) -> None:
+def test_images_of_other_clients_are_processed_meanwhile(siege: Siege) -> None:
     assert siege.clean_failures == []
     assert quantiles(siege.clean_seconds, n=20)[-1] < 2.0
