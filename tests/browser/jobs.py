@@ -11,7 +11,7 @@ from werkzeug.datastructures import FileStorage
 from tests.conftest import find_token
 from tests.support.images import make_jpeg
 from tests.support.jobs import open_jobs, work
-from tests.support.servers import Client, Servers, wait_until
+from tests.support.servers import Client, Servers, wait_for_end
 from webapp.config import Config
 
 PHOTO = make_jpeg(size=(1000, 700))
@@ -45,14 +45,8 @@ def create_job(page: Page, servers: Servers, files: Mapping[str, bytes], *preset
 def make_job(page: Page, servers: Servers, files: Mapping[str, bytes], *presets: str) -> str:
     """Create a job of this page's user, and wait for its end; return its URL."""
     url = create_job(page, servers, files, *presets)
-    wait_for_end(servers, url)
+    wait_for_end(servers, url.rpartition("/")[2])
     return url
-
-
-def wait_for_end(servers: Servers, url: str) -> None:
-    """Wait until all images of a job are done or failed."""
-    sql = "SELECT 1 FROM images WHERE job_id = ? AND status IN ('waiting', 'working')"
-    wait_until(lambda: not servers.rows(sql, url.rpartition("/")[2]), what="thumbnails")
 
 
 def image_url(servers: Servers, job_url: str) -> str:

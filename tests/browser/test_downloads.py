@@ -7,10 +7,10 @@ from zipfile import ZipFile
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.jobs import PHOTO, make_job, open_waiting, post_form, wait_for_end, work_on
+from tests.browser.jobs import PHOTO, make_job, open_waiting, post_form, work_on
 from tests.browser.measures import check_colors, check_on_the_narrowest_phone
 from tests.support.images import make_jpeg, make_png, make_truncated
-from tests.support.servers import Servers
+from tests.support.servers import Servers, wait_for_end
 
 pytestmark = pytest.mark.browser
 
@@ -30,7 +30,7 @@ def unpacked(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("zip")
     with closing(servers.client()) as client:
         path = post_form(client, PHOTOS)
-        wait_for_end(servers, path)
+        wait_for_end(servers, path.rpartition("/")[2])
         answer = client.get(f"{path}/zip?names={{number}}-{{name}}/{{output}}")
         (folder / "job.zip").write_bytes(answer.body)
     with ZipFile(folder / "job.zip") as archive:

@@ -285,6 +285,15 @@ class Servers:
         process.wait()
 
 
+def wait_for_end(servers: Servers, job_id: str, seconds: float = 20.0) -> None:
+    """Wait until no image of a job waits or is worked on.
+
+    To read the rows costs the servers nothing; each poll over HTTP costs them some milliseconds.
+    """
+    sql = "SELECT 1 FROM images WHERE job_id = ? AND status IN ('waiting', 'working')"
+    wait_until(lambda: not servers.rows(sql, job_id), seconds, f"the end of job {job_id}")
+
+
 def children_of(pid: int) -> list[int]:
     """List the process ids of a process's children, oldest first."""
     try:
