@@ -21,7 +21,7 @@ expect.set_options(timeout=15_000)
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("browser")
-    with running(folder / "instance", workers=2, max_file_mb=10) as servers:
+    with running(folder / "instance", workers=1, max_file_mb=10) as servers:
         yield servers
 
 
