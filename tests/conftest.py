@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse, encode_multipart
 
 from tests.support.clock import Clock
 from tests.support.engine import Engine
+from tests.support.images import make_jpeg
 from tests.support.pages import Page, check_page
 from webapp import create_app
 from webapp.config import Config
@@ -178,6 +179,17 @@ class Person:
         images = [part(data, name) for data, name in files]
         return self.post("/jobs", **{"images": images, "presets": "square", **fields})
 
+    def submit(self, *images: bytes | tuple[bytes, str], **fields: object) -> str:
+        """Submit a job, and return the path of its page.
+
+        Images without a name are called 1.jpg, 2.jpg and so on.
+        """
+        named = [
+            (image, f"{number}.jpg") if isinstance(image, bytes) else image
+            for number, image in enumerate(images, 1)
+        ]
+        return self.upload(*named, **fields).headers["Location"]
+
 
 class Script(Person):
     """The page's own script: asks for JSON and sends one file a request."""
@@ -215,6 +227,17 @@ def script(app: Flask) -> Script:
 def client(app: Flask) -> FlaskClient:
     """A program over HTTP."""
     return app.test_client()
+
+
+def upload_image(client: FlaskClient, image: bytes, **request: Any) -> TestResponse:
+    """Upload an image as a program does."""
+    return client.post("/upload_image", **multipart(file=part(image, "a.jpg")), **request)
+
+
+def upload_from(app: Flask, address: str = "192.0.2.1") -> TestResponse:
+    """Upload an image from an address, without cookies."""
+    environ = {"REMOTE_ADDR": address}
+    return upload_image(app.test_client(), make_jpeg(), environ_overrides=environ)
 
 
 def read_zip(answer: TestResponse) -> ZipFile:

@@ -17,6 +17,7 @@ from tests.conftest import Person, part, running_app
 from tests.support.hostile.mutations import mangled
 from tests.support.hostile.samples import ENDINGS, sample
 from tests.support.images import make_jpeg
+from tests.support.jobs import id_of
 from webapp.config import Config
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
@@ -43,8 +44,7 @@ def fuzzer(fuzzed: Flask) -> Person:
 @pytest.fixture(scope="module")
 def job_id(fuzzer: Person) -> str:
     """A job that is there, among all the ids that are not."""
-    location = fuzzer.upload((make_jpeg(), "a.jpg")).headers["Location"]
-    return location.rpartition("/")[2]
+    return id_of(fuzzer.submit(make_jpeg()))
 
 
 def assert_clear(response: TestResponse) -> None:

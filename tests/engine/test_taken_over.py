@@ -10,7 +10,7 @@ from flask import Flask
 from tests.conftest import Person, files_left
 from tests.support import attacker
 from tests.support.images import make_jpeg, make_png
-from tests.support.jobs import claims_of, work, work_once
+from tests.support.jobs import claims_of, job_at, work, work_once
 from webapp.config import Config
 from webapp.engine import decoder
 from webapp.engine.errors import ImageError
@@ -56,9 +56,9 @@ def take_over(
 
     def take_over(code: str, **fields: object) -> Image:
         image = make_jpeg() + attacker.MARK + code.encode()
-        job_id = person.upload((image, "a.jpg"), **fields).headers["Location"][6:]
+        path = person.submit(image, **fields)
         work_once(jobs)
-        return jobs.job(job_id).images[0]
+        return job_at(jobs, path).images[0]
 
     return take_over
 
@@ -212,12 +212,10 @@ def test_memory_has_no_ids_names_owners_and_secrets(
     take_over: Callable[..., Image], jobs: Jobs, stranger: Person
 ) -> None:
     name = "private-name-of-a-stranger"
-    job_id = stranger.upload((make_png(), f"{name}.png")).headers["Location"][6:]
-    image = jobs.job(job_id).images[0]
-    owner = jobs.job(job_id).owner
-    assert owner
+    job = job_at(jobs, stranger.submit((make_png(), f"{name}.png")))
+    assert job.owner
     work(jobs)
-    code = search_for(job_id, image.id, owner, name, *SECRETS.values())
+    code = search_for(job.id, job.images[0].id, job.owner, name, *SECRETS.values())
     assert take_over(code).error_message == "0 found"
 
 

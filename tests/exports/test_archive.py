@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person, Script, read_zip
 from tests.support.images import make_jpeg, make_png, make_truncated
-from tests.support.jobs import sweep, work
+from tests.support.jobs import id_of, job_at, sweep, work
 from webapp.exports.archive import pack
 from webapp.exports.file_names import DEFAULT_PATTERN
 from webapp.jobs.lifecycle import Jobs
@@ -26,14 +26,9 @@ from webapp.recipes.presets import PRESETS
 BEACH = (make_jpeg(size=(400, 300), gps=True), "beach.jpg")
 
 
-def submit(person: Person, *files: tuple[bytes, str], **fields: object) -> str:
-    """Submit a job; give the path of its page."""
-    return person.upload(*(files or [BEACH]), **fields).headers["Location"]
-
-
 def download(person: Person, jobs: Jobs, *files: tuple[bytes, str]) -> TestResponse:
     """Get the zip of a job that is finished."""
-    path = submit(person, *files)
+    path = person.submit(*(files or [BEACH]))
     work(jobs)
     return person.get(f"{path}/zip")
 
@@ -48,9 +43,9 @@ def read_manifest(answer: TestResponse) -> dict[str, Any]:
 
 
 def test_zip_has_the_thumbnails_as_they_are(person: Person, jobs: Jobs) -> None:
-    path = submit(person, presets=["square", "card"])
+    path = person.submit(BEACH, presets=["square", "card"])
     work(jobs)
-    made = jobs.job(path[6:]).images[0].thumbnails
+    made = job_at(jobs, path).images[0].thumbnails
     with read_zip(person.get(f"{path}/zip")) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == [
@@ -69,7 +64,7 @@ def test_length_is_told_before_the_first_byte(person: Person, jobs: Jobs) -> Non
 
 
 def test_head_says_that_there_is_a_zip_and_makes_none(person: Person, jobs: Jobs) -> None:
-    path = submit(person)
+    path = person.submit(BEACH)
     assert person.client.head(f"{path}/zip").status_code == 404
     work(jobs)
     answer = person.client.head(f"{path}/zip")
@@ -118,7 +113,7 @@ def test_zip_is_neither_kept_nor_resumed(person: Person, jobs: Jobs) -> None:
 
 
 def test_visitor_with_the_link_can_download(person: Person, stranger: Person, jobs: Jobs) -> None:
-    path = submit(person)
+    path = person.submit(BEACH)
     work(jobs)
     assert stranger.get(f"{path}/zip").status_code == 200
 
@@ -156,9 +151,9 @@ def test_manifest_tells_all_of_the_images(person: Person, jobs: Jobs) -> None:
 
 
 def test_manifest_tells_the_job_and_its_recipe(person: Person, jobs: Jobs) -> None:
-    path = submit(person)
+    path = person.submit(BEACH)
     work(jobs)
-    job = jobs.job(path[6:])
+    job = job_at(jobs, path)
     manifest = read_manifest(person.get(f"{path}/zip"))
     assert manifest["version"] == 1
     assert manifest["job"] == {
@@ -176,7 +171,7 @@ def test_manifest_tells_the_job_and_its_recipe(person: Person, jobs: Jobs) -> No
 
 
 def test_paths_in_the_manifest_are_those_of_the_zip(person: Person, jobs: Jobs) -> None:
-    path = submit(person, (make_jpeg(), "a #1?.jpg"), (make_jpeg(), "写真.jpg"))
+    path = person.submit((make_jpeg(), "a #1?.jpg"), (make_jpeg(), "写真.jpg"))
     work(jobs)
     answer = person.get(f"{path}/zip?names={{number}}-{{name}}/{{output}}")
     listed = [t["path"] for i in read_manifest(answer)["images"] for t in i["thumbnails"]]
@@ -221,13 +216,13 @@ def test_zip_of_a_job_that_goes_on_has_what_is_done(script: Script, jobs: Jobs) 
 
 
 def test_job_without_thumbnails_yet_has_no_zip(person: Person) -> None:
-    answer = person.get(f"{submit(person)}/zip")
+    answer = person.get(f"{person.submit(BEACH)}/zip")
     assert answer.status_code == 404
     assert "No thumbnail of this job is ready yet. Try again in a moment." in answer.text
 
 
 def test_job_whose_images_all_failed_has_no_zip(person: Person, jobs: Jobs) -> None:
-    path = submit(person, (make_truncated(), "cut.jpg"))
+    path = person.submit((make_truncated(), "cut.jpg"))
     work(jobs)
     answer = person.client.get(f"{path}/zip")
     assert answer.json
@@ -241,9 +236,9 @@ def test_unknown_job_has_nothing_to_take_home(person: Person, what: str) -> None
 
 
 def test_image_whose_files_are_lost_is_told_as_failed(person: Person, jobs: Jobs) -> None:
-    path = submit(person, BEACH, (make_jpeg(), "lost.jpg"))
+    path = person.submit(BEACH, (make_jpeg(), "lost.jpg"))
     work(jobs)
-    lost = jobs.job(path[6:]).images[1].thumbnails[0]
+    lost = job_at(jobs, path).images[1].thumbnails[0]
     (jobs.storage.thumbnails / lost.path).unlink()
     errors = read_text(person.get(f"{path}/zip"), "errors.txt")
     assert errors == "lost.jpg: The server has lost this image's files. Upload it again.\n"
@@ -252,9 +247,9 @@ def test_image_whose_files_are_lost_is_told_as_failed(person: Person, jobs: Jobs
 def test_zip_begun_before_the_job_is_made_again_comes_out_whole(
     app: Flask, person: Person, jobs: Jobs
 ) -> None:
-    path = submit(person)
+    path = person.submit(BEACH)
     work(jobs)
-    job = jobs.job(path[6:])
+    job = job_at(jobs, path)
     with app.test_request_context():
         packed = pack(job, jobs.storage, DEFAULT_PATTERN)
     jobs.remake(job.id, PRESETS["card"].recipe, "127.0.0.1")
@@ -268,10 +263,10 @@ def test_zip_begun_before_the_job_is_made_again_comes_out_whole(
 def test_job_that_is_deleted_at_this_moment_is_told_as_gone(
     person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = submit(person)
+    path = person.submit(BEACH)
     work(jobs)
-    read, before = jobs.job, [jobs.job(path[6:])]
-    jobs.delete(path[6:])
+    read, before = jobs.job, [job_at(jobs, path)]
+    jobs.delete(id_of(path))
     monkeypatch.setattr(jobs, "job", lambda job_id: before.pop() if before else read(job_id))
     assert person.get(f"{path}/zip").status_code == 404
 
@@ -280,9 +275,9 @@ def test_job_that_is_deleted_at_this_moment_is_told_as_gone(
 def test_file_that_changes_on_the_way_breaks_the_zip_off(
     app: Flask, person: Person, jobs: Jobs, change: Any
 ) -> None:
-    path = submit(person)
+    path = person.submit(BEACH)
     work(jobs)
-    job = jobs.job(path[6:])
+    job = job_at(jobs, path)
     with app.test_request_context():
         packed = pack(job, jobs.storage, DEFAULT_PATTERN)
     change(jobs.storage.thumbnails / job.images[0].thumbnails[0].path)

@@ -18,9 +18,10 @@ from tests.conftest import (
     nothing_left,
     part,
     running_app,
+    upload_image,
 )
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import id_of, work
 from webapp.config import Config, ConfigError, load
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import MAX_WRONG_TOKENS
@@ -41,11 +42,9 @@ def sign_in(person: Person, token: str = TOKEN, path: str = "/") -> TestResponse
 
 
 def submit(client: FlaskClient, authorization: str | None = None) -> TestResponse:
-    """Submit an image as a program does."""
+    """Upload an image as a program with this header does."""
     headers = {"Authorization": authorization} if authorization else {}
-    return client.post(
-        "/upload_image", headers=headers, **multipart(file=part(make_jpeg(), "a.jpg"))
-    )
+    return upload_image(client, make_jpeg(), headers=headers)
 
 
 def test_person_is_led_through_the_sign_in_page_and_back(person: Person) -> None:
@@ -85,7 +84,7 @@ def test_wrong_token_is_refused_with_a_reason(person: Person, token: str) -> Non
 
 def test_sign_out_forgets_it_and_keeps_ones_jobs(person: Person) -> None:
     sign_in(person)
-    job = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+    job = person.submit(make_jpeg())
     answer = person.post("/sign-out")
     assert answer.headers["Location"] == "/sign-in"
     assert person.get("/").status_code == 303
@@ -143,7 +142,7 @@ def test_tokens_need_not_be_ascii(config: Config) -> None:
 
 def test_links_work_without_the_access_token(app: Flask, person: Person, jobs: Jobs) -> None:
     sign_in(person)
-    page = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+    page = person.submit(make_jpeg())
     work(jobs)
     job_id = page.removeprefix("/jobs/")
     guest = Person(app.test_client())
@@ -178,7 +177,7 @@ def test_whatever_changes_something_needs_the_new_token(config: Config) -> None:
     with running_app(config) as app:
         person, jobs = Person(app.test_client()), app.extensions["jobs"]
         sign_in(person)
-        job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+        job_id = id_of(person.submit(make_jpeg()))
         image_id, before = jobs.job(job_id).images[0].id, jobs.job(job_id)
         cookie = person.client.get_cookie("session")
     assert cookie

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person, find_token, multipart
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import job_at, work
 from webapp.jobs.lifecycle import Jobs
 
 PARTS = ["", "/panel", "/images/{image_id}", "/images/{image_id}/panel"]
@@ -18,8 +18,7 @@ PARTS = ["", "/panel", "/images/{image_id}", "/images/{image_id}/panel"]
 @pytest.fixture
 def path(person: Person, jobs: Jobs) -> str:
     """A finished job of some images; give the path of its page."""
-    files = [(make_jpeg(), f"{number}.jpg") for number in range(8)]
-    path = person.upload(*files).headers["Location"]
+    path = person.submit(*[make_jpeg()] * 8)
     work(jobs)
     return path
 
@@ -32,7 +31,7 @@ def get(
 
 
 def whole_path(jobs: Jobs, path: str, part: str) -> str:
-    return path + part.format(image_id=jobs.job(path.rpartition("/")[2]).images[0].id)
+    return path + part.format(image_id=job_at(jobs, path).images[0].id)
 
 
 def text(answer: TestResponse) -> str:

@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person, running_app
 from tests.support.images import make_jpeg
+from tests.support.jobs import id_of
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import Output, Recipe
@@ -68,7 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("costs")
     with running_app(Config(instance=folder, max_jobs_per_hour=1_000_000)) as app:
         person, jobs = Person(app.test_client()), app.extensions["jobs"]
-        job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+        job_id = id_of(person.submit(make_jpeg()))
         session = person.client.get_cookie("session")
         assert session
         yield Server(

@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import job_at, work
 from webapp.jobs.lifecycle import Jobs
 
 UNKNOWN = UUID(int=0)
@@ -24,10 +24,10 @@ PARTS = [
 def test_head_of_every_part_of_a_job_answers_as_get_does(
     person: Person, jobs: Jobs, state: str
 ) -> None:
-    path = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+    path = person.submit(make_jpeg())
     if state == "done":
         work(jobs)
-    job = jobs.job(path.removeprefix("/jobs/"))
+    job = job_at(jobs, path)
     ids = {"version": job.version, "image": job.images[0].id}
     ids["image_version"] = job.images[0].version
     if state == "deleted":

@@ -15,9 +15,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, Script, multipart, nothing_left, part, running_app
+from tests.conftest import (
+    Person,
+    Script,
+    nothing_left,
+    running_app,
+    upload_from,
+    upload_image,
+)
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import job_at, work
 from webapp.config import Config
 from webapp.jobs.errors import TooManyWaiting
 from webapp.jobs.lifecycle import Jobs
@@ -31,14 +38,6 @@ NOW = 1_800_000_000.0 + 10
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     return Config(instance=tmp_path / "instance", max_jobs_per_hour=2)
-
-
-def submit(app: Flask, address: str = "192.0.2.1") -> TestResponse:
-    """Submit an image as a program does, with no cookie from before."""
-    form = multipart(file=part(make_jpeg(), "a.jpg"))
-    return app.test_client().post(
-        "/upload_image", environ_overrides={"REMOTE_ADDR": address}, **form
-    )
 
 
 # What is sent there is a few fields of a form.
@@ -59,8 +58,8 @@ def test_whatever_takes_images_is_guarded(app: Flask) -> None:
 
 
 def test_job_beyond_the_limit_is_refused_with_retry_after(app: Flask, jobs: Jobs) -> None:
-    assert [submit(app).status_code for _ in range(3)] == [202, 202, 429]
-    answer = submit(app)
+    assert [upload_from(app).status_code for _ in range(3)] == [202, 202, 429]
+    answer = upload_from(app)
     assert 3500 < int(answer.headers["Retry-After"]) <= 3600
     assert answer.json == {
         "detail": "Your address has made 2 jobs within an hour. There is room again in 60 minutes."
@@ -88,14 +87,15 @@ def test_script_gets_the_code_and_can_finish_the_job_it_has(script: Script) -> N
 
 def test_deleted_jobs_count_all_the_same(person: Person) -> None:
     for _ in range(2):
-        path = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+        path = person.submit(make_jpeg())
         person.post(f"{path}/delete")
     assert person.upload((make_jpeg(), "a.jpg")).status_code == 429
 
 
 def test_another_web_process_counts_the_same_jobs(app: Flask, config: Config) -> None:
     with running_app(config) as other:
-        assert [submit(one).status_code for one in (app, other, app, other)] == [202, 202, 429, 429]
+        answers = [upload_from(one) for one in (app, other, app, other)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429, 429]
 
 
 @pytest.mark.parametrize(
@@ -109,24 +109,24 @@ def test_another_web_process_counts_the_same_jobs(app: Flask, config: Config) ->
 )
 def test_limit_is_of_one_address(app: Flask, address: str, status: int) -> None:
     for _ in range(2):
-        submit(app, "192.0.2.1")
-    assert submit(app, address).status_code == status
+        upload_from(app, "192.0.2.1")
+    assert upload_from(app, address).status_code == status
 
 
 def test_addresses_that_one_household_has_are_one_client(app: Flask) -> None:
-    answers = [submit(app, f"2001:db8:1:2:{part}::1") for part in range(3)]
+    answers = [upload_from(app, f"2001:db8:1:2:{part}::1") for part in range(3)]
     assert [answer.status_code for answer in answers] == [202, 202, 429]
-    assert submit(app, "2001:db8:1:3::1").status_code == 202
+    assert upload_from(app, "2001:db8:1:3::1").status_code == 202
 
 
 def test_address_that_a_client_claims_is_not_believed(app: Flask) -> None:
     for _ in range(2):
-        submit(app)
-    form = multipart(file=part(make_jpeg(), "a.jpg"))
+        upload_from(app)
     headers = {"X-Forwarded-For": "198.51.100.1"}
-    assert app.test_client().post("/upload_image", headers=headers, **form).status_code == 202
-    answer = app.test_client().post(
-        "/upload_image", headers=headers, environ_overrides={"REMOTE_ADDR": "192.0.2.1"}, **form
+    assert upload_image(app.test_client(), make_jpeg(), headers=headers).status_code == 202
+    environ = {"REMOTE_ADDR": "192.0.2.1"}
+    answer = upload_image(
+        app.test_client(), make_jpeg(), headers=headers, environ_overrides=environ
     )
     assert answer.status_code == 429
 
@@ -140,15 +140,8 @@ def test_client_behind_proxies_is_the_one_that_they_saw(
     with running_app(replace(config, trusted_proxies=proxies)) as app:
 
         def send(address: str) -> int:
-            return (
-                app.test_client()
-                .post(
-                    "/upload_image",
-                    headers={"X-Forwarded-For": forwarded.format(address)},
-                    **multipart(file=part(make_jpeg(), "a.jpg")),
-                )
-                .status_code
-            )
+            headers = {"X-Forwarded-For": forwarded.format(address)}
+            return upload_image(app.test_client(), make_jpeg(), headers=headers).status_code
 
         assert [send("192.0.2.1") for _ in range(3)] == [202, 202, 429]
         assert send("192.0.2.2") == 202
@@ -167,7 +160,7 @@ class Unread(RawIOBase):
 @pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/upload_image"])
 def test_refused_body_is_not_read(app: Flask, path: str) -> None:
     for _ in range(2):
-        submit(app, "127.0.0.1")
+        upload_from(app, "127.0.0.1")
     answer = app.test_client().post(
         path,
         content_type="multipart/form-data; boundary=x",
@@ -245,14 +238,14 @@ def test_images_beyond_those_that_may_wait_are_refused_until_there_is_room(
         answer = script.add(job, make_jpeg())
         assert (answer.json or {})["code"] == "queue_full"
         assert answer.headers["Retry-After"] == "20"
-        assert submit(app).status_code == 503
+        assert upload_from(app).status_code == 503
         work(jobs)
         assert script.add(job, make_jpeg()).status_code == 201
 
 
 def test_crowd_is_no_fault_of_ours(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
-        submit(app)
+        upload_from(app)
     assert "Traceback" not in caplog.text
 
 
@@ -268,10 +261,10 @@ def shared(tmp_path: Path) -> Iterator[Flask]:
 
 
 def test_client_fills_its_share_of_the_queue_and_no_more(shared: Flask) -> None:
-    assert [submit(shared).status_code for _ in range(3)] == [202, 202, 429]
-    assert submit(shared, "192.0.2.2").status_code == 202
+    assert [upload_from(shared).status_code for _ in range(3)] == [202, 202, 429]
+    assert upload_from(shared, "192.0.2.2").status_code == 202
     work(shared.extensions["jobs"])
-    assert submit(shared).status_code == 202
+    assert upload_from(shared).status_code == 202
 
 
 def test_client_is_told_of_its_share(shared: Flask) -> None:
@@ -323,14 +316,14 @@ AGAIN = ["remake", "retry", "images/{}/focus", "images/{}/focus/clear"]
 def make_job(app: Flask, images: int = 1) -> tuple[Person, str]:
     """Make a job whose images are done; give its owner and its address."""
     person = Person(app.test_client())
-    location = person.upload(*[(make_jpeg(), "a.jpg")] * images).headers["Location"]
+    location = person.submit(*[make_jpeg()] * images)
     work(app.extensions["jobs"])
     return person, location
 
 
 def again(app: Flask, person: Person, location: str, path: str) -> TestResponse:
     """Have a job made again in one of the ways that there are."""
-    image_id = app.extensions["jobs"].job(location.removeprefix("/jobs/")).images[0].id
+    image_id = job_at(app.extensions["jobs"], location).images[0].id
     form = {"presets": "card", "x": "0.5", "y": "0.5"}
     return person.post(f"{location}/{path.format(image_id)}", **form)
 
@@ -339,7 +332,7 @@ def again(app: Flask, person: Person, location: str, path: str) -> TestResponse:
 def test_nothing_is_made_again_while_the_queue_is_full(shared: Flask, path: str) -> None:
     person, location = make_job(shared)
     for number in range(4):
-        submit(shared, f"192.0.2.{number // 2}")
+        upload_from(shared, f"192.0.2.{number // 2}")
     answer = again(shared, person, location, path)
     assert answer.status_code == 503
     assert "Too many images are waiting." in answer.text
@@ -349,7 +342,7 @@ def test_nothing_is_made_again_while_the_queue_is_full(shared: Flask, path: str)
 def test_nothing_is_made_again_beyond_the_share(shared: Flask, path: str) -> None:
     person, location = make_job(shared)
     for _ in range(2):
-        submit(shared, "127.0.0.1")
+        upload_from(shared, "127.0.0.1")
     answer = again(shared, person, location, path)
     assert answer.status_code == 429
     assert "At most 2 images of your address" in answer.text
@@ -358,9 +351,9 @@ def test_nothing_is_made_again_beyond_the_share(shared: Flask, path: str) -> Non
 def test_job_is_made_again_as_a_whole_or_not_at_all(shared: Flask) -> None:
     jobs = shared.extensions["jobs"]
     person, location = make_job(shared, images=2)
-    submit(shared, "127.0.0.1")
+    upload_from(shared, "127.0.0.1")
     assert again(shared, person, location, "remake").status_code == 429
-    assert jobs.job(location.removeprefix("/jobs/")).counts.done == 2
+    assert job_at(jobs, location).counts.done == 2
 
 
 def test_job_with_more_images_than_the_share_is_made_again_while_no_other_waits(
@@ -388,18 +381,18 @@ def use_up_work(app: Flask, client: str) -> None:
 
 def test_client_that_used_its_work_is_told_when_there_is_more(app: Flask) -> None:
     use_up_work(app, "192.0.2.1")
-    answer = submit(app, "192.0.2.1")
+    answer = upload_from(app, "192.0.2.1")
     assert answer.status_code == 429
     assert 3500 < int(answer.headers["Retry-After"]) <= 3600
     assert answer.json == {
         "detail": "Your address has used 60 minutes of work within an hour."
         " There is room again in 60 minutes."
     }
-    assert submit(app, "192.0.2.2").status_code == 202
+    assert upload_from(app, "192.0.2.2").status_code == 202
 
 
 def test_work_on_an_image_counts_for_the_client_that_sent_it(app: Flask, jobs: Jobs) -> None:
-    submit(app, "192.0.2.1")
+    upload_from(app, "192.0.2.1")
     work(jobs)
     (used,) = jobs.store.db.query("SELECT client, amount FROM usage WHERE what = 'work'")
     assert used["client"] == "192.0.2.1"
@@ -417,7 +410,7 @@ def test_client_over_its_bytes_can_cancel_and_delete(app: Flask, jobs: Jobs) -> 
 
 
 def test_thumbnails_count_like_what_was_sent(app: Flask, jobs: Jobs) -> None:
-    submit(app, "192.0.2.1")
+    upload_from(app, "192.0.2.1")
     (sent,) = used_bytes(jobs)
     work(jobs)
     made = sum(row["bytes"] for row in jobs.store.db.query("SELECT bytes FROM thumbnails"))
@@ -491,11 +484,10 @@ def packing(tmp_path: Path) -> Iterator[Flask]:
 @pytest.mark.parametrize("what", ["zip", "markup"])
 def test_thumbnails_packed_beyond_the_limit_are_refused(packing: Flask, what: str) -> None:
     person, jobs = Person(packing.test_client()), packing.extensions["jobs"]
-    path = person.upload((make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg"), presets="web-set")
-    assert path.status_code == 422  # Eight outputs.
+    answer = person.upload((make_jpeg(), "a.jpg"), presets="web-set")
+    assert answer.status_code == 422  # Eight outputs.
     presets = ["square", "card", "avatar"]
-    page = person.upload((make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg"), presets=presets)
-    address = page.headers["Location"]
+    address = person.submit(make_jpeg(), make_jpeg(), presets=presets)
     assert person.get(f"{address}/zip").status_code == 404  # Which costs nothing of the hour.
     work(jobs)
     answers = [person.get(f"{address}/{what}") for _ in range(4)]
@@ -514,9 +506,9 @@ def test_thumbnails_packed_beyond_the_limit_are_refused(packing: Flask, what: st
 
 def test_following_a_job_costs_nothing_of_the_hour(packing: Flask) -> None:
     person, jobs = Person(packing.test_client()), packing.extensions["jobs"]
-    path = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+    path = person.submit(make_jpeg())
     work(jobs)
-    image = jobs.job(path[6:]).images[0]
+    image = job_at(jobs, path).images[0]
     for _ in range(21):
         for part_ in ("", "/panel", "/row", f"/images/{image.id}", f"/markup?of={image.id}"):
             assert person.get(f"{path}{part_}").status_code == 200
@@ -534,7 +526,5 @@ def test_page_of_another_site_uses_nothing_of_its_visitors_hour(tmp_path: Path) 
         client = app.test_client()
         elsewhere = {"Sec-Fetch-Site": "cross-site"}
         for _ in range(3):
-            form = multipart(file=part(make_jpeg(), "a.jpg"))
-            assert client.post("/upload_image", headers=elsewhere, **form).status_code == 403
-        form = multipart(file=part(make_jpeg(), "a.jpg"))
-        assert client.post("/upload_image", **form).status_code == 202
+            assert upload_image(client, make_jpeg(), headers=elsewhere).status_code == 403
+        assert upload_image(client, make_jpeg()).status_code == 202

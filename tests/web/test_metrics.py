@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import Person, multipart, part
+from tests.conftest import Person, upload_image
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import claims_of, work
 from webapp.config import Config
@@ -61,8 +61,7 @@ class TestLimits:
         self, client: FlaskClient, metric: Callable[..., float | None]
     ) -> None:
         def send(size: int) -> int:
-            form = multipart(file=part(make_jpeg() + bytes(size), "a.jpg"))
-            return client.post("/upload_image", **form).status_code
+            return upload_image(client, make_jpeg() + bytes(size)).status_code
 
         assert send(2_000_000) == 413
         assert metric("uploads_total", outcome="refused", code="request_too_large") == 1

@@ -5,7 +5,7 @@ import pytest
 from tests.conftest import Person
 from tests.support.clock import Clock
 from tests.support.images import encode, make_animation, make_exif, make_jpeg, make_picture
-from tests.support.jobs import work
+from tests.support.jobs import job_at, work
 from webapp.jobs.lifecycle import Jobs
 
 SHOWN = ["jpeg", "png", "webp", "avif", "gif"]
@@ -14,8 +14,8 @@ NOT_SHOWN = ["heic", "tiff", "jp2", "bmp", "ico"]
 
 def start(person: Person, jobs: Jobs, data: bytes) -> tuple[str, str]:
     """Submit one image; give the addresses of its page and of its original."""
-    job = person.upload((data, "a.jpg")).headers["Location"]
-    page = f"{job}/images/{jobs.job(job.rpartition('/')[2]).images[0].id}"
+    job = person.submit(data)
+    page = f"{job}/images/{job_at(jobs, job).images[0].id}"
     return page, f"{page}/original"
 
 
@@ -30,7 +30,7 @@ def test_owner_gets_the_file_back_as_it_was_uploaded(
 
 
 def test_content_decides_on_the_type_and_not_the_name(person: Person, jobs: Jobs) -> None:
-    _, address = start(person, jobs, make_animation("gif"))  # It is uploaded as a.jpg.
+    _, address = start(person, jobs, make_animation("gif"))  # It is uploaded as 1.jpg.
     assert person.get(address).content_type == "image/gif"
 
 
@@ -161,20 +161,18 @@ def test_page_does_without_an_original_that_was_lost(person: Person, jobs: Jobs)
 def test_pictures_lie_over_each_other_where_they_show_the_same(
     person: Person, jobs: Jobs, preset: str, view: str
 ) -> None:
-    job = person.upload((make_jpeg(size=(1000, 700)), "a.jpg"), presets=preset).headers["Location"]
+    job = person.submit(make_jpeg(size=(1000, 700)), presets=preset)
     work(jobs)
-    (image,) = jobs.job(job.rpartition("/")[2]).images
+    (image,) = job_at(jobs, job).images
     assert f'class="compare {view}"' in person.get(f"{job}/images/{image.id}").text
 
 
 def test_stranger_compares_the_lightest_with_the_largest(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
-    job = person.upload((make_jpeg(size=(1000, 700)), "a.jpg"), presets="web-set").headers[
-        "Location"
-    ]
+    job = person.submit(make_jpeg(size=(1000, 700)), presets="web-set")
     work(jobs)
-    (image,) = jobs.job(job.rpartition("/")[2]).images
+    (image,) = job_at(jobs, job).images
     page = stranger.get(f"{job}/images/{image.id}").text
     lightest = min(image.thumbnails, key=lambda made: made.bytes)
     assert 'alt="Before: 1000 × 700' in page

@@ -20,15 +20,24 @@ from tests.conftest import (
     Person,
     Script,
     age,
-    find_token,
-    multipart,
     nothing_left,
     read_zip,
     running_app,
 )
 from tests.support.clock import Clock
 from tests.support.images import make_corners, make_jpeg, make_truncated
-from tests.support.jobs import claim, claims_of, finish, open_jobs, sweep, work, work_once
+from tests.support.jobs import (
+    claim,
+    claims_of,
+    finish,
+    id_of,
+    job_at,
+    open_jobs,
+    recipe_of,
+    sweep,
+    work,
+    work_once,
+)
 from webapp.config import Config
 from webapp.jobs.health import estimate
 from webapp.jobs.lifecycle import Jobs
@@ -39,49 +48,36 @@ from webapp.recipes.presets import PRESETS
 from webapp.web.forms.upload import UploadForm
 
 
-def start(person: Person, *pictures: bytes, **fields: object) -> str:
-    """Submit a job; give its id."""
-    files = [(data, f"{number}.jpg") for number, data in enumerate(pictures, 1)]
-    return person.upload(*files, **fields).headers["Location"].rpartition("/")[2]
-
-
-def post(person: Person, path: str, **fields: object) -> Any:
-    """Press a button of the job page."""
-    headers = {"Accept": "text/html"}
-    token = find_token(person.get("/").text)
-    return person.client.post(path, headers=headers, **multipart(csrf_token=token, **fields))
-
-
 def file_names(job: Job) -> list[str]:
     return [made.file_name for image in job.images for made in image.thumbnails]
 
 
 def test_job_is_made_again_from_the_same_uploads(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg(size=(400, 300)))
+    path = person.submit(make_jpeg(size=(400, 300)))
     work(jobs)
-    answer = post(person, f"/jobs/{job_id}/remake", presets="card")
-    assert (answer.status_code, answer.headers["Location"]) == (303, f"/jobs/{job_id}")
+    answer = person.post(f"{path}/remake", presets="card")
+    assert (answer.status_code, answer.headers["Location"]) == (303, path)
     work(jobs)
-    assert file_names(jobs.job(job_id)) == ["card.webp"]
+    assert file_names(job_at(jobs, path)) == ["card.webp"]
 
 
 def remade(person: Person, jobs: Jobs, wait: float = 0) -> Thumbnail:
     """Make a job, make it again later, and return the replaced thumbnail."""
-    job_id = start(person, make_jpeg(size=(400, 300)))
+    path = person.submit(make_jpeg(size=(400, 300)))
     work(jobs)
     age(jobs, wait)
-    (old,) = jobs.job(job_id).images[0].thumbnails
-    jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
+    (old,) = job_at(jobs, path).images[0].thumbnails
+    jobs.remake(id_of(path), PRESETS["card"].recipe, "127.0.0.1")
     work(jobs)
     return old
 
 
 def test_old_thumbnails_stay_until_the_new_ones_are_there(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg(size=(400, 300)))
+    path = person.submit(make_jpeg(size=(400, 300)))
     work(jobs)
-    (old,) = jobs.job(job_id).images[0].thumbnails
-    post(person, f"/jobs/{job_id}/remake", presets="card")
-    assert jobs.job(job_id).counts.waiting == 1
+    (old,) = job_at(jobs, path).images[0].thumbnails
+    person.post(f"{path}/remake", presets="card")
+    assert job_at(jobs, path).counts.waiting == 1
     assert person.get(old.url).status_code == 200
 
 
@@ -111,11 +107,11 @@ def follow(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, action: Any) -
 def test_sweep_while_new_addresses_are_written_keeps_the_old(
     person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = start(person, make_jpeg())
+    path = person.submit(make_jpeg())
     work(jobs)
     age(jobs, 2 * REPLACED_SECONDS)
-    (old,) = jobs.job(job_id).thumbnails
-    jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
+    (old,) = job_at(jobs, path).thumbnails
+    jobs.remake(id_of(path), PRESETS["card"].recipe, "127.0.0.1")
     follow(monkeypatch, jobs.store.queue, "finish", partial(sweep, jobs))
     work(jobs)
     assert person.get(old.url).status_code == 200
@@ -124,11 +120,11 @@ def test_sweep_while_new_addresses_are_written_keeps_the_old(
 def test_new_addresses_written_during_a_sweep_keep_the_old(
     person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = start(person, make_jpeg())
+    path = person.submit(make_jpeg())
     work(jobs)
     age(jobs, 2 * REPLACED_SECONDS)
-    (old,) = jobs.job(job_id).thumbnails
-    jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
+    (old,) = job_at(jobs, path).thumbnails
+    jobs.remake(id_of(path), PRESETS["card"].recipe, "127.0.0.1")
     follow(monkeypatch, jobs.storage, "old_paths", partial(work, jobs))
     sweep(jobs)
     assert person.get(old.url).status_code == 200
@@ -147,7 +143,7 @@ def test_nothing_but_the_new_thumbnails_is_left_after_that_while(
     remade(person, jobs)
     age(jobs, REPLACED_SECONDS + 60)
     sweep(jobs)
-    (job,) = (jobs.job(job_id) for job_id in jobs.ids())
+    (job,) = map(jobs.job, jobs.ids())
     files = [path.name for path in jobs.storage.thumbnails.rglob("*.*")]
     assert sorted(files) == ["card.webp", "whole-image.webp"]
     assert person.get(job.thumbnails[0].url).status_code == 200
@@ -182,35 +178,35 @@ def test_old_thumbnails_go_with_their_job(person: Person, jobs: Jobs) -> None:
 
 
 def test_old_thumbnails_stay_where_the_new_ones_cannot_be_made(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg(size=(400, 300)))
+    path = person.submit(make_jpeg(size=(400, 300)))
     work(jobs)
     own: dict[str, object] = {
         "outputs-0-width": "300",
         "outputs-0-max_kb": "1",
         "outputs-0-format": "png",
     }
-    post(person, f"/jobs/{job_id}/remake", **own)
+    person.post(f"{path}/remake", **own)
     work(jobs)
-    (image,) = jobs.job(job_id).images
-    assert (image.error_code, file_names(jobs.job(job_id))) == ("byte_budget", ["square.jpg"])
+    (image,) = job_at(jobs, path).images
+    assert (image.error_code, file_names(job_at(jobs, path))) == ("byte_budget", ["square.jpg"])
 
 
 def test_result_of_the_old_recipe_is_discarded(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg())
+    path = person.submit(make_jpeg())
     old = claims_of(jobs).claim("slow")
     assert old
-    post(person, f"/jobs/{job_id}/remake", presets="card")
+    person.post(f"{path}/remake", presets="card")
     assert not jobs.store.queue.renew(old, 1e12)
     work(jobs)
-    assert file_names(jobs.job(job_id)) == ["card.webp"]
+    assert file_names(job_at(jobs, path)) == ["card.webp"]
 
 
 def test_recipe_that_is_wrong_changes_nothing(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg())
+    path = person.submit(make_jpeg())
     work(jobs)
-    answer = post(person, f"/jobs/{job_id}/remake", **{"outputs-0-width": "0"})
+    answer = person.post(f"{path}/remake", **{"outputs-0-width": "0"})
     assert answer.status_code == 422
-    assert jobs.job(job_id).counts.done == 1
+    assert job_at(jobs, path).counts.done == 1
 
 
 @pytest.mark.parametrize(
@@ -240,7 +236,7 @@ def test_recipe_that_is_wrong_changes_nothing(person: Person, jobs: Jobs) -> Non
 def test_remake_form_is_filled_in_with_the_recipe(
     person: Person, app: Flask, jobs: Jobs, fields: dict[str, object]
 ) -> None:
-    recipe = Recipe.from_json(jobs.job(start(person, make_jpeg(), **fields)).recipe)
+    recipe = recipe_of(job_at(jobs, person.submit(make_jpeg(), **fields)))
     with app.test_request_context():
         again = UploadForm.from_recipe(recipe).recipe(jobs.recipe_limits)
     assert set(again.outputs) == set(recipe.outputs)
@@ -339,8 +335,8 @@ def test_form_that_is_filled_in_with_a_recipe_makes_the_same(
 
 def test_remake_form_shows_a_recipe_beyond_the_limits(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path)) as app:
-        job_id = start(Person(app.test_client()), make_jpeg(), presets="web-set")
-        recipe = Recipe.from_json(app.extensions["jobs"].job(job_id).recipe)
+        path = Person(app.test_client()).submit(make_jpeg(), presets="web-set")
+        recipe = recipe_of(job_at(app.extensions["jobs"], path))
     with running_app(Config(instance=tmp_path, max_side=1000)) as app, app.test_request_context():
         form = UploadForm.from_recipe(recipe)
     assert form.presets.data == []
@@ -348,8 +344,8 @@ def test_remake_form_shows_a_recipe_beyond_the_limits(tmp_path: Path) -> None:
 
 
 def test_page_to_make_a_job_again_shows_its_recipe(person: Person) -> None:
-    job_id = start(person, make_jpeg(), presets="card")
-    page = person.page(f"/jobs/{job_id}/remake")
+    path = person.submit(make_jpeg(), presets="card")
+    page = person.page(f"{path}/remake")
     assert page.values("input[name=presets][checked]") == ["card"]
 
 
@@ -358,26 +354,26 @@ NEW_ADDRESSES = f"new addresses. The old addresses stop working {MINUTES} later"
 
 
 def test_page_to_make_a_job_again_says_that_addresses_change(person: Person) -> None:
-    page = person.get(f"/jobs/{start(person, make_jpeg())}/remake").text
+    page = person.get(f"{person.submit(make_jpeg())}/remake").text
     assert NEW_ADDRESSES in page
 
 
 def test_form_of_the_focal_point_says_that_addresses_change(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg(), presets="avatar")
+    path = person.submit(make_jpeg(), presets="avatar")
     work(jobs)
-    page = person.get(f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}").text
+    page = person.get(f"{path}/images/{job_at(jobs, path).images[0].id}").text
     assert NEW_ADDRESSES in page
 
 
 def test_cancelled_images_are_left_out_when_a_job_is_made_again(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
-    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/cancel")
+    path = person.submit(make_jpeg(), make_jpeg(), make_jpeg())
+    person.post(f"{path}/images/{job_at(jobs, path).images[0].id}/cancel")
     work(jobs)
-    page = person.get(f"/jobs/{job_id}/remake").text
+    page = person.get(f"{path}/remake").text
     assert "<h1>Make thumbnails of 2 images again</h1>" in page
     assert "1 cancelled image is not included." in page
-    post(person, f"/jobs/{job_id}/remake", presets="card")
-    assert [image.status for image in jobs.job(job_id).images] == [
+    person.post(f"{path}/remake", presets="card")
+    assert [image.status for image in job_at(jobs, path).images] == [
         "cancelled",
         "waiting",
         "waiting",
@@ -385,15 +381,15 @@ def test_cancelled_images_are_left_out_when_a_job_is_made_again(person: Person, 
 
 
 def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg(image=make_corners((400, 200))), presets="avatar")
+    path = person.submit(make_jpeg(image=make_corners((400, 200))), presets="avatar")
     work(jobs)
     colors = []
     for x in ("0", "1"):
-        (image,) = jobs.job(job_id).images
-        path = f"/jobs/{job_id}/images/{image.id}/focus"
-        assert post(person, path, x=x, y="0.5").status_code == 303
+        (image,) = job_at(jobs, path).images
+        action = f"{path}/images/{image.id}/focus"
+        assert person.post(action, x=x, y="0.5").status_code == 303
         work(jobs)
-        (made,) = jobs.job(job_id).images[0].thumbnails
+        (made,) = job_at(jobs, path).images[0].thumbnails
         picture = Image.open(BytesIO(person.get(made.url).data)).convert("RGB")
         colors.append(picture.getpixel((10, 10)))
     assert [_nearest(color) for color in colors] == ["left", "right"]
@@ -402,26 +398,26 @@ def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
 def test_crops_are_as_the_recipe_says_again_without_the_focal_point(
     person: Person, jobs: Jobs
 ) -> None:
-    job_id = start(person, make_jpeg(image=make_corners((400, 200))), presets="avatar")
-    path = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/focus"
+    path = person.submit(make_jpeg(image=make_corners((400, 200))), presets="avatar")
+    focus = f"{path}/images/{job_at(jobs, path).images[0].id}/focus"
     made = []
-    for action, fields in ((path, {"x": "1", "y": "0.5"}), (f"{path}/clear", {})):
+    for action, fields in ((focus, {"x": "1", "y": "0.5"}), (f"{focus}/clear", {})):
         work(jobs)
-        made.append(person.get(jobs.job(job_id).thumbnails[0].url).data)
-        assert post(person, action, **fields).status_code == 303
+        made.append(person.get(job_at(jobs, path).thumbnails[0].url).data)
+        assert person.post(action, **fields).status_code == 303
     work(jobs)
-    made.append(person.get(jobs.job(job_id).thumbnails[0].url).data)
+    made.append(person.get(job_at(jobs, path).thumbnails[0].url).data)
     assert made[0] == made[2] != made[1]
 
 
 def test_reset_to_recipe_is_offered_with_a_focal_point(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg(), presets="avatar")
+    path = person.submit(make_jpeg(), presets="avatar")
     work(jobs)
-    page = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}"
+    page = f"{path}/images/{job_at(jobs, path).images[0].id}"
     offered = []
-    for path, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {})):
+    for action, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {})):
         offered.append("Reset to recipe" in person.get(page).text)
-        post(person, f"{page}/{path}", **fields)
+        person.post(f"{page}/{action}", **fields)
     offered.append("Reset to recipe" in person.get(page).text)
     assert offered == [False, True, False]
 
@@ -429,12 +425,12 @@ def test_reset_to_recipe_is_offered_with_a_focal_point(person: Person, jobs: Job
 def test_focal_point_is_chosen_by_the_owner_alone(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
-    job_id = start(person, make_jpeg(), presets="avatar")
-    path = f"/jobs/{job_id}/images/{jobs.job(job_id).images[0].id}/focus"
-    post(person, path, x="1", y="0")
-    for action in (path, f"{path}/clear"):
-        assert post(stranger, action, x="0", y="0").status_code == 403
-    assert jobs.job(job_id).images[0].focus == (1, 0)
+    path = person.submit(make_jpeg(), presets="avatar")
+    focus = f"{path}/images/{job_at(jobs, path).images[0].id}/focus"
+    person.post(focus, x="1", y="0")
+    for action in (focus, f"{focus}/clear"):
+        assert stranger.post(action, x="0", y="0").status_code == 403
+    assert job_at(jobs, path).images[0].focus == (1, 0)
 
 
 def _nearest(color: Any) -> str:
@@ -444,77 +440,77 @@ def _nearest(color: Any) -> str:
 
 @pytest.mark.parametrize(("x", "y"), [("", "0.5"), ("-1", "0"), ("0.5", "1.01"), ("nan", "0")])
 def test_focal_point_outside_the_image_is_refused(person: Person, x: str, y: str) -> None:
-    job_id = start(person, make_jpeg())
-    image_id = person.page(f"/jobs/{job_id}").value(".frame", "id").removeprefix("image-")
-    answer = post(person, f"/jobs/{job_id}/images/{image_id}/focus", x=x, y=y)
+    path = person.submit(make_jpeg())
+    image_id = person.page(path).value(".frame", "id").removeprefix("image-")
+    answer = person.post(f"{path}/images/{image_id}/focus", x=x, y=y)
     assert answer.status_code == 422
     assert "<p>The focal point must be two numbers from 0 to 1.</p>" in answer.text
 
 
 def test_failed_image_is_tried_again(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_truncated(), make_jpeg())
+    path = person.submit(make_truncated(), make_jpeg())
     work(jobs)
-    failed = next(image for image in jobs.job(job_id).images if image.is_failed)
-    post(person, f"/jobs/{job_id}/images/{failed.id}/retry")
-    job = jobs.job(job_id)
+    failed = next(image for image in job_at(jobs, path).images if image.is_failed)
+    person.post(f"{path}/images/{failed.id}/retry")
+    job = job_at(jobs, path)
     assert (job.counts.waiting, job.counts.failed, job.counts.done) == (1, 0, 1)
 
 
 def test_all_failed_images_are_tried_again_as_often_as_new_ones(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_truncated(), make_truncated())
+    path = person.submit(make_truncated(), make_truncated())
     for _ in range(7):
         work(jobs)
-        assert jobs.job(job_id).counts.failed == 2
-        post(person, f"/jobs/{job_id}/retry")
-    assert jobs.job(job_id).counts.waiting == 2
+        assert job_at(jobs, path).counts.failed == 2
+        person.post(f"{path}/retry")
+    assert job_at(jobs, path).counts.waiting == 2
 
 
 def test_what_was_cancelled_stays_so_when_all_failed_are_tried_again(
     person: Person, jobs: Jobs
 ) -> None:
-    job_id = start(person, make_truncated(), make_jpeg())
-    post(person, f"/jobs/{job_id}/images/{jobs.job(job_id).images[1].id}/cancel")
+    path = person.submit(make_truncated(), make_jpeg())
+    person.post(f"{path}/images/{job_at(jobs, path).images[1].id}/cancel")
     work(jobs)
-    assert "Retry all failed" in person.get(f"/jobs/{job_id}").text
-    post(person, f"/jobs/{job_id}/retry")
-    assert [image.status for image in jobs.job(job_id).images] == ["waiting", "cancelled"]
+    assert "Retry all failed" in person.get(path).text
+    person.post(f"{path}/retry")
+    assert [image.status for image in job_at(jobs, path).images] == ["waiting", "cancelled"]
 
 
 def test_all_cancelled_images_are_tried_again_where_none_failed(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg(), make_jpeg())
-    post(person, f"/jobs/{job_id}/cancel")
-    assert "Retry all cancelled" in person.get(f"/jobs/{job_id}").text
-    post(person, f"/jobs/{job_id}/retry")
-    assert jobs.job(job_id).counts.waiting == 2
+    path = person.submit(make_jpeg(), make_jpeg())
+    person.post(f"{path}/cancel")
+    assert "Retry all cancelled" in person.get(path).text
+    person.post(f"{path}/retry")
+    assert job_at(jobs, path).counts.waiting == 2
 
 
 def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg(), make_jpeg())
-    post(person, f"/jobs/{job_id}/cancel")
+    path = person.submit(make_jpeg(), make_jpeg())
+    person.post(f"{path}/cancel")
     work(jobs)
-    job = jobs.job(job_id)
+    job = job_at(jobs, path)
     assert (job.counts.cancelled, job.is_finished) == (2, True)
 
 
 def stopped(person: Person, jobs: Jobs) -> str:
-    """Make a job again, cancel it after one of two images, and return its id."""
-    job_id = start(person, make_jpeg(), make_jpeg())
+    """Make a job again, cancel it after one of two images, and return its path."""
+    path = person.submit(make_jpeg(), make_jpeg())
     work(jobs)
-    post(person, f"/jobs/{job_id}/remake", presets="card")
+    person.post(f"{path}/remake", presets="card")
     work_once(jobs)
-    post(person, f"/jobs/{job_id}/cancel")
-    return job_id
+    person.post(f"{path}/cancel")
+    return path
 
 
 def test_image_cancelled_while_remade_keeps_its_thumbnails(person: Person, jobs: Jobs) -> None:
-    job_id = stopped(person, jobs)
-    assert file_names(jobs.job(job_id)) == ["card.webp", "square.jpg"]
+    path = stopped(person, jobs)
+    assert file_names(job_at(jobs, path)) == ["card.webp", "square.jpg"]
 
 
 def test_page_tells_what_is_not_made_again_because_it_was_cancelled(
     person: Person, jobs: Jobs
 ) -> None:
-    page = person.get(f"/jobs/{stopped(person, jobs)}").text
+    page = person.get(stopped(person, jobs)).text
     assert "1 of 2 images done, 1 cancelled" in page
     assert page.count("previous result") == 1
 
@@ -522,7 +518,7 @@ def test_page_tells_what_is_not_made_again_because_it_was_cancelled(
 def test_zip_tells_what_is_not_made_again_because_it_was_cancelled(
     person: Person, jobs: Jobs
 ) -> None:
-    with read_zip(person.get(f"/jobs/{stopped(person, jobs)}/zip")) as archive:
+    with read_zip(person.get(f"{stopped(person, jobs)}/zip")) as archive:
         manifest = json.loads(archive.read("manifest.json"))
         page = archive.read("index.html").decode()
     assert [image["state"] for image in manifest["images"]] == ["done", "cancelled"]
@@ -531,43 +527,43 @@ def test_zip_tells_what_is_not_made_again_because_it_was_cancelled(
 
 
 def test_old_results_are_made_again_by_a_retry(person: Person, jobs: Jobs) -> None:
-    job_id = stopped(person, jobs)
-    post(person, f"/jobs/{job_id}/retry")
+    path = stopped(person, jobs)
+    person.post(f"{path}/retry")
     work(jobs)
-    assert file_names(jobs.job(job_id)) == ["card.webp", "card.webp"]
+    assert file_names(job_at(jobs, path)) == ["card.webp", "card.webp"]
 
 
 def test_old_results_are_made_again_with_another_recipe(person: Person, jobs: Jobs) -> None:
-    job_id = stopped(person, jobs)
-    post(person, f"/jobs/{job_id}/remake", presets="avatar")
+    path = stopped(person, jobs)
+    person.post(f"{path}/remake", presets="avatar")
     work(jobs)
-    assert file_names(jobs.job(job_id)) == ["avatar.webp", "avatar.webp"]
+    assert file_names(job_at(jobs, path)) == ["avatar.webp", "avatar.webp"]
 
 
 def test_old_results_are_made_again_with_another_focal_point(person: Person, jobs: Jobs) -> None:
-    job_id = stopped(person, jobs)
-    old = jobs.job(job_id).images[1]
-    post(person, f"/jobs/{job_id}/images/{old.id}/focus", x="1", y="0.5")
+    path = stopped(person, jobs)
+    old = job_at(jobs, path).images[1]
+    person.post(f"{path}/images/{old.id}/focus", x="1", y="0.5")
     work(jobs)
-    assert jobs.job(job_id).counts.done == 2
+    assert job_at(jobs, path).counts.done == 2
 
 
 @pytest.mark.parametrize(("hours", "kept"), [("100", 100), ("100000", 168)])
 def test_job_is_kept_for_longer_but_not_for_ever(
     person: Person, jobs: Jobs, hours: str, kept: int
 ) -> None:
-    job_id = start(person, make_jpeg())
-    post(person, f"/jobs/{job_id}/extend", hours=hours)
-    left = jobs.job(job_id).expires - datetime.now(UTC)
+    path = person.submit(make_jpeg())
+    person.post(f"{path}/extend", hours=hours)
+    left = job_at(jobs, path).expires - datetime.now(UTC)
     assert round(left.total_seconds() / 3600) == kept
 
 
 @pytest.mark.parametrize("hours", ["1", "23"])
 def test_keeping_a_job_never_shortens_its_time(person: Person, jobs: Jobs, hours: str) -> None:
-    job_id = start(person, make_jpeg())
-    before = jobs.job(job_id).expires
-    assert post(person, f"/jobs/{job_id}/extend", hours=hours).status_code == 303
-    assert jobs.job(job_id).expires == before
+    path = person.submit(make_jpeg())
+    before = job_at(jobs, path).expires
+    assert person.post(f"{path}/extend", hours=hours).status_code == 303
+    assert job_at(jobs, path).expires == before
 
 
 @pytest.mark.parametrize(
@@ -582,31 +578,31 @@ def test_keeping_a_job_never_shortens_its_time(person: Person, jobs: Jobs, hours
 def test_page_offers_no_time_that_keeps_the_job_no_longer(
     person: Person, kept: str, offered: list[str]
 ) -> None:
-    job_id = start(person, make_jpeg(), keep_hours=kept)
-    assert offered_hours(person, job_id) == offered
+    path = person.submit(make_jpeg(), keep_hours=kept)
+    assert offered_hours(person, path) == offered
 
 
 def test_page_offers_no_retention_shorter_than_the_current_one(person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg())
+    path = person.submit(make_jpeg())
     generous = replace(jobs.config, max_retention_hours=10_000)  # The settings were others.
-    open_jobs(generous, jobs.now).extend(job_id, 9000)
-    assert offered_hours(person, job_id) == []
-    assert "Keep for" not in person.get(f"/jobs/{job_id}").text
+    open_jobs(generous, jobs.now).extend(id_of(path), 9000)
+    assert offered_hours(person, path) == []
+    assert "Keep for" not in person.get(path).text
 
 
-def let_age(clock: Clock, jobs: Jobs, job_id: str, hours: float) -> None:
+def let_age(clock: Clock, jobs: Jobs, path: str, hours: float) -> None:
     """Advance the clock, extending a job to 24 hours from then."""
     for _ in range(100):
         clock.advance(hours=hours / 100)
-        jobs.extend(job_id, 24)
+        jobs.extend(id_of(path), 24)
 
 
 def test_job_is_kept_no_longer_than_the_maximum(clock: Clock, person: Person, jobs: Jobs) -> None:
-    job_id = start(person, make_jpeg())
+    path = person.submit(make_jpeg())
     for _ in range(5):
         clock.advance(hours=20)
-        post(person, f"/jobs/{job_id}/extend", hours="168")
-    job = jobs.job(job_id)
+        person.post(f"{path}/extend", hours="168")
+    job = job_at(jobs, path)
     assert round((job.expires - job.created).total_seconds()) == 168 * 3600
 
 
@@ -616,48 +612,48 @@ def test_job_is_kept_no_longer_than_the_maximum(clock: Clock, person: Person, jo
 def test_page_offers_of_the_times_that_end_together_the_shortest(
     clock: Clock, person: Person, jobs: Jobs, hours: float, offered: list[str]
 ) -> None:
-    job_id = start(person, make_jpeg())  # It is kept for 24 hours from now.
-    let_age(clock, jobs, job_id, hours)
-    assert offered_hours(person, job_id) == offered
+    path = person.submit(make_jpeg())  # It is kept for 24 hours from now.
+    let_age(clock, jobs, path, hours)
+    assert offered_hours(person, path) == offered
 
 
-def offered_hours(person: Person, job_id: str) -> list[str]:
+def offered_hours(person: Person, path: str) -> list[str]:
     """List for how many hours the page offers to keep a job."""
-    return person.page(f"/jobs/{job_id}").values("select[name=hours] option")
+    return person.page(path).values("select[name=hours] option")
 
 
 @pytest.mark.parametrize("hours", ["", "0", "-1", "nan", "inf", "long"])
 def test_time_that_is_none_is_refused(person: Person, hours: str) -> None:
-    job_id = start(person, make_jpeg())
-    assert post(person, f"/jobs/{job_id}/extend", hours=hours).status_code == 422
+    path = person.submit(make_jpeg())
+    assert person.post(f"{path}/extend", hours=hours).status_code == 422
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel", "extend", "remake"])
 def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: str) -> None:
-    job_id = start(person, make_jpeg())
-    answer = post(stranger, f"/jobs/{job_id}/{action}", hours="1", presets="card")
+    path = person.submit(make_jpeg())
+    answer = stranger.post(f"{path}/{action}", hours="1", presets="card")
     assert answer.status_code == 403
 
 
 def test_page_knows_how_many_come_before(person: Person, stranger: Person, jobs: Jobs) -> None:
-    start(stranger, make_jpeg(), make_jpeg(), make_jpeg())
-    job_id = start(person, make_jpeg())
-    assert estimate(jobs.store, jobs.job(job_id), jobs.now()).ahead == 1  # Owners take turns.
-    assert "1 image ahead of you in the queue" in person.get(f"/jobs/{job_id}").text
+    stranger.submit(make_jpeg(), make_jpeg(), make_jpeg())
+    path = person.submit(make_jpeg())
+    assert estimate(jobs.store, job_at(jobs, path), jobs.now()).ahead == 1  # Owners take turns.
+    assert "1 image ahead of you in the queue" in person.get(path).text
 
 
 def test_time_left_is_told_from_what_the_last_images_took(
     clock: Clock, person: Person, jobs: Jobs
 ) -> None:
-    start(person, make_jpeg())
+    person.submit(make_jpeg())
     claimed = claim(jobs)
     clock.advance(10)
     finish(jobs, claimed)
     claims_of(jobs).beat("a")
     claims_of(jobs).beat("b")
-    job_id = start(person, make_jpeg(), make_jpeg(), make_jpeg())
-    assert estimate(jobs.store, jobs.job(job_id), jobs.now()).seconds in (15, 16)
-    assert "about 20 seconds left" in person.get(f"/jobs/{job_id}").text
+    path = person.submit(make_jpeg(), make_jpeg(), make_jpeg())
+    assert estimate(jobs.store, job_at(jobs, path), jobs.now()).seconds in (15, 16)
+    assert "about 20 seconds left" in person.get(path).text
 
 
 def test_job_with_nothing_to_do_yet_promises_no_time(script: Script, jobs: Jobs) -> None:
@@ -671,8 +667,9 @@ def test_job_with_nothing_to_do_yet_promises_no_time(script: Script, jobs: Jobs)
 def test_panel_comes_again_when_others_are_done_with(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
-    other = start(stranger, make_jpeg())
-    address = person.page(f"/jobs/{start(person, make_jpeg())}").value("[hx-get]", "hx-get")
+    other = stranger.submit(make_jpeg())
+    address = person.page(person.submit(make_jpeg())).polled()
+    assert address
     assert person.get(address).status_code == 204
-    jobs.delete(other)
+    jobs.delete(id_of(other))
     assert person.get(address).status_code == 200

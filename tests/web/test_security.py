@@ -9,9 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import Headers
 
-from tests.conftest import Person, find_token, multipart, part, running_app
+from tests.conftest import Person, find_token, multipart, part, running_app, upload_image
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import id_of, work
 from webapp.config import Config, HostNames
 from webapp.jobs.lifecycle import Jobs
 
@@ -67,7 +67,7 @@ def test_refusals_and_faults_have_the_headers(app: Flask, person: Person) -> Non
 
 
 def test_thumbnail_has_the_headers_and_a_policy_of_its_own(person: Person, jobs: Jobs) -> None:
-    job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+    job_id = id_of(person.submit(make_jpeg()))
     work(jobs)
     policy = "default-src 'none'; frame-ancestors 'none'; sandbox"
     for path in (jobs.job(job_id).images[0].thumbnails[0].url, f"/download_thumbnail/{job_id}"):
@@ -146,7 +146,7 @@ def test_nothing_under_the_data_folder_is_for_others(tmp_path: Path) -> None:
      "/jobs.db", "/instance/secret_key", "/.env"],
 )  # fmt: skip
 def test_originals_and_other_files_are_never_served(person: Person, jobs: Jobs, path: str) -> None:
-    job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+    job_id = id_of(person.submit(make_jpeg()))
     original = f"{job_id}/{jobs.job(job_id).images[0].id}"
     assert person.get(path.format(original)).status_code == 404
 
@@ -192,11 +192,11 @@ def test_form_of_another_site_replaces_no_session_over_plain_http(
     person: Person, jobs: Jobs, origin: str
 ) -> None:
     """Browsers send Sec-Fetch-Site only over HTTPS and to localhost."""
-    answer = person.client.post(
-        "/upload_image",
+    answer = upload_image(
+        person.client,
+        make_jpeg(),
         base_url="http://thumbs.test",
         headers={"Origin": origin},
-        **multipart(file=part(make_jpeg(), "a.jpg")),
     )
     assert answer.status_code == 403
     assert "Set-Cookie" not in answer.headers
@@ -206,11 +206,11 @@ def test_form_of_another_site_replaces_no_session_over_plain_http(
 @pytest.mark.parametrize("origin", ["http://Thumbs.test:8000", "https://thumbs.test:8000", None])
 def test_own_pages_and_programs_may_upload(person: Person, origin: str | None) -> None:
     """Behind a proxy that takes TLS off, the scheme is another one."""
-    answer = person.client.post(
-        "/upload_image",
+    answer = upload_image(
+        person.client,
+        make_jpeg(),
         base_url="http://thumbs.test:8000",
         headers={"Origin": origin} if origin else {},
-        **multipart(file=part(make_jpeg(), "a.jpg")),
     )
     assert answer.status_code == 202
 
@@ -254,10 +254,10 @@ def test_any_host_is_answered_where_none_is_listed(person: Person) -> None:
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_page_of_another_site_cannot_upload_in_a_persons_name(person: Person, site: str) -> None:
-    answer = person.client.post(
-        "/upload_image",
+    answer = upload_image(
+        person.client,
+        make_jpeg(),
         headers={"Sec-Fetch-Site": site},
-        **multipart(file=part(make_jpeg(), "a.jpg")),
     )
     assert answer.status_code == 403
     assert "Set-Cookie" not in answer.headers

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import Person, running_app
 from tests.support.images import make_png
-from tests.support.jobs import work
+from tests.support.jobs import id_of, work
 from webapp.config import load
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail
@@ -19,7 +19,7 @@ def made(person: Person, jobs: Jobs) -> list[Thumbnail]:
     own = {f"outputs-{i}-width": "50" for i in range(4)} | {
         f"outputs-{i}-format": format for i, format in enumerate(("jpeg", "png", "webp", "avif"))
     }
-    job_id = person.upload((make_png(), "a.png"), presets=[], **own).headers["Location"][6:]
+    job_id = id_of(person.submit(make_png(), presets=[], **own))
     work(jobs)
     return list(jobs.job(job_id).images[0].thumbnails)
 
@@ -48,7 +48,7 @@ def test_thumbnail_is_found_where_the_data_folder_is_relative(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with running_app(load({"THUMBNAIL_INSTANCE": "here"})) as app:
-        job_id = Person(app.test_client()).upload((make_png(), "a.png")).headers["Location"][6:]
+        job_id = id_of(Person(app.test_client()).submit(make_png()))
         work(app.extensions["jobs"])
         (made,) = app.extensions["jobs"].job(job_id).thumbnails
         assert app.test_client().get(made.url).status_code == 200

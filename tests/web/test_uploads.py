@@ -27,10 +27,10 @@ from tests.support.images import (
     make_png_chunk,
     make_too_many_scans,
 )
+from tests.support.jobs import newest_job, output_files, recipe_of
 from tests.support.pages import Page
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
-from webapp.recipes.outputs import Recipe
 
 SMALL = {"max_file_mb": 1, "max_images": 3, "max_megapixels": 0.05, "max_jpeg_scans": 15}
 
@@ -38,12 +38,6 @@ SMALL = {"max_file_mb": 1, "max_images": 3, "max_megapixels": 0.05, "max_jpeg_sc
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     return Config(instance=tmp_path / "instance", **SMALL)  # type: ignore[arg-type]
-
-
-def outputs(jobs: Jobs) -> list[str]:
-    """List the files that the newest job makes of each image."""
-    recipe = Recipe.from_json(jobs.job(jobs.ids()[0]).recipe)
-    return [output.file_name for output in recipe.outputs]
 
 
 def test_page_says_limits_and_what_becomes_of_the_images(person: Person) -> None:
@@ -59,7 +53,7 @@ def test_page_says_limits_and_what_becomes_of_the_images(person: Person) -> None
 
 def kept_hours(jobs: Jobs) -> float:
     """Return the retention of the newest job."""
-    job = jobs.job(jobs.ids()[0])
+    job = newest_job(jobs)
     return (job.expires - job.created).total_seconds() / 3600
 
 
@@ -78,7 +72,7 @@ def test_time_that_is_not_offered_is_refused_beside_its_field(
     response = person.upload((make_jpeg(), "a.jpg"), keep_hours=chosen)
     assert response.status_code == 422
     page = Page(response.text)
-    assert problems(page) == [("keep_hours", "Choose one of the times that the form offers.")]
+    assert page.errors() == [("keep_hours", "Choose one of the times that the form offers.")]
     assert page.value("#keep_hours option[selected]") == "24"
     assert nothing_left(jobs)
 
@@ -107,7 +101,7 @@ def test_job_page_offers_the_later_of_the_retention_times(
 ) -> None:
     with running_app(Config(instance=tmp_path, **limits)) as app:  # type: ignore[arg-type]
         person = Person(app.test_client())
-        job = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+        job = person.submit(make_jpeg())
         for page, field, times in (("/", "keep_hours", offered), (job, "hours", offered[later:])):
             assert person.page(page).values(f"select[name={field}] option") == times
 
@@ -115,7 +109,7 @@ def test_job_page_offers_the_later_of_the_retention_times(
 def test_size_is_made_in_every_format_chosen(person: Person, jobs: Jobs) -> None:
     own = {"outputs-0-width": "64", "outputs-0-format": ["webp", "avif"], "presets": []}
     person.upload((make_jpeg(), "a.jpg"), **own)
-    assert outputs(jobs) == ["64w.webp", "64w.avif"]
+    assert output_files(newest_job(jobs)) == ["64w.webp", "64w.avif"]
 
 
 def test_size_without_a_format_is_refused_beside_the_formats(script: Script) -> None:
@@ -130,7 +124,7 @@ def test_format_that_cannot_move_stands_still_beside_one_that_can(
 ) -> None:
     own = {"outputs-0-format": ["jpeg", "gif"], "outputs-0-animated": "y", "presets": []}
     person.upload((make_jpeg(), "a.jpg"), **{"outputs-0-width": "64", **own})
-    recipe = Recipe.from_json(jobs.job(jobs.ids()[0]).recipe)
+    recipe = recipe_of(newest_job(jobs))
     assert [(output.format, output.animated) for output in recipe.outputs] == [
         ("jpeg", False),
         ("gif", True),
@@ -147,14 +141,14 @@ def test_background_can_be_transparent(person: Person, jobs: Jobs) -> None:
         "outputs-0-transparent": "y",
     }
     person.upload((make_jpeg(), "a.jpg"), presets=[], **own)
-    recipe = Recipe.from_json(jobs.job(jobs.ids()[0]).recipe)
+    recipe = recipe_of(newest_job(jobs))
     assert recipe.outputs[0].background == "transparent"
 
 
 def test_responsive_set_is_every_width_in_every_format(person: Person, jobs: Jobs) -> None:
     wanted = {"responsive-widths": "64, 32", "responsive-formats": ["webp", "jpeg"]}
     person.upload((make_jpeg(), "a.jpg"), presets=[], **wanted)
-    assert outputs(jobs) == ["64w.webp", "64w.jpg", "32w.webp", "32w.jpg"]
+    assert output_files(newest_job(jobs)) == ["64w.webp", "64w.jpg", "32w.webp", "32w.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -175,19 +169,9 @@ def test_wrong_responsive_set_is_said_beside_its_field(
     assert sentence in response.json["detail"]
 
 
-def filled_in(person: Person, address: str) -> list[tuple[str, str]]:
-    """List the fields of the form at an address, as a browser would send them."""
-    page = person.page(address)
-    fields = page.all(".make input[name]:not([type=checkbox]), .make input[name][checked]")
-    filled_in = [(field.attributes["name"], field.attributes.get("value")) for field in fields]
-    for name in page.values("select[name]", "name"):
-        filled_in += [(name, page.value(f"select[name='{name}'] option[selected]"))]
-    return [(name, value) for name, value in filled_in if name and value]
-
-
 def test_address_of_a_recipe_fills_in_the_form(person: Person) -> None:
     address = "/?preset=square&w=640&h=360&fit=cover&format=webp&format=avif&quality=70&w2=64"
-    form = filled_in(person, f"{address}&widths=320+640&formats=avif")
+    form = person.page(f"{address}&widths=320+640&formats=avif").filled_in()
     assert [value for name, value in form if name == "presets"] == ["square"]
     assert [value for name, value in form if name == "outputs-0-format"] == ["webp", "avif"]
     assert [value for name, value in form if name == "responsive-formats"] == ["avif"]
@@ -204,30 +188,29 @@ def test_address_of_a_recipe_fills_in_the_form(person: Person) -> None:
 
 def test_recipe_that_was_asked_for_last_is_filled_in(person: Person) -> None:
     person.client.set_cookie("recipe", "preset=card&w=77")
-    form = filled_in(person, "/")
+    form = person.page("/").filled_in()
     assert ("presets", "card") in form
     assert ("outputs-0-width", "77") in form
     assert ("presets", "web-set") not in form
 
 
 def test_retention_is_part_of_a_recipe_address_and_cookie(person: Person) -> None:
-    form = filled_in(person, "/?preset=card&keep_hours=72")
+    form = person.page("/?preset=card&keep_hours=72").filled_in()
     assert {("presets", "card"), ("keep_hours", "72")} <= set(form)
     person.client.set_cookie("recipe", "preset=card&keep_hours=1")
-    assert {("presets", "card"), ("keep_hours", "1")} <= set(filled_in(person, "/"))
-    assert ("keep_hours", "24") in filled_in(person, "/?preset=card")
+    assert {("presets", "card"), ("keep_hours", "1")} <= set(person.page("/").filled_in())
+    assert ("keep_hours", "24") in person.page("/?preset=card").filled_in()
 
 
 def test_address_of_a_retention_alone_keeps_the_default_presets(person: Person) -> None:
-    form = filled_in(person, "/?keep_hours=72")
+    form = person.page("/?keep_hours=72").filled_in()
     assert {("presets", "web-set"), ("keep_hours", "72")} <= set(form)
 
 
 def test_address_goes_before_what_was_asked_for_last(person: Person) -> None:
     person.client.set_cookie("recipe", "preset=card")
-    assert [value for name, value in filled_in(person, "/?preset=avatar") if name == "presets"] == [
-        "avatar"
-    ]
+    form = person.page("/?preset=avatar").filled_in()
+    assert [value for name, value in form if name == "presets"] == ["avatar"]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +220,7 @@ def test_address_goes_before_what_was_asked_for_last(person: Person) -> None:
 def test_address_that_names_no_recipe_gets_the_form_as_it_comes(
     person: Person, address: str
 ) -> None:
-    assert filled_in(person, address) == filled_in(person, "/")
+    assert person.page(address).filled_in() == person.page("/").filled_in()
 
 
 @pytest.mark.parametrize(
@@ -259,13 +242,6 @@ def test_address_that_names_no_recipe_gets_the_form_as_it_comes(
 def test_part_of_an_address_that_was_not_understood_is_said(person: Person, part: str) -> None:
     page = person.page(f"/?preset=square&{part}").text()
     assert f"This part of the address was not understood: {part.replace('+', ' ')}".strip() in page
-
-
-def problems(page: Page) -> list[tuple[str, str]]:
-    """List the errors beside the fields of a form: name and sentence."""
-    shown = ".field-error:not([hidden])"
-    fields = [id.removesuffix("-error") for id in page.values(shown, "id")]
-    return list(zip(fields, page.texts(shown), strict=True))
 
 
 SIDE = "must be from 1 to 4096 pixels."
@@ -304,15 +280,15 @@ def test_value_over_a_limit_is_filled_in_beside_its_error(
     person: Person, part: str, field: str, value: str, sentence: str
 ) -> None:
     page = person.page(f"/?preset=square&{part}")
-    assert (field, value) in filled_in(person, f"/?preset=square&{part}")
-    assert problems(page) == [(field, sentence)]
+    assert (field, value) in person.page(f"/?preset=square&{part}").filled_in()
+    assert page.errors() == [(field, sentence)]
     assert "not understood" not in page.text()
 
 
 def test_limit_that_the_operator_set_is_the_one_that_is_told(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path, max_side=1000)) as app:
         page = Person(app.test_client()).page("/?w=2000")
-    assert problems(page) == [("outputs-0-width", "The width must be from 1 to 1000 pixels.")]
+    assert page.errors() == [("outputs-0-width", "The width must be from 1 to 1000 pixels.")]
 
 
 def test_sizes_of_an_address_beyond_the_limit_are_named(person: Person) -> None:
@@ -332,7 +308,7 @@ def test_sizes_of_an_address_are_counted_whatever_their_numbers(person: Person) 
 
 
 def test_address_that_asks_for_nothing_yet_is_told_of_no_problem(person: Person) -> None:
-    assert problems(person.page("/?format=avif&fit=cover")) == []
+    assert person.page("/?format=avif&fit=cover").errors() == []
 
 
 @pytest.mark.parametrize(
@@ -386,7 +362,7 @@ def test_invalid_recipe_cookie_is_ignored_silently(person: Person) -> None:
 
 def test_address_that_names_no_recipe_keeps_the_last_one(person: Person) -> None:
     person.client.set_cookie("recipe", "preset=card&w=77")
-    assert filled_in(person, "/?utm_source=x") == filled_in(person, "/")
+    assert person.page("/?utm_source=x").filled_in() == person.page("/").filled_in()
 
 
 @pytest.mark.parametrize("value", ["0", "false", "no", "off", ""])
@@ -426,7 +402,7 @@ def test_presets_are_offered_that_the_operator_allows(
 def test_form_as_it_comes_is_taken_where_the_operator_allows_little(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path, max_side=1000)) as app:
         person = Person(app.test_client())
-        form = MultiDict(filled_in(person, "/")).to_dict(flat=False)
+        form = MultiDict(person.page("/").filled_in()).to_dict(flat=False)
         answer = person.post("/jobs", **form, images=part(make_jpeg(), "a.jpg"))
     assert answer.status_code == 303, answer.text
 
@@ -435,7 +411,7 @@ def test_preset_asked_for_last_that_is_no_longer_offered_is_forgotten(tmp_path: 
     with running_app(Config(instance=tmp_path, max_side=1000)) as app:
         person = Person(app.test_client())
         person.client.set_cookie("recipe", "preset=web-set")
-        form = filled_in(person, "/")
+        form = person.page("/").filled_in()
     assert ("presets", "card") in form
 
 
@@ -443,14 +419,14 @@ def test_form_without_script_leads_to_the_job(person: Person, jobs: Jobs) -> Non
     response = person.upload((make_jpeg(), "a.jpg"), (make_png(), "b.png"))
     assert response.status_code == 303
     assert response.headers["Location"] == f"/jobs/{jobs.ids()[0]}"
-    assert [image.name for image in jobs.job(jobs.ids()[0]).images] == ["a.jpg", "b.png"]
+    assert [image.name for image in newest_job(jobs).images] == ["a.jpg", "b.png"]
 
 
 def test_presets_and_outputs_of_ones_own_make_one_recipe(person: Person, jobs: Jobs) -> None:
     own = {"outputs-0-width": "64", "outputs-0-height": "48", "outputs-0-fit": "cover"}
     own["outputs-0-format"] = "jpeg"
     person.upload((make_jpeg(), "a.jpg"), presets=["square", "card"], **own)
-    assert outputs(jobs) == ["square.jpg", "card.webp", "64x48-cover.jpg"]
+    assert output_files(newest_job(jobs)) == ["square.jpg", "card.webp", "64x48-cover.jpg"]
 
 
 def test_form_with_the_most_sizes_is_read_to_its_end(person: Person) -> None:
@@ -467,7 +443,7 @@ def test_form_with_the_most_sizes_is_read_to_its_end(person: Person) -> None:
 
 def test_output_without_a_size_is_not_asked_for(person: Person, jobs: Jobs) -> None:
     person.upload((make_jpeg(), "a.jpg"), **{"outputs-0-width": "", "outputs-0-quality": "50"})
-    assert outputs(jobs) == ["square.jpg"]
+    assert output_files(newest_job(jobs)) == ["square.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -580,7 +556,7 @@ def test_good_files_go_on_when_one_is_refused(person: Person, jobs: Jobs) -> Non
     sentences = refused(person.page(response.headers["Location"]))
     assert list(sentences) == ["notes.txt"]
     assert sentences["notes.txt"].startswith("This is text")
-    assert [image.name for image in jobs.job(jobs.ids()[0]).images] == ["good.jpg"]
+    assert [image.name for image in newest_job(jobs).images] == ["good.jpg"]
 
 
 def test_more_files_than_a_job_takes_are_refused_by_name(person: Person, jobs: Jobs) -> None:
@@ -588,7 +564,7 @@ def test_more_files_than_a_job_takes_are_refused_by_name(person: Person, jobs: J
     sentences = refused(person.page(response.headers["Location"]))
     assert list(sentences) == ["3.jpg"]
     assert sentences["3.jpg"].startswith("A job has at most 3 images.")
-    assert jobs.job(jobs.ids()[0]).counts.total == 3
+    assert newest_job(jobs).counts.total == 3
 
 
 @pytest.mark.parametrize(
@@ -603,7 +579,7 @@ def test_strange_name_is_shown_harmlessly(person: Person, jobs: Jobs, name: str)
     assert "<script>alert" not in page
     assert "\u202e" not in page
     assert "etc" not in page.split("<main")[1]
-    assert jobs.job(jobs.ids()[0]).counts.total == 1
+    assert newest_job(jobs).counts.total == 1
 
 
 def test_script_sends_images_one_by_one_and_closes(script: Script, jobs: Jobs) -> None:
@@ -747,7 +723,7 @@ def test_every_field_is_described_by_something_that_is_there(person: Person) -> 
 
 
 def missing(jobs: Jobs) -> list[tuple[str, str]]:
-    return [(file.name, file.reason) for file in jobs.job(jobs.ids()[0]).missing_files]
+    return [(file.name, file.reason) for file in newest_job(jobs).missing_files]
 
 
 def test_job_remembers_what_its_uploader_could_not_send(script: Script, jobs: Jobs) -> None:
@@ -797,7 +773,7 @@ def test_every_refused_file_is_named_on_the_job_page_for_good(tmp_path: Path) ->
     bad = [(b"words", f"{number:036}.heic") for number in range(150)]
     with running_app(Config(instance=tmp_path)) as app:
         person = Person(app.test_client())
-        address = person.upload((make_jpeg(), "good.jpg"), *bad).headers["Location"]
+        address = person.submit((make_jpeg(), "good.jpg"), *bad)
         for _ in range(2):
             page = person.get(address).text
             assert "0 of 1 image done, 150 missing" in page
@@ -851,7 +827,7 @@ def test_form_creates_a_whole_job(person: Person, jobs: Jobs) -> None:
     form = multipart(csrf_token=person.token(), presets="square", images=part(make_jpeg(), "a.jpg"))
     response = person.client.post("/jobs", headers={"Accept": "*/*"}, **form)
     assert response.status_code == 303
-    assert jobs.job(jobs.ids()[0]).counts.total == 1
+    assert newest_job(jobs).counts.total == 1
 
 
 @pytest.mark.parametrize("kind", ["PNG", "late PNG", "GIF"])
