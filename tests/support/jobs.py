@@ -51,6 +51,11 @@ def output_files(job: Job) -> list[str]:
     return [output.file_name for output in recipe_of(job).outputs]
 
 
+def file_names(job: Job) -> list[str]:
+    """List the names of the thumbnails that a job has."""
+    return [made.file_name for image in job.images for made in image.thumbnails]
+
+
 def claims_of(jobs: Jobs) -> Claims:
     """Return the queue that workers of these jobs have."""
     return Claims(jobs.store, jobs.storage, jobs.config, jobs.now)

@@ -112,9 +112,6 @@ def test_original_ends_with_its_job(person: Person, jobs: Jobs, clock: Clock) ->
     assert person.get(address).status_code == 404
 
 
-# Before and after
-
-
 def test_owner_sees_the_original_beside_what_was_made_of_it(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
@@ -153,35 +150,3 @@ def test_page_does_without_an_original_that_was_lost(person: Person, jobs: Jobs)
         answer = person.get(page)
         assert answer.status_code == 200
         assert address not in answer.text
-
-
-@pytest.mark.parametrize(
-    ("preset", "view"), [("web-set", "over"), ("card", "beside"), ("square", "beside")]
-)
-def test_pictures_lie_over_each_other_where_they_show_the_same(
-    person: Person, jobs: Jobs, preset: str, view: str
-) -> None:
-    job = person.submit(make_jpeg(size=(1000, 700)), presets=preset)
-    work(jobs)
-    (image,) = job_at(jobs, job).images
-    assert f'class="compare {view}"' in person.get(f"{job}/images/{image.id}").text
-
-
-def test_stranger_compares_the_lightest_with_the_largest(
-    person: Person, stranger: Person, jobs: Jobs
-) -> None:
-    job = person.submit(make_jpeg(size=(1000, 700)), presets="web-set")
-    work(jobs)
-    (image,) = job_at(jobs, job).images
-    page = stranger.get(f"{job}/images/{image.id}").text
-    lightest = min(image.thumbnails, key=lambda made: made.bytes)
-    assert 'alt="Before: 1000 × 700' in page
-    assert f'alt="After: {lightest.width} × {lightest.height}' in page
-
-
-def test_single_thumbnail_is_not_compared_with_itself(
-    person: Person, stranger: Person, jobs: Jobs
-) -> None:
-    page, _ = start(person, jobs, make_jpeg())
-    work(jobs)
-    assert 'class="compare alone"' in stranger.get(page).text

@@ -1,0 +1,182 @@
+"""Retry, cancel, extend and delete a job."""
+
+from datetime import UTC, datetime
+from threading import Event
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.conftest import Person, multipart, nothing_left
+from tests.support.clock import Clock
+from tests.support.images import make_jpeg, make_truncated
+from tests.support.jobs import job_at, work
+from tests.support.servers import wait_until
+from webapp.jobs.lifecycle import Jobs
+from webapp.web.formatters import date_and_time
+
+
+def test_failed_image_is_tried_again(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_truncated(), make_jpeg())
+    work(jobs)
+    failed = next(image for image in job_at(jobs, path).images if image.is_failed)
+    person.post(f"{path}/images/{failed.id}/retry")
+    job = job_at(jobs, path)
+    assert (job.counts.waiting, job.counts.failed, job.counts.done) == (1, 0, 1)
+
+
+def test_all_failed_images_are_tried_again_as_often_as_new_ones(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_truncated(), make_truncated())
+    for _ in range(7):
+        work(jobs)
+        assert job_at(jobs, path).counts.failed == 2
+        person.post(f"{path}/retry")
+    assert job_at(jobs, path).counts.waiting == 2
+
+
+def test_what_was_cancelled_stays_so_when_all_failed_are_tried_again(
+    person: Person, jobs: Jobs
+) -> None:
+    path = person.submit(make_truncated(), make_jpeg())
+    person.post(f"{path}/images/{job_at(jobs, path).images[1].id}/cancel")
+    work(jobs)
+    assert "Retry all failed" in person.get(path).text
+    person.post(f"{path}/retry")
+    assert [image.status for image in job_at(jobs, path).images] == ["waiting", "cancelled"]
+
+
+def test_all_cancelled_images_are_tried_again_where_none_failed(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), make_jpeg())
+    person.post(f"{path}/cancel")
+    assert "Retry all cancelled" in person.get(path).text
+    person.post(f"{path}/retry")
+    assert job_at(jobs, path).counts.waiting == 2
+
+
+def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), make_jpeg())
+    person.post(f"{path}/cancel")
+    work(jobs)
+    job = job_at(jobs, path)
+    assert (job.counts.cancelled, job.is_finished) == (2, True)
+
+
+@pytest.mark.parametrize(("hours", "kept"), [("100", 100), ("100000", 168)])
+def test_job_is_kept_for_longer_but_not_for_ever(
+    person: Person, jobs: Jobs, hours: str, kept: int
+) -> None:
+    path = person.submit(make_jpeg())
+    person.post(f"{path}/extend", hours=hours)
+    left = job_at(jobs, path).expires - datetime.now(UTC)
+    assert round(left.total_seconds() / 3600) == kept
+
+
+@pytest.mark.parametrize("hours", ["1", "23"])
+def test_keeping_a_job_never_shortens_its_time(person: Person, jobs: Jobs, hours: str) -> None:
+    path = person.submit(make_jpeg())
+    before = job_at(jobs, path).expires
+    assert person.post(f"{path}/extend", hours=hours).status_code == 303
+    assert job_at(jobs, path).expires == before
+
+
+def test_job_is_kept_no_longer_than_the_maximum(clock: Clock, person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    for _ in range(5):
+        clock.advance(hours=20)
+        person.post(f"{path}/extend", hours="168")
+    job = job_at(jobs, path)
+    assert round((job.expires - job.created).total_seconds()) == 168 * 3600
+
+
+@pytest.mark.parametrize("hours", ["", "0", "-1", "nan", "inf", "long"])
+def test_time_that_is_none_is_refused(person: Person, hours: str) -> None:
+    path = person.submit(make_jpeg())
+    assert person.post(f"{path}/extend", hours=hours).status_code == 422
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel", "extend", "remake"])
+def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: str) -> None:
+    path = person.submit(make_jpeg())
+    answer = stranger.post(f"{path}/{action}", hours="1", presets="card")
+    assert answer.status_code == 403
+
+
+def test_owner_deletes_a_job_after_being_asked(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    work(jobs)
+    thumbnail = job_at(jobs, path).images[0].thumbnails[0].url
+    assert "Delete this job?" in person.get(f"{path}/delete").text
+    assert person.post(f"{path}/delete").status_code == 303
+    assert person.get(path).status_code == 404
+    assert person.get(thumbnail).status_code == 404
+    wait_until(lambda: not any(jobs.storage.tmp.iterdir()))
+    assert nothing_left(jobs)
+
+
+def told(person: Person, answer: TestResponse) -> list[str]:
+    """Follow a redirect; return what the page there says of what was just done."""
+    return person.page(answer.headers["Location"]).texts("li.message")
+
+
+def test_deleting_or_extending_without_script_is_confirmed_once(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), make_jpeg())
+    answer = person.post(f"{path}/extend", hours="72")
+    until = job_at(jobs, path).expires
+    assert told(person, answer) == [f"Kept until {date_and_time(until)}."]
+    answer = person.post(f"{path}/delete")
+    assert told(person, answer) == ["The job is deleted, with its images and thumbnails."]
+    assert told(person, answer) == []
+
+
+def test_shorter_retention_is_answered_with_the_current_one(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    until = job_at(jobs, path).expires
+    answer = person.post(f"{path}/extend", hours="1")
+    assert told(person, answer) == [f"Kept until {date_and_time(until)}."]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*"])
+@pytest.mark.parametrize("action", ["extend", "delete"])
+def test_what_a_script_did_is_not_told_on_a_later_page(
+    person: Person, action: str, accept: str
+) -> None:
+    path = person.submit(make_jpeg())
+    form = multipart(csrf_token=person.token(), hours="72")
+    answer = person.client.post(f"{path}/{action}", headers={"Accept": accept}, **form)
+    assert answer.status_code == 303
+    assert told(person, answer) == []
+
+
+def test_visitor_with_the_link_can_view_but_not_delete(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    path = person.submit(make_jpeg())
+    page = stranger.get(path)
+    assert page.status_code == 200
+    assert "/delete" not in page.text
+    assert stranger.get(f"{path}/delete").status_code == 403
+    response = stranger.post(f"{path}/delete")
+    assert response.status_code == 403
+    assert "Only the browser that made this job" in response.text
+    assert jobs.ids()
+
+
+def test_delete_is_answered_before_the_files_are_removed(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = person.submit(make_jpeg())
+    work(jobs)
+    remove, is_answered = jobs.storage.empty_trash, Event()
+    monkeypatch.setattr(
+        jobs.storage, "empty_trash", lambda path: is_answered.wait(20) and remove(path)
+    )
+    assert person.post(f"{path}/delete").status_code == 303
+    assert not nothing_left(jobs)
+    is_answered.set()
+    wait_until(lambda: not any(jobs.storage.tmp.iterdir()))
+    assert nothing_left(jobs)
+
+
+def test_delete_without_a_token_is_refused(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    assert person.client.post(f"{path}/delete").status_code == 400
+    assert jobs.ids()
