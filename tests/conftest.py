@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """Settings with the test's own data folder; tests override this fixture."""
+    """Return settings with the test's own data folder; tests override this."""
     return Config(instance=tmp_path / "instance")
 
 
@@ -175,7 +175,7 @@ class Person:
         return self.client.post(path, headers={"Accept": "text/html"}, **form)
 
     def upload(self, *files: tuple[bytes, str], **fields: object) -> TestResponse:
-        """Send the form with these files; the preset is the square unless said otherwise."""
+        """Send the form with these files; the preset is the square by default."""
         images = [part(data, name) for data, name in files]
         return self.post("/jobs", **{"images": images, "presets": "square", **fields})
 
@@ -214,7 +214,7 @@ def person(app: Flask) -> Person:
 
 @pytest.fixture
 def stranger(app: Flask) -> Person:
-    """Someone else, who has the link."""
+    """Create another person, who has the link."""
     return Person(app.test_client())
 
 
@@ -225,7 +225,7 @@ def script(app: Flask) -> Script:
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """A program over HTTP."""
+    """Create a client without cookies, as a program is."""
     return app.test_client()
 
 

@@ -38,7 +38,7 @@ def logging_to(stream: StringIO, config: Config) -> Iterator[None]:
 
 @pytest.fixture
 def log_lines(config: Config) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Log JSON; return a function that reads the lines so far."""
+    """Log JSON, and return a function that reads the lines so far."""
     stream = StringIO()
     with logging_to(stream, replace(config, log_format="json")):
         yield lambda: [json.loads(line) for line in stream.getvalue().split("\n")[:-1]]
@@ -46,7 +46,7 @@ def log_lines(config: Config) -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 @pytest.fixture
 def log_text(config: Config) -> Iterator[Callable[[], str]]:
-    """Log text; return a function that reads it so far."""
+    """Log text, and return a function that reads it so far."""
     stream = StringIO()
     with logging_to(stream, config):
         yield stream.getvalue

@@ -32,7 +32,7 @@ from webapp.engine.limits import ImageLimits
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 
-def test_name_decides_nothing(tmp_path: Path) -> None:
+def test_file_name_does_not_decide_the_format(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(make_jpeg())
     assert read_header(path, ImageLimits()).format == "jpeg"
@@ -82,7 +82,7 @@ def put_xmp(format: str, xmp: bytes) -> dict[str, Any]:
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "webp", "tiff", "avif", "heic"])
 @pytest.mark.parametrize(("metadata", "has_place"), PLACES.values(), ids=PLACES)
-def test_header_and_result_tell_of_a_place(
+def test_header_and_result_report_a_gps_location(
     metadata: dict[str, bytes], has_place: bool, format: str, engine: Engine
 ) -> None:
     options = put_xmp(format, metadata["xmp"]) if "xmp" in metadata else metadata
@@ -119,13 +119,13 @@ def test_header_and_result_agree_on_the_orientation(
     [b"Exif\0\0", b"Exif\0\0garbage", make_exif(6)[:20], make_exif(6).replace(b"\x06", b"\x09")],
     ids=["empty", "garbage", "cut", "nine"],
 )
-def test_broken_exif_is_as_good_as_none(exif: bytes, engine: Engine) -> None:
+def test_broken_exif_is_ignored(exif: bytes, engine: Engine) -> None:
     photo = encode(make_corners(), "jpeg", exif=exif)
     assert engine.header(photo) == Header("jpeg", 120, 80, 1, False)
     assert_corners(engine.picture(photo, png(60, 40)))
 
 
-def test_missing_source_is_no_fault_of_an_image(tmp_path: Path) -> None:
+def test_missing_source_is_not_blamed_on_the_image(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_header(tmp_path / "nothing", ImageLimits())
 
@@ -138,7 +138,7 @@ def test_missing_source_is_no_fault_of_an_image(tmp_path: Path) -> None:
         (hostile.exif.files, "exif-of-24-megabytes.png"),
     ],
 )
-def test_millions_of_numbers_in_a_header_are_not_listed(
+def test_millions_of_numbers_in_a_header_use_little_memory(
     make: Callable[[], dict[str, bytes]], name: str, engine: Engine
 ) -> None:
     image = make()[name]
@@ -150,7 +150,7 @@ def test_millions_of_numbers_in_a_header_are_not_listed(
     assert peak < 100_000_000
 
 
-def test_limits_are_those_given(engine: Engine) -> None:
+def test_given_limits_apply(engine: Engine) -> None:
     limits = ImageLimits(max_megapixels=0.01, max_megapixels_other=0.005, max_jpeg_scans=20)
     assert engine.header(make_jpeg((100, 100)), limits).width == 100
     with pytest.raises(TooManyPixels):

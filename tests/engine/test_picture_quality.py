@@ -1,4 +1,4 @@
-"""Compare thumbnails with those of a slow way that is known to be right.
+"""Compare thumbnails with those that are made from all pixels, slowly.
 
 That way decodes every pixel, brings all of them to sRGB, turns the whole picture, crops it, and
 only then resizes it, once, with LANCZOS and with alpha multiplied in.
@@ -111,7 +111,7 @@ class Kind:
 
     @property
     def tolerance(self) -> tuple[float, float]:
-        """The largest difference in colour from the slow way: ΔE on average, and at most."""
+        """Return the largest allowed ΔE from all pixels: on average, and at most."""
         if self.mode == "1":
             return 1.5, 10  # Dithered, it has nothing but edges.
         # Where two colours meet, it matters whether they are mixed before or after the conversion
@@ -252,7 +252,7 @@ def test_size_and_corners_are_those_of_the_fit(kind: Kind, orientation: int) -> 
 
 
 def sort_corners(picture: Image.Image, left: int, top: int) -> list[str]:
-    """Name the corners of a picture, which may have a border, from dark to light."""
+    """List the corners of a picture without its border, from dark to light."""
     right, bottom = picture.width - left - 6, picture.height - top - 6
     light = {
         "top left": mean_light(picture, left, top),
@@ -268,7 +268,7 @@ def mean_light(picture: Image.Image, x: int, y: int) -> float:
 
 
 @every_kind
-def test_colours_are_those_of_the_slow_way(kind: Kind, orientation: int) -> None:
+def test_colours_are_those_of_all_pixels(kind: Kind, orientation: int) -> None:
     made, expected = make_all_fits(kind, orientation), make_all_slowly(kind, orientation)
     far = {fit: delta_e(on_white(made[fit]), on_white(expected[fit])) for fit in FITTED}
     average, worst = kind.tolerance
@@ -281,7 +281,7 @@ def on_white(picture: Image.Image) -> Image.Image:
 
 
 @pytest.mark.parametrize(("kind", "orientation"), TABLE_WITH_ALPHA, ids=str)
-def test_transparency_is_that_of_the_slow_way(kind: Kind, orientation: int) -> None:
+def test_transparency_is_that_of_all_pixels(kind: Kind, orientation: int) -> None:
     made, expected = make_all_fits(kind, orientation), make_all_slowly(kind, orientation)
     far = {fit: alpha_difference(made[fit], expected[fit]) for fit in FITTED}
     assert all(far[fit] <= 10 for fit in FITTED), far

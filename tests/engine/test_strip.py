@@ -175,7 +175,7 @@ def test_changed_picture_is_encoded_in_the_requested_quality(
         assert picture.size == (output.width, output.height)
 
 
-def test_copyright_is_kept_whatever_it_adds(engine: Engine) -> None:
+def test_copyright_is_kept_even_if_the_file_grows(engine: Engine) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Copyright] = "Ada"
     source = make_flat("webp", lossless=True, exif=exif)
@@ -192,7 +192,7 @@ def test_copy_of_a_moving_png_is_its_first_frame(engine: Engine) -> None:
         assert psnr(picture.convert("RGB"), Image.new("RGB", (120, 80), RED)) == 100
 
 
-def test_copy_may_be_what_fits_into_the_limit(engine: Engine) -> None:
+def test_copy_may_fit_into_the_byte_limit(engine: Engine) -> None:
     source = make_jpeg((600, 400), quality=5)
     (made,) = engine.make(source, Output("a", 600, 400, quality=95, max_bytes=len(source)))
     assert made.bytes <= len(source)

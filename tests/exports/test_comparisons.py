@@ -11,7 +11,7 @@ from webapp.jobs.lifecycle import Jobs
 @pytest.mark.parametrize(
     ("preset", "view"), [("web-set", "over"), ("card", "beside"), ("square", "beside")]
 )
-def test_pictures_lie_over_each_other_where_they_show_the_same(
+def test_pictures_of_the_same_view_are_compared_overlaid(
     person: Person, jobs: Jobs, preset: str, view: str
 ) -> None:
     job = person.submit(make_jpeg(size=(1000, 700)), presets=preset)
@@ -20,7 +20,7 @@ def test_pictures_lie_over_each_other_where_they_show_the_same(
     assert f'class="compare {view}"' in person.get(f"{job}/images/{image.id}").text
 
 
-def test_stranger_compares_the_lightest_with_the_largest(
+def test_stranger_sees_the_smallest_file_beside_the_largest(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
     job = person.submit(make_jpeg(size=(1000, 700)), presets="web-set")

@@ -1,4 +1,4 @@
-"""Markup to paste into one's own page."""
+"""Markup to paste into another page."""
 
 import re
 from dataclasses import replace
@@ -19,7 +19,7 @@ Tags = list[tuple[str, dict[str, str | None]]]
 
 
 def make(width: int, height: int, format: str = "jpeg") -> Thumbnail:
-    """Describe a thumbnail of this size."""
+    """Return a thumbnail of this size, without a file."""
     sized = {"width": width, "height": height, "format": format}
     return replace(THUMBNAIL, file_name=f"{width}w.{format}", **sized)  # type: ignore[arg-type]
 
@@ -41,7 +41,7 @@ def tags(markup: str) -> Tags:
 def upload(
     person: Person, jobs: Jobs, name: str = "a.jpg", size: Size = (1600, 1067), **fields: object
 ) -> str:
-    """Submit an image and wait for its thumbnails; give the path of the job."""
+    """Make thumbnails of an image, and return the path of its job."""
     path = person.submit((make_jpeg(size=size), name), **fields)
     work(jobs)
     return path
@@ -215,16 +215,14 @@ def test_one_thumbnail_is_written_as_asked(
     assert answer.text.splitlines() == [line.format(square.url) for line in lines]
 
 
-def test_image_in_markdown_is_the_largest_that_every_browser_can_show(
-    person: Person, jobs: Jobs
-) -> None:
+def test_markdown_has_the_largest_thumbnail_for_every_browser(person: Person, jobs: Jobs) -> None:
     path = upload(person, jobs, presets="web-set")
     image = job_at(jobs, path).images[0]
     answer = person.get(f"{path}/markup?as=markdown&of={image.id}")
     assert re.fullmatch(r"!\[a\]\(http://localhost/thumbnails/\S+/1920w\.jpg\)\n", answer.text)
 
 
-def test_urls_of_a_job_are_those_of_all_its_thumbnails(person: Person, jobs: Jobs) -> None:
+def test_urls_of_a_job_are_of_all_its_thumbnails(person: Person, jobs: Jobs) -> None:
     path = upload(person, jobs, presets="web-set")
     made = job_at(jobs, path).thumbnails
     urls = person.get(f"{path}/markup?as=url").text.split()
@@ -235,13 +233,13 @@ def test_urls_of_a_job_are_those_of_all_its_thumbnails(person: Person, jobs: Job
     ("query", "status"),
     [("as=pdf", 422), ("of=x", 404), ("of=00000000-0000-4000-8000-000000000000", 404)],
 )
-def test_markup_of_nothing_known_is_refused(
+def test_unknown_kind_or_image_of_markup_is_refused(
     person: Person, jobs: Jobs, query: str, status: int
 ) -> None:
     assert person.get(f"{upload(person, jobs)}/markup?{query}").status_code == status
 
 
-def test_markup_of_a_thumbnail_that_is_gone_is_not_found(person: Person, jobs: Jobs) -> None:
+def test_markup_of_an_unknown_thumbnail_is_not_found(person: Person, jobs: Jobs) -> None:
     path = upload(person, jobs)
     image = job_at(jobs, path).images[0]
     assert person.get(f"{path}/markup?of={image.id}/other.jpg").status_code == 404

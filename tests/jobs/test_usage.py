@@ -30,7 +30,7 @@ def test_retry_after_is_when_the_oldest_no_longer_counts(store: Store) -> None:
     assert (one, all_three) == (2300 - 10, 3500 - 10)
 
 
-def test_what_can_never_fit_is_not_let_in_by_waiting(store: Store) -> None:
+def test_amount_over_the_limit_is_never_accepted(store: Store) -> None:
     assert store.usage.spend("client", "bytes", 7, 6, NOW) == 3590
     assert store.usage.spend("client", "bytes", 7, 6, NOW + 3590) > 0
 
@@ -43,6 +43,6 @@ def test_addresses_are_forgotten_within_the_hour(store: Store) -> None:
     assert "192.0.2.1" not in [row["client"] for row in store.db.query("SELECT client FROM usage")]
 
 
-def test_counting_leaves_the_rows_of_jobs_as_safe_as_they_were(store: Store) -> None:
+def test_counting_keeps_the_database_synchronous(store: Store) -> None:
     store.usage.spend("client", "jobs", 1, 6, NOW)
     assert store.db.query("PRAGMA synchronous") == [{"synchronous": 2}]  # FULL

@@ -69,7 +69,7 @@ def test_side_beyond_the_limit_is_refused_with_its_name() -> None:
     assert caught.value.field == "height"
 
 
-def test_what_is_asked_for_twice_is_made_once() -> None:
+def test_output_asked_for_twice_is_made_once() -> None:
     output = Output("320w", 320, None)
     assert combine([output, output], RecipeLimits()).outputs == (output,)
 
@@ -79,7 +79,7 @@ def test_different_outputs_of_one_name_get_a_number() -> None:
     assert [output.file_name for output in recipe.outputs] == ["320w.jpg", "320w-2.jpg"]
 
 
-def test_width_that_is_asked_for_twice_is_made_once() -> None:
+def test_width_asked_for_twice_is_made_once() -> None:
     assert responsive_set([320] * 100_000, ["webp"] * 100_000) == responsive_set([320], ["webp"])
 
 
@@ -88,7 +88,7 @@ def test_responsive_set_is_every_width_in_every_format() -> None:
     assert names == ["320w", "320w-source", "640w", "640w-source"]
 
 
-def test_output_in_the_sources_format_cannot_take_anothers_file() -> None:
+def test_output_in_the_source_format_needs_its_own_name() -> None:
     with pytest.raises(InvalidRecipe, match="a name of its own"):
         combine(
             [Output("a", 5, None, format=format) for format in ("jpeg", "source")], RecipeLimits()

@@ -86,7 +86,7 @@ def test_wrong_widths_are_refused(text: str) -> None:
         parse_widths(text)
 
 
-def test_responsive_set_of_more_widths_than_anybody_has_is_refused() -> None:
+def test_responsive_set_of_over_100_widths_is_refused() -> None:
     assert len(parse_widths("320 " * 100)) == 100
     with pytest.raises(OutOfLimits, match="at most 100 widths"):
         parse_widths("320 " * 101)
@@ -95,6 +95,6 @@ def test_responsive_set_of_more_widths_than_anybody_has_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "focus"), [("", (0.5, 0.5)), ("smart", "smart"), ("0.25, 1", (0.25, 1.0))]
 )
-def test_focus_is_read_and_survives_being_stored(text: str, focus: object) -> None:
+def test_focal_point_survives_being_stored(text: str, focus: object) -> None:
     output = parse_output({"width": "5", "height": "5", "fit": "cover", "focus": text})
     assert Recipe.from_json(Recipe((output,)).to_json()).outputs[0].focus == focus

@@ -34,7 +34,7 @@ _TURNED = {
 
 
 def turn(picture: Image.Image, orientation: int) -> Image.Image:
-    """Turn a picture as a camera stores it that says this orientation."""
+    """Turn a picture as a camera with this orientation stores it."""
     transpose = _TURNED[orientation]
     return picture if transpose is None else picture.transpose(transpose)
 

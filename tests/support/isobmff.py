@@ -33,7 +33,7 @@ class Item:
 
 
 def box(kind: bytes, *contents: bytes, is_wide: bool = False) -> bytes:
-    """Make a box; a wide one tells its length in 64 bits."""
+    """Make a box; a wide one has its length in 64 bits."""
     content = b"".join(contents)
     if is_wide:
         return struct.pack(">I4sQ", 1, kind, len(content) + 16) + content

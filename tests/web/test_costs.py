@@ -1,4 +1,4 @@
-"""No request costs the web server much time or memory, whatever it repeats."""
+"""No request costs the web server much time or memory."""
 
 import re
 import time
@@ -280,7 +280,7 @@ KINDS = {
 
 @pytest.mark.no_cover  # Its tracing would take most of the time.
 @pytest.mark.parametrize("kind", KINDS)
-def test_whatever_is_repeated_costs_little_at_every_address(server: Server, kind: str) -> None:
+def test_repeated_parts_cost_little_at_every_address(server: Server, kind: str) -> None:
     for method, rule, drawn in KINDS[kind].requests(server.app):
         path, request = server.path(rule), KINDS[kind].build(*drawn)
         assert_cheap(
@@ -294,7 +294,7 @@ def test_whatever_is_repeated_costs_little_at_every_address(server: Server, kind
 
 @pytest.fixture(scope="module")
 def large_job(server: Server) -> tuple[str, str]:
-    """The largest job, as rows without files: its id, and that of an image."""
+    """Create the largest job, as rows without files; return ids of job and image."""
     square = Output("square", 20, 20, "cover")
     recipe = Recipe(tuple(replace(square, name=f"square-{n}") for n in range(20)))
     job_id = server.jobs.submit(recipe, server.jobs.job(server.job_id).owner)
@@ -318,10 +318,8 @@ def large_job(server: Server) -> tuple[str, str]:
 
 
 @pytest.mark.no_cover
-def test_head_costs_next_to_nothing_at_every_address(
-    server: Server, large_job: tuple[str, str]
-) -> None:
-    """The page of this job takes 0.5 s, and its zip 2 s."""
+def test_head_costs_little_at_every_address(server: Server, large_job: tuple[str, str]) -> None:
+    # The page of this job takes 0.5 s, and its zip 2 s.
     for rule in server.app.url_map.iter_rules():
         if "HEAD" in (rule.methods or ()):
             path = replace(server, job_id=large_job[0], image_id=large_job[1]).path(rule)
@@ -345,7 +343,7 @@ WIDTHS = "responsive-widths=" + "1+" * 1000 + "&responsive-formats=webp" * 250
         ("GET", "/?" + "".join(f"w{n}=1&" for n in range(1, 99)), {}),
     ],
 )
-def test_list_times_list_costs_little(
+def test_product_of_two_lists_costs_little(
     server: Server, method: str, path: str, request_: dict[str, Any]
 ) -> None:
     assert_cheap(lambda: server.send(method, path, **request_), path[:80])
@@ -363,7 +361,7 @@ def test_address_with_too_many_parameters_is_refused_with_a_reason(server: Serve
     assert "An address has at most 900 parameters." in answer.text
 
 
-def test_recipe_cookie_with_too_many_parameters_is_left_alone(server: Server) -> None:
+def test_recipe_cookie_with_too_many_parameters_is_ignored(server: Server) -> None:
     answer = server.send("GET", "/", headers={"Cookie": "recipe=" + "w=320&" * 900})
     assert answer.status_code == 200
     assert 'value="320"' not in answer.text
@@ -386,7 +384,7 @@ def test_form_with_too_much_beside_its_files_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/jobs/open", "/upload_image", "/sign-in"])
-def test_only_a_form_of_images_brings_many_files(server: Server, path: str) -> None:
+def test_only_an_image_form_accepts_many_files(server: Server, path: str) -> None:
     file = '--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\nx\r\n'
     assert server.send("POST", path, **multipart_of(file * 2)).status_code == 413
     form = multipart_of(field("presets", "square") + file * 2)

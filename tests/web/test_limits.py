@@ -1,4 +1,4 @@
-"""What one client may send, and what all of them together."""
+"""Requests and jobs are limited for each client."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,8 +32,8 @@ BRING_NO_IMAGE = {
 }  # fmt: skip
 
 
-def test_whatever_takes_images_is_guarded(app: Flask) -> None:
-    """Walk all routes, so that neither a new nor a renamed one can be forgotten."""
+def test_every_route_that_accepts_images_is_limited(app: Flask) -> None:
+    # Walk all routes, so that neither a new nor a renamed one can be forgotten.
     routes = app.url_map.iter_rules()
     assert {rule.endpoint for rule in routes if "POST" in (rule.methods or ())} == {
         *TAKE_IMAGES,
@@ -52,7 +52,7 @@ def test_job_beyond_the_limit_is_refused_with_retry_after(app: Flask, jobs: Jobs
     assert len(jobs.ids()) == 2
 
 
-def test_person_without_script_gets_a_page_that_says_when(app: Flask, person: Person) -> None:
+def test_person_without_script_gets_a_page_with_the_time(app: Flask, person: Person) -> None:
     for _ in range(2):
         person.upload((make_jpeg(), "a.jpg"))
     answer = person.upload((make_jpeg(), "a.jpg"))
@@ -62,7 +62,7 @@ def test_person_without_script_gets_a_page_that_says_when(app: Flask, person: Pe
     assert "There is room again in 60 minutes." in answer.text
 
 
-def test_script_gets_the_code_and_can_finish_the_job_it_has(script: Script) -> None:
+def test_script_over_the_limit_can_finish_its_job(script: Script) -> None:
     script.create()
     job = script.create()
     answer = script.send("/jobs/open", presets="square")
@@ -70,7 +70,7 @@ def test_script_gets_the_code_and_can_finish_the_job_it_has(script: Script) -> N
     assert script.add(job, make_jpeg()).status_code == 201
 
 
-def test_deleted_jobs_count_all_the_same(person: Person) -> None:
+def test_deleted_jobs_count_too(person: Person) -> None:
     for _ in range(2):
         path = person.submit(make_jpeg())
         person.post(f"{path}/delete")
@@ -92,19 +92,19 @@ def test_another_web_process_counts_the_same_jobs(app: Flask, config: Config) ->
         ("2001:db8::1", 202),
     ],
 )
-def test_limit_is_of_one_address(app: Flask, address: str, status: int) -> None:
+def test_limit_applies_to_each_address(app: Flask, address: str, status: int) -> None:
     for _ in range(2):
         upload_from(app, "192.0.2.1")
     assert upload_from(app, address).status_code == status
 
 
-def test_addresses_that_one_household_has_are_one_client(app: Flask) -> None:
+def test_addresses_of_one_ipv6_network_are_one_client(app: Flask) -> None:
     answers = [upload_from(app, f"2001:db8:1:2:{part}::1") for part in range(3)]
     assert [answer.status_code for answer in answers] == [202, 202, 429]
     assert upload_from(app, "2001:db8:1:3::1").status_code == 202
 
 
-def test_address_that_a_client_claims_is_not_believed(app: Flask) -> None:
+def test_forwarded_address_of_a_client_is_ignored(app: Flask) -> None:
     for _ in range(2):
         upload_from(app)
     headers = {"X-Forwarded-For": "198.51.100.1"}
@@ -119,9 +119,7 @@ def test_address_that_a_client_claims_is_not_believed(app: Flask) -> None:
 @pytest.mark.parametrize(
     ("proxies", "forwarded"), [(1, "claimed, {}"), (2, "claimed, {}, 203.0.113.9")]
 )
-def test_client_behind_proxies_is_the_one_that_they_saw(
-    config: Config, proxies: int, forwarded: str
-) -> None:
+def test_client_behind_proxies_is_recognized(config: Config, proxies: int, forwarded: str) -> None:
     with running_app(replace(config, trusted_proxies=proxies)) as app:
 
         def send(address: str) -> int:
@@ -159,7 +157,7 @@ EXCESSES = [({"headers": {"X-Whatever": "x" * 40_000}}, 431), ({"query_string": 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize(("excess", "status"), EXCESSES)
-def test_headers_and_addresses_that_are_too_long_are_refused_before_the_body_is_read(
+def test_too_long_headers_and_addresses_are_refused_before_the_body(
     app: Flask, method: str, excess: dict[str, Any], status: int
 ) -> None:
     path = "/jobs/open" if method == "POST" else f"/jobs/{UUID(int=0)}"
@@ -170,7 +168,7 @@ def test_headers_and_addresses_that_are_too_long_are_refused_before_the_body_is_
 
 @pytest.fixture
 def thrifty(tmp_path: Path) -> Iterator[Flask]:
-    """An application that accepts a megabyte of each client, also within an hour."""
+    """Create an application that accepts a megabyte an hour of each client."""
     limits = Config(
         instance=tmp_path / "thrifty", max_file_mb=1, max_request_mb=1, max_mb_per_hour=1
     )
@@ -179,7 +177,7 @@ def thrifty(tmp_path: Path) -> Iterator[Flask]:
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/upload_image", "/sign-in", "/nowhere"])
-def test_bytes_beyond_the_limit_are_refused_wherever_they_go(thrifty: Flask, path: str) -> None:
+def test_bytes_beyond_the_limit_are_refused_everywhere(thrifty: Flask, path: str) -> None:
     def send(size: int) -> TestResponse:
         return thrifty.test_client().post(path, data=b"x" * size)
 
@@ -195,7 +193,7 @@ def test_bytes_beyond_the_limit_are_refused_wherever_they_go(thrifty: Flask, pat
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/upload_image", "/sign-in"])
-def test_request_too_large_for_anyone_costs_nothing_of_the_hour(thrifty: Flask, path: str) -> None:
+def test_too_large_request_does_not_count(thrifty: Flask, path: str) -> None:
     def send(size: int) -> TestResponse:
         headers = {"Accept": "application/json"}
         return thrifty.test_client().post(path, data=b"x" * size, headers=headers)
@@ -206,15 +204,13 @@ def test_request_too_large_for_anyone_costs_nothing_of_the_hour(thrifty: Flask, 
     assert send(1_000_000).status_code not in (413, 429)
 
 
-def test_upload_that_does_not_say_its_length_is_refused(app: Flask, script: Script) -> None:
+def test_upload_without_its_length_is_refused(app: Flask, script: Script) -> None:
     environ = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}
     answer = script.client.post("/jobs", environ_overrides=environ)
     assert answer.status_code == 411
 
 
-def test_images_beyond_those_that_may_wait_are_refused_until_there_is_room(
-    config: Config, tmp_path: Path
-) -> None:
+def test_full_queue_refuses_images_until_there_is_room(config: Config, tmp_path: Path) -> None:
     limits = replace(config, max_jobs_per_hour=9, max_waiting=2, max_waiting_share=1)
     with running_app(limits) as app:
         jobs, script = app.extensions["jobs"], Script(app.test_client())
@@ -228,7 +224,7 @@ def test_images_beyond_those_that_may_wait_are_refused_until_there_is_room(
         assert script.add(job, make_jpeg()).status_code == 201
 
 
-def test_crowd_is_no_fault_of_ours(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_refusals_log_no_traceback(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         upload_from(app)
     assert "Traceback" not in caplog.text
@@ -239,7 +235,7 @@ def test_form_without_images_may_not_be_large(client: FlaskClient) -> None:
     assert answer.status_code == 413
 
 
-def test_page_of_another_site_uses_nothing_of_its_visitors_hour(tmp_path: Path) -> None:
+def test_request_from_another_site_does_not_count(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path, max_jobs_per_hour=1)) as app:
         client = app.test_client()
         elsewhere = {"Sec-Fetch-Site": "cross-site"}

@@ -22,20 +22,20 @@ from webapp.recipes.presets import PRESETS
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[Flask]:
-    """The application whose queue takes four images, two of each client."""
+    """Create an application whose queue takes four images, two of each client."""
     limits = Config(instance=tmp_path / "shared", max_waiting=4, max_waiting_share=0.5)
     with running_app(limits) as app:
         yield app
 
 
-def test_client_fills_its_share_of_the_queue_and_no_more(shared: Flask) -> None:
+def test_client_fills_no_more_than_its_share(shared: Flask) -> None:
     assert [upload_from(shared).status_code for _ in range(3)] == [202, 202, 429]
     assert upload_from(shared, "192.0.2.2").status_code == 202
     work(shared.extensions["jobs"])
     assert upload_from(shared).status_code == 202
 
 
-def test_client_is_told_of_its_share(shared: Flask) -> None:
+def test_refusal_names_the_share_of_the_client(shared: Flask) -> None:
     script = Script(shared.test_client())
     job = script.create()
     for _ in range(2):
@@ -50,8 +50,8 @@ def test_client_is_told_of_its_share(shared: Flask) -> None:
     }
 
 
-def test_share_holds_however_many_images_come_at_once(shared: Flask) -> None:
-    """Past the first look, as all of them are when they come side by side."""
+def test_share_holds_for_simultaneous_images(shared: Flask) -> None:
+    # All of them pass the first check when they arrive together.
     jobs = shared.extensions["jobs"]
 
     def submit_one(_: int) -> bool:
@@ -78,67 +78,67 @@ def test_form_with_more_images_than_the_share_keeps_nothing(shared: Flask) -> No
     assert nothing_left(shared.extensions["jobs"])
 
 
-AGAIN = ["remake", "retry", "images/{}/focus", "images/{}/focus/clear"]
+REMAKES = ["remake", "retry", "images/{}/focus", "images/{}/focus/clear"]
 
 
 def make_job(app: Flask, images: int = 1) -> tuple[Person, str]:
-    """Make a job whose images are done; give its owner and its address."""
+    """Make a job whose images are done, and return its owner and its path."""
     person = Person(app.test_client())
     location = person.submit(*[make_jpeg()] * images)
     work(app.extensions["jobs"])
     return person, location
 
 
-def again(app: Flask, person: Person, location: str, path: str) -> TestResponse:
-    """Have a job made again in one of the ways that there are."""
+def request_remake(app: Flask, person: Person, location: str, path: str) -> TestResponse:
+    """Request a remake of a job in one of the possible ways."""
     image_id = job_at(app.extensions["jobs"], location).images[0].id
     form = {"presets": "card", "x": "0.5", "y": "0.5"}
     return person.post(f"{location}/{path.format(image_id)}", **form)
 
 
-@pytest.mark.parametrize("path", AGAIN)
-def test_nothing_is_made_again_while_the_queue_is_full(shared: Flask, path: str) -> None:
+@pytest.mark.parametrize("path", REMAKES)
+def test_full_queue_refuses_a_remake(shared: Flask, path: str) -> None:
     person, location = make_job(shared)
     for number in range(4):
         upload_from(shared, f"192.0.2.{number // 2}")
-    answer = again(shared, person, location, path)
+    answer = request_remake(shared, person, location, path)
     assert answer.status_code == 503
     assert "Too many images are waiting." in answer.text
 
 
-@pytest.mark.parametrize("path", AGAIN)
-def test_nothing_is_made_again_beyond_the_share(shared: Flask, path: str) -> None:
+@pytest.mark.parametrize("path", REMAKES)
+def test_remake_beyond_the_share_is_refused(shared: Flask, path: str) -> None:
     person, location = make_job(shared)
     for _ in range(2):
         upload_from(shared, "127.0.0.1")
-    answer = again(shared, person, location, path)
+    answer = request_remake(shared, person, location, path)
     assert answer.status_code == 429
     assert "At most 2 images of your address" in answer.text
 
 
-def test_job_is_made_again_as_a_whole_or_not_at_all(shared: Flask) -> None:
+def test_job_is_remade_whole_or_not_at_all(shared: Flask) -> None:
     jobs = shared.extensions["jobs"]
     person, location = make_job(shared, images=2)
     upload_from(shared, "127.0.0.1")
-    assert again(shared, person, location, "remake").status_code == 429
+    assert request_remake(shared, person, location, "remake").status_code == 429
     assert job_at(jobs, location).counts.done == 2
 
 
-def test_job_with_more_images_than_the_share_is_made_again_while_no_other_waits(
+def test_large_job_is_remade_while_no_other_waits(
     tmp_path: Path,
 ) -> None:
     limits = Config(instance=tmp_path / "one", max_waiting=2)
     with running_app(replace(limits, max_waiting_share=1)) as app:
         person, location = make_job(app, images=2)
         app.extensions["jobs"]._max_waiting_of_client = 1
-        assert again(app, person, location, "remake").status_code == 303
+        assert request_remake(app, person, location, "remake").status_code == 303
 
 
-@pytest.mark.parametrize("path", AGAIN)
-def test_nothing_is_made_again_beyond_the_work_of_an_hour(app: Flask, path: str) -> None:
+@pytest.mark.parametrize("path", REMAKES)
+def test_remake_beyond_the_hourly_work_is_refused(app: Flask, path: str) -> None:
     person, location = make_job(app)
     use_up_work(app, "127.0.0.1")
-    answer = again(app, person, location, path)
+    answer = request_remake(app, person, location, path)
     assert answer.status_code == 429
     assert "Your address has used 60 minutes of work within an hour." in answer.text
 
@@ -147,7 +147,7 @@ def use_up_work(app: Flask, client: str) -> None:
     app.extensions["jobs"].store.usage.spend(client, "work", 3_600_000, 9_000_000, time())
 
 
-def test_client_that_used_its_work_is_told_when_there_is_more(app: Flask) -> None:
+def test_client_without_work_left_gets_a_retry_time(app: Flask) -> None:
     use_up_work(app, "192.0.2.1")
     answer = upload_from(app, "192.0.2.1")
     assert answer.status_code == 429
@@ -168,16 +168,16 @@ def test_work_on_an_image_counts_for_the_client_that_sent_it(app: Flask, jobs: J
     assert used["amount"] == pytest.approx(took["seconds"] * 1000, abs=1.5)
 
 
-def test_client_over_its_bytes_can_cancel_and_delete(app: Flask, jobs: Jobs) -> None:
-    """Its thumbnails count too, so it may be far over."""
+def test_client_over_its_byte_limit_can_cancel_and_delete(app: Flask, jobs: Jobs) -> None:
+    # Its thumbnails count too, so it may be far over.
     person, location = make_job(app)
     jobs.store.usage.spend("127.0.0.1", "bytes", 10**12, 10**13, time())
-    assert again(app, person, location, "cancel").status_code == 303
-    assert again(app, person, location, "delete").status_code == 303
+    assert request_remake(app, person, location, "cancel").status_code == 303
+    assert request_remake(app, person, location, "delete").status_code == 303
     assert jobs.ids() == []
 
 
-def test_thumbnails_count_like_what_was_sent(app: Flask, jobs: Jobs) -> None:
+def test_thumbnails_count_as_bytes_of_the_client(app: Flask, jobs: Jobs) -> None:
     upload_from(app, "192.0.2.1")
     (sent,) = used_bytes(jobs)
     work(jobs)

@@ -48,7 +48,7 @@ def test_scans_far_back_are_counted_where_they_are_decoded(
         engine.make(image, png(60, 60))
 
 
-def test_picture_far_behind_junk_is_not_searched(
+def test_picture_far_behind_junk_is_not_searched_for(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jpeg, "_CHUNK", 100)

@@ -21,9 +21,7 @@ WEBP_KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("options", WEBP_KINDS.values(), ids=WEBP_KINDS.keys())
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_webp_header_says_what_pillow_says(
-    mode: str, options: dict[str, Any], tmp_path: Path
-) -> None:
+def test_webp_header_agrees_with_pillow(mode: str, options: dict[str, Any], tmp_path: Path) -> None:
     source = tmp_path / "a.webp"
     source.write_bytes(encode(make_picture(mode, (121, 83)), "WEBP", **options))
     header = read_header(source, ImageLimits())

@@ -25,7 +25,7 @@ def test_address_of_a_recipe_fills_in_the_form(person: Person) -> None:
     } <= set(form)
 
 
-def test_recipe_that_was_asked_for_last_is_filled_in(person: Person) -> None:
+def test_last_recipe_is_filled_in(person: Person) -> None:
     person.client.set_cookie("recipe", "preset=card&w=77")
     form = person.page("/").filled_in()
     assert ("presets", "card") in form
@@ -46,7 +46,7 @@ def test_address_of_a_retention_alone_keeps_the_default_presets(person: Person) 
     assert {("presets", "web-set"), ("keep_hours", "72")} <= set(form)
 
 
-def test_address_goes_before_what_was_asked_for_last(person: Person) -> None:
+def test_address_overrides_the_last_recipe(person: Person) -> None:
     person.client.set_cookie("recipe", "preset=card")
     form = person.page("/?preset=avatar").filled_in()
     assert [value for name, value in form if name == "presets"] == ["avatar"]
@@ -56,9 +56,7 @@ def test_address_goes_before_what_was_asked_for_last(person: Person) -> None:
     "address",
     ["/?utm_source=x", "/?w0=1", "/?outputs-0-width=5", "/?is_used=1", "/?w100=3", "/?=&%ff=%fe"],
 )
-def test_address_that_names_no_recipe_gets_the_form_as_it_comes(
-    person: Person, address: str
-) -> None:
+def test_address_without_a_recipe_gets_the_default_form(person: Person, address: str) -> None:
     assert person.page(address).filled_in() == person.page("/").filled_in()
 
 
@@ -78,7 +76,7 @@ def test_address_that_names_no_recipe_gets_the_form_as_it_comes(
         "keep_hours=",
     ],
 )
-def test_part_of_an_address_that_was_not_understood_is_said(person: Person, part: str) -> None:
+def test_part_of_an_address_not_understood_is_named(person: Person, part: str) -> None:
     page = person.page(f"/?preset=square&{part}").text()
     assert f"This part of the address was not understood: {part.replace('+', ' ')}".strip() in page
 
@@ -124,7 +122,7 @@ def test_value_over_a_limit_is_filled_in_beside_its_error(
     assert "not understood" not in page.text()
 
 
-def test_limit_that_the_operator_set_is_the_one_that_is_told(tmp_path: Path) -> None:
+def test_error_names_the_limit_of_the_operator(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path, max_side=1000)) as app:
         page = Person(app.test_client()).page("/?w=2000")
     assert page.errors() == [("outputs-0-width", "The width must be from 1 to 1000 pixels.")]
@@ -140,13 +138,13 @@ def test_sizes_of_an_address_beyond_the_limit_are_named(person: Person) -> None:
     ) in page
 
 
-def test_sizes_of_an_address_are_counted_whatever_their_numbers(person: Person) -> None:
+def test_sizes_of_an_address_are_counted_by_their_number(person: Person) -> None:
     page = person.page("/?w3=64&w59=32")
     assert len(page.all(".output")) == 2
     assert "ignored" not in page.text()
 
 
-def test_address_that_asks_for_nothing_yet_is_told_of_no_problem(person: Person) -> None:
+def test_address_without_a_size_has_no_errors(person: Person) -> None:
     assert person.page("/?format=avif&fit=cover").errors() == []
 
 
@@ -155,22 +153,22 @@ def test_address_that_asks_for_nothing_yet_is_told_of_no_problem(person: Person)
                 "/?w=&enlarge=0&widths=320+640&formats=avif&background=%23ff0000&focus=smart",
                 "/?preset=card&keep_hours=168"]
 )  # fmt: skip
-def test_address_that_was_understood_gets_no_message(person: Person, address: str) -> None:
+def test_understood_address_gets_no_message(person: Person, address: str) -> None:
     assert "not understood" not in person.get(address).text
 
 
-def test_invalid_recipe_cookie_is_ignored_silently(person: Person) -> None:
+def test_invalid_recipe_cookie_is_ignored(person: Person) -> None:
     person.client.set_cookie("recipe", "preset=gone&w=77")
     assert "not understood" not in person.get("/").text
 
 
-def test_address_that_names_no_recipe_keeps_the_last_one(person: Person) -> None:
+def test_address_without_a_recipe_keeps_the_last_one(person: Person) -> None:
     person.client.set_cookie("recipe", "preset=card&w=77")
     assert person.page("/?utm_source=x").filled_in() == person.page("/").filled_in()
 
 
 @pytest.mark.parametrize("value", ["0", "false", "no", "off", ""])
-def test_switch_that_an_address_turns_off_is_off(person: Person, value: str) -> None:
+def test_switch_turned_off_in_an_address_is_off(person: Person, value: str) -> None:
     switch = person.page(f"/?w=64&enlarge={value}").one("input[name=outputs-0-enlarge]")
     assert "checked" not in switch.attributes
 
@@ -183,7 +181,7 @@ def test_strange_values_in_an_address_are_harmless(person: Person, value: str) -
     assert "<b>" not in response.text
 
 
-def test_preset_asked_for_last_that_is_no_longer_offered_is_forgotten(tmp_path: Path) -> None:
+def test_last_preset_no_longer_offered_is_dropped(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path, max_side=1000)) as app:
         person = Person(app.test_client())
         person.client.set_cookie("recipe", "preset=web-set")

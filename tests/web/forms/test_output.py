@@ -24,9 +24,7 @@ def test_size_without_a_format_is_refused_beside_the_formats(script: Script) -> 
     assert response.json["detail"] == "Choose at least one format."
 
 
-def test_format_that_cannot_move_stands_still_beside_one_that_can(
-    person: Person, jobs: Jobs
-) -> None:
+def test_still_format_stays_still_beside_an_animated_one(person: Person, jobs: Jobs) -> None:
     own = {"outputs-0-format": ["jpeg", "gif"], "outputs-0-animated": "y", "presets": []}
     person.upload((make_jpeg(), "a.jpg"), **{"outputs-0-width": "64", **own})
     recipe = recipe_of(newest_job(jobs))
@@ -64,7 +62,7 @@ def test_responsive_set_is_every_width_in_every_format(person: Person, jobs: Job
         ("320", [], "formats", "Choose at least one format."),
     ],
 )
-def test_wrong_responsive_set_is_said_beside_its_field(
+def test_wrong_responsive_set_has_an_error_beside_its_field(
     script: Script, widths: str, formats: list[str], field: str, sentence: str
 ) -> None:
     wanted = {"responsive-widths": widths, "responsive-formats": formats}
@@ -74,7 +72,7 @@ def test_wrong_responsive_set_is_said_beside_its_field(
     assert sentence in response.json["detail"]
 
 
-def test_output_without_a_size_is_not_asked_for(person: Person, jobs: Jobs) -> None:
+def test_output_without_a_size_is_not_made(person: Person, jobs: Jobs) -> None:
     person.upload((make_jpeg(), "a.jpg"), **{"outputs-0-width": "", "outputs-0-quality": "50"})
     assert output_files(newest_job(jobs)) == ["square.jpg"]
 
@@ -88,7 +86,7 @@ def test_output_without_a_size_is_not_asked_for(person: Person, jobs: Jobs) -> N
         ("wide", "The width must be a whole number of pixels."),
     ],
 )
-def test_wrong_size_is_said_beside_the_field(
+def test_wrong_size_has_an_error_beside_its_field(
     person: Person, jobs: Jobs, width: str, sentence: str
 ) -> None:
     response = person.upload(
@@ -100,7 +98,7 @@ def test_wrong_size_is_said_beside_the_field(
     assert nothing_left(jobs)
 
 
-def test_wrong_size_is_said_to_the_script_with_its_field(script: Script, jobs: Jobs) -> None:
+def test_script_gets_the_field_of_a_wrong_size(script: Script, jobs: Jobs) -> None:
     response = script.send("/jobs/open", **{"outputs-0-width": "0", "outputs-0-format": "jpeg"})
     assert response.status_code == 422
     assert response.json == {

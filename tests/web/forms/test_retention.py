@@ -21,7 +21,7 @@ def kept_hours(jobs: Jobs) -> float:
 
 
 @pytest.mark.parametrize(("chosen", "hours"), [("1", 1), ("168", 168), (None, 24)])
-def test_results_are_kept_for_as_long_as_was_chosen(
+def test_job_has_the_chosen_retention(
     person: Person, jobs: Jobs, chosen: str | None, hours: float
 ) -> None:
     person.upload((make_jpeg(), "a.jpg"), **{"keep_hours": chosen} if chosen else {})
@@ -29,7 +29,7 @@ def test_results_are_kept_for_as_long_as_was_chosen(
 
 
 @pytest.mark.parametrize("chosen", ["9999", "-1", "nan", "long"])
-def test_time_that_is_not_offered_is_refused_beside_its_field(
+def test_retention_not_offered_is_refused_beside_its_field(
     person: Person, jobs: Jobs, chosen: str
 ) -> None:
     response = person.upload((make_jpeg(), "a.jpg"), keep_hours=chosen)
@@ -59,7 +59,7 @@ def test_script_gets_the_field_of_a_retention_not_offered(script: Script) -> Non
         ({"max_retention_hours": 0.5, "retention_hours": 0.25}, ["0.25"], 1),
     ],
 )
-def test_job_page_offers_the_later_of_the_retention_times(
+def test_job_page_offers_only_longer_retentions(
     tmp_path: Path, limits: dict[str, float], offered: list[str], later: int
 ) -> None:
     with running_app(Config(instance=tmp_path, **limits)) as app:  # type: ignore[arg-type]
@@ -78,14 +78,14 @@ def test_job_page_offers_the_later_of_the_retention_times(
         ("168", []),
     ],
 )
-def test_page_offers_no_time_that_keeps_the_job_no_longer(
+def test_page_offers_no_retention_that_extends_nothing(
     person: Person, kept: str, offered: list[str]
 ) -> None:
     path = person.submit(make_jpeg(), keep_hours=kept)
     assert offered_hours(person, path) == offered
 
 
-def test_page_offers_no_retention_shorter_than_the_current_one(person: Person, jobs: Jobs) -> None:
+def test_page_offers_nothing_shorter_than_the_current_retention(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg())
     generous = replace(jobs.config, max_retention_hours=10_000)  # The settings were others.
     open_jobs(generous, jobs.now).extend(id_of(path), 9000)
@@ -93,7 +93,7 @@ def test_page_offers_no_retention_shorter_than_the_current_one(person: Person, j
     assert "Keep for" not in person.get(path).text
 
 
-def let_age(clock: Clock, jobs: Jobs, path: str, hours: float) -> None:
+def keep_extending(clock: Clock, jobs: Jobs, path: str, hours: float) -> None:
     """Advance the clock, extending a job to 24 hours from then."""
     for _ in range(100):
         clock.advance(hours=hours / 100)
@@ -103,11 +103,11 @@ def let_age(clock: Clock, jobs: Jobs, path: str, hours: float) -> None:
 @pytest.mark.parametrize(
     ("hours", "offered"), [(90, ["72", "168"]), (100, ["72"]), (143, ["72"]), (144.5, [])]
 )
-def test_page_offers_of_the_times_that_end_together_the_shortest(
+def test_page_offers_the_shortest_retention_that_reaches_the_maximum(
     clock: Clock, person: Person, jobs: Jobs, hours: float, offered: list[str]
 ) -> None:
     path = person.submit(make_jpeg())  # It is kept for 24 hours from now.
-    let_age(clock, jobs, path, hours)
+    keep_extending(clock, jobs, path, hours)
     assert offered_hours(person, path) == offered
 
 

@@ -30,7 +30,7 @@ from webapp.web.forms.upload import UploadForm
         ({"presets": ["square", "avatar", "card", "social", "web-set"]}, "outputs-8-width"),
     ],
 )
-def test_too_many_outputs_are_said_beside_what_is_too_much(
+def test_too_many_outputs_have_an_error_beside_their_field(
     script: Script, fields: dict[str, Any], field: str
 ) -> None:
     sizes = {f"outputs-{n}-width": str(n + 1) for n in range(12 if "presets" in fields else 19)}
@@ -43,7 +43,7 @@ def test_too_many_outputs_are_said_beside_what_is_too_much(
     }
 
 
-def test_no_size_is_left_out_in_silence(tmp_path: Path) -> None:
+def test_sizes_beyond_the_form_are_refused(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path, max_outputs=100)) as app:
         script = Script(app.test_client())
         sizes = {f"outputs-{n}-width": str(n + 1) for n in range(52)}
@@ -66,7 +66,7 @@ def test_no_size_is_left_out_in_silence(tmp_path: Path) -> None:
         ({"max_side": 99}, [], []),
     ],
 )
-def test_presets_are_offered_that_the_operator_allows(
+def test_presets_within_the_limits_are_offered(
     tmp_path: Path, limits: dict[str, int], offered: list[str], ticked: list[str]
 ) -> None:
     with running_app(Config(instance=tmp_path, **limits)) as app:  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ def test_presets_are_offered_that_the_operator_allows(
     assert page.values("input[name=presets][checked]") == ticked
 
 
-def test_form_as_it_comes_is_taken_where_the_operator_allows_little(tmp_path: Path) -> None:
+def test_default_form_is_accepted_under_low_limits(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path, max_side=1000)) as app:
         person = Person(app.test_client())
         form = MultiDict(person.page("/").filled_in()).to_dict(flat=False)
@@ -84,14 +84,14 @@ def test_form_as_it_comes_is_taken_where_the_operator_allows_little(tmp_path: Pa
     assert answer.status_code == 303, answer.text
 
 
-def test_presets_and_outputs_of_ones_own_make_one_recipe(person: Person, jobs: Jobs) -> None:
+def test_presets_and_custom_sizes_make_one_recipe(person: Person, jobs: Jobs) -> None:
     own = {"outputs-0-width": "64", "outputs-0-height": "48", "outputs-0-fit": "cover"}
     own["outputs-0-format"] = "jpeg"
     person.upload((make_jpeg(), "a.jpg"), presets=["square", "card"], **own)
     assert output_files(newest_job(jobs)) == ["square.jpg", "card.webp", "64x48-cover.jpg"]
 
 
-def test_form_with_the_most_sizes_is_read_to_its_end(person: Person) -> None:
+def test_form_with_the_most_sizes_is_read_whole(person: Person) -> None:
     one: dict[str, object] = {
         "height": "64", "fit": "contain", "quality": "70", "max_kb": "9", "focus": "",
         "background": "#ffffff", "transparent": "y", "enlarge": "y", "keep_copyright": "y",
@@ -103,7 +103,7 @@ def test_form_with_the_most_sizes_is_read_to_its_end(person: Person) -> None:
     assert "A recipe has at most 20 outputs." in answer.text
 
 
-def test_nothing_to_make_is_said_to_the_script_with_the_presets(script: Script) -> None:
+def test_script_gets_the_field_of_an_empty_recipe(script: Script) -> None:
     response = script.send("/jobs/open", keep_hours="24")
     assert response.json == {
         "code": "invalid_recipe",
@@ -119,7 +119,7 @@ def test_unknown_preset_is_refused(person: Person, jobs: Jobs) -> None:
     assert nothing_left(jobs)
 
 
-def test_every_field_is_described_by_something_that_is_there(person: Person) -> None:
+def test_every_description_of_a_field_exists(person: Person) -> None:
     page = person.page("/")
     named = " ".join(page.values("[aria-describedby]", "aria-describedby")).split()
     assert "keep_hours-error" in named
@@ -208,7 +208,7 @@ def own_sizes(form: UploadForm) -> list[dict[str, Any]]:
         },
     ],
 )
-def test_responsive_set_comes_back_as_one(app: Flask, jobs: Jobs, fields: dict[str, Any]) -> None:
+def test_responsive_set_is_filled_in_as_one(app: Flask, jobs: Jobs, fields: dict[str, Any]) -> None:
     form = filled_in(app, fields)
     with app.test_request_context():
         again = UploadForm.from_recipe(form.recipe(jobs.recipe_limits))
@@ -244,7 +244,7 @@ def outputs(recipe: Recipe) -> set[Output]:
     formats=st.lists(st.sampled_from(["webp", "jpeg"]), unique=True, min_size=1),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_form_that_is_filled_in_with_a_recipe_makes_the_same(
+def test_form_filled_in_with_a_recipe_makes_the_same(
     app: Flask,
     presets: list[str],
     own: list[dict[str, Any]],

@@ -15,7 +15,7 @@ from webapp.jobs.lifecycle import Jobs
 from webapp.web.formatters import date_and_time
 
 
-def test_failed_image_is_tried_again(person: Person, jobs: Jobs) -> None:
+def test_failed_image_is_retried(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_truncated(), make_jpeg())
     work(jobs)
     failed = next(image for image in job_at(jobs, path).images if image.is_failed)
@@ -24,7 +24,7 @@ def test_failed_image_is_tried_again(person: Person, jobs: Jobs) -> None:
     assert (job.counts.waiting, job.counts.failed, job.counts.done) == (1, 0, 1)
 
 
-def test_all_failed_images_are_tried_again_as_often_as_new_ones(person: Person, jobs: Jobs) -> None:
+def test_failed_images_are_retried_without_limit(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_truncated(), make_truncated())
     for _ in range(7):
         work(jobs)
@@ -33,9 +33,7 @@ def test_all_failed_images_are_tried_again_as_often_as_new_ones(person: Person, 
     assert job_at(jobs, path).counts.waiting == 2
 
 
-def test_what_was_cancelled_stays_so_when_all_failed_are_tried_again(
-    person: Person, jobs: Jobs
-) -> None:
+def test_retry_of_failed_images_leaves_cancelled_ones(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_truncated(), make_jpeg())
     person.post(f"{path}/images/{job_at(jobs, path).images[1].id}/cancel")
     work(jobs)
@@ -44,7 +42,7 @@ def test_what_was_cancelled_stays_so_when_all_failed_are_tried_again(
     assert [image.status for image in job_at(jobs, path).images] == ["waiting", "cancelled"]
 
 
-def test_all_cancelled_images_are_tried_again_where_none_failed(person: Person, jobs: Jobs) -> None:
+def test_cancelled_images_are_retried_where_none_failed(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(), make_jpeg())
     person.post(f"{path}/cancel")
     assert "Retry all cancelled" in person.get(path).text
@@ -61,7 +59,7 @@ def test_cancelled_images_are_not_worked_on(person: Person, jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize(("hours", "kept"), [("100", 100), ("100000", 168)])
-def test_job_is_kept_for_longer_but_not_for_ever(
+def test_job_is_extended_up_to_the_maximum(
     person: Person, jobs: Jobs, hours: str, kept: int
 ) -> None:
     path = person.submit(make_jpeg())
@@ -71,14 +69,14 @@ def test_job_is_kept_for_longer_but_not_for_ever(
 
 
 @pytest.mark.parametrize("hours", ["1", "23"])
-def test_keeping_a_job_never_shortens_its_time(person: Person, jobs: Jobs, hours: str) -> None:
+def test_extending_never_shortens_the_retention(person: Person, jobs: Jobs, hours: str) -> None:
     path = person.submit(make_jpeg())
     before = job_at(jobs, path).expires
     assert person.post(f"{path}/extend", hours=hours).status_code == 303
     assert job_at(jobs, path).expires == before
 
 
-def test_job_is_kept_no_longer_than_the_maximum(clock: Clock, person: Person, jobs: Jobs) -> None:
+def test_repeated_extending_stops_at_the_maximum(clock: Clock, person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg())
     for _ in range(5):
         clock.advance(hours=20)
@@ -88,7 +86,7 @@ def test_job_is_kept_no_longer_than_the_maximum(clock: Clock, person: Person, jo
 
 
 @pytest.mark.parametrize("hours", ["", "0", "-1", "nan", "inf", "long"])
-def test_time_that_is_none_is_refused(person: Person, hours: str) -> None:
+def test_invalid_retention_is_refused(person: Person, hours: str) -> None:
     path = person.submit(make_jpeg())
     assert person.post(f"{path}/extend", hours=hours).status_code == 422
 
@@ -100,7 +98,7 @@ def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: 
     assert answer.status_code == 403
 
 
-def test_owner_deletes_a_job_after_being_asked(person: Person, jobs: Jobs) -> None:
+def test_owner_confirms_and_deletes_a_job(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg())
     work(jobs)
     thumbnail = job_at(jobs, path).images[0].thumbnails[0].url
@@ -112,8 +110,8 @@ def test_owner_deletes_a_job_after_being_asked(person: Person, jobs: Jobs) -> No
     assert nothing_left(jobs)
 
 
-def told(person: Person, answer: TestResponse) -> list[str]:
-    """Follow a redirect; return what the page there says of what was just done."""
+def messages_after(person: Person, answer: TestResponse) -> list[str]:
+    """Follow a redirect, and return the messages of its page."""
     return person.page(answer.headers["Location"]).texts("li.message")
 
 
@@ -121,29 +119,29 @@ def test_deleting_or_extending_without_script_is_confirmed_once(person: Person, 
     path = person.submit(make_jpeg(), make_jpeg())
     answer = person.post(f"{path}/extend", hours="72")
     until = job_at(jobs, path).expires
-    assert told(person, answer) == [f"Kept until {date_and_time(until)}."]
+    assert messages_after(person, answer) == [f"Kept until {date_and_time(until)}."]
     answer = person.post(f"{path}/delete")
-    assert told(person, answer) == ["The job is deleted, with its images and thumbnails."]
-    assert told(person, answer) == []
+    assert messages_after(person, answer) == ["The job is deleted, with its images and thumbnails."]
+    assert messages_after(person, answer) == []
 
 
-def test_shorter_retention_is_answered_with_the_current_one(person: Person, jobs: Jobs) -> None:
+def test_shorter_retention_is_answered_with_the_current_expiry(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg())
     until = job_at(jobs, path).expires
     answer = person.post(f"{path}/extend", hours="1")
-    assert told(person, answer) == [f"Kept until {date_and_time(until)}."]
+    assert messages_after(person, answer) == [f"Kept until {date_and_time(until)}."]
 
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*"])
 @pytest.mark.parametrize("action", ["extend", "delete"])
-def test_what_a_script_did_is_not_told_on_a_later_page(
+def test_change_by_a_script_shows_no_message_later(
     person: Person, action: str, accept: str
 ) -> None:
     path = person.submit(make_jpeg())
     form = multipart(csrf_token=person.token(), hours="72")
     answer = person.client.post(f"{path}/{action}", headers={"Accept": accept}, **form)
     assert answer.status_code == 303
-    assert told(person, answer) == []
+    assert messages_after(person, answer) == []
 
 
 def test_visitor_with_the_link_can_view_but_not_delete(

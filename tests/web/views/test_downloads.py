@@ -14,7 +14,7 @@ from webapp.config import Config
 
 @pytest.fixture
 def packing(tmp_path: Path) -> Iterator[Flask]:
-    """The application that packs 20 thumbnails for each client within an hour."""
+    """Create an application that packs 20 thumbnails an hour for each client."""
     limits = Config(
         instance=tmp_path / "packing", max_images=5, max_outputs=4, max_packed_per_hour=20
     )
@@ -23,7 +23,7 @@ def packing(tmp_path: Path) -> Iterator[Flask]:
 
 
 @pytest.mark.parametrize("what", ["zip", "markup"])
-def test_thumbnails_packed_beyond_the_limit_are_refused(packing: Flask, what: str) -> None:
+def test_downloads_beyond_the_hourly_limit_are_refused(packing: Flask, what: str) -> None:
     person, jobs = Person(packing.test_client()), packing.extensions["jobs"]
     answer = person.upload((make_jpeg(), "a.jpg"), presets="web-set")
     assert answer.status_code == 422  # Eight outputs.
@@ -45,7 +45,7 @@ def test_thumbnails_packed_beyond_the_limit_are_refused(packing: Flask, what: st
     assert answer.status_code == 200
 
 
-def test_following_a_job_costs_nothing_of_the_hour(packing: Flask) -> None:
+def test_following_a_job_uses_no_download_limit(packing: Flask) -> None:
     person, jobs = Person(packing.test_client()), packing.extensions["jobs"]
     path = person.submit(make_jpeg())
     work(jobs)

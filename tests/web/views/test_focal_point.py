@@ -27,9 +27,7 @@ def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
     assert [_nearest(color) for color in colors] == ["left", "right"]
 
 
-def test_crops_are_as_the_recipe_says_again_without_the_focal_point(
-    person: Person, jobs: Jobs
-) -> None:
+def test_cleared_focal_point_restores_the_crops(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(image=make_corners((400, 200))), presets="avatar")
     focus = f"{path}/images/{job_at(jobs, path).images[0].id}/focus"
     made = []
@@ -54,9 +52,7 @@ def test_reset_to_recipe_is_offered_with_a_focal_point(person: Person, jobs: Job
     assert offered == [False, True, False]
 
 
-def test_focal_point_is_chosen_by_the_owner_alone(
-    person: Person, stranger: Person, jobs: Jobs
-) -> None:
+def test_only_the_owner_sets_the_focal_point(person: Person, stranger: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(), presets="avatar")
     focus = f"{path}/images/{job_at(jobs, path).images[0].id}/focus"
     person.post(focus, x="1", y="0")
@@ -82,7 +78,7 @@ def test_focal_point_outside_the_image_is_refused(person: Person, x: str, y: str
 @pytest.mark.parametrize(
     ("preset", "is_asked"), [("avatar", True), ("web-set", False), ("square", False)]
 )
-def test_focal_point_is_asked_for_where_something_is_cropped(
+def test_focal_point_is_offered_for_cropped_outputs_only(
     person: Person, stranger: Person, jobs: Jobs, preset: str, is_asked: bool
 ) -> None:
     path = person.submit(make_jpeg(), presets=preset)
@@ -101,7 +97,7 @@ def test_fields_of_the_focal_point_are_described(person: Person, jobs: Jobs) -> 
     assert page.count('aria-describedby="focus-help"') == 2
 
 
-def test_whole_image_is_shown_to_choose_on_but_is_no_thumbnail(person: Person, jobs: Jobs) -> None:
+def test_overview_is_shown_but_is_no_thumbnail(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(size=(1600, 800)), presets="avatar")
     work(jobs)
     (image,) = job_at(jobs, path).images
@@ -113,7 +109,7 @@ def test_whole_image_is_shown_to_choose_on_but_is_no_thumbnail(person: Person, j
     assert image.overview.url not in person.get(path).text
 
 
-def test_whole_image_is_not_made_beside_another_that_shows_it(person: Person, jobs: Jobs) -> None:
+def test_overview_is_a_thumbnail_that_shows_the_whole_image(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(), presets=["avatar", "web-set"])
     work(jobs)
     (image,) = job_at(jobs, path).images

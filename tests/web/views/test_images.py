@@ -8,7 +8,7 @@ from tests.support.pages import Page
 from webapp.jobs.lifecycle import Jobs
 
 
-def test_image_page_comes_again_when_it_is_to_ask_more_slowly(
+def test_image_panel_is_sent_when_its_poll_slows_down(
     person: Person, jobs: Jobs, clock: Clock
 ) -> None:
     path = person.submit(make_jpeg())
@@ -31,7 +31,7 @@ def test_image_has_a_page_with_its_markup_and_neighbours(person: Person, jobs: J
     assert last.id in page
 
 
-def test_image_page_leads_back_in_words_that_fit(person: Person, jobs: Jobs) -> None:
+def test_image_page_links_back_with_the_right_number(person: Person, jobs: Jobs) -> None:
     for count, words in ((1, "All images"), (2, "All 2 images")):
         path = person.submit(*[make_jpeg()] * count)
         image = job_at(jobs, path).images[0]

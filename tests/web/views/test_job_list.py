@@ -9,13 +9,13 @@ from tests.support.pages import Page
 from webapp.jobs.lifecycle import Jobs
 
 
-def test_ones_own_jobs_are_listed_and_no_others(person: Person, stranger: Person) -> None:
+def test_only_own_jobs_are_listed(person: Person, stranger: Person) -> None:
     path = person.submit(make_jpeg())
     assert path in person.get("/jobs").text
     assert path not in stranger.get("/jobs").text
 
 
-def test_list_loads_no_script_that_it_does_not_need(person: Person) -> None:
+def test_list_without_running_jobs_loads_no_htmx(person: Person) -> None:
     assert "vendor/" not in person.get("/jobs").text
 
 
@@ -24,14 +24,14 @@ def test_job_is_listed_by_its_first_image(person: Person) -> None:
     assert "<bdi>1.jpg</bdi> and 2 more" in person.get("/jobs").text
 
 
-def test_job_without_images_is_listed_as_waiting_for_them(script: Script) -> None:
+def test_job_without_images_is_listed_as_waiting(script: Script) -> None:
     script.create()
     page = script.get("/jobs").text
     assert "No images yet" in page
     assert "Waiting for images" in page
 
 
-def test_list_says_how_far_each_job_is(person: Person, jobs: Jobs) -> None:
+def test_list_shows_the_progress_of_each_job(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_truncated(), make_jpeg(), make_jpeg())
     waiting = job_at(jobs, path).images[2].id
     person.post(f"{path}/images/{waiting}/cancel")
@@ -43,7 +43,7 @@ def test_list_says_how_far_each_job_is(person: Person, jobs: Jobs) -> None:
     assert not page.all("progress")
 
 
-def test_row_of_the_list_follows_its_job_to_the_end(person: Person, jobs: Jobs) -> None:
+def test_row_polls_until_its_job_is_finished(person: Person, jobs: Jobs) -> None:
     person.submit(make_jpeg(), make_jpeg())
     page = person.get("/jobs").text
     assert "vendor/htmx" in page
@@ -57,7 +57,7 @@ def test_row_of_the_list_follows_its_job_to_the_end(person: Person, jobs: Jobs) 
     assert Page(row.text).polled() is None
 
 
-def test_row_of_a_job_that_is_gone_goes(person: Person, jobs: Jobs) -> None:
+def test_row_of_a_deleted_job_disappears(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg())
     address = person.page("/jobs").polled()
     assert address
@@ -66,7 +66,7 @@ def test_row_of_a_job_that_is_gone_goes(person: Person, jobs: Jobs) -> None:
     assert (row.status_code, row.text) == (200, "")
 
 
-def test_row_is_for_who_made_the_job_alone(person: Person, stranger: Person) -> None:
+def test_only_the_owner_gets_the_row_of_a_job(person: Person, stranger: Person) -> None:
     person.submit(make_jpeg())
     address = person.page("/jobs").polled()
     assert address
@@ -84,15 +84,13 @@ def test_list_shows_a_small_picture_of_each_image(person: Person, jobs: Jobs) ->
     assert pictures_of_the_list(person) == ["320w.webp", "320w.webp"]
 
 
-def test_whole_image_is_no_picture_of_the_list(person: Person, jobs: Jobs) -> None:
+def test_list_shows_no_overview(person: Person, jobs: Jobs) -> None:
     person.submit(make_jpeg(size=(800, 100)), presets="avatar")
     work(jobs)
     assert pictures_of_the_list(person) == ["avatar.webp"]
 
 
-def test_list_of_jobs_goes_on_with_older_ones(
-    person: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_list_continues_with_older_jobs(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("webapp.jobs.lifecycle.LISTED_JOBS", 2)
     paths = [person.submit(make_jpeg()) for _ in range(5)]
     addresses, seen = ["/jobs"], []
@@ -104,12 +102,12 @@ def test_list_of_jobs_goes_on_with_older_ones(
 
 
 @pytest.mark.parametrize("before", ["0", "-1", "nan", "inf", "1e999", "long ago", ""])
-def test_list_of_jobs_before_any_time_is_a_page(person: Person, before: str) -> None:
+def test_list_before_any_value_is_a_page(person: Person, before: str) -> None:
     person.submit(make_jpeg())
     assert person.get(f"/jobs?before={before}").status_code == 200
 
 
-def test_list_without_older_jobs_leads_to_the_newest(person: Person) -> None:
+def test_list_without_older_jobs_links_to_the_newest(person: Person) -> None:
     person.submit(make_jpeg())
     page = person.get("/jobs?before=0").text
     assert "No older jobs" in page

@@ -22,7 +22,7 @@ def test_page_shows_every_image_with_its_state(person: Person, jobs: Jobs) -> No
     assert page.texts(".frame .frame-name + .fact") == ["waiting", "waiting"]
 
 
-def test_thumbnail_is_linked_with_its_size_and_what_was_saved(person: Person, jobs: Jobs) -> None:
+def test_thumbnail_is_linked_with_its_size_and_saving(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(size=(400, 300)))
     work(jobs)
     page = person.page(path)
@@ -41,7 +41,7 @@ def test_thumbnail_is_linked_with_its_size_and_what_was_saved(person: Person, jo
         (["square", "avatar"], "avatar.webp"),
     ],
 )
-def test_all_frames_of_a_job_show_the_same_kind_of_picture(
+def test_all_frames_of_a_job_show_the_same_output(
     person: Person, jobs: Jobs, presets: list[str], shown: str
 ) -> None:
     sizes = [(1200, 800), (400, 300), (500, 900), (2000, 300)]
@@ -51,7 +51,7 @@ def test_all_frames_of_a_job_show_the_same_kind_of_picture(
     assert [address.rpartition("/")[2] for address in frames] == [shown] * 4
 
 
-def test_waiting_image_says_what_will_be_made_of_it(person: Person, jobs: Jobs) -> None:
+def test_waiting_image_lists_its_future_thumbnails(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(size=(400, 300)))
     (awaited,) = person.page(path).texts("li.awaited")
     assert awaited.startswith("100 × 100 JPEG")
@@ -59,7 +59,7 @@ def test_waiting_image_says_what_will_be_made_of_it(person: Person, jobs: Jobs) 
     assert not person.page(path).all(".awaited")
 
 
-def test_page_says_that_its_link_is_the_key_to_it(person: Person, stranger: Person) -> None:
+def test_page_warns_that_its_link_gives_access(person: Person, stranger: Person) -> None:
     path = person.submit(make_jpeg())
     for visitor in (person, stranger):
         assert "anyone with the link can view this page" in visitor.get(path).text
@@ -70,7 +70,7 @@ def test_job_ids_cannot_be_guessed(person: Person) -> None:
     assert {job_id.version for job_id in ids} == {4}  # 122 bits from the system's own source.
 
 
-def test_failed_image_says_why(person: Person, jobs: Jobs) -> None:
+def test_failed_image_shows_its_reason(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_truncated())
     work(jobs)
     page = person.get(path).text
@@ -78,18 +78,18 @@ def test_failed_image_says_why(person: Person, jobs: Jobs) -> None:
     assert "truncated" in page
 
 
-def test_page_says_that_no_worker_is_running(person: Person) -> None:
+def test_page_warns_that_no_worker_is_running(person: Person) -> None:
     page = person.get(person.submit(make_jpeg())).text
     assert "Processing is paused: no workers are running." in page
     assert "Your job will resume automatically." in page
 
 
-def test_page_says_nothing_of_workers_while_there_is_one(person: Person, jobs: Jobs) -> None:
+def test_page_with_a_worker_has_no_warning(person: Person, jobs: Jobs) -> None:
     claims_of(jobs).beat("w1")
     assert IDLE not in person.get(person.submit(make_jpeg())).text
 
 
-def test_finished_page_says_nothing_of_workers(person: Person, jobs: Jobs) -> None:
+def test_finished_page_has_no_warning_about_workers(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg())
     work(jobs)
     jobs.store.operations.forget_workers(inf)
@@ -104,7 +104,7 @@ def test_image_of_a_lost_worker_is_not_shown_as_working(person: Person, jobs: Jo
     assert "<li>1 working</li>" not in page
 
 
-def test_placeholder_lies_under_a_picture_that_is_opaque(person: Person, jobs: Jobs) -> None:
+def test_only_an_opaque_picture_has_a_placeholder(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(), make_png("RGBA"))
     work(jobs)
     assert person.get(path).text.count('class="placeholder"') == 1
@@ -137,7 +137,7 @@ def test_unknown_or_malformed_job_is_not_found(person: Person, path: str) -> Non
     assert "expired" in response.text
 
 
-def test_expired_job_is_gone(person: Person, jobs: Jobs, clock: Clock) -> None:
+def test_expired_job_answers_410(person: Person, jobs: Jobs, clock: Clock) -> None:
     path = person.submit(make_jpeg())
     clock.advance(hours=25)
     response = person.get(path)
@@ -147,7 +147,7 @@ def test_expired_job_is_gone(person: Person, jobs: Jobs, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("part", ["", "/zip", "/markup", "/images/{image}", "/delete"])
-def test_expired_job_is_still_called_expired_after_its_sweep(
+def test_expired_job_answers_410_after_its_sweep(
     person: Person, jobs: Jobs, part: str, clock: Clock
 ) -> None:
     path = person.submit(make_jpeg())
@@ -169,13 +169,13 @@ def test_expired_job_is_forgotten_after_30_days(person: Person, jobs: Jobs, cloc
     assert person.get(path).status_code == 404
 
 
-def test_job_that_its_owner_deleted_is_not_said_to_have_expired(person: Person, jobs: Jobs) -> None:
+def test_deleted_job_answers_404(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg())
     person.post(f"{path}/delete")
     sweep(jobs)
     assert person.get(path).status_code == 404
 
 
-def test_removed_location_is_told(person: Person, jobs: Jobs) -> None:
+def test_page_reports_removed_gps_locations(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(gps=True), make_jpeg())
     assert "GPS removed from 1 photo" in person.get(path).text

@@ -30,9 +30,7 @@ def test_script_sends_images_one_by_one_and_closes(script: Script, jobs: Jobs) -
     assert not jobs.job(job["id"]).is_open
 
 
-def test_images_keep_the_order_of_the_uploader_however_they_arrive(
-    script: Script, jobs: Jobs
-) -> None:
+def test_images_keep_their_order_whenever_they_arrive(script: Script, jobs: Jobs) -> None:
     job = script.create()
     for name, position in (("b.jpg", "2"), ("a.jpg", "1"), ("c.jpg", "9" * 30)):
         script.send(job["images_url"], images=part(make_jpeg(), name), position=position)
@@ -87,15 +85,13 @@ def test_job_with_the_most_images_is_not_reopened(script: Script, jobs: Jobs) ->
     assert not jobs.job(job["id"]).is_open
 
 
-def test_job_that_is_gone_is_not_reopened(script: Script) -> None:
+def test_job_closed_without_images_is_not_reopened(script: Script) -> None:
     job = script.create()
     script.send(job["close_url"])
     assert script.send(job["reopen_url"]).status_code == 404
 
 
-def test_tabs_of_one_browser_that_submit_at_once_are_one_owner(
-    app: Flask, script: Script, jobs: Jobs
-) -> None:
+def test_two_tabs_of_a_browser_are_one_owner(app: Flask, script: Script, jobs: Jobs) -> None:
     script.token()
     other = Script(app.test_client())
     cookie = script.client.get_cookie("session")
@@ -114,18 +110,18 @@ def test_only_the_owner_can_add_images(script: Script, stranger: Person) -> None
     assert other.send(job["reopen_url"]).status_code == 403
 
 
-def test_no_pixels_are_decoded_for_the_answer(script: Script, jobs: Jobs) -> None:
+def test_upload_is_answered_without_decoding_pixels(script: Script, jobs: Jobs) -> None:
     job = script.create()
     data = make_image("RGB", (200, 200), "png")
     cut = data[: len(data) // 2]
     assert script.add(job, cut, "cut.png").status_code == 201
 
 
-def missing(jobs: Jobs) -> list[tuple[str, str]]:
+def missing_files(jobs: Jobs) -> list[tuple[str, str]]:
     return [(file.name, file.reason) for file in newest_job(jobs).missing_files]
 
 
-def test_job_remembers_what_its_uploader_could_not_send(script: Script, jobs: Jobs) -> None:
+def test_job_lists_the_files_that_could_not_be_sent(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.add(job, make_jpeg())
     lost = [
@@ -133,36 +129,34 @@ def test_job_remembers_what_its_uploader_could_not_send(script: Script, jobs: Jo
         [3, "\ud83d.jpg", "\ud83dA" * 999],
     ]
     script.send(job["close_url"], missing_files=json.dumps(lost))
-    assert missing(jobs) == [("b.jpg", "Connection lost."), (".jpg", "A" * 300)]
+    assert missing_files(jobs) == [("b.jpg", "Connection lost."), (".jpg", "A" * 300)]
     assert ", 2 missing" in script.get(job["url"]).text
     assert ", 2 missing" in script.get("/jobs").text
 
 
-def test_image_whose_answer_got_lost_is_not_missing(script: Script, jobs: Jobs) -> None:
+def test_image_received_without_an_answer_is_not_missing(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.send(job["images_url"], images=part(make_jpeg(), "a.jpg"), position=1)
-    said = [[1, "a.jpg", "Connection lost."], [2, "b.jpg", "Connection lost."]]
-    script.send(job["close_url"], missing_files=json.dumps(said))
-    assert missing(jobs) == [("b.jpg", "Connection lost.")]
+    missing = [[1, "a.jpg", "Connection lost."], [2, "b.jpg", "Connection lost."]]
+    script.send(job["close_url"], missing_files=json.dumps(missing))
+    assert missing_files(jobs) == [("b.jpg", "Connection lost.")]
 
 
-def test_file_that_came_after_all_is_missing_no_more(script: Script, jobs: Jobs) -> None:
+def test_file_sent_after_a_reopen_is_no_longer_missing(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.add(job, make_jpeg())
     script.send(job["close_url"], missing_files='[[2, "b.jpg", "Connection lost."]]')
     script.send(job["reopen_url"])
     script.add(job, make_jpeg(), "b.jpg")
     script.send(job["close_url"], missing_files="[]")
-    assert missing(jobs) == []
+    assert missing_files(jobs) == []
 
 
 @pytest.mark.parametrize(
-    "said", ["", "{}", "[1]", "[[]]", '[["one", "a", "b"]]', "[[1e999, 1, 1]]", "[" * 99_999]
+    "missing", ["", "{}", "[1]", "[[]]", '[["one", "a", "b"]]', "[[1e999, 1, 1]]", "[" * 99_999]
 )
-def test_nonsense_about_what_is_missing_hinders_no_end(
-    script: Script, jobs: Jobs, said: str
-) -> None:
+def test_invalid_list_of_missing_files_is_ignored(script: Script, jobs: Jobs, missing: str) -> None:
     job = script.create()
     script.add(job, make_jpeg())
-    assert script.send(job["close_url"], missing_files=said).status_code == 204
-    assert missing(jobs) == []
+    assert script.send(job["close_url"], missing_files=missing).status_code == 204
+    assert missing_files(jobs) == []

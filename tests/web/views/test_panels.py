@@ -13,16 +13,16 @@ from webapp.jobs.health import estimate
 from webapp.jobs.lifecycle import Jobs
 
 
-def test_page_knows_how_many_come_before(person: Person, stranger: Person, jobs: Jobs) -> None:
+def test_page_shows_the_number_of_images_ahead(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
     stranger.submit(make_jpeg(), make_jpeg(), make_jpeg())
     path = person.submit(make_jpeg())
     assert estimate(jobs.store, job_at(jobs, path), jobs.now()).ahead == 1  # Owners take turns.
     assert "1 image ahead of you in the queue" in person.get(path).text
 
 
-def test_time_left_is_told_from_what_the_last_images_took(
-    clock: Clock, person: Person, jobs: Jobs
-) -> None:
+def test_time_left_follows_the_last_durations(clock: Clock, person: Person, jobs: Jobs) -> None:
     person.submit(make_jpeg())
     claimed = claim(jobs)
     clock.advance(10)
@@ -34,7 +34,7 @@ def test_time_left_is_told_from_what_the_last_images_took(
     assert "about 20 seconds left" in person.get(path).text
 
 
-def test_job_with_nothing_to_do_yet_promises_no_time(script: Script, jobs: Jobs) -> None:
+def test_open_job_without_waiting_images_has_no_time_left(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.add(job, make_jpeg())
     work(jobs)
@@ -42,7 +42,7 @@ def test_job_with_nothing_to_do_yet_promises_no_time(script: Script, jobs: Jobs)
     assert estimate(jobs.store, jobs.job(job["id"]), jobs.now()).seconds is None
 
 
-def test_panel_comes_again_when_others_are_done_with(
+def test_panel_is_sent_when_the_queue_ahead_changes(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
     other = stranger.submit(make_jpeg())
@@ -57,7 +57,7 @@ IDLE = "no workers are running"
 GONE = "/jobs/00000000-0000-4000-8000-000000000000"
 
 
-def test_running_page_reloads_by_itself_without_script(person: Person) -> None:
+def test_running_page_reloads_itself_without_script(person: Person) -> None:
     assert person.page(person.submit(make_jpeg())).all("meta[http-equiv=refresh]")
 
 
@@ -75,7 +75,7 @@ def test_unchanged_panel_is_not_sent_again(person: Person) -> None:
     assert (response.status_code, response.data) == (204, b"")
 
 
-def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -> None:
+def test_changed_panel_has_a_new_poll_address(person: Person, jobs: Jobs) -> None:
     address = person.page(person.submit(make_jpeg(), make_jpeg())).polled()
     assert address
     claim = claims_of(jobs).claim("w1")
@@ -86,7 +86,7 @@ def test_changed_panel_comes_with_its_next_address(person: Person, jobs: Jobs) -
     assert Page(panel.text).polled() not in (None, address)
 
 
-def test_panel_comes_again_when_the_last_worker_goes(person: Person, jobs: Jobs) -> None:
+def test_panel_is_sent_when_the_last_worker_ends(person: Person, jobs: Jobs) -> None:
     claims_of(jobs).beat("w1")
     address = person.page(person.submit(make_jpeg())).polled()
     assert address
@@ -95,7 +95,7 @@ def test_panel_comes_again_when_the_last_worker_goes(person: Person, jobs: Jobs)
     assert IDLE in person.get(address).text
 
 
-def test_panel_comes_again_when_a_worker_is_back(person: Person, jobs: Jobs) -> None:
+def test_panel_is_sent_when_a_worker_is_back(person: Person, jobs: Jobs) -> None:
     address = person.page(person.submit(make_jpeg())).polled()
     assert address
     assert person.get(address).status_code == 204
@@ -105,9 +105,7 @@ def test_panel_comes_again_when_a_worker_is_back(person: Person, jobs: Jobs) -> 
     assert IDLE not in panel.text
 
 
-def test_panel_comes_again_when_its_time_left_reads_otherwise(
-    person: Person, jobs: Jobs, clock: Clock
-) -> None:
+def test_panel_is_sent_when_its_time_left_changes(person: Person, jobs: Jobs, clock: Clock) -> None:
     person.submit(make_jpeg(), make_jpeg(), make_jpeg())
     slow = claim(jobs)
     clock.advance(1100)
@@ -139,9 +137,7 @@ def test_panel_without_a_version_has_all_images(person: Person, jobs: Jobs) -> N
     assert person.get(f"{path}/panel").text.count("frame-name") == 2
 
 
-def test_panel_comes_again_when_it_is_to_ask_more_slowly(
-    person: Person, jobs: Jobs, clock: Clock
-) -> None:
+def test_panel_is_sent_when_its_poll_slows_down(person: Person, jobs: Jobs, clock: Clock) -> None:
     path = person.submit(make_jpeg())
     address = person.page(path).polled()
     assert address
@@ -151,7 +147,7 @@ def test_panel_comes_again_when_it_is_to_ask_more_slowly(
     assert 'hx-trigger="every 1000ms"' in panel.text
 
 
-def test_remade_job_is_polled_as_often_as_a_new_one(
+def test_remade_job_is_polled_as_fast_as_a_new_one(
     person: Person, jobs: Jobs, clock: Clock
 ) -> None:
     path = person.submit(make_jpeg())
@@ -161,7 +157,7 @@ def test_remade_job_is_polled_as_often_as_a_new_one(
     assert 'hx-trigger="every 500ms"' in person.get(path).text
 
 
-def test_version_that_is_no_text_gets_the_panel(person: Person) -> None:
+def test_panel_with_an_undecodable_version_is_sent(person: Person) -> None:
     panel = person.client.get(
         person.submit(make_jpeg()) + "/panel", environ_overrides={"QUERY_STRING": "v=\xff"}
     )
@@ -177,7 +173,7 @@ def test_last_panel_stops_the_polling(person: Person, jobs: Jobs) -> None:
     assert Page(panel.text).polled() is None
 
 
-def test_panel_goes_on_while_images_are_still_uploaded(script: Script, jobs: Jobs) -> None:
+def test_panel_polls_while_images_are_uploaded(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.add(job, make_jpeg())
     work(jobs)
@@ -187,14 +183,14 @@ def test_panel_goes_on_while_images_are_still_uploaded(script: Script, jobs: Job
 
 
 @pytest.mark.parametrize("query", ["", "?v=7", "?v=x"])
-def test_panel_of_a_job_that_is_gone_ends_the_polling(person: Person, query: str) -> None:
+def test_panel_of_an_unknown_job_stops_the_polling(person: Person, query: str) -> None:
     panel = person.get(f"{GONE}/panel{query}")
     assert panel.status_code == 200
     assert "This job is gone" in panel.text
     assert Page(panel.text).polled() is None
 
 
-def test_polling_ends_after_an_expired_job_was_swept(
+def test_panel_of_an_expired_job_stops_the_polling(
     person: Person, jobs: Jobs, clock: Clock
 ) -> None:
     path = person.submit(make_jpeg())

@@ -14,7 +14,7 @@ from webapp.jobs.storage import ABANDONED_SECONDS, REPLACED_SECONDS
 from webapp.recipes.presets import PRESETS
 
 
-def remade(person: Person, jobs: Jobs, wait: float = 0) -> Thumbnail:
+def replace_thumbnail(person: Person, jobs: Jobs, wait: float = 0) -> Thumbnail:
     """Make a job, make it again later, and return the replaced thumbnail."""
     path = person.submit(make_jpeg(size=(400, 300)))
     work(jobs)
@@ -25,7 +25,7 @@ def remade(person: Person, jobs: Jobs, wait: float = 0) -> Thumbnail:
     return old
 
 
-def test_old_thumbnails_stay_until_the_new_ones_are_there(person: Person, jobs: Jobs) -> None:
+def test_old_thumbnails_stay_until_the_new_ones_are_done(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(size=(400, 300)))
     work(jobs)
     (old,) = job_at(jobs, path).images[0].thumbnails
@@ -38,13 +38,13 @@ def test_old_thumbnails_stay_until_the_new_ones_are_there(person: Person, jobs: 
 def test_old_addresses_work_for_a_while_after_the_new_ones_do(
     person: Person, jobs: Jobs, wait: float
 ) -> None:
-    old = remade(person, jobs, wait)
+    old = replace_thumbnail(person, jobs, wait)
     age(jobs, REPLACED_SECONDS - 60)
     sweep(jobs)
     assert person.get(old.url).status_code == 200
 
 
-def follow(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, action: Any) -> None:
+def run_after(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, action: Any) -> None:
     """Run an action after the first call of a method."""
     method, actions = getattr(part, name), [action]
 
@@ -65,7 +65,7 @@ def test_sweep_while_new_addresses_are_written_keeps_the_old(
     age(jobs, 2 * REPLACED_SECONDS)
     (old,) = job_at(jobs, path).thumbnails
     jobs.remake(id_of(path), PRESETS["card"].recipe, "127.0.0.1")
-    follow(monkeypatch, jobs.store.queue, "finish", partial(sweep, jobs))
+    run_after(monkeypatch, jobs.store.queue, "finish", partial(sweep, jobs))
     work(jobs)
     assert person.get(old.url).status_code == 200
 
@@ -78,22 +78,20 @@ def test_new_addresses_written_during_a_sweep_keep_the_old(
     age(jobs, 2 * REPLACED_SECONDS)
     (old,) = job_at(jobs, path).thumbnails
     jobs.remake(id_of(path), PRESETS["card"].recipe, "127.0.0.1")
-    follow(monkeypatch, jobs.storage, "old_paths", partial(work, jobs))
+    run_after(monkeypatch, jobs.storage, "old_paths", partial(work, jobs))
     sweep(jobs)
     assert person.get(old.url).status_code == 200
 
 
-def test_old_addresses_are_gone_after_that_while(person: Person, jobs: Jobs) -> None:
-    old = remade(person, jobs)
+def test_old_addresses_end_after_their_time(person: Person, jobs: Jobs) -> None:
+    old = replace_thumbnail(person, jobs)
     age(jobs, REPLACED_SECONDS + 60)
     sweep(jobs)
     assert person.get(old.url).status_code == 404
 
 
-def test_nothing_but_the_new_thumbnails_is_left_after_that_while(
-    person: Person, jobs: Jobs
-) -> None:
-    remade(person, jobs)
+def test_only_new_thumbnails_are_left_after_that_time(person: Person, jobs: Jobs) -> None:
+    replace_thumbnail(person, jobs)
     age(jobs, REPLACED_SECONDS + 60)
     sweep(jobs)
     (job,) = map(jobs.job, jobs.ids())
@@ -102,10 +100,8 @@ def test_nothing_but_the_new_thumbnails_is_left_after_that_while(
     assert person.get(job.thumbnails[0].url).status_code == 200
 
 
-def test_making_again_and_again_does_not_keep_old_thumbnails_for_longer(
-    person: Person, jobs: Jobs
-) -> None:
-    old = remade(person, jobs)
+def test_repeated_remakes_keep_old_thumbnails_no_longer(person: Person, jobs: Jobs) -> None:
+    old = replace_thumbnail(person, jobs)
     for name in ("avatar", "social"):
         age(jobs, REPLACED_SECONDS / 2 + 60)
         jobs.remake(jobs.ids()[0], PRESETS[name].recipe, "127.0.0.1")
@@ -114,23 +110,23 @@ def test_making_again_and_again_does_not_keep_old_thumbnails_for_longer(
     assert person.get(old.url).status_code == 404
 
 
-def test_old_thumbnails_make_room_where_the_disk_is_nearly_full(
+def test_old_thumbnails_are_removed_on_a_nearly_full_disk(
     person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = remade(person, jobs)
+    old = replace_thumbnail(person, jobs)
     age(jobs, REPLACED_SECONDS / 5)
     monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 1000)
     sweep(jobs)
     assert person.get(old.url).status_code == 404
 
 
-def test_old_thumbnails_go_with_their_job(person: Person, jobs: Jobs) -> None:
-    remade(person, jobs)
+def test_old_thumbnails_are_deleted_with_their_job(person: Person, jobs: Jobs) -> None:
+    replace_thumbnail(person, jobs)
     jobs.delete(jobs.ids()[0])
     assert nothing_left(jobs)
 
 
-def test_old_thumbnails_stay_where_the_new_ones_cannot_be_made(person: Person, jobs: Jobs) -> None:
+def test_old_thumbnails_stay_where_a_remake_fails(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(size=(400, 300)))
     work(jobs)
     own: dict[str, object] = {

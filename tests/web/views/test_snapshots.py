@@ -27,7 +27,7 @@ from webapp.jobs.models import Claim
 from webapp.recipes.outputs import Recipe
 from webapp.web.metrics import StatisticsCollector
 
-# What an address may ask for beside the job itself. `{v}` and `{said}` are those of the page.
+# What an address may ask for beside the job itself. `{v}` and `{estimate}` are those of the page.
 QUERIES = {
     "jobs.panel": ("", "?v=0", "?v={v}&estimate={estimate}"),
     "jobs.row": ("", "?v={v}"),
@@ -76,7 +76,7 @@ class Scene:
         self.jobs.store.db.backup(self._saved)
 
     def finish(self) -> None:
-        """Publish what a worker made of the first image, through a connection of its own."""
+        """Publish the thumbnails of the first image through another connection."""
         failures: list[BaseException] = []
 
         def run() -> None:
@@ -95,7 +95,7 @@ class Scene:
         assert failures == []
 
     def restore(self) -> None:
-        """Bring rows and files back to where they were before the finish."""
+        """Restore the rows and files from before the finish."""
         with closing(Database(self._saved)) as saved:
             saved._db.conn.backup(self.jobs.store.db._db.conn)
         self.jobs.storage.unpublish(self.jobs.storage.thumbnails_folder(self.claim))
@@ -107,7 +107,7 @@ class Scene:
         return [one.samples for one in metrics if one.name != "thumbnails_free_disk_bytes"]
 
     def _read(self, address: str) -> Any:
-        """Ask for an address; give all of the answer that tells of the job."""
+        """Request an address, and return the answer without its CSRF tokens."""
         headers = {"Accept": "text/html"}
         with closing(self.script.client.get(address, headers=headers, buffered=False)) as answer:
             assert not self.jobs.store.db._db.conn.in_transaction, "open while the answer is sent"
@@ -220,7 +220,7 @@ def scene(
     return scene
 
 
-def test_answer_is_of_one_moment_whenever_an_image_is_finished(
+def test_answer_is_of_one_moment_while_an_image_finishes(
     scene: Scene, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readers = scene.readers()

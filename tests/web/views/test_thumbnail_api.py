@@ -54,7 +54,7 @@ def test_done_job_leads_to_its_thumbnail(client: FlaskClient, jobs: Jobs) -> Non
     assert response.headers["Location"] == f"/download_thumbnail/{job_id}"
 
 
-def test_failed_job_says_why(client: FlaskClient, jobs: Jobs) -> None:
+def test_failed_job_has_its_reason(client: FlaskClient, jobs: Jobs) -> None:
     job_id = upload(client, make_truncated())
     work(jobs)
     response = client.get(f"/check_job_status/{job_id}")
@@ -76,9 +76,7 @@ def test_cancelled_image_is_an_error(client: FlaskClient, jobs: Jobs) -> None:
     assert status(client, job_id) == "Error"
 
 
-def test_image_has_its_thumbnail_though_it_is_not_made_again(
-    client: FlaskClient, jobs: Jobs
-) -> None:
+def test_image_of_a_cancelled_remake_keeps_its_thumbnail(client: FlaskClient, jobs: Jobs) -> None:
     job_id = upload(client, make_jpeg())
     work(jobs)
     jobs.remake(job_id, PRESETS["square"].recipe, "127.0.0.1")
@@ -93,7 +91,7 @@ def test_thumbnail_is_a_padded_square(client: FlaskClient, jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "I;16", "1", "CMYK", "RGBA", "P"])
-def test_kinds_that_thumbnail_api_could_not_do(client: FlaskClient, jobs: Jobs, mode: str) -> None:
+def test_modes_that_thumbnail_api_refused_work(client: FlaskClient, jobs: Jobs, mode: str) -> None:
     made = thumbnail(client, jobs, make_image(mode, (60, 30), "tiff" if mode == "CMYK" else "png"))
     assert made.size == (100, 100)
 
@@ -174,7 +172,7 @@ def test_client_lists_its_own_jobs_and_no_others(client: FlaskClient) -> None:
     assert other.get("/jobs").json == {"job_ids": []}
 
 
-def test_all_jobs_are_listed_where_the_operator_says_so(tmp_path: Path) -> None:
+def test_all_jobs_are_listed_where_the_operator_allows_it(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path / "open", list_all_jobs=True)) as app:
         job_id = upload(app.test_client(), make_jpeg())
         assert app.test_client().get("/jobs").json == {"job_ids": [job_id]}

@@ -29,7 +29,7 @@ def test_every_format_has_its_type(client: FlaskClient, made: list[Thumbnail]) -
     assert types == ["image/jpeg", "image/png", "image/webp", "image/avif"]
 
 
-def test_thumbnail_is_cached_for_ever_and_can_do_no_harm(
+def test_thumbnail_is_cached_for_ever_and_sandboxed(
     client: FlaskClient, made: list[Thumbnail]
 ) -> None:
     headers = client.get(made[0].url).headers

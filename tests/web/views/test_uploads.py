@@ -29,7 +29,7 @@ def config(tmp_path: Path) -> Config:
     return Config(instance=tmp_path / "instance", **SMALL)  # type: ignore[arg-type]
 
 
-def test_page_says_limits_and_what_becomes_of_the_images(person: Person) -> None:
+def test_upload_page_shows_limits_retention_and_privacy(person: Person) -> None:
     page = person.page("/")
     for words in (
         "up to 1 MB each, 3 at a time",
@@ -47,7 +47,7 @@ def test_form_without_script_leads_to_the_job(person: Person, jobs: Jobs) -> Non
     assert [image.name for image in newest_job(jobs).images] == ["a.jpg", "b.png"]
 
 
-def test_nothing_chosen_is_said(person: Person, jobs: Jobs) -> None:
+def test_form_without_images_is_refused(person: Person, jobs: Jobs) -> None:
     response = person.upload((b"", ""))
     assert response.status_code == 422
     assert "Choose at least one image." in response.text
@@ -83,7 +83,7 @@ def test_bad_file_is_refused_by_name_with_the_reason(
 
 
 @pytest.mark.parametrize("case", BAD_FILES.values(), ids=BAD_FILES.keys())
-def test_bad_file_is_refused_in_the_same_words_to_the_script(
+def test_bad_file_of_the_script_gets_the_same_sentence(
     script: Script, jobs: Jobs, case: tuple[bytes, str, int, str]
 ) -> None:
     data, name, status, sentence = case
@@ -96,17 +96,17 @@ def test_bad_file_is_refused_in_the_same_words_to_the_script(
     assert nothing_left(jobs)
 
 
-def refused(page: Page) -> dict[str, str]:
+def refused_files(page: Page) -> dict[str, str]:
     """Return the files that were refused: the sentence by the name."""
     row = ".row.refused"
     names, sentences = page.texts(f"{row} .row-name"), page.texts(f"{row} .row-why")
     return dict(zip(names, sentences, strict=True))
 
 
-def test_good_files_go_on_when_one_is_refused(person: Person, jobs: Jobs) -> None:
+def test_good_files_are_kept_when_one_is_refused(person: Person, jobs: Jobs) -> None:
     response = person.upload((b"words", "notes.txt"), (make_jpeg(), "good.jpg"))
     assert response.status_code == 303
-    sentences = refused(person.page(response.headers["Location"]))
+    sentences = refused_files(person.page(response.headers["Location"]))
     assert list(sentences) == ["notes.txt"]
     assert sentences["notes.txt"].startswith("This is text")
     assert [image.name for image in newest_job(jobs).images] == ["good.jpg"]
@@ -114,7 +114,7 @@ def test_good_files_go_on_when_one_is_refused(person: Person, jobs: Jobs) -> Non
 
 def test_more_files_than_a_job_takes_are_refused_by_name(person: Person, jobs: Jobs) -> None:
     response = person.upload(*[(make_jpeg(), f"{number}.jpg") for number in range(4)])
-    sentences = refused(person.page(response.headers["Location"]))
+    sentences = refused_files(person.page(response.headers["Location"]))
     assert list(sentences) == ["3.jpg"]
     assert sentences["3.jpg"].startswith("A job has at most 3 images.")
     assert newest_job(jobs).counts.total == 3
@@ -125,7 +125,7 @@ def test_more_files_than_a_job_takes_are_refused_by_name(person: Person, jobs: J
     ["../../../etc/passwd", 'quo"te.jpg', "<script>alert(1)<x.jpg", "a\u202eb.jpg", "n" * 300, ""],
     ids=["slashes", "quotes", "script", "rtl", "long", "none"],
 )
-def test_strange_name_is_shown_harmlessly(person: Person, jobs: Jobs, name: str) -> None:
+def test_strange_file_name_is_shown_safely(person: Person, jobs: Jobs, name: str) -> None:
     response = person.upload((make_jpeg(), name))
     assert response.status_code == 303
     page = person.get(response.headers["Location"]).text
@@ -148,7 +148,7 @@ def test_form_without_the_right_token_is_refused(
     assert nothing_left(jobs)
 
 
-def test_request_larger_than_any_is_refused(person: Person, jobs: Jobs, app: object) -> None:
+def test_request_over_the_size_limit_is_refused(person: Person, jobs: Jobs, app: object) -> None:
     person.client.application.config["MAX_CONTENT_LENGTH"] = 1000
     response = person.upload((make_jpeg(size=(200, 200)), "a.jpg"))
     assert response.status_code == 413
@@ -156,7 +156,7 @@ def test_request_larger_than_any_is_refused(person: Person, jobs: Jobs, app: obj
     assert nothing_left(jobs)
 
 
-def test_broken_off_upload_leaves_nothing(client: FlaskClient, jobs: Jobs) -> None:
+def test_interrupted_upload_leaves_no_files(client: FlaskClient, jobs: Jobs) -> None:
     body = (
         b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
         + make_jpeg()[:200]
@@ -165,7 +165,7 @@ def test_broken_off_upload_leaves_nothing(client: FlaskClient, jobs: Jobs) -> No
     assert files_left(jobs) == []
 
 
-def test_every_refused_file_is_named_on_the_job_page_for_good(tmp_path: Path) -> None:
+def test_refused_files_stay_listed_on_the_job_page(tmp_path: Path) -> None:
     bad = [(b"words", f"{number:036}.heic") for number in range(150)]
     with running_app(Config(instance=tmp_path)) as app:
         person = Person(app.test_client())
@@ -179,12 +179,12 @@ def test_every_refused_file_is_named_on_the_job_page_for_good(tmp_path: Path) ->
 
 def test_files_beyond_the_limit_of_a_job_are_not_received(person: Person) -> None:
     response = person.upload(*[(b"words", f"{number}.jpg") for number in range(4)])
-    sentences = refused(Page(response.text))
+    sentences = refused_files(Page(response.text))
     assert sentences["2.jpg"].startswith("This is text")
     assert sentences["3.jpg"].startswith("A job has at most 3 images.")
 
 
-def test_form_that_cannot_be_taken_whole_is_not_taken_by_half(
+def test_form_that_fails_halfway_keeps_nothing(
     person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_image, calls = jobs.store.queue.add, []
@@ -210,7 +210,7 @@ def test_form_creates_a_whole_job(person: Person, jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "late PNG", "GIF"])
-def test_header_of_a_million_pieces_is_read_quickly(person: Person, jobs: Jobs, kind: str) -> None:
+def test_header_of_70000_pieces_is_refused_quickly(person: Person, jobs: Jobs, kind: str) -> None:
     pieces = 70_000
     if "PNG" in kind:
         whole = make_png()
@@ -225,7 +225,7 @@ def test_header_of_a_million_pieces_is_read_quickly(person: Person, jobs: Jobs, 
     assert nothing_left(jobs)
 
 
-def test_upload_to_a_full_disk_is_told_so_and_keeps_nothing(
+def test_upload_to_a_full_disk_keeps_nothing(
     person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 1_000_000)
