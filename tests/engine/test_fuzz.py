@@ -18,6 +18,7 @@ from tests.support.hostile.mutations import mangled
 from tests.support.hostile.samples import ENDINGS, sample
 from tests.support.images import make_jpeg
 from tests.support.jobs import id_of
+from tests.support.pages import Page
 from webapp.config import Config
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
@@ -57,7 +58,7 @@ def assert_clear(response: TestResponse) -> None:
         assert isinstance(detail, str)
         assert detail
     else:
-        assert re.search("<(h1|p)", response.text), response.text
+        assert Page(response.text).all("h1, p"), response.text
 
 
 nonsense = st.one_of(

@@ -2,13 +2,13 @@
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
 from tests.conftest import Person
 from tests.support.images import Size, make_animation, make_jpeg
 from tests.support.jobs import job_at, recipe_of, work
+from tests.support.pages import Page
 from webapp.exports.markup import alt_text, html, markdown, responsive_sets
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail
@@ -30,12 +30,8 @@ def address(thumbnail: Thumbnail) -> str:
 
 def tags(markup: str) -> Tags:
     """Read the elements as a browser does."""
-    found: Tags = []
-    parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attrs: found.append((tag, dict(attrs)))  # type: ignore[method-assign]
-    parser.feed(markup)
-    parser.close()
-    return found
+    elements = Page(markup).all("picture, source, img")
+    return [(element.tag or "", element.attributes) for element in elements]
 
 
 def upload(

@@ -1,6 +1,5 @@
 """Every answer about a job is of one moment, whenever an image is finished."""
 
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 from time import time
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from flask import Flask
@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 from tests.conftest import Script, read_zip
 from tests.support.images import make_jpeg
 from tests.support.jobs import claims_of, work_once
+from tests.support.pages import Page
 from webapp.engine.decoder import Decoder
 from webapp.engine.result import Result
 from webapp.jobs.database import Database
@@ -113,18 +114,20 @@ class Scene:
             assert not self.jobs.store.db._db.conn.in_transaction, "open while the answer is sent"
             return _facts(answer)
 
+    def _polled(self, path: str) -> dict[str, str]:
+        """Return the parameters of the address that a page polls."""
+        address = self.script.page(path).polled()
+        assert address
+        return dict(parse_qsl(urlsplit(address).query))
+
     def readers(self) -> dict[str, Callable[[], Any]]:
         """Return the readers of a job by their names."""
-        page = self.script.get(f"/jobs/{self.job_id}").text
-        panel = re.search(r"/panel\?v=(\d+)&amp;estimate=([\w-]*)", page)
-        image_page = self.script.get(f"/jobs/{self.job_id}/images/{self.image_id}").text
-        image_panel = re.search(r"/panel\?v=(\d+)", image_page)
-        assert panel
-        assert image_panel
+        panel = self._polled(f"/jobs/{self.job_id}")
+        image_panel = self._polled(f"/jobs/{self.job_id}/images/{self.image_id}")
         words = {
-            "v": panel[1],
-            "estimate": panel[2],
-            "image_v": image_panel[1],
+            "v": panel["v"],
+            "estimate": panel["estimate"],
+            "image_v": image_panel["v"],
             "image": self.image_id,
         }
         found: dict[str, Callable[[], Any]] = {
@@ -149,9 +152,11 @@ def _facts(answer: TestResponse) -> Any:
     if answer.mimetype == "application/zip":
         archive = read_zip(answer)
         return {name: archive.read(name) for name in archive.namelist()}
-    text = answer.get_data()
-    text = re.sub(rb'(name="csrf_token"[^>]*value=")[^"]*', rb"\1", text)
-    return answer.status_code, answer.headers.get("Location"), text
+    body = answer.get_data()
+    if answer.mimetype == "text/html":
+        for token in Page(body.decode()).values('input[name="csrf_token"]'):
+            body = body.replace(token.encode(), b"")
+    return answer.status_code, answer.headers.get("Location"), body
 
 
 class Statements:
