@@ -104,7 +104,7 @@ def test_fit_gives_the_size(
 
 
 def test_contain_is_never_off_by_more_than_rounding(engine: Engine) -> None:
-    for source in ((1001, 667), (997, 13), (3, 1000), (2000, 1999)):
+    for source in ((1001, 667), (997, 13), (3, 1000), (1000, 999)):
         outputs = [Output(f"{side}", side, side, format="png") for side in range(16, 300, 15)]
         for output, made in zip(outputs, engine.make(make_jpeg(source), *outputs), strict=True):
             scale = min((output.width or 0) / source[0], (output.height or 0) / source[1], 1)

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.read_headers import SLOW_TO_OPEN
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:

@@ -211,6 +211,7 @@ def _properties(items: Sequence[Item], number: str, is_wide: bool, ipma_boxes: i
     return box(b"iprp", box(b"ipco", *known), *boxes)
 
 
+@cache
 def variants(format: str) -> dict[str, bytes]:
     """Make images of one picture of 120 × 80, in all forms that their decoder reads."""
     size = (120, 80)
