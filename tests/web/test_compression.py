@@ -1,25 +1,40 @@
 """Large pages are compressed for clients that accept it."""
 
 import gzip
+from collections.abc import Iterator
 from time import time
 
 import pytest
+from flask import Flask
 from itsdangerous import TimestampSigner
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, find_token, multipart
+from tests.conftest import Person, find_token, multipart, running_app
 from tests.support.images import make_jpeg
 from tests.support.jobs import job_at, work
+from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 
 PARTS = ["", "/panel", "/images/{image_id}", "/images/{image_id}/panel"]
 
 
-@pytest.fixture
-def path(person: Person, jobs: Jobs) -> str:
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """Create one application for all tests, which only read its one job."""
+    with running_app(Config(instance=tmp_path_factory.mktemp("compression"))) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def person(app: Flask) -> Person:
+    return Person(app.test_client())
+
+
+@pytest.fixture(scope="module")
+def path(app: Flask, person: Person) -> str:
     """Finish a job of eight images, and return the path of its page."""
     path = person.submit(*[make_jpeg()] * 8)
-    work(jobs)
+    work(app.extensions["jobs"])
     return path
 
 

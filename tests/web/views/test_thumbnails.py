@@ -1,21 +1,32 @@
 """Thumbnails as static files."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import Person, running_app
 from tests.support.images import make_png
 from tests.support.jobs import id_of, work
-from webapp.config import load
+from webapp.config import Config, load
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail
 
 
-@pytest.fixture
-def made(person: Person, jobs: Jobs) -> list[Thumbnail]:
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """Create one application for all tests, which leave its thumbnails."""
+    with running_app(Config(instance=tmp_path_factory.mktemp("thumbnails"))) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def made(app: Flask) -> list[Thumbnail]:
+    """Make a thumbnail in each format."""
+    person, jobs = Person(app.test_client()), app.extensions["jobs"]
     own = {f"outputs-{i}-width": "50" for i in range(4)} | {
         f"outputs-{i}-format": format for i, format in enumerate(("jpeg", "png", "webp", "avif"))
     }
@@ -88,7 +99,11 @@ def test_link_is_not_followed(
 ) -> None:
     file = jobs.storage.thumbnails / made[0].path
     place = file if linked == "file" else file.parent
-    place.rename(jobs.storage.tmp / "elsewhere")
-    place.symlink_to(jobs.storage.tmp / "elsewhere")
+    elsewhere = jobs.storage.tmp / "elsewhere"
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere)
     assert file.exists()
     assert client.get(made[0].url).status_code == 404
+    place.unlink()
+    elsewhere.rename(place)
+    assert client.get(made[0].url).status_code == 200
