@@ -69,6 +69,7 @@ def test_address_without_a_recipe_gets_the_default_form(person: Person, address:
         "fit=wide",
         "format=exe",
         "quality=good",
+        "enlarge=maybe",
         "widths=a+b",
         "keep_hours=5",
         "keep_hours=9999",
@@ -165,6 +166,14 @@ def test_invalid_recipe_cookie_is_ignored(person: Person) -> None:
 def test_address_without_a_recipe_keeps_the_last_one(person: Person) -> None:
     person.client.set_cookie("recipe", "preset=card&w=77")
     assert person.page("/?utm_source=x").filled_in() == person.page("/").filled_in()
+
+
+@pytest.mark.parametrize("value", ["1", "true", "Yes", "on", "y"])
+@pytest.mark.parametrize("name", ["transparent", "enlarge", "keep_copyright", "animated"])
+def test_switch_turned_on_in_an_address_is_on(person: Person, name: str, value: str) -> None:
+    form = person.page(f"/?w=64&w2=32&{name}2={value}").filled_in()
+    assert (f"outputs-1-{name}", "y") in form
+    assert (f"outputs-0-{name}", "y") not in form
 
 
 @pytest.mark.parametrize("value", ["0", "false", "no", "off", ""])

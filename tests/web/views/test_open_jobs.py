@@ -54,6 +54,14 @@ def test_same_image_twice_is_two_images(script: Script, jobs: Jobs) -> None:
     assert jobs.job(job["id"]).counts.total == 3
 
 
+def test_request_without_an_image_is_refused(script: Script, jobs: Jobs) -> None:
+    job = script.create()
+    response = script.send(job["images_url"], position="1")
+    assert response.status_code == 422
+    assert (response.json or {})["code"] == "no_images"
+    assert jobs.job(job["id"]).counts.total == 0
+
+
 def test_image_for_a_closed_job_is_refused(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.add(job, make_jpeg())
