@@ -17,6 +17,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from tests.conftest import Person, running_app
+from tests.support.forms import field, multipart_of, urlencoded
 from tests.support.images import make_jpeg
 from tests.support.jobs import id_of
 from webapp.config import Config
@@ -141,18 +142,6 @@ def pairs(name: str, value: str, size: int) -> str:
     """Fill so many bytes with one parameter, which may be numbered."""
     pair = f"{quote(name, safe='{}')}={quote(value)}"
     return "&".join(pair.replace("{n}", str(n)) for n in range(size // (len(pair) + 1)))[:size]
-
-
-def field(name: str, value: str) -> str:
-    return f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-
-
-def multipart_of(body: str) -> dict[str, Any]:
-    return {"data": f"{body}--b--\r\n".encode(), "content_type": "multipart/form-data; boundary=b"}
-
-
-def urlencoded(body: str) -> dict[str, Any]:
-    return {"data": body.encode(), "content_type": "application/x-www-form-urlencoded"}
 
 
 FORM_SIZES = [9000, READ_FORM, FORM]
@@ -347,45 +336,3 @@ def test_product_of_two_lists_costs_little(
     server: Server, method: str, path: str, request_: dict[str, Any]
 ) -> None:
     assert_cheap(lambda: server.send(method, path, **request_), path[:80])
-
-
-def test_headers_beyond_the_limit_are_refused_with_a_reason(server: Server) -> None:
-    answer = server.send("GET", "/", headers={"X-Whatever": "x" * 40_000})
-    assert answer.status_code == 431
-    assert (answer.json or {})["code"] == "request_header_fields_too_large"
-
-
-def test_address_with_too_many_parameters_is_refused_with_a_reason(server: Server) -> None:
-    answer = server.send("GET", "/?" + "w=1&" * 900)
-    assert answer.status_code == 414
-    assert "An address has at most 900 parameters." in answer.text
-
-
-def test_recipe_cookie_with_too_many_parameters_is_ignored(server: Server) -> None:
-    answer = server.send("GET", "/", headers={"Cookie": "recipe=" + "w=320&" * 900})
-    assert answer.status_code == 200
-    assert 'value="320"' not in answer.text
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        urlencoded("x=" + "y" * 250_000),
-        urlencoded("x&" * 900),
-        multipart_of(field("x", "y" * 125_000) * 2),
-        multipart_of(field("x" * 125_000, "y") * 2),
-    ],
-)
-@pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/sign-in"])
-def test_form_with_too_much_beside_its_files_is_refused(
-    server: Server, path: str, form: dict[str, Any]
-) -> None:
-    assert server.send("POST", path, **form).status_code == 413
-
-
-@pytest.mark.parametrize("path", ["/jobs/open", "/upload_image", "/sign-in"])
-def test_only_an_image_form_accepts_many_files(server: Server, path: str) -> None:
-    file = '--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\nx\r\n'
-    assert server.send("POST", path, **multipart_of(file * 2)).status_code == 413
-    form = multipart_of(field("presets", "square") + file * 2)
-    assert server.send("POST", "/jobs", **form).status_code == 415
