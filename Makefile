@@ -5,6 +5,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The tests start hundreds of processes; without bytecode each would compile the application again.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from webapp import ROOT
+from webapp.config import ROOT
 
 FOLDER = ROOT / "static/samples"
 Color = tuple[int, int, int]

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from PIL import Image, ImageFilter
 
 from tests.support.servers import Client, Servers, running
+from webapp.config import MB
 
 IDLE_IMAGES = 40
 CLIENTS = 8
@@ -85,7 +86,7 @@ def measure_load(host: str, port: int, photo: bytes) -> None:
 def measure_memory(servers: Servers, photo: bytes) -> None:
     """Print how much the web processes grow, at their peak, for one large upload."""
     before = servers.reset_web_peak()
-    answer = servers.client().upload(photo + bytes(LARGE_MB * 1_000_000))
+    answer = servers.client().upload(photo + bytes(LARGE_MB * MB))
     growth = servers.web_peak() - before
     print(
         f"upload of {LARGE_MB} MB             +{growth / 1e6:.1f} MB in the web ({answer.status})"

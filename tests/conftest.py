@@ -282,4 +282,4 @@ def age(jobs: Jobs, seconds: float) -> None:
 
 def nothing_left(jobs: Jobs) -> bool:
     """Return whether there is no job, row or file."""
-    return not jobs.ids() and not files_left(jobs)
+    return not jobs.store.jobs.ids() and not files_left(jobs)

@@ -40,7 +40,7 @@ def test_host_names_are_separated_by_spaces_or_commas(text: str, names: str) -> 
     assert load({"THUMBNAIL_ALLOWED_HOSTS": text}).allowed_hosts == names
 
 
-@pytest.mark.parametrize(("text", "value"), [("1", True), ("yes", True), ("0", False), ("", False)])
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("Yes", True), ("0", False), ("", False)])
 def test_switches_accept_the_usual_words(text: str, value: bool) -> None:
     assert load({"THUMBNAIL_COOKIE_SECURE": text}).cookie_secure is value
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from webapp.config import ROOT
+
 NOBODY = 65534
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.third_party import locked
-from webapp.config import Config, environment_name
+from webapp.config import ROOT, Config, environment_name
 
-ROOT = Path(__file__).parent.parent
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "bench/README.md"]
 

@@ -1,11 +1,8 @@
 """Thumbnails: a web app that turns images into thumbnails."""
 
 from collections.abc import Callable
-from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
-
-ROOT = Path(__file__).parent.parent
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -19,8 +16,7 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     from flask import Flask
 
     from webapp import cli
-    from webapp.config import load
-    from webapp.jobs.errors import MB
+    from webapp.config import MB, ROOT, load
     from webapp.jobs.lifecycle import Jobs
     from webapp.jobs.limits import ClientLimits
     from webapp.jobs.storage import Storage
@@ -47,10 +43,10 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
         instance_path=str(config.instance.resolve()),
     )
     storage = Storage(config.instance, config.min_free_mb * MB, now)
-    store = Store(config.instance / "jobs.db")
+    store = Store(config.instance / "jobs.db", now)
     app.extensions["config"] = config
-    app.extensions["jobs"] = Jobs(store, storage, ClientLimits(store, config, now), config, now)
-    app.extensions["huey"] = create_huey(config, Claims(store, storage, config, now))
+    app.extensions["jobs"] = Jobs(store, storage, ClientLimits(store, config), config)
+    app.extensions["huey"] = create_huey(config, Claims(store, storage, config))
     request_log.init_app(app, config)
     limits.init_app(app)  # First, to refuse requests before they are read.
     security.init_app(app, config)

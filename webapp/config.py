@@ -16,12 +16,15 @@ from typing import Any, Literal, NewType, get_args
 
 from dotenv import dotenv_values
 
+ROOT = Path(__file__).parent.parent  # Has what we ship beside the code: templates, static files.
+MB = 1_000_000  # Bytes, in settings and in what people read.
 PREFIX = "THUMBNAIL_"
 UNPREFIXED = {"host": "HOST", "port": "PORT"}  # Hosting platforms use these names.
 # Characters. A shorter secret can be guessed. A client has 20 guesses an hour at a token. The key
 # can be guessed offline, without a limit.
 SHORTEST_SECRETS = {"access_token": 16, "metrics_token": 16, "secret_key": 32}
-TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+# Words for a switch, in settings, forms and addresses.
+_ON, _OFF = {"1", "true", "yes", "y", "on"}, {"0", "false", "no", "n", "off", ""}
 
 
 class ConfigError(SystemExit):
@@ -328,6 +331,12 @@ def _read(variable: str, text: str, item: "Field[Any]") -> Any:
     return value
 
 
+def read_switch(text: str) -> bool | None:
+    """Read `1`, `no` or another word for on or off; None if it is none."""
+    word = text.strip().lower()
+    return word in _ON if word in _ON | _OFF else None
+
+
 def _parse_host(text: str) -> str:
     """Parse an address, or a name that this machine can resolve."""
     try:
@@ -352,9 +361,10 @@ def _parse_path(text: str) -> Path:
 
 
 def _parse_bool(text: str) -> bool:
-    if text.lower() not in TRUE | FALSE:
+    is_on = read_switch(text)
+    if is_on is None:
         raise ValueError(text)
-    return text.lower() in TRUE
+    return is_on
 
 
 def _parse_choice(kind: Any) -> tuple[str, Callable[[str], str]]:

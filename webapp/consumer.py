@@ -1,8 +1,7 @@
 """The instance that huey_consumer loads, with settings but without their secrets."""
 
 from webapp import logs
-from webapp.config import load, read_environment, without_secrets
-from webapp.jobs.errors import MB
+from webapp.config import MB, load, read_environment, without_secrets
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.tasks import create_huey

@@ -13,13 +13,11 @@ import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 from webapp import logs
-from webapp.config import load, without_secrets
+from webapp.config import ROOT, load, without_secrets
 from webapp.sandbox.libc import die_with_parent
 
-ROOT = Path(__file__).parent.parent
 # gunicorn waits 30 s for an upload to end, and the consumer 20 s for an image.
 STOP_SECONDS = 40.0
 

@@ -34,10 +34,13 @@ def load_ours() -> tuple[str, Maker]:
     """Load our own engine."""
     from PIL import __version__, features
 
+    from webapp.config import Config
     from webapp.engine import vips
     from webapp.engine.limits import ImageLimits
     from webapp.engine.thumbnails import make_thumbnails
     from webapp.recipes.outputs import Output, Recipe
+
+    limits = ImageLimits.from_config(Config())
 
     def make(job: Job) -> None:
         sizes, quality = job["sizes"], job["quality"]
@@ -48,7 +51,7 @@ def load_ours() -> tuple[str, Maker]:
             (folder / recipe.outputs[number].file_name).write_bytes(content)
 
         with Path(job["source"]).open("rb") as source:
-            make_thumbnails(source, recipe, write, ImageLimits())
+            make_thumbnails(source, recipe, write, limits)
 
     turbo = features.version("libjpeg_turbo")
     version = f"Pillow {__version__}, libjpeg-turbo {turbo}"

@@ -1,43 +1,23 @@
 """What users do on the pages and see there, for all browser tests."""
 
 import base64
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import CDPSession, Locator, Page, Route, expect
+from playwright.sync_api import CDPSession, Locator, Page, expect
 
 from tests.support.images import encode, make_jpeg
-from tests.support.servers import Servers
 
-PHOTO = make_jpeg(size=(1000, 700))
-THUMBNAILS = ".frame img:not(.placeholder)"
 FINISHED = "#job-panel:not([hx-get]) h1"
-# Note in `said` what is read out.
-LISTEN = """() => {
-    window.said = [];
-    const status = document.querySelector("[role=status]");
-    const listen = () => said.push(status.textContent);
-    new MutationObserver(listen).observe(status, { childList: true, characterData: true });
-}"""
+
 
 # 8 MB: more than the kernel buffers, so that a line can hold a part (lines.py). Black, because
 # `drop` sends no zeros at the end of a file to the browser.
 LARGE = encode(Image.new("RGB", (2000, 1333)), "BMP")
+
+
 IN_PART = re.compile(r"· [1-9]\d? %")  # What a row says while the line holds its file.
-# Note in `shifts` what moves by itself.
-WATCH_SHIFTS = """
-    window.shifts = [];
-    new PerformanceObserver((list) => {
-        for (const shift of list.getEntries()) {
-            if (shift.hadRecentInput) continue;
-            const nodes = shift.sources.map(({ node }) => node?.outerHTML?.slice(0, 80));
-            shifts.push([shift.value, nodes]);
-        }
-    }).observe({ type: "layout-shift", buffered: true });
-"""
 
 
 def drop(page: Page, files: Mapping[str, bytes], target: str = "body") -> None:
@@ -88,31 +68,9 @@ def make(page: Page) -> None:
     expect(page.locator(FINISHED)).to_contain_text("done", timeout=20_000)
 
 
-def send(page: Page, servers: Servers, *names: str, preset: str = "square") -> None:
-    """Upload photos of these names, and wait until the server has them all."""
-    page.goto(f"{servers.url}/")
-    choose_preset(page, preset)
-    drop(page, dict.fromkeys(names, PHOTO))
-    page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator("h1")).to_have_text(re.compile(rf"0 of {len(names)} images? done$"))
-
-
-def natural_sizes(page: Page) -> list[list[int]]:
-    """Wait for all thumbnails to load; return their sizes in pixels."""
-    page.wait_for_function(
-        "(shown) => [...document.querySelectorAll(shown)].every(({naturalWidth}) => naturalWidth)",
-        arg=THUMBNAILS,
-    )
-    return page.eval_on_selector_all(  # type: ignore[no-any-return]
-        THUMBNAILS,
-        "(images) => images.map((i) => [i.naturalWidth, i.naturalHeight])",
-    )
-
-
 def gather(page: Page, *names: str) -> None:
     """Choose photos of these names, to be sent."""
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     drop(page, {name: make_jpeg() for name in names})
 
 
@@ -120,55 +78,6 @@ def choose_preset(page: Page, name: str) -> None:
     """Tick one preset and no other."""
     for box in page.locator("input[name=presets]").all():
         box.set_checked(box.get_attribute("value") == name)
-
-
-def check(page: Page, *rules: str) -> None:
-    """Check a page with axe: all rules, or these alone."""
-    # Preloading is for style sheets of other hosts, and waits ten seconds for a line that is cut.
-    options: dict[str, object] = {"resultTypes": ["violations"], "preload": False}
-    if rules:
-        options["runOnly"] = rules
-    else:  # Of WCAG 2.2, and off unless asked for: what a finger can hit.
-        options["rules"] = {"target-size": {"enabled": True}}
-    results = Axe().run(page, options=options)
-    assert results.violations_count == 0, results.generate_report()
-
-
-def check_colors(page: Page) -> None:
-    """Check a page with axe: all rules in light, and its contrast in dark."""
-    page.emulate_media(color_scheme="light")
-    check(page)
-    page.emulate_media(color_scheme="dark")
-    check(page, "color-contrast")
-
-
-def expect_to_fit(page: Page, *widths: int) -> None:
-    """Check that a page needs no sideways scrolling on screens of these widths."""
-    for width in widths:
-        page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-def check_on_the_narrowest_phone(page: Page) -> None:
-    """Check that a page needs no sideways scrolling and has large enough targets."""
-    expect_to_fit(page, 320)
-    assert page.evaluate("innerWidth") == 320
-    check(page, "target-size")
-
-
-def task_milliseconds(trace: bytes) -> list[float]:
-    """Return the milliseconds of each task of the page, by a clock of its thread."""
-    events = json.loads(trace)["traceEvents"]
-    threads = {
-        (event["pid"], event["tid"])
-        for event in events
-        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
-    }
-    return [
-        event.get("tdur", 0) / 1000  # The shortest have none.
-        for event in events
-        if event["name"] == "RunTask" and (event["pid"], event["tid"]) in threads
-    ]
 
 
 def submit(page: Page) -> None:
@@ -185,52 +94,3 @@ def expect_done(page: Page, words: str) -> None:
 def expect_finished(page: Page, words: str) -> None:
     """Wait until the page of a job says this and asks no more."""
     expect(page.locator(FINISHED)).to_have_text(words, timeout=60_000)
-
-
-def are_undistorted(page: Page, pictures: str = ".compare img") -> bool:
-    """Return whether pictures are drawn in their own proportions."""
-    return page.locator(pictures).evaluate_all(  # type: ignore[no-any-return]
-        """async (all) => {
-            await Promise.all(all.map((one) => one.decode()));
-            return all.every((one) => {
-                const { width, height } = one.getBoundingClientRect();
-                const stretched = width / one.naturalWidth / (height / one.naturalHeight);
-                return Math.abs(stretched - 1) < 0.02;
-            });
-        }"""
-    )
-
-
-def route_once(page: Page, address: str, handle: Callable[[Route], object]) -> None:
-    """Handle the next request to an address, and none after it.
-
-    Playwright's own `times=1` stops looking at requests then: one of that moment is never sent.
-    """
-    first = iter([True])
-    page.route(address, lambda route: handle(route) if next(first, False) else route.fallback())
-
-
-def watch(page: Page, expression: str, name: str) -> None:
-    """Record each value of an expression while it can be evaluated."""
-    page.evaluate(
-        """([expression, name]) => {
-            window.seen ??= {};
-            const values = (seen[name] = []);
-            const read = new Function(`return ${expression}`);
-            const note = () => {
-                try {
-                    const value = read();
-                    if (value !== values.at(-1)) values.push(value);
-                } catch {}
-            };
-            new MutationObserver(note).observe(document, { attributes: true, childList: true,
-                characterData: true, subtree: true });
-        }""",
-        [expression, name],
-    )
-
-
-def shifts(page: Page) -> list[tuple[float, list[str]]]:
-    """Return what shifted by itself, once the page has drawn."""
-    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
-    return page.evaluate("shifts")  # type: ignore[no-any-return]

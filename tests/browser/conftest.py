@@ -11,7 +11,7 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 from tests.browser.chromium import ADVICE, find_chromium
 from tests.browser.lines import Line, line_to
 from tests.support.jobs import open_jobs
-from tests.support.servers import Servers, running, wait_until
+from tests.support.servers import Servers, running
 from webapp.config import Config
 
 # Playwright's five seconds are few on a machine with other work. Only tests that fail take longer.
@@ -31,27 +31,21 @@ def base_url(servers: Servers) -> str:
 
 
 @pytest.fixture(scope="session")
-def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def web_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A web server without a consumer."""
-    servers = Servers(tmp_path_factory.mktemp("idle") / "instance", workers=1, max_images=60)
-    servers.start_one("web")
-    try:
-        client = servers.client()
-        wait_until(lambda: _answers(client), what="a page")
-        client.close()
+    folder = tmp_path_factory.mktemp("idle")
+    with running(folder / "instance", "web", workers=1, max_images=60) as servers:
         yield servers
-    finally:
-        servers.kill()
 
 
 @pytest.fixture
-def idle(lonely: Servers) -> Iterator[Servers]:
+def idle(web_alone: Servers) -> Iterator[Servers]:
     """Servers without a consumer or a job: what is uploaded waits."""
-    yield lonely
-    if consumer := lonely.processes.pop("consumer", None):
-        lonely.kill_one(consumer)
-    jobs = open_jobs(Config(instance=lonely.instance))
-    for job_id in jobs.ids():
+    yield web_alone
+    if consumer := web_alone.processes.pop("consumer", None):
+        web_alone.kill_one(consumer)
+    jobs = open_jobs(Config(instance=web_alone.instance))
+    for job_id in jobs.store.jobs.ids():
         jobs.delete(job_id)
     jobs.store.operations.forget_workers(inf)
     jobs.store.db.close()
@@ -63,13 +57,6 @@ def line(page: Page, base_url: str) -> Iterator[Line]:
     with line_to(base_url) as line:
         yield line
         page.close()  # It would complain of a line that goes first.
-
-
-def _answers(client: object) -> bool:
-    try:
-        return client.get("/", "text/html").status == 200  # type: ignore[attr-defined,no-any-return]
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,10 @@
 """Every page in every state, for checks by axe, small screens and screenshots.
 
-The jobs are made by the real servers. Their consumer is stopped where a job is to stay as it is.
+No consumer runs: a job stays as it is until a test works on it.
 """
 
 import re
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,19 +15,18 @@ from time import time
 from zipfile import ZipFile
 
 from playwright.sync_api import Page, Route, expect
-from werkzeug.datastructures import FileStorage
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.browser.actions import drop
-from tests.conftest import find_token
+from tests.browser.jobs import post_form
 from tests.support.errors import ERRORS
 from tests.support.images import make_jpeg, make_png, make_truncated
-from tests.support.jobs import claims_of, open_jobs
-from tests.support.servers import Client, Servers, running, wait_until
+from tests.support.jobs import claim, claims_of, open_jobs, work
+from tests.support.servers import Client, running
 from webapp import create_app
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.models import Claim
+from webapp.jobs.store.operations import Operations
 
 TOKEN = "the token of the second server"
 LONG = "Scan for the printers, corrected colours, " * 5 + "final.jpg"
@@ -60,90 +58,55 @@ class Stage:
         session = {"name": "session", "value": self.owner.cookies["session"], "url": self.url}
         page.context.add_cookies([session])  # type: ignore[list-item]
         # Without a worker there is no telling when a job is finished; this one is for a slow test.
-        self.jobs.store.operations.beat("worker", time() + 50)
+        Operations(self.jobs.store.db, lambda: time() + 50).beat("worker")
         page.goto(f"{self.url}{path.format(**self.addresses)}")
 
 
 @contextmanager
 def set_stage(folder: Path, files: Mapping[str, bytes] = FILES) -> Iterator[Stage]:
-    """Start the servers and create the jobs; the last file cannot be decoded."""
-    with running(folder / "instance") as servers, refusing(folder / "refusing") as refusing_url:
+    """Start the web servers and create the jobs; the last file cannot be decoded."""
+    with (
+        running(folder / "instance", "web") as servers,
+        refusing(folder / "refusing") as refusing_url,
+    ):
         jobs, client = open_jobs(Config(instance=servers.instance)), servers.client()
         try:
-            addresses = _make_jobs(servers, jobs, client, files)
+            addresses = _make_jobs(jobs, client, files)
             yield Stage(servers.url, refusing_url, folder, jobs, client, files, addresses)
         finally:
             client.close()
             jobs.store.db.close()
 
 
-def _make_jobs(
-    servers: Servers, jobs: Jobs, client: Client, files: Mapping[str, bytes]
-) -> dict[str, str]:
+def _make_jobs(jobs: Jobs, client: Client, files: Mapping[str, bytes]) -> dict[str, str]:
     sound = dict(list(files.items())[:-1])
     few = dict(list(sound.items())[:2])
     addresses = {
-        "failed": submit(client, files),
-        "cropped": submit(client, few, ["web-set", "card", "avatar"]),
-        "done": submit(client, sound),
+        "failed": post_form(client, files),
+        "cropped": post_form(client, few, ["web-set", "card", "avatar"]),
+        "done": post_form(client, sound),
     }
-    _wait_for_workers(servers, jobs)
+    work(jobs)
     for kind, image in (("done", 0), ("failed", -1), ("cropped", 0)):
         addresses[f"image-{kind}"] = _image_address(jobs, addresses[kind], image)
     _, _, job_id, _, image_id = addresses["image-cropped"].split("/")
     jobs.set_focal_point(job_id, image_id, (0.62, 0.4), "127.0.0.1")
-    _wait_for_workers(servers, jobs)
-    stop_consumer(servers)
-    addresses["working"] = submit(client, sound)
-    claims = [claim for claim in (claims_of(jobs).claim("worker") for _ in sound) if claim]
-    free, held = claims[: len(claims) // 2], claims[len(claims) // 2 :]
-    for claim in free:
-        claims_of(jobs).release(claim)
-    servers.start_one("consumer")
-    _wait_for_workers(servers, jobs, held)
-    stop_consumer(servers)
-    for claim in held[1:]:
-        claims_of(jobs).release(claim)
-    addresses["waiting"] = submit(client, sound)
+    work(jobs)
+    addresses["working"] = post_form(client, sound)
+    claims = [claim(jobs) for _ in sound]
+    middle = len(claims) // 2
+    for free in claims[:middle]:
+        claims_of(jobs).release(free)
+    work(jobs)
+    for free in claims[middle + 1 :]:
+        claims_of(jobs).release(free)
+    addresses["waiting"] = post_form(client, sound)
     return addresses
 
 
 def _image_address(jobs: Jobs, address: str, index: int) -> str:
     image = jobs.job(address.removeprefix("/jobs/")).images[index]
     return f"{address}/images/{image.id}"
-
-
-def submit(
-    client: Client, files: Mapping[str, bytes], presets: Sequence[str] = ("web-set",)
-) -> str:
-    """Send the form with these files; give the job's address."""
-    token = find_token(client.get("/", accept="text/html").body.decode())
-    images = [FileStorage(BytesIO(data), filename=name) for name, data in files.items()]
-    headers = {"Accept": "text/html"}
-    answer = client.post("/jobs", headers, csrf_token=token, presets=list(presets), images=images)
-    assert answer.status == 303, answer.body
-    return answer.headers["Location"]
-
-
-def _wait_for_workers(servers: Servers, jobs: Jobs, held: Sequence[Claim] = ()) -> None:
-    """Wait until only the images that are claimed here are left."""
-    sql = (
-        "SELECT 1 FROM images WHERE status IN ('waiting', 'working') AND claimed_by IS NOT 'worker'"
-    )
-
-    def are_idle() -> bool:
-        for claim in held:
-            claims_of(jobs).renew(claim)
-        return not servers.rows(sql)
-
-    wait_until(are_idle, seconds=60, what="idle workers")
-
-
-def stop_consumer(servers: Servers) -> None:
-    """Stop the consumer, so that jobs stay as they are."""
-    process = servers.processes["consumer"]
-    process.send_signal(signal.SIGTERM)
-    process.wait(20)
 
 
 # Errors
@@ -291,7 +254,7 @@ def job_refusal(page: Page, stage: Stage) -> None:
 @scene
 def job_deleted(page: Page, stage: Stage) -> None:
     """A job was deleted a moment ago, and can still come back."""
-    stage.enter(page, submit(stage.owner, dict(list(stage.files.items())[:2])))
+    stage.enter(page, post_form(stage.owner, dict(list(stage.files.items())[:2])))
     page.get_by_role("link", name="Delete").click()
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
 
@@ -317,7 +280,7 @@ def job_without_workers(page: Page, stage: Stage) -> None:
 def job_with_missing_files(page: Page, stage: Stage) -> None:
     """Some of what was sent is not in the job."""
     others = {RIGHT_TO_LEFT: b"words", UNBROKEN: b""}
-    stage.enter(page, submit(stage.owner, {**dict(list(stage.files.items())[:2]), **others}))
+    stage.enter(page, post_form(stage.owner, {**dict(list(stage.files.items())[:2]), **others}))
 
 
 @scene
@@ -329,7 +292,7 @@ def job_of_another_user(page: Page, stage: Stage) -> None:
 @scene
 def job_gone(page: Page, stage: Stage) -> None:
     """A job is deleted while its page is open."""
-    address = submit(stage.owner, dict(list(stage.files.items())[:2]))
+    address = post_form(stage.owner, dict(list(stage.files.items())[:2]))
     stage.enter(page, address)
     stage.jobs.delete(address.removeprefix("/jobs/"))
     expect(page.get_by_role("heading", name="gone")).to_be_visible()

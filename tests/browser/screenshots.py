@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser.chromium import ADVICE, find_chromium
 from tests.browser.pictures import paint
 from tests.browser.scenes import SCENES, Stage, set_stage, settle
-from tests.support.servers import ROOT
+from webapp.config import ROOT
 
 ARTIFACTS = ROOT / "artifacts"
 DESK = {"viewport": {"width": 1360, "height": 900}}

@@ -1,79 +1,25 @@
 """Changing a job from its page: refusals, and answers that come late."""
 
-import json
 from datetime import datetime
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.actions import (
-    LISTEN,
-    PHOTO,
-    WATCH_SHIFTS,
-    choose_preset,
-    drop,
-    expect_done,
-    make,
-    route_once,
-    send,
-    shifts,
-)
+from tests.browser.actions import choose_preset, drop, expect_done, expect_finished
+from tests.browser.jobs import PHOTO, create_job, make_job, open_waiting, work_on
+from tests.browser.measures import LISTEN, NOTICE, draw
+from tests.browser.routes import WORDS, hold, refuse, wait_for
+from tests.support.images import make_truncated
 from tests.support.servers import Servers, wait_until
 
 pytestmark = pytest.mark.browser
 
-WORDS = "Too much at once. Wait a minute."
+
 WAITING = "SELECT 1 FROM images WHERE status = 'waiting'"
-NOTICE = ".bar:visible"
 
 
-def refuse(route: Route) -> None:
-    """Answer as the server does to too many requests."""
-    body = json.dumps({"code": "busy", "detail": WORDS, "field": None})
-    route.fulfill(status=429, content_type="application/json", body=body)
-
-
-def hold(page: Page, address: str) -> list[Route]:
-    """Hold the next request to an address."""
-    held: list[Route] = []
-    route_once(page, address, lambda route: held.append(route))
-    return held
-
-
-def wait_for(page: Page, held: list[Route]) -> Route:
-    """Wait until a request is on its way."""
-    wait_until(lambda: page.evaluate("true") and held, what="a request")
-    return held[0]
-
-
-def draw(page: Page) -> None:
-    """Wait until the page has drawn."""
-    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
-
-
-def list_jobs(page: Page, count: int = 1) -> None:
-    """Make jobs, and open the list of them with a clock that can be put forward."""
-    for _ in range(count):
-        page.goto("/")
-        choose_preset(page, "square")
-        drop(page, {"a.jpg": PHOTO})
-        make(page)
-    page.clock.install()
-    page.goto("/jobs")
-    expect(page.locator(".row")).to_have_count(count)
-
-
-def delete(page: Page, position: int = 0) -> None:
-    page.locator(".row").nth(position).get_by_role("link", name="Delete").click()
-
-
-# Refusals
-
-
-def test_refusal_is_shown_and_announced_as_a_refusal(
-    page: Page, idle: Servers, complaints: list[str]
-) -> None:
-    send(page, idle, "a.jpg")
+def test_refusal_is_shown_and_announced(page: Page, idle: Servers, complaints: list[str]) -> None:
+    open_waiting(page, idle, "a.jpg")
     page.evaluate(LISTEN)
     page.route("**/cancel", refuse)
     with page.expect_response("**/panel?*"):
@@ -85,8 +31,10 @@ def test_refusal_is_shown_and_announced_as_a_refusal(
     complaints.clear()  # Chromium reports every refusal.
 
 
-def test_refusal_goes_with_the_next_click(page: Page, idle: Servers, complaints: list[str]) -> None:
-    send(page, idle, "a.jpg")
+def test_refusal_disappears_with_the_next_click(
+    page: Page, idle: Servers, complaints: list[str]
+) -> None:
+    open_waiting(page, idle, "a.jpg")
     page.route("**/cancel", refuse)
     page.get_by_role("button", name="Cancel a.jpg").click()
     expect(page.locator(NOTICE)).to_have_text(WORDS)
@@ -95,9 +43,11 @@ def test_refusal_goes_with_the_next_click(page: Page, idle: Servers, complaints:
     complaints.clear()
 
 
-def test_refusal_goes_after_some_seconds(page: Page, idle: Servers, complaints: list[str]) -> None:
+def test_refusal_disappears_after_some_seconds(
+    page: Page, idle: Servers, complaints: list[str]
+) -> None:
     page.clock.install()
-    send(page, idle, "a.jpg")
+    open_waiting(page, idle, "a.jpg")
     page.route("**/cancel", refuse)
     page.get_by_role("button", name="Cancel a.jpg").click()
     expect(page.locator(NOTICE)).to_have_text(WORDS)
@@ -106,10 +56,8 @@ def test_refusal_goes_after_some_seconds(page: Page, idle: Servers, complaints: 
     complaints.clear()
 
 
-def test_refusal_is_read_out_as_often_as_it_comes(
-    page: Page, idle: Servers, complaints: list[str]
-) -> None:
-    send(page, idle, "a.jpg")
+def test_each_refusal_is_announced(page: Page, idle: Servers, complaints: list[str]) -> None:
+    open_waiting(page, idle, "a.jpg")
     page.evaluate(LISTEN)
     page.route("**/cancel", refuse)
     for count in (1, 2):
@@ -119,7 +67,7 @@ def test_refusal_is_read_out_as_often_as_it_comes(
     complaints.clear()
 
 
-def test_refusal_does_not_lie_over_what_is_on_its_way(
+def test_refusal_does_not_cover_the_upload_list(
     page: Page, idle: Servers, complaints: list[str]
 ) -> None:
     page.goto(f"{idle.url}/")
@@ -136,177 +84,8 @@ def test_refusal_does_not_lie_over_what_is_on_its_way(
     complaints.clear()
 
 
-# Deleting
-
-
-def test_refused_delete_brings_the_job_back_and_says_why(page: Page, complaints: list[str]) -> None:
-    list_jobs(page)
-    page.route("**/delete", refuse)
-    delete(page)
-    expect(page.locator(".row")).to_be_hidden()
-    page.clock.run_for(9000)
-    expect(page.locator(".row")).to_be_visible()
-    expect(page.locator(NOTICE)).to_have_text(f"Not deleted. {WORDS}")
-    expect(page.get_by_role("status")).to_have_text(f"Not deleted. {WORDS}")
-    complaints.clear()
-
-
-def test_delete_without_connection_brings_the_job_back_and_says_why(
-    page: Page, complaints: list[str]
-) -> None:
-    list_jobs(page)
-    delete(page)
-    page.context.set_offline(True)
-    page.clock.run_for(9000)
-    expect(page.locator(".row")).to_be_visible()
-    expect(page.locator(NOTICE)).to_have_text(
-        "Not deleted. The server could not be reached. Try again."
-    )
-    complaints.clear()
-
-
-def test_job_that_is_gone_already_counts_as_deleted(page: Page, complaints: list[str]) -> None:
-    list_jobs(page)
-    delete(page)
-    page.route("**/delete", lambda route: route.fulfill(status=404, json={"detail": "Gone."}))
-    page.clock.run_for(9000)
-    expect(page.locator(".row")).to_have_count(0)
-    complaints.clear()
-
-
-def test_end_of_a_delete_keeps_the_next_undo(page: Page) -> None:
-    list_jobs(page, 2)
-    held = hold(page, "**/delete")
-    delete(page, 0)
-    delete(page, 1)
-    wait_for(page, held).continue_()
-    expect(page.locator(".row")).to_have_count(1)
-    expect(page.get_by_role("button", name="Undo")).to_be_focused()
-
-
-def test_end_of_a_delete_keeps_the_focus_elsewhere(page: Page) -> None:
-    list_jobs(page)
-    delete(page)
-    link = page.get_by_role("link", name="API")
-    link.focus()
-    page.clock.run_for(9000)
-    expect(page.locator(".row")).to_have_count(0)
-    expect(link).to_be_focused()
-
-
-def test_end_of_a_delete_moves_its_focus_to_the_heading(page: Page) -> None:
-    list_jobs(page)
-    delete(page)
-    page.clock.run_for(9000)
-    expect(page.locator(".row")).to_have_count(0)
-    expect(page.locator("h1")).to_be_focused()
-
-
-def test_list_says_at_once_that_it_is_empty(page: Page) -> None:
-    list_jobs(page)
-    expect(page.get_by_text("No jobs yet")).to_be_hidden()
-    delete(page)
-    expect(page.get_by_text("No jobs yet")).to_be_visible()
-    expect(page.locator(".rows")).to_be_hidden()  # Not even its frame.
-    page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_text("No jobs yet")).to_be_hidden()
-    delete(page)
-    page.clock.run_for(9000)
-    expect(page.locator(".row")).to_have_count(0)
-    expect(page.get_by_role("link", name="Make some thumbnails")).to_be_visible()
-
-
-# What is on its way meanwhile
-
-
-def test_deleted_job_does_not_return_with_a_late_answer(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg")
-    poll = wait_for(page, hold(page, "**/panel?*"))
-    with page.context.expect_page() as other:
-        page.evaluate("open(location.href), null")
-    other.value.get_by_role("button", name="Cancel a.jpg").click()
-    expect(other.value.locator(".frame.cancelled")).to_have_count(1)
-    page.get_by_role("link", name="Delete").click()
-    with page.expect_response("**/panel?*") as answer:
-        poll.continue_()
-    answer.value.finished()
-    draw(page)
-    expect(page.locator(".frame")).to_be_hidden()
-    expect(page.get_by_role("button", name="Undo")).to_be_visible()
-
-
-def test_deleted_row_does_not_return_with_a_late_answer(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg")
-    page.goto(f"{idle.url}/jobs")
-    poll = wait_for(page, hold(page, "**/row?*"))
-    idle.start_one("consumer")
-    wait_until(lambda: not idle.rows(WAITING), what="thumbnails")
-    delete(page)
-    with page.expect_response("**/row?*") as answer:
-        poll.continue_()
-    answer.value.finished()
-    draw(page)
-    expect(page.locator(".row")).to_be_hidden()
-    page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".row-state")).to_contain_text("1 of 1 image done", timeout=10_000)
-
-
-def test_second_deleted_row_does_not_return_with_the_first(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg")
-    page.goto(idle.url)
-    send(page, idle, "b.jpg")
-    page.goto(f"{idle.url}/jobs")
-    poll = wait_for(page, hold(page, "**/row?*"))
-    idle.start_one("consumer")
-    wait_until(lambda: not idle.rows(WAITING), what="thumbnails")
-    job_id = poll.request.url.split("/")[-2]
-    asking = page.locator(f"#job-{job_id}")
-    page.locator(f".row:not(#job-{job_id})").get_by_role("link", name="Delete").click()
-    asking.get_by_role("link", name="Delete").click()
-    expect(page.locator(".row")).to_have_count(1)  # The first is gone.
-    with page.expect_response("**/row?*") as answer:
-        poll.continue_()
-    answer.value.finished()
-    draw(page)
-    expect(asking).to_be_hidden()
-
-
-def test_list_follows_its_jobs_and_keeps_the_focus(page: Page, idle: Servers) -> None:
-    page.set_viewport_size({"width": 390, "height": 800})
-    send(page, idle, "a.jpg", "b.jpg")
-    page.add_init_script(WATCH_SHIFTS)
-    page.goto(f"{idle.url}/jobs")
-    link = page.get_by_role("link", name="Delete")
-    link.focus()
-    expect(page.locator(".row-state")).to_contain_text("0 of 2 images done")
-    idle.start_one("consumer")
-    expect(page.locator(".row-state")).to_contain_text("2 of 2 images done", timeout=20_000)
-    expect(page.locator(".row progress")).to_have_count(0)
-    expect(page.locator(".strip img")).to_have_count(2)
-    expect(link).to_be_focused()
-    assert shifts(page) == []
-
-
-@pytest.mark.parametrize("next_page", ["the job", "the list"])
-def test_job_that_is_left_while_deleting_does_not_return(page: Page, next_page: str) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
-    drop(page, {"a.jpg": PHOTO})
-    make(page)
-    page.evaluate("navigator.sendBeacon = () => false")  # As late as can be.
-    page.get_by_role("link", name="Delete").click()
-    if next_page == "the job":
-        page.reload()
-        expect(page.locator("h1")).to_have_text("This job is gone")
-    else:
-        page.get_by_role("link", name="My jobs").click()
-        expect(page.locator(".row")).to_have_count(0)
-    page.goto("/jobs")
-    expect(page.get_by_text("No jobs yet")).to_be_visible()
-
-
-def test_button_that_is_pressed_during_an_answer_works(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg")
+def test_button_pressed_during_a_poll_works(page: Page, idle: Servers) -> None:
+    open_waiting(page, idle, "a.jpg")
     page.route(
         "**/panel?*", lambda it: it.continue_(url=it.request.url.replace("estimate=", "estimate=x"))
     )
@@ -318,21 +97,8 @@ def test_button_that_is_pressed_during_an_answer_works(page: Page, idle: Servers
     expect(page.locator(".frame.cancelled")).to_have_count(1)
 
 
-def test_tab_that_is_shown_again_has_the_changes_of_another(page: Page) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
-    drop(page, {"a.jpg": PHOTO})
-    make(page)
-    other = page.context.new_page()
-    other.goto(f"{page.url}/delete")
-    other.get_by_role("button", name="Delete").click()
-    other.close()
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(page.locator("h1")).to_have_text("This job is gone")
-
-
-def test_new_expiry_is_announced_before_a_late_answer(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg")
+def test_new_expiry_is_announced_despite_a_late_poll(page: Page, idle: Servers) -> None:
+    open_waiting(page, idle, "a.jpg")
     kept = page.locator("#job-panel time")
     before = kept.get_attribute("datetime") or ""
     page.get_by_label("How long to keep the job from now").select_option("168")
@@ -344,8 +110,8 @@ def test_new_expiry_is_announced_before_a_late_answer(page: Page, idle: Servers)
     expect(page.get_by_role("status")).to_have_text(f"Kept until {kept.text_content()}")
 
 
-def test_retry_before_a_late_answer_is_followed_to_its_end(page: Page, idle: Servers) -> None:
-    send(page, idle, "a.jpg", "b.jpg")
+def test_retry_during_a_late_poll_is_followed_to_its_end(page: Page, idle: Servers) -> None:
+    open_waiting(page, idle, "a.jpg", "b.jpg")
     page.get_by_role("button", name="Cancel a.jpg").click()
     expect(page.get_by_role("button", name="Retry a.jpg")).to_be_visible()
     poll = wait_for(page, hold(page, "**/panel?*"))
@@ -359,53 +125,73 @@ def test_retry_before_a_late_answer_is_followed_to_its_end(page: Page, idle: Ser
     wait_until(lambda: idle.rows(WAITING), what="a retried image")
     draw(page)
     poll.fulfill(response=last)
-    idle.start_one("consumer")
+    work_on(idle)
     expect_done(page, "1 of 2 images done, 1 cancelled")
 
 
-# Copying
+def test_waiting_images_are_cancelled_one_or_all_by_keyboard(page: Page, idle: Servers) -> None:
+    open_waiting(page, idle, "a.jpg", "b.jpg", "c.jpg")
+    page.get_by_role("button", name="Cancel b.jpg").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".frame.cancelled .frame-name")).to_have_text(["b.jpg"])
+    expect(page.locator(".frame.cancelled")).to_be_focused()
+    page.get_by_role("button", name="Cancel all waiting").focus()
+    page.keyboard.press("Enter")
+    expect_finished(page, "0 of 3 images done, 3 cancelled")
+    expect(page.locator("h1")).to_be_focused()
 
 
-@pytest.fixture
-def copied(page: Page) -> Page:
-    """Return the page of a job whose thumbnails can be copied."""
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.goto("/")
-    choose_preset(page, "square")
-    drop(page, {"a.jpg": PHOTO})
-    make(page)
-    return page
-
-
-def copy(page: Page) -> None:
-    page.get_by_role("button", name="Copy all images").click()
-
-
-def test_refused_copy_says_why_and_the_page_stays(copied: Page, complaints: list[str]) -> None:
-    address = copied.url
-    copied.route("**/markup?*", refuse)
-    copy(copied)
-    expect(copied.locator(NOTICE)).to_have_text(f"Not copied. {WORDS}")
-    assert copied.url == address
-    complaints.clear()
-
-
-def test_copy_without_connection_says_so_and_the_page_stays(
-    copied: Page, complaints: list[str]
-) -> None:
-    address = copied.url
-    copied.context.set_offline(True)
-    copy(copied)
-    expect(copied.locator(NOTICE)).to_have_text(
-        "Not copied. The server could not be reached. Try again."
+def test_failed_images_are_retried_one_or_all(page: Page, servers: Servers) -> None:
+    page.goto(
+        make_job(
+            page, servers, {"a.jpg": make_truncated(), "b.jpg": make_truncated(), "c.jpg": PHOTO}
+        )
     )
-    assert copied.url == address
-    complaints.clear()
+    expect(page.locator("h1")).to_have_text("1 of 3 images done, 2 failed")
+    for button in ("Retry a.jpg", "Retry all failed"):
+        with page.expect_response("**/retry"):
+            page.get_by_role("button", name=button).click()
+        expect_finished(page, "1 of 3 images done, 2 failed")
 
 
-def test_text_is_shown_where_there_is_no_clipboard(copied: Page, complaints: list[str]) -> None:
-    copied.add_init_script("delete Navigator.prototype.clipboard")
-    copied.reload()
-    copy(copied)
-    expect(copied.locator("body")).to_contain_text("<img src=")
-    complaints.clear()  # Chromium asks a text for an icon.
+def test_job_is_remade_with_another_recipe(page: Page, servers: Servers) -> None:
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
+    page.get_by_role("link", name="Make again").click()
+    expect(page.locator("input[value=square]")).to_be_checked()
+    choose_preset(page, "none of them")
+    page.get_by_text("Custom sizes").click()
+    page.get_by_label("Width").first.fill("64")
+    page.get_by_role("button", name="Make again").click()
+    links = page.locator(".thumbnails a:not(.download)")
+    expect(links).to_have_text(["64 × 45 WebP"], timeout=20_000)
+    expect_finished(page, "1 of 1 image done")
+
+
+def test_old_thumbnails_are_marked_until_new_ones_are_done(page: Page, idle: Servers) -> None:
+    url = create_job(page, idle, {"a.jpg": PHOTO})
+    work_on(idle)
+    page.goto(url)
+    page.get_by_role("link", name="Make again").click()
+    choose_preset(page, "card")
+    page.get_by_role("button", name="Make again").click()
+    expect(page.locator(".ribbon")).to_have_text("previous result")
+    expect(page.locator(".thumbnails")).to_contain_text("100 × 100 JPEG")
+    work_on(idle)
+    expect(page.locator(".thumbnails")).to_contain_text("640 × 360 WebP")
+    expect(page.locator(".ribbon")).to_have_count(0)
+
+
+def test_job_is_extended_without_leaving_the_page(page: Page, servers: Servers) -> None:
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
+    kept = page.locator("#job-panel time")
+    before = kept.text_content()
+    choices = page.get_by_label("How long to keep the job from now")
+    expect(choices.locator("option")).to_have_text(["3 days", "7 days"])
+    choices.select_option("72")
+    page.get_by_role("button", name="Keep for").click()
+    expect(kept).not_to_have_text(before or "")
+    expect(page.get_by_role("status")).to_have_text(f"Kept until {kept.text_content()}")
+    expect(choices.locator("option")).to_have_text(["7 days"])  # Nothing that changes nothing.
+    page.get_by_role("button", name="Keep for").click()
+    expect(choices).to_have_count(0)
+    expect(page.get_by_role("link", name="Make again")).to_be_focused()

@@ -5,18 +5,15 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.actions import (
-    check_colors,
-    check_on_the_narrowest_phone,
-    choose_preset,
-    drop,
-    make,
-)
+from tests.browser.jobs import PHOTO, make_job, open_waiting, post_form, work_on
+from tests.browser.measures import check_colors, check_on_the_narrowest_phone
 from tests.support.images import make_jpeg, make_png, make_truncated
+from tests.support.servers import Servers, wait_for_end
 
 pytestmark = pytest.mark.browser
+
 
 PHOTOS = {
     "IMG_2023-beach.jpg": make_jpeg(size=(1600, 1067), gps=True),
@@ -28,16 +25,14 @@ PHOTOS = {
 
 
 @pytest.fixture(scope="module")
-def unpacked(browser: Browser, base_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unpacked(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a job's zip, of a web set of every photo."""
     folder = tmp_path_factory.mktemp("zip")
-    with closing(browser.new_page(base_url=base_url)) as page:
-        page.goto("/")
-        choose_preset(page, "web-set")
-        drop(page, PHOTOS)
-        make(page)
-        answer = page.request.get(f"{page.url}/zip?names={{number}}-{{name}}/{{output}}")
-        (folder / "job.zip").write_bytes(answer.body())
+    with closing(servers.client()) as client:
+        path = post_form(client, PHOTOS)
+        wait_for_end(servers, path.rpartition("/")[2])
+        answer = client.get(f"{path}/zip?names={{number}}-{{name}}/{{output}}")
+        (folder / "job.zip").write_bytes(answer.body)
     with ZipFile(folder / "job.zip") as archive:
         archive.extractall(folder / "job")
     return folder / "job"
@@ -77,9 +72,31 @@ def test_markup_of_the_index_shows_the_pictures_beside_it(page: Page, unpacked: 
     assert all(url.endswith(".webp") for url in chosen)
 
 
-def test_axe_finds_nothing_in_the_index(page: Page, unpacked: Path) -> None:
+def test_axe_finds_no_fault_in_the_index(page: Page, unpacked: Path) -> None:
     page.goto((unpacked / "index.html").as_uri())
     for summary in page.locator("summary").all():
         summary.click()
     check_colors(page)
     check_on_the_narrowest_phone(page)
+
+
+def test_zip_can_be_downloaded_with_the_first_thumbnail(page: Page, idle: Servers) -> None:
+    open_waiting(page, idle, "a.jpg")
+    expect(page.get_by_role("button", name="Download all")).to_be_disabled()
+    work_on(idle)
+    expect(page.get_by_role("button", name="Download all")).to_be_enabled()
+
+
+def test_zip_has_all_thumbnails_by_the_chosen_names(
+    page: Page, servers: Servers, tmp_path: Path
+) -> None:
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO, "b.jpg": make_truncated()}, "web-set"))
+    page.get_by_label("File names").select_option("{name}/{output}")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download all").click()
+    assert download.value.suggested_filename == "a-and-1-more-thumbnails.zip"
+    download.value.save_as(tmp_path / "job.zip")
+    with ZipFile(tmp_path / "job.zip") as archive:
+        assert archive.testzip() is None
+        assert "thumbnails/a/640w.webp" in archive.namelist()
+        assert b"b.jpg" in archive.read("errors.txt")

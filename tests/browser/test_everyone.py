@@ -5,20 +5,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from io import BytesIO
-from time import time
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.actions import (
-    WATCH_SHIFTS,
-    check_colors,
-    check_on_the_narrowest_phone,
-    expect_done,
-    shifts,
-)
+from tests.browser.actions import expect_done
+from tests.browser.jobs import post_form, work_on
 from tests.browser.lines import line_to
+from tests.browser.measures import WATCH_SHIFTS, check_colors, check_on_the_narrowest_phone, shifts
 from tests.browser.scenes import (
     FILES,
     LONG,
@@ -28,14 +23,13 @@ from tests.browser.scenes import (
     Stage,
     is_of_a_refusal,
     set_stage,
-    submit,
 )
 from tests.support.errors import ERRORS
 from tests.support.servers import Servers
-from webapp.jobs.database import Database
-from webapp.jobs.store.operations import Operations
+from webapp.jobs.store import Store
 
 pytestmark = pytest.mark.browser
+
 
 # Errors have one template. Of its variants, 401 and 500 have most: a button, a paragraph.
 SAME_ERRORS = {f"error-{status}" for status in ERRORS.keys() - {401, 404, 500}}
@@ -60,7 +54,7 @@ def unfold(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scene", [scene for scene in SCENES if scene not in SAME_ERRORS])
-def test_axe_finds_nothing_in_any_scheme_or_on_a_phone(
+def test_axe_finds_no_fault_in_light_dark_or_on_a_phone(
     page: Page, stage: Stage, scene: str
 ) -> None:
     SCENES[scene](page, stage)
@@ -80,7 +74,9 @@ def test_page_uses_the_width_of_a_4k_screen(page: Page, stage: Stage, scene: str
 
 
 @pytest.mark.parametrize("scene", ["upload-queue", "job-waiting", "job-done", "job-partly-failed"])
-def test_name_of_any_kind_stays_in_its_place(page: Page, stage: Stage, scene: str) -> None:
+def test_long_and_right_to_left_names_stay_in_their_box(
+    page: Page, stage: Stage, scene: str
+) -> None:
     SCENES[scene](page, stage)
     for width in (320, 1360):
         page.set_viewport_size({"width": width, "height": 800})
@@ -103,7 +99,7 @@ def test_nothing_moves_with_reduced_motion(page: Page, stage: Stage, scene: str)
     assert page.evaluate(f"{moving}.length") == 0
 
 
-def test_progress_is_seen_in_high_contrast(page: Page, stage: Stage) -> None:
+def test_progress_is_visible_in_high_contrast(page: Page, stage: Stage) -> None:
     page.emulate_media(forced_colors="active")
     SCENES["job-working"](page, stage)
     picture = Image.open(BytesIO(page.get_by_role("progressbar").first.screenshot())).convert("RGB")
@@ -112,7 +108,7 @@ def test_progress_is_seen_in_high_contrast(page: Page, stage: Stage) -> None:
     assert ends[0] != ends[1]
 
 
-def test_focus_is_seen_in_high_contrast(page: Page, stage: Stage) -> None:
+def test_focus_is_visible_in_high_contrast(page: Page, stage: Stage) -> None:
     page.emulate_media(forced_colors="active")
     SCENES["upload"](page, stage)
     for _ in range(12):
@@ -148,12 +144,9 @@ def test_paper_shows_the_content_and_no_controls(page: Page, stage: Stage, scene
     assert paper == "rgb(255, 255, 255)"
 
 
-# What is there stays where it is
-
-
 @pytest.mark.parametrize("width", [390, 1360])
 @pytest.mark.parametrize("scene", ["upload", "job-working", "job-done", "jobs"])
-def test_nothing_shifts_while_a_page_comes_in_pieces(
+def test_nothing_shifts_while_a_page_loads_slowly(
     page: Page, stage: Stage, scene: str, width: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 800})
@@ -173,13 +166,11 @@ def test_nothing_shifts_while_thumbnails_appear(page: Page, idle: Servers, width
     page.set_viewport_size({"width": width, "height": 800})
     sound = dict(list(FILES.items())[:-1])
     page.add_init_script(WATCH_SHIFTS)
-    with (
-        closing(idle.client()) as client,
-        closing(Database(idle.instance / "jobs.db")) as database,
-    ):
+    store = Store(idle.instance / "jobs.db")
+    with closing(idle.client()) as client, closing(store.db):
         # A line that says that there is no worker would disappear later.
-        Operations(database).beat("worker", time())
-        page.goto(f"{idle.url}{submit(client, sound)}")
-    idle.start_one("consumer")
+        store.operations.beat("worker")
+        page.goto(f"{idle.url}{post_form(client, sound)}")
+    work_on(idle)
     expect_done(page, "4 of 4 images done")
     assert sum(value for value, _ in shifts(page)) < 0.01, shifts(page)

@@ -8,36 +8,25 @@ import pytest
 from PIL import Image
 from playwright.sync_api import FloatRect, Page, Route, expect
 
-from tests.browser.actions import (
-    PHOTO,
-    are_undistorted,
-    choose_preset,
-    drop,
-    expect_to_fit,
-    make,
-)
-from tests.browser.scenes import stop_consumer
+from tests.browser.jobs import PHOTO, create_job, image_url, make_job, work_on
+from tests.browser.measures import are_undistorted, expect_to_fit
 from tests.support.images import encode, make_corners, make_jpeg, make_truncated
 from tests.support.servers import Servers
 
 pytestmark = pytest.mark.browser
 
+
 DIVIDER = "Before/after position"
 
 
-def open_image(page: Page, name: str, preset: str = "web-set", data: bytes = PHOTO) -> None:
+def open_image(page: Page, servers: Servers, *presets: str, data: bytes = PHOTO) -> None:
     """Make thumbnails of an image, and open its page."""
-    page.goto("/")
-    choose_preset(page, preset)
-    drop(page, {name: data})
-    make(page)
-    page.locator("a.shot").click()
-    expect(page.locator("h1")).to_have_text(name)
-    page.wait_for_load_state("domcontentloaded")  # Until then a button is its form's alone.
+    job_url = make_job(page, servers, {"a.jpg": data}, *presets)
+    page.goto(image_url(servers, job_url))
 
 
-def test_divider_shows_more_of_the_original_by_keyboard(page: Page) -> None:
-    open_image(page, "a.jpg")
+def test_divider_shows_more_of_the_original_by_keyboard(page: Page, servers: Servers) -> None:
+    open_image(page, servers, "web-set")
     divider = page.get_by_label(DIVIDER)
     divider.focus()
     for _ in range(5):
@@ -48,11 +37,8 @@ def test_divider_shows_more_of_the_original_by_keyboard(page: Page) -> None:
     assert boxes[0] == pytest.approx(boxes[1], abs=1)
 
 
-def test_panel_stays_where_it_is_for_each_comparison(page: Page) -> None:
-    page.goto("/?preset=square&preset=card&preset=social")
-    drop(page, {"a.jpg": PHOTO})
-    make(page)
-    page.locator("a.shot").click()
+def test_panel_stays_where_it_is_for_each_comparison(page: Page, servers: Servers) -> None:
+    open_image(page, servers, "square", "card", "social")
     panel, choice = page.locator(".bench > .stack"), page.get_by_label("Compare with")
     for width in (1280, 1920):
         page.set_viewport_size({"width": width, "height": 900})
@@ -65,8 +51,8 @@ def test_panel_stays_where_it_is_for_each_comparison(page: Page) -> None:
         assert places == [places[0]] * len(places)
 
 
-def test_picture_of_another_shape_lies_beside_the_original(page: Page) -> None:
-    open_image(page, "a.jpg", "card")
+def test_cropped_thumbnail_is_shown_beside_the_original(page: Page, servers: Servers) -> None:
+    open_image(page, servers, "card")
     expect(page.get_by_label(DIVIDER)).to_be_hidden()
     expect(page.locator(".before")).to_have_js_property("naturalWidth", 1000)
     assert are_undistorted(page)
@@ -77,13 +63,9 @@ def test_picture_of_another_shape_lies_beside_the_original(page: Page) -> None:
     assert before["y"] + before["height"] == pytest.approx(after["y"] + after["height"], abs=1)
 
 
-def test_nothing_compared_is_distorted_on_any_screen(page: Page) -> None:
-    page.goto("/")
-    for preset in ("web-set", "card", "avatar", "square"):
-        page.locator(f"input[value={preset}]").check()
-    drop(page, {"a.jpg": make_jpeg(size=(700, 1000), orientation=6)})
-    make(page)
-    page.locator("a.shot").click()
+def test_nothing_compared_is_distorted_on_any_screen(page: Page, servers: Servers) -> None:
+    turned = make_jpeg(size=(700, 1000), orientation=6)
+    open_image(page, servers, "web-set", "card", "avatar", "square", data=turned)
     choice = page.get_by_label("Compare with")
     for width in (320, 800, 1360, 3840):
         views = set()
@@ -96,10 +78,13 @@ def test_nothing_compared_is_distorted_on_any_screen(page: Page) -> None:
 
 
 @pytest.mark.parametrize("preset", ["web-set", "avatar"])
-def test_nothing_moves_while_the_original_is_loaded(page: Page, preset: str) -> None:
+def test_nothing_moves_while_the_original_is_loaded(
+    page: Page, servers: Servers, preset: str
+) -> None:
     held: list[Route] = []
     page.route("**/original", lambda route: held.append(route))
-    open_image(page, "a.jpg", preset)
+    job_url = make_job(page, servers, {"a.jpg": PHOTO}, preset)
+    page.goto(image_url(servers, job_url), wait_until="domcontentloaded")
     before, panel = page.locator(".before"), page.locator(".results")
     boxes = [before.bounding_box(), panel.bounding_box()]
     held[0].continue_()
@@ -107,9 +92,11 @@ def test_nothing_moves_while_the_original_is_loaded(page: Page, preset: str) -> 
     assert [before.bounding_box(), panel.bounding_box()] == boxes
 
 
-def test_focal_point_stands_beside_the_pictures_on_a_wide_screen(page: Page) -> None:
+def test_focal_point_stands_beside_the_pictures_on_a_wide_screen(
+    page: Page, servers: Servers
+) -> None:
     page.set_viewport_size({"width": 1360, "height": 900})
-    open_image(page, "a.jpg", "avatar", make_jpeg(size=(3000, 1000)))
+    open_image(page, servers, "avatar", data=make_jpeg(size=(3000, 1000)))
     compared, panel = page.locator(".compare").bounding_box(), page.locator("#focus").bounding_box()
     assert compared
     assert panel
@@ -117,13 +104,8 @@ def test_focal_point_stands_beside_the_pictures_on_a_wide_screen(page: Page) -> 
     assert compared["y"] == panel["y"]
 
 
-def test_choices_are_kept_while_crops_are_recreated(page: Page) -> None:
-    page.goto("/")
-    for preset in ("web-set", "avatar"):
-        page.locator(f"input[value={preset}]").check()
-    drop(page, {"a.jpg": PHOTO})
-    make(page)
-    page.locator("a.shot").click()
+def test_choices_are_kept_while_crops_are_recreated(page: Page, servers: Servers) -> None:
+    open_image(page, servers, "web-set", "avatar")
     choice, divider = page.get_by_label("Compare with"), page.get_by_label(DIVIDER)
     page.get_by_text("HTML, ready to paste").click()
     divider.fill("30")
@@ -140,8 +122,8 @@ def test_choices_are_kept_while_crops_are_recreated(page: Page) -> None:
     expect(page.get_by_label("HTML of all of a.jpg")).to_be_visible()
 
 
-def test_new_panel_keeps_the_focus(page: Page) -> None:
-    open_image(page, "a.jpg")
+def test_new_panel_keeps_the_focus(page: Page, servers: Servers) -> None:
+    open_image(page, servers, "web-set")
     for place in (".divider", "#after", ".code-of summary"):
         page.locator(place).focus()
         page.evaluate(
@@ -156,11 +138,9 @@ def test_new_panel_keeps_the_focus(page: Page) -> None:
         expect(page.locator(place)).to_be_focused()
 
 
-def test_failed_image_is_tried_again_without_leaving_its_page(page: Page) -> None:
-    page.goto("/")
-    drop(page, {"a.jpg": PHOTO, "cut.jpg": make_truncated()})
-    make(page)
-    page.locator("a.shot").click()
+def test_failed_image_is_retried_without_leaving_its_page(page: Page, servers: Servers) -> None:
+    job_url = make_job(page, servers, {"a.jpg": PHOTO, "cut.jpg": make_truncated()})
+    page.goto(image_url(servers, job_url))
     page.get_by_role("link", name="Next").click()
     with page.expect_response("**/retry"):
         page.get_by_role("button", name="Retry cut.jpg").press("Enter")
@@ -168,14 +148,8 @@ def test_failed_image_is_tried_again_without_leaving_its_page(page: Page) -> Non
     expect(page.locator("h1")).to_have_text("cut.jpg")
 
 
-def test_click_on_the_image_moves_all_its_crops(page: Page) -> None:
-    page.goto("/")
-    choose_preset(page, "avatar")
-    page.locator("input[value=card]").check()
-    drop(page, {"a.jpg": make_jpeg(image=make_corners((400, 200)))})
-    make(page)
-    page.locator("a.shot").click()
-    page.wait_for_load_state()
+def test_click_on_the_image_moves_all_its_crops(page: Page, servers: Servers) -> None:
+    open_image(page, servers, "avatar", "card", data=make_jpeg(image=make_corners((400, 200))))
     colors = []
     for share in (0.02, 0.98):
         before = addresses_of_crops(page)
@@ -218,15 +192,10 @@ def test_crops_stay_in_place_beside_the_picture_that_is_clicked(
     page: Page, idle: Servers, size: tuple[int, int], shape: tuple[int, int]
 ) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
-    page.goto(f"{idle.url}/")
-    for preset in ("web-set", "card", "avatar"):
-        page.locator(f"input[value={preset}]").check()
-    drop(page, {"a.jpg": make_jpeg(image=make_corners(shape))})
-    idle.start_one("consumer")
-    make(page)
-    stop_consumer(idle)
-    page.locator("a.shot").click()
-    page.wait_for_load_state()
+    corners = make_jpeg(image=make_corners(shape))
+    job_url = create_job(page, idle, {"a.jpg": corners}, "web-set", "card", "avatar")
+    work_on(idle)
+    page.goto(image_url(idle, job_url))
     page.locator(".focus-picture").evaluate("(picture) => picture.scrollIntoView()")
     crops = page.get_by_role("list", name="Crops").get_by_role("listitem")
     old = addresses_of_crops(page)
@@ -237,8 +206,8 @@ def test_crops_stay_in_place_beside_the_picture_that_is_clicked(
     assert [crop.bounding_box() for crop in crops.all()] == before
     for crop in crops.all():
         expect(crop).to_be_in_viewport(ratio=1)
-    idle.start_one("consumer")
-    expect(crops.get_by_text("previous")).to_have_count(0, timeout=20_000)
+    work_on(idle)
+    expect(crops.get_by_text("previous")).to_have_count(0)
     assert [crop.bounding_box() for crop in crops.all()] == before
     assert not set(old) & set(addresses_of_crops(page))
     # What is whole stands where it stood, once.
@@ -247,13 +216,11 @@ def test_crops_stay_in_place_beside_the_picture_that_is_clicked(
 
 
 @pytest.mark.parametrize("color", ["#b8241a", "#ff7a6b", "#000000", "#767676"])
-def test_divider_and_focal_point_are_seen_on_any_picture(page: Page, color: str) -> None:
-    page.goto("/")
-    for preset in ("web-set", "avatar"):
-        page.locator(f"input[value={preset}]").check()
-    drop(page, {"a.png": encode(Image.new("RGB", (700, 500), color), "png")})
-    make(page)
-    page.locator("a.shot").click()
+def test_divider_and_focal_point_are_visible_on_any_image(
+    page: Page, servers: Servers, color: str
+) -> None:
+    flat = encode(Image.new("RGB", (700, 500), color), "png")
+    open_image(page, servers, "web-set", "avatar", data=flat)
     page.get_by_role("button", name="Crop around this point").press("Enter")
     expect(page.locator(".focus-point")).to_be_visible()
     page.evaluate("scrollTo(0, 0)")
@@ -289,8 +256,8 @@ def luminance(color: Any) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_focal_point_is_set_by_keyboard(page: Page) -> None:
-    open_image(page, "a.jpg", "avatar")
+def test_focal_point_is_set_by_keyboard(page: Page, servers: Servers) -> None:
+    open_image(page, servers, "avatar")
     made = page.locator(".after")
     before = made.get_attribute("src")
     page.get_by_label("From the left, 0 to 1").focus()
@@ -301,8 +268,8 @@ def test_focal_point_is_set_by_keyboard(page: Page) -> None:
     expect(page.locator(".focus-point")).to_be_visible()
 
 
-def test_focal_point_is_given_up_by_keyboard(page: Page) -> None:
-    open_image(page, "a.jpg", "avatar")
+def test_focal_point_is_reset_by_keyboard(page: Page, servers: Servers) -> None:
+    open_image(page, servers, "avatar")
     page.get_by_role("button", name="Crop around this point").press("Enter")
     way_back = page.get_by_role("button", name="Reset to recipe")
     way_back.press("Enter")
@@ -312,8 +279,8 @@ def test_focal_point_is_given_up_by_keyboard(page: Page) -> None:
     expect(page.locator("#image-panel:not([hx-get])")).to_be_visible(timeout=20_000)
 
 
-def test_focus_stays_on_the_button_that_crops(page: Page) -> None:
-    open_image(page, "a.jpg", "avatar")
+def test_focus_stays_on_the_button_that_crops(page: Page, servers: Servers) -> None:
+    open_image(page, servers, "avatar")
     made = page.locator(".after")
     before = made.get_attribute("src")
     page.get_by_role("button", name="Crop around this point").focus()
@@ -322,8 +289,10 @@ def test_focus_stays_on_the_button_that_crops(page: Page) -> None:
     expect(page.get_by_role("button", name="Crop around this point")).to_be_focused()
 
 
-def test_back_leads_from_the_image_to_its_job(page: Page) -> None:
-    open_image(page, "a.jpg")
+def test_back_leads_from_the_image_to_its_job(page: Page, servers: Servers) -> None:
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
+    page.locator("a.shot").click()
+    expect(page.locator("h1")).to_have_text("a.jpg")
     page.go_back()
     expect(page.locator("h1")).to_have_text("1 of 1 image done")
     page.go_forward()

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.actions import THUMBNAILS, check, choose_preset, drop, make, natural_sizes
+from tests.browser.actions import drop, make
 from tests.browser.conftest import write_files
+from tests.browser.measures import THUMBNAILS, check, natural_sizes
 from tests.support.images import make_image, make_jpeg, make_png, make_truncated
 from tests.support.servers import running
 
 pytestmark = pytest.mark.browser
+
 
 PHOTOS = {
     "portrait.jpg": make_jpeg(size=(400, 300), orientation=6, gps=True),
@@ -22,8 +24,7 @@ PHOTOS = {
 
 
 def test_dropped_files_become_thumbnails(page: Page) -> None:
-    page.goto("/")
-    choose_preset(page, "web-set")
+    page.goto("/?preset=web-set")
     drop(page, PHOTOS)
     expect(page.locator(".row")).to_have_count(3)
     make(page)
@@ -31,19 +32,7 @@ def test_dropped_files_become_thumbnails(page: Page) -> None:
     assert natural_sizes(page) == [[400, 300], [300, 200], [200, 100]]
 
 
-def test_finished_page_asks_no_more(page: Page) -> None:
-    page.clock.install()
-    page.goto("/")
-    drop(page, {"a.jpg": make_jpeg()})
-    make(page)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.clock.run_for(5000)  # Ten times the interval.
-    page.evaluate("fetch('/docs').then(() => null)")  # All others were sent before it.
-    assert [url for url in asked if "panel" in url] == []
-
-
-def test_failed_image_says_why_beside_those_that_are_done(page: Page) -> None:
+def test_failed_image_shows_why_beside_finished_ones(page: Page) -> None:
     page.goto("/")
     drop(page, {"good.jpg": make_jpeg(), "cut.jpg": make_truncated()})
     make(page)
@@ -80,7 +69,7 @@ def test_back_leads_to_a_fresh_upload_page(page: Page) -> None:
     expect(page.locator(".row")).to_have_count(0)
 
 
-def test_whole_way_works_without_script(browser: Browser, base_url: str, tmp_path: Path) -> None:
+def test_job_is_made_without_script(browser: Browser, base_url: str, tmp_path: Path) -> None:
     context = browser.new_context(java_script_enabled=False, base_url=base_url)
     page = context.new_page()
     page.goto("/")
@@ -92,7 +81,7 @@ def test_whole_way_works_without_script(browser: Browser, base_url: str, tmp_pat
     context.close()
 
 
-def test_sign_in_page_lets_a_person_in_without_script(browser: Browser, tmp_path: Path) -> None:
+def test_sign_in_works_without_script(browser: Browser, tmp_path: Path) -> None:
     with running(tmp_path / "instance", access_token="a-token-for-this-test") as servers:
         context = browser.new_context(java_script_enabled=False, base_url=servers.url)
         page = context.new_page()

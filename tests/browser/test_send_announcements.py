@@ -5,20 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.actions import (
-    IN_PART,
-    LARGE,
-    WATCH_SHIFTS,
-    check,
-    choose_preset,
-    drop,
-    expect_done,
-    gather,
-    shifts,
-    submit,
-    watch,
-)
+from tests.browser.actions import IN_PART, LARGE, drop, expect_done, submit
 from tests.browser.lines import Line, line_to
+from tests.browser.measures import WATCH_SHIFTS, check, shifts, watch
 from tests.support.images import make_image, make_jpeg
 from tests.support.servers import Servers
 
@@ -66,8 +55,7 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
     picture = make_image("RGB", (360, 280), "BMP")
     stops = (0, 4, 8)
     with line_to(servers.url) as line:
-        page.goto(line.url)
-        choose_preset(page, "web-set")
+        page.goto(f"{line.url}/?preset=web-set")
         drop(page, {f"{n:02}.bmp": LARGE if n in stops else picture for n in range(12)})
         expect(page.locator(".row")).to_have_count(12)
         page.locator("#submit").scroll_into_view_if_needed()
@@ -94,9 +82,8 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
         assert sum(value for value, _ in shifts(page)) < 0.05, shifts(page)
 
 
-def test_list_keeps_the_file_that_is_sent_in_sight(page: Page, line: Line) -> None:
-    page.goto(line.url)
-    choose_preset(page, "square")
+def test_list_keeps_the_file_being_uploaded_in_view(page: Page, line: Line) -> None:
+    page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.bmp": LARGE if n == 5 else make_jpeg() for n in range(8)})
     line.hold(after=5)
     submit(page)
@@ -108,8 +95,7 @@ def test_list_keeps_the_file_that_is_sent_in_sight(page: Page, line: Line) -> No
 
 
 def test_list_stays_where_it_was_scrolled(page: Page, line: Line) -> None:
-    page.goto(line.url)
-    choose_preset(page, "square")
+    page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.jpg": make_jpeg() for n in range(8)})
     line.hold()
     submit(page)
@@ -124,7 +110,7 @@ def test_list_stays_where_it_was_scrolled(page: Page, line: Line) -> None:
     assert rows.evaluate("(list) => list.scrollTop") == place
 
 
-def test_what_is_sent_can_be_folded_away(page: Page, line: Line) -> None:
+def test_upload_list_can_be_collapsed(page: Page, line: Line) -> None:
     page.goto(line.url)
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
@@ -149,7 +135,7 @@ def test_focus_in_a_sent_row_moves_to_the_list(page: Page, line: Line) -> None:
     expect(page.locator("#queue")).to_be_focused(timeout=15_000)
 
 
-def test_job_whose_files_were_all_cancelled_says_so(page: Page, line: Line) -> None:
+def test_job_without_any_file_shows_that_nothing_was_uploaded(page: Page, line: Line) -> None:
     page.goto(line.url)
     drop(page, {"1.bmp": LARGE, "2.bmp": LARGE})
     line.hold()
@@ -163,9 +149,8 @@ def test_job_whose_files_were_all_cancelled_says_so(page: Page, line: Line) -> N
     expect(page.locator(".tools, .frames")).to_have_count(0)
 
 
-def test_quarters_of_what_is_sent_are_announced(page: Page, line: Line) -> None:
-    page.goto(line.url)
-    choose_preset(page, "square")
+def test_upload_is_announced_in_quarters(page: Page, line: Line) -> None:
+    page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.jpg": make_jpeg() for n in range(6)})
     expect(page.locator(".row")).to_have_count(6)
     watch(page, "document.getElementById('status').textContent", "said")
@@ -182,20 +167,8 @@ def test_quarters_of_what_is_sent_are_announced(page: Page, line: Line) -> None:
     assert said == [f"{count} of 6 images uploaded" for count in (2, 3, 5)]
 
 
-def test_name_with_a_direction_mark_is_shown_as_it_is(page: Page) -> None:
-    gather(page, "invoice\u202egpj.exe")
-    expect(page.locator(".row-name")).to_have_text("invoicegpj.exe")
-    expect(page.get_by_role("button", name="Remove invoicegpj.exe", exact=True)).to_be_visible()
-
-
-def test_name_keeps_the_marks_that_its_script_needs(page: Page) -> None:
-    gather(page, "\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645.jpg")
-    expect(page.locator(".row-name")).to_have_text(re.compile("\u200c"))
-
-
 def test_lost_connection_is_announced_once(page: Page, line: Line, complaints: list[str]) -> None:
-    page.goto(line.url)
-    choose_preset(page, "square")
+    page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.bmp": LARGE for n in range(4)})
     line.hold()
     submit(page)

@@ -7,23 +7,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.actions import (
-    IN_PART,
-    LARGE,
-    choose_preset,
-    drop,
-    expect_done,
-    gather,
-    route_once,
-    submit,
-    watch,
-)
+from tests.browser.actions import IN_PART, LARGE, choose_preset, drop, expect_done, gather, submit
 from tests.browser.conftest import write_files
 from tests.browser.lines import Line, line_to
+from tests.browser.measures import watch
+from tests.browser.routes import route_once
 from tests.support.images import make_image, make_jpeg, make_png
 from tests.support.servers import Servers, running, wait_until
 
 pytestmark = pytest.mark.browser
+
 
 LOST = "Connection lost. Uploading resumes automatically."
 
@@ -35,7 +28,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield servers
 
 
-def test_file_that_broke_off_is_sent_again(page: Page, complaints: list[str]) -> None:
+def test_interrupted_file_is_sent_again(page: Page, complaints: list[str]) -> None:
     page.goto("/")
     drop(page, {"a.jpg": make_jpeg()})
     route_once(page, "**/images", lambda route: route.abort())
@@ -45,8 +38,7 @@ def test_file_that_broke_off_is_sent_again(page: Page, complaints: list[str]) ->
 
 
 def test_failed_file_is_sent_again_when_asked(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
     route_once(page, "**/images", lambda route: route.fulfill(status=500, body="oops"))
     submit(page)
@@ -60,8 +52,7 @@ def test_failed_file_is_sent_again_when_asked(page: Page, complaints: list[str])
 
 
 def test_refused_file_is_named_and_the_others_are_made(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     drop(page, {"cut.png": make_png()[:40], "good.jpg": make_jpeg()})
     submit(page)
     expect_done(page, "1 of 1 image done, 1 missing")
@@ -76,11 +67,10 @@ def test_refused_file_is_named_and_the_others_are_made(page: Page, complaints: l
     complaints.clear()  # Chromium reports the 415.
 
 
-def test_sending_resumes_when_the_connection_is_back(
+def test_upload_resumes_when_the_connection_returns(
     page: Page, line: Line, complaints: list[str]
 ) -> None:
-    page.goto(line.url)
-    choose_preset(page, "square")
+    page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
     submit(page)
@@ -98,7 +88,7 @@ def test_sending_resumes_when_the_connection_is_back(
     complaints.clear()  # Chromium reports what was cut.
 
 
-def test_sending_survives_a_restart_of_the_server(browser: Browser, tmp_path: Path) -> None:
+def test_upload_survives_a_restart_of_the_server(browser: Browser, tmp_path: Path) -> None:
     with running(tmp_path / "instance") as servers, line_to(servers.url) as line:
         context = browser.new_context(base_url=line.url)
         page = context.new_page()
@@ -119,7 +109,7 @@ def test_sending_survives_a_restart_of_the_server(browser: Browser, tmp_path: Pa
 
 
 @pytest.mark.parametrize("size", [(60, 40), (2000, 1700)], ids=["at its end", "in the middle"])
-def test_file_that_gets_stuck_on_its_way_is_sent_again(
+def test_stalled_file_is_sent_again(
     page: Page, impatient: Servers, tmp_path: Path, complaints: list[str], size: tuple[int, int]
 ) -> None:
     paths = write_files(tmp_path, {"a.bmp": make_image("RGB", size, "BMP"), "b.jpg": make_jpeg()})
@@ -133,8 +123,7 @@ def test_file_that_gets_stuck_on_its_way_is_sent_again(
 
     with line_to(impatient.url) as line:
         line.stops_at = stops_once
-        page.goto(line.url)
-        choose_preset(page, "square")
+        page.goto(f"{line.url}/?preset=square")
         page.set_input_files("#images", paths)
         submit(page)
         expect(page.locator("#queue-pause")).to_have_text(LOST)
@@ -146,12 +135,11 @@ def test_file_that_gets_stuck_on_its_way_is_sent_again(
 
 
 @pytest.mark.parametrize("carried", [0, 1_000_000], ids=["before", "while"])
-def test_line_that_was_dead_for_a_while_loses_nothing(
+def test_dead_connection_loses_nothing(
     page: Page, impatient: Servers, complaints: list[str], carried: int
 ) -> None:
     with line_to(impatient.url) as line:
-        page.goto(line.url)
-        choose_preset(page, "square")
+        page.goto(f"{line.url}/?preset=square")
         drop(page, {f"{n}.bmp": LARGE for n in range(3)})
         expect(page.locator(".row")).to_have_count(3)
         unanswered: list[bytes] = []
@@ -179,9 +167,8 @@ def test_line_that_was_dead_for_a_while_loses_nothing(
     complaints.clear()
 
 
-def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+def test_job_is_created_when_the_connection_returns(page: Page, complaints: list[str]) -> None:
+    page.goto("/?preset=square")
     drop(page, {"a.jpg": make_jpeg()})
     page.context.set_offline(True)
     page.get_by_role("button", name="Make thumbnails").click()
@@ -191,9 +178,8 @@ def test_job_is_made_when_the_connection_is_back(page: Page, complaints: list[st
     complaints.clear()
 
 
-def test_image_whose_answer_got_lost_is_there_once(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+def test_image_whose_answer_was_lost_is_added_once(page: Page, complaints: list[str]) -> None:
+    page.goto("/?preset=square")
     drop(page, {"a.jpg": make_jpeg()})
 
     def lose_the_answer(route: Route) -> None:
@@ -209,8 +195,7 @@ def test_image_whose_answer_got_lost_is_there_once(page: Page, complaints: list[
 def test_file_that_always_cuts_the_connection_can_be_retried(
     page: Page, complaints: list[str]
 ) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+    page.goto("/?preset=square")
     page.clock.install()
     drop(page, {"a.jpg": make_jpeg()})
     page.route("**/images", lambda route: route.abort())
@@ -235,7 +220,7 @@ def fail_once(page: Page, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 507])
-def test_job_ends_with_what_arrived_when_one_file_failed(
+def test_job_closes_with_the_uploaded_files_when_one_failed(
     page: Page, complaints: list[str], status: int
 ) -> None:
     gather(page, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
@@ -248,9 +233,8 @@ def test_job_ends_with_what_arrived_when_one_file_failed(
     complaints.clear()  # Chromium reports every refusal.
 
 
-def test_list_keeps_only_what_can_be_sent_again(page: Page, complaints: list[str]) -> None:
-    page.goto("/")
-    choose_preset(page, "square")
+def test_list_keeps_only_files_that_can_be_retried(page: Page, complaints: list[str]) -> None:
+    page.goto("/?preset=square")
     drop(page, {"a.txt": b"words", "b.jpg": make_jpeg(), "c.png": make_png()[:40]})
     drop(page, {"d.jpg": make_jpeg()})
     fail_once(page, 500)
@@ -261,7 +245,7 @@ def test_list_keeps_only_what_can_be_sent_again(page: Page, complaints: list[str
     complaints.clear()  # Chromium reports every refusal.
 
 
-def test_failed_file_is_sent_to_the_ended_job(page: Page, complaints: list[str]) -> None:
+def test_failed_file_is_retried_after_the_job_finished(page: Page, complaints: list[str]) -> None:
     gather(page, "a.jpg", "b.jpg")
     fail_once(page, 500)
     submit(page)
@@ -273,7 +257,7 @@ def test_failed_file_is_sent_to_the_ended_job(page: Page, complaints: list[str])
     complaints.clear()
 
 
-def test_file_that_failed_says_why_when_its_job_is_gone(page: Page, complaints: list[str]) -> None:
+def test_retry_of_a_file_shows_that_its_job_was_deleted(page: Page, complaints: list[str]) -> None:
     gather(page, "a.jpg", "b.jpg")
     fail_once(page, 500)
     submit(page)
@@ -331,7 +315,7 @@ def answer_with_a_page(route: Route) -> None:
     route.fulfill(status=200, content_type="text/html", body="<h1>Welcome</h1>")
 
 
-def test_answer_of_another_server_is_told_in_words(page: Page) -> None:
+def test_answer_of_another_server_gets_a_message(page: Page) -> None:
     gather(page, "a.jpg")
     route_once(page, "**/jobs/open", answer_with_a_page)
     page.get_by_role("button", name="Make thumbnails").click()
@@ -340,7 +324,7 @@ def test_answer_of_another_server_is_told_in_words(page: Page) -> None:
     )
 
 
-def test_file_that_another_server_took_is_not_called_sent(page: Page) -> None:
+def test_file_taken_by_another_server_does_not_count_as_uploaded(page: Page) -> None:
     gather(page, "a.jpg", "b.jpg")
     route_once(page, "**/images", answer_with_a_page)
     submit(page)
@@ -382,7 +366,7 @@ def test_files_are_sent_after_the_secret_key_has_changed(
     complaints.clear()
 
 
-def test_token_that_is_never_right_is_asked_for_once(page: Page, complaints: list[str]) -> None:
+def test_token_that_stays_wrong_is_renewed_once(page: Page, complaints: list[str]) -> None:
     gather(page, "a.jpg")
     asked: list[str] = []
     problem = '{"code": "csrf", "detail": "This page was open for too long.", "field": null}'

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from tests.support.images import make_picture
-from webapp.engine.focus import find_focus
+from webapp.engine.focus import find_focal_point
 from webapp.recipes.outputs import CENTRE
 
 SKINS = {"dark": (70, 45, 35), "brown": (141, 85, 60), "light": (224, 172, 150)}
@@ -42,8 +42,8 @@ def put_face(image: Image.Image, at: tuple[int, int], skin: tuple[int, int, int]
 
 
 def distance(image: Image.Image, place: tuple[int, int]) -> float:
-    """Return the distance of the focus from a point, in pixels."""
-    x, y = find_focus(image)
+    """Return the distance of the focal point from another, in pixels."""
+    x, y = find_focal_point(image)
     return math.dist((x * image.width, y * image.height), place)
 
 
@@ -52,14 +52,14 @@ def distance(image: Image.Image, place: tuple[int, int]) -> float:
     "place",
     [(40, 85), (216, 85), (128, 30), (128, 140), (28, 28), (228, 28), (28, 142), (228, 142)],
 )
-def test_focus_is_on_the_subject(place: tuple[int, int], texture: int) -> None:
+def test_focal_point_is_on_the_subject(place: tuple[int, int], texture: int) -> None:
     image = make_ground((256, 170), texture)
     put_checks(image, place)
     assert distance(image, place) < 20
 
 
 @pytest.mark.parametrize("place", [(85, 40), (85, 128), (85, 216), (30, 30), (140, 226)])
-def test_focus_is_on_the_subject_of_a_tall_picture(place: tuple[int, int]) -> None:
+def test_focal_point_is_on_the_subject_of_a_tall_picture(place: tuple[int, int]) -> None:
     image = make_ground((170, 256), texture=1)
     put_checks(image, place)
     assert distance(image, place) < 20
@@ -94,7 +94,7 @@ def test_stronger_of_two_subjects_wins() -> None:
     assert distance(image, (210, 85)) < 20
 
 
-def test_focus_of_a_subject_of_colour_only() -> None:
+def test_focal_point_of_a_subject_of_colour_only() -> None:
     image = Image.new("RGB", (256, 170), (120, 120, 120))
     ImageDraw.Draw(image).ellipse((190, 20, 230, 60), (220, 75, 120))  # As light as the ground.
     assert distance(image, (210, 40)) < 25
@@ -113,37 +113,37 @@ def test_transparent_surroundings_do_not_count() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (256, 170), (1, 3000), (3000, 1)])
-def test_plain_picture_has_its_focus_in_the_centre(mode: str, size: tuple[int, int]) -> None:
-    assert find_focus(Image.new("RGB", size, (200, 90, 40)).convert(mode)) == CENTRE
+def test_plain_picture_has_its_focal_point_in_the_centre(mode: str, size: tuple[int, int]) -> None:
+    assert find_focal_point(Image.new("RGB", size, (200, 90, 40)).convert(mode)) == CENTRE
 
 
-def test_gradient_has_its_focus_in_the_centre() -> None:
-    assert find_focus(Image.linear_gradient("L")) == CENTRE
+def test_gradient_has_its_focal_point_in_the_centre() -> None:
+    assert find_focal_point(Image.linear_gradient("L")) == CENTRE
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
-def test_invisible_picture_has_its_focus_in_the_centre(mode: str) -> None:
+def test_invisible_picture_has_its_focal_point_in_the_centre(mode: str) -> None:
     image = make_picture(mode)
     image.putalpha(0)
-    assert find_focus(image) == CENTRE
+    assert find_focal_point(image) == CENTRE
 
 
-def test_cutout_of_one_colour_has_a_central_focus() -> None:
+def test_cutout_of_one_colour_has_a_central_focal_point() -> None:
     image = Image.new("RGBA", (200, 100))
     image.paste((200, 30, 30, 255), (0, 0, 60, 100))
-    assert find_focus(image) == CENTRE
+    assert find_focal_point(image) == CENTRE
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 500), (500, 3), (64, 64), (700, 500)])
-def test_focus_is_within_the_picture(mode: str, size: tuple[int, int]) -> None:
-    x, y = find_focus(make_picture(mode, size))
+def test_focal_point_is_within_the_picture(mode: str, size: tuple[int, int]) -> None:
+    x, y = find_focal_point(make_picture(mode, size))
     assert 0 < x < 1
     assert 0 < y < 1
 
 
-def test_focus_is_deterministic_and_changes_no_pixel() -> None:
+def test_focal_point_is_deterministic_and_changes_no_pixel() -> None:
     image = make_picture("RGBA")
     before = image.tobytes()
-    assert find_focus(image) == find_focus(image.copy())
+    assert find_focal_point(image) == find_focal_point(image.copy())
     assert image.tobytes() == before

@@ -248,7 +248,7 @@ def test_any_body_is_accepted_whole_or_refused(
     storage = fuzzed.extensions["jobs"].storage
     assert list(storage.tmp.iterdir()) == []
     jobs = fuzzed.extensions["jobs"]
-    assert {path.name for path in storage.originals.iterdir()} <= set(jobs.ids())
+    assert {path.name for path in storage.originals.iterdir()} <= set(jobs.store.jobs.ids())
 
 
 @pytest.fixture(scope="module")

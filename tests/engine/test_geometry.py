@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.support.engine import Engine, assert_corners, assert_near, png
+from tests.support.engine import LIMITS, Engine, assert_corners, assert_near, png
 from tests.support.images import (
     CORNERS,
     GREEN,
@@ -22,7 +22,6 @@ from tests.support.images import (
     psnr,
 )
 from webapp.engine import geometry
-from webapp.engine.limits import ImageLimits
 from webapp.engine.thumbnails import make_thumbnails
 from webapp.recipes.outputs import (
     FITS,
@@ -159,7 +158,7 @@ def test_padded_picture_is_centred_on_the_background(engine: Engine) -> None:
     ],
     ids=["left", "right", "top", "bottom"],
 )
-def test_focus_is_kept_in_every_orientation(
+def test_focal_point_is_kept_in_every_orientation(
     size: Size,
     focus: tuple[float, float],
     corners: tuple[int, int],
@@ -282,7 +281,7 @@ def test_any_size_in_any_box_is_made_as_planned(
     with tempfile.TemporaryFile() as source:
         source.write(encode(make_picture(mode, size), "PNG"))
         source.seek(0)
-        result = make_thumbnails(source, Recipe((output,)), files.__setitem__, ImageLimits())
+        result = make_thumbnails(source, Recipe((output,)), files.__setitem__, LIMITS)
     (made,) = result.thumbnails
     with Image.open(io.BytesIO(files[0])) as image:
         assert image.size == (made.width, made.height)

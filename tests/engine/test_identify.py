@@ -4,6 +4,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import ExifTags, Image, ImageFile
 from PIL.PngImagePlugin import PngInfo
 
 from tests.support import hostile
-from tests.support.engine import Engine, assert_corners, png
+from tests.support.engine import LIMITS, Engine, assert_corners, png
 from tests.support.images import (
     encode,
     make_corners,
@@ -26,7 +27,6 @@ from tests.support.images import (
 from webapp.engine.errors import ImageError, TooManyPixels, TooManyScans
 from webapp.engine.header import Header
 from webapp.engine.identify import read_header
-from webapp.engine.limits import ImageLimits
 
 # What Pillow has to say about odd metadata; webapp.engine.identify silences it, pytest undoes that.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_file_name_does_not_decide_the_format(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(make_jpeg())
-    assert read_header(path, ImageLimits()).format == "jpeg"
+    assert read_header(path, LIMITS).format == "jpeg"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_broken_exif_is_ignored(exif: bytes, engine: Engine) -> None:
 
 def test_missing_source_is_not_blamed_on_the_image(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        read_header(tmp_path / "nothing", ImageLimits())
+        read_header(tmp_path / "nothing", LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_millions_of_numbers_in_a_header_use_little_memory(
 
 
 def test_given_limits_apply(engine: Engine) -> None:
-    limits = ImageLimits(max_megapixels=0.01, max_megapixels_other=0.005, max_jpeg_scans=20)
+    limits = replace(LIMITS, max_megapixels=0.01, max_megapixels_other=0.005, max_jpeg_scans=20)
     assert engine.header(make_jpeg((100, 100)), limits).width == 100
     with pytest.raises(TooManyPixels):
         engine.header(make_jpeg((101, 100)), limits)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from webapp import ROOT
+from webapp.config import ROOT
 
 HEAVY = {
     *("pillow_heif", "pyvips", "PIL._imagingcms", "PIL.ImageCms", "PIL.ImageDraw"),

@@ -321,7 +321,7 @@ def test_false_report_of_a_full_disk_costs_an_attempt(
         with pytest.raises(Exception, match="said that the disk is full, and it is not"):
             work_once(jobs)
     claims_of(jobs).fail_exhausted()
-    (job_id,) = jobs.ids()
+    (job_id,) = jobs.store.jobs.ids()
     assert jobs.job(job_id).images[0].error_code == "worker_lost"
 
 

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image, ImageColor, ImageFile
 
-from tests.support.engine import Engine, assert_near, png
+from tests.support.engine import LIMITS, Engine, assert_near, png
 from tests.support.images import RED, encode, make_image, make_jpeg, make_picture, make_png, psnr
 from tests.support.profiles import make_wide_gamut_profile
 from webapp.engine import animation, decoding, encoding, errors, vips
 from webapp.engine.errors import ByteBudget, ImageError
-from webapp.engine.limits import ImageLimits
 from webapp.engine.thumbhash import thumbhash_to_png
 from webapp.recipes.outputs import Format, Output, responsive_set
 
@@ -367,16 +366,16 @@ def test_too_many_pixels_of_all_thumbnails_are_refused(engine: Engine) -> None:
     # The form cannot tell: a free side is as long as the picture makes it.
     photo, outputs = make_jpeg((200, 400)), (Output("a", 200, None), Output("b", 100, None))
     with pytest.raises(ImageError, match="megapixels in all") as caught:
-        engine.result(photo, *outputs, limits=ImageLimits(max_output_megapixels=0.0999))
+        engine.result(photo, *outputs, limits=replace(LIMITS, max_output_megapixels=0.0999))
     assert caught.value.code == "too_many_output_pixels"
     assert list(engine.folder.iterdir()) == []
-    enough = ImageLimits(max_output_megapixels=0.1)
+    enough = replace(LIMITS, max_output_megapixels=0.1)
     assert len(engine.result(photo, *outputs, limits=enough).thumbnails) == 2
 
 
 def test_repeated_width_counts_once(engine: Engine) -> None:
     outputs = responsive_set((200, 400, 800, 1600), ("jpeg",))
-    limits = ImageLimits(max_output_megapixels=0.08)
+    limits = replace(LIMITS, max_output_megapixels=0.08)
     assert len(engine.result(make_jpeg((200, 400)), *outputs, limits=limits).thumbnails) == 1
 
 
@@ -385,5 +384,5 @@ def test_each_frame_of_an_animation_counts_a_tenth(engine: Engine) -> None:
     gif = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     output = Output("a", 50, 50, format="webp", animated=True)
     with pytest.raises(ImageError, match="in all"):
-        engine.result(gif, output, limits=ImageLimits(max_output_megapixels=0.0099))
-    engine.result(gif, output, limits=ImageLimits(max_output_megapixels=0.01))
+        engine.result(gif, output, limits=replace(LIMITS, max_output_megapixels=0.0099))
+    engine.result(gif, output, limits=replace(LIMITS, max_output_megapixels=0.01))

@@ -26,7 +26,7 @@ from tests.support.images import (
     make_truncated,
     psnr,
 )
-from webapp import ROOT
+from webapp.config import ROOT
 from webapp.engine import vips
 from webapp.engine.errors import ImageError
 from webapp.recipes.outputs import Output

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.schema import SCHEMA, read_schema
-from webapp import ROOT
+from webapp.config import ROOT
 from webapp.disk import is_disk_full
 from webapp.jobs.database import MIGRATIONS, Database, has_wal_reset_bug, migrate
+from webapp.jobs.store import Store
 
 
 @pytest.fixture
@@ -165,6 +166,26 @@ def test_instance_of_the_first_schema_is_upgraded_without_loss(path: Path) -> No
     ]
     assert thumbnails == [{"folder": "job/image-1-1", "file_name": "square.jpg"}]
     assert "".join(upgraded.split()) == "".join(SCHEMA.read_text().partition("\n\n")[2].split())
+
+
+def test_focal_point_of_an_older_version_is_kept(path: Path) -> None:
+    with closing(Database(path)) as old:
+        old._is_migrated = True
+        migrate(old._db, MIGRATIONS[:11])
+        old.execute(
+            "INSERT INTO jobs (id, recipe, created, expires, open_until)"
+            " VALUES ('job', '[]', 0, 9e9, 0)"
+        )
+        old.execute(
+            "INSERT INTO images (id, job_id, position, name, bytes, format, width, height, had_gps,"
+            " created, focus_x, focus_y)"
+            " VALUES ('image', 'job', 1, 'a.jpg', 1, 'jpeg', 1, 1, 0, 0, 0.25, 0.75)"
+        )
+    store = Store(path)
+    job = store.jobs.read("job")
+    store.db.close()
+    assert job
+    assert job.images[0].focal_point == (0.25, 0.75)
 
 
 def test_second_start_applies_no_migration_again(path: Path) -> None:

@@ -218,7 +218,7 @@ def test_sweep_removes_expired_jobs_and_no_others(jobs: Jobs, clock: Clock) -> N
     jobs.extend(kept, 48)
     clock.advance(hours=25)
     sweep(jobs)
-    assert (jobs.ids(), jobs.store.jobs.exists(expired)) == ([kept], False)
+    assert (jobs.store.jobs.ids(), jobs.store.jobs.exists(expired)) == ([kept], False)
     assert not (jobs.storage.originals / expired).exists()
     assert not (jobs.storage.thumbnails / expired).exists()
 

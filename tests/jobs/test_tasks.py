@@ -70,12 +70,17 @@ def test_limits_of_the_settings_reach_the_child() -> None:
         max_megapixels_other=3.5,
         max_jpeg_scans=9,
         max_frames=11,
+        max_output_megapixels=5.5,
         decode_seconds=13,
         decode_memory_mb=300,
     )
     limits = Decoder.from_config(config)
     assert limits.image == ImageLimits(
-        max_megapixels=7.5, max_megapixels_other=3.5, max_jpeg_scans=9, max_frames=11
+        max_megapixels=7.5,
+        max_megapixels_other=3.5,
+        max_jpeg_scans=9,
+        max_frames=11,
+        max_output_megapixels=5.5,
     )
     assert (limits.process.wall_seconds, limits.process.memory_bytes) == (13, 300_000_000)
 
@@ -159,10 +164,10 @@ def test_attempt_is_given_back_as_soon_as_there_is_room_for_that(
     full = OSError(errno.ENOSPC, "No space left on device")
     release, refusals = jobs.store.queue.release, [full, full]
 
-    def release_later(claim: Claim, now: float) -> bool:
+    def release_later(claim: Claim) -> bool:
         if refusals:
             raise refusals.pop()
-        return release(claim, now)
+        return release(claim)
 
     monkeypatch.setattr(worker, "ROOM_SECONDS", 0.01)
     monkeypatch.setattr(jobs.store.queue, "release", release_later)

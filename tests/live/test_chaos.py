@@ -17,7 +17,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return report
 
 
-def test_enough_happens_to_show_something(report: Report) -> None:
+def test_run_has_enough_kills_and_uploads(report: Report) -> None:
     assert report.done > 0
     assert report.kills.total() >= MIN_KILLS
     assert report.recovery != []
@@ -44,5 +44,5 @@ def test_database_is_intact_and_no_process_outlives_its_parent(report: Report) -
     assert report.unhealthy == []
 
 
-def test_sweep_leaves_no_file_that_no_row_knows(report: Report) -> None:
+def test_sweep_leaves_no_file_without_a_row(report: Report) -> None:
     assert report.strays == []

@@ -12,10 +12,9 @@ import pytest
 from tests.conftest import find_token, multipart, part
 from tests.support.images import make_jpeg
 from tests.support.servers import Client, Servers, wait_until
+from webapp.config import MB
 
 pytestmark = pytest.mark.live
-
-MB = 1_000_000
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ from werkzeug.exceptions import (
 
 from tests.support.images import make_jpeg
 from tests.support.servers import (
-    ROOT,
     UPLOAD_BEGINNING,
     Answer,
     Client,
@@ -38,7 +37,7 @@ from tests.support.servers import (
     running,
     wait_until,
 )
-from webapp.config import Config
+from webapp.config import MB, ROOT, Config
 from webapp.jobs.errors import FileTooLarge
 from webapp.web.errors import problem
 
@@ -115,7 +114,7 @@ def make_thumbnail(client: Client) -> str:
     return page.split('href="/thumbnails/')[1].split('"')[0]
 
 
-def test_whole_way_works_through_nginx(nginx: Client) -> None:
+def test_job_is_made_through_nginx(nginx: Client) -> None:
     answer = nginx.get(f"/thumbnails/{make_thumbnail(nginx)}")
     assert Image.open(BytesIO(answer.body)).size == (100, 100)
 
@@ -129,9 +128,7 @@ def test_page_is_compressed_once_by_the_application_alone(nginx: Client) -> None
     assert "Content-Encoding" not in nginx.request("GET", "/jobs", headers=headers).headers
 
 
-def test_thumbnail_comes_from_nginx_with_the_headers_of_flask(
-    nginx: Client, servers: Servers
-) -> None:
+def test_nginx_serves_thumbnails_with_the_headers_of_flask(nginx: Client, servers: Servers) -> None:
     path = f"/thumbnails/{make_thumbnail(nginx)}"
     with closing(servers.client()) as client:
         direct = client.get(path)
@@ -178,7 +175,7 @@ def test_nothing_else_is_served(nginx: Client, names: dict[str, str], path: str)
     assert b"<script" not in answer.body
 
 
-def test_missing_thumbnail_says_so_with_the_headers(nginx: Client) -> None:
+def test_missing_thumbnail_gets_an_error_page_with_the_headers(nginx: Client) -> None:
     folder = make_thumbnail(nginx).rpartition("/")[0]
     answer = nginx.get(f"/thumbnails/{folder}/none.jpg", accept="image/avif,text/html")
     assert (answer.status, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
@@ -217,7 +214,7 @@ def announce(nginx: Client, path: str, length: int, accept: str = "*/*") -> Answ
         return Answer(response.status, dict(response.headers), response.read())
 
 
-def test_nginx_refuses_a_large_request_in_our_words(nginx: Client) -> None:
+def test_nginx_refuses_a_large_request_with_our_error_page(nginx: Client) -> None:
     ours = problem(RequestEntityTooLarge())
     answer = announce(nginx, "/jobs", 600_000_000, "text/html")
     assert answer.status == 413
@@ -243,7 +240,7 @@ def test_file_over_the_limit_is_refused_before_it_is_sent(nginx: Client, path: s
 
 
 def test_file_of_the_largest_size_reaches_the_application(nginx: Client) -> None:
-    body = bytes(Config().max_file_mb * 1_000_000 + 1000)  # The form adds less than that.
+    body = bytes(Config().max_file_mb * MB + 1000)  # The form adds less than that.
     assert nginx.request("POST", "/upload_image", body).status == 422
 
 
@@ -265,7 +262,7 @@ def raw(nginx: Client, head: bytes) -> str:
         (b"TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 405, "method_not_allowed"),
     ],
 )  # fmt: skip
-def test_nginx_refuses_bad_requests_in_our_words(
+def test_nginx_refuses_bad_requests_with_our_error_page(
     nginx: Client, head: bytes, status: int, code: str
 ) -> None:
     beginning, _, body = raw(nginx, head).partition("\r\n\r\n")
@@ -276,7 +273,7 @@ def test_nginx_refuses_bad_requests_in_our_words(
 
 
 @pytest.mark.parametrize("error", [BadRequest(), NotFound(), MethodNotAllowed()])
-def test_nginx_says_what_the_application_says(error: HTTPException) -> None:
+def test_error_pages_of_nginx_match_the_application(error: HTTPException) -> None:
     ours = problem(error)
     for words in (ours.code, f'"{ours.title}"', f'"{ours.detail}"'):
         assert re.search(rf"^    {ours.status} +{re.escape(words)};$", SHIPPED, re.MULTILINE)
@@ -292,7 +289,7 @@ def nginx_of_its_own(tmp_path: Path) -> Iterator[Client]:
         yield client
 
 
-def test_requests_that_come_too_fast_get_a_retry_after(nginx_of_its_own: Client) -> None:
+def test_requests_over_the_rate_limit_get_a_retry_after(nginx_of_its_own: Client) -> None:
     answers = (nginx_of_its_own.request("POST", "/upload_image") for _ in range(5000))
     answer = next(answer for answer in answers if answer.status == 429)
     assert answer.headers["Retry-After"] == "1"
@@ -314,7 +311,7 @@ def test_costly_reads_are_limited_by_client(
     assert ask("::ffff:10.0.0.2") == 404
 
 
-def test_page_says_that_the_server_is_unavailable(tmp_path: Path) -> None:
+def test_page_explains_that_the_server_is_unavailable(tmp_path: Path) -> None:
     with running_nginx(Servers(tmp_path / "instance")) as client:
         answer = client.get("/", accept="text/html")
         assert (answer.status, answer.headers["Retry-After"]) == (502, "5")
@@ -496,7 +493,7 @@ def test_others_are_served_while_one_client_takes_all(
     assert client.post("/upload_image", headers, file=file).status == 202
 
 
-def test_client_that_has_too_much_in_progress_is_told_so(
+def test_client_with_too_many_requests_at_once_gets_a_reason(
     crowded: tuple[Servers, Client], greedy: Greedy
 ) -> None:
     words = "You have too many requests in progress. Wait until some have finished."

@@ -114,7 +114,7 @@ def test_every_image_is_followed_from_its_upload_to_its_end(servers: Servers) ->
         assert upload["request_id"] in requests
 
 
-def test_gunicorn_and_huey_speak_as_we_do(servers: Servers) -> None:
+def test_gunicorn_and_huey_log_in_our_format(servers: Servers) -> None:
     worker = wait_until(lambda: servers.children("consumer"), what="a worker")[0]
     os.kill(worker, signal.SIGKILL)  # Huey says that it makes another.
 

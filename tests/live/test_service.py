@@ -15,7 +15,8 @@ from werkzeug.datastructures import FileStorage
 
 from tests.conftest import find_token
 from tests.support.images import make_image, make_jpeg, make_png, make_truncated
-from tests.support.servers import ROOT, Client, Servers, environment, free_port, running, wait_until
+from tests.support.servers import Client, Servers, environment, free_port, running, wait_until
+from webapp.config import ROOT
 
 pytestmark = pytest.mark.live
 
@@ -51,7 +52,7 @@ def test_work_without_notifications_is_found_at_once(tmp_path: Path) -> None:
         wait_until(lambda: all(map(client.finished, job_ids)), 10.0, "all jobs")
 
 
-def test_health_tells_that_the_consumer_is_gone_and_back(servers: Servers, client: Client) -> None:
+def test_health_shows_when_the_consumer_stops_and_starts(servers: Servers, client: Client) -> None:
     consumer = servers.processes["consumer"]
     consumer.send_signal(signal.SIGTERM)
     consumer.wait(20)
@@ -60,7 +61,7 @@ def test_health_tells_that_the_consumer_is_gone_and_back(servers: Servers, clien
     wait_until(lambda: client.get("/healthcheck").status == 200, what="a healthy answer")
 
 
-def test_image_in_hand_is_finished_on_a_graceful_stop(tmp_path: Path, scan: bytes) -> None:
+def test_graceful_stop_finishes_the_image_in_progress(tmp_path: Path, scan: bytes) -> None:
     with (
         running(tmp_path / "instance", workers=1) as servers,
         closing(servers.client()) as client,
@@ -171,7 +172,7 @@ def test_make_run_prints_its_address_and_stops_on_interrupt(
         assert not client.is_healthy()
 
 
-def test_wrong_setting_refuses_to_start_with_one_sentence(tmp_path: Path) -> None:
+def test_wrong_setting_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
     environ = environment(tmp_path, max_images="many")
     ended = subprocess.run(["make", "run"], cwd=ROOT, env=environ, capture_output=True, text=True)
     assert ended.returncode != 0

@@ -46,7 +46,7 @@ def test_stalled_upload_leaves_nothing(servers: Servers) -> None:
         wait_until(lambda: not list(uploads.iterdir()), what="its end")
 
 
-def test_stalled_upload_is_told_that_it_can_be_sent_again(servers: Servers) -> None:
+def test_stalled_upload_gets_an_error_that_allows_a_retry(servers: Servers) -> None:
     with socket.create_connection(("127.0.0.1", servers.port), timeout=10) as connection:
         connection.sendall(BODY)
         answer = connection.makefile("rb").read()

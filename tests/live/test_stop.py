@@ -16,7 +16,6 @@ from werkzeug.test import encode_multipart
 
 from tests.support.images import make_jpeg
 from tests.support.servers import (
-    ROOT,
     Client,
     children_of,
     descendants_of,
@@ -25,7 +24,7 @@ from tests.support.servers import (
     is_alive,
     wait_until,
 )
-from webapp.config import SECRETS
+from webapp.config import ROOT, SECRETS
 
 pytestmark = pytest.mark.live
 

@@ -37,9 +37,7 @@ def submit_slow_images(servers: Servers) -> None:
     jobs.store.db.close()
 
 
-def test_visitor_waits_for_no_more_than_the_images_in_hand(
-    servers: Servers, client: Client
-) -> None:
+def test_new_client_waits_only_for_images_in_progress(servers: Servers, client: Client) -> None:
     submit_slow_images(servers)
     wait_until(lambda: len(servers.busy_workers()) == WORKERS, what="workers that are all busy")
     job_id = client.submit(make_jpeg())

@@ -1,7 +1,10 @@
 """Combine outputs to a recipe, within its limits."""
 
+from dataclasses import replace
+
 import pytest
 
+from webapp.config import Config
 from webapp.recipes.outputs import (
     InvalidRecipe,
     Output,
@@ -12,6 +15,8 @@ from webapp.recipes.outputs import (
     responsive_set,
 )
 from webapp.recipes.presets import PRESETS
+
+LIMITS = RecipeLimits.from_config(Config())
 
 
 def test_quality_depends_on_the_format_unless_given() -> None:
@@ -32,19 +37,19 @@ def test_recipe_survives_being_stored() -> None:
 
 def test_empty_recipe_is_refused() -> None:
     with pytest.raises(InvalidRecipe, match="at least one output"):
-        combine([], RecipeLimits())
+        combine([], LIMITS)
 
 
 def test_too_many_outputs_are_refused() -> None:
     with pytest.raises(InvalidRecipe, match="at most 2 outputs"):
-        combine([Output(f"{w}w", w, None) for w in (1, 2, 3)], RecipeLimits(max_outputs=2))
+        combine([Output(f"{w}w", w, None) for w in (1, 2, 3)], replace(LIMITS, max_outputs=2))
 
 
 def test_outputs_of_too_many_pixels_in_all_are_refused() -> None:
     four = [Output(f"{n}", 4000, 4000, "cover") for n in range(4)]
-    assert combine(four, RecipeLimits()).pixels == 64_000_000
+    assert combine(four, LIMITS).pixels == 64_000_000
     with pytest.raises(TooManyOutputs, match=r"at most 64 megapixels in all.* 64.1:") as caught:
-        combine([*four, Output("small", 1, 1)], RecipeLimits())
+        combine([*four, Output("small", 1, 1)], LIMITS)
     assert caught.value.output == Output("small", 1, 1)
 
 
@@ -60,22 +65,22 @@ LARGE_SETS = {
 
 @pytest.mark.parametrize("widths", LARGE_SETS.values(), ids=LARGE_SETS)
 def test_largest_sets_in_use_are_within_the_limits(widths: tuple[int, ...]) -> None:
-    combine(responsive_set(widths, ("avif", "webp")), RecipeLimits())
+    combine(responsive_set(widths, ("avif", "webp")), LIMITS)
 
 
 def test_side_beyond_the_limit_is_refused_with_its_name() -> None:
     with pytest.raises(InvalidRecipe, match="height must be from 1 to 100 pixels") as caught:
-        combine([Output("a", 100, 101)], RecipeLimits(max_side=100))
+        combine([Output("a", 100, 101)], replace(LIMITS, max_side=100))
     assert caught.value.field == "height"
 
 
 def test_output_asked_for_twice_is_made_once() -> None:
     output = Output("320w", 320, None)
-    assert combine([output, output], RecipeLimits()).outputs == (output,)
+    assert combine([output, output], LIMITS).outputs == (output,)
 
 
 def test_different_outputs_of_one_name_get_a_number() -> None:
-    recipe = combine([Output("320w", 320, None, quality=q) for q in (50, 90)], RecipeLimits())
+    recipe = combine([Output("320w", 320, None, quality=q) for q in (50, 90)], LIMITS)
     assert [output.file_name for output in recipe.outputs] == ["320w.jpg", "320w-2.jpg"]
 
 
@@ -90,6 +95,4 @@ def test_responsive_set_is_every_width_in_every_format() -> None:
 
 def test_output_in_the_source_format_needs_its_own_name() -> None:
     with pytest.raises(InvalidRecipe, match="a name of its own"):
-        combine(
-            [Output("a", 5, None, format=format) for format in ("jpeg", "source")], RecipeLimits()
-        )
+        combine([Output("a", 5, None, format=format) for format in ("jpeg", "source")], LIMITS)

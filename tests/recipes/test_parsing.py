@@ -98,3 +98,10 @@ def test_responsive_set_of_over_100_widths_is_refused() -> None:
 def test_focal_point_survives_being_stored(text: str, focus: object) -> None:
     output = parse_output({"width": "5", "height": "5", "fit": "cover", "focus": text})
     assert Recipe.from_json(Recipe((output,)).to_json()).outputs[0].focus == focus
+
+
+@pytest.mark.parametrize(
+    ("word", "is_on"), [("y", True), ("on", True), ("yes", True), ("True", True), ("no", False)]
+)
+def test_usual_words_turn_an_option_on_or_off(word: str, is_on: bool) -> None:
+    assert parse_output({"width": "320", "enlarge": word}).enlarge is is_on

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.servers import wait_until
-from webapp import ROOT
+from webapp.config import ROOT
 from webapp.sandbox import client
 from webapp.sandbox.client import (
     ChildCrashed,

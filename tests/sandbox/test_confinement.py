@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.hostile.samples import ENDINGS, sample
 from tests.support.images import make_animation, make_image, make_jpeg
-from webapp import ROOT
+from webapp.config import ROOT, Config
 from webapp.engine.limits import ImageLimits
 from webapp.recipes.outputs import Output, Recipe
 from webapp.sandbox import landlock, seccomp
@@ -205,6 +205,6 @@ def decode(server: ForkServer, image: bytes, recipe: Recipe, folder: Path) -> An
     with contextlib.ExitStack() as opened:
         source = opened.enter_context((folder / "source").open("rb"))
         made = [opened.enter_context(tempfile.TemporaryFile()) for _ in recipe.outputs]
-        request = {"recipe": recipe.to_json(), "limits": vars(ImageLimits())}
+        request = {"recipe": recipe.to_json(), "limits": vars(ImageLimits.from_config(Config()))}
         descriptors = [source.fileno(), *(file.fileno() for file in made)]
         return server.run(request, descriptors, LIMITS)

@@ -13,7 +13,7 @@ import sys
 import venv
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]  # Without webapp.config: no package is installed here.
 # An environment of its own: pip-audit brings thirty packages that nothing else here needs.
 ENVIRONMENT = ROOT / ".venv-audit"
 PIP_AUDIT = "pip-audit==2.10.1"

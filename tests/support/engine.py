@@ -6,12 +6,15 @@ from typing import Any
 from PIL import Image
 
 from tests.support.images import CORNERS
+from webapp.config import Config
 from webapp.engine.header import Header
 from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
 from webapp.engine.result import MadeThumbnail, Result
 from webapp.engine.thumbnails import make_thumbnails
 from webapp.recipes.outputs import Fit, Output, Recipe
+
+LIMITS = ImageLimits.from_config(Config())
 
 
 class Engine:
@@ -25,7 +28,7 @@ class Engine:
     def make(self, image: bytes, *outputs: Output) -> list[MadeThumbnail]:
         return self.result(image, *outputs).thumbnails
 
-    def result(self, image: bytes, *outputs: Output, limits: ImageLimits | None = None) -> Result:
+    def result(self, image: bytes, *outputs: Output, limits: ImageLimits = LIMITS) -> Result:
         self.source.write_bytes(image)
         contents: list[bytes] = []
         with self.source.open("rb") as file:
@@ -33,7 +36,7 @@ class Engine:
                 file,
                 Recipe(outputs),
                 lambda _, content: contents.append(content),
-                limits or ImageLimits(),
+                limits,
             )
         for made, content in zip(result.thumbnails, contents, strict=True):
             (self.folder / made.file_name).write_bytes(content)
@@ -53,9 +56,9 @@ class Engine:
         assert path.stat().st_size == made.bytes
         return picture
 
-    def header(self, image: bytes, limits: ImageLimits | None = None) -> Header:
+    def header(self, image: bytes, limits: ImageLimits = LIMITS) -> Header:
         self.source.write_bytes(image)
-        return read_header(self.source, limits or ImageLimits())
+        return read_header(self.source, limits)
 
 
 def png(width: int | None, height: int | None, fit: Fit = "contain", **options: Any) -> Output:

@@ -1,14 +1,15 @@
 """Jobs, as the web server and the consumer have them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from time import time
 
-from webapp.config import Config
+from tests.support.clock import Clock
+from webapp.config import MB, Config
 from webapp.engine.decoder import Decoder
 from webapp.engine.header import Header
 from webapp.engine.result import Result
 from webapp.jobs import housekeeping
-from webapp.jobs.errors import MB
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import ClientLimits
 from webapp.jobs.models import Claim, Job
@@ -19,11 +20,25 @@ from webapp.jobs.worker import work_on_next_image
 from webapp.recipes.outputs import Recipe
 
 
+class TimedStore(Store):
+    """Rows whose clock stands still until it is set."""
+
+    def __init__(self, path: Path, moment: float) -> None:
+        self._clock = Clock()
+        self._clock.stop(moment)
+        super().__init__(path, self._clock)
+
+    def at(self, moment: float) -> "TimedStore":
+        """Set the clock, and return the rows."""
+        self._clock.stop(moment)
+        return self
+
+
 def open_jobs(config: Config, now: Callable[[], float] = time) -> Jobs:
     """Open the jobs of an instance without an application."""
     storage = Storage(config.instance, config.min_free_mb * MB, now)
-    store = Store(config.instance / "jobs.db")
-    return Jobs(store, storage, ClientLimits(store, config, now), config, now)
+    store = Store(config.instance / "jobs.db", now)
+    return Jobs(store, storage, ClientLimits(store, config), config)
 
 
 def id_of(path: str) -> str:
@@ -38,7 +53,7 @@ def job_at(jobs: Jobs, path: str) -> Job:
 
 def newest_job(jobs: Jobs) -> Job:
     """Return the job that was made last."""
-    return jobs.job(jobs.ids()[0])
+    return jobs.job(jobs.store.jobs.ids()[0])
 
 
 def recipe_of(job: Job) -> Recipe:
@@ -58,7 +73,7 @@ def file_names(job: Job) -> list[str]:
 
 def claims_of(jobs: Jobs) -> Claims:
     """Return the queue that workers of these jobs have."""
-    return Claims(jobs.store, jobs.storage, jobs.config, jobs.now)
+    return Claims(jobs.store, jobs.storage, jobs.config)
 
 
 def work_once(jobs: Jobs) -> None:
@@ -89,4 +104,4 @@ def finish(jobs: Jobs, claimed: Claim) -> None:
 
 def sweep(jobs: Jobs) -> None:
     """Sweep as the consumer does each minute."""
-    housekeeping.sweep(jobs.store, jobs.storage, jobs.now)
+    housekeeping.sweep(jobs.store, jobs.storage)

@@ -25,9 +25,8 @@ from typing import Any
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
-from webapp.config import PREFIX, UNPREFIXED, environment_name
+from webapp.config import PREFIX, ROOT, UNPREFIXED, environment_name
 
-ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 # The shipped commands, by name.
 COMMANDS = {
@@ -58,12 +57,12 @@ def free_port() -> int:
 
 def wait_until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
     """Poll a condition until it is true; return its value, or fail."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    started = time.monotonic()
+    while (passed := time.monotonic() - started) < seconds:
         answer = condition()
         if answer:
             return answer
-        time.sleep(0.02)
+        time.sleep(min(max(passed / 10, 0.01), 0.1))  # To ask costs the servers time, too.
     raise AssertionError(f"not within {seconds} s: {what or condition}")
 
 
@@ -142,10 +141,17 @@ class Client:
 
     def is_healthy(self) -> bool:
         """Return whether a server answers that it is healthy."""
+        return self._health() == 200
+
+    def answers(self) -> bool:
+        """Return whether a server answers; without a consumer it is not healthy."""
+        return self._health() is not None
+
+    def _health(self) -> int | None:
         try:
-            return self.get("/healthcheck").status == 200
+            return self.get("/healthcheck").status
         except (OSError, http.client.HTTPException):
-            return False
+            return None
 
     def _keep_cookies(self, response: http.client.HTTPResponse) -> None:
         for header in response.headers.get_all("Set-Cookie") or []:
@@ -185,9 +191,9 @@ class Servers:
         self._environ = environment(instance, port=self.port, **settings)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self) -> None:
-        """Start both and wait until they are healthy."""
-        for name in COMMANDS:
+    def start(self, *names: str) -> None:
+        """Start both processes, or these alone, and wait until they are healthy."""
+        for name in names or COMMANDS:
             self.start_one(name)
         client = self.client()
         wait_until(lambda: self._is_healthy(client), what="a healthy server")
@@ -211,7 +217,7 @@ class Servers:
             assert process.poll() is None, (
                 f"{name} ended with {process.returncode}\n{self.output()}"
             )
-        return client.is_healthy()
+        return client.is_healthy() if "consumer" in self.processes else client.answers()
 
     def client(self) -> Client:
         """Make a client of this server."""
@@ -279,6 +285,15 @@ class Servers:
         process.wait()
 
 
+def wait_for_end(servers: Servers, job_id: str, seconds: float = 20.0) -> None:
+    """Wait until no image of a job waits or is worked on.
+
+    To read the rows costs the servers nothing; each poll over HTTP costs them some milliseconds.
+    """
+    sql = "SELECT 1 FROM images WHERE job_id = ? AND status IN ('waiting', 'working')"
+    wait_until(lambda: not servers.rows(sql, job_id), seconds, f"the end of job {job_id}")
+
+
 def children_of(pid: int) -> list[int]:
     """List the process ids of a process's children, oldest first."""
     try:
@@ -329,14 +344,14 @@ def _peak_of(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def running(instance: Path, **settings: object) -> Iterator[Servers]:
-    """Run the servers during the block; print their output if it fails.
+def running(instance: Path, *names: str, **settings: object) -> Iterator[Servers]:
+    """Run the servers during the block, or these processes; print their output if it fails.
 
     They are killed: asked to end, they would wait some seconds for pages and images that are open.
     """
     servers = Servers(instance, **settings)
     try:
-        servers.start()
+        servers.start(*names)
         yield servers
     except BaseException:
         print(servers.output())

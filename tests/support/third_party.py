@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from email.message import Message
 from importlib.metadata import Distribution, distribution
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from webapp.config import ROOT
+
 PAGE = ROOT / "THIRD_PARTY.md"
 
 # By the beginning of a library's file name. From Pillow's SBOM, the LICENSES_bundled.txt of

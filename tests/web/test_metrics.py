@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import Person, upload_image
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import claims_of, work
+from tests.support.jobs import work
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import MAX_WRONG_TOKENS
@@ -99,7 +99,7 @@ def test_gauges_show_the_current_state(
     person: Person, jobs: Jobs, metric: Callable[..., float | None]
 ) -> None:
     person.upload((make_jpeg(), "a.jpg"))
-    claims_of(jobs).beat("w1")
+    jobs.store.operations.beat("w1")
     assert (metric("queue_depth"), metric("workers")) == (1, 1)
     assert (metric("oldest_wait_seconds") or 0) > 0
     assert (metric("free_disk_bytes") or 0) > 0

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from time import time
 
 import pytest
 from flask import Flask
@@ -69,7 +68,7 @@ def test_share_holds_for_simultaneous_images(shared: Flask) -> None:
     with ThreadPoolExecutor(4) as pool:
         taken = list(pool.map(submit_one, range(8)))
     assert sum(taken) == 2
-    assert len(jobs.ids()) == 2
+    assert len(jobs.store.jobs.ids()) == 2
 
 
 def test_form_with_more_images_than_the_share_keeps_nothing(shared: Flask) -> None:
@@ -144,7 +143,7 @@ def test_remake_beyond_the_hourly_work_is_refused(app: Flask, path: str) -> None
 
 
 def use_up_work(app: Flask, client: str) -> None:
-    app.extensions["jobs"].store.usage.spend(client, "work", 3_600_000, 9_000_000, time())
+    app.extensions["jobs"].store.usage.spend(client, "work", 3_600_000, 9_000_000)
 
 
 def test_client_without_work_left_gets_a_retry_time(app: Flask) -> None:
@@ -171,10 +170,10 @@ def test_work_on_an_image_counts_for_the_client_that_sent_it(app: Flask, jobs: J
 def test_client_over_its_byte_limit_can_cancel_and_delete(app: Flask, jobs: Jobs) -> None:
     # Its thumbnails count too, so it may be far over.
     person, location = make_job(app)
-    jobs.store.usage.spend("127.0.0.1", "bytes", 10**12, 10**13, time())
+    jobs.store.usage.spend("127.0.0.1", "bytes", 10**12, 10**13)
     assert request_remake(app, person, location, "cancel").status_code == 303
     assert request_remake(app, person, location, "delete").status_code == 303
-    assert jobs.ids() == []
+    assert jobs.store.jobs.ids() == []
 
 
 def test_thumbnails_count_as_bytes_of_the_client(app: Flask, jobs: Jobs) -> None:

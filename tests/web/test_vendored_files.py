@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Person
+from webapp.config import ROOT
 
-ROOT = Path(__file__).parents[2]
 VENDOR = ROOT / "static/vendor"
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 FROM_DISK = ROOT / "templates/archives"  # Opened by no server of ours: it brings its own style.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from webapp.config import Config
+from webapp.config import MB, Config
 from webapp.engine.errors import (
     ByteBudget,
     Corrupt,
@@ -73,7 +73,7 @@ class Decoder:
         return cls(
             ImageLimits.from_config(config),
             client.RunLimits(
-                memory_bytes=config.decode_memory_mb * 1_000_000,
+                memory_bytes=config.decode_memory_mb * MB,
                 wall_seconds=config.decode_seconds,
                 cpu_seconds=2 * config.decode_seconds,  # AVIF and HEIC decode in two threads.
                 file_bytes=LARGEST_FILE,

@@ -9,7 +9,7 @@ from PIL import Image, TiffImagePlugin
 from webapp.engine import vips
 from webapp.engine.errors import translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif, read_rights
-from webapp.engine.focus import find_focus
+from webapp.engine.focus import find_focal_point
 from webapp.engine.formats import png
 from webapp.engine.geometry import Region, ResizePlan, plan, plan_contain
 from webapp.engine.header import Header
@@ -21,7 +21,7 @@ from webapp.recipes.outputs import Output, Point, Size
 # makes no visible difference: from 1.3 on, a draft decode plus LANCZOS is at least 42 dB from a
 # full decode.
 _HEADROOM = 1.3
-_FOCUS_SIDE = 128  # Pixels of the longer side of the copy in which the focal point is found.
+_FOCAL_POINT_SIDE = 128  # Pixels of the longer side of the copy in which the focal point is found.
 # Float and 32-bit files do not declare their white point. We assume the smallest of these that no
 # pixel exceeds; highlights of floats may be up to twice as bright.
 _WHITES = (1.0, 255.0, 65535.0)
@@ -108,7 +108,7 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
     scale = max(plan(output, oriented).scale for output in outputs)  # Whatever the focal point is.
     frame = (_read_with_vips(image, source, scale) if use_vips else None) or _read(image, scale)
     is_smart = any(output.fit == "cover" and output.focus == "smart" for output in outputs)
-    smart = _find_focus(frame, oriented, still_to_apply) if is_smart else None
+    smart = _find_focal_point(frame, oriented, still_to_apply) if is_smart else None
     return Decoded(
         header=Header(format_of(image).lower(), *oriented, orientation, had_gps),
         frame=frame,
@@ -171,11 +171,13 @@ def _read_with_vips(image: Image.Image, source: IO[bytes], scale: float) -> Fram
     return Frame(read[0], (0, 0, *image.size), read[1]) if read else None
 
 
-def _find_focus(frame: Frame, oriented: Size, orientation: int) -> Point:
+def _find_focal_point(frame: Frame, oriented: Size, orientation: int) -> Point:
     """Find the focal point in a small upright copy, without its profile."""
-    box = (_FOCUS_SIDE, _FOCUS_SIDE)
+    box = (_FOCAL_POINT_SIDE, _FOCAL_POINT_SIDE)
     small = plan_contain(box, oriented, enlarge=False).as_stored(oriented, orientation)
-    return find_focus(orient_and_convert(frame.resize(small).image, orientation, profile=None))
+    return find_focal_point(
+        orient_and_convert(frame.resize(small).image, orientation, profile=None)
+    )
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

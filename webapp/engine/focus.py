@@ -25,7 +25,7 @@ def _between(low: int, high: int) -> list[int]:
 _SKIN_BLUE, _SKIN_RED = _between(85, 125), _between(137, 170)
 
 
-def find_focus(image: Image.Image) -> Point:
+def find_focal_point(image: Image.Image) -> Point:
     """Return the point with most detail around, in fractions of the sides.
 
     The picture is upright, in sRGB and in one of the modes L, LA, RGB and RGBA; a thumbnail of 64

@@ -46,8 +46,8 @@ def plan(output: Output, source: Size, smart: Point | None = None) -> ResizePlan
     """
     if output.fit != "cover":
         return plan_contain(box_of(output), source, output.enlarge)
-    focus = (smart or CENTRE) if output.focus == "smart" else output.focus
-    return _plan_cover(box_of(output), source, output.enlarge, focus)
+    point = (smart or CENTRE) if output.focus == "smart" else output.focus
+    return _plan_cover(box_of(output), source, output.enlarge, point)
 
 
 def plan_contain(box: Size, source: Size, enlarge: bool) -> ResizePlan:
@@ -89,7 +89,7 @@ def predict_sizes(
     return list(predicted.values())
 
 
-def _plan_cover(box: Size, source: Size, enlarge: bool, focus: Point) -> ResizePlan:
+def _plan_cover(box: Size, source: Size, enlarge: bool, point: Point) -> ResizePlan:
     """Fill the box and crop the rest, as CSS does.
 
     Pillow's `fit` does this; its `cover` does not crop.
@@ -98,6 +98,6 @@ def _plan_cover(box: Size, source: Size, enlarge: bool, focus: Point) -> ResizeP
     size = (max(1, round(box[0] * shrink)), max(1, round(box[1] * shrink)))
     scale = max(size[0] / source[0], size[1] / source[1])
     width, height = min(size[0] / scale, source[0]), min(size[1] / scale, source[1])
-    left = min(max(source[0] * focus[0] - width / 2, 0), source[0] - width)
-    top = min(max(source[1] * focus[1] - height / 2, 0), source[1] - height)
+    left = min(max(source[0] * point[0] - width / 2, 0), source[0] - width)
+    top = min(max(source[1] * point[1] - height / 2, 0), source[1] - height)
     return ResizePlan((left, top, left + width, top + height), size)

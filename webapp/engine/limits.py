@@ -11,11 +11,11 @@ from webapp.recipes.outputs import Size
 class ImageLimits:
     """Limit a source and its thumbnails; megapixels are 10⁶ pixels."""
 
-    max_megapixels: float = 100  # JPEG and PNG, whose decoders need little memory.
-    max_megapixels_other: float = 50
-    max_jpeg_scans: int = 50
-    max_frames: int = 200  # Of an animation, if an output is animated.
-    max_output_megapixels: float = 64  # Of all thumbnails of a source together.
+    max_megapixels: float  # JPEG and PNG, whose decoders need little memory.
+    max_megapixels_other: float
+    max_jpeg_scans: int
+    max_frames: int  # Of an animation, if an output is animated.
+    max_output_megapixels: float  # Of all thumbnails of a source together.
 
     @classmethod
     def from_config(cls, config: Config) -> "ImageLimits":

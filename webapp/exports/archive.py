@@ -14,25 +14,25 @@ to its end is whole.
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from flask import render_template
 from zipstream import ZipStream
 
+from webapp.config import ROOT
 from webapp.exports.file_names import image_name, name_thumbnails
 from webapp.exports.markup import Address, alt_text, write_image, write_job
 from webapp.jobs.errors import FILE_LOST
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.models import Image, Job, Thumbnail
+from webapp.jobs.models import Counts, Image, Job, Thumbnail
 from webapp.jobs.storage import Storage
 from webapp.recipes.outputs import Recipe
 
 Paths = dict[Thumbnail, str]
 
 # The colours of the pages, for the zip's index page.
-_TOKENS = Path(__file__).parents[2] / "static/css/tokens.css"
+_TOKENS = ROOT / "static/css/tokens.css"
 
 # Files are stored in the zip as they are: one that is opened as a page must find no markup in them.
 _JSON_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
@@ -63,7 +63,8 @@ def read_job(jobs: Jobs, job_id: str) -> Job:
     lost = {image for image in job.images if not _has_files(image, jobs.storage)}
     if lost:
         jobs.job(job_id)  # Raises if the job was deleted between the reads of rows and disk.
-    return replace(job, images=tuple(_lost(one) if one in lost else one for one in job.images))
+    images = tuple(_lost(one) if one in lost else one for one in job.images)
+    return replace(job, images=images, counts=Counts.of(images))
 
 
 def _has_files(image: Image, storage: Storage) -> bool:

@@ -2,7 +2,8 @@
 
 from math import ceil
 
-MB = 1_000_000
+from webapp.config import MB
+
 FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
 
 

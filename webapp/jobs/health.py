@@ -7,8 +7,6 @@ from webapp.jobs.models import Bucket, Counter, Job, Progress
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 
-ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is considered dead.
-
 
 @dataclass(frozen=True)
 class QueueEstimate:
@@ -40,11 +38,11 @@ class Statistics:
     health: Health
 
 
-def estimate(store: Store, job: Job | Progress, now: float) -> QueueEstimate:
+def estimate(store: Store, job: Job | Progress) -> QueueEstimate:
     """Estimate when a job is finished, from the time that the last images took."""
     with store.db.snapshot():
-        ahead, ahead_of_last = store.queue.count_ahead(job.id, now)
-        workers = store.operations.count_workers(alive_since=now - ALIVE_SECONDS)
+        ahead, ahead_of_last = store.queue.count_ahead(job.id)
+        workers = store.operations.count_workers()
         mean = store.queue.mean_work_seconds()
     if mean is None or not workers or not job.counts.left:
         return QueueEstimate(ahead, None, bool(workers))
@@ -52,10 +50,10 @@ def estimate(store: Store, job: Job | Progress, now: float) -> QueueEstimate:
     return QueueEstimate(ahead, seconds, has_workers=True)
 
 
-def read_health(store: Store, storage: Storage, now: float) -> Health:
+def read_health(store: Store, storage: Storage) -> Health:
     """Read the state of the consumer and the queue."""
-    queue = store.operations.read_queue(alive_since=now - ALIVE_SECONDS)
-    beat, oldest = queue.last_beat, queue.oldest
+    queue = store.operations.read_queue()
+    now, beat, oldest = store.now(), queue.last_beat, queue.oldest
     return Health(
         workers=queue.workers,
         last_beat_seconds=None if beat is None else round(now - beat, 3),
@@ -65,12 +63,12 @@ def read_health(store: Store, storage: Storage, now: float) -> Health:
     )
 
 
-def read_statistics(store: Store, storage: Storage, now: float) -> Statistics:
+def read_statistics(store: Store, storage: Storage) -> Statistics:
     """Read the counters, the histograms and the health in one snapshot."""
     with store.db.snapshot():
         return Statistics(
             counters=store.operations.counters(),
             wait=store.operations.durations("wait"),
             work=store.operations.durations("work"),
-            health=read_health(store, storage, now),
+            health=read_health(store, storage),
         )

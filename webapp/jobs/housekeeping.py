@@ -1,9 +1,8 @@
 """Delete expired jobs, and what crashes left behind, each minute."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from time import time
 
 from webapp.jobs.errors import FILE_LOST
 from webapp.jobs.events import log_deleted, log_failed
@@ -17,11 +16,11 @@ REMEMBERED_SECONDS = 30 * 86400.0
 FORGET_WORKERS_SECONDS = 3600.0
 
 
-def sweep(store: Store, storage: Storage, now: Callable[[], float] = time) -> None:
+def sweep(store: Store, storage: Storage) -> None:
     """Remove what expired and what crashes left behind; an error stops nothing else."""
-    for job_id in store.jobs.expired_ids(now()):
+    for job_id in store.jobs.expired_ids():
         with _logged_errors(job_id):
-            store.jobs.delete_expired(job_id, now())
+            store.jobs.delete_expired(job_id)
             storage.delete_job(job_id)
             log_deleted(job_id)
     for job_id in storage.abandoned_job_ids():
@@ -36,12 +35,12 @@ def sweep(store: Store, storage: Storage, now: Callable[[], float] = time) -> No
     for job_id, image_id, folder in store.queue.expected_files():
         if storage.has_files(job_id, image_id, folder):
             continue
-        if store.queue.fail_without_files(image_id, *FILE_LOST, now()):
+        if store.queue.fail_without_files(image_id, *FILE_LOST):
             log_failed(job_id, image_id, FILE_LOST[0])
     storage.sweep()
-    store.operations.forget_workers(now() - FORGET_WORKERS_SECONDS)
-    store.usage.forget(now())
-    store.jobs.forget_expired(now() - REMEMBERED_SECONDS)
+    store.operations.forget_workers(store.now() - FORGET_WORKERS_SECONDS)
+    store.usage.forget()
+    store.jobs.forget_expired(store.now() - REMEMBERED_SECONDS)
 
 
 @contextmanager

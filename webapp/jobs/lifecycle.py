@@ -6,22 +6,19 @@ the workers.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from math import inf
 from pathlib import Path
 from threading import Thread
-from time import time
 from uuid import uuid4
 
-from webapp.config import Config
+from webapp.config import MB, Config
 from webapp.engine.errors import ImageError
 from webapp.engine.header import SHOWN_BY_BROWSERS
 from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
 from webapp.jobs.errors import (
-    MB,
     FileTooLarge,
     ImageNotFound,
     JobClosed,
@@ -37,7 +34,6 @@ from webapp.jobs.limits import ClientLimits
 from webapp.jobs.models import (
     Image,
     Job,
-    JobList,
     ListedJob,
     MissingFile,
     NewImage,
@@ -53,7 +49,6 @@ from webapp.recipes.outputs import Point, Recipe, RecipeLimits
 logger = logging.getLogger(__name__)
 
 OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
-LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 REFUSALS = (FileTooLarge, ImageError, JobClosed, NoSpace, TooManyImages, TooManyWaiting)
 
 
@@ -61,21 +56,13 @@ class Jobs:
     """Create, follow, change and delete jobs: rows and files that belong together."""
 
     def __init__(
-        self,
-        store: Store,
-        storage: Storage,
-        limits: ClientLimits,
-        config: Config,
-        now: Callable[[], float] = time,
+        self, store: Store, storage: Storage, limits: ClientLimits, config: Config
     ) -> None:
         self.store = store
         self.storage = storage
         self.limits = limits
         self.config = config
-        self.recipe_limits = RecipeLimits(
-            config.max_outputs, config.max_side, config.max_output_megapixels
-        )
-        self.now = now
+        self.recipe_limits = RecipeLimits.from_config(config)
         self._image_limits = ImageLimits.from_config(config)
 
     # Create
@@ -103,7 +90,7 @@ class Jobs:
             job_id = str(uuid4())
             with self._kept(upload, job_id, image.id), self.limits.within_share(client):
                 self._add_job(job_id, recipe, owner)
-                self.store.queue.add(job_id, image, self.now(), 0, 1, client)
+                self.store.queue.add(job_id, image, 0, 1, client)
         log_accepted(job_id, image)
         return job_id
 
@@ -126,10 +113,10 @@ class Jobs:
             before = self.store.queue.find_same(job_id, image)
             if before is not None:
                 return before
-            now = self.now()
+            open_until = self.store.now() + OPEN_SECONDS
             with self._kept(upload, job_id, image.id), self.limits.within_share(client):
                 if not self.store.queue.add(
-                    job_id, image, now, now + OPEN_SECONDS, self.config.max_images, client
+                    job_id, image, open_until, self.config.max_images, client
                 ):
                     self._refuse(job_id)
         log_accepted(job_id, image)
@@ -149,18 +136,18 @@ class Jobs:
 
         Raises JobNotFound, or JobClosed if the job is full.
         """
-        now = self.now()
-        if not self.store.jobs.reopen(job_id, now, now + OPEN_SECONDS, self.config.max_images):
+        open_until = self.store.now() + OPEN_SECONDS
+        if not self.store.jobs.reopen(job_id, open_until, self.config.max_images):
             self.progress(job_id)
             raise JobClosed
 
     def _add_job(
         self, job_id: str, recipe: Recipe, owner: str | None, keep_hours: float | None = None
     ) -> None:
-        now = self.now()
+        now = self.store.now()
         hours = self.config.retention_hours if keep_hours is None else keep_hours
         expires = now + self._retention_seconds(hours)
-        self.store.jobs.add(job_id, owner, recipe.to_json(), now, expires, now + OPEN_SECONDS)
+        self.store.jobs.add(job_id, owner, recipe.to_json(), expires, now + OPEN_SECONDS)
 
     def _require_space(self) -> None:
         if not self.storage.has_space():
@@ -218,10 +205,9 @@ class Jobs:
 
     def job(self, job_id: str) -> Job:
         """Read a job with its images and thumbnails. Raises JobNotFound."""
-        now = self.now()
-        job = self.store.jobs.read(job_id, now)
+        job = self.store.jobs.read(job_id)
         if job is None:
-            raise self._not_found(job_id, now)
+            raise self._not_found(job_id)
         return job
 
     def image(self, job_id: str, image_id: str) -> tuple[Job, Image]:
@@ -234,10 +220,9 @@ class Jobs:
 
     def progress(self, job_id: str) -> Progress:
         """Read a job's progress with one query. Raises JobNotFound."""
-        now = self.now()
-        progress = self.store.jobs.progress(job_id, now)
+        progress = self.store.jobs.progress(job_id)
         if progress is None:
-            raise self._not_found(job_id, now)
+            raise self._not_found(job_id)
         return progress
 
     def follow(self, job_id: str) -> tuple[Job, QueueEstimate | None]:
@@ -247,7 +232,7 @@ class Jobs:
         """
         with self.store.db.snapshot():
             job = self.job(job_id)
-            return job, None if job.is_finished else estimate(self.store, job, self.now())
+            return job, None if job.is_finished else estimate(self.store, job)
 
     def follow_unchanged(self, job_id: str, version: int) -> tuple[Progress, QueueEstimate] | None:
         """Read a job's progress and estimate in one snapshot, if it still has a version.
@@ -258,30 +243,20 @@ class Jobs:
             job = self.progress(job_id)
             if job.version != version or job.is_finished:
                 return None
-            return job, estimate(self.store, job, self.now())
-
-    def owned(self, owner: str | None, before: float = inf) -> JobList:
-        """List the newest jobs of an owner that were created before a time."""
-        return self.store.jobs.owned(owner, self.now(), before, LISTED_JOBS)
+            return job, estimate(self.store, job)
 
     def listed(self, job_id: str) -> ListedJob:
         """Read what a list shows of one job. Raises JobNotFound."""
-        now = self.now()
-        job = self.store.jobs.listed(job_id, now)
+        job = self.store.jobs.listed(job_id)
         if job is None:
-            raise self._not_found(job_id, now)
+            raise self._not_found(job_id)
         return job
-
-    def ids(self, owner: str | None = None) -> list[str]:
-        """List the ids of an owner's jobs, or of all jobs, newest first."""
-        return self.store.jobs.ids(self.now(), owner)
 
     def is_owner(self, job_id: str, owner: str | None) -> bool:
         """Return whether an owner submitted a job. Raises JobNotFound."""
-        now = self.now()
-        job_owner = self.store.jobs.owner(job_id, now)
+        job_owner = self.store.jobs.owner(job_id)
         if job_owner is None:
-            raise self._not_found(job_id, now)
+            raise self._not_found(job_id)
         return owns(owner, job_owner)
 
     def shows_original(self, image: Image) -> bool:
@@ -299,9 +274,9 @@ class Jobs:
         except (FileNotFoundError, ImageError):  # The limits may have changed since.
             return False
 
-    def _not_found(self, job_id: str, now: float) -> JobNotFound:
+    def _not_found(self, job_id: str) -> JobNotFound:
         """Return why there is no job; a job that was deleted leaves no reason."""
-        return JobExpired() if self.store.jobs.has_expired(job_id, now) else JobNotFound()
+        return JobExpired() if self.store.jobs.has_expired(job_id) else JobNotFound()
 
     # Change
 
@@ -313,7 +288,7 @@ class Jobs:
         """
         self._require_space()
         with self.limits.within_share(client):
-            self.store.queue.set_recipe(job_id, recipe.to_json(), self.now(), client)
+            self.store.queue.set_recipe(job_id, recipe.to_json(), client)
 
     def set_focal_point(self, job_id: str, image_id: str, point: Point | None, client: str) -> None:
         """Set the focal point of an image, and make its thumbnails again.
@@ -322,7 +297,7 @@ class Jobs:
         """
         self._require_space()
         with self.limits.within_share(client):
-            if not self.store.queue.set_focal_point(job_id, image_id, point, self.now(), client):
+            if not self.store.queue.set_focal_point(job_id, image_id, point, client):
                 raise ImageNotFound
 
     def retry(self, job_id: str, image_id: str | None, client: str) -> None:
@@ -332,28 +307,25 @@ class Jobs:
         """
         self._require_space()
         with self.limits.within_share(client):
-            self.store.queue.retry(job_id, image_id, self.now(), client)
-
-    def cancel(self, job_id: str, image_id: str | None = None) -> None:
-        """Cancel one waiting image of a job, or all of them."""
-        self.store.queue.cancel(job_id, image_id, self.now())
+            self.store.queue.retry(job_id, image_id, client)
 
     def extend(self, job_id: str, hours: float) -> datetime:
         """Keep a job for some hours from now, up to the maximum since its creation.
 
         A longer retention stays. Returns when the job expires. Raises JobNotFound.
         """
-        now, maximum = self.now(), self.config.max_retention_hours * 3600
-        expires = self.store.jobs.extend(job_id, now + self._retention_seconds(hours), maximum)
-        if expires is None:
-            raise self._not_found(job_id, now)
-        return expires
+        expires = self.store.now() + self._retention_seconds(hours)
+        maximum = self.config.max_retention_hours * 3600
+        extended = self.store.jobs.extend(job_id, expires, maximum)
+        if extended is None:
+            raise self._not_found(job_id)
+        return extended
 
     # Delete
 
     def delete(self, job_id: str) -> None:
         """Delete a job, its rows and its files; its workers notice."""
-        self.store.jobs.delete(job_id, self.now())
+        self.store.jobs.delete(job_id)
         self.storage.delete_job(job_id)
         log_deleted(job_id)
 
@@ -363,7 +335,7 @@ class Jobs:
         A busy disk takes seconds for the thousands of files of a large job. If this process ends
         before they are removed, a sweep removes the rest.
         """
-        self.store.jobs.delete(job_id, self.now())
+        self.store.jobs.delete(job_id)
         trash = self.storage.move_to_trash(job_id)
         Thread(target=self._empty_trash, args=(trash,), daemon=True).start()
         log_deleted(job_id)

@@ -1,14 +1,12 @@
 """What one client may use: jobs, bytes, work, downloads and queue."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
-from time import time
 
-from webapp.config import Config
+from webapp.config import MB, Config
 from webapp.jobs.errors import (
-    MB,
     QueueFull,
     TooManyAttempts,
     TooManyBytes,
@@ -30,9 +28,8 @@ MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few t
 class ClientLimits:
     """Count what clients use, and refuse what is over a limit."""
 
-    def __init__(self, store: Store, config: Config, now: Callable[[], float] = time) -> None:
+    def __init__(self, store: Store, config: Config) -> None:
         self._store = store
-        self._now = now
         self._max_waiting = config.max_waiting
         self._max_waiting_of_client = ceil(config.max_waiting * config.max_waiting_share)
         self._max_work_seconds = config.max_work_seconds_per_hour
@@ -50,7 +47,7 @@ class ClientLimits:
         if self._store.queue.has_unfinished_of(client, self._max_waiting_of_client):
             raise self._too_many_waiting()
         limit = self._max_work_seconds
-        if wait := self._spend(client, "work", 0, limit * 1000 - 1):
+        if wait := self._store.usage.spend(client, "work", 0, limit * 1000 - 1):
             used = f"Your address has used {write_duration(limit)} of work within an hour."
             raise TooMuchWork(used, wait)
 
@@ -75,7 +72,7 @@ class ClientLimits:
         TooManyBytes.
         """
         limit = self._max_mb_per_hour
-        if wait := self._spend(client, what, count, limit * MB):
+        if wait := self._store.usage.spend(client, what, count, limit * MB):
             raise TooManyBytes(
                 f"Your address has used its {limit} MB of this hour, uploads and thumbnails"
                 " together.",
@@ -85,7 +82,7 @@ class ClientLimits:
     def admit_job(self, client: str) -> None:
         """Count one more job of a client. Raises TooManyJobs."""
         limit = self._max_jobs_per_hour
-        if wait := self._spend(client, "jobs", 1, limit):
+        if wait := self._store.usage.spend(client, "jobs", 1, limit):
             raise TooManyJobs(f"Your address has made {limit} jobs within an hour.", wait)
 
     def admit_packing(self, client: str, job_id: str) -> None:
@@ -94,7 +91,7 @@ class ClientLimits:
         The file is a zip, or the markup of a whole job. Raises TooManyPacked.
         """
         count, limit = self._store.jobs.count_thumbnails(job_id), self._max_packed_per_hour
-        if count and (wait := self._spend(client, "packed", count, limit)):
+        if count and (wait := self._store.usage.spend(client, "packed", count, limit)):
             raise TooManyPacked(
                 f"Your address has downloaded {limit} thumbnails in zips and markup this hour.",
                 wait,
@@ -106,7 +103,7 @@ class ClientLimits:
         Raises TooManyAttempts, also for the right one then: guessing must reveal nothing.
         """
         cost, limit = (0, MAX_WRONG_TOKENS - 1) if is_right else (1, MAX_WRONG_TOKENS)
-        if wait := self._spend(client, "wrong tokens", cost, limit):
+        if wait := self._store.usage.spend(client, "wrong tokens", cost, limit):
             raise TooManyAttempts("Too many wrong tokens came from your address.", wait)
 
     def count_refused(self, code: str) -> None:
@@ -115,9 +112,6 @@ class ClientLimits:
             self._store.operations.count_refused(code)
         except Exception:
             logger.exception("cannot count a refusal")
-
-    def _spend(self, client: str, what: str, amount: int, limit: int) -> int:
-        return self._store.usage.spend(client, what, amount, limit, self._now())
 
     def _too_many_waiting(self) -> TooManyWaiting:
         limit = self._max_waiting_of_client

@@ -1,6 +1,7 @@
 """Values of jobs, images and the queue."""
 
 from base64 import b64decode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -101,7 +102,7 @@ class Image:
     color: str | None
     attempts: int
     version: int  # The job's, when it last changed.
-    focus: Point | None  # Chosen by the owner.
+    focal_point: Point | None  # Chosen by the owner.
     thumbnails: tuple[Thumbnail, ...]
     overview: Thumbnail | None  # Small and uncropped.
 
@@ -140,11 +141,17 @@ class Image:
 class Counts:
     """The number of a job's images in each status."""
 
-    waiting: int = 0
-    working: int = 0
-    done: int = 0
-    failed: int = 0
-    cancelled: int = 0
+    waiting: int
+    working: int
+    done: int
+    failed: int
+    cancelled: int
+
+    @classmethod
+    def of(cls, images: Sequence[Image]) -> "Counts":
+        """Count images by their status."""
+        statuses = [image.status for image in images]
+        return cls(*map(statuses.count, get_args(Status)))
 
     @property
     def left(self) -> int:
@@ -168,6 +175,21 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class JobSummary:
+    """What is known of a job wherever it is read."""
+
+    id: str
+    version: int  # Increases with every change that a page shows.
+    is_open: bool
+    counts: Counts
+
+    @property
+    def is_finished(self) -> bool:
+        """True if the job is closed and the status of each image is final."""
+        return not self.is_open and self.counts.is_finished
+
+
+@dataclass(frozen=True)
 class MissingFile:
     """A file that was meant for a job and is not in it, and why."""
 
@@ -177,25 +199,16 @@ class MissingFile:
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(JobSummary):
     """What a user submits and follows: one recipe and its images."""
 
-    id: str
     owner: str | None
     recipe: str
     created: datetime
     expires: datetime
     begun: datetime  # When its last image was queued.
-    version: int
-    is_open: bool
     images: tuple[Image, ...]
     missing_files: tuple[MissingFile, ...]
-
-    @cached_property
-    def counts(self) -> Counts:
-        """The counts of its images."""
-        statuses = [image.status for image in self.images]
-        return Counts(*map(statuses.count, get_args(Status)))
 
     @property
     def thumbnails(self) -> list[Thumbnail]:
@@ -217,11 +230,6 @@ class Job:
         """The number of images that had a GPS position."""
         return sum(image.had_gps for image in self.images)
 
-    @property
-    def is_finished(self) -> bool:
-        """True if the job is closed and the status of each image is final."""
-        return not self.is_open and self.counts.is_finished
-
     def preview(self, image: Image) -> Thumbnail | None:
         """Choose the thumbnail of an image to show: of the same output for all.
 
@@ -242,23 +250,14 @@ class Job:
 
 
 @dataclass(frozen=True)
-class ListedJob:
+class ListedJob(JobSummary):
     """A job as the list of jobs shows it."""
 
-    id: str
-    version: int
     created: datetime
     expires: datetime
-    is_open: bool
     name: str | None  # Of the first image.
-    counts: Counts
     missing: int
     previews: tuple[Thumbnail, ...]
-
-    @property
-    def is_finished(self) -> bool:
-        """True if the job is closed and the status of each image is final."""
-        return not self.is_open and self.counts.is_finished
 
 
 @dataclass(frozen=True)
@@ -270,19 +269,10 @@ class JobList:
 
 
 @dataclass(frozen=True)
-class Progress:
+class Progress(JobSummary):
     """The progress of a job, read with one query."""
 
-    id: str
-    version: int  # Increases with every change that a page shows.
-    is_open: bool
-    counts: Counts
     begun: datetime
-
-    @property
-    def is_finished(self) -> bool:
-        """True if the job is closed and the status of each image is final."""
-        return not self.is_open and self.counts.is_finished
 
 
 @dataclass(frozen=True)
@@ -315,7 +305,7 @@ class Claim:
     worker: str
     attempt: int
     waited: float  # Seconds in the queue.
-    focus: Point | None
+    focal_point: Point | None
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
         super().sleep()
 
     def _beat(self) -> None:
-        self.huey.claims.beat(worker_name())
+        self.huey.claims.store.operations.beat(worker_name())
 
     def _look(self) -> None:
         self.huey.recreate_queue()
@@ -159,7 +159,7 @@ def create_huey(config: Config, claims: Claims) -> ThumbnailHuey:
 
     def sweep_jobs() -> None:
         began = time.perf_counter()
-        sweep(claims.store, claims.storage, claims.now)
+        sweep(claims.store, claims.storage)
         logger.info("swept", extra={"ms": ms_since(began)})
 
     # In messages, Huey names tasks by their modules; older versions wrote this one.

@@ -1,14 +1,12 @@
 """The worker's side of a job: claim, renew, finish, fail and release images."""
 
 from base64 import b64encode
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from time import time
 
-from webapp.config import Config
+from webapp.config import MB, Config
 from webapp.engine.result import Result
-from webapp.jobs.errors import MB, ClaimLost
+from webapp.jobs.errors import ClaimLost
 from webapp.jobs.events import log_failed
 from webapp.jobs.models import Claim, HourLimits
 from webapp.jobs.storage import Storage
@@ -22,16 +20,9 @@ ROOM_FOR_WORK = 20 * MB
 class Claims:
     """Hand out images to workers, and store their results."""
 
-    def __init__(
-        self,
-        store: Store,
-        storage: Storage,
-        config: Config,
-        now: Callable[[], float] = time,
-    ) -> None:
+    def __init__(self, store: Store, storage: Storage, config: Config) -> None:
         self.store = store
         self.storage = storage
-        self.now = now
         self._lease_seconds = config.lease_seconds
         # Thumbnails count on top of uploads, so a client gets the bytes of its uploads twice.
         self._hour_limits = HourLimits(
@@ -43,22 +34,16 @@ class Claims:
         """Claim the next image; None if none waits, or the disk has no room for it."""
         if not self._has_room():
             return None
-        now = self.now()
-        return self.store.queue.claim(
-            worker, now, now + self._lease_seconds, MAX_ATTEMPTS, self._hour_limits
-        )
+        return self.store.queue.claim(worker, self._lease_seconds, MAX_ATTEMPTS, self._hour_limits)
 
     def has_work(self) -> bool:
         """Return whether an image can be claimed, and there is room to work on it."""
-        return self._has_room() and self.store.queue.has_claimable(
-            self.now(), MAX_ATTEMPTS, self._hour_limits
-        )
+        return self._has_room() and self.store.queue.has_claimable(MAX_ATTEMPTS, self._hour_limits)
 
     def renew(self, claim: Claim) -> None:
         """Extend the lease of a claim while its work goes on. Raises ClaimLost."""
-        now = self.now()
-        self.store.operations.beat(claim.worker, now)
-        if not self.store.queue.renew(claim, now + self._lease_seconds):
+        self.store.operations.beat(claim.worker)
+        if not self.store.queue.renew(claim, self._lease_seconds):
             raise ClaimLost
 
     def finish(self, claim: Claim, folder: Path, result: Result, placeholder: bytes) -> None:
@@ -84,13 +69,13 @@ class Claims:
         before = self.store.queue.published_folder(claim.image_id)
         if before is not None:  # First: a sweep that finds it without rows must know since when.
             self.storage.touch(before)
-        if not self.store.queue.finish(claim, facts, path, thumbnails, self.now()):
+        if not self.store.queue.finish(claim, facts, path, thumbnails):
             self.storage.unpublish(path)
             raise ClaimLost
 
     def fail(self, claim: Claim, code: str, message: str) -> None:
         """Mark an image as failed, for a reason that its owner reads. Raises ClaimLost."""
-        if not self.store.queue.fail(claim, code, message, self.now()):
+        if not self.store.queue.fail(claim, code, message):
             raise ClaimLost
 
     def release(self, claim: Claim) -> None:
@@ -98,7 +83,7 @@ class Claims:
 
         Raises ClaimLost; the image may be finished by then.
         """
-        if not self.store.queue.release(claim, self.now()):
+        if not self.store.queue.release(claim):
             raise ClaimLost
         self.storage.unpublish(self.storage.thumbnails_folder(claim))
 
@@ -107,19 +92,15 @@ class Claims:
 
         It counts as an attempt. Raises ClaimLost.
         """
-        if not self.store.queue.release_now(claim, self.now()):
+        if not self.store.queue.release_now(claim):
             raise ClaimLost
 
     def fail_exhausted(self) -> None:
         """Mark as failed the images that used up their attempts."""
         message = "This image failed after several attempts. Try again later."
-        failed = self.store.queue.fail_exhausted("worker_lost", message, self.now(), MAX_ATTEMPTS)
+        failed = self.store.queue.fail_exhausted("worker_lost", message, MAX_ATTEMPTS)
         for job_id, image_id in failed:
             log_failed(job_id, image_id, "worker_lost")
-
-    def beat(self, worker: str) -> None:
-        """Record that a worker is alive, at this moment."""
-        self.store.operations.beat(worker, self.now())
 
     def _has_room(self) -> bool:
         return self.storage.has_space(at_least=ROOM_FOR_WORK)

@@ -54,8 +54,8 @@ def _work_on(claim: Claim, claims: Claims, decoder: Decoder) -> None:
         _log("image failed", claim, logging.ERROR, code=code)
         return
     recipe = Recipe.from_json(claim.recipe)
-    if claim.focus:
-        recipe = recipe.with_focus(claim.focus)
+    if claim.focal_point:
+        recipe = recipe.with_focal_point(claim.focal_point)
     recipe = recipe.with_overview()
     began = time.perf_counter()
     with claims.storage.open_folder() as folder:

@@ -12,6 +12,8 @@ from itertools import accumulate, product
 from math import ceil
 from typing import Any, Literal, cast, get_args
 
+from webapp.config import Config
+
 Fit = Literal["contain", "cover", "pad"]
 Format = Literal["jpeg", "png", "webp", "avif", "gif"]
 RequestedFormat = Format | Literal["source"]  # "source": the source's own, or the nearest one.
@@ -83,9 +85,14 @@ class OutOfLimits(InvalidRecipe):
 class RecipeLimits:
     """Limit a recipe: sides in pixels, megapixels in 10⁶ pixels."""
 
-    max_outputs: int = 20
-    max_side: int = MAX_SIDE
-    max_output_megapixels: float = 64  # Of all outputs together.
+    max_outputs: int
+    max_side: int
+    max_output_megapixels: float  # Of all outputs together.
+
+    @classmethod
+    def from_config(cls, config: Config) -> "RecipeLimits":
+        """Read the limits from the settings."""
+        return cls(config.max_outputs, config.max_side, config.max_output_megapixels)
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ class Output:
     background: str = "#ffffff"
     enlarge: bool = False
     max_bytes: int | None = None
-    focus: Focus = CENTRE
+    focus: Focus = CENTRE  # The focal point; programs and stored recipes have this name.
     keep_copyright: bool = False
     animated: bool = False
 
@@ -235,11 +242,11 @@ class Recipe:
                 "outputs", "An output in the source's format needs a name of its own."
             )
 
-    def with_focus(self, focus: Point) -> "Recipe":
+    def with_focal_point(self, point: Point) -> "Recipe":
         """Return this recipe with a focal point for the outputs that crop."""
         return Recipe(
             tuple(
-                replace(output, focus=focus) if output.fit == "cover" else output
+                replace(output, focus=point) if output.fit == "cover" else output
                 for output in self.outputs
             )
         )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
+from webapp.config import read_switch
 from webapp.recipes.outputs import (
     CENTRE,
     INVALID_FOCUS,
@@ -48,7 +49,7 @@ def parse_output(fields: Mapping[str, str]) -> Output:
     )
 
 
-def parse_focus(text: str) -> Point:
+def parse_focal_point(text: str) -> Point:
     """Read a focal point as fractions of width and height: `0.3,0.7`.
 
     Raises InvalidRecipe.
@@ -90,7 +91,7 @@ def _number(digits: str) -> int:
 
 
 def _switch(fields: Mapping[str, str], field: str) -> bool:
-    return fields.get(field, "") in ("1", "on", "true", "y")
+    return read_switch(fields.get(field, "")) or False
 
 
 def _focus(text: str) -> Focus:

@@ -6,6 +6,7 @@ from math import ceil
 from flask import Flask
 from markupsafe import Markup
 
+from webapp.config import MB
 from webapp.exports.file_names import download_name
 from webapp.jobs.models import Thumbnail
 
@@ -16,7 +17,7 @@ def filesize(count: int) -> str:
         return f"{count} B"
     if count < 999_500:
         return f"{count / 1000:.0f} kB"
-    return f"{count / 1_000_000:.1f} MB"
+    return f"{count / MB:.1f} MB"
 
 
 def saving(part: float) -> str:

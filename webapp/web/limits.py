@@ -9,7 +9,8 @@ from werkzeug.exceptions import (
     SecurityError,
 )
 
-from webapp.jobs.errors import MB, Busy
+from webapp.config import MB
+from webapp.jobs.errors import Busy
 from webapp.web.access import AccessRequired, require_access
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import client_name
@@ -20,7 +21,12 @@ NEED_NO_ACCESS = {"access.sign_in", "access.sign_out", None}  # None: no route m
 OTHER_MB = 1  # Of a form without images.
 TAKE_IMAGES = {*MAKE_JOBS, "uploads.add_images"}
 # These queue existing images again.
-QUEUE_AGAIN = {"changes.remake", "changes.retry", "images.set_focus", "images.clear_focus"}
+QUEUE_AGAIN = {
+    "changes.remake",
+    "changes.retry",
+    "images.set_focal_point",
+    "images.clear_focal_point",
+}
 # For every method. Flask raises these itself after all hooks, of which one reads the form.
 REFUSED_UNREAD = (SecurityError, RequestHeaderFieldsTooLarge, RequestURITooLarge)
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
-FOLDER = Path(__file__).parents[2] / "static"
+from webapp.config import ROOT
+
+FOLDER = ROOT / "static"
 TEXTS = {".css", ".js", ".svg"}  # Images are already compressed.
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.support.engine import Engine, png
+from tests.support.engine import LIMITS, Engine, png
 from tests.support.hostile.samples import sample
 from tests.support.images import encode, make_animation, make_exif, make_image, make_picture
 from tests.support.isobmff import (
@@ -28,7 +28,6 @@ from webapp.engine.errors import Corrupt, ImageError, TooManyPixels, Truncated
 from webapp.engine.formats.isobmff import read_main_image
 from webapp.engine.header import Header
 from webapp.engine.identify import read_header
-from webapp.engine.limits import ImageLimits
 
 FORMATS = ("avif", "heic")
 
@@ -184,7 +183,7 @@ def test_broken_boxes_are_read_in_bounds(
     path = tmp_path_factory.getbasetemp() / "broken"
     path.write_bytes(broken)
     with suppress(ImageError):
-        read_header(path, ImageLimits())
+        read_header(path, LIMITS)
 
 
 @pytest.mark.parametrize("key", sorted(SOUND))
@@ -201,7 +200,7 @@ def test_wrong_length_of_a_box_is_read_in_bounds(
         check_bounds(lie)
         path.write_bytes(lie)
         with suppress(ImageError):
-            read_header(path, ImageLimits())
+            read_header(path, LIMITS)
 
 
 def check_bounds(image: bytes) -> None:

@@ -1,19 +1,19 @@
 """Read the header of a JPEG, and count its scans."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.support import hostile
-from tests.support.engine import Engine, assert_corners, png
+from tests.support.engine import LIMITS, Engine, assert_corners, png
 from tests.support.images import encode, make_corners, make_jpeg, make_picture, make_too_many_scans
 from webapp.engine import opening
 from webapp.engine.errors import Corrupt, TooManyScans, Truncated
 from webapp.engine.formats import jpeg
 from webapp.engine.identify import read_header
-from webapp.engine.limits import ImageLimits
 
 
 def test_photo_followed_by_another_counts_as_jpeg(engine: Engine) -> None:
@@ -62,7 +62,7 @@ def test_picture_far_behind_junk_is_not_searched_for(
 
 def test_photo_of_one_scan_is_not_read_to_its_end() -> None:
     photo = io.BytesIO(make_jpeg((1600, 1200)))
-    opening.open_image(photo, ImageLimits())
+    opening.open_image(photo, LIMITS)
     assert photo.tell() < 2000
 
 
@@ -75,4 +75,4 @@ def test_bytes_of_a_scan_do_not_count_for_earlier_scans(tmp_path: Path) -> None:
     # Half of such a scan is 0xFF, and many lie in what is read at a time.
     source = tmp_path / "scans.jpg"
     source.write_bytes(make_jpeg(image=Image.new("RGB", (6000, 4000)), progressive_scans=490))
-    assert read_header(source, ImageLimits(max_jpeg_scans=500)).format == "jpeg"
+    assert read_header(source, replace(LIMITS, max_jpeg_scans=500)).format == "jpeg"

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image
 
+from tests.support.engine import LIMITS
 from tests.support.images import encode, make_exif, make_picture
 from webapp.engine.errors import TooManyPixels, Truncated
 from webapp.engine.identify import read_header
-from webapp.engine.limits import ImageLimits
 
 WEBP_KINDS: dict[str, dict[str, Any]] = {
     "lossy": {},
@@ -24,7 +24,7 @@ WEBP_KINDS: dict[str, dict[str, Any]] = {
 def test_webp_header_agrees_with_pillow(mode: str, options: dict[str, Any], tmp_path: Path) -> None:
     source = tmp_path / "a.webp"
     source.write_bytes(encode(make_picture(mode, (121, 83)), "WEBP", **options))
-    header = read_header(source, ImageLimits())
+    header = read_header(source, LIMITS)
     with Image.open(source) as image:
         exif = image.getexif()
         size = image.size[::-1] if exif else image.size
@@ -39,7 +39,7 @@ def test_huge_webp_is_refused_before_it_costs_memory(tmp_path: Path) -> None:
     source.write_bytes(b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f" + bits + bytes(9))
     tracemalloc.start()
     with pytest.raises(TooManyPixels, match="256 megapixels"):
-        read_header(source, ImageLimits())
+        read_header(source, LIMITS)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -50,4 +50,4 @@ def test_webp_that_ends_in_its_header_is_refused(end: int, tmp_path: Path) -> No
     source = tmp_path / "cut.webp"
     source.write_bytes(encode(make_picture(), "WEBP")[:end])
     with pytest.raises(Truncated):
-        read_header(source, ImageLimits())
+        read_header(source, LIMITS)

@@ -85,10 +85,12 @@ def test_page_offers_no_retention_that_extends_nothing(
     assert offered_hours(person, path) == offered
 
 
-def test_page_offers_nothing_shorter_than_the_current_retention(person: Person, jobs: Jobs) -> None:
+def test_page_offers_nothing_shorter_than_the_current_retention(
+    person: Person, jobs: Jobs, clock: Clock
+) -> None:
     path = person.submit(make_jpeg())
     generous = replace(jobs.config, max_retention_hours=10_000)  # The settings were others.
-    open_jobs(generous, jobs.now).extend(id_of(path), 9000)
+    open_jobs(generous, clock).extend(id_of(path), 9000)
     assert offered_hours(person, path) == []
     assert "Keep for" not in person.get(path).text
 

@@ -255,7 +255,7 @@ def test_form_filled_in_with_a_recipe_makes_the_same(
     fields |= {"responsive-widths": " ".join(widths), "responsive-formats": formats}
     for number, size in enumerate(own):
         fields |= {f"outputs-{number}-{name}": value for name, value in size.items()}
-    limits = RecipeLimits(max_outputs=100)
+    limits = RecipeLimits.from_config(Config(max_outputs=100))
     form = filled_in(app, fields)
     try:
         recipe = form.recipe(limits)

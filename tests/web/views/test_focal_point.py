@@ -58,7 +58,7 @@ def test_only_the_owner_sets_the_focal_point(person: Person, stranger: Person, j
     person.post(focus, x="1", y="0")
     for action in (focus, f"{focus}/clear"):
         assert stranger.post(action, x="0", y="0").status_code == 403
-    assert job_at(jobs, path).images[0].focus == (1, 0)
+    assert job_at(jobs, path).images[0].focal_point == (1, 0)
 
 
 def _nearest(color: Any) -> str:

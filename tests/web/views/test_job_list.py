@@ -91,7 +91,7 @@ def test_list_shows_no_overview(person: Person, jobs: Jobs) -> None:
 
 
 def test_list_continues_with_older_jobs(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webapp.jobs.lifecycle.LISTED_JOBS", 2)
+    monkeypatch.setattr("webapp.web.views.jobs.LISTED_JOBS", 2)
     paths = [person.submit(make_jpeg()) for _ in range(5)]
     addresses, seen = ["/jobs"], []
     while addresses:
@@ -115,7 +115,7 @@ def test_list_without_older_jobs_links_to_the_newest(person: Person) -> None:
 
 
 def test_program_lists_all_of_its_jobs(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webapp.jobs.lifecycle.LISTED_JOBS", 2)
+    monkeypatch.setattr("webapp.web.views.jobs.LISTED_JOBS", 2)
     for _ in range(3):
         person.submit(make_jpeg())
     answer = person.client.get("/jobs", headers={"Accept": "application/json"})

@@ -85,7 +85,7 @@ def test_page_warns_that_no_worker_is_running(person: Person) -> None:
 
 
 def test_page_with_a_worker_has_no_warning(person: Person, jobs: Jobs) -> None:
-    claims_of(jobs).beat("w1")
+    jobs.store.operations.beat("w1")
     assert IDLE not in person.get(person.submit(make_jpeg())).text
 
 

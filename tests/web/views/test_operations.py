@@ -1,18 +1,16 @@
 """Health: the database and the consumer, or the reason why not."""
 
-import time
-
 from flask.testing import FlaskClient
 
 from tests.conftest import Person
+from tests.support.clock import Clock
 from tests.support.images import make_jpeg
-from tests.support.jobs import claims_of
-from webapp.jobs.health import ALIVE_SECONDS
 from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.store.operations import ALIVE_SECONDS
 
 
 def test_service_is_healthy_while_a_worker_beats(client: FlaskClient, jobs: Jobs) -> None:
-    claims_of(jobs).beat("w1")
+    jobs.store.operations.beat("w1")
     response = client.get("/healthcheck")
     assert response.status_code == 200
     assert response.json is not None
@@ -23,7 +21,7 @@ def test_health_reports_waiting_and_working_images(
     client: FlaskClient, person: Person, jobs: Jobs
 ) -> None:
     person.upload((make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg"))
-    claims_of(jobs).beat("w1")
+    jobs.store.operations.beat("w1")
     health = client.get("/healthcheck").json
     assert health is not None
     assert (health["queue_depth"], health["workers"]) == (2, 1)
@@ -42,8 +40,11 @@ def test_service_without_a_consumer_is_unhealthy(client: FlaskClient) -> None:
     assert response.json["last_beat_seconds"] is None
 
 
-def test_service_with_an_old_beat_is_unhealthy(client: FlaskClient, jobs: Jobs) -> None:
-    jobs.store.operations.beat("w1", time.time() - ALIVE_SECONDS - 1)
+def test_service_with_an_old_beat_is_unhealthy(
+    client: FlaskClient, jobs: Jobs, clock: Clock
+) -> None:
+    jobs.store.operations.beat("w1")
+    clock.advance(ALIVE_SECONDS + 1)
     response = client.get("/healthcheck")
     assert response.status_code == 503
     assert response.json is not None

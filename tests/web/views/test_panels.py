@@ -18,7 +18,7 @@ def test_page_shows_the_number_of_images_ahead(
 ) -> None:
     stranger.submit(make_jpeg(), make_jpeg(), make_jpeg())
     path = person.submit(make_jpeg())
-    assert estimate(jobs.store, job_at(jobs, path), jobs.now()).ahead == 1  # Owners take turns.
+    assert estimate(jobs.store, job_at(jobs, path)).ahead == 1  # Owners take turns.
     assert "1 image ahead of you in the queue" in person.get(path).text
 
 
@@ -27,10 +27,10 @@ def test_time_left_follows_the_last_durations(clock: Clock, person: Person, jobs
     claimed = claim(jobs)
     clock.advance(10)
     finish(jobs, claimed)
-    claims_of(jobs).beat("a")
-    claims_of(jobs).beat("b")
+    jobs.store.operations.beat("a")
+    jobs.store.operations.beat("b")
     path = person.submit(make_jpeg(), make_jpeg(), make_jpeg())
-    assert estimate(jobs.store, job_at(jobs, path), jobs.now()).seconds in (15, 16)
+    assert estimate(jobs.store, job_at(jobs, path)).seconds in (15, 16)
     assert "about 20 seconds left" in person.get(path).text
 
 
@@ -38,8 +38,8 @@ def test_open_job_without_waiting_images_has_no_time_left(script: Script, jobs: 
     job = script.create()
     script.add(job, make_jpeg())
     work(jobs)
-    claims_of(jobs).beat("a")
-    assert estimate(jobs.store, jobs.job(job["id"]), jobs.now()).seconds is None
+    jobs.store.operations.beat("a")
+    assert estimate(jobs.store, jobs.job(job["id"])).seconds is None
 
 
 def test_panel_is_sent_when_the_queue_ahead_changes(
@@ -87,7 +87,7 @@ def test_changed_panel_has_a_new_poll_address(person: Person, jobs: Jobs) -> Non
 
 
 def test_panel_is_sent_when_the_last_worker_ends(person: Person, jobs: Jobs) -> None:
-    claims_of(jobs).beat("w1")
+    jobs.store.operations.beat("w1")
     address = person.page(person.submit(make_jpeg())).polled()
     assert address
     assert person.get(address).status_code == 204
@@ -99,7 +99,7 @@ def test_panel_is_sent_when_a_worker_is_back(person: Person, jobs: Jobs) -> None
     address = person.page(person.submit(make_jpeg())).polled()
     assert address
     assert person.get(address).status_code == 204
-    claims_of(jobs).beat("w1")
+    jobs.store.operations.beat("w1")
     panel = person.get(address)
     assert panel.status_code == 200
     assert IDLE not in panel.text
@@ -113,7 +113,7 @@ def test_panel_is_sent_when_its_time_left_changes(person: Person, jobs: Jobs, cl
     first, second = claim(jobs), claim(jobs)
     clock.advance(100)
     finish(jobs, first)
-    claims_of(jobs).beat("w1")
+    jobs.store.operations.beat("w1")
     address = person.page(person.submit(make_jpeg())).polled()
     assert address
     finish(jobs, second)

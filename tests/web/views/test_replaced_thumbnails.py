@@ -94,7 +94,7 @@ def test_only_new_thumbnails_are_left_after_that_time(person: Person, jobs: Jobs
     replace_thumbnail(person, jobs)
     age(jobs, REPLACED_SECONDS + 60)
     sweep(jobs)
-    (job,) = map(jobs.job, jobs.ids())
+    (job,) = map(jobs.job, jobs.store.jobs.ids())
     files = [path.name for path in jobs.storage.thumbnails.rglob("*.*")]
     assert sorted(files) == ["card.webp", "whole-image.webp"]
     assert person.get(job.thumbnails[0].url).status_code == 200
@@ -104,7 +104,7 @@ def test_repeated_remakes_keep_old_thumbnails_no_longer(person: Person, jobs: Jo
     old = replace_thumbnail(person, jobs)
     for name in ("avatar", "social"):
         age(jobs, REPLACED_SECONDS / 2 + 60)
-        jobs.remake(jobs.ids()[0], PRESETS[name].recipe, "127.0.0.1")
+        jobs.remake(jobs.store.jobs.ids()[0], PRESETS[name].recipe, "127.0.0.1")
         work(jobs)
     sweep(jobs)
     assert person.get(old.url).status_code == 404
@@ -122,7 +122,7 @@ def test_old_thumbnails_are_removed_on_a_nearly_full_disk(
 
 def test_old_thumbnails_are_deleted_with_their_job(person: Person, jobs: Jobs) -> None:
     replace_thumbnail(person, jobs)
-    jobs.delete(jobs.ids()[0])
+    jobs.delete(jobs.store.jobs.ids()[0])
     assert nothing_left(jobs)
 
 

@@ -7,7 +7,6 @@ from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Thread
-from time import time
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +15,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from tests.conftest import Script, read_zip
+from tests.support.clock import Clock
 from tests.support.images import make_jpeg
 from tests.support.jobs import claims_of, work_once
 from tests.support.pages import Page
@@ -47,7 +47,7 @@ class Scene:
         self.job_id = job["id"]
         ids = [(script.add(job, make_jpeg(), f"{name}.jpg").json or {})["id"] for name in "abc"]
         self.image_id = ids[0]
-        jobs.cancel(self.job_id, ids[2])
+        jobs.store.queue.cancel(self.job_id, ids[2])
         script.send(job["close_url"])
         self.claim = self._claim()
         work_once(jobs)
@@ -102,9 +102,7 @@ class Scene:
         self.jobs.storage.unpublish(self.jobs.storage.thumbnails_folder(self.claim))
 
     def _read_metrics(self) -> Any:
-        metrics = StatisticsCollector(
-            read_statistics(self.jobs.store, self.jobs.storage, self.jobs.now())
-        ).collect()
+        metrics = StatisticsCollector(read_statistics(self.jobs.store, self.jobs.storage)).collect()
         return [one.samples for one in metrics if one.name != "thumbnails_free_disk_bytes"]
 
     def _read(self, address: str) -> Any:
@@ -212,12 +210,12 @@ def scene(
     request: pytest.FixtureRequest,
     app: Flask,
     jobs: Jobs,
+    clock: Clock,
     script: Script,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Scene:
-    now = time()
-    monkeypatch.setattr(jobs, "now", lambda: now)  # The passing of time is no difference.
+    clock.stop()  # The passing of time is no difference.
     monkeypatch.setattr("webapp.web.views.responses.POLL_INTERVALS", ((inf, 500),))
     scene = Scene(app, jobs, script, tmp_path)
     if request.param == "made again":

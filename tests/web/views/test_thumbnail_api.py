@@ -72,7 +72,7 @@ def status(client: FlaskClient, job_id: str) -> str:
 
 def test_cancelled_image_is_an_error(client: FlaskClient, jobs: Jobs) -> None:
     job_id = upload(client, make_jpeg())
-    jobs.cancel(job_id)
+    jobs.store.queue.cancel(job_id)
     assert status(client, job_id) == "Error"
 
 
@@ -80,7 +80,7 @@ def test_image_of_a_cancelled_remake_keeps_its_thumbnail(client: FlaskClient, jo
     job_id = upload(client, make_jpeg())
     work(jobs)
     jobs.remake(job_id, PRESETS["square"].recipe, "127.0.0.1")
-    jobs.cancel(job_id)
+    jobs.store.queue.cancel(job_id)
     assert status(client, job_id) == "Succeeded"
 
 

@@ -3,7 +3,9 @@
 Times are seconds since 1970, UTC.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from time import time
 
 from webapp.jobs.database import Database
 from webapp.jobs.store.jobs import JobRows
@@ -13,11 +15,12 @@ from webapp.jobs.store.usage import Usage
 
 
 class Store:
-    """Open the database of jobs."""
+    """Open the database of jobs, whose times are those of the clock `now`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, now: Callable[[], float] = time) -> None:
+        self.now = now
         self.db = Database(path)
-        self.jobs = JobRows(self.db)
-        self.queue = ImageQueue(self.db)
-        self.operations = Operations(self.db)
-        self.usage = Usage(self.db)
+        self.usage = Usage(self.db, now)
+        self.jobs = JobRows(self.db, self.usage, now)
+        self.queue = ImageQueue(self.db, self.usage, now)
+        self.operations = Operations(self.db, now)

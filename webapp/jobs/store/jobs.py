@@ -1,13 +1,22 @@
 """The rows of jobs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from webapp.jobs.database import Database
-from webapp.jobs.models import Image, Job, JobList, ListedJob, MissingFile, Progress, Thumbnail
+from webapp.jobs.models import (
+    Counts,
+    Image,
+    Job,
+    JobList,
+    ListedJob,
+    MissingFile,
+    Progress,
+    Thumbnail,
+)
 from webapp.jobs.store.rows import (
     BEGUN,
     COUNTS,
@@ -27,18 +36,13 @@ STRIP_LENGTH = 40  # Pictures; this many fit side by side on a 4K screen.
 class JobRows:
     """Read and write the rows of jobs."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, usage: Usage, now: Callable[[], float]) -> None:
         self._db = db
-        self._usage = Usage(db)
+        self._usage = usage
+        self._now = now
 
     def add(
-        self,
-        job_id: str,
-        owner: str | None,
-        recipe: str,
-        now: float,
-        expires: float,
-        open_until: float,
+        self, job_id: str, owner: str | None, recipe: str, expires: float, open_until: float
     ) -> None:
         """Write the row of a new job."""
         self._db.execute(
@@ -47,13 +51,14 @@ class JobRows:
             id=job_id,
             owner=owner,
             recipe=recipe,
-            now=now,
+            now=self._now(),
             expires=expires,
             open_until=open_until,
         )
 
-    def read(self, job_id: str, now: float) -> Job | None:
+    def read(self, job_id: str) -> Job | None:
         """Read a job with its images and their thumbnails, or None."""
+        now = self._now()
         with self._db.snapshot():
             rows = self._db.query(
                 f"SELECT *, {BEGUN} FROM jobs WHERE id = :id AND expires > :now",
@@ -66,25 +71,25 @@ class JobRows:
         row = rows[0]
         return Job(
             id=row["id"],
+            version=row["version"],
+            is_open=row["open_until"] > now,
+            counts=Counts.of(images),
             owner=row["owner"],
             recipe=row["recipe"],
             created=datetime.fromtimestamp(row["created"], UTC),
             expires=datetime.fromtimestamp(row["expires"], UTC),
             begun=datetime.fromtimestamp(row["begun"], UTC),
-            version=row["version"],
-            is_open=row["open_until"] > now,
             images=images,
             missing_files=tuple(MissingFile(**file) for file in json.loads(row["missing_files"])),
         )
 
-    def owned(self, owner: str | None, now: float, before: float, limit: int) -> JobList:
+    def owned(self, owner: str | None, before: float, limit: int) -> JobList:
         """List the newest jobs of one owner that were created before a time."""
         with self._db.snapshot():
             rows = self._job_rows(
                 "owner = :owner AND expires > :now AND created < :before"
                 " ORDER BY created DESC LIMIT :limit + 1",
                 owner=owner,
-                now=now,
                 before=before,
                 limit=limit,
             )
@@ -92,10 +97,10 @@ class JobRows:
         older = rows[limit - 1]["created"] if len(rows) > limit else None
         return JobList(listed, older)
 
-    def listed(self, job_id: str, now: float) -> ListedJob | None:
+    def listed(self, job_id: str) -> ListedJob | None:
         """Read one job as the list shows it, or None."""
         with self._db.snapshot():
-            rows = self._job_rows("id = :id AND expires > :now", id=job_id, now=now)
+            rows = self._job_rows("id = :id AND expires > :now", id=job_id)
             return next(iter(self._listed(rows)), None)
 
     def _job_rows(self, which: str, **values: Any) -> list[dict[str, Any]]:
@@ -105,6 +110,7 @@ class JobRows:
             f" AS name, {COUNTS}, json_array_length(missing_files) AS missing"
             f" FROM (SELECT * FROM jobs WHERE {which}) AS jobs"
             " LEFT JOIN images ON job_id = jobs.id GROUP BY jobs.id ORDER BY jobs.created DESC",
+            now=self._now(),
             **values,
         )
 
@@ -150,8 +156,8 @@ class JobRows:
             thumbnails.setdefault(row["image_id"], []).append(Thumbnail(**row))
         rows = self._db.query(
             "SELECT id, job_id, position, name, bytes, format, width, height, had_gps, status,"
-            " error_code, error_message, thumbhash, placeholder, color, attempts, version, focus_x,"
-            " focus_y,"
+            " error_code, error_message, thumbhash, placeholder, color, attempts, version, focal_x,"
+            " focal_y,"
             " row_number() OVER (ORDER BY position, created) AS number FROM images"
             " WHERE job_id = :id ORDER BY number",
             id=job_id,
@@ -161,33 +167,33 @@ class JobRows:
             for row in rows
         )
 
-    def ids(self, now: float, owner: str | None = None) -> list[str]:
+    def ids(self, owner: str | None = None) -> list[str]:
         """List the ids of one owner's jobs, or of all, newest first."""
         whose = "" if owner is None else " AND owner = :owner"
         rows = self._db.query(
             f"SELECT id FROM jobs WHERE expires > :now{whose} ORDER BY created DESC",
-            now=now,
+            now=self._now(),
             owner=owner,
         )
         return [row["id"] for row in rows]
 
-    def owner(self, job_id: str, now: float) -> str | None:
+    def owner(self, job_id: str) -> str | None:
         """Return the owner of a job, empty if it has none; None if there is no such job."""
         rows = self._db.query(
             "SELECT coalesce(owner, '') AS owner FROM jobs WHERE id = :id AND expires > :now",
             id=job_id,
-            now=now,
+            now=self._now(),
         )
         return rows[0]["owner"] if rows else None
 
-    def progress(self, job_id: str, now: float) -> Progress | None:
+    def progress(self, job_id: str) -> Progress | None:
         """Read the progress of a job, or None."""
         rows = self._db.query(
             f"SELECT jobs.version, open_until > :now AS is_open, {BEGUN}, {COUNTS}"
             " FROM jobs LEFT JOIN images ON job_id = jobs.id"
             " WHERE jobs.id = :id AND expires > :now GROUP BY jobs.id",
             id=job_id,
-            now=now,
+            now=self._now(),
         )
         if not rows:
             return None
@@ -195,7 +201,7 @@ class JobRows:
         begun = datetime.fromtimestamp(row["begun"], UTC)
         return Progress(job_id, row["version"], bool(row["is_open"]), row["counts"], begun)
 
-    def pending_image(self, job_id: str, image_id: str, now: float) -> tuple[int, datetime] | None:
+    def pending_image(self, job_id: str, image_id: str) -> tuple[int, datetime] | None:
         """Return the version of an image that waits or is claimed, or None.
 
         Also returns when the last image of its job was queued.
@@ -206,7 +212,7 @@ class JobRows:
             " AND expires > :now",
             job_id=job_id,
             image_id=image_id,
-            now=now,
+            now=self._now(),
         )
         if not rows:
             return None
@@ -216,23 +222,23 @@ class JobRows:
         """Return whether a job has a row, expired or not."""
         return bool(self._db.query("SELECT 1 FROM jobs WHERE id = :id", id=job_id))
 
-    def has_expired(self, job_id: str, now: float) -> bool:
+    def has_expired(self, job_id: str) -> bool:
         """Return whether a job has expired, as far as it is remembered."""
         return bool(
             self._db.query(
                 "SELECT 1 FROM jobs WHERE id = :id AND expires <= :now"
                 " UNION ALL SELECT 1 FROM expired_jobs WHERE id = :id",
                 id=job_id,
-                now=now,
+                now=self._now(),
             )
         )
 
-    def expired_ids(self, now: float) -> list[str]:
+    def expired_ids(self) -> list[str]:
         """List the jobs that expired, or were left open without an image."""
         rows = self._db.query(
             "SELECT id FROM jobs WHERE expires <= :now OR (open_until <= :now"
             " AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = jobs.id))",
-            now=now,
+            now=self._now(),
         )
         return [row["id"] for row in rows]
 
@@ -251,7 +257,7 @@ class JobRows:
             missing_files=json.dumps([asdict(file) for file in missing_files]),
         )
 
-    def reopen(self, job_id: str, now: float, open_until: float, max_images: int) -> bool:
+    def reopen(self, job_id: str, open_until: float, max_images: int) -> bool:
         """Open a job again until a time, unless it does not exist or is full."""
         return bool(
             self._db.execute(
@@ -259,7 +265,7 @@ class JobRows:
                 " AND expires > :now"
                 " AND (SELECT count(*) FROM images WHERE job_id = :id) < :max_images",
                 id=job_id,
-                now=now,
+                now=self._now(),
                 open_until=open_until,
                 max_images=max_images,
             )
@@ -282,22 +288,26 @@ class JobRows:
             rows = self._db.query("SELECT expires FROM jobs WHERE id = :id", id=job_id)
         return datetime.fromtimestamp(rows[0]["expires"], UTC) if rows else None
 
-    def delete(self, job_id: str, now: float) -> None:
+    def delete(self, job_id: str) -> None:
         """Delete a job's rows."""
         with self._db.transaction():
-            self._usage.charge_work("job_id = :job_id", now, job_id=job_id)
-            self._db.execute("DELETE FROM jobs WHERE id = :id", id=job_id)
+            self._delete(job_id, self._now())
 
-    def delete_expired(self, job_id: str, now: float) -> None:
+    def delete_expired(self, job_id: str) -> None:
         """Delete a job's rows, and remember it if it has expired."""
         with self._db.transaction():
+            now = self._now()
             self._db.execute(
                 "INSERT INTO expired_jobs SELECT id, :now FROM jobs"
                 " WHERE id = :id AND expires <= :now ON CONFLICT DO NOTHING",
                 id=job_id,
                 now=now,
             )
-            self.delete(job_id, now)
+            self._delete(job_id, now)
+
+    def _delete(self, job_id: str, now: float) -> None:
+        self._usage.charge_work("job_id = :job_id", now, job_id=job_id)
+        self._db.execute("DELETE FROM jobs WHERE id = :id", id=job_id)
 
     def forget_expired(self, before: float) -> None:
         """Forget the expired jobs that were deleted before a time."""

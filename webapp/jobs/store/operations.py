@@ -1,8 +1,12 @@
 """The rows of workers, and the counters and histograms for operators."""
 
+from collections.abc import Callable
+
 from webapp.jobs.database import Database
 from webapp.jobs.models import Bucket, Counter, Queue
 from webapp.jobs.store.rows import UNFINISHED
+
+ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is considered dead.
 
 # After the clock is set back, earlier beats lie in the future and do not count.
 _IS_ALIVE = "beat > :alive_since AND beat < :alive_since + 60"
@@ -11,28 +15,29 @@ _IS_ALIVE = "beat > :alive_since AND beat < :alive_since + 60"
 class Operations:
     """Read and write the rows of workers, counters and durations."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, now: Callable[[], float]) -> None:
         self._db = db
+        self._now = now
 
-    def beat(self, worker: str, now: float) -> None:
-        """Record that a worker is alive."""
+    def beat(self, worker: str) -> None:
+        """Record that a worker is alive, at this moment."""
         self._db.execute(
             "INSERT INTO workers (name, beat) VALUES (:name, :now)"
             " ON CONFLICT (name) DO UPDATE SET beat = excluded.beat",
             name=worker,
-            now=now,
+            now=self._now(),
         )
 
-    def count_workers(self, alive_since: float) -> int:
-        """Count the workers that were alive since a time."""
+    def count_workers(self) -> int:
+        """Count the workers that are alive."""
         sql = f"SELECT count(*) AS workers FROM workers WHERE {_IS_ALIVE}"
-        return int(self._db.query(sql, alive_since=alive_since)[0]["workers"])
+        return int(self._db.query(sql, alive_since=self._now() - ALIVE_SECONDS)[0]["workers"])
 
     def forget_workers(self, before: float) -> None:
         """Delete the rows of workers without a beat since a time."""
         self._db.execute("DELETE FROM workers WHERE beat < :before", before=before)
 
-    def read_queue(self, alive_since: float) -> Queue:
+    def read_queue(self) -> Queue:
         """Read the length of the queue and its workers.
 
         It reads the index alone: 40 ms if a million images wait.
@@ -47,7 +52,7 @@ class Operations:
             f" UNION ALL SELECT * FROM ({waiting.format(1)}))) AS oldest,"
             f" (SELECT count(*) FROM workers WHERE {_IS_ALIVE}) AS workers,"
             " (SELECT max(beat) FROM workers) AS last_beat",
-            alive_since=alive_since,
+            alive_since=self._now() - ALIVE_SECONDS,
         )
         return Queue(**rows[0])
 

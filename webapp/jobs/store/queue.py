@@ -4,7 +4,7 @@ Every change of an image's status is one atomic statement or one immediate trans
 the claim that allows it, so any number of processes may try at the same time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from webapp.jobs.database import Database
@@ -29,18 +29,13 @@ _TO_REMAKE = (
 class ImageQueue:
     """Add, claim and finish images."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, usage: Usage, now: Callable[[], float]) -> None:
         self._db = db
-        self._usage = Usage(db)
+        self._usage = usage
+        self._now = now
 
     def add(
-        self,
-        job_id: str,
-        image: NewImage,
-        now: float,
-        open_until: float,
-        max_images: int,
-        client: str,
+        self, job_id: str, image: NewImage, open_until: float, max_images: int, client: str
     ) -> bool:
         """Write the row of a new image, unless the job is deleted, closed or full.
 
@@ -58,7 +53,7 @@ class ImageQueue:
                 " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
                 **vars(image),
                 job_id=job_id,
-                now=now,
+                now=self._now(),
                 max_images=max_images,
                 client=client,
             )
@@ -83,7 +78,7 @@ class ImageQueue:
         return rows[0]["id"] if rows else None
 
     def claim(
-        self, worker: str, now: float, lease: float, max_attempts: int, limits: HourLimits
+        self, worker: str, lease_seconds: float, max_attempts: int, limits: HourLimits
     ) -> Claim | None:
         """Claim the next image that waits or whose lease ended, in one transaction.
 
@@ -94,6 +89,7 @@ class ImageQueue:
         had the image is charged to its client.
         """
         with self._db.transaction():
+            now = self._now()
             chosen = self._db.query(
                 NEXT_IMAGE, max_attempts=max_attempts, **hour_values(limits, now)
             )[0]["image"]
@@ -104,25 +100,29 @@ class ImageQueue:
                 "UPDATE images SET status = 'working', attempts = attempts + 1,"
                 " claimed_by = :worker, claimed = :now, lease = :lease WHERE rowid = :image"
                 " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
-                " :now - queued AS waited, focus_x, focus_y,"
+                " :now - queued AS waited, focal_x, focal_y,"
                 " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
                 worker=worker,
                 now=now,
-                lease=lease,
+                lease=now + lease_seconds,
                 image=chosen,
             )
         return Claim(**with_focal_point(rows[0]))
 
-    def has_claimable(self, now: float, max_attempts: int, limits: HourLimits) -> bool:
+    def has_claimable(self, max_attempts: int, limits: HourLimits) -> bool:
         """Return whether an image can be claimed."""
-        chosen = self._db.query(NEXT_IMAGE, max_attempts=max_attempts, **hour_values(limits, now))
+        chosen = self._db.query(
+            NEXT_IMAGE, max_attempts=max_attempts, **hour_values(limits, self._now())
+        )
         return chosen[0]["image"] is not None
 
-    def renew(self, claim: Claim, lease: float) -> bool:
-        """Extend the lease of a claim; return False if it is lost."""
+    def renew(self, claim: Claim, lease_seconds: float) -> bool:
+        """Extend the lease of a claim from now; return False if it is lost."""
         return bool(
             self._db.execute(
-                f"UPDATE images SET lease = :lease WHERE {_HELD}", lease=lease, **_held(claim)
+                f"UPDATE images SET lease = :lease WHERE {_HELD}",
+                lease=self._now() + lease_seconds,
+                **_held(claim),
             )
         )
 
@@ -132,7 +132,6 @@ class ImageQueue:
         facts: dict[str, Any],
         folder: str,
         thumbnails: Sequence[dict[str, Any]],
-        now: float,
     ) -> bool:
         """Mark an image as done, with its thumbnails; return False if the claim is lost.
 
@@ -141,6 +140,7 @@ class ImageQueue:
         bytes and quality.
         """
         with self._db.transaction() as db:
+            now = self._now()
             self._usage.charge_work(_HELD, now, **_held(claim))
             self._usage.charge(
                 "SELECT client, 'bytes', :minute, :amount FROM images WHERE " + _HELD,
@@ -167,9 +167,10 @@ class ImageQueue:
             )
         return True
 
-    def fail(self, claim: Claim, code: str, message: str, now: float) -> bool:
+    def fail(self, claim: Claim, code: str, message: str) -> bool:
         """Mark an image as failed; return False if the claim is lost."""
         with self._db.transaction():
+            now = self._now()
             self._usage.charge_work(_HELD, now, **_held(claim))
             held = self._db.execute(
                 "UPDATE images SET status = 'failed', error_code = :code, error_message = :message,"
@@ -181,13 +182,13 @@ class ImageQueue:
             )
         return bool(held)
 
-    def release(self, claim: Claim, now: float) -> bool:
+    def release(self, claim: Claim) -> bool:
         """Put an image back into the queue; return False if the claim is lost.
 
         It does not count as an attempt, but keeps its number: no two claims have the same token.
         """
         with self._db.transaction():
-            self._usage.charge_work(_HELD, now, **_held(claim))
+            self._usage.charge_work(_HELD, self._now(), **_held(claim))
             held = self._db.execute(
                 "UPDATE images SET status = 'waiting', released = released + 1, claimed_by = NULL,"
                 f" lease = NULL WHERE {_HELD}",
@@ -195,9 +196,10 @@ class ImageQueue:
             )
         return bool(held)
 
-    def release_now(self, claim: Claim, now: float) -> bool:
+    def release_now(self, claim: Claim) -> bool:
         """End a lease now, as if the worker had died; return False if the claim is lost."""
         with self._db.transaction():
+            now = self._now()
             self._usage.charge_work(_HELD, now, **_held(claim))
             held = self._db.execute(
                 f"UPDATE images SET claimed = :now, lease = :now WHERE {_HELD}",
@@ -206,9 +208,7 @@ class ImageQueue:
             )
         return bool(held)
 
-    def fail_exhausted(
-        self, code: str, message: str, now: float, max_attempts: int
-    ) -> list[tuple[str, str]]:
+    def fail_exhausted(self, code: str, message: str, max_attempts: int) -> list[tuple[str, str]]:
         """Mark as failed the images that used up their attempts.
 
         Returns the ids of their jobs and their own. The time that the last worker had an image is
@@ -216,6 +216,7 @@ class ImageQueue:
         """
         lost = f"status = 'working' AND {LEASE_IS_OVER} AND attempts - released >= :max_attempts"
         with self._db.transaction():
+            now = self._now()
             self._usage.charge_work(lost, now, max_attempts=max_attempts)
             rows = self._db.query(
                 "UPDATE images SET status = 'failed', error_code = :code, error_message = :message,"
@@ -227,7 +228,7 @@ class ImageQueue:
             )
         return [(row["job_id"], row["id"]) for row in rows]
 
-    def set_recipe(self, job_id: str, recipe: str, now: float, client: str) -> None:
+    def set_recipe(self, job_id: str, recipe: str, client: str) -> None:
         """Set the recipe of a job, and queue its images again.
 
         Thumbnails stay until they are replaced. A worker loses its claim. Images that were
@@ -241,19 +242,16 @@ class ImageQueue:
             )
             self._queue_again(
                 f"job_id = :job_id AND {_TO_REMAKE}",
-                now,
                 client,
                 job_id=job_id,
             )
 
-    def set_focal_point(
-        self, job_id: str, image_id: str, focus: Point | None, now: float, client: str
-    ) -> bool:
+    def set_focal_point(self, job_id: str, image_id: str, point: Point | None, client: str) -> bool:
         """Set or remove an image's focal point, and queue it; return False if not found."""
-        x, y = focus or (None, None)
+        x, y = point or (None, None)
         with self._db.transaction():
             found = self._db.execute(
-                "UPDATE images SET focus_x = :x, focus_y = :y"
+                "UPDATE images SET focal_x = :x, focal_y = :y"
                 " WHERE job_id = :job_id AND id = :image_id",
                 job_id=job_id,
                 image_id=image_id,
@@ -262,14 +260,13 @@ class ImageQueue:
             )
             self._queue_again(
                 f"job_id = :job_id AND id = :image_id AND {_TO_REMAKE}",
-                now,
                 client,
                 job_id=job_id,
                 image_id=image_id,
             )
         return bool(found)
 
-    def retry(self, job_id: str, image_id: str | None, now: float, client: str) -> int:
+    def retry(self, job_id: str, image_id: str | None, client: str) -> int:
         """Queue again one image that failed or was cancelled, or many of a job.
 
         Many are all that failed; if none failed, all that were cancelled.
@@ -279,19 +276,19 @@ class ImageQueue:
             # max() prefers 'failed' to 'cancelled', in the order of the alphabet.
             " AND iif(:image_id IS NULL, status = (SELECT max(status) FROM images"
             " WHERE job_id = :job_id AND status IN ('failed', 'cancelled')), id = :image_id)",
-            now,
             client,
             job_id=job_id,
             image_id=image_id,
         )
 
-    def _queue_again(self, which: str, now: float, client: str, **values: Any) -> int:
+    def _queue_again(self, which: str, client: str, **values: Any) -> int:
         """Queue images again with new attempts, and return their number.
 
         Fencing tokens are not used again. `client` is the address of the request. The time that
         workers had the images so far is charged to their clients.
         """
         with self._db.transaction():
+            now = self._now()
             self._usage.charge_work(which, now, **values)
             return self._db.execute(
                 "UPDATE images SET status = 'waiting', queued = :now, released = attempts,"
@@ -302,7 +299,7 @@ class ImageQueue:
                 **values,
             )
 
-    def cancel(self, job_id: str, image_id: str | None, now: float) -> int:
+    def cancel(self, job_id: str, image_id: str | None = None) -> int:
         """Cancel one waiting image, or all of a job, and return their number.
 
         Thumbnails that were made before stay.
@@ -313,7 +310,7 @@ class ImageQueue:
             " AND status = 'waiting'",
             job_id=job_id,
             image_id=image_id,
-            now=now,
+            now=self._now(),
         )
 
     def has_unfinished(self, count: int) -> bool:
@@ -331,14 +328,14 @@ class ImageQueue:
         )
         return bool(rows[0]["images"] >= count)
 
-    def count_ahead(self, job_id: str, now: float) -> tuple[int, int]:
+    def count_ahead(self, job_id: str) -> tuple[int, int]:
         """Estimate how many images of others come before a job's first and last.
 
         Only its waiting images count, and of the others' those that are claimed or have an earlier
         turn. Exact if there is one worker and no image is added.
         """
         with self._db.snapshot():
-            rows = self._db.query(IMAGES_AHEAD, id=job_id, now=now)
+            rows = self._db.query(IMAGES_AHEAD, id=job_id, now=self._now())
             if not rows:  # Images that cost two workers come after all others.
                 rows = self._db.query(
                     "SELECT total(waiting) AS images FROM client_turns WHERE EXISTS"
@@ -379,7 +376,7 @@ class ImageQueue:
         )
         return {row["place"] for row in rows}
 
-    def fail_without_files(self, image_id: str, code: str, message: str, now: float) -> bool:
+    def fail_without_files(self, image_id: str, code: str, message: str) -> bool:
         """Mark an image as failed whose files are lost, and delete its thumbnails' rows."""
         with self._db.transaction():
             failed = self._db.execute(
@@ -388,7 +385,7 @@ class ImageQueue:
                 id=image_id,
                 code=code,
                 message=message,
-                now=now,
+                now=self._now(),
             )
             if failed:
                 self._db.execute("DELETE FROM thumbnails WHERE image_id = :id", id=image_id)

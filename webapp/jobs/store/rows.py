@@ -40,8 +40,8 @@ def with_counts(row: dict[str, Any]) -> dict[str, Any]:
 
 def with_focal_point(row: dict[str, Any]) -> dict[str, Any]:
     """Replace the two columns of a focal point by one value."""
-    x, y = row.pop("focus_x"), row.pop("focus_y")
-    return {**row, "focus": None if x is None else (x, y)}
+    x, y = row.pop("focal_x"), row.pop("focal_y")
+    return {**row, "focal_point": None if x is None else (x, y)}
 
 
 def split_thumbnails(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:

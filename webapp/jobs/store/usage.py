@@ -1,5 +1,6 @@
 """What each client used within the last hour."""
 
+from collections.abc import Callable
 from math import ceil
 from typing import Any
 
@@ -11,16 +12,18 @@ WINDOW_MINUTES = 60  # Of the limits of one client.
 class Usage:
     """Count what clients use towards their limits."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, now: Callable[[], float]) -> None:
         self._db = db
+        self._now = now
 
-    def spend(self, client: str, what: str, amount: int, limit: int, now: float) -> int:
+    def spend(self, client: str, what: str, amount: int, limit: int) -> int:
         """Count an amount towards a client's limit of an hour, if it fits.
 
         Returns 0, or the seconds until it fits.
         """
-        minute = int(now // 60)
         with self._db.relaxed_durability(), self._db.transaction():
+            now = self._now()
+            minute = int(now // 60)
             rows = self._db.query(
                 "SELECT minute, amount FROM usage WHERE client = :client AND what = :what"
                 " AND minute > :over ORDER BY minute",
@@ -65,11 +68,12 @@ class Usage:
             **values,
         )
 
-    def forget(self, now: float) -> None:
+    def forget(self) -> None:
         """Delete the usage of more than an hour ago, and with it its clients.
 
         Clients with waiting images stay. If the clock was set back, no turn stays in the future.
         """
+        now = self._now()
         over = int(now // 60) - WINDOW_MINUTES
         self._db.execute("DELETE FROM usage WHERE minute <= :over", over=over)
         for turns in ("client_turns", "owner_turns"):

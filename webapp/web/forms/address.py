@@ -16,11 +16,6 @@ ADDRESS_NAMES = {
     "keep_hours": "keep_hours",
 }
 SWITCHES = ("transparent", "enlarge", "keep_copyright", "animated")
-# Values of a switch in an address; a form leaves out a box that is not ticked.
-SWITCHED = {
-    **dict.fromkeys(("1", "on", "true", "y", "yes"), True),
-    **dict.fromkeys(("", "0", "off", "false", "n", "no"), False),
-}
 ADDRESS_SIDES = {"w": "width", "h": "height"}
 
 

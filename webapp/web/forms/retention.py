@@ -24,7 +24,7 @@ def later_hours(job: Job) -> list[float]:
 
     Of those above the maximum, only the shortest is listed.
     """
-    config, now = current_config(), current_jobs().now()
+    config, now = current_config(), current_jobs().store.now()
     left = (job.expires.timestamp() - now) / 3600
     most = (latest_expiry(job).timestamp() - now) / 3600
     later = [hours for hours in offered_hours(config) if min(hours, most) > left + _A_MINUTE]

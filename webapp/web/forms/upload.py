@@ -19,6 +19,7 @@ from wtforms import (
     SelectMultipleField,
 )
 
+from webapp.config import read_switch
 from webapp.jobs.errors import NoImages, RetentionNotOffered
 from webapp.recipes.outputs import (
     InvalidRecipe,
@@ -33,7 +34,6 @@ from webapp.recipes.outputs import (
 from webapp.recipes.presets import PRESETS, preset
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.forms.address import (
-    SWITCHED,
     SWITCHES,
     accepts,
     field_of_parameter,
@@ -99,8 +99,8 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         for field, name, value in addressed:
             if field.rpartition("-")[0] in too_many:
                 left_out.append(f"{name}={value}")
-            elif field.rpartition("-")[2] in SWITCHES and value.strip().lower() in SWITCHED:
-                if SWITCHED[value.strip().lower()]:
+            elif field.rpartition("-")[2] in SWITCHES and (is_on := read_switch(value)) is not None:
+                if is_on:  # A form leaves out a box that is not ticked.
                     fields.add(field, "y")
             elif accepts(field, value):
                 fields.add(field, value)

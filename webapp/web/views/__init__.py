@@ -2,8 +2,7 @@
 
 from flask import Flask
 
-from webapp.config import Config
-from webapp.jobs.errors import MB
+from webapp.config import MB, Config
 from webapp.web.upload_request import MAX_FIELDS, UploadRequest
 from webapp.web.views import (
     access,

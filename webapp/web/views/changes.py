@@ -45,7 +45,7 @@ def retry(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
 def cancel(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
     """Cancel one waiting image, or all of them."""
     require_owner(str(job_id))
-    current_jobs().cancel(str(job_id), str(image_id) if image_id else None)
+    current_jobs().store.queue.cancel(str(job_id), str(image_id) if image_id else None)
     return _changed(job_id)
 
 

@@ -13,7 +13,7 @@ from webapp.jobs.errors import ImageNotFound, JobNotFound
 from webapp.jobs.models import Image, Job, Thumbnail
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Recipe
-from webapp.recipes.parsing import parse_focus
+from webapp.recipes.parsing import parse_focal_point
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, is_owner, require_owner
 from webapp.web.formatters import format_name
@@ -60,18 +60,18 @@ def original(job_id: UUID, image_id: UUID) -> Response:
     return response
 
 
-@blueprint.post("/focus")
-def set_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
+@blueprint.post("/focus")  # Pages that are open over an upgrade have this address.
+def set_focal_point(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     """Set the focal point `x`, `y`, in fractions of the width and height."""
     require_owner(str(job_id))
-    focus = parse_focus(f"{request.form.get('x', '')},{request.form.get('y', '')}")
-    current_jobs().set_focal_point(str(job_id), str(image_id), focus, client_name())
+    point = parse_focal_point(f"{request.form.get('x', '')},{request.form.get('y', '')}")
+    current_jobs().set_focal_point(str(job_id), str(image_id), point, client_name())
     notify_workers(current_huey())
     return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
 
 
 @blueprint.post("/focus/clear")
-def clear_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
+def clear_focal_point(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     """Remove the focal point, and use that of the recipe."""
     require_owner(str(job_id))
     current_jobs().set_focal_point(str(job_id), str(image_id), None, client_name())
@@ -80,7 +80,7 @@ def clear_focus(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
 
 
 def _is_unchanged(job_id: str, image_id: str) -> bool:
-    pending = current_jobs().store.jobs.pending_image(job_id, image_id, current_jobs().now())
+    pending = current_jobs().store.jobs.pending_image(job_id, image_id)
     if pending is None:
         return False
     version, begun = pending
@@ -97,7 +97,7 @@ def _render(template: str, job: Job, image: Image) -> str:
         image=image,
         sets=sets,
         comparisons=compare(image, sets, _address_of_original(job, image)),
-        has_focus=recipe.crops and is_owner(job),
+        has_focal_point=recipe.crops and is_owner(job),
         crops=[made for group in sets for made in group if _is_crop(made, recipe)],
         html=write_image(image, recipe, address_here),
         is_owner=is_owner(job),

@@ -26,6 +26,8 @@ from webapp.web.formatters import round_time
 from webapp.web.forms.retention import later_hours, latest_expiry
 from webapp.web.views.responses import no_store, poll_interval_ms, without_body
 
+LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
+
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
 
@@ -38,12 +40,12 @@ def index() -> ResponseReturnValue:
     owner = current_owner()
     if asks_for_html():
         before = request.args.get("before", inf, type=float)
-        listed = current_jobs().owned(owner, before)
+        listed = current_jobs().store.jobs.owned(owner, before, LISTED_JOBS)
         return render_template("jobs/index.html", listed=listed, is_first=before == inf)
     if current_config().list_all_jobs:
         require_access()  # The id of a job is the key to it.
-        return jsonify(job_ids=current_jobs().ids())
-    return jsonify(job_ids=current_jobs().ids(owner) if owner else [])
+        return jsonify(job_ids=current_jobs().store.jobs.ids())
+    return jsonify(job_ids=current_jobs().store.jobs.ids(owner) if owner else [])
 
 
 @blueprint.get("/<uuid:job_id>/row")

@@ -23,7 +23,7 @@ def healthcheck() -> ResponseReturnValue:
     """Answer 200 if the database answers and a worker is alive; else 503."""
     try:
         jobs = current_jobs()
-        health = read_health(jobs.store, jobs.storage, jobs.now())
+        health = read_health(jobs.store, jobs.storage)
     except Exception:
         logger.exception("the database does not answer")
         reason = "The database does not answer."
@@ -39,7 +39,7 @@ def metrics() -> Response:
     """Send the metrics, in the requested format, to clients with their token."""
     _require_token(current_config().metrics_token)
     jobs = current_jobs()
-    statistics = read_statistics(jobs.store, jobs.storage, jobs.now())
+    statistics = read_statistics(jobs.store, jobs.storage)
     encode, kind = choose_encoder(request.headers.get("Accept", ""))
     return Response(encode(StatisticsCollector(statistics)), content_type=kind)
 

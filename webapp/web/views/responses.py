@@ -21,7 +21,7 @@ PICTURE_HEADERS = {
 
 def poll_interval_ms(begun: datetime) -> int:
     """Return the poll interval in milliseconds: long jobs are polled less often."""
-    age = current_jobs().now() - begun.timestamp()
+    age = current_jobs().store.now() - begun.timestamp()
     return next(milliseconds for limit, milliseconds in POLL_INTERVALS if age < limit)
 
 

@@ -1,0 +1,253 @@
+"""Gathering files on the upload page: drop, choose, paste, samples."""
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.actions import (
+    IN_PART,
+    LARGE,
+    drag,
+    drop,
+    drop_from_disk,
+    expect_done,
+    gather,
+    make,
+    submit,
+)
+from tests.browser.conftest import write_files
+from tests.browser.lines import Line
+from tests.browser.measures import natural_sizes
+from tests.support.images import make_jpeg, make_png
+
+pytestmark = pytest.mark.browser
+
+
+def test_dropped_folder_is_added_in_the_order_of_names(page: Page, tmp_path: Path) -> None:
+    inner = tmp_path / "photos" / "inner"
+    inner.mkdir(parents=True)
+    write_files(inner.parent, {"2.jpg": make_jpeg(), "10.jpg": make_jpeg(), "Thumbs.db": b"x"})
+    write_files(inner, {"deep.png": make_png()})
+    page.goto("/")
+    drop_from_disk(page, [str(inner.parent)], page.locator(".zone"))
+    expect(page.locator(".row-name")).to_have_text(["2.jpg", "10.jpg", "deep.png"])
+
+
+def test_chosen_folder_adds_all_its_files(page: Page, tmp_path: Path) -> None:
+    write_files(tmp_path, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
+    page.goto("/")
+    page.set_input_files("#folder", tmp_path)
+    expect(page.locator(".row")).to_have_count(2)
+
+
+@pytest.mark.parametrize("recipe", ["", "?w=100&h=100", "?w=100&h=100&max_kb=9"])
+def test_button_stays_in_view_beside_many_files(page: Page, recipe: str) -> None:
+    page.goto(f"/{recipe}")
+    drop(page, {f"{number}.jpg": make_jpeg() for number in range(60)})
+    expect(page.locator("#queue .row")).to_have_count(60)
+    button = page.get_by_role("button", name="Make thumbnails")
+    for width, height in ((1440, 900), (1280, 700), (1280, 500)):
+        page.set_viewport_size({"width": width, "height": height})
+        for share in (0, 0.5, 1):
+            page.evaluate("(share) => scrollTo(0, share * document.body.scrollHeight)", share)
+            expect(button).to_be_in_viewport(ratio=1)
+
+
+def test_button_covers_nothing_that_has_the_focus(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 600})
+    page.goto("/?w=100&h=100&max_kb=9")
+    page.locator("[name=presets]").first.focus()
+    seen = 0
+    for key in ("Tab", "Shift+Tab"):
+        while page.evaluate("document.activeElement.closest('.make') !== null"):
+            covered = page.evaluate(
+                """() => {
+                    const { x, y, width, height } = document.activeElement.getBoundingClientRect();
+                    const edges = [y + 1, y + height - 1];
+                    const tops = edges.map((at) => document.elementFromPoint(x + width / 2, at));
+                    return tops.some((top) => !document.activeElement.contains(top));
+                }"""
+            )
+            assert not covered, page.evaluate("document.activeElement.outerHTML")
+            seen += 1
+            page.keyboard.press(key)
+        page.keyboard.press("Shift+Tab" if key == "Tab" else "Tab")
+    assert seen > 30
+
+
+def test_many_files_keep_the_phone_page_short(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/")
+    drop(page, {f"{number}.jpg": make_jpeg() for number in range(60)})
+    expect(page.locator("#queue .row")).to_have_count(60)
+    assert page.evaluate("document.documentElement.scrollHeight") < 3 * 800
+
+
+def test_file_dropped_outside_the_zone_is_added(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    address = page.url
+    paths = write_files(tmp_path, {"a.jpg": make_jpeg()})
+    drop_from_disk(page, paths, page.locator("footer"))
+    expect(page.locator(".row-name")).to_have_text(["a.jpg"])
+    assert page.url == address
+
+
+def test_frame_shows_while_files_are_over_the_window(page: Page, tmp_path: Path) -> None:
+    page.goto("/")
+    frame = page.locator("#drop-frame")
+    expect(frame).to_be_hidden()
+    paths = write_files(tmp_path, {"a.jpg": make_jpeg()})
+    session = page.context.new_cdp_session(page)
+    drag(session, paths, page.locator("footer"), "dragEnter", "dragOver")
+    drag(session, paths, page.locator(".zone"), "dragOver")
+    expect(frame).to_be_visible()
+    # Its protocol has nothing for leaving the window.
+    page.evaluate(
+        """() => document.body.dispatchEvent(new DragEvent("dragleave",
+            { bubbles: true, dataTransfer: new DataTransfer() }))"""
+    )
+    expect(frame).to_be_hidden()
+
+
+def test_file_dropped_during_an_upload_does_not_open(
+    page: Page, line: Line, tmp_path: Path
+) -> None:
+    page.goto(line.url)
+    drop(page, {"large.bmp": LARGE})
+    line.hold()
+    submit(page)
+    expect(page.locator(".row-state")).to_contain_text(IN_PART)
+    address = page.url
+    paths = write_files(tmp_path, {"late.jpg": make_jpeg()})
+    drop_from_disk(page, paths, page.locator("main"))
+    line.release()
+    expect_done(page, "1 of 1 image done")
+    assert page.url == address
+
+
+def test_samples_can_be_tried(page: Page) -> None:
+    page.goto("/?preset=square")
+    for link in page.locator(".sample").all():
+        link.click()
+    expect(page.locator(".row")).to_have_count(3)
+    make(page)
+    expect_done(page, "3 of 3 images done")
+    expect(page.locator("#job-panel")).to_contain_text("GPS removed from 1 photo")
+
+
+def test_double_click_on_a_sample_adds_it_once(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="landscape").dblclick()
+    page.get_by_role("link", name="sideways portrait").click()
+    expect(page.locator(".row-name")).to_have_text(["balloons.jpg", "moon.jpg"])
+
+
+def test_chosen_files_become_thumbnails(page: Page, tmp_path: Path) -> None:
+    page.goto("/?preset=square")
+    page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg(size=(300, 200))}))
+    make(page)
+    assert natural_sizes(page) == [[100, 100]]
+
+
+def test_pasted_picture_is_added_by_its_time(page: Page) -> None:
+    page.goto("/")
+    page.evaluate(
+        """(data) => {
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+        }""",
+        base64.b64encode(make_png()).decode(),
+    )
+    expect(page.locator(".row-name")).to_contain_text("pasted 20")
+
+
+def test_wrong_files_are_named_before_sending(page: Page) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.goto("/")
+    drop(
+        page,
+        {
+            "good.jpg": make_jpeg(),
+            "notes.jpg": b"only words",
+            "empty.png": b"",
+            "large.jpg": b"\xff\xd8\xff" + bytes(10_500_000),
+            "a little too large.jpg": b"\xff\xd8\xff" + bytes(10_010_000),
+            ".DS_Store": b"clutter",
+        },
+    )
+    expect(page.locator(".row-why:visible")).to_have_text(
+        [
+            "This is text, not an image. Upload the picture itself.",
+            "This file is empty. Choose it again, or export the image again.",
+            "This file is 10.5 MB; the limit is 10 MB. Export it smaller.",
+            "This file is 10.01 MB; the limit is 10 MB. Export it smaller.",
+        ]
+    )
+    assert "POST" not in sent
+    make(page)
+    expect(page.locator("h1")).to_have_text("1 of 1 image done, 4 missing")
+    expect(page.locator("#missing .row")).to_have_count(4)
+    expect(page.locator("#queue")).to_be_hidden()
+
+
+def test_hidden_system_files_are_left_out(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"._IMG_2.jpg": b"\x00\x05\x16\x07", "IMG_2.jpg": make_jpeg()})
+    expect(page.locator(".row-name")).to_have_text(["IMG_2.jpg"])
+
+
+def test_empty_folder_gets_a_message(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    page.goto("/")
+    drop_from_disk(page, [str(folder)], page.locator(".zone"))
+    words = "There are no files in this folder."
+    expect(page.locator("#images-error")).to_have_text(words)
+    expect(page.get_by_role("status")).to_have_text(words)
+
+
+def test_sample_that_does_not_load_is_reported(page: Page, complaints: list[str]) -> None:
+    page.route("**/samples/*", lambda route: route.fulfill(status=500, body="oops"))
+    page.goto("/")
+    page.locator(".sample").first.click()
+    expect(page.get_by_text("The sample could not be loaded. Try again.")).to_be_visible()
+    expect(page.locator(".row")).to_have_count(0)
+    complaints.clear()
+
+
+def test_focus_moves_to_the_file_chooser_with_the_last_file(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"a.jpg": make_jpeg()})
+    page.get_by_role("button", name="Remove a.jpg").click()
+    expect(page.locator("#images")).to_be_focused()
+
+
+def test_link_dropped_on_a_field_does_not_open(page: Page) -> None:
+    page.goto("/?w=64&quality=50")
+    for field in ("[name=presets]", "#outputs-0-background", "#outputs-0-fit"):
+        taken = page.locator(field).first.evaluate(
+            """(element) => {
+                const dataTransfer = new DataTransfer();
+                dataTransfer.setData("text/uri-list", "https://example.org/");
+                const options = { dataTransfer, bubbles: true, cancelable: true };
+                return element.dispatchEvent(new DragEvent("drop", options));
+            }"""
+        )
+        assert not taken  # The browser would open it.
+
+
+def test_direction_mark_in_a_name_is_removed(page: Page) -> None:
+    gather(page, "invoice\u202egpj.exe")
+    expect(page.locator(".row-name")).to_have_text("invoicegpj.exe")
+    expect(page.get_by_role("button", name="Remove invoicegpj.exe", exact=True)).to_be_visible()
+
+
+def test_name_keeps_the_marks_that_its_script_needs(page: Page) -> None:
+    gather(page, "\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645.jpg")
+    expect(page.locator(".row-name")).to_have_text(re.compile("\u200c"))
