@@ -20,7 +20,7 @@ def report(*dependencies: object) -> str:
     return json.dumps({"dependencies": dependencies, "fixes": []})
 
 
-def test_vulnerability_fails_and_names_its_fix() -> None:
+def test_vulnerability_fails_the_audit_and_names_its_fix() -> None:
     message, exit_code = judge(report(SOUND, FLAWED), "Found 1 known vulnerability in 1 package")
     assert (message, exit_code) == ("pillow 13.0.0: PYSEC-1, fixed in 13.0.1", 1)
 
@@ -29,7 +29,7 @@ def test_vulnerability_fails_beside_unknown_dependencies() -> None:
     assert judge(report(UNKNOWN, FLAWED), "")[1] == 1
 
 
-def test_single_unknown_dependency_fails() -> None:
+def test_single_unknown_dependency_fails_the_audit() -> None:
     assert judge(report(SOUND, UNKNOWN), "") == ("Dependency not found: huey (3.5.4)", 1)
 
 
@@ -59,11 +59,11 @@ def test_unreachable_service_passes_with_a_message(error: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["flask", "pyopenssl", "requests-proxy", "psycopg-connect"])
-def test_unreadable_lock_fails_whatever_it_names(name: str) -> None:
+def test_unreadable_lock_fails_the_audit(name: str) -> None:
     words = f"ERROR:pip_audit._cli:requirement {name} does not contain a hash"
     assert judge("", words) == (words, 1)
 
 
-def test_crash_of_pip_audit_fails_even_if_it_names_a_connection() -> None:
+def test_crash_of_pip_audit_fails_despite_words_about_a_connection() -> None:
     errors = '  File "requests/ssl.py", line 1, in connect\nTypeError: no ConnectionError\n'
     assert judge("", errors) == (errors, 1)

@@ -9,7 +9,7 @@ from webapp.config import ConfigError, load
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use a folder of our own: loading the settings creates the data folder."""
+    """Change to an empty folder: loading the settings creates the data folder."""
     monkeypatch.chdir(tmp_path)
 
 

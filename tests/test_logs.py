@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.conftest import Person, part
+from tests.conftest import Person, upload_image
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import work
 from webapp import logs
@@ -38,7 +38,7 @@ def logging_to(stream: StringIO, config: Config) -> Iterator[None]:
 
 @pytest.fixture
 def log_lines(config: Config) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Log JSON; return a function that reads the lines so far."""
+    """Log JSON, and return a function that reads the lines so far."""
     stream = StringIO()
     with logging_to(stream, replace(config, log_format="json")):
         yield lambda: [json.loads(line) for line in stream.getvalue().split("\n")[:-1]]
@@ -46,7 +46,7 @@ def log_lines(config: Config) -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 @pytest.fixture
 def log_text(config: Config) -> Iterator[Callable[[], str]]:
-    """Log text; return a function that reads it so far."""
+    """Log text, and return a function that reads it so far."""
     stream = StringIO()
     with logging_to(stream, config):
         yield stream.getvalue
@@ -115,7 +115,7 @@ def test_pillow_does_not_log_the_contents_of_files(config: Config) -> None:
 def test_image_can_be_followed_from_upload_to_end(
     person: Person, jobs: Jobs, log_lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    uploaded = person.client.post("/upload_image", data={"file": part(make_jpeg(), "a.jpg")})
+    uploaded = upload_image(person.client, make_jpeg())
     accepted, request = log_lines()[:2]
     assert accepted["message"] == "image accepted"
     assert accepted["request_id"] == request["request_id"] == uploaded.headers["X-Request-ID"]

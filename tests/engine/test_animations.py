@@ -49,7 +49,9 @@ def test_animation_keeps_its_frames_and_its_time(
 
 
 @pytest.mark.parametrize(("source", "made_as"), [("gif", "GIF"), ("webp", "WEBP"), ("png", "WEBP")])
-def test_animation_keeps_its_format_or_nearly(source: str, made_as: str, engine: Engine) -> None:
+def test_animation_keeps_its_format_or_the_nearest(
+    source: str, made_as: str, engine: Engine
+) -> None:
     output = Output("a", 40, 40, format="source", animated=True)
     (made,) = engine.make(make_animation(source), output)
     with Image.open(engine.folder / made.file_name) as animation:
@@ -63,7 +65,7 @@ def test_still_keeps_its_format_where_movement_is_asked_for(source: str, engine:
     assert made.format == ("png" if source == "gif" else source)
 
 
-def test_still_and_moving_come_of_one_source(engine: Engine) -> None:
+def test_still_and_animation_are_made_from_one_source(engine: Engine) -> None:
     outputs = (
         Output("a", 40, 40, format="webp"),
         Output("b", 40, 40, format="webp", animated=True),
@@ -83,7 +85,7 @@ def test_pages_of_a_tiff_do_not_move(engine: Engine) -> None:
         assert getattr(picture, "n_frames", 1) == 1
 
 
-def test_transparent_animation_stays_so(engine: Engine) -> None:
+def test_transparent_animation_stays_transparent(engine: Engine) -> None:
     frames = [Image.new("RGBA", (60, 40), (0, 0, 0, 0)) for _ in range(2)]
     for number, frame in enumerate(frames):
         frame.paste((*RED, 255), (20 * number, 0, 20 * number + 20, 40))
@@ -137,7 +139,7 @@ def test_default_picture_of_an_animated_png_is_no_frame(engine: Engine) -> None:
         assert_near(animation.convert("RGB").getpixel((30, 20)), RED, 12)
 
 
-def test_limit_of_bytes_is_for_all_frames(engine: Engine) -> None:
+def test_byte_limit_covers_all_frames(engine: Engine) -> None:
     frames = [make_picture("RGB", (200, 150)).rotate(90 * number) for number in range(4)]
     source = encode(frames[0], "WEBP", save_all=True, append_images=frames[1:], quality=95)
     output = Output("a", 180, 135, format="webp", animated=True, max_bytes=3_000)

@@ -55,14 +55,14 @@ def test_floats_are_scaled_by_the_white_they_suggest(
     assert (made.getpixel((5, 5)), made.getpixel((35, 5))) == (127, 255)
 
 
-def test_lamp_brighter_than_white_leaves_the_rest_as_it_is(engine: Engine) -> None:
+def test_very_bright_floats_do_not_darken_the_rest(engine: Engine) -> None:
     image = Image.new("F", (40, 20), 0.5)
     image.putpixel((39, 19), 1.9)
     made = engine.picture(encode(image, "tiff"), png(40, 20))
     assert made.getpixel((5, 5)) == 127
 
 
-def test_sixteen_bits_that_begin_with_white_are_turned_round(engine: Engine) -> None:
+def test_sixteen_bits_that_begin_with_white_are_inverted(engine: Engine) -> None:
     data = struct.pack("<4H", 0, 0, 65535, 65535) * 10
     image = hostile.tiff.grey(4, 10, data, bits=16, more=[(262, 3, 1, struct.pack("<H", 0))])
     made = engine.picture(image, png(4, 10))
@@ -75,7 +75,7 @@ def test_twelve_bits_use_the_whole_range(engine: Engine) -> None:
     assert (made.getpixel((0, 5)), made.getpixel((1, 5))) == (255, 128)
 
 
-def test_transparent_shade_of_16_bits_is_transparent(engine: Engine) -> None:
+def test_transparent_shade_of_16_bits_stays_transparent(engine: Engine) -> None:
     grey = Image.new("I", (40, 40), 90 * 257)
     grey.paste(200 * 257, (0, 0, 40, 20))
     image = encode(grey.convert("I;16"), "png", transparency=90 * 257)
@@ -84,7 +84,7 @@ def test_transparent_shade_of_16_bits_is_transparent(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 0.0, -5.0])
-def test_odd_floats_do_not_fail(value: float, engine: Engine) -> None:
+def test_infinite_and_missing_floats_do_not_fail(value: float, engine: Engine) -> None:
     assert engine.picture(encode(Image.new("F", (40, 20), value), "tiff"), png(20, 20)).size
 
 
@@ -147,7 +147,7 @@ def test_transform_is_built_once_for_each_profile() -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "CMYK", "P"])
-def test_profile_of_another_space_or_alpha_does_no_harm(mode: str, engine: Engine) -> None:
+def test_profile_that_does_not_fit_the_mode_is_harmless(mode: str, engine: Engine) -> None:
     format = "tiff" if mode == "CMYK" else "png"
     image = encode(make_picture(mode), format, icc_profile=make_wide_gamut_profile())
     made = engine.picture(image, png(60, 40))
@@ -155,7 +155,7 @@ def test_profile_of_another_space_or_alpha_does_no_harm(mode: str, engine: Engin
 
 
 @pytest.mark.parametrize("profile", [b"nonsense", b"\0" * 200])
-def test_broken_profile_is_as_good_as_none(profile: bytes, engine: Engine) -> None:
+def test_broken_profile_is_ignored(profile: bytes, engine: Engine) -> None:
     assert_corners(engine.picture(make_jpeg(image=make_corners(), icc=profile), png(60, 40)))
 
 
@@ -171,7 +171,7 @@ PRINTED = list(itertools.product((False, True), repeat=4))
 
 @pytest.mark.parametrize("printed", PRINTED, ids=lambda inks: "".join("-+"[ink] for ink in inks))
 @pytest.mark.parametrize("kind", ["CMYK jpeg", "YCCK jpeg", "CMYK tiff"])
-def test_inks_look_as_their_profile_says(
+def test_inks_have_the_colours_of_their_profile(
     kind: str, printed: tuple[bool, bool, bool, bool], engine: Engine
 ) -> None:
     picture = Image.new("CMYK", (40, 40), tuple(255 * ink for ink in printed))
@@ -192,7 +192,7 @@ def test_profile_of_a_ycbcr_tiff_applies_to_its_colours(compression: str, engine
     assert_near(engine.picture(image, png(20, 20)).getpixel((10, 10)), (191, 106, 85), 3)
 
 
-def test_profile_of_a_palette_is_that_of_its_colours(engine: Engine) -> None:
+def test_profile_of_a_palette_applies_to_its_colours(engine: Engine) -> None:
     picture = Image.new("RGB", (40, 40), (180, 110, 90)).quantize(2)
     image = encode(picture, "png", icc_profile=make_wide_gamut_profile())
     assert_near(engine.picture(image, png(20, 20)).getpixel((10, 10)), (191, 106, 85), 2)

@@ -21,7 +21,7 @@ def make_ground(size: tuple[int, int], texture: int = 0) -> Image.Image:
 
 
 def put_checks(image: Image.Image, at: tuple[int, int], side: int = 40) -> None:
-    """Put something with strong detail around a place."""
+    """Draw strong detail around a place."""
     draw = ImageDraw.Draw(image)
     for x in range(0, side, 8):
         for y in range(0, side, 8):
@@ -31,7 +31,7 @@ def put_checks(image: Image.Image, at: tuple[int, int], side: int = 40) -> None:
 
 
 def put_face(image: Image.Image, at: tuple[int, int], skin: tuple[int, int, int]) -> None:
-    """Put a plain head with eyes and a mouth around a place."""
+    """Draw a plain head with eyes and a mouth around a place."""
     x, y = at
     draw = ImageDraw.Draw(image)
     draw.ellipse((x - 20, y - 26, x + 20, y + 26), skin)
@@ -81,7 +81,7 @@ def test_face_wins_over_busy_things(skin: str) -> None:
     assert distance(image, (85, 50)) < 26
 
 
-def test_ground_of_the_colour_of_skin_does_not_count() -> None:
+def test_background_of_skin_colour_does_not_attract_the_focus() -> None:
     image = Image.new("RGB", (256, 170), SKINS["light"])
     put_checks(image, (216, 120))
     assert distance(image, (216, 120)) < 20

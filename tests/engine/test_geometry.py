@@ -58,7 +58,7 @@ def test_orientation_behind_the_pixels_of_a_png_is_applied(engine: Engine) -> No
     assert_corners(made)
 
 
-def test_result_has_the_size_that_a_png_says_late(engine: Engine) -> None:
+def test_size_of_a_png_turned_by_late_exif_is_right(engine: Engine) -> None:
     exif = make_exif(orientation=6).removeprefix(b"Exif\0\0")
     plain = make_png(size=(120, 80))
     late = plain[:-12] + make_png_chunk(b"eXIf", exif) + plain[-12:]
@@ -103,7 +103,7 @@ def test_fit_gives_the_size(
 
 
 def test_contain_is_never_off_by_more_than_rounding(engine: Engine) -> None:
-    for source in ((1001, 667), (997, 13), (3, 1000), (2000, 1999)):
+    for source in ((1001, 667), (997, 13), (3, 1000), (1000, 999)):
         outputs = [Output(f"{side}", side, side, format="png") for side in range(16, 300, 15)]
         for output, made in zip(outputs, engine.make(make_jpeg(source), *outputs), strict=True):
             scale = min((output.width or 0) / source[0], (output.height or 0) / source[1], 1)
@@ -135,7 +135,7 @@ def test_cover_does_not_stretch(engine: Engine) -> None:
     assert psnr(made, expected) > 45
 
 
-def test_pad_centres_on_the_background(engine: Engine) -> None:
+def test_padded_picture_is_centred_on_the_background(engine: Engine) -> None:
     image = encode(Image.new("RGB", (40, 20), RED), "png")
     made = engine.picture(image, png(100, 100, "pad", background="#102030"))
     inside = made.point(lambda value: 255 * (value > 200)).getchannel("R").getbbox()
@@ -257,7 +257,7 @@ def test_plan_keeps_the_aspect_ratio_but_for_rounding(output: Output, source: Si
 
 
 @given(source=st.tuples(SIDES, SIDES), orientation=st.integers(1, 8), output=OUTPUTS)
-def test_cut_fits_the_stored_picture(source: Size, orientation: int, output: Output) -> None:
+def test_crop_fits_the_stored_picture(source: Size, orientation: int, output: Output) -> None:
     cut = geometry.plan(output, source).as_stored(source, orientation)
     stored = source if orientation < 5 else source[::-1]
     left, top, right, bottom = cut.region
@@ -273,7 +273,7 @@ def test_cut_fits_the_stored_picture(source: Size, orientation: int, output: Out
     mode=st.sampled_from(["L", "RGB", "RGBA", "P"]),
     enlarge=st.booleans(),
 )
-def test_any_size_in_any_box_is_made_as_told(
+def test_any_size_in_any_box_is_made_as_planned(
     size: Size, box: Size, fit: Fit, format: Format, mode: str, enlarge: bool
 ) -> None:
     output = Output("a", *box, fit, format, animated=format == "gif", enlarge=enlarge)

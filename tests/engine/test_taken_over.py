@@ -10,7 +10,7 @@ from flask import Flask
 from tests.conftest import Person, files_left
 from tests.support import attacker
 from tests.support.images import make_jpeg, make_png
-from tests.support.jobs import claims_of, work, work_once
+from tests.support.jobs import claims_of, job_at, work, work_once
 from webapp.config import Config
 from webapp.engine import decoder
 from webapp.engine.errors import ImageError
@@ -29,7 +29,7 @@ SECRETS = {
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """A worker that was started with all that it should not have."""
+    """Start the worker with an environment full of secrets."""
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     return Config(
@@ -56,9 +56,9 @@ def take_over(
 
     def take_over(code: str, **fields: object) -> Image:
         image = make_jpeg() + attacker.MARK + code.encode()
-        job_id = person.upload((image, "a.jpg"), **fields).headers["Location"][6:]
+        path = person.submit(image, **fields)
         work_once(jobs)
-        return jobs.job(job_id).images[0]
+        return job_at(jobs, path).images[0]
 
     return take_over
 
@@ -75,7 +75,7 @@ answer = {"header": header, "thumbhash": hash, "color": "#123456", "thumbnails":
 """
 
 
-def test_honest_answer_is_taken(take_over: Callable[..., Image]) -> None:
+def test_honest_answer_is_accepted(take_over: Callable[..., Image]) -> None:
     image = take_over(HONEST)
     assert (image.status, len(image.thumbnails)) == ("done", 1)
 
@@ -146,12 +146,14 @@ def test_forged_answer_fails_its_own_image_alone(
     assert sorted(files_left(jobs)) == sorted(map(str, originals))
 
 
-def test_each_error_of_the_engine_can_be_told() -> None:
+def test_each_error_of_the_engine_crosses_to_the_parent() -> None:
     told = {error.code for error in ImageError.__subclasses__() if hasattr(error, "code")}
     assert told - decoder.CHILD_ERRORS == {"timed_out", "out_of_memory", "crashed"}
 
 
-def test_told_error_is_shown_as_text(take_over: Callable[..., Image], person: Person) -> None:
+def test_error_from_a_child_is_shown_as_text(
+    take_over: Callable[..., Image], person: Person
+) -> None:
     image = take_over("answer = {'error': 'corrupt', 'message': '<script>alert(1)</script>'}")
     assert image.error_code == "corrupt"
     assert "<script>alert" not in person.get(f"/jobs/{image.job_id}").text
@@ -174,10 +176,10 @@ for _ in range(4):
         assert (jobs.storage.thumbnails / made.path).stat().st_size == made.bytes
 
 
-def test_zip_holds_nothing_that_a_row_should_not_name(
+def test_zip_leaves_out_forged_file_names(
     take_over: Callable[..., Image], jobs: Jobs, person: Person
 ) -> None:
-    """Also if a row should name it: the zip checks once more."""
+    # The zip checks the names again, also if a row is forged.
     image = take_over(HONEST)
     with jobs.store.db.transaction() as db:
         db.execute("UPDATE thumbnails SET file_name = '../../../secret_key'")
@@ -212,12 +214,10 @@ def test_memory_has_no_ids_names_owners_and_secrets(
     take_over: Callable[..., Image], jobs: Jobs, stranger: Person
 ) -> None:
     name = "private-name-of-a-stranger"
-    job_id = stranger.upload((make_png(), f"{name}.png")).headers["Location"][6:]
-    image = jobs.job(job_id).images[0]
-    owner = jobs.job(job_id).owner
-    assert owner
+    job = job_at(jobs, stranger.submit((make_png(), f"{name}.png")))
+    assert job.owner
     work(jobs)
-    code = search_for(job_id, image.id, owner, name, *SECRETS.values())
+    code = search_for(job.id, job.images[0].id, job.owner, name, *SECRETS.values())
     assert take_over(code).error_message == "0 found"
 
 
@@ -246,7 +246,7 @@ answer = {"error": "corrupt", "message": f"Names: {names}"}
 # What it was handed
 
 
-def test_descriptors_are_its_source_its_files_and_the_way_back(
+def test_child_has_no_descriptors_but_its_own(
     take_over: Callable[..., Image],
 ) -> None:
     code = """
@@ -288,7 +288,7 @@ answer = {"error": "corrupt", "message": "".join(sorted(kinds))}
         "os.pipe()",
     ],
 )
-def test_action_beyond_them_is_denied(take_over: Callable[..., Image], action: str) -> None:
+def test_action_outside_the_sandbox_is_denied(take_over: Callable[..., Image], action: str) -> None:
     code = f"""
 answer = {{"error": "corrupt", "message": outcome(lambda: {action})}}
 """
@@ -298,7 +298,7 @@ answer = {{"error": "corrupt", "message": outcome(lambda: {action})}}
 # What it costs others
 
 
-def test_silence_ends_with_its_time(take_over: Callable[..., Image]) -> None:
+def test_silent_child_is_killed_at_its_time_limit(take_over: Callable[..., Image]) -> None:
     assert take_over("while True: time.sleep(60)").error_code == "timed_out"
 
 
@@ -312,7 +312,9 @@ answer = {"error": "corrupt", "message": outcome(lambda: os.write(descriptors[1]
     assert list(jobs.storage.tmp.iterdir()) == []
 
 
-def test_lie_of_a_full_disk_costs_an_attempt(take_over: Callable[..., Image], jobs: Jobs) -> None:
+def test_false_report_of_a_full_disk_costs_an_attempt(
+    take_over: Callable[..., Image], jobs: Jobs
+) -> None:
     with pytest.raises(Exception, match="said that the disk is full, and it is not"):
         take_over('answer = {"disk_full": True}')
     for _ in range(MAX_ATTEMPTS - 1):
@@ -326,7 +328,7 @@ def test_lie_of_a_full_disk_costs_an_attempt(take_over: Callable[..., Image], jo
 def test_disk_that_the_child_filled_itself_is_not_full(
     take_over: Callable[..., Image], jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk is asked without what the child wrote."""
+    # The disk is checked without the files of the child.
     written: list[int] = []
 
     def posix_fallocate(descriptor: int, start: int, length: int) -> None:
@@ -338,10 +340,10 @@ def test_disk_that_the_child_filled_itself_is_not_full(
     assert written == [0]
 
 
-def test_next_image_has_a_child_of_its_own(
+def test_next_image_gets_a_new_child(
     take_over: Callable[..., Image], jobs: Jobs, app: Flask
 ) -> None:
-    """Nothing that it changes in its memory is there for the next one."""
+    # The next child sees nothing of what this one changed in its memory.
     take_over("decode_server.make = attacker = server.confine = None\n" + HONEST)
     code = "answer = {'error': 'corrupt', 'message': str(decode_server.make is None)}"
     assert take_over(code).error_message == "False"

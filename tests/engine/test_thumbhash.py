@@ -129,7 +129,7 @@ def test_thumbhash_hardly_depends_on_the_size() -> None:
 
 
 @pytest.mark.parametrize("hash", ["", "PwgC", "no base64!", "PwgCBwAAAAAAAAAA"])
-def test_what_is_no_thumbhash_is_refused(hash: str) -> None:
+def test_invalid_thumbhash_is_refused(hash: str) -> None:
     with pytest.raises(ValueError, match=r"ThumbHash|base64|padding"):
         thumbhash_to_png(hash)
 
@@ -150,7 +150,7 @@ def test_dominant_colour_covers_most_and_is_no_mixture() -> None:
     assert dominant_color(image) == "#1e1edc"
 
 
-def test_dominant_colour_takes_shades_of_a_colour_together() -> None:
+def test_dominant_colour_groups_similar_shades() -> None:
     image = Image.new("RGB", (100, 100), "#dc1e1e")  # More than any one shade of blue.
     sky = ImageDraw.Draw(image)
     for x in range(70):
@@ -175,7 +175,7 @@ def test_dominant_colour_of_nothing_is_black() -> None:
     assert dominant_color(Image.new("RGBA", (9, 9), (*RED, 0))) == "#000000"
 
 
-def test_given_picture_stays_as_it_is() -> None:
+def test_given_picture_is_not_changed() -> None:
     image = make_picture("RGBA")
     before = image.tobytes()
     thumbhash(image)

@@ -90,7 +90,9 @@ SOURCE_FORMATS = {
 
 
 @pytest.mark.parametrize(("source", "made_as"), SOURCE_FORMATS.items())
-def test_format_of_the_source_is_kept_or_nearly(source: str, made_as: str, engine: Engine) -> None:
+def test_format_of_the_source_or_the_nearest_is_kept(
+    source: str, made_as: str, engine: Engine
+) -> None:
     (made,) = engine.make(make_image("RGB", format=source), Output("a", 40, 40, format="source"))
     assert engine.load(made).format == made_as.upper()
 
@@ -131,7 +133,7 @@ def test_formats_of_one_size_are_the_same_picture(engine: Engine) -> None:
     assert all(psnr(lossless, other) > 28 for other in others)
 
 
-def test_widths_beyond_a_small_source_come_out_once(engine: Engine) -> None:
+def test_widths_beyond_a_small_source_are_made_once(engine: Engine) -> None:
     widths = [Output(f"{w}w", w, None, format=f) for w in (40, 200, 300) for f in ("webp", "jpeg")]
     made = engine.make(make_jpeg(size=(120, 80)), *widths)
     assert [thumbnail.file_name for thumbnail in made] == [
@@ -142,7 +144,7 @@ def test_widths_beyond_a_small_source_come_out_once(engine: Engine) -> None:
     ]
 
 
-def test_identical_outputs_of_a_whole_box_are_all_made(engine: Engine) -> None:
+def test_identical_outputs_with_both_sides_are_all_made(engine: Engine) -> None:
     outputs = (
         Output("avatar", 60, 60, "cover"),
         Output("icon", 60, 60, "cover"),
@@ -169,7 +171,7 @@ def test_identical_outputs_of_a_whole_box_are_all_made(engine: Engine) -> None:
     ],
     ids=str,
 )
-def test_what_is_not_seen_makes_no_second_file(
+def test_invisible_options_make_no_second_file(
     given: dict[str, Any], left_out: bool, engine: Engine
 ) -> None:
     one, other = Output("one", 60, None, format="webp"), Output("other", 60, None, format="webp")
@@ -203,7 +205,7 @@ def test_equal_sizes_that_look_different_are_all_made(engine: Engine) -> None:
     assert len(engine.make(make_jpeg(size=(120, 80)), *outputs)) == 4
 
 
-def test_result_tells_what_the_image_was(engine: Engine) -> None:
+def test_result_describes_the_source(engine: Engine) -> None:
     photo = make_jpeg(size=(300, 200), orientation=6, gps=True)
     result = engine.result(photo, png(60, 60))
     assert result.header == engine.header(photo)
@@ -229,7 +231,7 @@ def test_quality_is_that_of_the_output(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
-def test_best_quality_within_the_limit_is_found_and_told(format: Format, engine: Engine) -> None:
+def test_best_quality_within_the_byte_limit_is_found(format: Format, engine: Engine) -> None:
     photo = make_jpeg(size=(600, 400))
     (free,) = engine.make(photo, Output("free", 300, 200, format=format))
     limit = free.bytes * 2 // 3
@@ -291,7 +293,7 @@ def read_rights(path: Path) -> dict[int, bytes]:
 @pytest.mark.parametrize("source", ["jpeg", "png", "webp", "tiff", "avif", "heic"])
 @pytest.mark.parametrize("format", ["jpeg", "png", "webp", "avif"])
 @pytest.mark.parametrize("rights", RIGHTS.values(), ids=RIGHTS)
-def test_copyright_and_author_are_kept_if_asked_and_nothing_else(
+def test_only_copyright_and_author_are_kept_if_asked(
     rights: tuple[bytes, bytes], format: Format, source: str, engine: Engine
 ) -> None:
     exif = make_rights(*rights)
@@ -330,7 +332,7 @@ def test_every_error_has_a_code_of_its_own() -> None:
     ]
 
 
-def test_want_of_memory_is_no_fault_of_an_image(
+def test_lack_of_memory_is_not_blamed_on_the_image(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -351,7 +353,7 @@ def test_want_of_memory_is_no_fault_of_an_image(
         (encoding, "_encode"),
     ],
 )
-def test_mistake_of_ours_is_no_fault_of_an_image(
+def test_internal_error_is_not_blamed_on_the_image(
     module: ModuleType, step: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, step, lambda *_: 1 / 0)
@@ -361,7 +363,7 @@ def test_mistake_of_ours_is_no_fault_of_an_image(
 
 
 def test_too_many_pixels_of_all_thumbnails_are_refused(engine: Engine) -> None:
-    """The form cannot tell: a free side is as long as the picture makes it."""
+    # The form cannot tell: a free side is as long as the picture makes it.
     photo, outputs = make_jpeg((200, 400)), (Output("a", 200, None), Output("b", 100, None))
     with pytest.raises(ImageError, match="megapixels in all") as caught:
         engine.result(photo, *outputs, limits=replace(LIMITS, max_output_megapixels=0.0999))
@@ -371,7 +373,7 @@ def test_too_many_pixels_of_all_thumbnails_are_refused(engine: Engine) -> None:
     assert len(engine.result(photo, *outputs, limits=enough).thumbnails) == 2
 
 
-def test_width_that_is_not_made_twice_does_not_count_twice(engine: Engine) -> None:
+def test_repeated_width_counts_once(engine: Engine) -> None:
     outputs = responsive_set((200, 400, 800, 1600), ("jpeg",))
     limits = replace(LIMITS, max_output_megapixels=0.08)
     assert len(engine.result(make_jpeg((200, 400)), *outputs, limits=limits).thumbnails) == 1

@@ -1,4 +1,4 @@
-"""With libvips or without it, the same picture comes out."""
+"""Thumbnails are the same with libvips and without it."""
 
 import os
 import struct
@@ -156,7 +156,7 @@ FAULTS: dict[str, Callable[[bytes, bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", FAULTS.values(), ids=FAULTS)
-def test_fault_is_found_with_libvips_as_without(
+def test_libvips_finds_the_same_faults(
     make: Make, make_without: Make, damage: Callable[[bytes, bytes], bytes]
 ) -> None:
     image = damage(image_of("rgb"), image_of("webp"))
@@ -177,7 +177,7 @@ def test_png_with_its_orientation_at_the_end_is_upright(make: Make) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 3_000_000), (3_000_000, 1)])
-def test_endless_line_is_left_to_pillow(
+def test_very_long_line_or_column_is_left_to_pillow(
     size: tuple[int, int], make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vips, "read", lambda *_: pytest.fail("libvips takes seconds for it"))

@@ -1,4 +1,4 @@
-"""A whole job in one zip."""
+"""All thumbnails of a job in one zip."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person, Script, read_zip
 from tests.support.images import make_jpeg, make_png, make_truncated
-from tests.support.jobs import sweep, work
+from tests.support.jobs import id_of, job_at, sweep, work
 from webapp.exports.archive import pack
 from webapp.exports.file_names import DEFAULT_PATTERN
 from webapp.jobs.lifecycle import Jobs
@@ -26,14 +26,9 @@ from webapp.recipes.presets import PRESETS
 BEACH = (make_jpeg(size=(400, 300), gps=True), "beach.jpg")
 
 
-def submit(person: Person, *files: tuple[bytes, str], **fields: object) -> str:
-    """Submit a job; give the path of its page."""
-    return person.upload(*(files or [BEACH]), **fields).headers["Location"]
-
-
 def download(person: Person, jobs: Jobs, *files: tuple[bytes, str]) -> TestResponse:
     """Get the zip of a job that is finished."""
-    path = submit(person, *files)
+    path = person.submit(*(files or [BEACH]))
     work(jobs)
     return person.get(f"{path}/zip")
 
@@ -48,9 +43,9 @@ def read_manifest(answer: TestResponse) -> dict[str, Any]:
 
 
 def test_zip_has_the_thumbnails_as_they_are(person: Person, jobs: Jobs) -> None:
-    path = submit(person, presets=["square", "card"])
+    path = person.submit(BEACH, presets=["square", "card"])
     work(jobs)
-    made = jobs.job(path[6:]).images[0].thumbnails
+    made = job_at(jobs, path).images[0].thumbnails
     with read_zip(person.get(f"{path}/zip")) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == [
@@ -63,13 +58,13 @@ def test_zip_has_the_thumbnails_as_they_are(person: Person, jobs: Jobs) -> None:
     assert contents == [person.get(thumbnail.url).data for thumbnail in made]
 
 
-def test_length_is_told_before_the_first_byte(person: Person, jobs: Jobs) -> None:
+def test_zip_states_its_length_in_advance(person: Person, jobs: Jobs) -> None:
     answer = download(person, jobs, BEACH, (make_truncated(), "Bröken 写真.jpg"))
     assert answer.content_length == len(answer.data)
 
 
-def test_head_says_that_there_is_a_zip_and_makes_none(person: Person, jobs: Jobs) -> None:
-    path = submit(person)
+def test_head_request_makes_no_zip(person: Person, jobs: Jobs) -> None:
+    path = person.submit(BEACH)
     assert person.client.head(f"{path}/zip").status_code == 404
     work(jobs)
     answer = person.client.head(f"{path}/zip")
@@ -84,7 +79,7 @@ def test_unzip_finds_no_error(person: Person, jobs: Jobs, tmp_path: Path) -> Non
     subprocess.run(["unzip", "-tq", file], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_names_beyond_ascii_say_that_they_are_utf_8(person: Person, jobs: Jobs) -> None:
+def test_names_beyond_ascii_are_marked_as_utf_8(person: Person, jobs: Jobs) -> None:
     with read_zip(download(person, jobs, (make_jpeg(), "写真.jpg"))) as archive:
         last = archive.infolist()[-1]
     assert last.filename == "thumbnails/写真-square.jpg"
@@ -102,7 +97,7 @@ def test_names_beyond_ascii_say_that_they_are_utf_8(person: Person, jobs: Jobs) 
         ),
     ],
 )
-def test_zip_is_named_by_what_is_in_it(
+def test_zip_is_named_after_its_images(
     person: Person, jobs: Jobs, names: list[str], plain: str, encoded: str
 ) -> None:
     answer = download(person, jobs, *((make_jpeg(), name) for name in names))
@@ -111,19 +106,19 @@ def test_zip_is_named_by_what_is_in_it(
     )
 
 
-def test_zip_is_neither_kept_nor_resumed(person: Person, jobs: Jobs) -> None:
+def test_zip_is_neither_cached_nor_resumed(person: Person, jobs: Jobs) -> None:
     headers = download(person, jobs).headers
     assert headers["Cache-Control"] == "no-store"
     assert headers["Accept-Ranges"] == "none"
 
 
 def test_visitor_with_the_link_can_download(person: Person, stranger: Person, jobs: Jobs) -> None:
-    path = submit(person)
+    path = person.submit(BEACH)
     work(jobs)
     assert stranger.get(f"{path}/zip").status_code == 200
 
 
-def test_manifest_tells_all_of_the_images(person: Person, jobs: Jobs) -> None:
+def test_manifest_describes_the_images(person: Person, jobs: Jobs) -> None:
     answer = download(person, jobs)
     [image] = read_manifest(answer)["images"]
     [thumbnail] = image.pop("thumbnails")
@@ -155,10 +150,10 @@ def test_manifest_tells_all_of_the_images(person: Person, jobs: Jobs) -> None:
     }
 
 
-def test_manifest_tells_the_job_and_its_recipe(person: Person, jobs: Jobs) -> None:
-    path = submit(person)
+def test_manifest_describes_the_job_and_its_recipe(person: Person, jobs: Jobs) -> None:
+    path = person.submit(BEACH)
     work(jobs)
-    job = jobs.job(path[6:])
+    job = job_at(jobs, path)
     manifest = read_manifest(person.get(f"{path}/zip"))
     assert manifest["version"] == 1
     assert manifest["job"] == {
@@ -176,7 +171,7 @@ def test_manifest_tells_the_job_and_its_recipe(person: Person, jobs: Jobs) -> No
 
 
 def test_paths_in_the_manifest_are_those_of_the_zip(person: Person, jobs: Jobs) -> None:
-    path = submit(person, (make_jpeg(), "a #1?.jpg"), (make_jpeg(), "写真.jpg"))
+    path = person.submit((make_jpeg(), "a #1?.jpg"), (make_jpeg(), "写真.jpg"))
     work(jobs)
     answer = person.get(f"{path}/zip?names={{number}}-{{name}}/{{output}}")
     listed = [t["path"] for i in read_manifest(answer)["images"] for t in i["thumbnails"]]
@@ -184,7 +179,7 @@ def test_paths_in_the_manifest_are_those_of_the_zip(person: Person, jobs: Jobs) 
         assert listed == archive.namelist()[2:]
 
 
-def test_failed_image_is_told_with_its_reason(person: Person, jobs: Jobs) -> None:
+def test_zip_names_a_failed_image_with_its_reason(person: Person, jobs: Jobs) -> None:
     answer = download(person, jobs, BEACH, (make_truncated(), "cut.jpg"))
     sentence = "This image is incomplete: its end is missing. Copy or export it again."
     assert read_text(answer, "errors.txt") == f"cut.jpg: {sentence}\n"
@@ -195,7 +190,7 @@ def test_failed_image_is_told_with_its_reason(person: Person, jobs: Jobs) -> Non
     assert sentence in page
 
 
-def test_file_that_was_refused_is_told_with_its_reason(person: Person, jobs: Jobs) -> None:
+def test_zip_names_a_refused_file_with_its_reason(person: Person, jobs: Jobs) -> None:
     answer = download(person, jobs, BEACH, (b"words", "notes.txt"))
     sentence = "This is text, not an image. Upload the picture itself."
     assert read_text(answer, "errors.txt") == f"notes.txt: {sentence}\n"
@@ -208,7 +203,7 @@ def test_zip_without_failures_has_no_errors(person: Person, jobs: Jobs) -> None:
         assert "errors.txt" not in archive.namelist()
 
 
-def test_zip_of_a_job_that_goes_on_has_what_is_done(script: Script, jobs: Jobs) -> None:
+def test_zip_of_an_unfinished_job_has_the_finished_images(script: Script, jobs: Jobs) -> None:
     job = script.create()
     script.add(job, make_jpeg(), "first.jpg")
     work(jobs)
@@ -221,13 +216,13 @@ def test_zip_of_a_job_that_goes_on_has_what_is_done(script: Script, jobs: Jobs) 
 
 
 def test_job_without_thumbnails_yet_has_no_zip(person: Person) -> None:
-    answer = person.get(f"{submit(person)}/zip")
+    answer = person.get(f"{person.submit(BEACH)}/zip")
     assert answer.status_code == 404
     assert "No thumbnail of this job is ready yet. Try again in a moment." in answer.text
 
 
 def test_job_whose_images_all_failed_has_no_zip(person: Person, jobs: Jobs) -> None:
-    path = submit(person, (make_truncated(), "cut.jpg"))
+    path = person.submit((make_truncated(), "cut.jpg"))
     work(jobs)
     answer = person.client.get(f"{path}/zip")
     assert answer.json
@@ -236,25 +231,23 @@ def test_job_whose_images_all_failed_has_no_zip(person: Person, jobs: Jobs) -> N
 
 
 @pytest.mark.parametrize("what", ["zip", "markup"])
-def test_unknown_job_has_nothing_to_take_home(person: Person, what: str) -> None:
+def test_unknown_job_has_no_downloads(person: Person, what: str) -> None:
     assert person.get(f"/jobs/00000000-0000-4000-8000-000000000000/{what}").status_code == 404
 
 
-def test_image_whose_files_are_lost_is_told_as_failed(person: Person, jobs: Jobs) -> None:
-    path = submit(person, BEACH, (make_jpeg(), "lost.jpg"))
+def test_image_with_lost_files_is_listed_as_failed(person: Person, jobs: Jobs) -> None:
+    path = person.submit(BEACH, (make_jpeg(), "lost.jpg"))
     work(jobs)
-    lost = jobs.job(path[6:]).images[1].thumbnails[0]
+    lost = job_at(jobs, path).images[1].thumbnails[0]
     (jobs.storage.thumbnails / lost.path).unlink()
     errors = read_text(person.get(f"{path}/zip"), "errors.txt")
     assert errors == "lost.jpg: The server has lost this image's files. Upload it again.\n"
 
 
-def test_zip_begun_before_the_job_is_made_again_comes_out_whole(
-    app: Flask, person: Person, jobs: Jobs
-) -> None:
-    path = submit(person)
+def test_zip_begun_before_a_remake_is_complete(app: Flask, person: Person, jobs: Jobs) -> None:
+    path = person.submit(BEACH)
     work(jobs)
-    job = jobs.job(path[6:])
+    job = job_at(jobs, path)
     with app.test_request_context():
         packed = pack(job, jobs.storage, DEFAULT_PATTERN)
     jobs.remake(job.id, PRESETS["card"].recipe, "127.0.0.1")
@@ -265,24 +258,24 @@ def test_zip_begun_before_the_job_is_made_again_comes_out_whole(
         assert archive.namelist()[2:] == ["thumbnails/beach-square.jpg"]
 
 
-def test_job_that_is_deleted_at_this_moment_is_told_as_gone(
+def test_zip_of_a_job_deleted_meanwhile_is_not_found(
     person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = submit(person)
+    path = person.submit(BEACH)
     work(jobs)
-    read, before = jobs.job, [jobs.job(path[6:])]
-    jobs.delete(path[6:])
+    read, before = jobs.job, [job_at(jobs, path)]
+    jobs.delete(id_of(path))
     monkeypatch.setattr(jobs, "job", lambda job_id: before.pop() if before else read(job_id))
     assert person.get(f"{path}/zip").status_code == 404
 
 
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: os.truncate(path, 10)])
-def test_file_that_changes_on_the_way_breaks_the_zip_off(
+def test_zip_breaks_off_where_a_file_changes(
     app: Flask, person: Person, jobs: Jobs, change: Any
 ) -> None:
-    path = submit(person)
+    path = person.submit(BEACH)
     work(jobs)
-    job = jobs.job(path[6:])
+    job = job_at(jobs, path)
     with app.test_request_context():
         packed = pack(job, jobs.storage, DEFAULT_PATTERN)
     change(jobs.storage.thumbnails / job.images[0].thumbnails[0].path)
@@ -297,7 +290,7 @@ def test_names_are_escaped_in_the_index(person: Person, jobs: Jobs) -> None:
     assert "&lt;script&gt;x&lt;i&gt;.jpg" in page
 
 
-def test_index_asks_no_server(person: Person, jobs: Jobs) -> None:
+def test_index_loads_nothing_from_a_server(person: Person, jobs: Jobs) -> None:
     page = read_text(download(person, jobs), "index.html")
     assert "://" not in page
     assert '="/' not in page
@@ -313,7 +306,7 @@ TRICKS = [
 
 
 @pytest.mark.parametrize("name", TRICKS)
-def test_name_of_a_file_decides_nothing_but_the_name_of_the_zip(
+def test_file_name_cannot_change_the_header_of_the_zip(
     person: Person, jobs: Jobs, name: str
 ) -> None:
     header = download(person, jobs, (make_jpeg(), name)).headers["Content-Disposition"]
@@ -329,8 +322,8 @@ def test_name_of_a_file_decides_nothing_but_the_name_of_the_zip(
 SCRIPT = "<img src=x onerror=alert(1)>&\u2028\u2029"
 
 
-def test_zip_that_is_read_as_a_page_has_no_markup_of_a_name(script: Script, jobs: Jobs) -> None:
-    """What is stored and not packed lies in the zip as it is."""
+def test_zip_read_as_a_page_runs_no_markup_of_a_name(script: Script, jobs: Jobs) -> None:
+    # Files that are stored and not packed stand in the zip as they are.
     job = script.create()
     script.add(job, make_jpeg(), f"{SCRIPT}.jpg")
     script.add(job, make_truncated(), f"{SCRIPT}2.jpg")

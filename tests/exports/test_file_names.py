@@ -1,4 +1,4 @@
-"""What the files are called that people take home."""
+"""The names of downloaded files."""
 
 import unicodedata
 
@@ -16,9 +16,9 @@ SQUARE_AND_CARD = {"presets": ["square", "card"]}
 
 
 def names_in_zip(person: Person, jobs: Jobs, names: list[str], pattern: str) -> list[str]:
-    """Upload a picture under each name; give what the files in the zip are called."""
+    """Upload a picture under each name, and list the file names in the zip."""
     files = [(make_jpeg(), name) for name in names]
-    path = person.upload(*files, **SQUARE_AND_CARD).headers["Location"]
+    path = person.submit(*files, **SQUARE_AND_CARD)
     work(jobs)
     with read_zip(person.get(f"{path}/zip?names={pattern}")) as archive:
         thumbnails = [name for name in archive.namelist() if name.startswith("thumbnails/")]
@@ -57,7 +57,7 @@ def test_number_follows_the_whole_name(person: Person, jobs: Jobs) -> None:
     assert names[2] == "v1.2 (1)-square.jpg"
 
 
-def test_number_is_not_given_to_two(person: Person, jobs: Jobs) -> None:
+def test_no_two_files_get_the_same_number(person: Person, jobs: Jobs) -> None:
     names = names_in_zip(person, jobs, ["a.jpg", "a (1).jpg", "a.jpg"], "{output}/{name}")
     assert names[::2] == ["square/a.jpg", "square/a (1).jpg", "square/a (2).jpg"]
 
@@ -77,9 +77,9 @@ def test_names_differ_where_joiners_do_not_count(person: Person, jobs: Jobs) -> 
     assert names[::2] == ["square/می\u200cخواهم.jpg", "square/میخواهم (1).jpg"]
 
 
-def test_name_in_the_zip_is_the_one_on_the_page(person: Person, jobs: Jobs) -> None:
+def test_name_in_the_zip_is_that_on_the_page(person: Person, jobs: Jobs) -> None:
     name = "👨\u200d👩\u200d👧 می\u200cخواهم"
-    path = person.upload((make_jpeg(), f"{name}.jpg")).headers["Location"]
+    path = person.submit((make_jpeg(), f"{name}.jpg"))
     work(jobs)
     page = person.get(path).text
     assert f"{name}.jpg" in page
@@ -88,7 +88,7 @@ def test_name_in_the_zip_is_the_one_on_the_page(person: Person, jobs: Jobs) -> N
         assert f"thumbnails/{name}-square.jpg" in archive.namelist()
 
 
-def test_pattern_that_names_all_alike_is_numbered(person: Person, jobs: Jobs) -> None:
+def test_pattern_without_placeholders_is_numbered(person: Person, jobs: Jobs) -> None:
     names = names_in_zip(person, jobs, ["a.jpg", "b.jpg"], "picture")
     assert names == ["picture.jpg", "picture.webp", "picture (1).jpg", "picture (1).webp"]
 
@@ -99,7 +99,7 @@ def test_long_name_keeps_its_output(person: Person, jobs: Jobs) -> None:
 
 
 def test_thumbnail_downloaded_alone_is_named_as_in_the_zip(person: Person, jobs: Jobs) -> None:
-    path = person.upload((make_jpeg(), "a:b.jpg")).headers["Location"]
+    path = person.submit((make_jpeg(), "a:b.jpg"))
     work(jobs)
     assert 'download="a_b-square.jpg"' in person.get(path).text
 
@@ -128,7 +128,7 @@ def test_thumbnail_downloaded_alone_is_named_as_in_the_zip(person: Person, jobs:
 def test_pattern_that_cannot_name_files_is_refused_with_the_reason(
     person: Person, pattern: str, words: str
 ) -> None:
-    path = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+    path = person.submit(make_jpeg())
     answer = person.client.get(f"{path}/zip?names={pattern}")
     assert answer.status_code == 422
     assert answer.json

@@ -1,18 +1,17 @@
-"""Markup to paste into one's own page."""
+"""Markup to paste into another page."""
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
 from tests.conftest import Person
 from tests.support.images import Size, make_animation, make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import job_at, recipe_of, work
+from tests.support.pages import Page
 from webapp.exports.markup import alt_text, html, markdown, responsive_sets
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail
-from webapp.recipes.outputs import Recipe
 from webapp.recipes.presets import PRESETS
 
 THUMBNAIL = Thumbnail("i", "j/i-1", "320w.jpg", "jpeg", 320, 213, 9000, 80, 90_000, "a.jpg")
@@ -20,7 +19,7 @@ Tags = list[tuple[str, dict[str, str | None]]]
 
 
 def make(width: int, height: int, format: str = "jpeg") -> Thumbnail:
-    """Describe a thumbnail of this size."""
+    """Return a thumbnail of this size, without a file."""
     sized = {"width": width, "height": height, "format": format}
     return replace(THUMBNAIL, file_name=f"{width}w.{format}", **sized)  # type: ignore[arg-type]
 
@@ -31,26 +30,22 @@ def address(thumbnail: Thumbnail) -> str:
 
 def tags(markup: str) -> Tags:
     """Read the elements as a browser does."""
-    found: Tags = []
-    parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attrs: found.append((tag, dict(attrs)))  # type: ignore[method-assign]
-    parser.feed(markup)
-    parser.close()
-    return found
+    elements = Page(markup).all("picture, source, img")
+    return [(element.tag or "", element.attributes) for element in elements]
 
 
 def upload(
     person: Person, jobs: Jobs, name: str = "a.jpg", size: Size = (1600, 1067), **fields: object
 ) -> str:
-    """Submit an image and wait for its thumbnails; give the path of the job."""
-    path = person.upload((make_jpeg(size=size), name), **fields).headers["Location"]
+    """Make thumbnails of an image, and return the path of its job."""
+    path = person.submit((make_jpeg(size=size), name), **fields)
     work(jobs)
     return path
 
 
 def sizes_of_sets(jobs: Jobs, path: str) -> list[list[Size]]:
-    job = jobs.job(path.rpartition("/")[2])
-    sets = responsive_sets(job.images[0], Recipe.from_json(job.recipe))
+    job = job_at(jobs, path)
+    sets = responsive_sets(job.images[0], recipe_of(job))
     return [[(made.width, made.height) for made in group] for group in sets]
 
 
@@ -58,7 +53,7 @@ def test_web_set_is_one_picture_with_its_best_format_first(person: Person, jobs:
     path = upload(person, jobs, "IMG_2023-beach.jpg", presets="web-set")
     answer = person.get(f"{path}/markup")
     assert answer.content_type == "text/plain; charset=utf-8"
-    folder = jobs.job(path[6:]).images[0].thumbnails[0].folder
+    folder = job_at(jobs, path).images[0].thumbnails[0].folder
     url = f"http://localhost/thumbnails/{folder}"
     wide = "(max-width: 1600px) 100vw, 1600px"
     assert answer.text == (
@@ -81,8 +76,7 @@ def test_addresses_in_the_markup_lead_to_the_thumbnails(person: Person, jobs: Jo
 
 
 def test_markup_of_a_job_has_every_image_that_is_done(person: Person, jobs: Jobs) -> None:
-    files = [(make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg")]
-    path = person.upload(*files).headers["Location"]
+    path = person.submit((make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg"))
     assert person.get(f"{path}/markup").text.strip() == ""
     work(jobs)
     alts = [attributes["alt"] for _, attributes in tags(person.get(f"{path}/markup").text)]
@@ -142,9 +136,9 @@ def test_other_crops_of_an_animation_are_not_of_the_set(person: Person, jobs: Jo
         for number, crop in enumerate(crops)
         for field, value in {**same, **crop}.items()
     }
-    answer = person.upload((make_animation("gif"), "a.gif"), presets=[], **own)
+    path = person.submit(make_animation("gif"), presets=[], **own)
     work(jobs)
-    assert sizes_of_sets(jobs, answer.headers["Location"]) == [[(40, 40)], [(20, 20)]]
+    assert sizes_of_sets(jobs, path) == [[(40, 40)], [(20, 20)]]
 
 
 def test_other_crops_are_not_of_the_set(person: Person, jobs: Jobs) -> None:
@@ -159,7 +153,7 @@ def test_other_crops_are_not_of_the_set(person: Person, jobs: Jobs) -> None:
 
 def test_thumbnails_of_an_earlier_recipe_have_markup_too(person: Person, jobs: Jobs) -> None:
     path = upload(person, jobs, presets="square")
-    image = jobs.job(path[6:]).images[0]
+    image = job_at(jobs, path).images[0]
     assert responsive_sets(image, PRESETS["avatar"].recipe) == [list(image.thumbnails)]
 
 
@@ -211,24 +205,22 @@ def test_one_thumbnail_is_written_as_asked(
     person: Person, jobs: Jobs, kind: str, lines: list[str]
 ) -> None:
     path = upload(person, jobs, presets=["square", "card"])
-    image = jobs.job(path[6:]).images[0]
+    image = job_at(jobs, path).images[0]
     square = next(made for made in image.thumbnails if made.file_name == "square.jpg")
     answer = person.get(f"{path}/markup?as={kind}&of={image.id}/square.jpg")
     assert answer.text.splitlines() == [line.format(square.url) for line in lines]
 
 
-def test_image_in_markdown_is_the_largest_that_every_browser_can_show(
-    person: Person, jobs: Jobs
-) -> None:
+def test_markdown_has_the_largest_thumbnail_for_every_browser(person: Person, jobs: Jobs) -> None:
     path = upload(person, jobs, presets="web-set")
-    image = jobs.job(path[6:]).images[0]
+    image = job_at(jobs, path).images[0]
     answer = person.get(f"{path}/markup?as=markdown&of={image.id}")
     assert re.fullmatch(r"!\[a\]\(http://localhost/thumbnails/\S+/1920w\.jpg\)\n", answer.text)
 
 
-def test_urls_of_a_job_are_those_of_all_its_thumbnails(person: Person, jobs: Jobs) -> None:
+def test_urls_of_a_job_are_of_all_its_thumbnails(person: Person, jobs: Jobs) -> None:
     path = upload(person, jobs, presets="web-set")
-    made = jobs.job(path[6:]).thumbnails
+    made = job_at(jobs, path).thumbnails
     urls = person.get(f"{path}/markup?as=url").text.split()
     assert sorted(urls) == sorted(f"http://localhost{one.url}" for one in made)
 
@@ -237,13 +229,13 @@ def test_urls_of_a_job_are_those_of_all_its_thumbnails(person: Person, jobs: Job
     ("query", "status"),
     [("as=pdf", 422), ("of=x", 404), ("of=00000000-0000-4000-8000-000000000000", 404)],
 )
-def test_markup_of_nothing_known_is_refused(
+def test_unknown_kind_or_image_of_markup_is_refused(
     person: Person, jobs: Jobs, query: str, status: int
 ) -> None:
     assert person.get(f"{upload(person, jobs)}/markup?{query}").status_code == status
 
 
-def test_markup_of_a_thumbnail_that_is_gone_is_not_found(person: Person, jobs: Jobs) -> None:
+def test_markup_of_an_unknown_thumbnail_is_not_found(person: Person, jobs: Jobs) -> None:
     path = upload(person, jobs)
-    image = jobs.job(path[6:]).images[0]
+    image = job_at(jobs, path).images[0]
     assert person.get(f"{path}/markup?of={image.id}/other.jpg").status_code == 404

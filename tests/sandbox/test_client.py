@@ -33,7 +33,7 @@ FOR_EVER = "while True: time.sleep(60)"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ForkServer]:
-    """A server whose children run the code that they are sent."""
+    """Start a server whose children run the code that they get."""
     server = ForkServer("tests.support.attacker")
     yield server
     server.stop()
@@ -62,7 +62,7 @@ def descriptors_of(process: int | str) -> list[str]:
 @pytest.mark.parametrize(
     "value", [None, 0, "Käse", [1, 2.5, True], {"a": {"b": [None]}}, "x" * 90_000]
 )
-def test_result_comes_back(server: ForkServer, value: Any) -> None:
+def test_result_is_returned(server: ForkServer, value: Any) -> None:
     assert server.run(f"answer = {value!r}", [], ROOMY) == value
 
 
@@ -71,7 +71,7 @@ def test_each_run_has_a_process_of_its_own(server: ForkServer) -> None:
     assert len({first, second, os.getpid(), server._process.pid}) == 4
 
 
-def test_descriptors_are_passed_on(server: ForkServer, tmp_path: Path) -> None:
+def test_descriptors_are_passed_to_the_child(server: ForkServer, tmp_path: Path) -> None:
     (tmp_path / "source").write_text("source")
     with (tmp_path / "source").open() as source, (tmp_path / "made").open("w") as made:
         code = """
@@ -100,14 +100,14 @@ def test_memory_limit_is_out_of_memory(server: ForkServer) -> None:
         server.run("bytearray(1_100_000_000)", [], ROOMY)
 
 
-def test_death_by_signal_is_a_crash(server: ForkServer) -> None:
+def test_child_killed_by_a_signal_has_crashed(server: ForkServer) -> None:
     with pytest.raises(ChildCrashed, match="by signal 11") as caught:
         server.run("ctypes.string_at(0)", [], ROOMY)
     assert caught.value.status == -signal.SIGSEGV
 
 
 def test_server_is_replaced_after_a_crash(server: ForkServer) -> None:
-    """All its children share a memory layout, which a crash may reveal."""
+    # All its children share a memory layout, which a crash may reveal.
     server.run("", [], ROOMY)
     before = server._process.pid
     with pytest.raises(ChildCrashed):
@@ -116,7 +116,7 @@ def test_server_is_replaced_after_a_crash(server: ForkServer) -> None:
     assert server._process.pid != before
 
 
-def test_death_by_the_kernels_hand_is_out_of_memory(server: ForkServer) -> None:
+def test_child_killed_by_the_kernel_is_out_of_memory(server: ForkServer) -> None:
     server.run("", [], ROOMY)
     (child,) = descendants(server)
     with pytest.raises(ChildOutOfMemory):
@@ -162,7 +162,7 @@ def test_exception_is_a_failure_with_its_traceback(server: ForkServer) -> None:
         server.run("1 / 0", [], ROOMY)
 
 
-def test_result_that_json_cannot_say_is_a_failure(server: ForkServer) -> None:
+def test_result_without_json_form_is_a_failure(server: ForkServer) -> None:
     with pytest.raises(Failed, match="not JSON serializable"):
         server.run("answer = {1, 2}", [], ROOMY)
 
@@ -173,9 +173,7 @@ def test_every_verdict_has_its_code() -> None:
     assert not issubclass(Failed, SandboxError)
 
 
-def test_on_wait_is_called_again_and_again(
-    server: ForkServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_wait_is_called_repeatedly(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_WAIT_SECONDS", 0.02)
     calls: list[int] = []
 
@@ -251,7 +249,7 @@ def test_child_that_was_killed_while_it_waited_is_replaced(server: ForkServer) -
     assert server.run("answer = 1", [], ROOMY) == 1
 
 
-def test_end_of_the_server_is_no_verdict(server: ForkServer) -> None:
+def test_end_of_the_server_is_not_blamed_on_the_child(server: ForkServer) -> None:
     with pytest.raises(Failed, match="ended"):
         server.run(FOR_EVER, [], ROOMY, on_wait=lambda: server._process.kill())
     assert server.run("answer = 1", [], ROOMY) == 1
@@ -274,8 +272,8 @@ def test_request_that_is_too_long_is_refused(server: ForkServer) -> None:
         server.run("#" * 100_000, [], ROOMY)
 
 
-def test_thread_of_any_name_keeps_no_server_from_starting() -> None:
-    """The kernel takes any bytes as a name, and tells it to all."""
+def test_server_starts_beside_threads_of_any_name() -> None:
+    # The kernel accepts any bytes as the name of a thread, and shows it in /proc.
     script = """
 import ctypes, sys
 ctypes.CDLL(None).prctl(15, b"\\xff\\x1c:", 0, 0, 0)

@@ -1,4 +1,4 @@
-"""A taken-over child can ask next to nothing of the kernel."""
+"""A decode child under attack may make few system calls."""
 
 import contextlib
 import errno
@@ -39,7 +39,7 @@ Attack = Callable[[str], Any]
 
 @pytest.fixture(scope="module")
 def attack() -> Iterator[Attack]:
-    """Run code in a child that was taken over; give what it answers."""
+    """Run code in a child under attack, and return its answer."""
     server = ForkServer("tests.support.attacker")
     yield lambda code: server.run(code, [], LIMITS)
     server.stop()
@@ -86,7 +86,7 @@ def test_calls_of_another_abi_are_refused(attack: Attack) -> None:
         "syscall({fcntl}, channel, 1026, 1)",  # F_NOTIFY
     ],
 )
-def test_argument_that_reaches_others_is_refused(attack: Attack, code: str) -> None:
+def test_argument_that_reaches_other_processes_is_refused(attack: Attack, code: str) -> None:
     numbers = {
         "clone": seccomp.CLONE,
         **{name: call[0] for name, call in seccomp.ALLOWED_WITH.items()},
@@ -105,7 +105,7 @@ answer = ran.is_set()
     assert attack(code) is True
 
 
-def test_threads_are_not_endless(attack: Attack) -> None:
+def test_number_of_threads_is_limited(attack: Attack) -> None:
     code = """
 threading.stack_size(65536)
 answer = 0
@@ -132,7 +132,7 @@ except ValueError as error:
 
 @pytest.mark.skipif(landlock.VERSION < 1, reason="needs a kernel with Landlock")
 def test_landlock_alone_denies_every_path() -> None:
-    """Landlock protects architectures that the filter does not know."""
+    # Landlock protects architectures that the filter does not know.
     script = """
 import os, sys
 from webapp.sandbox import confinement, seccomp
@@ -151,7 +151,7 @@ for action in (lambda: open("/etc/hostname"), lambda: os.listdir("/"), lambda: o
 
 
 def test_child_of_root_is_nobody_and_has_no_capability() -> None:
-    """Its server reads its status, because the child itself cannot."""
+    # Its server reads its status, because the child itself cannot.
     server = ForkServer("tests.support.attacker")
     server.run("", [], LIMITS)
     select.select([server._control], [], [], 20)
@@ -168,7 +168,7 @@ def test_child_of_root_is_nobody_and_has_no_capability() -> None:
 
 @needs_seccomp
 def test_no_image_needs_a_call_that_is_refused(tmp_path: Path) -> None:
-    """Decode and write each format; the kernel kills a child at any other call."""
+    # Decode and write each format; the kernel kills a child at any other call.
     strict = ForkServer("tests.support.strict_decoder")
     recipe = Recipe(
         (
@@ -200,7 +200,7 @@ def test_strict_decoder_ends_at_a_call_that_is_refused(tmp_path: Path) -> None:
 
 
 def decode(server: ForkServer, image: bytes, recipe: Recipe, folder: Path) -> Any:
-    """Ask a child for thumbnails as webapp.engine.decoder does; return its answer."""
+    """Make thumbnails in a child as webapp.engine.decoder does."""
     (folder / "source").write_bytes(image)
     with contextlib.ExitStack() as opened:
         source = opened.enter_context((folder / "source").open("rb"))

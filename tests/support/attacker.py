@@ -38,7 +38,7 @@ def syscall(number: int, *arguments: int) -> int:
 
 
 def outcome(action: Any) -> str:
-    """Do something; say what came of it."""
+    """Do something, and return its outcome as text."""
     try:
         return str(action())
     except OSError as error:

@@ -29,7 +29,7 @@ NOT_REACHED = re.compile(
 
 
 def main() -> int:
-    """Install pip-audit, ask it, and print what it found; give the exit code."""
+    """Install and run pip-audit, print its findings, and return the exit code."""
     try:
         _install()
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
@@ -66,7 +66,7 @@ def _run(command: list[str], *, check: bool = False) -> "subprocess.CompletedPro
 
 
 def judge(report: str, errors: str) -> tuple[str, int]:
-    """Read pip-audit's JSON report; give what to say, and the exit code.
+    """Read pip-audit's JSON report, and return a message and the exit code.
 
     A dependency that the service does not know fails, unless it knows none: a mirror of the
     package index has no advisories.

@@ -1,4 +1,4 @@
-"""The clock of an application: the only thing that tests fake."""
+"""The clock of an application, the only thing that tests fake."""
 
 from time import time
 

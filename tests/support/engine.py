@@ -48,7 +48,7 @@ class Engine:
         return self.load(made)
 
     def load(self, made: MadeThumbnail) -> Image.Image:
-        """Load a thumbnail, after a look whether it is what it claims to be."""
+        """Load a thumbnail, and check its size, format and bytes."""
         path = self.folder / made.file_name
         with Image.open(path) as picture:
             picture.load()
@@ -62,7 +62,7 @@ class Engine:
 
 
 def png(width: int | None, height: int | None, fit: Fit = "contain", **options: Any) -> Output:
-    """Ask for a lossless thumbnail, whose pixels can be compared."""
+    """Return a lossless output, whose pixels can be compared."""
     return Output("made", width, height, fit, "png", **options)
 
 

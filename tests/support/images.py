@@ -9,6 +9,7 @@ import math
 import struct
 import zlib
 from collections import Counter
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageStat
@@ -34,7 +35,7 @@ _TURNED = {
 
 
 def turn(picture: Image.Image, orientation: int) -> Image.Image:
-    """Turn a picture as a camera stores it that says this orientation."""
+    """Turn a picture as a camera with this orientation stores it."""
     transpose = _TURNED[orientation]
     return picture if transpose is None else picture.transpose(transpose)
 
@@ -44,6 +45,11 @@ def make_picture(mode: str = "RGB", size: Size = (120, 80)) -> Image.Image:
 
     16-bit and float modes use their whole range; modes with alpha fade in from left to right.
     """
+    return _picture(mode, size).copy()
+
+
+@lru_cache(64)  # Of 600 pictures that the tests of the engine ask for, 60 differ.
+def _picture(mode: str, size: Size) -> Image.Image:
     across = Image.linear_gradient("L").rotate(90).resize(size)
     # A Mandelbrot set of many megapixels takes seconds.
     small = (min(size[0], 1200), min(size[1], 1200))
@@ -140,6 +146,7 @@ def make_animation(format: str, size: Size = (60, 40), loop: int | None = 0) -> 
     )
 
 
+@cache
 def make_exif(orientation: int | None = None, gps: bool = False) -> bytes:
     """Make an EXIF block, with a place (Greenwich) if asked for."""
     exif = Image.Exif()
@@ -169,6 +176,7 @@ def make_too_many_scans(scans: int = 60) -> bytes:
     return make_jpeg(progressive_scans=scans)
 
 
+@cache
 def make_image(mode: str = "RGB", size: Size = (120, 80), format: str = "png") -> bytes:
     """Make an image of any mode in any format that has it."""
     return encode(make_picture(mode, size), format)

@@ -33,7 +33,7 @@ class Item:
 
 
 def box(kind: bytes, *contents: bytes, is_wide: bool = False) -> bytes:
-    """Make a box; a wide one tells its length in 64 bits."""
+    """Make a box; a wide one has its length in 64 bits."""
     content = b"".join(contents)
     if is_wide:
         return struct.pack(">I4sQ", 1, kind, len(content) + 16) + content
@@ -211,6 +211,7 @@ def _properties(items: Sequence[Item], number: str, is_wide: bool, ipma_boxes: i
     return box(b"iprp", box(b"ipco", *known), *boxes)
 
 
+@cache
 def variants(format: str) -> dict[str, bytes]:
     """Make images of one picture of 120 × 80, in all forms that their decoder reads."""
     size = (120, 80)

@@ -12,11 +12,12 @@ from webapp.engine.result import Result
 from webapp.jobs import housekeeping
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import ClientLimits
-from webapp.jobs.models import Claim
+from webapp.jobs.models import Claim, Job
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.work import Claims
 from webapp.jobs.worker import work_on_next_image
+from webapp.recipes.outputs import Recipe
 
 
 class TimedStore(Store):
@@ -38,6 +39,36 @@ def open_jobs(config: Config, now: Callable[[], float] = time) -> Jobs:
     storage = Storage(config.instance, config.min_free_mb * MB, now)
     store = Store(config.instance / "jobs.db", now)
     return Jobs(store, storage, ClientLimits(store, config), config)
+
+
+def id_of(path: str) -> str:
+    """Return the id of the job whose page has this path."""
+    return path.removeprefix("/jobs/")
+
+
+def job_at(jobs: Jobs, path: str) -> Job:
+    """Return the job whose page has this path."""
+    return jobs.job(id_of(path))
+
+
+def newest_job(jobs: Jobs) -> Job:
+    """Return the job that was made last."""
+    return jobs.job(jobs.store.jobs.ids()[0])
+
+
+def recipe_of(job: Job) -> Recipe:
+    """Return the recipe of a job."""
+    return Recipe.from_json(job.recipe)
+
+
+def output_files(job: Job) -> list[str]:
+    """List the names of the files that a job makes of each image."""
+    return [output.file_name for output in recipe_of(job).outputs]
+
+
+def file_names(job: Job) -> list[str]:
+    """List the names of the thumbnails that a job has."""
+    return [made.file_name for image in job.images for made in image.thumbnails]
 
 
 def claims_of(jobs: Jobs) -> Claims:

@@ -40,6 +40,24 @@ class Page:
         (value,) = self.values(selector, attribute)
         return value
 
+    def filled_in(self) -> list[tuple[str, str]]:
+        """List the fields of the upload form, as a browser would send them."""
+        fields = self.all(".make input[name]:not([type=checkbox]), .make input[name][checked]")
+        filled_in = [(field.attributes["name"], field.attributes.get("value")) for field in fields]
+        for name in self.values("select[name]", "name"):
+            filled_in += [(name, self.value(f"select[name='{name}'] option[selected]"))]
+        return [(name, value) for name, value in filled_in if name and value]
+
+    def errors(self) -> list[tuple[str, str]]:
+        """List the errors beside the fields of a form: name and sentence."""
+        shown = ".field-error:not([hidden])"
+        fields = [id.removesuffix("-error") for id in self.values(shown, "id")]
+        return list(zip(fields, self.texts(shown), strict=True))
+
+    def polled(self) -> str | None:
+        """Return the address that a panel or a row will ask next, if any."""
+        return next(iter(self.values("[hx-get]", "hx-get")), None)
+
 
 def text_of(element: LexborNode) -> str:
     """Return the text of an element, with one space for all white space."""

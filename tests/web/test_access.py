@@ -18,9 +18,10 @@ from tests.conftest import (
     nothing_left,
     part,
     running_app,
+    upload_image,
 )
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import id_of, work
 from webapp.config import Config, ConfigError, load
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import MAX_WRONG_TOKENS
@@ -41,14 +42,12 @@ def sign_in(person: Person, token: str = TOKEN, path: str = "/") -> TestResponse
 
 
 def submit(client: FlaskClient, authorization: str | None = None) -> TestResponse:
-    """Submit an image as a program does."""
+    """Upload an image as a program with this header does."""
     headers = {"Authorization": authorization} if authorization else {}
-    return client.post(
-        "/upload_image", headers=headers, **multipart(file=part(make_jpeg(), "a.jpg"))
-    )
+    return upload_image(client, make_jpeg(), headers=headers)
 
 
-def test_person_is_led_through_the_sign_in_page_and_back(person: Person) -> None:
+def test_person_signs_in_and_returns_to_the_page(person: Person) -> None:
     asked = person.get("/?preset=card")
     assert asked.status_code == 303
     assert asked.headers["Location"] == "/sign-in?next=/?preset%3Dcard"
@@ -59,7 +58,7 @@ def test_person_is_led_through_the_sign_in_page_and_back(person: Person) -> None
     assert person.upload((make_jpeg(), "a.jpg")).status_code == 303
 
 
-def test_who_is_signed_in_is_not_asked_again(person: Person) -> None:
+def test_signed_in_person_is_not_asked_again(person: Person) -> None:
     sign_in(person)
     answer = person.get("/sign-in?next=/jobs")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/jobs")
@@ -83,9 +82,9 @@ def test_wrong_token_is_refused_with_a_reason(person: Person, token: str) -> Non
     assert person.get("/").status_code == 303
 
 
-def test_sign_out_forgets_it_and_keeps_ones_jobs(person: Person) -> None:
+def test_sign_out_keeps_the_jobs_of_the_browser(person: Person) -> None:
     sign_in(person)
-    job = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+    job = person.submit(make_jpeg())
     answer = person.post("/sign-out")
     assert answer.headers["Location"] == "/sign-in"
     assert person.get("/").status_code == 303
@@ -112,7 +111,7 @@ def test_nothing_is_uploaded_without_the_token(client: FlaskClient, jobs: Jobs, 
     assert nothing_left(jobs)
 
 
-def test_script_is_told_by_code(app: Flask) -> None:
+def test_script_gets_the_code_of_a_missing_token(app: Flask) -> None:
     headers = {"Accept": "application/json"}
     answer = app.test_client().post("/jobs/open", headers=headers, **multipart(presets="square"))
     assert (answer.json or {})["code"] == "access_token_required"
@@ -128,7 +127,7 @@ def test_program_uploads_with_a_bearer_token(client: FlaskClient, jobs: Jobs) ->
     ["Bearer wrong", "Bearer ", "Bearer", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN} x",
      "Bearer \xe4"],
 )  # fmt: skip
-def test_program_with_anything_else_is_refused(client: FlaskClient, authorization: str) -> None:
+def test_program_with_a_wrong_header_is_refused(client: FlaskClient, authorization: str) -> None:
     assert submit(client, authorization).status_code == 401
 
 
@@ -143,7 +142,7 @@ def test_tokens_need_not_be_ascii(config: Config) -> None:
 
 def test_links_work_without_the_access_token(app: Flask, person: Person, jobs: Jobs) -> None:
     sign_in(person)
-    page = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+    page = person.submit(make_jpeg())
     work(jobs)
     job_id = page.removeprefix("/jobs/")
     guest = Person(app.test_client())
@@ -153,7 +152,7 @@ def test_links_work_without_the_access_token(app: Flask, person: Person, jobs: J
     assert guest.client.get(f"/check_job_status/{job_id}").status_code == 303
 
 
-def test_everybodys_jobs_are_listed_to_those_who_have_the_token(config: Config) -> None:
+def test_all_jobs_are_listed_only_with_the_token(config: Config) -> None:
     with running_app(replace(config, list_all_jobs=True)) as app:
         client = app.test_client()
         assert client.get("/jobs").status_code == 401
@@ -161,7 +160,7 @@ def test_everybodys_jobs_are_listed_to_those_who_have_the_token(config: Config) 
         assert client.get("/jobs", headers=headers).json == {"job_ids": []}
 
 
-def test_new_token_signs_everybody_out(config: Config) -> None:
+def test_new_token_ends_all_sessions(config: Config) -> None:
     with running_app(config) as app:
         person = Person(app.test_client())
         sign_in(person)
@@ -173,12 +172,12 @@ def test_new_token_signs_everybody_out(config: Config) -> None:
         assert client.get("/").status_code == 303
 
 
-def test_whatever_changes_something_needs_the_new_token(config: Config) -> None:
-    """Walk all routes: the session of an old token can only view."""
+def test_every_change_needs_the_new_token(config: Config) -> None:
+    # Walk all routes: the session of an old token can only view.
     with running_app(config) as app:
         person, jobs = Person(app.test_client()), app.extensions["jobs"]
         sign_in(person)
-        job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+        job_id = id_of(person.submit(make_jpeg()))
         image_id, before = jobs.job(job_id).images[0].id, jobs.job(job_id)
         cookie = person.client.get_cookie("session")
     assert cookie
@@ -210,7 +209,7 @@ def guess(client: FlaskClient, times: int) -> list[int]:
     return [submit(client, "Bearer wrong").status_code for _ in range(times)]
 
 
-def test_guessing_is_stopped_for_all_ways_in_and_all_processes(
+def test_guessing_is_stopped_in_all_forms_and_processes(
     app: Flask, config: Config, person: Person
 ) -> None:
     with running_app(config) as other:
@@ -249,18 +248,18 @@ def open_app(config: Config, tmp_path: Path) -> Iterator[Flask]:
         yield app
 
 
-def test_without_a_token_there_is_nothing_to_sign_in_to(open_app: Flask) -> None:
+def test_service_without_a_token_has_no_sign_in(open_app: Flask) -> None:
     client = open_app.test_client()
     assert client.get("/sign-in").headers["Location"] == "/"
     assert submit(client, "Bearer wrong").status_code == 202
     assert "access token" not in client.get("/docs").text
 
 
-def test_docs_say_that_a_token_is_needed(client: FlaskClient) -> None:
+def test_docs_name_the_access_token(client: FlaskClient) -> None:
     assert "Authorization: Bearer" in client.get("/docs").text
 
 
-def test_secret_key_that_can_be_guessed_is_refused_at_the_start(tmp_path: Path) -> None:
+def test_weak_secret_key_is_refused_at_startup(tmp_path: Path) -> None:
     environ = {"THUMBNAIL_INSTANCE": str(tmp_path), "THUMBNAIL_SECRET_KEY": "x" * 31}
     with pytest.raises(ConfigError, match="THUMBNAIL_SECRET_KEY must have at least 32 characters"):
         load(environ)
@@ -268,7 +267,7 @@ def test_secret_key_that_can_be_guessed_is_refused_at_the_start(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("variable", ["THUMBNAIL_ACCESS_TOKEN", "THUMBNAIL_METRICS_TOKEN"])
-def test_token_that_can_be_guessed_is_refused_at_the_start(tmp_path: Path, variable: str) -> None:
+def test_weak_access_token_is_refused_at_startup(tmp_path: Path, variable: str) -> None:
     environ = {"THUMBNAIL_INSTANCE": str(tmp_path), variable: "letmein"}
     with pytest.raises(ConfigError, match=f"{variable} must have at least 16 characters"):
         load(environ)

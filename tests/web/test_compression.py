@@ -1,26 +1,40 @@
 """Large pages are compressed for clients that accept it."""
 
 import gzip
+from collections.abc import Iterator
 from time import time
 
 import pytest
+from flask import Flask
 from itsdangerous import TimestampSigner
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, find_token, multipart
+from tests.conftest import Person, find_token, multipart, running_app
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import job_at, work
+from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 
 PARTS = ["", "/panel", "/images/{image_id}", "/images/{image_id}/panel"]
 
 
-@pytest.fixture
-def path(person: Person, jobs: Jobs) -> str:
-    """A finished job of some images; give the path of its page."""
-    files = [(make_jpeg(), f"{number}.jpg") for number in range(8)]
-    path = person.upload(*files).headers["Location"]
-    work(jobs)
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """Create one application for all tests, which only read its one job."""
+    with running_app(Config(instance=tmp_path_factory.mktemp("compression"))) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def person(app: Flask) -> Person:
+    return Person(app.test_client())
+
+
+@pytest.fixture(scope="module")
+def path(app: Flask, person: Person) -> str:
+    """Finish a job of eight images, and return the path of its page."""
+    path = person.submit(*[make_jpeg()] * 8)
+    work(app.extensions["jobs"])
     return path
 
 
@@ -32,32 +46,30 @@ def get(
 
 
 def whole_path(jobs: Jobs, path: str, part: str) -> str:
-    return path + part.format(image_id=jobs.job(path.rpartition("/")[2]).images[0].id)
+    return path + part.format(image_id=job_at(jobs, path).images[0].id)
 
 
-def text(answer: TestResponse) -> str:
+def decompress(answer: TestResponse) -> str:
     assert answer.headers["Content-Encoding"] == "gzip"
     return gzip.decompress(answer.data).decode()
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_page_comes_compressed_and_is_the_same(
-    stranger: Person, jobs: Jobs, path: str, part: str
-) -> None:
+def test_compressed_page_is_the_same(stranger: Person, jobs: Jobs, path: str, part: str) -> None:
     address = whole_path(jobs, path, part)
-    assert text(get(stranger, address)) == stranger.get(address).text
+    assert decompress(get(stranger, address)) == stranger.get(address).text
 
 
-def test_page_of_several_images_is_a_fraction_of_itself(person: Person, path: str) -> None:
+def test_page_of_several_images_compresses_well(person: Person, path: str) -> None:
     assert len(get(person, path).data) < len(person.get(path).data) / 4
 
 
-def test_upload_page_is_a_fraction_of_itself(person: Person) -> None:
+def test_upload_page_compresses_well(person: Person) -> None:
     assert len(get(person, "/").data) < len(person.get("/").data) / 3
 
 
 @pytest.mark.parametrize("encodings", ["", "br", "gzip;q=0"])
-def test_page_comes_as_it_is_to_who_reads_nothing_else(
+def test_page_is_not_compressed_without_gzip_support(
     person: Person, path: str, encodings: str
 ) -> None:
     answer = get(person, path, encodings)
@@ -66,18 +78,16 @@ def test_page_comes_as_it_is_to_who_reads_nothing_else(
 
 
 @pytest.mark.parametrize("encodings", ["", "gzip"])
-def test_caches_are_told_that_the_encoding_was_asked_for(
-    person: Person, path: str, encodings: str
-) -> None:
+def test_compressed_answer_varies_by_encoding(person: Person, path: str, encodings: str) -> None:
     assert "Accept-Encoding" in get(person, path, encodings).headers["Vary"]
 
 
-def test_panel_that_fits_into_a_packet_is_sent_as_it_is(stranger: Person, path: str) -> None:
+def test_panel_smaller_than_a_packet_is_not_compressed(stranger: Person, path: str) -> None:
     answer = get(stranger, f"{path}/panel?v=99")
     assert "Content-Encoding" not in answer.headers
 
 
-def test_head_tells_of_a_page_what_is_known_without_making_it(stranger: Person, path: str) -> None:
+def test_head_of_a_page_has_the_headers_of_get(stranger: Person, path: str) -> None:
     head, whole = (get(stranger, path, method=method) for method in ("HEAD", "GET"))
     assert head.data == b""
     assert "Accept-Encoding" in head.headers["Vary"]
@@ -86,7 +96,7 @@ def test_head_tells_of_a_page_what_is_known_without_making_it(stranger: Person, 
 
 
 def test_form_of_a_compressed_page_works(person: Person, path: str) -> None:
-    token = find_token(text(get(person, path)))
+    token = find_token(decompress(get(person, path)))
     answer = person.client.post(f"{path}/extend", **multipart(csrf_token=token, hours="1"))
     assert answer.status_code == 303
 
@@ -94,7 +104,7 @@ def test_form_of_a_compressed_page_works(person: Person, path: str) -> None:
 # What keeps the length of a compressed page from giving its token away
 
 
-def test_token_is_another_each_second(
+def test_token_changes_each_second(
     person: Person, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signatures, now = set(), int(time())
@@ -105,7 +115,7 @@ def test_token_is_another_each_second(
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_pages_of_a_job_repeat_nothing_of_a_request(
+def test_pages_of_a_job_echo_nothing_of_a_request(
     person: Person, jobs: Jobs, path: str, part: str
 ) -> None:
     query = "?v=needle&estimate=needle&needle=needle"

@@ -1,4 +1,4 @@
-"""No request costs the web server much time or memory, whatever it repeats."""
+"""No request costs the web server much time or memory."""
 
 import re
 import time
@@ -17,7 +17,9 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from tests.conftest import Person, running_app
+from tests.support.forms import field, multipart_of, urlencoded
 from tests.support.images import make_jpeg
+from tests.support.jobs import id_of
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import Output, Recipe
@@ -68,7 +70,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("costs")
     with running_app(Config(instance=folder, max_jobs_per_hour=1_000_000)) as app:
         person, jobs = Person(app.test_client()), app.extensions["jobs"]
-        job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+        job_id = id_of(person.submit(make_jpeg()))
         session = person.client.get_cookie("session")
         assert session
         yield Server(
@@ -140,18 +142,6 @@ def pairs(name: str, value: str, size: int) -> str:
     """Fill so many bytes with one parameter, which may be numbered."""
     pair = f"{quote(name, safe='{}')}={quote(value)}"
     return "&".join(pair.replace("{n}", str(n)) for n in range(size // (len(pair) + 1)))[:size]
-
-
-def field(name: str, value: str) -> str:
-    return f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-
-
-def multipart_of(body: str) -> dict[str, Any]:
-    return {"data": f"{body}--b--\r\n".encode(), "content_type": "multipart/form-data; boundary=b"}
-
-
-def urlencoded(body: str) -> dict[str, Any]:
-    return {"data": body.encode(), "content_type": "application/x-www-form-urlencoded"}
 
 
 FORM_SIZES = [9000, READ_FORM, FORM]
@@ -279,7 +269,7 @@ KINDS = {
 
 @pytest.mark.no_cover  # Its tracing would take most of the time.
 @pytest.mark.parametrize("kind", KINDS)
-def test_whatever_is_repeated_costs_little_at_every_address(server: Server, kind: str) -> None:
+def test_repeated_parts_cost_little_at_every_address(server: Server, kind: str) -> None:
     for method, rule, drawn in KINDS[kind].requests(server.app):
         path, request = server.path(rule), KINDS[kind].build(*drawn)
         assert_cheap(
@@ -293,7 +283,7 @@ def test_whatever_is_repeated_costs_little_at_every_address(server: Server, kind
 
 @pytest.fixture(scope="module")
 def large_job(server: Server) -> tuple[str, str]:
-    """The largest job, as rows without files: its id, and that of an image."""
+    """Create the largest job, as rows without files; return ids of job and image."""
     square = Output("square", 20, 20, "cover")
     recipe = Recipe(tuple(replace(square, name=f"square-{n}") for n in range(20)))
     job_id = server.jobs.submit(recipe, server.jobs.job(server.job_id).owner)
@@ -317,10 +307,8 @@ def large_job(server: Server) -> tuple[str, str]:
 
 
 @pytest.mark.no_cover
-def test_head_costs_next_to_nothing_at_every_address(
-    server: Server, large_job: tuple[str, str]
-) -> None:
-    """The page of this job takes 0.5 s, and its zip 2 s."""
+def test_head_costs_little_at_every_address(server: Server, large_job: tuple[str, str]) -> None:
+    # The page of this job takes 0.5 s, and its zip 2 s.
     for rule in server.app.url_map.iter_rules():
         if "HEAD" in (rule.methods or ()):
             path = replace(server, job_id=large_job[0], image_id=large_job[1]).path(rule)
@@ -344,49 +332,7 @@ WIDTHS = "responsive-widths=" + "1+" * 1000 + "&responsive-formats=webp" * 250
         ("GET", "/?" + "".join(f"w{n}=1&" for n in range(1, 99)), {}),
     ],
 )
-def test_list_times_list_costs_little(
+def test_product_of_two_lists_costs_little(
     server: Server, method: str, path: str, request_: dict[str, Any]
 ) -> None:
     assert_cheap(lambda: server.send(method, path, **request_), path[:80])
-
-
-def test_headers_beyond_the_limit_are_refused_with_a_reason(server: Server) -> None:
-    answer = server.send("GET", "/", headers={"X-Whatever": "x" * 40_000})
-    assert answer.status_code == 431
-    assert (answer.json or {})["code"] == "request_header_fields_too_large"
-
-
-def test_address_with_too_many_parameters_is_refused_with_a_reason(server: Server) -> None:
-    answer = server.send("GET", "/?" + "w=1&" * 900)
-    assert answer.status_code == 414
-    assert "An address has at most 900 parameters." in answer.text
-
-
-def test_recipe_cookie_with_too_many_parameters_is_left_alone(server: Server) -> None:
-    answer = server.send("GET", "/", headers={"Cookie": "recipe=" + "w=320&" * 900})
-    assert answer.status_code == 200
-    assert 'value="320"' not in answer.text
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        urlencoded("x=" + "y" * 250_000),
-        urlencoded("x&" * 900),
-        multipart_of(field("x", "y" * 125_000) * 2),
-        multipart_of(field("x" * 125_000, "y") * 2),
-    ],
-)
-@pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/sign-in"])
-def test_form_with_too_much_beside_its_files_is_refused(
-    server: Server, path: str, form: dict[str, Any]
-) -> None:
-    assert server.send("POST", path, **form).status_code == 413
-
-
-@pytest.mark.parametrize("path", ["/jobs/open", "/upload_image", "/sign-in"])
-def test_only_a_form_of_images_brings_many_files(server: Server, path: str) -> None:
-    file = '--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\nx\r\n'
-    assert server.send("POST", path, **multipart_of(file * 2)).status_code == 413
-    form = multipart_of(field("presets", "square") + file * 2)
-    assert server.send("POST", "/jobs", **form).status_code == 415

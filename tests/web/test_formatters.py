@@ -17,12 +17,12 @@ from webapp.web.formatters import about, period, saving
         (7000, "about 2 hours"),
     ],
 )
-def test_time_left_is_no_finer_than_it_is_known(seconds: float, words: str) -> None:
+def test_time_left_is_rounded(seconds: float, words: str) -> None:
     assert about(seconds) == words
 
 
 @pytest.mark.parametrize(("part", "words"), [(0.942, "−94 %"), (0.999, "−99 %"), (-0.12, "+12 %")])
-def test_saving_is_never_all(part: float, words: str) -> None:
+def test_saving_never_reaches_100_percent(part: float, words: str) -> None:
     assert saving(part) == words
 
 
@@ -34,5 +34,5 @@ def test_saving_of_nothing_has_no_sign(part: float) -> None:
 @pytest.mark.parametrize(
     ("hours", "words"), [(1, "1 hour"), (24, "24 hours"), (36, "36 hours"), (168, "7 days")]
 )
-def test_time_to_keep_is_in_words(hours: float, words: str) -> None:
+def test_retention_is_shown_in_words(hours: float, words: str) -> None:
     assert period(hours) == words

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import Person, multipart, part
+from tests.conftest import Person, upload_image
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import work
 from webapp.config import Config
@@ -44,7 +44,7 @@ def metric(client: FlaskClient) -> Callable[..., float | None]:
     return read
 
 
-def test_uploads_are_counted_by_what_was_said_to_them(
+def test_uploads_are_counted_by_outcome(
     person: Person, metric: Callable[..., float | None]
 ) -> None:
     person.upload((make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg"), (b"GIF, or not?", "c.gif"))
@@ -57,26 +57,25 @@ class TestLimits:
     def config(self, config: Config) -> Config:
         return replace(config, max_file_mb=1, max_request_mb=1, max_waiting=1)
 
-    def test_uploads_refused_unread_are_counted_too(
+    def test_uploads_refused_unread_are_counted(
         self, client: FlaskClient, metric: Callable[..., float | None]
     ) -> None:
         def send(size: int) -> int:
-            form = multipart(file=part(make_jpeg() + bytes(size), "a.jpg"))
-            return client.post("/upload_image", **form).status_code
+            return upload_image(client, make_jpeg() + bytes(size)).status_code
 
         assert send(2_000_000) == 413
         assert metric("uploads_total", outcome="refused", code="request_too_large") == 1
         assert [send(0), send(0)] == [202, 503]
         assert metric("uploads_total", outcome="refused", code="queue_full") == 1
 
-    def test_forms_that_bring_no_image_are_not(
+    def test_forms_without_images_are_not_counted(
         self, client: FlaskClient, metric: Callable[..., float | None]
     ) -> None:
         assert client.post("/sign-in", data=bytes(2_000_000)).status_code == 413
         assert metric("uploads_total", outcome="refused", code="request_too_large") is None
 
 
-def test_images_are_counted_by_what_became_of_them(
+def test_images_are_counted_by_outcome(
     person: Person, jobs: Jobs, metric: Callable[..., float | None]
 ) -> None:
     person.upload((make_jpeg(), "a.jpg"), (make_truncated(), "b.jpg"))
@@ -96,7 +95,7 @@ def test_wait_and_work_are_measured(
     assert 0 < (metric(f"{what}_seconds_sum") or 0) < 60
 
 
-def test_gauges_tell_what_is_now(
+def test_gauges_show_the_current_state(
     person: Person, jobs: Jobs, metric: Callable[..., float | None]
 ) -> None:
     person.upload((make_jpeg(), "a.jpg"))
@@ -111,7 +110,7 @@ def test_new_service_has_counters_at_zero(metric: Callable[..., float | None]) -
     assert metric("images_total", outcome="done", code="") == 0
 
 
-def test_metrics_come_in_the_format_that_is_asked_for(client: FlaskClient) -> None:
+def test_metrics_have_the_requested_format(client: FlaskClient) -> None:
     wanted = "application/openmetrics-text; version=1.0.0"
     response = client.get("/metrics", headers={**BEARER, "Accept": wanted})
     assert response.content_type.startswith("application/openmetrics-text")
@@ -129,7 +128,7 @@ def test_metrics_come_in_the_format_that_is_asked_for(client: FlaskClient) -> No
     ],
     ids=lambda headers: headers.get("Authorization", "nothing"),
 )
-def test_metrics_are_for_who_has_the_token(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_metrics_need_the_token(client: FlaskClient, headers: dict[str, str]) -> None:
     response = client.get("/metrics", headers=headers)
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"].lower().startswith("bearer")
@@ -144,7 +143,7 @@ def test_guessing_the_token_for_metrics_is_stopped(client: FlaskClient) -> None:
     assert client.get("/metrics", headers=BEARER).status_code == 429
 
 
-def test_asking_without_a_token_is_no_guess(client: FlaskClient) -> None:
+def test_request_without_a_token_is_not_a_guess(client: FlaskClient) -> None:
     for _ in range(MAX_WRONG_TOKENS + 1):
         assert client.get("/metrics").status_code == 401
     assert client.get("/metrics", headers=BEARER).status_code == 200
@@ -156,5 +155,5 @@ class TestWithoutToken:
         return replace(config, metrics_token="")
 
     @pytest.mark.parametrize("sent", ["", "Bearer "])
-    def test_there_are_no_metrics(self, client: FlaskClient, sent: str) -> None:
+    def test_metrics_are_not_found(self, client: FlaskClient, sent: str) -> None:
         assert client.get("/metrics", headers={"Authorization": sent}).status_code == 404

@@ -9,9 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import Headers
 
-from tests.conftest import Person, find_token, multipart, part, running_app
+from tests.conftest import Person, find_token, multipart, part, running_app, upload_image
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import id_of, work
 from webapp.config import Config, HostNames
 from webapp.jobs.lifecycle import Jobs
 
@@ -32,7 +32,7 @@ HEADERS = {
 }
 
 
-def guarding(headers: Headers) -> dict[str, str]:
+def security_headers(headers: Headers) -> dict[str, str]:
     """Return the security headers of a response."""
     names = {*HEADERS, "Strict-Transport-Security"}
     return {name: headers[name] for name in names if name in headers}
@@ -54,39 +54,39 @@ def guarding(headers: Headers) -> dict[str, str]:
 )
 def test_every_answer_has_the_headers(app: Flask, person: Person, path: str) -> None:
     path = path.format(static=app.static_url_path)
-    assert guarding(person.get(path).headers) == HEADERS
+    assert security_headers(person.get(path).headers) == HEADERS
 
 
-def test_refusals_and_faults_have_the_headers(app: Flask, person: Person) -> None:
+def test_refusals_and_internal_errors_have_the_headers(app: Flask, person: Person) -> None:
     app.add_url_rule("/bug", view_func=lambda: str(1 / 0))
-    assert guarding(person.client.post("/jobs").headers) == HEADERS
-    assert guarding(person.client.delete("/").headers) == HEADERS
+    assert security_headers(person.client.post("/jobs").headers) == HEADERS
+    assert security_headers(person.client.delete("/").headers) == HEADERS
     answer = person.get("/bug")
     assert answer.status_code == 500
-    assert guarding(answer.headers) == HEADERS
+    assert security_headers(answer.headers) == HEADERS
 
 
-def test_thumbnail_has_the_headers_and_a_policy_of_its_own(person: Person, jobs: Jobs) -> None:
-    job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+def test_thumbnail_has_a_content_policy_of_its_own(person: Person, jobs: Jobs) -> None:
+    job_id = id_of(person.submit(make_jpeg()))
     work(jobs)
     policy = "default-src 'none'; frame-ancestors 'none'; sandbox"
     for path in (jobs.job(job_id).images[0].thumbnails[0].url, f"/download_thumbnail/{job_id}"):
         headers = person.get(path).headers
-        assert guarding(headers) == {**HEADERS, "Content-Security-Policy": policy}
+        assert security_headers(headers) == {**HEADERS, "Content-Security-Policy": policy}
         assert headers["Content-Type"] == "image/jpeg"
 
 
-def test_https_alone_is_asked_for_where_the_operator_says_so(tmp_path: Path) -> None:
+def test_hsts_is_sent_where_the_operator_enables_it(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path, hsts_days=30)) as app:
         headers = app.test_client().get("/").headers
-    assert guarding(headers) == {**HEADERS, "Strict-Transport-Security": "max-age=2592000"}
+    assert security_headers(headers) == {**HEADERS, "Strict-Transport-Security": "max-age=2592000"}
 
 
 PROGRAM_ROUTES = {"/upload_image"}  # Without a token, and documented so.
 
 
-def test_whatever_changes_something_needs_a_token(client: FlaskClient, app: Flask) -> None:
-    """Walk all routes, so that a new one cannot be forgotten."""
+def test_every_change_needs_a_csrf_token(client: FlaskClient, app: Flask) -> None:
+    # Walk all routes, so that a new one cannot be forgotten.
     changing = [
         rule for rule in app.url_map.iter_rules() if rule.methods and "POST" in rule.methods
     ]
@@ -102,7 +102,7 @@ def test_whatever_changes_something_needs_a_token(client: FlaskClient, app: Flas
         assert (answer.status_code, (answer.json or {}).get("code")) == (400, "csrf"), path
 
 
-def test_cookie_is_out_of_reach_of_scripts_and_other_sites(person: Person) -> None:
+def test_session_cookie_is_hidden_from_scripts_and_other_sites(person: Person) -> None:
     cookie = person.upload((make_jpeg(), "a.jpg")).headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
@@ -146,7 +146,7 @@ def test_nothing_under_the_data_folder_is_for_others(tmp_path: Path) -> None:
      "/jobs.db", "/instance/secret_key", "/.env"],
 )  # fmt: skip
 def test_originals_and_other_files_are_never_served(person: Person, jobs: Jobs, path: str) -> None:
-    job_id = person.upload((make_jpeg(), "a.jpg")).headers["Location"][6:]
+    job_id = id_of(person.submit(make_jpeg()))
     original = f"{job_id}/{jobs.job(job_id).images[0].id}"
     assert person.get(path.format(original)).status_code == 404
 
@@ -174,8 +174,8 @@ def test_form_works_behind_a_proxy_with_tls(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("proxies", [0, 1, 2])
-def test_host_that_a_client_claims_is_not_believed(tmp_path: Path, proxies: int) -> None:
-    """Not every proxy replaces this header; each passes on its host."""
+def test_forwarded_host_of_a_client_is_ignored(tmp_path: Path, proxies: int) -> None:
+    # Not every proxy replaces this header; each passes on its host.
     with running_app(Config(instance=tmp_path, trusted_proxies=proxies)) as app:
         headers = {"X-Forwarded-Host": "evil.example", "Host": "pictures.example"}
         page = app.test_client().get("/docs", headers=headers)
@@ -191,12 +191,12 @@ OTHER_ORIGINS = ["http://evil.test", "https://evil.test", "http://thumbs.test:80
 def test_form_of_another_site_replaces_no_session_over_plain_http(
     person: Person, jobs: Jobs, origin: str
 ) -> None:
-    """Browsers send Sec-Fetch-Site only over HTTPS and to localhost."""
-    answer = person.client.post(
-        "/upload_image",
+    # Browsers send Sec-Fetch-Site only over HTTPS and to localhost.
+    answer = upload_image(
+        person.client,
+        make_jpeg(),
         base_url="http://thumbs.test",
         headers={"Origin": origin},
-        **multipart(file=part(make_jpeg(), "a.jpg")),
     )
     assert answer.status_code == 403
     assert "Set-Cookie" not in answer.headers
@@ -205,18 +205,18 @@ def test_form_of_another_site_replaces_no_session_over_plain_http(
 
 @pytest.mark.parametrize("origin", ["http://Thumbs.test:8000", "https://thumbs.test:8000", None])
 def test_own_pages_and_programs_may_upload(person: Person, origin: str | None) -> None:
-    """Behind a proxy that takes TLS off, the scheme is another one."""
-    answer = person.client.post(
-        "/upload_image",
+    # Behind a proxy that takes TLS off, the scheme is another one.
+    answer = upload_image(
+        person.client,
+        make_jpeg(),
         base_url="http://thumbs.test:8000",
         headers={"Origin": origin} if origin else {},
-        **multipart(file=part(make_jpeg(), "a.jpg")),
     )
     assert answer.status_code == 202
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_whatever_another_site_sends_is_refused(app: Flask, method: str) -> None:
+def test_request_from_another_site_is_refused_everywhere(app: Flask, method: str) -> None:
     client = app.test_client()
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<[^>]+>", "00000000-0000-4000-8000-000000000000", rule.rule)
@@ -226,9 +226,7 @@ def test_whatever_another_site_sends_is_refused(app: Flask, method: str) -> None
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
-def test_host_that_is_not_ours_is_answered_nothing(
-    tmp_path: Path, method: str, accept: str
-) -> None:
+def test_unknown_host_is_refused_everywhere(tmp_path: Path, method: str, accept: str) -> None:
     with running_app(Config(instance=tmp_path, allowed_hosts=HOSTS)) as app:
         client = app.test_client()
         for rule in app.url_map.iter_rules():
@@ -242,22 +240,22 @@ def test_host_that_is_not_ours_is_answered_nothing(
 @pytest.mark.parametrize(
     "host", ["thumbs.test", "Thumbs.TEST:8000", "my.pics.test", "localhost:8000", "127.0.0.1"]
 )
-def test_hosts_that_are_listed_and_this_machine_are_answered(tmp_path: Path, host: str) -> None:
-    """A health check on this machine names no other."""
+def test_listed_hosts_and_this_machine_are_answered(tmp_path: Path, host: str) -> None:
+    # A health check on this machine names no other.
     with running_app(Config(instance=tmp_path, allowed_hosts=HOSTS)) as app:
         assert app.test_client().get("/healthcheck", headers={"Host": host}).status_code == 503
 
 
-def test_any_host_is_answered_where_none_is_listed(person: Person) -> None:
+def test_any_host_is_answered_without_a_list(person: Person) -> None:
     assert person.client.get("/docs", base_url="http://any.test").status_code == 200
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_page_of_another_site_cannot_upload_in_a_persons_name(person: Person, site: str) -> None:
-    answer = person.client.post(
-        "/upload_image",
+def test_page_of_another_site_cannot_upload(person: Person, site: str) -> None:
+    answer = upload_image(
+        person.client,
+        make_jpeg(),
         headers={"Sec-Fetch-Site": site},
-        **multipart(file=part(make_jpeg(), "a.jpg")),
     )
     assert answer.status_code == 403
     assert "Set-Cookie" not in answer.headers

@@ -1,4 +1,4 @@
-"""What browsers get of static/: compressed, and to keep."""
+"""Static files are compressed and cached for ever."""
 
 import gzip
 from pathlib import Path
@@ -31,27 +31,25 @@ def test_styles_are_compressed_for_clients_that_accept_it(client: FlaskClient, s
     assert {answer.headers["Vary"] for answer in (packed, plain)} == {"Accept-Encoding"}
 
 
-def test_image_is_sent_as_it_is(app: Flask, client: FlaskClient) -> None:
+def test_image_is_not_compressed(app: Flask, client: FlaskClient) -> None:
     answer = get(client, f"{app.static_url_path}/samples/moon.jpg", Accept_Encoding="gzip")
     assert answer.data == (static_files.FOLDER / "samples/moon.jpg").read_bytes()
     assert "Content-Encoding" not in answer.headers
 
 
-def test_files_are_kept_for_good(client: FlaskClient, style: str) -> None:
+def test_static_files_are_cached_for_ever(client: FlaskClient, style: str) -> None:
     answer = get(client, style)
     assert answer.cache_control.max_age == 365 * 86400
     assert answer.cache_control.immutable
 
 
-def test_file_that_is_not_there_is_not_kept(app: Flask, client: FlaskClient) -> None:
+def test_missing_static_file_is_not_cached(app: Flask, client: FlaskClient) -> None:
     answer = get(client, f"{app.static_url_path}/js/none.js")
     assert answer.status_code == 404
     assert "Cache-Control" not in answer.headers
 
 
-def test_browser_that_has_the_compressed_file_gets_no_other(
-    client: FlaskClient, style: str
-) -> None:
+def test_cached_compressed_file_is_not_sent_again(client: FlaskClient, style: str) -> None:
     etag = get(client, style, Accept_Encoding="gzip").headers["ETag"]
     assert get(client, style, If_None_Match=etag).status_code == 304
 

@@ -1,4 +1,4 @@
-"""What we ship to browsers: pinned, ours, and fit for a strict CSP."""
+"""Vendored files are pinned, and templates obey a strict content policy."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def test_every_vendored_file_is_pinned() -> None:
 @pytest.mark.parametrize(
     "template", [t for t in TEMPLATES if t.parent != FROM_DISK], ids=lambda path: path.name
 )
-def test_template_has_nothing_that_the_csp_forbids(template: Path) -> None:
+def test_template_obeys_the_content_security_policy(template: Path) -> None:
     text = template.read_text()
     assert not re.search(
         r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*(?:\ssrc=|json))", text
@@ -44,13 +44,13 @@ def test_template_needs_no_evaluation_in_htmx(template: Path) -> None:
     assert not re.search(r"hx-on|hx-vars|\"js:|hx-trigger=\"[^\"]*\[", text)
 
 
-def test_manifest_is_served_as_one_and_named_by_every_page(person: Person) -> None:
+def test_page_links_the_web_manifest(person: Person) -> None:
     answer = person.get(person.page("/").value("link[rel=manifest]", "href"))
     assert answer.mimetype == "application/manifest+json"
     assert json.loads(answer.text)["start_url"] == "/"
 
 
-def test_icons_have_the_sizes_that_are_promised() -> None:
+def test_icons_have_the_sizes_of_the_manifest() -> None:
     manifest = json.loads((ROOT / "static/manifest.webmanifest").read_text())
     promised = {icon["src"]: icon["sizes"] for icon in manifest["icons"]}
     assert promised.pop("icon.svg") == "any"

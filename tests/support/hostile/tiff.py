@@ -21,20 +21,18 @@ def build(tags: list[Tag], data: bytes = b"", next_directory: int = 0) -> bytes:
     `data` lies at its end; a tag without a value gets its offset.
     """
     start = 8 + 2 + 12 * len(tags) + 4
+    tags = sorted(tags, key=lambda tag: tag[0])
     values = b"".join(value for *_, value in tags if len(value) > 4)
-    entries, at = b"", start
-    for number, kind, count, value in sorted(tags, key=lambda tag: tag[0]):
+    entries, at = bytearray(), start
+    for number, kind, count, value in tags:
         entries += struct.pack("<HHI", number, kind, count)
         if len(value) > 4:
             entries += u4(at)
             at += len(value)
         else:
             entries += value.ljust(4, b"\0") if value else u4(start + len(values))
-    ordered = b"".join(
-        value for *_, value in sorted(tags, key=lambda tag: tag[0]) if len(value) > 4
-    )
     head = b"II*\0" + u4(8) + struct.pack("<H", len(tags))
-    return head + entries + u4(next_directory) + ordered + data
+    return head + entries + u4(next_directory) + values + data
 
 
 def grey(

@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import Person
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import job_at, work
 from webapp.jobs.lifecycle import Jobs
 
 UNKNOWN = UUID(int=0)
@@ -21,13 +21,13 @@ PARTS = [
 
 
 @pytest.mark.parametrize("state", ["waiting", "done", "deleted", "unknown"])
-def test_head_of_every_part_of_a_job_answers_as_get_does(
+def test_head_answers_as_get_for_every_part_of_a_job(
     person: Person, jobs: Jobs, state: str
 ) -> None:
-    path = person.upload((make_jpeg(), "a.jpg")).headers["Location"]
+    path = person.submit(make_jpeg())
     if state == "done":
         work(jobs)
-    job = jobs.job(path.removeprefix("/jobs/"))
+    job = job_at(jobs, path)
     ids = {"version": job.version, "image": job.images[0].id}
     ids["image_version"] = job.images[0].version
     if state == "deleted":
@@ -35,18 +35,18 @@ def test_head_of_every_part_of_a_job_answers_as_get_does(
     elif state == "unknown":
         path = f"/jobs/{UNKNOWN}"
     addresses = [path + part.format(**ids) for part in PARTS]
-    head, get = ({at: ask(person, method, at) for at in addresses} for method in ("HEAD", "GET"))
-    assert {at: known(answer) for at, answer in head.items()} == {
-        at: known(answer) for at, answer in get.items()
+    head, get = ({at: send(person, method, at) for at in addresses} for method in ("HEAD", "GET"))
+    assert {at: facts_without_body(answer) for at, answer in head.items()} == {
+        at: facts_without_body(answer) for at, answer in get.items()
     }
     assert not any(answer.data for answer in head.values())
 
 
-def ask(person: Person, method: str, address: str) -> TestResponse:
+def send(person: Person, method: str, address: str) -> TestResponse:
     return person.client.open(address, method=method, headers={"Accept": "text/html"})
 
 
-def known(answer: TestResponse) -> tuple[int, str | None, str | None]:
+def facts_without_body(answer: TestResponse) -> tuple[int, str | None, str | None]:
     """Return what is known of an answer without its body."""
     headers = answer.headers
     return answer.status_code, headers.get("Content-Type"), headers.get("Cache-Control")

@@ -7,10 +7,10 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from tests.conftest import Person, multipart, nothing_left, part, running_app
+from tests.conftest import Person, nothing_left, running_app, upload_image
 from tests.support.clock import Clock
 from tests.support.images import make_image, make_jpeg, make_truncated
-from tests.support.jobs import sweep, work
+from tests.support.jobs import id_of, sweep, work
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.presets import PRESETS
@@ -18,8 +18,8 @@ from webapp.recipes.presets import PRESETS
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
-def upload(client: FlaskClient, data: bytes, name: str = "a.jpg") -> str:
-    response = client.post("/upload_image", data={"file": (io.BytesIO(data), name)})
+def upload(client: FlaskClient, data: bytes) -> str:
+    response = upload_image(client, data)
     assert response.status_code == 202
     assert response.json is not None
     return response.json["job_id"]  # type: ignore[no-any-return]
@@ -34,7 +34,7 @@ def thumbnail(client: FlaskClient, jobs: Jobs, data: bytes) -> Image.Image:
 
 
 def test_upload_is_accepted_with_its_status_address(client: FlaskClient) -> None:
-    response = client.post("/upload_image", data={"file": (io.BytesIO(make_jpeg()), "a.jpg")})
+    response = upload_image(client, make_jpeg())
     assert response.status_code == 202
     assert response.json is not None
     assert list(response.json) == ["job_id"]
@@ -54,7 +54,7 @@ def test_done_job_leads_to_its_thumbnail(client: FlaskClient, jobs: Jobs) -> Non
     assert response.headers["Location"] == f"/download_thumbnail/{job_id}"
 
 
-def test_failed_job_says_why(client: FlaskClient, jobs: Jobs) -> None:
+def test_failed_job_has_its_reason(client: FlaskClient, jobs: Jobs) -> None:
     job_id = upload(client, make_truncated())
     work(jobs)
     response = client.get(f"/check_job_status/{job_id}")
@@ -76,9 +76,7 @@ def test_cancelled_image_is_an_error(client: FlaskClient, jobs: Jobs) -> None:
     assert status(client, job_id) == "Error"
 
 
-def test_image_has_its_thumbnail_though_it_is_not_made_again(
-    client: FlaskClient, jobs: Jobs
-) -> None:
+def test_image_of_a_cancelled_remake_keeps_its_thumbnail(client: FlaskClient, jobs: Jobs) -> None:
     job_id = upload(client, make_jpeg())
     work(jobs)
     jobs.remake(job_id, PRESETS["square"].recipe, "127.0.0.1")
@@ -93,7 +91,7 @@ def test_thumbnail_is_a_padded_square(client: FlaskClient, jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "I;16", "1", "CMYK", "RGBA", "P"])
-def test_kinds_that_thumbnail_api_could_not_do(client: FlaskClient, jobs: Jobs, mode: str) -> None:
+def test_modes_that_thumbnail_api_refused_work(client: FlaskClient, jobs: Jobs, mode: str) -> None:
     made = thumbnail(client, jobs, make_image(mode, (60, 30), "tiff" if mode == "CMYK" else "png"))
     assert made.size == (100, 100)
 
@@ -137,7 +135,7 @@ def test_unknown_or_malformed_id_is_not_found(client: FlaskClient, route: str, j
 def test_no_image_is_refused_and_leaves_nothing(
     client: FlaskClient, jobs: Jobs, data: bytes, status: int
 ) -> None:
-    response = client.post("/upload_image", data={"file": (io.BytesIO(data), "a.jpg")})
+    response = upload_image(client, data)
     assert response.status_code == status
     assert response.json is not None
     assert list(response.json) == ["detail"]
@@ -160,9 +158,9 @@ def test_upload_without_a_file_is_refused(client: FlaskClient, jobs: Jobs) -> No
 
 
 def test_upload_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    form = multipart(file=part(b"\xff\xd8" + bytes(1_500_000), "a.jpg"))
+    image = b"\xff\xd8" + bytes(1_500_000)
     with running_app(Config(instance=tmp_path / "small", max_file_mb=1)) as app:
-        response = app.test_client().post("/upload_image", **form)
+        response = upload_image(app.test_client(), image)
         assert response.status_code == 413
         assert nothing_left(app.extensions["jobs"])
 
@@ -174,7 +172,7 @@ def test_client_lists_its_own_jobs_and_no_others(client: FlaskClient) -> None:
     assert other.get("/jobs").json == {"job_ids": []}
 
 
-def test_all_jobs_are_listed_where_the_operator_says_so(tmp_path: Path) -> None:
+def test_all_jobs_are_listed_where_the_operator_allows_it(tmp_path: Path) -> None:
     with running_app(Config(instance=tmp_path / "open", list_all_jobs=True)) as app:
         job_id = upload(app.test_client(), make_jpeg())
         assert app.test_client().get("/jobs").json == {"job_ids": [job_id]}
@@ -198,7 +196,7 @@ def test_root_answers(client: FlaskClient) -> None:
 
 
 def test_job_without_this_thumbnail_is_not_found(person: Person, client: FlaskClient) -> None:
-    job_id = person.upload((make_jpeg(), "a.jpg"), presets="card").headers["Location"][6:]
+    job_id = id_of(person.submit(make_jpeg(), presets="card"))
     assert client.get(f"/check_job_status/{job_id}").status_code == 404
 
 

@@ -9,7 +9,7 @@ from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.store.operations import ALIVE_SECONDS
 
 
-def test_healthy_while_a_worker_beats(client: FlaskClient, jobs: Jobs) -> None:
+def test_service_is_healthy_while_a_worker_beats(client: FlaskClient, jobs: Jobs) -> None:
     jobs.store.operations.beat("w1")
     response = client.get("/healthcheck")
     assert response.status_code == 200
@@ -17,7 +17,7 @@ def test_healthy_while_a_worker_beats(client: FlaskClient, jobs: Jobs) -> None:
     assert response.json["status"] == "healthy"
 
 
-def test_health_tells_how_much_there_is_to_do(
+def test_health_reports_waiting_and_working_images(
     client: FlaskClient, person: Person, jobs: Jobs
 ) -> None:
     person.upload((make_jpeg(), "a.jpg"), (make_jpeg(), "b.jpg"))
@@ -31,7 +31,7 @@ def test_health_tells_how_much_there_is_to_do(
     assert (health["web"], health["database"]) == ("ok", "ok")
 
 
-def test_unhealthy_where_no_consumer_ever_ran(client: FlaskClient) -> None:
+def test_service_without_a_consumer_is_unhealthy(client: FlaskClient) -> None:
     response = client.get("/healthcheck")
     assert response.status_code == 503
     assert response.json is not None
@@ -40,7 +40,9 @@ def test_unhealthy_where_no_consumer_ever_ran(client: FlaskClient) -> None:
     assert response.json["last_beat_seconds"] is None
 
 
-def test_unhealthy_when_the_last_beat_is_old(client: FlaskClient, jobs: Jobs, clock: Clock) -> None:
+def test_service_with_an_old_beat_is_unhealthy(
+    client: FlaskClient, jobs: Jobs, clock: Clock
+) -> None:
     jobs.store.operations.beat("w1")
     clock.advance(ALIVE_SECONDS + 1)
     response = client.get("/healthcheck")
@@ -49,7 +51,7 @@ def test_unhealthy_when_the_last_beat_is_old(client: FlaskClient, jobs: Jobs, cl
     assert response.json["last_beat_seconds"] > ALIVE_SECONDS
 
 
-def test_unhealthy_when_the_database_does_not_answer(client: FlaskClient, jobs: Jobs) -> None:
+def test_service_with_a_broken_database_is_unhealthy(client: FlaskClient, jobs: Jobs) -> None:
     jobs.store.db.execute("DROP TABLE workers")
     response = client.get("/healthcheck")
     assert response.status_code == 503

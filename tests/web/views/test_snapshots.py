@@ -1,6 +1,5 @@
 """Every answer about a job is of one moment, whenever an image is finished."""
 
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -9,6 +8,7 @@ from math import inf
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from flask import Flask
@@ -18,6 +18,7 @@ from tests.conftest import Script, read_zip
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
 from tests.support.jobs import claims_of, work_once
+from tests.support.pages import Page
 from webapp.engine.decoder import Decoder
 from webapp.engine.result import Result
 from webapp.jobs.database import Database
@@ -27,7 +28,7 @@ from webapp.jobs.models import Claim
 from webapp.recipes.outputs import Recipe
 from webapp.web.metrics import StatisticsCollector
 
-# What an address may ask for beside the job itself. `{v}` and `{said}` are those of the page.
+# What an address may ask for beside the job itself. `{v}` and `{estimate}` are those of the page.
 QUERIES = {
     "jobs.panel": ("", "?v=0", "?v={v}&estimate={estimate}"),
     "jobs.row": ("", "?v={v}"),
@@ -76,7 +77,7 @@ class Scene:
         self.jobs.store.db.backup(self._saved)
 
     def finish(self) -> None:
-        """Publish what a worker made of the first image, through a connection of its own."""
+        """Publish the thumbnails of the first image through another connection."""
         failures: list[BaseException] = []
 
         def run() -> None:
@@ -95,7 +96,7 @@ class Scene:
         assert failures == []
 
     def restore(self) -> None:
-        """Bring rows and files back to where they were before the finish."""
+        """Restore the rows and files from before the finish."""
         with closing(Database(self._saved)) as saved:
             saved._db.conn.backup(self.jobs.store.db._db.conn)
         self.jobs.storage.unpublish(self.jobs.storage.thumbnails_folder(self.claim))
@@ -105,24 +106,26 @@ class Scene:
         return [one.samples for one in metrics if one.name != "thumbnails_free_disk_bytes"]
 
     def _read(self, address: str) -> Any:
-        """Ask for an address; give all of the answer that tells of the job."""
+        """Request an address, and return the answer without its CSRF tokens."""
         headers = {"Accept": "text/html"}
         with closing(self.script.client.get(address, headers=headers, buffered=False)) as answer:
             assert not self.jobs.store.db._db.conn.in_transaction, "open while the answer is sent"
             return _facts(answer)
 
+    def _polled(self, path: str) -> dict[str, str]:
+        """Return the parameters of the address that a page polls."""
+        address = self.script.page(path).polled()
+        assert address
+        return dict(parse_qsl(urlsplit(address).query))
+
     def readers(self) -> dict[str, Callable[[], Any]]:
         """Return the readers of a job by their names."""
-        page = self.script.get(f"/jobs/{self.job_id}").text
-        panel = re.search(r"/panel\?v=(\d+)&amp;estimate=([\w-]*)", page)
-        image_page = self.script.get(f"/jobs/{self.job_id}/images/{self.image_id}").text
-        image_panel = re.search(r"/panel\?v=(\d+)", image_page)
-        assert panel
-        assert image_panel
+        panel = self._polled(f"/jobs/{self.job_id}")
+        image_panel = self._polled(f"/jobs/{self.job_id}/images/{self.image_id}")
         words = {
-            "v": panel[1],
-            "estimate": panel[2],
-            "image_v": image_panel[1],
+            "v": panel["v"],
+            "estimate": panel["estimate"],
+            "image_v": image_panel["v"],
             "image": self.image_id,
         }
         found: dict[str, Callable[[], Any]] = {
@@ -147,9 +150,11 @@ def _facts(answer: TestResponse) -> Any:
     if answer.mimetype == "application/zip":
         archive = read_zip(answer)
         return {name: archive.read(name) for name in archive.namelist()}
-    text = answer.get_data()
-    text = re.sub(rb'(name="csrf_token"[^>]*value=")[^"]*', rb"\1", text)
-    return answer.status_code, answer.headers.get("Location"), text
+    body = answer.get_data()
+    if answer.mimetype == "text/html":
+        for token in Page(body.decode()).values('input[name="csrf_token"]'):
+            body = body.replace(token.encode(), b"")
+    return answer.status_code, answer.headers.get("Location"), body
 
 
 class Statements:
@@ -218,7 +223,7 @@ def scene(
     return scene
 
 
-def test_answer_is_of_one_moment_whenever_an_image_is_finished(
+def test_answer_is_of_one_moment_while_an_image_finishes(
     scene: Scene, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readers = scene.readers()

@@ -36,13 +36,13 @@ VARIANTS = [(format, name) for format in FORMATS for name in variants(format)]
 
 
 @pytest.mark.parametrize(("format", "name"), VARIANTS)
-def test_header_is_the_decoders_whatever_the_form(format: str, name: str, engine: Engine) -> None:
+def test_header_of_every_variant_is_the_decoders(format: str, name: str, engine: Engine) -> None:
     image = variants(format)[name]
     assert engine.header(image) == decoder_header(image)
 
 
 @pytest.mark.parametrize(("format", "name"), VARIANTS)
-def test_transparency_is_the_decoders_whatever_the_form(format: str, name: str) -> None:
+def test_transparency_of_every_variant_is_the_decoders(format: str, name: str) -> None:
     image = io.BytesIO(variants(format)[name])
     with Image.open(image) as opened:
         assert read_main_image(image).has_alpha is (opened.mode[-1] == "A")
@@ -82,7 +82,7 @@ def test_header_of_many_bits_is_the_decoders(bits: int, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("brand", [b"avis", b"avif", b"mif1", b"msf1"])
-def test_sequence_is_read_as_its_brand_says(brand: bytes, engine: Engine) -> None:
+def test_sequence_is_read_according_to_its_brand(brand: bytes, engine: Engine) -> None:
     image = make_animation("avif").replace(b"ftypavis", b"ftyp" + brand)
     assert engine.header(image) == decoder_header(image)
     with Image.open(io.BytesIO(image)) as opened:
@@ -104,7 +104,7 @@ def test_exif_of_a_heic_is_found_behind_its_prefix(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("brand", [b"mif1", b"msf1"])
-def test_large_heic_of_a_general_brand_is_taken(brand: bytes, engine: Engine) -> None:
+def test_large_heic_of_a_general_brand_is_accepted(brand: bytes, engine: Engine) -> None:
     image = sample("heic").replace(b"ftypheic", b"ftyp" + brand) + box(b"free", bytes(3_000_000))
     assert engine.header(image) == Header("heic", 120, 80, 1, False)
 
@@ -116,7 +116,7 @@ def test_avif_of_several_property_boxes_is_read(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_tiles_count_as_what_they_are_put_together_to(format: str, engine: Engine) -> None:
+def test_tiles_count_with_the_size_of_their_grid(format: str, engine: Engine) -> None:
     image = tiled(format, (128, 128), says=grid(2, 2, 60_000, 60_000))
     with pytest.raises(TooManyPixels, match="3,600 megapixels"):
         engine.header(image)
@@ -124,7 +124,7 @@ def test_tiles_count_as_what_they_are_put_together_to(format: str, engine: Engin
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("missing", [1, 100, 1000])
-def test_image_without_its_end_is_told_so(missing: int, format: str, engine: Engine) -> None:
+def test_image_without_its_end_is_truncated(missing: int, format: str, engine: Engine) -> None:
     with pytest.raises(Truncated):
         engine.header(sample(format)[:-missing])
 
@@ -168,7 +168,7 @@ edits = st.lists(st.tuples(st.integers(0, 1 << 20), st.binary(min_size=1, max_si
 
 
 @given(key=st.sampled_from(sorted(SOUND)), changes=edits, cut=st.integers(0, 1 << 12))
-def test_broken_boxes_are_refused_and_read_in_bounds(
+def test_broken_boxes_are_read_in_bounds(
     tmp_path_factory: pytest.TempPathFactory,
     key: tuple[str, str],
     changes: list[tuple[int, bytes]],
@@ -188,7 +188,9 @@ def test_broken_boxes_are_refused_and_read_in_bounds(
 
 @pytest.mark.parametrize("key", sorted(SOUND))
 @pytest.mark.parametrize("length", [0, 1, 7, 0x7FFFFFFF, 0xFFFFFFFF])
-def test_no_box_can_lie_about_its_length(key: tuple[str, str], length: int, tmp_path: Path) -> None:
+def test_wrong_length_of_a_box_is_read_in_bounds(
+    key: tuple[str, str], length: int, tmp_path: Path
+) -> None:
     image, path = SOUND[key], tmp_path / "lie"
     for kind in (b"ftyp", b"meta", b"iloc", b"iinf", b"infe", b"iref", b"iprp", b"ipco", b"ipma"):
         at = image.find(kind) - 4

@@ -1,0 +1,78 @@
+"""Read the header of a JPEG, and count its scans."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.support import hostile
+from tests.support.engine import LIMITS, Engine, assert_corners, png
+from tests.support.images import encode, make_corners, make_jpeg, make_picture, make_too_many_scans
+from webapp.engine import opening
+from webapp.engine.errors import Corrupt, TooManyScans, Truncated
+from webapp.engine.formats import jpeg
+from webapp.engine.identify import read_header
+
+
+def test_photo_followed_by_another_counts_as_jpeg(engine: Engine) -> None:
+    photo = encode(make_corners(), "mpo", save_all=True, append_images=[make_picture()])
+    assert engine.header(photo).format == "jpeg"
+    assert_corners(engine.picture(photo, png(60, 40)))
+
+
+def test_bytes_that_look_like_scans_do_not_count(engine: Engine) -> None:
+    scans = b"\xff\xda\0\x08" * 100
+    commented = make_jpeg(comment=scans, progressive=True)
+    assert engine.header(commented).format == "jpeg"
+    assert engine.header(make_jpeg(progressive=True) + scans).format == "jpeg"
+    assert engine.header(make_jpeg() + scans).format == "jpeg"
+
+
+def test_scans_are_counted_across_chunks(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg, "_CHUNK", 1)
+    assert engine.header(make_jpeg((60, 40), progressive_scans=50)).format == "jpeg"
+    with pytest.raises(TooManyScans):
+        engine.header(make_jpeg((60, 40), progressive_scans=51))
+
+
+def test_scans_far_back_are_counted_where_they_are_decoded(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jpeg, "_CHUNK", 100)
+    monkeypatch.setattr(jpeg, "_MAX_WALK", 2_000)
+    image = make_too_many_scans(60)
+    assert engine.header(image).format == "jpeg"
+    with pytest.raises(TooManyScans):
+        engine.make(image, png(60, 60))
+
+
+def test_picture_far_behind_junk_is_not_searched_for(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jpeg, "_CHUNK", 100)
+    monkeypatch.setattr(jpeg, "_MAX_WALK", 2_000)
+    comment = hostile.jpeg.segment(0xFE, b"")
+    near, far = (hostile.jpeg.after_soi(make_jpeg(), comment + bytes(n)) for n in (1_000, 3_000))
+    assert engine.header(near).format == "jpeg"
+    with pytest.raises(Truncated):
+        engine.header(far)
+
+
+def test_photo_of_one_scan_is_not_read_to_its_end() -> None:
+    photo = io.BytesIO(make_jpeg((1600, 1200)))
+    opening.open_image(photo, LIMITS)
+    assert photo.tell() < 2000
+
+
+def test_endless_segments_are_refused_fast(engine: Engine) -> None:
+    with pytest.raises(Corrupt):
+        engine.header(b"\xff\xd8" + b"\xff\xfe\0\x02" * 1_000_000)
+
+
+def test_bytes_of_a_scan_do_not_count_for_earlier_scans(tmp_path: Path) -> None:
+    # Half of such a scan is 0xFF, and many lie in what is read at a time.
+    source = tmp_path / "scans.jpg"
+    source.write_bytes(make_jpeg(image=Image.new("RGB", (6000, 4000)), progressive_scans=490))
+    assert read_header(source, replace(LIMITS, max_jpeg_scans=500)).format == "jpeg"

@@ -1,0 +1,116 @@
+"""Choose the focal point of an image."""
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.conftest import Person
+from tests.support.images import make_corners, make_jpeg
+from tests.support.jobs import job_at, work
+from webapp.jobs.lifecycle import Jobs
+
+
+def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(image=make_corners((400, 200))), presets="avatar")
+    work(jobs)
+    colors = []
+    for x in ("0", "1"):
+        (image,) = job_at(jobs, path).images
+        action = f"{path}/images/{image.id}/focus"
+        assert person.post(action, x=x, y="0.5").status_code == 303
+        work(jobs)
+        (made,) = job_at(jobs, path).images[0].thumbnails
+        picture = Image.open(BytesIO(person.get(made.url).data)).convert("RGB")
+        colors.append(picture.getpixel((10, 10)))
+    assert [_nearest(color) for color in colors] == ["left", "right"]
+
+
+def test_cleared_focal_point_restores_the_crops(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(image=make_corners((400, 200))), presets="avatar")
+    focus = f"{path}/images/{job_at(jobs, path).images[0].id}/focus"
+    made = []
+    for action, fields in ((focus, {"x": "1", "y": "0.5"}), (f"{focus}/clear", {})):
+        work(jobs)
+        made.append(person.get(job_at(jobs, path).thumbnails[0].url).data)
+        assert person.post(action, **fields).status_code == 303
+    work(jobs)
+    made.append(person.get(job_at(jobs, path).thumbnails[0].url).data)
+    assert made[0] == made[2] != made[1]
+
+
+def test_reset_to_recipe_is_offered_with_a_focal_point(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), presets="avatar")
+    work(jobs)
+    page = f"{path}/images/{job_at(jobs, path).images[0].id}"
+    offered = []
+    for action, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {})):
+        offered.append("Reset to recipe" in person.get(page).text)
+        person.post(f"{page}/{action}", **fields)
+    offered.append("Reset to recipe" in person.get(page).text)
+    assert offered == [False, True, False]
+
+
+def test_only_the_owner_sets_the_focal_point(person: Person, stranger: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), presets="avatar")
+    focus = f"{path}/images/{job_at(jobs, path).images[0].id}/focus"
+    person.post(focus, x="1", y="0")
+    for action in (focus, f"{focus}/clear"):
+        assert stranger.post(action, x="0", y="0").status_code == 403
+    assert job_at(jobs, path).images[0].focal_point == (1, 0)
+
+
+def _nearest(color: Any) -> str:
+    """Return the half of make_corners that a colour of the upper row is in."""
+    return "left" if color[0] > color[1] else "right"
+
+
+@pytest.mark.parametrize(("x", "y"), [("", "0.5"), ("-1", "0"), ("0.5", "1.01"), ("nan", "0")])
+def test_focal_point_outside_the_image_is_refused(person: Person, x: str, y: str) -> None:
+    path = person.submit(make_jpeg())
+    image_id = person.page(path).value(".frame", "id").removeprefix("image-")
+    answer = person.post(f"{path}/images/{image_id}/focus", x=x, y=y)
+    assert answer.status_code == 422
+    assert "<p>The focal point must be two numbers from 0 to 1.</p>" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("preset", "is_asked"), [("avatar", True), ("web-set", False), ("square", False)]
+)
+def test_focal_point_is_offered_for_cropped_outputs_only(
+    person: Person, stranger: Person, jobs: Jobs, preset: str, is_asked: bool
+) -> None:
+    path = person.submit(make_jpeg(), presets=preset)
+    work(jobs)
+    image = job_at(jobs, path).images[0]
+    address = f"{path}/images/{image.id}"
+    assert ("Focal point" in person.get(address).text) == is_asked
+    assert "Focal point" not in stranger.get(address).text
+
+
+def test_fields_of_the_focal_point_are_described(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), presets="avatar")
+    work(jobs)
+    image = job_at(jobs, path).images[0]
+    page = person.get(f"{path}/images/{image.id}").text
+    assert page.count('aria-describedby="focus-help"') == 2
+
+
+def test_overview_is_shown_but_is_no_thumbnail(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(size=(1600, 800)), presets="avatar")
+    work(jobs)
+    (image,) = job_at(jobs, path).images
+    assert [made.file_name for made in image.thumbnails] == ["avatar.webp"]
+    assert image.overview
+    assert (image.overview.width, image.overview.height) == (640, 320)
+    assert person.get(image.overview.url).status_code == 200
+    assert image.overview.url in person.get(f"{path}/images/{image.id}").text
+    assert image.overview.url not in person.get(path).text
+
+
+def test_overview_is_a_thumbnail_that_shows_the_whole_image(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), presets=["avatar", "web-set"])
+    work(jobs)
+    (image,) = job_at(jobs, path).images
+    assert image.overview in image.thumbnails

@@ -1,0 +1,181 @@
+"""Show the page of a job."""
+
+import re
+from math import inf
+from uuid import UUID
+
+import pytest
+
+from tests.conftest import Person
+from tests.support.clock import Clock
+from tests.support.images import make_jpeg, make_png, make_truncated
+from tests.support.jobs import claims_of, job_at, sweep, work, work_once
+from webapp.jobs.lifecycle import Jobs
+
+IDLE = "no workers are running"
+GONE = "/jobs/00000000-0000-4000-8000-000000000000"
+
+
+def test_page_shows_every_image_with_its_state(person: Person, jobs: Jobs) -> None:
+    page = person.page(person.submit(make_jpeg(), make_jpeg()))
+    assert "0 of 2 images done" in page.text()
+    assert page.texts(".frame .frame-name + .fact") == ["waiting", "waiting"]
+
+
+def test_thumbnail_is_linked_with_its_size_and_saving(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(size=(400, 300)))
+    work(jobs)
+    page = person.page(path)
+    made = job_at(jobs, path).images[0].thumbnails[0]
+    assert page.all(f'a[href="{made.url}"]')
+    assert "100 × 100 JPEG" in page.text()
+    assert re.search(r"[−+]\d+ %", page.text())
+    assert person.get(made.url).data.startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize(
+    ("presets", "shown"),
+    [
+        (["web-set", "card", "avatar"], "640w.webp"),  # All of each, before what is cropped.
+        (["square", "card", "avatar"], "card.webp"),  # All of each would be too small.
+        (["square", "avatar"], "avatar.webp"),
+    ],
+)
+def test_all_frames_of_a_job_show_the_same_output(
+    person: Person, jobs: Jobs, presets: list[str], shown: str
+) -> None:
+    sizes = [(1200, 800), (400, 300), (500, 900), (2000, 300)]
+    path = person.submit(*(make_jpeg(size=size) for size in sizes), presets=presets)
+    work(jobs)
+    frames = person.page(path).values("a.shot img:not(.placeholder)", "src")
+    assert [address.rpartition("/")[2] for address in frames] == [shown] * 4
+
+
+def test_waiting_image_lists_its_future_thumbnails(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(size=(400, 300)))
+    (awaited,) = person.page(path).texts("li.awaited")
+    assert awaited.startswith("100 × 100 JPEG")
+    work(jobs)
+    assert not person.page(path).all(".awaited")
+
+
+def test_page_warns_that_its_link_gives_access(person: Person, stranger: Person) -> None:
+    path = person.submit(make_jpeg())
+    for visitor in (person, stranger):
+        assert "anyone with the link can view this page" in visitor.get(path).text
+
+
+def test_job_ids_cannot_be_guessed(person: Person) -> None:
+    ids = [UUID(person.submit(make_jpeg()).removeprefix("/jobs/")) for _ in range(5)]
+    assert {job_id.version for job_id in ids} == {4}  # 122 bits from the system's own source.
+
+
+def test_failed_image_shows_its_reason(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_truncated())
+    work(jobs)
+    page = person.get(path).text
+    assert "0 of 1 image done, 1 failed" in page
+    assert "truncated" in page
+
+
+def test_page_warns_that_no_worker_is_running(person: Person) -> None:
+    page = person.get(person.submit(make_jpeg())).text
+    assert "Processing is paused: no workers are running." in page
+    assert "Your job will resume automatically." in page
+
+
+def test_page_with_a_worker_has_no_warning(person: Person, jobs: Jobs) -> None:
+    jobs.store.operations.beat("w1")
+    assert IDLE not in person.get(person.submit(make_jpeg())).text
+
+
+def test_finished_page_has_no_warning_about_workers(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    work(jobs)
+    jobs.store.operations.forget_workers(inf)
+    assert IDLE not in person.get(path).text
+
+
+def test_image_of_a_lost_worker_is_not_shown_as_working(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), make_jpeg())
+    assert claims_of(jobs).claim("w1")
+    page = person.get(path).text
+    assert "<li>2 waiting</li>" in page
+    assert "<li>1 working</li>" not in page
+
+
+def test_only_an_opaque_picture_has_a_placeholder(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), make_png("RGBA"))
+    work(jobs)
+    assert person.get(path).text.count('class="placeholder"') == 1
+
+
+def test_old_results_are_marked_while_new_ones_are_made(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    work(jobs)
+    assert "previous result" not in person.get(path).text
+    person.post(f"{path}/remake", presets="card")
+    page = person.get(path).text
+    assert "previous result" in page
+    assert "100 × 100 JPEG" in page
+
+
+def test_buttons_that_change_a_job_are_for_its_owner(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    path = person.submit(make_truncated(), make_jpeg())
+    work_once(jobs)
+    for action in ("retry", "cancel", "extend", "remake"):
+        assert f"/{action}" in person.get(path).text
+        assert f"/{action}" not in stranger.get(path).text
+
+
+@pytest.mark.parametrize("path", [GONE, "/jobs/1", "/jobs/../etc", "/jobs/%00"])
+def test_unknown_or_malformed_job_is_not_found(person: Person, path: str) -> None:
+    response = person.get(path)
+    assert response.status_code == 404
+    assert "expired" in response.text
+
+
+def test_expired_job_answers_410(person: Person, jobs: Jobs, clock: Clock) -> None:
+    path = person.submit(make_jpeg())
+    clock.advance(hours=25)
+    response = person.get(path)
+    assert response.status_code == 410
+    assert "<h1>This job is gone</h1>" in response.text
+    assert "This job is gone" in person.get(f"{path}/panel").text
+
+
+@pytest.mark.parametrize("part", ["", "/zip", "/markup", "/images/{image}", "/delete"])
+def test_expired_job_answers_410_after_its_sweep(
+    person: Person, jobs: Jobs, part: str, clock: Clock
+) -> None:
+    path = person.submit(make_jpeg())
+    image = job_at(jobs, path).images[0].id
+    clock.advance(hours=25)
+    sweep(jobs)
+    sweep(jobs)
+    response = person.get(path + part.format(image=image))
+    assert response.status_code == 410
+    assert "This job has expired." in response.text
+
+
+def test_expired_job_is_forgotten_after_30_days(person: Person, jobs: Jobs, clock: Clock) -> None:
+    path = person.submit(make_jpeg())
+    clock.advance(hours=25)
+    sweep(jobs)
+    clock.advance(hours=30 * 24)
+    sweep(jobs)
+    assert person.get(path).status_code == 404
+
+
+def test_deleted_job_answers_404(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    person.post(f"{path}/delete")
+    sweep(jobs)
+    assert person.get(path).status_code == 404
+
+
+def test_page_reports_removed_gps_locations(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(gps=True), make_jpeg())
+    assert "GPS removed from 1 photo" in person.get(path).text
