@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
-from typing import Any, ClassVar
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -17,7 +17,6 @@ from flask.testing import FlaskClient
 from hypothesis import settings
 from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.datastructures import FileStorage
-from werkzeug.routing import Rule
 from werkzeug.test import TestResponse, encode_multipart
 
 from tests.support.clock import Clock
@@ -77,21 +76,6 @@ class CompiledTemplates(BytecodeCache):
 
 
 compiled_templates = CompiledTemplates()
-
-
-class CompiledRule(Rule):
-    """Keep compiled routes for other applications: all of one compile in 16 ms."""
-
-    _compiled: ClassVar[dict[object, Callable[..., tuple[str, str]]]] = {}
-
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        key = (tuple(self._trace), repr(self.defaults), append_unknown)
-        if key not in self._compiled:
-            self._compiled[key] = super()._compile_builder(append_unknown)
-        return self._compiled[key]
-
-
-Flask.url_rule_class = CompiledRule
 
 
 @cache
