@@ -26,7 +26,7 @@ from webapp.engine.identify import read_header
 from webapp.recipes.outputs import FITS, REQUESTED_FORMATS, Output, Recipe
 from webapp.recipes.presets import PRESETS
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning:PIL")]
 
 
 @pytest.fixture(scope="module")

@@ -169,6 +169,7 @@ def fill(store: TimedStore, images: int, clients: int, owners: int) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("owners", [1, 1000, 10_000])
 def test_visitor_is_next_behind_ten_thousand_images_of_another_client(
     store: TimedStore, owners: int
@@ -180,6 +181,7 @@ def test_visitor_is_next_behind_ten_thousand_images_of_another_client(
     assert claim_name(store) == "visitor"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("clients", "owners"), [(1, 1), (1, 1000), (1000, 1000), (1, 10_000), (10_000, 10_000)]
 )
@@ -447,6 +449,7 @@ def test_numbers_ahead_are_how_many_of_others_are_claimed_before(
         assert told[job_id] == (first, last - claimed.count(job_id) + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("clients", "owners"), [(1, 10_000), (10_000, 10_000)])
 def test_number_ahead_is_counted_in_one_scan_of_clients_or_owners(
     store: TimedStore, clients: int, owners: int

@@ -22,6 +22,8 @@ from webapp.sandbox.client import (
     SandboxError,
 )
 
+pytestmark = pytest.mark.slow
+
 ROOMY = RunLimits(
     memory_bytes=1_000_000_000, wall_seconds=30.0, cpu_seconds=30.0, file_bytes=10_000_000
 )

@@ -22,6 +22,8 @@ from webapp.recipes.outputs import Output, Recipe
 from webapp.sandbox import landlock, seccomp
 from webapp.sandbox.client import ChildCrashed, ForkServer, RunLimits
 
+pytestmark = pytest.mark.slow
+
 LIMITS = RunLimits(
     memory_bytes=1_000_000_000, wall_seconds=10.0, cpu_seconds=10.0, file_bytes=1_000_000
 )
