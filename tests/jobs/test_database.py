@@ -92,7 +92,7 @@ def test_thread_writes_again_though_the_end_of_a_snapshot_failed(database: Datab
     assert workers(database) == ["w1"]
 
 
-def test_full_disk_is_told_as_such(database: Database) -> None:
+def test_full_disk_is_recognized(database: Database) -> None:
     with database.transaction() as db:
         pages = db.execute("PRAGMA page_count").fetchone()[0]
         db.execute(f"PRAGMA max_page_count = {pages}")
@@ -140,13 +140,13 @@ def test_backup_never_overwrites(database: Database, tmp_path: Path) -> None:
     ("version", "is_affected"),
     [((3, 6, 23), False), ((3, 46, 1), True), ((3, 51, 2), True), ((3, 51, 3), False)],
 )
-def test_sqlite_that_may_damage_a_database_is_known(
+def test_sqlite_version_that_may_damage_a_database_is_detected(
     version: tuple[int, ...], is_affected: bool
 ) -> None:
     assert has_wal_reset_bug(version) == is_affected
 
 
-def test_schema_file_is_what_the_migrations_amount_to(database: Database) -> None:
+def test_schema_file_equals_the_result_of_the_migrations(database: Database) -> None:
     assert SCHEMA.read_text().partition("\n\n")[2].rstrip() == read_schema(database).rstrip()
 
 

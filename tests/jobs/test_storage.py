@@ -79,7 +79,7 @@ def test_deleting_twice_is_no_error(storage: Storage) -> None:
     storage.delete_job("job")
 
 
-def test_sweep_removes_what_crashes_left_and_spares_what_goes_on(storage: Storage) -> None:
+def test_sweep_removes_what_crashes_left_and_spares_work_in_progress(storage: Storage) -> None:
     old_file, old_folder, young = storage.tmp / "a", storage.tmp / "b", storage.tmp / "c"
     old_file.write_bytes(b"x")
     old_folder.mkdir()
@@ -92,7 +92,7 @@ def test_sweep_removes_what_crashes_left_and_spares_what_goes_on(storage: Storag
     assert list(storage.tmp.iterdir()) == [young]
 
 
-def test_stray_file_among_the_folders_of_jobs_stops_no_sweep(storage: Storage) -> None:
+def test_stray_file_among_the_folders_does_not_stop_a_sweep(storage: Storage) -> None:
     (storage.originals / ".DS_Store").touch()
     old = publish(storage)
     long_ago = time.time() - ABANDONED_SECONDS - 1
@@ -100,14 +100,14 @@ def test_stray_file_among_the_folders_of_jobs_stops_no_sweep(storage: Storage) -
     assert storage.old_paths() == {"job/image-1"}
 
 
-def test_only_thumbnails_may_be_read_by_the_web_servers_group(storage: Storage) -> None:
+def test_group_of_the_web_server_reads_only_thumbnails(storage: Storage) -> None:
     publish(storage)
     modes = [p.stat().st_mode & 0o777 for p in (storage.originals, storage.tmp)]
     assert modes == [0o700, 0o700]
     assert not storage.thumbnails.stat().st_mode & 0o007
 
 
-def test_upload_that_fills_the_disk_while_it_comes_keeps_nothing(
+def test_upload_that_fills_the_disk_leaves_nothing(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([True, False])

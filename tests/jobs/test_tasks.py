@@ -50,7 +50,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     ],
     ids=lambda value: getattr(value, "code", None),
 )
-def test_death_of_the_child_is_a_verdict_on_the_image(
+def test_death_of_the_child_fails_the_image(
     jobs: Jobs,
     image: Callable[[], Image],
     monkeypatch: pytest.MonkeyPatch,
@@ -85,7 +85,7 @@ def test_limits_of_the_settings_reach_the_child() -> None:
     assert (limits.process.wall_seconds, limits.process.memory_bytes) == (13, 300_000_000)
 
 
-def test_image_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+def test_image_that_takes_too_long_fails(tmp_path: Path) -> None:
     brief = Decoder.from_config(Config(decode_seconds=0.0001))
     (tmp_path / "a.jpg").write_bytes(make_jpeg())
     with pytest.raises(errors.TimedOut):
@@ -118,7 +118,7 @@ def test_interrupt_after_the_end_keeps_the_thumbnails(
     assert (jobs.storage.thumbnails / thumbnail.path).is_file()
 
 
-def test_worker_tells_that_it_put_an_image_back(
+def test_released_image_is_logged(
     jobs: Jobs,
     image: Callable[[], Image],
     monkeypatch: pytest.MonkeyPatch,
@@ -145,7 +145,7 @@ def test_image_waits_for_a_full_disk_as_long_as_it_takes(
     assert image().status == "done"
 
 
-def test_full_disk_in_the_child_is_told_as_such(
+def test_full_disk_in_the_child_keeps_the_image_waiting(
     jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def posix_fallocate(*args: Any) -> None:
@@ -158,7 +158,7 @@ def test_full_disk_in_the_child_is_told_as_such(
     assert image().status == "waiting"
 
 
-def test_attempt_is_given_back_as_soon_as_there_is_room_for_that(
+def test_attempt_is_given_back_when_the_disk_has_room(
     jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
@@ -188,7 +188,7 @@ def test_nothing_is_claimed_where_there_is_no_room_for_it(
     assert image().status == "done"
 
 
-def test_our_own_mistake_is_tried_a_few_times_and_then_told(
+def test_unexpected_error_is_retried_and_then_reported(
     jobs: Jobs,
     image: Callable[[], Image],
     monkeypatch: pytest.MonkeyPatch,
@@ -207,7 +207,7 @@ def test_our_own_mistake_is_tried_a_few_times_and_then_told(
     )
 
 
-def test_image_of_a_deleted_job_is_let_go_without_a_fuss(
+def test_image_of_a_deleted_job_is_dropped_without_an_error(
     jobs: Jobs,
     image: Callable[[], Image],
     caplog: pytest.LogCaptureFixture,

@@ -1,6 +1,7 @@
 """Jobs, as the web server and the consumer have them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import time
 
@@ -15,9 +16,11 @@ from webapp.jobs.limits import ClientLimits
 from webapp.jobs.models import Claim, Job
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
+from webapp.jobs.upload import Upload
 from webapp.jobs.work import Claims
 from webapp.jobs.worker import work_on_next_image
 from webapp.recipes.outputs import Recipe
+from webapp.recipes.presets import PRESETS
 
 
 class TimedStore(Store):
@@ -69,6 +72,32 @@ def output_files(job: Job) -> list[str]:
 def file_names(job: Job) -> list[str]:
     """List the names of the thumbnails that a job has."""
     return [made.file_name for image in job.images for made in image.thumbnails]
+
+
+@contextmanager
+def received(jobs: Jobs, data: bytes) -> Iterator[Upload]:
+    """Hold an upload for as long as its request would."""
+    upload = jobs.open_upload()
+    upload.write(data)
+    try:
+        yield upload
+    finally:
+        upload.close()
+
+
+def add_image(jobs: Jobs, job_id: str, data: bytes, name: str = "a.jpg") -> None:
+    """Add an image to an open job."""
+    with received(jobs, data) as upload:
+        jobs.add_image(job_id, upload, name, None, "127.0.0.1")
+
+
+def submit(jobs: Jobs, *pictures: bytes) -> str:
+    """Create a closed job of these images; return its id."""
+    job_id = jobs.submit(PRESETS["square"].recipe, "owner")
+    for picture in pictures:
+        add_image(jobs, job_id, picture)
+    jobs.close(job_id)
+    return job_id
 
 
 def claims_of(jobs: Jobs) -> Claims:
