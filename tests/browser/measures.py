@@ -81,11 +81,17 @@ def expect_to_fit(page: Page, *widths: int) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def check_on_the_narrowest_phone(page: Page) -> None:
-    """Check that a page needs no sideways scrolling and has large enough targets."""
+def check_on_screens(page: Page) -> None:
+    """Check a page with axe in light on a desk and in dark on the narrowest phone.
+
+    The phone needs no sideways scrolling.
+    """
+    page.emulate_media(color_scheme="light")
+    check(page)
+    page.emulate_media(color_scheme="dark")
     expect_to_fit(page, 320)
     assert page.evaluate("innerWidth") == 320
-    check(page, "target-size")
+    check(page, "color-contrast", "target-size")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.jobs import PHOTO, make_job, open_waiting, post_form, work_on
-from tests.browser.measures import check_colors, check_on_the_narrowest_phone
+from tests.browser.measures import check_on_screens
 from tests.support.images import make_jpeg, make_png, make_truncated
 from tests.support.servers import Servers, wait_for_end
 
@@ -76,8 +76,7 @@ def test_axe_finds_no_fault_in_the_index(page: Page, unpacked: Path) -> None:
     page.goto((unpacked / "index.html").as_uri())
     for summary in page.locator("summary").all():
         summary.click()
-    check_colors(page)
-    check_on_the_narrowest_phone(page)
+    check_on_screens(page)
 
 
 def test_zip_can_be_downloaded_with_the_first_thumbnail(page: Page, idle: Servers) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.actions import expect_done
 from tests.browser.jobs import post_form, work_on
 from tests.browser.lines import line_to
-from tests.browser.measures import WATCH_SHIFTS, check_colors, check_on_the_narrowest_phone, shifts
+from tests.browser.measures import WATCH_SHIFTS, check_on_screens, shifts
 from tests.browser.scenes import (
     FILES,
     LONG,
@@ -59,8 +59,7 @@ def test_axe_finds_no_fault_in_light_dark_or_on_a_phone(
 ) -> None:
     SCENES[scene](page, stage)
     unfold(page)
-    check_colors(page)
-    check_on_the_narrowest_phone(page)
+    check_on_screens(page)
 
 
 @pytest.mark.parametrize("scene", ["upload-queue", "job-done", "jobs", "api", "error-404"])
