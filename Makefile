@@ -26,7 +26,7 @@ test: $(VENV)/dev browser ## Run all tests
 
 UNITS := pytest --numprocesses auto $(PARALLEL)
 
-test-fast: $(VENV)/dev ## Run the tests that need no server, no browser and no large table of images
+test-fast: $(VENV)/dev ## Run the tests that need no servers, browser, processes or large tables
 	@$(UNITS) --ignore tests/live --ignore tests/browser -m "not slow"
 
 .PHONY: coverage

@@ -88,9 +88,7 @@ def measure_memory(servers: Servers, photo: bytes) -> None:
     before = servers.reset_web_peak()
     answer = servers.client().upload(photo + bytes(LARGE_MB * MB))
     growth = servers.web_peak() - before
-    print(
-        f"upload of {LARGE_MB} MB             +{growth / 1e6:.1f} MB in the web ({answer.status})"
-    )
+    print(f"upload of {LARGE_MB} MB             +{growth / MB:.1f} MB in the web ({answer.status})")
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from webapp.jobs.tasks import NotificationStorage
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with what takes longest, so that no process ends with it alone."""
+    """Sort slow tests first, so that no process runs one alone at the end."""
     first = ("live", "browser", "slow")
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in first])
 

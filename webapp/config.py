@@ -16,14 +16,14 @@ from typing import Any, Literal, NewType, get_args
 
 from dotenv import dotenv_values
 
-ROOT = Path(__file__).parent.parent  # Has what we ship beside the code: templates, static files.
+ROOT = Path(__file__).parent.parent  # The repository: templates/ and static/ are beside webapp/.
 MB = 1_000_000  # Bytes, in settings and in what people read.
 PREFIX = "THUMBNAIL_"
 UNPREFIXED = {"host": "HOST", "port": "PORT"}  # Hosting platforms use these names.
 # Characters. A shorter secret can be guessed. A client has 20 guesses an hour at a token. The key
 # can be guessed offline, without a limit.
 SHORTEST_SECRETS = {"access_token": 16, "metrics_token": 16, "secret_key": 32}
-# Words for a switch, in settings, forms and addresses.
+# Lower case. Used by settings, forms and links.
 _ON, _OFF = {"1", "true", "yes", "y", "on"}, {"0", "false", "no", "n", "off", ""}
 
 
@@ -332,7 +332,10 @@ def _read(variable: str, text: str, item: "Field[Any]") -> Any:
 
 
 def read_switch(text: str) -> bool | None:
-    """Read `1`, `no` or another word for on or off; None if it is none."""
+    """Read a word for on or off.
+
+    Returns None for any other text. The empty text is off.
+    """
     word = text.strip().lower()
     return word in _ON if word in _ON | _OFF else None
 

@@ -1,5 +1,6 @@
 """The life of a job, with real files and rows."""
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def test_job_is_finished_when_its_last_image_is(jobs: Jobs) -> None:
     work(jobs)
     job = jobs.job(job_id)
     assert (job.is_finished, job.counts.done, job.counts.total) == (True, 2, 2)
+
+
+def test_job_is_kept_for_exactly_its_retention(jobs: Jobs) -> None:
+    job = jobs.job(jobs.submit(PRESETS["square"].recipe, "owner", keep_hours=24))
+    assert job.expires - job.created == timedelta(hours=24)
 
 
 def test_open_job_is_not_finished(jobs: Jobs) -> None:

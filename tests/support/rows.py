@@ -4,25 +4,19 @@ from tests.support.jobs import TimedStore
 from webapp.jobs.models import Claim, HourLimits, NewImage
 
 NOW = 1_800_000_000.0
-
-
 LEASE = NOW + 8
-
-
 CAP = 5
-
-
 NO_LIMITS = HourLimits(work_ms=10**12, bytes=10**15)
 
 
 def add_job(store: TimedStore, job_id: str = "job", expires: float = NOW + 1000) -> str:
-    store.at(NOW).jobs.add(job_id, "owner", "[]", expires, NOW + 100)
+    store.at(NOW).jobs.add(job_id, "owner", "[]", expires - NOW, 100)
     return job_id
 
 
 def add_image(store: TimedStore, image_id: str, created: float = NOW, max_images: int = 9) -> bool:
     image = NewImage(image_id, None, f"{image_id}.jpg", 1000, "jpeg", 40, 30, False)
-    return store.at(created).queue.add("job", image, created + 100, max_images, "127.0.0.1")
+    return store.at(created).queue.add("job", image, 100, max_images, "127.0.0.1")
 
 
 def claim(store: TimedStore, worker: str = "w1", now: float = NOW) -> Claim:

@@ -6,23 +6,19 @@ from tests.support.jobs import TimedStore
 from webapp.jobs.models import Claim, HourLimits, NewImage
 
 NOW = 1_800_000_000.0
-
-
 LEASE = NOW + 6
-
-
 HEAVY, VISITOR = "192.0.2.1", "192.0.2.2"
 
 
 def add(store: TimedStore, name: str, client: str, owner: str, queued: float = NOW) -> None:
     """Queue an image, in a job of its own."""
-    store.at(NOW).jobs.add(name, owner, "[]", NOW + 1e6, NOW + 1e6)
+    store.at(NOW).jobs.add(name, owner, "[]", 1e6, 1e6)
     add_to_job(store, name, name, client, queued)
 
 
 def add_to_job(store: TimedStore, job_id: str, name: str, client: str, queued: float) -> None:
     image = NewImage(name, None, f"{name}.jpg", 1000, "jpeg", 40, 30, False)
-    assert store.at(queued).queue.add(job_id, image, NOW + 1e6, 99, client)
+    assert store.at(queued).queue.add(job_id, image, 1e6, 99, client)
 
 
 def claim(store: TimedStore, now: float = NOW, worker: str = "w") -> Claim:

@@ -129,7 +129,7 @@ def test_large_job_is_remade_while_no_other_waits(
     limits = Config(instance=tmp_path / "one", max_waiting=2)
     with running_app(replace(limits, max_waiting_share=1)) as app:
         person, location = make_job(app, images=2)
-        app.extensions["jobs"]._max_waiting_of_client = 1
+        app.extensions["jobs"].limits._max_waiting_of_client = 1
         assert request_remake(app, person, location, "remake").status_code == 303
 
 

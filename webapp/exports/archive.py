@@ -25,7 +25,7 @@ from webapp.exports.file_names import image_name, name_thumbnails
 from webapp.exports.markup import Address, alt_text, write_image, write_job
 from webapp.jobs.errors import FILE_LOST
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.models import Counts, Image, Job, Thumbnail
+from webapp.jobs.models import Image, Job, Thumbnail
 from webapp.jobs.storage import Storage
 from webapp.recipes.outputs import Recipe
 
@@ -63,8 +63,7 @@ def read_job(jobs: Jobs, job_id: str) -> Job:
     lost = {image for image in job.images if not _has_files(image, jobs.storage)}
     if lost:
         jobs.job(job_id)  # Raises if the job was deleted between the reads of rows and disk.
-    images = tuple(_lost(one) if one in lost else one for one in job.images)
-    return replace(job, images=images, counts=Counts.of(images))
+    return job.with_images(tuple(_lost(one) if one in lost else one for one in job.images))
 
 
 def _has_files(image: Image, storage: Storage) -> bool:

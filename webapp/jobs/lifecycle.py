@@ -90,7 +90,7 @@ class Jobs:
             job_id = str(uuid4())
             with self._kept(upload, job_id, image.id), self.limits.within_share(client):
                 self._add_job(job_id, recipe, owner)
-                self.store.queue.add(job_id, image, 0, 1, client)
+                self.store.queue.add(job_id, image, None, 1, client)
         log_accepted(job_id, image)
         return job_id
 
@@ -113,10 +113,9 @@ class Jobs:
             before = self.store.queue.find_same(job_id, image)
             if before is not None:
                 return before
-            open_until = self.store.now() + OPEN_SECONDS
             with self._kept(upload, job_id, image.id), self.limits.within_share(client):
                 if not self.store.queue.add(
-                    job_id, image, open_until, self.config.max_images, client
+                    job_id, image, OPEN_SECONDS, self.config.max_images, client
                 ):
                     self._refuse(job_id)
         log_accepted(job_id, image)
@@ -136,18 +135,16 @@ class Jobs:
 
         Raises JobNotFound, or JobClosed if the job is full.
         """
-        open_until = self.store.now() + OPEN_SECONDS
-        if not self.store.jobs.reopen(job_id, open_until, self.config.max_images):
+        if not self.store.jobs.reopen(job_id, OPEN_SECONDS, self.config.max_images):
             self.progress(job_id)
             raise JobClosed
 
     def _add_job(
         self, job_id: str, recipe: Recipe, owner: str | None, keep_hours: float | None = None
     ) -> None:
-        now = self.store.now()
         hours = self.config.retention_hours if keep_hours is None else keep_hours
-        expires = now + self._retention_seconds(hours)
-        self.store.jobs.add(job_id, owner, recipe.to_json(), expires, now + OPEN_SECONDS)
+        keep_seconds = self._retention_seconds(hours)
+        self.store.jobs.add(job_id, owner, recipe.to_json(), keep_seconds, OPEN_SECONDS)
 
     def _require_space(self) -> None:
         if not self.storage.has_space():
@@ -314,12 +311,11 @@ class Jobs:
 
         A longer retention stays. Returns when the job expires. Raises JobNotFound.
         """
-        expires = self.store.now() + self._retention_seconds(hours)
         maximum = self.config.max_retention_hours * 3600
-        extended = self.store.jobs.extend(job_id, expires, maximum)
-        if extended is None:
+        expires = self.store.jobs.extend(job_id, self._retention_seconds(hours), maximum)
+        if expires is None:
             raise self._not_found(job_id)
-        return extended
+        return expires
 
     # Delete
 

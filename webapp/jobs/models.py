@@ -2,11 +2,11 @@
 
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Literal, get_args
+from typing import Literal
 
 from webapp.recipes.outputs import Point, Recipe, Size
 
@@ -150,8 +150,8 @@ class Counts:
     @classmethod
     def of(cls, images: Sequence[Image]) -> "Counts":
         """Count images by their status."""
-        statuses = [image.status for image in images]
-        return cls(*map(statuses.count, get_args(Status)))
+        statuses: list[str] = [image.status for image in images]
+        return cls(**{field.name: statuses.count(field.name) for field in fields(cls)})
 
     @property
     def left(self) -> int:
@@ -176,7 +176,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class JobSummary:
-    """What is known of a job wherever it is read."""
+    """The fields that a job, its row in the list and its progress share."""
 
     id: str
     version: int  # Increases with every change that a page shows.
@@ -209,6 +209,10 @@ class Job(JobSummary):
     begun: datetime  # When its last image was queued.
     images: tuple[Image, ...]
     missing_files: tuple[MissingFile, ...]
+
+    def with_images(self, images: tuple[Image, ...]) -> "Job":
+        """Return this job with other images, and their counts."""
+        return replace(self, images=images, counts=Counts.of(images))
 
     @property
     def thumbnails(self) -> list[Thumbnail]:

@@ -87,12 +87,12 @@ class Claims:
             raise ClaimLost
         self.storage.unpublish(self.storage.thumbnails_folder(claim))
 
-    def release_now(self, claim: Claim) -> None:
+    def end_lease(self, claim: Claim) -> None:
         """End a lease now, as if its worker had died: another worker may try.
 
         It counts as an attempt. Raises ClaimLost.
         """
-        if not self.store.queue.release_now(claim):
+        if not self.store.queue.end_lease(claim):
             raise ClaimLost
 
     def fail_exhausted(self) -> None:

@@ -36,12 +36,12 @@ def work_on_next_image(claims: Claims, decoder: Decoder) -> None:
     except ClaimLost:
         _log_lost(claim)
     except KeyboardInterrupt:
-        _release(claim, claims.release)
+        _let_go(claim, claims.release)
         raise
     except Exception as error:
         # A full disk passes, so the image may wait as long as it takes. Any other error is retried
         # a few times.
-        if _release(claim, claims.release if is_disk_full(error) else claims.release_now):
+        if _let_go(claim, claims.release if is_disk_full(error) else claims.end_lease):
             raise
 
 
@@ -89,7 +89,7 @@ def _draw(thumbhash: str) -> bytes:
         raise Crashed from None
 
 
-def _release(claim: Claim, release: Callable[[Claim], None]) -> bool:
+def _let_go(claim: Claim, release: Callable[[Claim], None]) -> bool:
     """Release a claim; return whether it was still ours.
 
     It waits until the disk has room for that: an attempt that is not given back is lost.

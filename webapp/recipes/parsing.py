@@ -91,7 +91,7 @@ def _number(digits: str) -> int:
 
 
 def _switch(fields: Mapping[str, str], field: str) -> bool:
-    return read_switch(fields.get(field, "")) or False
+    return read_switch(fields.get(field, "")) is True
 
 
 def _focus(text: str) -> Focus:

@@ -15,7 +15,7 @@ ENDS: dict[str, Callable[[TimedStore, Claim], object]] = {
     "finished": lambda store, claimed: store.queue.finish(claimed, FACTS, "f", []),
     "failed": lambda store, claimed: store.queue.fail(claimed, "corrupt", "…"),
     "released": lambda store, claimed: store.queue.release(claimed),
-    "ended by its worker": lambda store, claimed: store.queue.release_now(claimed),
+    "ended by its worker": lambda store, claimed: store.queue.end_lease(claimed),
     "made again": lambda store, claimed: store.queue.set_recipe(claimed.job_id, "[]", HEAVY),
     "deleted": lambda store, claimed: store.jobs.delete(claimed.job_id),
 }
@@ -38,7 +38,7 @@ def used(store: TimedStore) -> list[tuple[str, int]]:
 def test_work_counts_once_where_its_lease_was_ended(store: TimedStore) -> None:
     add(store, "image", VISITOR, "visitor")
     claimed = claim(store)
-    store.at(NOW + 3).queue.release_now(claimed)
+    store.at(NOW + 3).queue.end_lease(claimed)
     store.at(NOW + 5).jobs.delete("image")
     assert used(store) == [(VISITOR, 3000)]
 

@@ -97,14 +97,14 @@ def test_renewing_a_lease_changes_nothing_on_the_page(store: TimedStore) -> None
 
 
 @pytest.mark.parametrize(
-    ("now", "max_images"),
-    [(NOW + 200, 9), (NOW + 2000, 9), (NOW, 0)],
+    ("now", "expires", "max_images"),
+    [(NOW + 200, NOW + 1000, 9), (NOW + 20, NOW + 10, 9), (NOW, NOW + 1000, 0)],
     ids=["closed", "expired", "full"],
 )
-def test_job_that_is_closed_or_full_takes_no_image(
-    store: TimedStore, now: float, max_images: int
+def test_closed_expired_or_full_job_takes_no_image(
+    store: TimedStore, now: float, expires: float, max_images: int
 ) -> None:
-    add_job(store)
+    add_job(store, expires=expires)
     assert not add_image(store, "a", now, max_images)
 
 
@@ -126,14 +126,14 @@ def test_closed_job_stays_closed_when_the_clock_is_set_back(store: TimedStore) -
 def test_closed_job_is_open_again_until_a_time(store: TimedStore) -> None:
     add_job(store)
     store.jobs.close("job")
-    assert store.jobs.reopen("job", NOW + 100, 9)
+    assert store.jobs.reopen("job", 100, 9)
     assert add_image(store, "a")
     assert not add_image(store, "b", NOW + 300)
 
 
 def test_expired_job_cannot_be_reopened(store: TimedStore) -> None:
     add_job(store, expires=NOW + 10)
-    assert not store.at(NOW + 10).jobs.reopen("job", NOW + 100, 9)
+    assert not store.at(NOW + 10).jobs.reopen("job", 100, 9)
 
 
 def test_expired_job_is_not_found(store: TimedStore) -> None:

@@ -43,7 +43,7 @@ def test_number_ahead_equals_the_claims_of_others_before(store: TimedStore, seed
             client, owner = f"c{chance.choice('0011123')}", f"o{chance.choice('0001234')}"
             job_id = f"{client} {owner} {chance.choice('01')}"
             if job_id not in job_ids:
-                store.at(NOW).jobs.add(job_id, owner, "[]", NOW + 1e6, NOW + 1e6)
+                store.at(NOW).jobs.add(job_id, owner, "[]", 1e6, 1e6)
                 job_ids.append(job_id)
             add_to_job(store, job_id, f"i{number}", client, NOW + number)
         told = {job_id: store.at(NOW).queue.count_ahead(job_id) for job_id in job_ids}

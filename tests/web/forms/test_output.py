@@ -48,6 +48,20 @@ def test_background_can_be_transparent(person: Person, jobs: Jobs) -> None:
     assert recipe.outputs[0].background == "transparent"
 
 
+@pytest.mark.parametrize(
+    ("word", "is_on"), [("y", True), ("on", True), ("1", True), ("0", False), ("no", False)]
+)
+def test_boxes_take_the_usual_words_for_on_and_off(
+    person: Person, jobs: Jobs, word: str, is_on: bool
+) -> None:
+    boxes = {f"outputs-0-{name}": word for name in ("transparent", "enlarge", "keep_copyright")}
+    own = {"outputs-0-width": "64", "outputs-0-format": "webp", **boxes}
+    person.upload((make_jpeg(), "a.jpg"), presets=[], **own)
+    (output,) = recipe_of(newest_job(jobs)).outputs
+    switches = (output.background == "transparent", output.enlarge, output.keep_copyright)
+    assert switches == (is_on, is_on, is_on)
+
+
 def test_responsive_set_is_every_width_in_every_format(person: Person, jobs: Jobs) -> None:
     wanted = {"responsive-widths": "64, 32", "responsive-formats": ["webp", "jpeg"]}
     person.upload((make_jpeg(), "a.jpg"), presets=[], **wanted)

@@ -42,18 +42,24 @@ class JobRows:
         self._now = now
 
     def add(
-        self, job_id: str, owner: str | None, recipe: str, expires: float, open_until: float
+        self,
+        job_id: str,
+        owner: str | None,
+        recipe: str,
+        keep_seconds: float,
+        open_seconds: float,
     ) -> None:
         """Write the row of a new job."""
+        now = self._now()
         self._db.execute(
             "INSERT INTO jobs (id, owner, recipe, created, expires, open_until)"
             " VALUES (:id, :owner, :recipe, :now, :expires, :open_until)",
             id=job_id,
             owner=owner,
             recipe=recipe,
-            now=self._now(),
-            expires=expires,
-            open_until=open_until,
+            now=now,
+            expires=now + keep_seconds,
+            open_until=now + open_seconds,
         )
 
     def read(self, job_id: str) -> Job | None:
@@ -199,7 +205,13 @@ class JobRows:
             return None
         row = with_counts(rows[0])
         begun = datetime.fromtimestamp(row["begun"], UTC)
-        return Progress(job_id, row["version"], bool(row["is_open"]), row["counts"], begun)
+        return Progress(
+            id=job_id,
+            version=row["version"],
+            is_open=bool(row["is_open"]),
+            counts=row["counts"],
+            begun=begun,
+        )
 
     def pending_image(self, job_id: str, image_id: str) -> tuple[int, datetime] | None:
         """Return the version of an image that waits or is claimed, or None.
@@ -257,22 +269,23 @@ class JobRows:
             missing_files=json.dumps([asdict(file) for file in missing_files]),
         )
 
-    def reopen(self, job_id: str, open_until: float, max_images: int) -> bool:
-        """Open a job again until a time, unless it does not exist or is full."""
+    def reopen(self, job_id: str, open_seconds: float, max_images: int) -> bool:
+        """Open a job again for some time, unless it does not exist or is full."""
+        now = self._now()
         return bool(
             self._db.execute(
                 "UPDATE jobs SET open_until = :open_until, version = version + 1 WHERE id = :id"
                 " AND expires > :now"
                 " AND (SELECT count(*) FROM images WHERE job_id = :id) < :max_images",
                 id=job_id,
-                now=self._now(),
-                open_until=open_until,
+                now=now,
+                open_until=now + open_seconds,
                 max_images=max_images,
             )
         )
 
-    def extend(self, job_id: str, expires: float, max_seconds: float) -> datetime | None:
-        """Extend a job until a time, but at most to `max_seconds` in all.
+    def extend(self, job_id: str, keep_seconds: float, max_seconds: float) -> datetime | None:
+        """Keep a job for some time from now, but at most for `max_seconds` in all.
 
         Returns when it expires, or None if it does not exist.
         """
@@ -282,7 +295,7 @@ class JobRows:
                 " version = version + 1"
                 " WHERE id = :id AND expires < min(:expires, created + :max_seconds)",
                 id=job_id,
-                expires=expires,
+                expires=self._now() + keep_seconds,
                 max_seconds=max_seconds,
             )
             rows = self._db.query("SELECT expires FROM jobs WHERE id = :id", id=job_id)

@@ -35,13 +35,20 @@ class ImageQueue:
         self._now = now
 
     def add(
-        self, job_id: str, image: NewImage, open_until: float, max_images: int, client: str
+        self,
+        job_id: str,
+        image: NewImage,
+        open_seconds: float | None,
+        max_images: int,
+        client: str,
     ) -> bool:
         """Write the row of a new image, unless the job is deleted, closed or full.
 
-        `client` is the address that sent it.
+        The job then stays open for some time from now; None closes it. `client` is the address that
+        sent the image.
         """
         with self._db.transaction():
+            now = self._now()
             added = self._db.execute(
                 "INSERT INTO images"
                 " (id, job_id, position, name, bytes, format, width, height, had_gps, created,"
@@ -53,7 +60,7 @@ class ImageQueue:
                 " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
                 **vars(image),
                 job_id=job_id,
-                now=self._now(),
+                now=now,
                 max_images=max_images,
                 client=client,
             )
@@ -61,7 +68,7 @@ class ImageQueue:
                 self._db.execute(
                     "UPDATE jobs SET open_until = :open_until WHERE id = :job_id",
                     job_id=job_id,
-                    open_until=open_until,
+                    open_until=0 if open_seconds is None else now + open_seconds,
                 )
         return bool(added)
 
@@ -196,7 +203,7 @@ class ImageQueue:
             )
         return bool(held)
 
-    def release_now(self, claim: Claim) -> bool:
+    def end_lease(self, claim: Claim) -> bool:
         """End a lease now, as if the worker had died; return False if the claim is lost."""
         with self._db.transaction():
             now = self._now()

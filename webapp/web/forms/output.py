@@ -15,6 +15,7 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import CheckboxInput
 
+from webapp.config import read_switch
 from webapp.recipes.outputs import ANIMATED_FORMATS, FORMATS, InvalidRecipe, Output, responsive_set
 from webapp.recipes.parsing import parse_output, parse_widths
 from webapp.recipes.presets import FIRST_CHOICES, Preset, offered_presets
@@ -26,6 +27,14 @@ RESPONSIVE_FORMATS = tuple(format for format in FORMATS if format != "gif")
 
 def _format_choices(formats: Iterable[str]) -> list[SelectChoice]:
     return [SelectChoice(name, format_name(name)) for name in formats]
+
+
+class SwitchField(BooleanField):  # type: ignore[misc]
+    """Read a box with the words for on and off that settings and links have."""
+
+    def process_formdata(self, values: list[str]) -> None:
+        """Read the value of the box; there is none if it is not ticked."""
+        self.data = bool(values and read_switch(values[0]))
 
 
 class OutputForm(Form):  # type: ignore[misc]
@@ -51,15 +60,15 @@ class OutputForm(Form):  # type: ignore[misc]
     quality = IntegerField("Quality")
     max_kb = IntegerField("Size limit")
     background = ColorField("Background", default="#ffffff")
-    transparent = BooleanField("Transparent")
+    transparent = SwitchField("Transparent")
     focus = SelectField(
         "Crop around",
         choices=[SelectChoice("", "centre"), SelectChoice("smart", "detail")],
         default="",
     )
-    enlarge = BooleanField("Enlarge small images")
-    keep_copyright = BooleanField("Keep copyright and author from EXIF")
-    animated = BooleanField("Keep movement, in WebP and GIF")
+    enlarge = SwitchField("Enlarge small images")
+    keep_copyright = SwitchField("Keep copyright and author from EXIF")
+    animated = SwitchField("Keep movement, in WebP and GIF")
 
     @property
     def is_used(self) -> bool:

@@ -224,6 +224,7 @@ def _max_sizes() -> int:
 
 def _output_fields(output: Output) -> Iterator[tuple[str, str]]:
     """Write an output as the fields of its form, without the format."""
+    is_transparent = output.background == "transparent"
     texts = {
         "width": output.width,
         "height": output.height,
@@ -231,7 +232,8 @@ def _output_fields(output: Output) -> Iterator[tuple[str, str]]:
         "quality": output.quality,
         "max_kb": output.max_bytes and output.max_bytes // 1000,
         "focus": output.focus if output.focus == "smart" else None,
-        "transparent" if output.background == "transparent" else "background": output.background,
+        "background": None if is_transparent else output.background,
+        "transparent": "y" if is_transparent else None,
     }
     yield from ((name, str(text)) for name, text in texts.items() if text)
     for switch in ("enlarge", "keep_copyright", "animated"):
