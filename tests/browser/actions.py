@@ -63,8 +63,7 @@ def drop_from_disk(page: Page, paths: list[str], at: Locator) -> None:
 
 def make(page: Page) -> None:
     """Submit the form, and wait for the end of the job."""
-    page.get_by_role("button", name="Make thumbnails").click()
-    expect(page).to_have_url(re.compile("/jobs/"))
+    submit(page)
     expect(page.locator(FINISHED)).to_contain_text("done", timeout=20_000)
 
 

@@ -96,7 +96,7 @@ def check_on_screens(page: Page) -> None:
 
 @contextmanager
 def longest_task(browser: Browser, page: Page) -> Iterator[Callable[[], float]]:
-    """Trace the tasks of a page; yield a function for the milliseconds of the longest.
+    """Trace the tasks of a page; yield what reads the milliseconds of the longest.
 
     By a clock of its thread, which stands while others have the processor.
     """
@@ -156,5 +156,5 @@ def watch(page: Page, expression: str, name: str) -> None:
 
 def shifts(page: Page) -> list[tuple[float, list[str]]]:
     """Return what shifted by itself, once the page has drawn."""
-    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+    draw(page)
     return page.evaluate("shifts")  # type: ignore[no-any-return]

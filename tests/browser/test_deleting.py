@@ -134,7 +134,7 @@ def test_deleted_row_does_not_return_with_a_late_poll(page: Page, idle: Servers)
     draw(page)
     expect(page.locator(".row")).to_be_hidden()
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".row-state")).to_contain_text("1 of 1 image done", timeout=10_000)
+    expect(page.locator(".row-state")).to_contain_text("1 of 1 image done")
 
 
 def test_second_deleted_row_does_not_return_with_the_first(page: Page, idle: Servers) -> None:

@@ -237,7 +237,7 @@ def test_page_retries_after_a_server_error(
     expect(bar).to_have_text("Server error. Retrying – nothing is lost.")
     expect(page.locator("body")).not_to_contain_text("oops")
     expect(page.locator(".frame.waiting")).to_have_count(1)
-    expect(bar).to_have_count(0, timeout=10_000)
+    expect(bar).to_have_count(0)
     complaints.clear()
 
 

@@ -87,7 +87,7 @@ def test_list_keeps_the_file_being_uploaded_in_view(page: Page, line: Line) -> N
     drop(page, {f"{n}.bmp": LARGE if n == 5 else make_jpeg() for n in range(8)})
     line.hold(after=5)
     submit(page)
-    expect(page.locator(".row-state").first).to_contain_text("uploaded", timeout=15_000)
+    expect(page.locator(".row-state").first).to_contain_text("uploaded")
     expect(page.get_by_role("button", name="Remove 0.bmp")).to_have_count(0)
     cancel = page.get_by_role("button", name="Cancel 5.bmp")
     expect(cancel).to_be_in_viewport(timeout=20_000)
@@ -176,7 +176,7 @@ def test_lost_connection_is_announced_once(page: Page, line: Line, complaints: l
     way = re.compile(r"/jobs/[0-9a-f-]{36}(/images)?$")
     page.route(way, lambda route: route.abort())
     line.release()
-    expect(page.locator("#queue-pause")).to_contain_text("Connection lost.", timeout=15_000)
+    expect(page.locator("#queue-pause")).to_contain_text("Connection lost.")
     # At once, for the next poll gets through.
     bars = page.evaluate(
         """() => {

@@ -13,6 +13,7 @@ from tests.browser.actions import (
     drop,
     drop_from_disk,
     expect_done,
+    expect_finished,
     gather,
     make,
     submit,
@@ -32,7 +33,7 @@ def test_thumbnails_appear_while_later_files_are_uploaded(page: Page, line: Line
     line.hold(after=1)
     drop(page, {"small.jpg": make_jpeg(), "1.bmp": LARGE, "2.bmp": LARGE, "3.bmp": LARGE})
     page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator(".frame.done")).not_to_have_count(0, timeout=15_000)
+    expect(page.locator(".frame.done")).not_to_have_count(0)
     expect(page.locator(".row progress:visible").first).to_be_visible()
     expect(page).to_have_title(re.compile("% uploaded"))
     line.release()
@@ -129,9 +130,7 @@ def test_job_closes_with_the_uploaded_files_when_its_page_is_left(
     page.goto(job if way == "reload" else line.url)
     line.release()
     page.goto(job)
-    expect(page.locator("#job-panel:not([hx-get]) h1")).to_have_text(
-        "1 of 1 image done, 3 missing", timeout=20_000
-    )
+    expect_finished(page, "1 of 1 image done, 3 missing")
     expect(page.locator("#missing li").last).to_contain_text("3.bmp It was not uploaded.")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.schema import SCHEMA, read_schema
+from tests.support.schema import SCHEMA, old_database, read_schema
 from webapp.config import ROOT
 from webapp.disk import is_disk_full
 from webapp.jobs.database import MIGRATIONS, Database, has_wal_reset_bug, migrate
@@ -169,9 +169,7 @@ def test_instance_of_the_first_schema_is_upgraded_without_loss(path: Path) -> No
 
 
 def test_focal_point_of_an_older_version_is_kept(path: Path) -> None:
-    with closing(Database(path)) as old:
-        old._is_migrated = True
-        migrate(old._db, MIGRATIONS[:11])
+    with old_database(path, 11) as old:
         old.execute(
             "INSERT INTO jobs (id, recipe, created, expires, open_until)"
             " VALUES ('job', '[]', 0, 9e9, 0)"

@@ -1,12 +1,27 @@
-"""Write what the migrations amount to: `python -m tests.support.schema`."""
+"""Databases of older versions, and what the migrations amount to.
+
+python -m tests.support.schema writes the latter.
+"""
 
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from webapp.jobs.database import MIGRATIONS, Database
+import sqlite_utils
+
+from webapp.jobs.database import MIGRATIONS, Database, migrate
 
 SCHEMA = MIGRATIONS[0].with_name("schema.sql")
+
+
+@contextmanager
+def old_database(path: Path, version: int) -> Iterator[sqlite_utils.Database]:
+    """Create a database with the schema of an older version, to write rows into."""
+    with closing(sqlite_utils.Database(path)) as db:
+        migrate(db, MIGRATIONS[:version])
+        with db.conn:
+            yield db
 
 
 def read_schema(database: Database) -> str:

@@ -20,7 +20,7 @@ PARTS = ["", "/panel", "/images/{image_id}", "/images/{image_id}/panel"]
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    """Create one application for all tests, which only read its one job."""
+    """Create one application for all tests, with one job."""
     with running_app(Config(instance=tmp_path_factory.mktemp("compression"))) as app:
         yield app
 

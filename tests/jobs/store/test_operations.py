@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.support.jobs import TimedStore
 from tests.support.rows import CAP, LEASE, NOW, add_image, add_job, claim, finish
-from webapp.jobs.database import MIGRATIONS, Database, migrate
+from tests.support.schema import old_database
 from webapp.jobs.store.operations import ALIVE_SECONDS
 
 
@@ -118,28 +118,20 @@ def test_clock_that_is_set_back_makes_no_negative_wait(store: TimedStore) -> Non
 
 
 def test_images_of_versions_without_counters_are_counted(tmp_path: Path) -> None:
-    old = Old(tmp_path / "jobs.db")
-    old.execute(
-        "INSERT INTO jobs (id, recipe, created, expires, open_until) VALUES ('job', '', 0, 9e9, 0)"
-    )
-    for number, ending in enumerate(("'done', NULL", "'failed', 'crashed'", "'waiting', NULL")):
+    with old_database(tmp_path / "jobs.db", 2) as old:
         old.execute(
-            "INSERT INTO images (id, job_id, position, name, bytes, format, width, height, had_gps,"
-            f" created, state, error_code) VALUES ({number}, 'job', 1, '', 1, '', 1, 1, 0, 0,"
-            f" {ending})"
+            "INSERT INTO jobs (id, recipe, created, expires, open_until)"
+            " VALUES ('job', '', 0, 9e9, 0)"
         )
-    old.close()
+        for number, ending in enumerate(("'done', NULL", "'failed', 'crashed'", "'waiting', NULL")):
+            old.execute(
+                "INSERT INTO images (id, job_id, position, name, bytes, format, width, height,"
+                " had_gps, created, state, error_code)"
+                f" VALUES ({number}, 'job', 1, '', 1, '', 1, 1, 0, 0, {ending})"
+            )
     store = TimedStore(tmp_path / "jobs.db", NOW)
     assert counted(store) == {("accepted", ""): 3, ("done", ""): 1, ("failed", "crashed"): 1}
     store.db.close()
-
-
-class Old(Database):
-    """Open the database as it was before there were counters."""
-
-    def migrate(self) -> None:
-        self._is_migrated = True
-        migrate(self._db, MIGRATIONS[:2])
 
 
 def test_beat_before_the_clock_was_set_back_does_not_count(store: TimedStore) -> None:

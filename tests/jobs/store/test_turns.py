@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.jobs import TimedStore
+from tests.support.schema import old_database
 from tests.support.turns import (
     HEAVY,
     LEASE,
@@ -22,7 +23,6 @@ from tests.support.turns import (
     end,
     fill,
 )
-from webapp.jobs.database import MIGRATIONS, Database, migrate
 from webapp.jobs.models import Claim, HourLimits
 from webapp.jobs.store import rows, turns
 
@@ -279,25 +279,16 @@ def test_clock_that_is_set_back_delays_no_client_for_long(store: TimedStore) -> 
 
 
 def test_images_of_versions_without_turns_keep_waiting(tmp_path: Path) -> None:
-    old = Old(tmp_path / "jobs.db")
-    old.execute(
-        "INSERT INTO jobs (id, owner, recipe, created, expires, open_until)"
-        " VALUES ('job', 'owner', '[]', 0, 9e12, 0)"
-    )
-    old.execute(
-        "INSERT INTO images (id, job_id, position, name, bytes, format, width, height, had_gps,"
-        " created) VALUES ('image', 'job', 1, 'a.jpg', 1, 'jpeg', 1, 1, 0, 0)"
-    )
-    old.close()
+    with old_database(tmp_path / "jobs.db", 8) as old:
+        old.execute(
+            "INSERT INTO jobs (id, owner, recipe, created, expires, open_until)"
+            " VALUES ('job', 'owner', '[]', 0, 9e12, 0)"
+        )
+        old.execute(
+            "INSERT INTO images (id, job_id, position, name, bytes, format, width, height, had_gps,"
+            " created) VALUES ('image', 'job', 1, 'a.jpg', 1, 'jpeg', 1, 1, 0, 0)"
+        )
     store = TimedStore(tmp_path / "jobs.db", NOW)
     assert store.db.query("SELECT client, owner FROM images") == [{"client": "", "owner": "owner"}]
     assert claim_name(store) == "image"
     store.db.close()
-
-
-class Old(Database):
-    """Open the database as it was before clients took turns."""
-
-    def migrate(self) -> None:
-        self._is_migrated = True
-        migrate(self._db, MIGRATIONS[:8])
