@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.conftest import Person, upload_image
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import work
+from tests.support.people import Person, upload_image
 from webapp import logs
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs

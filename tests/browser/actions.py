@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import CDPSession, Locator, Page, expect
@@ -93,3 +94,10 @@ def expect_done(page: Page, words: str) -> None:
 def expect_finished(page: Page, words: str) -> None:
     """Wait until the page of a job says this and asks no more."""
     expect(page.locator(FINISHED)).to_have_text(words, timeout=60_000)
+
+
+def write_files(folder: Path, files: dict[str, bytes]) -> list[str]:
+    """Write files to choose; return their paths."""
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return [str(folder / name) for name in files]

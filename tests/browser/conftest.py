@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,10 +85,3 @@ def no_complaints(complaints: list[str]) -> Iterator[None]:
     """Fail a test if the browser complained; a test clears what it provokes."""
     yield
     assert complaints == []
-
-
-def write_files(folder: Path, files: dict[str, bytes]) -> list[str]:
-    """Write files to choose; return their paths."""
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
-    return [str(folder / name) for name in files]

@@ -8,9 +8,9 @@ from io import BytesIO
 from playwright.sync_api import Page, expect
 from werkzeug.datastructures import FileStorage
 
-from tests.conftest import find_token
 from tests.support.images import make_jpeg
 from tests.support.jobs import open_jobs, work
+from tests.support.people import find_token
 from tests.support.servers import Client, Servers, wait_for_end
 from webapp.config import Config
 

@@ -17,8 +17,8 @@ from tests.browser.actions import (
     gather,
     make,
     submit,
+    write_files,
 )
-from tests.browser.conftest import write_files
 from tests.browser.lines import Line
 from tests.browser.measures import natural_sizes
 from tests.support.images import make_jpeg, make_png

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.actions import expect_done, expect_finished
-from tests.browser.conftest import write_files
+from tests.browser.actions import expect_done, expect_finished, write_files
 from tests.browser.jobs import PHOTO, create_job, make_job, work_on
 from tests.browser.measures import are_undistorted, check_colors, expect_to_fit
 from tests.support.images import make_png, make_truncated

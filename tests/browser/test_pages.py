@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.actions import drop, make
-from tests.browser.conftest import write_files
+from tests.browser.actions import drop, make, write_files
 from tests.browser.measures import THUMBNAILS, check, natural_sizes
 from tests.support.images import make_image, make_jpeg, make_png, make_truncated
 from tests.support.servers import running

@@ -7,8 +7,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.actions import IN_PART, LARGE, choose_preset, drop, expect_done, gather, submit
-from tests.browser.conftest import write_files
+from tests.browser.actions import (
+    IN_PART,
+    LARGE,
+    choose_preset,
+    drop,
+    expect_done,
+    gather,
+    submit,
+    write_files,
+)
 from tests.browser.lines import Line, line_to
 from tests.browser.measures import watch
 from tests.browser.routes import route_once

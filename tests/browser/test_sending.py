@@ -17,8 +17,8 @@ from tests.browser.actions import (
     gather,
     make,
     submit,
+    write_files,
 )
-from tests.browser.conftest import write_files
 from tests.browser.lines import Line
 from tests.browser.measures import WATCH_SHIFTS, longest_task, shifts, watch
 from tests.browser.routes import route_once

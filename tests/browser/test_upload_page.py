@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from tests.browser.actions import drop, expect_done
-from tests.browser.conftest import write_files
+from tests.browser.actions import drop, expect_done, write_files
 from tests.browser.measures import check_colors, expect_to_fit
 from tests.support.images import make_jpeg
 

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, part, running_app
+from tests.support.app import running_app
 from tests.support.hostile.mutations import mangled
 from tests.support.hostile.samples import ENDINGS, sample
 from tests.support.images import make_jpeg
 from tests.support.jobs import id_of
 from tests.support.pages import Page
+from tests.support.people import Person, part
 from webapp.config import Config
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests.conftest import Person, files_left
 from tests.support import attacker
 from tests.support.images import make_jpeg, make_png
-from tests.support.jobs import claims_of, job_at, work, work_once
+from tests.support.jobs import claims_of, files_left, job_at, work, work_once
+from tests.support.people import Person
 from webapp.config import Config
 from webapp.engine import decoder
 from webapp.engine.errors import ImageError

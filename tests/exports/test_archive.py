@@ -15,9 +15,10 @@ from flask import Flask
 from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, Script, read_zip
 from tests.support.images import make_jpeg, make_png, make_truncated
 from tests.support.jobs import id_of, job_at, sweep, work
+from tests.support.pages import read_zip
+from tests.support.people import Person, Script
 from webapp.exports.archive import pack
 from webapp.exports.file_names import DEFAULT_PATTERN
 from webapp.jobs.lifecycle import Jobs

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.conftest import Person
 from tests.support.images import make_jpeg
 from tests.support.jobs import job_at, work
+from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import Person, read_zip
 from tests.support.images import make_jpeg
 from tests.support.jobs import work
+from tests.support.pages import read_zip
+from tests.support.people import Person
 from webapp.exports.file_names import PART_BYTES, safe_name
 from webapp.jobs.lifecycle import Jobs
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.conftest import Person
 from tests.support.images import Size, make_animation, make_jpeg
 from tests.support.jobs import job_at, recipe_of, work
 from tests.support.pages import Page
+from tests.support.people import Person
 from webapp.exports.markup import alt_text, html, markdown, responsive_sets
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail

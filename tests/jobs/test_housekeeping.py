@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import age, files_left, nothing_left
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
-from tests.support.jobs import submit, sweep, work
+from tests.support.jobs import age, files_left, nothing_left, submit, sweep, work
 from webapp.jobs.errors import FILE_LOST
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.storage import ABANDONED_SECONDS, REMOVING_SECONDS

@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests.conftest import files_left, multipart, nothing_left, part
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import add_image, claims_of, received, submit, work
+from tests.support.jobs import (
+    add_image,
+    claims_of,
+    files_left,
+    nothing_left,
+    received,
+    submit,
+    work,
+)
+from tests.support.people import multipart, part
 from tests.support.turns import HEAVY, VISITOR
 from webapp.config import Config
 from webapp.engine.errors import ImageError

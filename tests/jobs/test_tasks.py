@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.conftest import Person, files_left
 from tests.support.images import make_jpeg
-from tests.support.jobs import claims_of, work_once
+from tests.support.jobs import claims_of, files_left, work_once
+from tests.support.people import Person
 from webapp.config import Config
 from webapp.engine import decoder, errors
 from webapp.engine.decoder import Decoder

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import find_token, multipart, part
 from tests.support.images import make_jpeg
+from tests.support.people import find_token, multipart, part
 from tests.support.servers import Client, Servers, wait_until
 from webapp.config import MB
 

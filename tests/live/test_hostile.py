@@ -15,10 +15,10 @@ from statistics import quantiles
 
 import pytest
 
-from tests.conftest import find_token, part
 from tests.support.hostile import SENT, hostile_files
 from tests.support.images import make_jpeg
 from tests.support.pages import Page
+from tests.support.people import find_token, part
 from tests.support.servers import Client, Servers, decode_children_of, running, wait_for_end
 from webapp.config import MB, Config
 

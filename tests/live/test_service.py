@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from werkzeug.datastructures import FileStorage
 
-from tests.conftest import find_token
 from tests.support.images import make_image, make_jpeg, make_png, make_truncated
+from tests.support.people import find_token
 from tests.support.servers import Client, Servers, environment, free_port, running, wait_until
 from webapp.config import ROOT
 

@@ -31,7 +31,6 @@ from typing import Any
 
 from PIL import Image
 
-from tests.conftest import find_token, part
 from tests.support.images import (
     make_animation,
     make_image,
@@ -41,6 +40,7 @@ from tests.support.images import (
     make_truncated,
 )
 from tests.support.jobs import open_jobs, sweep
+from tests.support.people import find_token, part
 from tests.support.servers import (
     Answer,
     Client,

@@ -1,5 +1,6 @@
 """Jobs, as the web server and the consumer have them."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,3 +135,22 @@ def finish(jobs: Jobs, claimed: Claim) -> None:
 def sweep(jobs: Jobs) -> None:
     """Sweep as the consumer does each minute."""
     housekeeping.sweep(jobs.store, jobs.storage)
+
+
+def files_left(jobs: Jobs) -> list[str]:
+    """List all files of all jobs, finished or not."""
+    storage = jobs.storage
+    folders = (storage.originals, storage.thumbnails, storage.tmp)
+    return [str(path) for folder in folders for path in folder.rglob("*")]
+
+
+def age(jobs: Jobs, seconds: float) -> None:
+    """Make all files older."""
+    for path in files_left(jobs):
+        moment = os.stat(path).st_mtime - seconds
+        os.utime(path, (moment, moment))
+
+
+def nothing_left(jobs: Jobs) -> bool:
+    """Return whether there is no job, row or file."""
+    return not jobs.store.jobs.ids() and not files_left(jobs)

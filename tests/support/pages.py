@@ -1,6 +1,8 @@
 """A parsed page, searched by CSS selectors and checked for what all must have."""
 
+import io
 from collections import Counter
+from zipfile import ZipFile
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 from werkzeug.test import TestResponse
@@ -82,3 +84,9 @@ def is_labelled(page: Page, field: LexborNode) -> bool:
     if "id" in attributes and page.all(f'label[for="{attributes["id"]}"]'):
         return True
     return any(field == inner for inner in page.all(f"label {field.tag}"))
+
+
+def read_zip(answer: TestResponse) -> ZipFile:
+    """Open the zip that was sent."""
+    assert answer.status_code == 200, answer.text
+    return ZipFile(io.BytesIO(answer.data))

@@ -10,18 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.conftest import (
-    Person,
-    Script,
-    find_token,
-    multipart,
-    nothing_left,
-    part,
-    running_app,
-    upload_image,
-)
+from tests.support.app import running_app
 from tests.support.images import make_jpeg
-from tests.support.jobs import id_of, work
+from tests.support.jobs import id_of, nothing_left, work
+from tests.support.people import Person, Script, find_token, multipart, part, upload_image
 from webapp.config import Config, ConfigError, load
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import MAX_WRONG_TOKENS

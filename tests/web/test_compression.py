@@ -9,9 +9,10 @@ from flask import Flask
 from itsdangerous import TimestampSigner
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, find_token, multipart, running_app
+from tests.support.app import running_app
 from tests.support.images import make_jpeg
 from tests.support.jobs import job_at, work
+from tests.support.people import Person, find_token, multipart
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 

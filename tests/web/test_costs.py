@@ -16,10 +16,11 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, running_app
+from tests.support.app import running_app
 from tests.support.forms import field, multipart_of, urlencoded
 from tests.support.images import make_jpeg
 from tests.support.jobs import id_of
+from tests.support.people import Person
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import Output, Recipe

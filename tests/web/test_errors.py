@@ -6,9 +6,9 @@ import pytest
 from flask import Flask, abort
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person
 from tests.support.errors import ERRORS
 from tests.support.pages import Page
+from tests.support.people import Person
 from webapp.web.errors import Problem, problem
 
 

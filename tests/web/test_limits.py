@@ -12,9 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, Script, nothing_left, running_app, upload_from, upload_image
+from tests.support.app import running_app
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import nothing_left, work
+from tests.support.people import Person, Script, upload_from, upload_image
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.web.limits import QUEUE_AGAIN, TAKE_IMAGES

@@ -8,9 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import Person, upload_image
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import work
+from tests.support.people import Person, upload_image
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import MAX_WRONG_TOKENS

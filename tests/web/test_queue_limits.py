@@ -10,9 +10,10 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, Script, nothing_left, running_app, upload_from
+from tests.support.app import running_app
 from tests.support.images import make_jpeg
-from tests.support.jobs import job_at, work
+from tests.support.jobs import job_at, nothing_left, work
+from tests.support.people import Person, Script, upload_from
 from webapp.config import Config
 from webapp.jobs.errors import TooManyWaiting
 from webapp.jobs.lifecycle import Jobs

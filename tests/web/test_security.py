@@ -9,9 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import Headers
 
-from tests.conftest import Person, find_token, multipart, part, running_app, upload_image
+from tests.support.app import running_app
 from tests.support.images import make_jpeg
 from tests.support.jobs import id_of, work
+from tests.support.people import Person, find_token, multipart, part, upload_image
 from webapp.config import Config, HostNames
 from webapp.jobs.lifecycle import Jobs
 

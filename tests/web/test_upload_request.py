@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person
 from tests.support.forms import field, multipart_of, urlencoded
+from tests.support.people import Person
 
 
 def send(person: Person, path: str, **form: Any) -> TestResponse:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import Person
+from tests.support.people import Person
 from webapp.config import ROOT
 
 VENDOR = ROOT / "static/vendor"

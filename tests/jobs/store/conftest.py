@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import place_databases
+from tests.support.app import place_databases
 from tests.support.jobs import TimedStore
 from tests.support.turns import NOW
 

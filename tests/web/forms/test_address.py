@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Person, running_app
+from tests.support.app import running_app
+from tests.support.people import Person
 from webapp.config import Config
 
 

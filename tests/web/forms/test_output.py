@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.conftest import Person, Script, nothing_left, running_app
+from tests.support.app import running_app
 from tests.support.images import make_jpeg
-from tests.support.jobs import newest_job, output_files, recipe_of
+from tests.support.jobs import newest_job, nothing_left, output_files, recipe_of
+from tests.support.people import Person, Script
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Person, Script, nothing_left, running_app
+from tests.support.app import running_app
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
-from tests.support.jobs import id_of, newest_job, open_jobs
+from tests.support.jobs import id_of, newest_job, nothing_left, open_jobs
 from tests.support.pages import Page
+from tests.support.people import Person, Script
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
-from tests.conftest import Person, Script, nothing_left, part, running_app
+from tests.support.app import running_app
 from tests.support.images import make_jpeg
-from tests.support.jobs import job_at, newest_job, output_files, recipe_of
+from tests.support.jobs import job_at, newest_job, nothing_left, output_files, recipe_of
+from tests.support.people import Person, Script, part
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import InvalidRecipe, Output, Recipe, RecipeLimits

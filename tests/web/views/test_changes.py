@@ -6,10 +6,10 @@ from threading import Event
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person, multipart, nothing_left
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import job_at, work
+from tests.support.jobs import job_at, nothing_left, work
+from tests.support.people import Person, multipart
 from tests.support.servers import wait_until
 from webapp.jobs.lifecycle import Jobs
 from webapp.web.formatters import date_and_time

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests.conftest import Person, running_app
+from tests.support.app import running_app
 from tests.support.images import make_jpeg
 from tests.support.jobs import job_at, work
+from tests.support.people import Person
 from webapp.config import Config
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.conftest import Person
 from tests.support.images import make_corners, make_jpeg
 from tests.support.jobs import job_at, work
+from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 
 

@@ -5,9 +5,9 @@ from uuid import UUID
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.conftest import Person
 from tests.support.images import make_jpeg
 from tests.support.jobs import job_at, work
+from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 
 UNKNOWN = UUID(int=0)

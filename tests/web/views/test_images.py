@@ -1,10 +1,10 @@
 """Show the page of one image."""
 
-from tests.conftest import Person
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import job_at, work
 from tests.support.pages import Page
+from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 
 

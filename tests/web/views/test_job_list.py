@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.conftest import Person, Script
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import id_of, job_at, work
 from tests.support.pages import Page
+from tests.support.people import Person, Script
 from webapp.jobs.lifecycle import Jobs
 
 

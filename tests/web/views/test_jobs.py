@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from tests.conftest import Person
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_png, make_truncated
 from tests.support.jobs import claims_of, job_at, sweep, work, work_once
+from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 
 IDLE = "no workers are running"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests.conftest import Person, Script, part
 from tests.support.images import make_image, make_jpeg
 from tests.support.jobs import newest_job
+from tests.support.people import Person, Script, part
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 

@@ -2,9 +2,9 @@
 
 from flask.testing import FlaskClient
 
-from tests.conftest import Person
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
+from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.store.operations import ALIVE_SECONDS
 

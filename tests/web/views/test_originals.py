@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.conftest import Person
 from tests.support.clock import Clock
 from tests.support.images import encode, make_animation, make_exif, make_jpeg, make_picture
 from tests.support.jobs import job_at, work
+from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 
 SHOWN = ["jpeg", "png", "webp", "avif", "gif"]

@@ -4,11 +4,11 @@ from math import inf
 
 import pytest
 
-from tests.conftest import Person, Script
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
 from tests.support.jobs import claim, claims_of, finish, id_of, job_at, sweep, work, work_once
 from tests.support.pages import Page
+from tests.support.people import Person, Script
 from webapp.jobs.health import estimate
 from webapp.jobs.lifecycle import Jobs
 

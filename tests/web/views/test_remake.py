@@ -2,9 +2,10 @@
 
 import json
 
-from tests.conftest import Person, read_zip
 from tests.support.images import make_jpeg
 from tests.support.jobs import claims_of, file_names, job_at, work, work_once
+from tests.support.pages import read_zip
+from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.storage import REPLACED_SECONDS
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Person, age, nothing_left
 from tests.support.images import make_jpeg
-from tests.support.jobs import file_names, id_of, job_at, sweep, work
+from tests.support.jobs import age, file_names, id_of, job_at, nothing_left, sweep, work
+from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail
 from webapp.jobs.storage import ABANDONED_SECONDS, REPLACED_SECONDS

@@ -14,11 +14,11 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.conftest import Script, read_zip
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
 from tests.support.jobs import claims_of, work_once
-from tests.support.pages import Page
+from tests.support.pages import Page, read_zip
+from tests.support.people import Script
 from webapp.engine.decoder import Decoder
 from webapp.engine.result import Result
 from webapp.jobs.database import Database

@@ -7,10 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from tests.conftest import Person, nothing_left, running_app, upload_image
+from tests.support.app import running_app
 from tests.support.clock import Clock
 from tests.support.images import make_image, make_jpeg, make_truncated
-from tests.support.jobs import id_of, sweep, work
+from tests.support.jobs import id_of, nothing_left, sweep, work
+from tests.support.people import Person, upload_image
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.presets import PRESETS

@@ -8,9 +8,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import Person, running_app
+from tests.support.app import running_app
 from tests.support.images import make_png
 from tests.support.jobs import id_of, work
+from tests.support.people import Person
 from webapp.config import Config, load
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import Person, Script, files_left, multipart, nothing_left, part, running_app
+from tests.support.app import running_app
 from tests.support.images import (
     make_image,
     make_jpeg,
@@ -16,8 +16,9 @@ from tests.support.images import (
     make_png_chunk,
     make_too_many_scans,
 )
-from tests.support.jobs import newest_job
+from tests.support.jobs import files_left, newest_job, nothing_left
 from tests.support.pages import Page
+from tests.support.people import Person, Script, multipart, part
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 
