@@ -39,6 +39,10 @@ def test_icon_with_too_many_pictures_is_refused(engine: Engine) -> None:
         engine.header(hostile.ico.build(small, 257))
 
 
-def test_icon_cut_within_its_table_is_truncated(engine: Engine) -> None:
+@pytest.mark.parametrize("more", [0, 7], ids=["between entries", "in an entry"])
+def test_icon_cut_within_its_table_is_truncated(more: int, engine: Engine) -> None:
+    cut = hostile.ico.build(b"", 9)[: 6 + 16 * 4 + more]
     with pytest.raises(Truncated):
-        engine.header(hostile.ico.build(b"", 9)[: 6 + 16 * 4])
+        engine.header(cut)
+    with pytest.raises(Truncated):
+        engine.make(cut, png(60, 60))

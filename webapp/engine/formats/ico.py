@@ -52,9 +52,10 @@ def _find_picture(file: IO[bytes]) -> tuple[int, bool]:
     (count,) = struct.unpack("<H", file.read(2))
     if count > _MAX_PICTURES:
         raise Corrupt
-    entries = list(struct.iter_unpack("<BBBxHHII", file.read(16 * count)))
-    if len(entries) < count:
+    table = file.read(16 * count)
+    if len(table) < 16 * count:
         raise Truncated
+    entries = list(struct.iter_unpack("<BBBxHHII", table))
 
     def rank(entry: tuple[int, ...]) -> tuple[int, int]:
         width, height, colors, _, bits, *_ = entry
