@@ -33,8 +33,13 @@ class Directory:
     sizes: dict[int, int]
 
     def number(self, tag: int) -> float | None:
-        """Return the first number of a tag; None if there is none."""
+        """Return the first number of a tag; None if there is none.
+
+        A single byte, which some scanners write for an orientation, counts too.
+        """
         kind, value = self.tags.get(tag, (0, b""))
+        if kind in (1, 7) and len(value) == 1:
+            return value[0]
         if kind not in _NUMBERS:
             return None
         number: float = struct.unpack_from(self.order + _NUMBERS[kind], value)[0]

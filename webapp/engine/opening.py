@@ -43,6 +43,8 @@ _OUR_NAMES = {
 }
 
 Image.preinit()
+# Ours correct Pillow's.
+Image.register_open("TIFF", tiff.Reader, tiff.matches)
 Image.MAX_IMAGE_PIXELS = None  # Our limits differ by format, as the decoders' needs do.
 # Each thread of the AVIF decoder maps 70 MB, which on a large machine exceeds the memory limit.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 2
@@ -75,7 +77,7 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
     try:
         image = Image.open(file, formats=_PILLOW_FORMATS)
     except UnidentifiedImageError as error:
-        raise (tiff.explain(file, head) or explain(head)) from error
+        raise explain(head) from error
     check_size(image.size, format_of(image), limits)
     bmp.check_run_length(image)
     return image

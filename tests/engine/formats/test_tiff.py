@@ -1,22 +1,44 @@
-"""Read the header of a TIFF."""
+"""Read TIFFs, also those that Pillow alone shows wrong or refuses."""
 
+import io
 import struct
+import threading
+from collections.abc import Sequence
+from typing import cast
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, TiffImagePlugin
 
-from tests.support.engine import Engine, assert_near, png
-from tests.support.hostile import tiff
-from tests.support.images import encode
+from tests.support import tiff
+from tests.support.engine import Engine, assert_corners, assert_near, png
+from tests.support.hostile import tiff as hostile
+from tests.support.images import encode, make_corners, make_picture, turn
 from webapp.engine.errors import Corrupt, Unsupported
+from webapp.engine.formats.tiff import Reader
 from webapp.engine.header import Header
+from webapp.recipes.outputs import Output
+
+SIZE = (50, 37)  # No multiple of a tile.
+SAME: Output = png(*SIZE)
+
+
+def stretch(bands: Sequence[Image.Image], white: int) -> list[Image.Image]:
+    """Scale bands of 8 bits to another white."""
+    return [band.convert("I").point(lambda value: value * (white / 255) + 0) for band in bands]
+
+
+def assert_same(one: Image.Image, other: Image.Image, tolerance: int = 1) -> None:
+    difference = ImageChops.difference(one.convert("RGB"), other.convert("RGB"))
+    assert max(number for _, number in cast(list[tuple[int, int]], difference.getextrema())) <= (
+        tolerance
+    )
 
 
 def test_kind_of_tiff_that_no_decoder_reads_is_named(engine: Engine) -> None:
     bits = struct.pack("<3H", 32, 32, 32)
     more = [(258, 3, 3, bits), (262, 3, 1, b"\2\0"), (277, 3, 1, b"\3\0")]
     with pytest.raises(Unsupported, match="This kind of TIFF has channels"):
-        engine.header(tiff.grey(4, 4, bytes(192), more=more))
+        engine.header(hostile.grey(4, 4, bytes(192), more=more))
 
 
 def test_big_endian_tiff_is_read(engine: Engine) -> None:
@@ -30,4 +52,184 @@ def test_more_strips_than_an_honest_file_has_are_refused(engine: Engine) -> None
     count = 200_001
     strips = [(number, 4, count, bytes(4 * count)) for number in (273, 279)]
     with pytest.raises(Corrupt):
-        engine.header(tiff.grey(4, count, b"", more=[*strips, (278, 4, 1, b"\1\0\0\0")]))
+        engine.header(hostile.grey(4, count, b"", more=[*strips, (278, 4, 1, b"\1\0\0\0")]))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("tile", [None, (16, 32)], ids=["strips", "tiles"])
+@pytest.mark.parametrize(("mode", "photometric"), [("RGB", 2), ("CMYK", 5)])
+def test_tiff_of_16_bit_planes_shows_its_picture(
+    mode: str,
+    photometric: int,
+    tile: tuple[int, int] | None,
+    order: str,
+    engine: Engine,
+) -> None:
+    picture = make_picture(mode, SIZE)
+    bands = stretch(picture.split(), 65535)
+    image = tiff.write(bands, "H", order=order, photometric=photometric, planar=True, tile=tile)
+    assert_same(engine.picture(image, SAME), picture.convert("RGB"))
+
+
+@pytest.mark.parametrize(("letter", "white"), [("B", 255), ("H", 65535)])
+@pytest.mark.parametrize(("kind", "extra"), [("RGBA", 2), ("RGBa", 1)])
+def test_alpha_in_a_plane_of_a_tiff_is_transparent(
+    letter: str, white: int, kind: str, extra: int, engine: Engine
+) -> None:
+    picture = Image.new("RGBA", SIZE, (200, 100, 40, 128))
+    bands = stretch(picture.convert(kind).split(), white)
+    image = tiff.write(bands, letter, planar=True, tags={338: (3, [extra])})
+    assert_near(engine.picture(image, SAME).getpixel((9, 9)), (200, 100, 40, 128))
+
+
+@pytest.mark.parametrize("letter", ["B", "H"])
+def test_planes_of_a_tiff_without_colour_are_one(letter: str, engine: Engine) -> None:
+    grey = make_picture("L", SIZE)
+    bands = stretch([grey], 255 if letter == "B" else 65535)
+    for photometric, expected in ((0, ImageChops.invert(grey)), (1, grey)):
+        image = tiff.write(bands, letter, photometric=photometric, planar=True)
+        assert_same(engine.picture(image, SAME).convert("RGB"), expected.convert("RGB"))
+
+
+def reduced_colour(size: tuple[int, int]) -> list[bytes]:
+    """Store corners as YCbCr, with a colour for each four pixels."""
+    picture = make_corners(size).convert("YCbCr")
+    blocks = []
+    for top in range(0, size[1], 2):
+        for left in range(0, size[0], 2):
+            pixels = picture.crop((left, top, left + 2, top + 2)).tobytes()
+            blocks.append(pixels[::3] + pixels[1:3])
+    return [b"".join(blocks)]
+
+
+def test_uncompressed_tiff_of_reduced_colour_is_read(engine: Engine) -> None:
+    data = reduced_colour((120, 80))
+    tags: tiff.Tags = {
+        **{256: (4, [120]), 257: (4, [80]), 258: (3, [8, 8, 8]), 259: (3, [1]), 262: (3, [6])},
+        **{277: (3, [3]), 278: (4, [80]), 279: (4, [len(data[0])]), 530: (3, [2, 2])},
+    }
+    image = tiff.assemble(tags, 273, data)
+    assert engine.header(image) == Header("tiff", 120, 80, 1, False)
+    assert_corners(engine.picture(image, png(60, 40)))
+
+
+def test_tiles_of_a_tiff_may_be_listed_as_strips(engine: Engine) -> None:
+    picture = make_picture("L", SIZE)
+    image = tiff.write([picture], photometric=1, tile=(16, 32))
+    for tile_tag, strip_tag in ((324, 273), (325, 279)):
+        image = image.replace(struct.pack("<HH", tile_tag, 4), struct.pack("<HH", strip_tag, 4))
+    assert_same(engine.picture(image, SAME), picture.convert("L"))
+
+
+@pytest.mark.parametrize("compression", [tiff.RAW, tiff.DEFLATE])
+@pytest.mark.parametrize("tile", [None, (16, 32)], ids=["strips", "tiles"])
+@pytest.mark.parametrize(
+    ("letter", "white"), [("h", 32767), ("i", 65535), ("f", 1)], ids=["16 bit", "32 bit", "float"]
+)
+def test_signed_and_float_greys_look_alike_in_both_byte_orders(
+    letter: str, white: int, tile: tuple[int, int] | None, compression: int, engine: Engine
+) -> None:
+    grey = make_picture("L", SIZE)
+    bands = stretch([grey], white)
+    if letter == "f":
+        bands = [grey.convert("F").point(lambda value: value * (1 / 255) + 0)]
+    little, big = (
+        tiff.write(bands, letter, order=order, photometric=1, tile=tile, compression=compression)
+        for order in "<>"
+    )
+    made = engine.picture(little, SAME)
+    assert len(made.convert("L").getcolors() or []) > 50
+    assert_same(engine.picture(big, SAME), made, tolerance=0)
+
+
+def test_palette_of_8_bits_in_a_tiff_is_not_black(engine: Engine) -> None:
+    picture = make_corners().quantize(4, dither=Image.Dither.NONE)
+    colors = Image.frombytes("RGB", (4, 1), bytes(picture.getpalette("RGB") or ())[:12])
+    channels = [[*band.tobytes(), *[0] * 252] for band in colors.split()]
+    for factor in (1, 257):
+        numbers = [factor * number for channel in channels for number in channel]
+        image = tiff.write(
+            [Image.frombytes("L", picture.size, picture.tobytes())],
+            photometric=3,
+            tags={320: (3, numbers)},
+        )
+        assert_corners(engine.picture(image, png(60, 40)))
+
+
+@pytest.mark.parametrize("kind", [1, 7], ids=["byte", "undefined"])
+def test_orientation_of_a_tiff_may_be_a_byte(kind: int, engine: Engine) -> None:
+    stored = turn(make_corners(), 8)
+    image = tiff.write(stored.split(), tags={274: (kind, [8])})
+    assert engine.header(image) == Header("tiff", 120, 80, 8, False)
+    assert engine.result(image, png(60, 40)).header == engine.header(image)
+    assert_corners(engine.picture(image, png(60, 40)))
+
+
+def test_orientation_in_the_xmp_of_a_tiff_does_not_count(engine: Engine) -> None:
+    xmp = list(b'<x:xmpmeta><rdf:Description tiff:Orientation="3"/></x:xmpmeta>')
+    image = tiff.write(make_corners().split(), tags={700: (1, xmp)})
+    assert_corners(engine.picture(image, png(60, 40)))
+
+
+def test_old_jpeg_of_grey_in_a_tiff_is_read(engine: Engine) -> None:
+    grey = make_picture("L", (64, 48))
+    jpeg = encode(grey, "jpeg", quality=95)
+    tags: tiff.Tags = {
+        **{256: (4, [64]), 257: (4, [48]), 258: (3, [8]), 259: (3, [6]), 262: (3, [1])},
+        **{277: (3, [1]), 278: (4, [48]), 279: (4, [len(jpeg)])},
+        **{512: (3, [1]), 513: (4, [0]), 514: (4, [len(jpeg)])},
+    }
+    start = len(tiff.assemble(tags, 273, [jpeg])) - len(jpeg)
+    image = tiff.assemble({**tags, 513: (4, [start])}, 273, [jpeg])
+    assert_same(engine.picture(image, png(64, 48)), grey, tolerance=12)
+
+
+GREY = make_picture("L", SIZE)
+UNSUPPORTED = {
+    "big-endian BigTIFF": (b"MM\0+" + bytes(60), "a big-endian BigTIFF"),
+    "WebP": (tiff.write([GREY], photometric=1, tags={259: (3, [50001])}), "is compressed in a way"),
+    "unknown": (tiff.write([GREY], photometric=1, tags={259: (3, [24005])}), "is compressed in a"),
+    "16-bit JPEG": (
+        tiff.write(stretch([GREY], 65535), "H", photometric=1, tags={259: (3, [7])}),
+        "is compressed in a way",
+    ),
+    "planes of reduced colour": (
+        tiff.write([GREY] * 3, photometric=6, planar=True),
+        "stores its channels separately",
+    ),
+    "planes of grey and alpha": (
+        tiff.write([GREY] * 2, photometric=1, planar=True, tags={338: (3, [2])}),
+        "stores its channels separately",
+    ),
+    "planes of five channels": (
+        tiff.write([GREY] * 5, planar=True, tags={338: (3, [2, 0])}),
+        "stores its channels separately",
+    ),
+}
+
+
+@pytest.mark.parametrize(("image", "words"), UNSUPPORTED.values(), ids=UNSUPPORTED)
+def test_sound_tiff_of_a_rare_kind_is_not_called_damaged(
+    image: bytes, words: str, engine: Engine
+) -> None:
+    for read in (engine.header, lambda image: engine.make(image, png(60, 60))):
+        with pytest.raises(Unsupported, match=rf"This (is|TIFF) .*{words}|{words}.*Save it"):
+            read(image)
+
+
+def test_tiffs_opened_in_threads_keep_their_decoders() -> None:
+    picture = make_picture("RGB", SIZE)
+    planes, plain = (tiff.write(picture.split(), planar=planar) for planar in (True, False))
+    codecs: dict[bytes, set[str]] = {planes: set(), plain: set()}
+
+    def open_often(image: bytes) -> None:
+        for _ in range(200):
+            codecs[image] |= {tile.codec_name for tile in Reader(io.BytesIO(image)).tile}
+
+    threads = [threading.Thread(target=open_often, args=(image,)) for image in codecs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(codecs.values()) == [{"libtiff"}, {"raw"}]
+    assert TiffImagePlugin.READ_LIBTIFF is False

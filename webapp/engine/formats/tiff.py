@@ -1,8 +1,9 @@
 """TIFF: a directory of tags, and pixels in strips or tiles."""
 
-from typing import IO
+import threading
+from typing import IO, cast
 
-from PIL import ExifTags, TiffImagePlugin
+from PIL import ExifTags, ImagePalette, TiffImagePlugin
 
 from webapp.engine import exif, ifd
 from webapp.engine.errors import Corrupt, Unsupported
@@ -10,15 +11,146 @@ from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 
 SIGNATURES = tuple(TiffImagePlugin.PREFIXES)
+_BIG_ENDIAN_BIGTIFF = b"MM\0+"
 _STRIPS, _TILES = 273, 324  # Where the pixels are.
+_TILE_WIDTH = 322
+_BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANES, _COLORS = 258, 259, 262, 277, 284, 320
+_EXTRA_SAMPLES, _SUBSAMPLING = 338, 530
 # The tags that describe the pixels.
 _TAGS = (
-    *(256, 257, 258, 259, 262, 266, _STRIPS, 277, 278, 282, 283, 284, 296, 320, 322, 323, _TILES),
-    *(338, 339, 530, 0xBC01, ExifTags.Base.Orientation),
+    *(256, 257, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _STRIPS, _SAMPLES, 278, 282, 283, _PLANES),
+    *(
+        296,
+        _COLORS,
+        _TILE_WIDTH,
+        323,
+        _TILES,
+        _EXTRA_SAMPLES,
+        339,
+        _SUBSAMPLING,
+        0xBC01,
+        ExifTags.Base.Orientation,
+    ),
 )
 _MAX_STRIPS = 200_000  # A strip for each line of a picture needs some ten thousand.
 _MAX_TAG = 4096  # Bytes of one of these that are read; a palette of 256 colours has 1536.
 _UNKNOWN_MODE = "unknown pixel mode"  # In Pillow's message for channels that it does not know.
+_RAW, _OLD_JPEG, _JPEG, _WEBP = 1, 6, 7, 50001
+# libtiff in Pillow's wheel has no WebP.
+_COMPRESSIONS = frozenset(TiffImagePlugin.COMPRESSION_INFO) - {_WEBP}
+_GREY, _YCBCR = 1, 6
+_NATIVE = {"F;32BF": "F;32NF", "I;16BS": "I;16NS", "I;32BS": "I;32NS"}
+
+
+class Reader(TiffImagePlugin.TiffImageFile):
+    """Open a TIFF with Pillow, and correct what Pillow gets wrong.
+
+    Raises Unsupported for a kind that Pillow cannot decode.
+    """
+
+    _lock = threading.Lock()  # READ_LIBTIFF is Pillow's, for all threads.
+
+    def _open(self) -> None:
+        _check_kind_of_offsets(cast(IO[bytes], self.fp))
+        super()._open()
+
+    def _setup(self) -> None:
+        self._check_kind()
+        self._read_orientation()
+        with self._lock:
+            TiffImagePlugin.READ_LIBTIFF = self._needs_libtiff()
+            try:
+                super()._setup()
+            except SyntaxError as error:
+                if _UNKNOWN_MODE not in str(error):
+                    raise
+                raise Unsupported(
+                    "This kind of TIFF has channels that we cannot read."
+                    " Export it as 8 or 16 bit RGB."
+                ) from error
+            finally:
+                TiffImagePlugin.READ_LIBTIFF = False
+        self._correct_raw_mode()
+        self._read_colors()
+
+    def _correct_raw_mode(self) -> None:
+        """Correct what TiffImageFile._setup expects libtiff to return.
+
+        libtiff swaps the bytes of a big-endian file, but floats and signed numbers would be swapped
+        back. It does not make RGB of a grey JPEG of the old kind.
+        """
+        tile = self.tile[0]
+        if tile.codec_name != "libtiff" or not isinstance(tile.args, tuple):
+            return
+        raw_mode, *more = tile.args
+        if (self.tag_v2.get(_COMPRESSION), self.tag_v2.get(_PHOTOMETRIC)) == (_OLD_JPEG, _GREY):
+            self._mode = raw_mode = "L"
+        self.tile = [tile._replace(args=(_NATIVE.get(raw_mode, raw_mode), *more))]
+
+    def _check_kind(self) -> None:
+        """Raise Unsupported for a file that libtiff or Pillow cannot decode."""
+        tags = self.tag_v2
+        compression = tags.get(_COMPRESSION, _RAW)
+        # libtiff decodes no JPEG of more than 12 bits.
+        is_deep_jpeg = compression == _JPEG and max(tags.get(_BITS, (8,))) > 12
+        if compression not in _COMPRESSIONS or is_deep_jpeg or 0xBC01 in tags:
+            raise Unsupported(
+                "This TIFF is compressed in a way that we cannot read."
+                " Save it with LZW or ZIP compression, or without any."
+            )
+        if tags.get(_PLANES) != 2:
+            return
+        # libtiff makes RGB of YCbCr, but not of reduced colour in planes. Of a JPEG it is the JPEG
+        # that counts, not the tag.
+        is_reduced = (
+            tags.get(_PHOTOMETRIC) == _YCBCR
+            and compression not in (_OLD_JPEG, _JPEG)
+            and tags.get(_SUBSAMPLING, (2, 2)) != (1, 1)
+        )
+        # TiffDecode.c stores the second plane as green, which grey with alpha does not have; and it
+        # does not skip a plane beyond the fourth.
+        has_alpha = max(tags.get(_EXTRA_SAMPLES, ()), default=0) > 0
+        if is_reduced or (has_alpha and tags.get(_SAMPLES) != 4):
+            raise Unsupported(
+                "This TIFF stores its channels separately, in a way that we cannot read."
+                " Save it with interleaved channels."
+            )
+
+    def _needs_libtiff(self) -> bool:
+        """Return True if Pillow's own decoder gets uncompressed pixels wrong.
+
+        It takes planes of any depth for planes of 8 bits, and the reduced colour of YCbCr for
+        colour of all pixels; and tiles for strips if their places are in the tag for strips.
+        """
+        tags = self.tag_v2
+        return tags.get(_COMPRESSION, _RAW) == _RAW and (
+            _TILE_WIDTH in tags
+            or tags.get(_PLANES) == 2
+            or (tags.get(_PHOTOMETRIC) == _YCBCR and tags.get(_SAMPLES) == 3)
+        )
+
+    def _read_orientation(self) -> None:
+        """Make Pillow apply the orientation of the tag, and no other.
+
+        As a byte, which is the wrong type, it is no number for Pillow. If there is none, Pillow
+        applies that of XMP, as no other decoder does.
+        """
+        tags, tag = self.tag_v2, ExifTags.Base.Orientation
+        orientation = tags.get(tag)
+        if isinstance(orientation, bytes) and len(orientation) == 1:
+            del tags[tag]
+            tags[tag] = self.getexif()[tag] = orientation[0]
+        elif orientation is None and "xmp" in self.info:
+            self.getexif()[tag] = 1
+
+    def _read_colors(self) -> None:
+        """Read a palette of 8 bits, as old scanners write it, as libtiff does.
+
+        TiffImageFile._setup divides by 256, which makes them all black.
+        """
+        colors = self.tag_v2.get(_COLORS, ())
+        if self.palette and max(colors, default=0) < 256:
+            self.palette = ImagePalette.raw("RGB;L", colors)
 
 
 def matches(head: bytes) -> bool:
@@ -31,38 +163,28 @@ def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
     Pillow opens a copy without the offsets of the strips, because it creates an object for each:
     88 ms for 65,535 strips.
     """
+    _check_kind_of_offsets(file)
     directory = ifd.read_directory(file, dict.fromkeys(_TAGS, _MAX_TAG))
     for tag in (_STRIPS, _TILES):
         if directory.sizes.get(tag, 0) > 4 * _MAX_STRIPS:
             raise Corrupt
         if tag in directory.tags:
             directory.tags[tag] = (4, bytes(4))
-    try:
-        image = TiffImagePlugin.TiffImageFile(ifd.write_directory(directory))
-    except SyntaxError as error:
-        raise (_unsupported() if _UNKNOWN_MODE in str(error) else Corrupt()) from error
+    image = Reader(ifd.write_directory(directory))
     check_size(image.size, "TIFF", limits)
     orientation, had_gps = exif.parse_tiff(file)
     # Pillow has applied the orientation to the size.
     return Header("tiff", *image.size, orientation, had_gps)
 
 
-def explain(file: IO[bytes], head: bytes) -> Unsupported | None:
-    """Return the error for a TIFF with channels that Pillow does not know.
+def _check_kind_of_offsets(file: IO[bytes]) -> None:
+    """Raise Unsupported for a BigTIFF in big-endian order.
 
-    None for any other file that Pillow cannot open.
+    TiffImageFile._open looks for its number, 43, where only little-endian files have it.
     """
-    if not matches(head):
-        return None
     file.seek(0)
-    try:
-        TiffImagePlugin.TiffImageFile(file)
-    except SyntaxError as error:
-        return _unsupported() if _UNKNOWN_MODE in str(error) else None
-    return None
-
-
-def _unsupported() -> Unsupported:
-    return Unsupported(
-        "This kind of TIFF has channels that we cannot read. Export it as 8 or 16 bit RGB."
-    )
+    if file.read(4) == _BIG_ENDIAN_BIGTIFF:
+        raise Unsupported(
+            "This is a big-endian BigTIFF, which we cannot read. Save it as a plain TIFF."
+        )
+    file.seek(0)
