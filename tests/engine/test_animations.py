@@ -126,6 +126,17 @@ def test_animation_is_shown_as_often_as_its_source(
         assert moving.info.get("loop") == PLAYS[format][plays]
 
 
+@pytest.mark.parametrize("format", ["webp", "gif"])
+@pytest.mark.parametrize(("source", "loop"), [("gif", 65_535), ("png", 65_537), ("png", 100_000)])
+def test_more_plays_than_a_format_stores_are_capped(
+    source: str, loop: int, format: Format, engine: Engine
+) -> None:
+    animation = make_animation(source, loop=loop)
+    (made,) = engine.make(animation, Output("a", 40, 40, format=format, animated=True))
+    with Image.open(engine.folder / made.file_name) as moving:
+        assert moving.info["loop"] == 65_535
+
+
 def test_default_picture_of_an_animated_png_is_no_frame(engine: Engine) -> None:
     stand_in = Image.new("RGB", (60, 40), YELLOW)
     frames = [Image.new("RGB", (60, 40), color) for color in (RED, GREEN)]

@@ -18,6 +18,9 @@ from webapp.recipes.outputs import Format, Output, Size
 
 Encoded = tuple[bytes, int | None]  # A file and its quality.
 
+# The most plays that 16 bits can store; a GIF has the number of repeats there. APNG has 32 bits.
+_MOST_PLAYS: Mapping[str, int] = {"webp": 0xFFFF, "gif": 0x10000}
+
 # JPEG plain: optimised or progressive takes 2 to 5 times as long for 4 to 7 % fewer bytes. WebP 2:
 # 4 takes twice as long for 3 %. AVIF 10: 8 takes three times as long for 5 to 13 %.
 _ENCODING: Mapping[Format, Mapping[str, Any]] = {
@@ -95,18 +98,19 @@ def _paste_on(background: str, size: Size, image: Image.Image, is_flat: bool) ->
 
 def _animation_options(frames: list[Image.Image], timing: Timing, format: Format) -> dict[str, Any]:
     """Return the options of Pillow's `save` for an animation."""
+    plays = min(timing.plays, _MOST_PLAYS[format])
     options: dict[str, Any] = {
         "save_all": True,
         "append_images": frames[1:],
         "duration": timing.durations,
-        "loop": timing.plays,
+        "loop": plays,
     }
     if format == "gif":
         if any(frame.mode == "RGBA" for frame in frames):
             # Clear each frame before the next. Opaque frames store only what changes.
             options["disposal"] = 2
         # A GIF stores the number of repeats, and none if it is shown once.
-        options["loop"] = {0: 0, 1: None}.get(timing.plays, timing.plays - 1)
+        options["loop"] = {0: 0, 1: None}.get(plays, plays - 1)
     return options
 
 
