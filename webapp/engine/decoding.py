@@ -10,7 +10,6 @@ from webapp.engine import vips
 from webapp.engine.errors import translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif, read_rights
 from webapp.engine.focus import find_focal_point
-from webapp.engine.formats import png
 from webapp.engine.geometry import Region, ResizePlan, plan, plan_contain
 from webapp.engine.header import Header
 from webapp.engine.opening import format_of
@@ -95,14 +94,12 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
     Raises ImageError.
     """
     with translate_decoder_errors():
-        use_vips = vips.can_read(image) and not png.has_late_metadata(image, source)
-        # Pillow applies a TIFF's orientation when it loads it, and then no longer has it. A PNG,
-        # though, may end with its EXIF.
+        use_vips = vips.can_read(image)
+        # Pillow applies a TIFF's orientation when it loads it, and then no longer has it.
         is_tiff = image.format == "TIFF"
-        early_exif = read_exif(image) if is_tiff else None
+        orientation, had_gps = read_exif(image)
         if format_of(image) != "JPEG" and not use_vips:
             image.load()
-    orientation, had_gps = early_exif or read_exif(image)
     oriented = oriented_size(image, orientation)
     still_to_apply = 1 if is_tiff else orientation
     scale = max(plan(output, oriented).scale for output in outputs)  # Whatever the focal point is.

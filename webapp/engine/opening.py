@@ -8,6 +8,7 @@ from PIL import (
     GifImagePlugin,
     IcoImagePlugin,
     Image,
+    ImageFile,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
     MpoImagePlugin,
@@ -60,7 +61,7 @@ class CheckedContainer(Protocol):
     def check(self, file: IO[bytes], limits: ImageLimits) -> object: ...
 
 
-_CHECKED: tuple[CheckedContainer, ...] = (jpeg, webp, ico, png, gif, jp2)
+_CHECKED: tuple[CheckedContainer, ...] = (jpeg, webp, ico, gif, jp2)
 
 
 def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
@@ -75,7 +76,9 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
         if container.matches(head):
             container.check(file, limits)
     try:
-        image = Image.open(file, formats=_PILLOW_FORMATS)
+        image: ImageFile.ImageFile = (
+            png.open_image(file) if png.matches(head) else Image.open(file, formats=_PILLOW_FORMATS)
+        )
     except UnidentifiedImageError as error:
         raise explain(head) from error
     check_size(image.size, format_of(image), limits)
