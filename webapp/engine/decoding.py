@@ -98,6 +98,8 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
         # Pillow applies a TIFF's orientation when it loads it, and then no longer has it.
         is_tiff = image.format == "TIFF"
         orientation, had_gps = read_exif(image)
+        if is_tiff:
+            image.info.pop("xmp", None)  # TiffImageFile.load_end would apply its orientation.
         if format_of(image) != "JPEG" and not use_vips:
             image.load()
     oriented = oriented_size(image, orientation)

@@ -1,4 +1,4 @@
-"""Read orientation, GPS position and rights from EXIF and XMP.
+"""Read orientation, GPS position and rights from EXIF, and the position from XMP too.
 
 Broken metadata count as none.
 """
@@ -30,13 +30,13 @@ _XMP_TAG = 700
 _METADATA_TAGS = {ExifTags.Base.Orientation: 8, ExifTags.IFD.GPSInfo: 8, _XMP_TAG: MAX_METADATA}
 _RIGHTS_TAGS = (ExifTags.Base.Artist, ExifTags.Base.Copyright)
 _EXIF_PREFIX = re.compile(rb"\A(?:Exif\0\0){1,2}")
-_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
 def read_exif(image: Image.Image) -> tuple[int, bool]:
     """Return the orientation of an image and whether it has a GPS position.
 
-    XMP can have both too.
+    XMP can have a position too. Its orientation does not count: browsers and other decoders ignore
+    it, whereas Pillow's `Image.getexif` takes it if EXIF has none.
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.fp:
         return parse_tiff(image.fp)
@@ -49,14 +49,14 @@ def read_exif(image: Image.Image) -> tuple[int, bool]:
 
 
 def parse(exif: bytes, xmp: bytes) -> tuple[int, bool]:
-    """Return the orientation in EXIF or XMP and whether it has a GPS position."""
+    """Return the orientation in EXIF, and whether it or XMP has a GPS position."""
     if len(exif) > MAX_METADATA:
         return 1, False
     return parse_tiff(io.BytesIO(_EXIF_PREFIX.sub(b"", exif)), xmp)
 
 
 def parse_tiff(file: IO[bytes], xmp: bytes = b"") -> tuple[int, bool]:
-    """Return the orientation in a TIFF and whether it has a GPS position."""
+    """Return the orientation in a TIFF, and whether it or XMP has a position."""
     try:
         directory = ifd.read_directory(file, _METADATA_TAGS)
         orientation = directory.number(ExifTags.Base.Orientation)
@@ -64,20 +64,8 @@ def parse_tiff(file: IO[bytes], xmp: bytes = b"") -> tuple[int, bool]:
         had_gps = _has_latitude(file, directory)
     except Exception:
         orientation, had_gps = None, False
-    in_xmp = _XMP_ORIENTATION.search(xmp, 0, MAX_METADATA)
-    if orientation is None and in_xmp:
-        orientation = int(in_xmp[1])
     had_gps = had_gps or xmp.find(b"GPSLatitude", 0, MAX_METADATA) >= 0
     return (int(orientation) if orientation in TRANSPOSE else 1), had_gps
-
-
-def has_orientation(exif: bytes) -> bool:
-    """Return True if EXIF has a tag for the orientation."""
-    try:
-        file = io.BytesIO(_EXIF_PREFIX.sub(b"", exif))
-        return bool(ifd.read_directory(file, {ExifTags.Base.Orientation: 8}).tags)
-    except Exception:
-        return False
 
 
 def decode_hex(text: str) -> bytes:

@@ -107,6 +107,7 @@ def test_exif_of_a_heic_is_found_behind_its_prefix(engine: Engine) -> None:
 def test_large_heic_of_a_general_brand_is_accepted(brand: bytes, engine: Engine) -> None:
     image = sample("heic").replace(b"ftypheic", b"ftyp" + brand) + box(b"free", bytes(3_000_000))
     assert engine.header(image) == Header("heic", 120, 80, 1, False)
+    assert engine.result(image, png(60, 60)).header == engine.header(image)
 
 
 def test_avif_of_several_property_boxes_is_read(engine: Engine) -> None:

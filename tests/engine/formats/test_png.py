@@ -17,20 +17,23 @@ from webapp.engine.strip import strip_metadata
 EXIF = make_exif(6, gps=True)
 # As ImageMagick writes it: a name, a length, and digits in lines.
 TEXT = f"\nexif\n{len(EXIF):8}\n{EXIF.hex()}\n".encode()
+XMP_KEY = b"XML:com.adobe.xmp"
 XMP = b'<x tiff:Orientation="6" exif:GPSLatitude="51,28N"/>'
 TEXTS = {
     "exif": (b"eXIf", EXIF.removeprefix(b"Exif\0\0")),
     "exif as text": (b"tEXt", b"Raw profile type exif\0" + TEXT),
     "exif as compressed text": (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(TEXT)),
-    "xmp": (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
-    "compressed xmp": (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP)),
+    "xmp": (b"iTXt", XMP_KEY + b"\0\0\0\0\0" + XMP),
+    "compressed xmp": (b"iTXt", XMP_KEY + b"\0\1\0\0\0" + zlib.compress(XMP)),
 }
 
 
 @pytest.mark.parametrize("chunk", TEXTS.values(), ids=TEXTS)
 def test_metadata_of_every_kind_of_text_is_read(chunk: tuple[bytes, bytes], engine: Engine) -> None:
     image = png.build(64, 48, chunks=[chunk])
-    assert engine.header(image) == Header("png", 48, 64, 6, True)
+    in_xmp = Header("png", 64, 48, 1, True)  # Its orientation does not count.
+    in_exif = Header("png", 48, 64, 6, True)
+    assert engine.header(image) == (in_xmp if XMP_KEY in chunk[1] else in_exif)
 
 
 @pytest.mark.parametrize("chunk", TEXTS.values(), ids=TEXTS)

@@ -60,10 +60,8 @@ def matches(head: bytes) -> bool:
 def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
     image = read_main_image(file)
     check_size(image.size, image.format.upper(), limits)
-    orientation, had_gps = exif.parse(image.exif, image.xmp)
-    if image.format == "heic" or image.orientation != 1 or exif.has_orientation(image.exif):
-        orientation = image.orientation  # It overrides EXIF; XMP counts if there is neither.
-    return Header.from_stored_size(image.format, image.size, orientation, had_gps)
+    _, had_gps = exif.parse(image.exif, image.xmp)  # Its orientation does not count.
+    return Header.from_stored_size(image.format, image.size, image.orientation, had_gps)
 
 
 @dataclass(frozen=True)
