@@ -51,6 +51,10 @@ _UNSUPPORTED = tuple(
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), sentence)
     for pattern, sentence in (
         (
+            rb".{4}ftyp(mif[23]|miaf|1pic|avc[is]|j2k[is]|jpe?g[s ]|jpeg|vvi[cs]|evbi|unif)",
+            "This HEIF image is not coded as HEIC or AVIF. Export it as JPEG or PNG.",
+        ),
+        (
             rb".{4}ftyp(?!avi|hei|hev|m[is]f1)|\x1a\x45\xdf\xa3|RIFF....AVI |\0\0\x01[\xb3\xba]",
             "This is a video, not a picture. Upload a picture.",
         ),

@@ -1,5 +1,6 @@
 """Open an image file in a decode child, unless decoding is too costly."""
 
+import io
 from typing import IO, Protocol
 
 from PIL import (
@@ -20,7 +21,7 @@ from PIL import (
 from pillow_heif import register_heif_opener
 
 from webapp.engine.errors import Empty
-from webapp.engine.formats import bmp, gif, ico, jp2, jpeg, png, tiff, webp
+from webapp.engine.formats import bmp, gif, ico, isobmff, jp2, jpeg, png, tiff, webp
 from webapp.engine.identify import HEAD, explain
 from webapp.engine.limits import ImageLimits, check_size
 
@@ -61,7 +62,7 @@ class CheckedContainer(Protocol):
     def check(self, file: IO[bytes], limits: ImageLimits) -> object: ...
 
 
-_CHECKED: tuple[CheckedContainer, ...] = (jpeg, webp, ico, gif, jp2)
+_CHECKED: tuple[CheckedContainer, ...] = (jpeg, webp, isobmff, ico, gif, jp2)
 
 
 def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
@@ -75,6 +76,8 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
     for container in _CHECKED:
         if container.matches(head):
             container.check(file, limits)
+    if isobmff.matches(head) and (joined := isobmff.join_property_boxes(file)):
+        file = io.BytesIO(joined)
     try:
         image: ImageFile.ImageFile = (
             png.open_image(file) if png.matches(head) else Image.open(file, formats=_PILLOW_FORMATS)

@@ -13,18 +13,22 @@ from tests.support.engine import LIMITS, Engine, png
 from tests.support.hostile.samples import sample
 from tests.support.images import encode, make_animation, make_exif, make_image, make_picture
 from tests.support.isobmff import (
+    ALPHA,
+    Item,
     box,
     build,
+    coded,
     exif_item,
     full_box,
     grid,
     inside,
+    ispe,
     picture,
     tiled,
     variants,
 )
 from tests.support.read_headers import decoder_header
-from webapp.engine.errors import Corrupt, ImageError, TooManyPixels, Truncated
+from webapp.engine.errors import Corrupt, ImageError, TooManyPixels, Truncated, Unsupported
 from webapp.engine.formats.isobmff import read_main_image
 from webapp.engine.header import Header
 from webapp.engine.identify import read_header
@@ -110,10 +114,46 @@ def test_large_heic_of_a_general_brand_is_accepted(brand: bytes, engine: Engine)
     assert engine.result(image, png(60, 60)).header == engine.header(image)
 
 
-def test_avif_of_several_property_boxes_is_read(engine: Engine) -> None:
-    parts = [picture(1, "avif", (120, 80)), picture(2, "avif", (64, 64))]
-    image = build("avif", parts, [(b"thmb", 2, (1,))], ipma_boxes=2)
+@pytest.mark.parametrize("is_wide", [False, True])
+@pytest.mark.parametrize("boxes", [2, 3])
+def test_avif_of_several_property_boxes_is_read(boxes: int, is_wide: bool, engine: Engine) -> None:
+    plain = variants("avif")["transparent"]
+    alpha = Item(2, b"av01", *_mask((120, 80)))
+    parts = [picture(3, "avif", (64, 64)), alpha, picture(1, "avif", (120, 80))]
+    links = [(b"auxl", 2, (1,)), (b"thmb", 3, (1,))]
+    image = build("avif", parts, links, ipma_boxes=boxes, is_wide=is_wide)
     assert engine.header(image) == Header("avif", 120, 80, 1, False)
+    assert engine.result(image, png(60, 40)).header == engine.header(image)
+    made = engine.picture(image, png(60, 40))
+    assert made.mode == "RGBA"
+    assert made.tobytes() == engine.picture(plain, png(60, 40)).tobytes()
+
+
+def _mask(size: tuple[int, int]) -> tuple[bytes, tuple[bytes, ...]]:
+    config, data = coded("avif", size, "L")
+    return data, (ispe(*size), config, full_box(b"auxC", 0, ALPHA, b"\0"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [(b"unci", "is uncompressed"), (b"j2k1", "not coded as HEIC"), (b"av01", "not coded as HEIC")],
+)
+@pytest.mark.parametrize("is_tiled", [False, True])
+def test_heif_of_another_coding_is_not_called_damaged(
+    kind: bytes, sentence: str, is_tiled: bool, engine: Engine
+) -> None:
+    image = tiled("heic", (128, 128)) if is_tiled else variants("heic")["brand mif1"]
+    image = image.replace(b"hvc1", kind)
+    with pytest.raises(Unsupported, match=sentence):
+        engine.header(image)
+    with pytest.raises(Unsupported, match=sentence):
+        engine.make(image, png(60, 60))
+
+
+@pytest.mark.parametrize("brand", [b"mif2", b"mif3", b"avci", b"j2ki", b"jpeg", b"vvic"])
+def test_heif_of_another_brand_is_not_called_a_video(brand: bytes, engine: Engine) -> None:
+    with pytest.raises(Unsupported, match="HEIF"):
+        engine.header(sample("heic").replace(b"ftypheic", b"ftyp" + brand))
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -16,15 +16,18 @@ A broken file raises ValueError, LookupError, StopIteration or struct.error.
 import os
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Literal
 
 from webapp.engine import exif
+from webapp.engine.errors import Unsupported
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
 
 Format = Literal["avif", "heic"]
+_FAULTS = (ValueError, LookupError, StopIteration, EOFError, struct.error)  # Of broken files.
 Properties = list[tuple[bytes, bytes]]  # The kind and the content of each.
 
 # Boxes, entries and references, in all. A photo of 48 megapixels in 200 tiles has some 1000, and
@@ -42,6 +45,9 @@ _ALPHA_TYPES = (
     b"urn:mpeg:hevc:2015:auxid:1",
     b"urn:mpeg:avc:2015:auxid:1",
 )
+# Codings of the standard for which Pillow and pillow-heif have no decoder: uncompressed, H.264,
+# JPEG 2000, JPEG, H.266 and EVC.
+_UNREAD_KINDS = (b"unci", b"avc1", b"j2k1", b"jpeg", b"vvc1", b"evc1")
 _MAX_AUX_TYPE = 68  # Bytes of `auxC` that are read: its version, and a type of up to 43.
 _XMP_TYPE = b"application/rdf+xml"
 
@@ -55,6 +61,72 @@ _ORIENTATIONS: dict[tuple[int, int | None], int] = {
 
 def matches(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and head[8:12] in (*_AVIF_BRANDS, *_HEIC_BRANDS, *_EITHER_BRANDS)
+
+
+def check(file: IO[bytes], limits: ImageLimits) -> None:
+    """Raise Unsupported if no decoder at hand reads the main image."""
+    with suppress(*_FAULTS):  # The decoder decides what it is.
+        read_main_image(file)
+
+
+def join_property_boxes(file: IO[bytes]) -> bytes | None:
+    """Return a file with one `ipma` box in place of several of the same form.
+
+    Old encoders wrote one for the picture and one for its alpha. libavif allows only one for each
+    version and flags (`avifParseItemPropertiesBox`), and one entry for each item; browsers show the
+    picture. The file keeps its length, because items are found by their place in it. Returns None
+    if there is nothing to join.
+    """
+    with suppress(*_FAULTS):
+        reader = BoxReader(file)
+        for kind, start, length in reader.file_boxes():
+            if kind == b"meta":
+                joined = _join_in_meta(reader, reader.read_box(start, length))
+                rest = reader.read(start + length, reader.length)
+                return b"".join((reader.read(0, start), joined, rest)) if joined else None
+    return None
+
+
+def _join_in_meta(reader: "BoxReader", meta: bytes) -> bytes | None:
+    before = 4  # Where the box `iprp` begins.
+    for kind, start, end in reader.spans(meta, 4):
+        if kind == b"iprp":
+            boxes = list(reader.spans(meta[start:end]))
+            break
+        before = end
+    else:
+        return None
+    entries: dict[bytes, dict[int, list[int]]] = {}  # By version and flags, then by item.
+    others, at = [], start
+    for kind, inner, inner_end in boxes:
+        body = meta[start + inner : start + inner_end]
+        if kind == b"ipma":
+            items = entries.setdefault(body[:4], {})
+            for item, indices in _read_associations(reader, body):
+                items.setdefault(item, []).extend(indices)
+        else:
+            others.append(meta[at : start + inner_end])
+        at = start + inner_end
+    if sum(kind == b"ipma" for kind, _, _ in boxes) == len(entries):
+        return None
+    joined_boxes = [_make_ipma(form, items) for form, items in entries.items()]
+    iprp = _make_box(b"iprp", b"".join((*others, *joined_boxes)))
+    free = _make_box(b"free", bytes(end - before - len(iprp) - 8))
+    return meta[:before] + iprp + free + meta[end:]
+
+
+def _make_ipma(form: bytes, items: dict[int, list[int]]) -> bytes:
+    """Make an `ipma` box; `form` is its version and flags."""
+    id_size, index_size = _association_sizes(form)
+    content = form + struct.pack(">I", len(items))
+    for item, indices in sorted(items.items()):
+        content += item.to_bytes(id_size, "big") + bytes((len(indices),))
+        content += b"".join(index.to_bytes(index_size, "big") for index in indices)
+    return _make_box(b"ipma", content)
+
+
+def _make_box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", len(content) + 8, kind) + content
 
 
 def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
@@ -112,14 +184,23 @@ def _read_brands(reader: "BoxReader", start: int, length: int) -> list[bytes]:
 
 
 def _read_image(meta: "_Meta", format: Format) -> MainImage:
+    tiles = meta.items_from(b"dimg", meta.primary)
+    _check_coding({meta.kinds.get(item, b"") for item in (meta.primary, *tiles)}, format)
     stored, size, orientation = _read_size(meta.properties_of(meta.primary), format)
     if meta.kinds[meta.primary] == b"grid":
         # The decoder allocates the size of the grid, even if its property says less.
         grid = _read_grid_size(meta.read(meta.primary, 12))
         size = grid if grid[0] * grid[1] > stored[0] * stored[1] else size
-    meta.check_end([meta.primary, *meta.items_from(b"dimg", meta.primary)])
+    meta.check_end([meta.primary, *tiles])
     exif, xmp = meta.read_metadata(meta.items_to(b"cdsc", meta.primary), format)
     return MainImage(format, size, orientation, meta.has_alpha(), 1, exif, xmp)
+
+
+def _check_coding(kinds: set[bytes], format: Format) -> None:
+    if b"unci" in kinds:
+        raise Unsupported("This HEIF image is uncompressed. Export it as HEIC, PNG or TIFF.")
+    if not kinds.isdisjoint(_UNREAD_KINDS) or (format == "heic" and b"av01" in kinds):
+        raise Unsupported("This HEIF image is not coded as HEIC or AVIF. Export it as JPEG or PNG.")
 
 
 def _read_size(properties: Properties, format: Format) -> tuple[Size, Size, int]:
@@ -301,13 +382,10 @@ class _Meta:
                 self._parse_indices(entry)
 
     def _parse_indices(self, entry: bytes) -> None:
-        fields = _Fields(self.reader, entry, 4)
-        id_size, index_size = (4 if entry[0] else 2), (2 if entry[3] & 1 else 1)
+        _, index_size = _association_sizes(entry)
         index_bits = (1 << (8 * index_size - 1)) - 1  # The first bit says "essential".
-        for _ in range(fields.take(4)):
-            item, count = fields.take(id_size), fields.take(1)
-            indices = [fields.take(index_size) & index_bits for _ in range(count)]
-            self.indices.setdefault(item, []).extend(indices)
+        for item, indices in _read_associations(self.reader, entry):
+            self.indices.setdefault(item, []).extend(index & index_bits for index in indices)
 
     def properties_of(self, item: int) -> Properties:
         """List the properties of an item in their order."""
@@ -369,6 +447,20 @@ class _Meta:
         return content
 
 
+def _read_associations(reader: "BoxReader", body: bytes) -> Iterator[tuple[int, list[int]]]:
+    """Read the items of an `ipma` box, each with its indices as stored."""
+    fields = _Fields(reader, body, 4)
+    id_size, index_size = _association_sizes(body)
+    for _ in range(fields.take(4)):
+        item, count = fields.take(id_size), fields.take(1)
+        yield item, [fields.take(index_size) for _ in range(count)]
+
+
+def _association_sizes(body: bytes) -> tuple[int, int]:
+    """Return the bytes of an item's number and of an index in an `ipma` box."""
+    return (4 if body[0] else 2), (2 if body[3] & 1 else 1)
+
+
 def _skip_offset(content: bytes) -> bytes:
     """Return the EXIF of an item.
 
@@ -420,12 +512,16 @@ class BoxReader:
 
         `at` is the byte of the content where the first one begins.
         """
+        return ((kind, content[start:end]) for kind, start, end in self.spans(content, at))
+
+    def spans(self, content: bytes, at: int = 0) -> Iterator[tuple[bytes, int, int]]:
+        """Find the boxes in a box: kind, and where the content starts and ends."""
         while at < len(content):
             self.spend(1)
             length, start = _read_length(content, at, len(content) - at)
             if at + length > len(content):
                 raise ValueError("a box that is larger than the one around it")
-            yield content[at + 4 : at + 8], content[at + start : at + length]
+            yield content[at + 4 : at + 8], at + start, at + length
             at += length
 
     def child(self, content: bytes, wanted: bytes) -> bytes:
