@@ -85,6 +85,8 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
     except UnidentifiedImageError as error:
         raise explain(head) from error
     check_size(image.size, format_of(image), limits)
+    if format_of(image) == "JP2" and (profile := jp2.read_profile(file)):
+        image.info["icc_profile"] = profile
     bmp.check_run_length(image)
     return image
 

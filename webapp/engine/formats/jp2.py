@@ -3,13 +3,20 @@
 import struct
 from typing import IO
 
-from webapp.engine.errors import Corrupt
+from webapp.engine.errors import Corrupt, Unsupported
 from webapp.engine.formats import isobmff
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
 
 _CODESTREAM, _BOXES = b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"
+_CHANNELS_AT = 42  # Byte of a codestream where the channels are described.
+_MAX_CHANNELS = 4
+_MAX_GREY_BITS, _MAX_COLOR_BITS = 16, 8
+_ENUMERATED, _RESTRICTED_ICC = 1, 2  # Methods of `colr`; OpenJPEG skips those of the others.
+# Numbers of `colr`: black and white, CMYK, white and black, sRGB, grey, sYCC.
+_KNOWN_SPACES = (0, 12, 15, 16, 17, 18)
+_COLOR, _OPACITY = 0, (1, 2)  # Types of `cdef`.
 
 
 def matches(head: bytes) -> bool:
@@ -27,17 +34,99 @@ def check(file: IO[bytes], limits: ImageLimits) -> Size:
     be hundreds.
     """
     file.seek(0)
-    head = file.read(42)
+    head = file.read(_CHANNELS_AT + 3 * _MAX_CHANNELS)
+    boxes = b""
     if head.startswith(_CODESTREAM):
+        codestream = head
         right, bottom, left, top = struct.unpack_from(">IIII", head, 8)
         width, height = right - left, bottom - top
         (channels,) = struct.unpack_from(">H", head, 40)
     else:
         reader = isobmff.BoxReader(file)
-        place = next(place for kind, *place in reader.file_boxes() if kind == b"jp2h")
-        header = reader.read_box(*place)
-        height, width, channels = struct.unpack_from(">IIH", reader.child(header, b"ihdr"))
-    if not 1 <= channels <= 4 or min(width, height) < 0:
+        boxes, codestream = _read_boxes(reader, len(head))
+        height, width, channels = struct.unpack_from(">IIH", reader.child(boxes, b"ihdr"))
+    if not 1 <= channels <= _MAX_CHANNELS or min(width, height) < 0:
         raise Corrupt
     check_size((width, height), "JP2", limits)
+    _check_channels(codestream)
+    if boxes:
+        _check_colors(reader, boxes, channels)
     return width, height
+
+
+def read_profile(file: IO[bytes]) -> bytes | None:
+    """Return the colour profile of a checked file, of which Pillow tells nothing."""
+    file.seek(0)
+    if not file.read(len(_BOXES)).startswith(_BOXES):
+        return None
+    reader = isobmff.BoxReader(file)
+    method, content = _read_color(reader, _read_boxes(reader, 0)[0])
+    return content if method == _RESTRICTED_ICC else None
+
+
+def _read_boxes(reader: isobmff.BoxReader, most: int) -> tuple[bytes, bytes]:
+    """Read the header boxes and the first bytes of the codestream behind them."""
+    boxes = None
+    for kind, start, length in reader.file_boxes():
+        if kind == b"jp2h" and boxes is None:
+            boxes = reader.read_box(start, length)
+        elif kind == b"jp2c" and boxes is not None:
+            return boxes, reader.read(start, most)
+    raise Corrupt
+
+
+def _check_channels(codestream: bytes) -> None:
+    """Raise Unsupported if Pillow would decode the channels to wrong colours.
+
+    Its functions j2ku_*, in Jpeg2KDecode.c, add half a step before they shift samples to 8 bits,
+    and do not clamp: white of 12 bits, 4095, becomes 256 and so black. Grey alone is decoded to 16
+    bits. They also assume sides that the subsampling divides, and take the first line for the
+    second.
+    """
+    (channels,) = struct.unpack_from(">H", codestream, 40)
+    described = codestream[_CHANNELS_AT : _CHANNELS_AT + 3 * min(channels, _MAX_CHANNELS)]
+    bits, *steps = (described[field::3] for field in range(3))
+    is_grey = channels == 1
+    if max((depth & 0x7F) + 1 for depth in bits) > (_MAX_GREY_BITS if is_grey else _MAX_COLOR_BITS):
+        most = f"{_MAX_GREY_BITS} bits" if is_grey else f"{_MAX_COLOR_BITS} bits a colour channel"
+        raise Unsupported(
+            f"This JPEG 2000 has more than {most}, which we cannot read."
+            " Export it with 8 bits a channel, or as PNG or TIFF."
+        )
+    if any(len(set(step)) > 1 for step in steps):
+        raise Unsupported(
+            "This JPEG 2000 stores its colours at a lower resolution than its brightness, which we"
+            " cannot read. Export it in RGB, or as JPEG or PNG."
+        )
+
+
+def _check_colors(reader: isobmff.BoxReader, boxes: bytes, channels: int) -> None:
+    """Raise Unsupported if Pillow would take channels for others.
+
+    It decodes tile by tile (j2k_decode_entry in Jpeg2KDecode.c), and OpenJPEG applies `cdef` to
+    whole pictures only. Colours in a space that it does not know count as RGB.
+    """
+    method, content = _read_color(reader, boxes)
+    if method == _ENUMERATED:
+        is_known = struct.unpack_from(">I", content)[0] in _KNOWN_SPACES
+    else:
+        is_known = content[16:20] != b"CMYK"
+    definitions = reader.child(boxes, b"cdef")[2:]
+    for channel, kind, place in struct.iter_unpack(">HHH", definitions[: 6 * _MAX_CHANNELS]):
+        if kind == _COLOR and place not in (0, channel + 1):
+            is_known = False
+        if kind in _OPACITY and channel != channels - 1 and not reader.child(boxes, b"pclr"):
+            is_known = False
+    if not is_known:
+        raise Unsupported(
+            "This JPEG 2000 stores its colours in an order or colour space that we cannot read."
+            " Export it in RGB, or as JPEG or PNG."
+        )
+
+
+def _read_color(reader: isobmff.BoxReader, boxes: bytes) -> tuple[int, bytes]:
+    """Return the method and the content of the `colr` that OpenJPEG reads, the first it knows."""
+    for kind, body in reader.boxes(boxes):
+        if kind == b"colr" and body[0] in (_ENUMERATED, _RESTRICTED_ICC):
+            return body[0], body[3:]
+    return 0, b""
