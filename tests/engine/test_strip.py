@@ -9,6 +9,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
+from tests.support import hostile
 from tests.support.engine import Engine
 from tests.support.images import (
     RED,
@@ -23,6 +24,8 @@ from tests.support.images import (
     psnr,
 )
 from tests.support.profiles import make_wide_gamut_profile
+from webapp.engine.formats import jpeg
+from webapp.engine.result import MadeThumbnail
 from webapp.engine.strip import strip_metadata
 from webapp.recipes.outputs import Format, Output
 
@@ -205,3 +208,32 @@ def test_copy_may_fit_into_the_byte_limit(engine: Engine) -> None:
     source = make_jpeg((600, 400), quality=5)
     (made,) = engine.make(source, Output("a", 600, 400, quality=95, max_bytes=len(source)))
     assert made.bytes <= len(source)
+
+
+def as_copy(source: bytes, engine: Engine) -> MadeThumbnail:
+    """Make a thumbnail that would be larger than its source, unless it is a copy."""
+    (made,) = engine.make(source, Output("a", *SIZE, quality=95))
+    engine.load(made)
+    return made
+
+
+def make_noisy_jpeg(**options: Any) -> bytes:
+    return encode(NOISE, "jpeg", quality=5, **options)
+
+
+def test_copy_has_the_end_marker_that_its_source_lacks(engine: Engine) -> None:
+    made = as_copy(make_noisy_jpeg()[:-2], engine)
+    content = (engine.folder / made.file_name).read_bytes()
+    assert (made.quality, content) == (None, strip_metadata(io.BytesIO(make_noisy_jpeg()), "jpeg"))
+
+
+def test_copy_has_no_stray_bytes_between_segments(engine: Engine) -> None:
+    stray = hostile.jpeg.segment(0xFE, b"secret") + b"secret"
+    made = as_copy(hostile.jpeg.after_soi(make_noisy_jpeg(), stray * 2), engine)
+    content = (engine.folder / made.file_name).read_bytes()
+    assert (made.quality, content) == (None, strip_metadata(io.BytesIO(make_noisy_jpeg()), "jpeg"))
+
+
+def test_source_that_cannot_be_copied_is_encoded(engine: Engine) -> None:
+    source = make_noisy_jpeg()[:-2] + hostile.jpeg.segment(0xFE, b"") * 3_000 + jpeg.END
+    assert as_copy(source, engine).quality == 95

@@ -1,5 +1,6 @@
 """Decode a still image and resize it."""
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO, cast
@@ -7,9 +8,10 @@ from typing import IO, cast
 from PIL import Image, TiffImagePlugin
 
 from webapp.engine import vips
-from webapp.engine.errors import translate_decoder_errors
+from webapp.engine.errors import Truncated, translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif, read_rights
 from webapp.engine.focus import find_focal_point
+from webapp.engine.formats import jpeg
 from webapp.engine.geometry import Region, ResizePlan, plan, plan_contain
 from webapp.engine.header import Header
 from webapp.engine.opening import format_of
@@ -25,6 +27,8 @@ _FOCAL_POINT_SIDE = 128  # Pixels of the longer side of the copy in which the fo
 # pixel exceeds; highlights of floats may be up to twice as bright.
 _WHITES = (1.0, 255.0, 65535.0)
 _HIGHLIGHTS = 2
+# What may follow in a scan: blocks, and each of the eight restart markers before more of them.
+_NOISE = b"".join(bytes(range(1, 200, 7)) + bytes((0xFF, 0xD0 + number)) for number in range(8)) * 4
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,8 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
     oriented = oriented_size(image, orientation)
     still_to_apply = 1 if is_tiff else orientation
     scale = max(plan(output, oriented).scale for output in outputs)  # Whatever the focal point is.
-    frame = (_read_with_vips(image, source, scale) if use_vips else None) or _read(image, scale)
+    frame = _read_with_vips(image, source, scale) if use_vips else None
+    frame = frame or _read(image, source, scale)
     is_smart = any(output.fit == "cover" and output.focus == "smart" for output in outputs)
     smart = _find_focal_point(frame, oriented, still_to_apply) if is_smart else None
     return Decoded(
@@ -151,7 +156,7 @@ def resize_all(source: Frame, plans: Iterable[ResizePlan]) -> dict[ResizePlan, I
     return made
 
 
-def _read(image: Image.Image, scale: float) -> Frame:
+def _read(image: Image.Image, source: IO[bytes], scale: float) -> Frame:
     """Decode with Pillow; a JPEG at 1/2, 1/4 or 1/8 if that leaves enough.
 
     1001 pixels at 1/8 are 125.125, in a picture of 126: resizing all 126 would stretch it.
@@ -160,9 +165,38 @@ def _read(image: Image.Image, scale: float) -> Frame:
     wanted = [max(1, int(side * scale * _HEADROOM)) for side in stored]
     with translate_decoder_errors():
         drafted = image.draft(None, (wanted[0], wanted[1]))
-        image.load()
-    extent = drafted[1][2:] if drafted else stored
+        extent = drafted[1][2:] if drafted else stored
+        try:
+            image.load()
+        except OSError:
+            if format_of(image) != "JPEG":
+                raise
+            image = _load_without_end(source, (wanted[0], wanted[1]))
     return Frame(to_resizable_mode(image), (0, 0, *stored), extent)
+
+
+def _load_without_end(source: IO[bytes], wanted: Size) -> Image.Image:
+    """Load a JPEG that lacks only its end marker; raise Truncated if it lacks pixels.
+
+    Pillow waits for more bytes then (`load` in ImageFile.py), and drops libjpeg's warning of pixels
+    that it made up. So it is decoded twice, with two ends: what is behind the last block changes
+    nothing, and where blocks are missing it becomes pixels.
+    """
+    if not jpeg.has_all_scans(source):
+        raise Truncated
+    source.seek(0)
+    content = source.read()
+    image, other = (_load_jpeg(content + end, wanted) for end in (jpeg.END, _NOISE + jpeg.END))
+    if image.tobytes() != other.tobytes():
+        raise Truncated
+    return image
+
+
+def _load_jpeg(content: bytes, wanted: Size) -> Image.Image:
+    image = Image.open(io.BytesIO(content), formats=["JPEG"])
+    image.draft(None, wanted)
+    image.load()
+    return image
 
 
 def _read_with_vips(image: Image.Image, source: IO[bytes], scale: float) -> Frame | None:

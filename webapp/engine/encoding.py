@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import IO, Any, cast
 
-from PIL import AvifImagePlugin, Image
+from PIL import AvifImagePlugin, Image, ImageSequence
 
 from webapp.engine import strip
 from webapp.engine.animation import Picture, Timing
 from webapp.engine.decoding import Decoded
-from webapp.engine.errors import ByteBudget
+from webapp.engine.errors import ByteBudget, ImageError, translate_decoder_errors
 from webapp.engine.geometry import ResizePlan, box_of
 from webapp.engine.srgb import needs_conversion
 from webapp.recipes.outputs import Format, Output, Size
@@ -51,8 +51,8 @@ def background_of(picture: Picture, output: Output) -> str | None:
 def encode_output(picture: Picture, output: Output, decoded: Decoded, source: IO[bytes]) -> Encoded:
     """Encode in memory, so that a full disk keeps its own error.
 
-    If the file would be larger than the source and could be a copy of it, it is a copy. Raises
-    ByteBudget.
+    If the file would be larger than the source and could be a copy of it, it is a copy, provided
+    that this can be read. Raises ByteBudget.
     """
     frames = _compose(picture, output)
     format = cast(Format, output.format)
@@ -65,7 +65,8 @@ def encode_output(picture: Picture, output: Output, decoded: Decoded, source: IO
     content, quality = _encode_within(limit, encode, output.encoder_quality)
     source_bytes = source.seek(0, io.SEEK_END)
     if len(content) > source_bytes and _can_reuse_source(picture, output, decoded):
-        content, quality = strip.strip_metadata(source, format), None
+        copy = _copy_source(source, format, picture.frames[0].size)
+        content, quality = (copy, None) if copy else (content, quality)
     if len(content) > limit:
         raise ByteBudget(output.file_name, limit, len(content))
     return content, quality
@@ -129,6 +130,22 @@ def _can_reuse_source(picture: Picture, output: Output, decoded: Decoded) -> boo
         and (header.format != "webp" or decoded.is_animated_webp == (picture.timing is not None))
         and not (output.keep_copyright and decoded.rights)
     )
+
+
+def _copy_source(source: IO[bytes], format: Format, size: Size) -> bytes | None:
+    """Return the stripped source; None if it cannot be read again.
+
+    Decoders read some damaged files only with the segments that are stripped.
+    """
+    try:
+        with translate_decoder_errors():
+            content = strip.strip_metadata(source, format)
+            with Image.open(io.BytesIO(content), formats=[format]) as copy:
+                for frame in ImageSequence.Iterator(copy):
+                    frame.load()
+                return content if copy.size == size else None
+    except ImageError:
+        return None
 
 
 def _encode_within(limit: int, encode: Callable[[int | None], bytes], best: int | None) -> Encoded:

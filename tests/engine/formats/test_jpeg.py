@@ -76,3 +76,46 @@ def test_bytes_of_a_scan_do_not_count_for_earlier_scans(tmp_path: Path) -> None:
     source = tmp_path / "scans.jpg"
     source.write_bytes(make_jpeg(image=Image.new("RGB", (6000, 4000)), progressive_scans=490))
     assert read_header(source, replace(LIMITS, max_jpeg_scans=500)).format == "jpeg"
+
+
+WITHOUT_END = {
+    "baseline": make_jpeg(quality=90),
+    "progressive": make_jpeg(progressive=True),
+    "grey": make_jpeg(image=make_picture("L")),
+    "ink": make_jpeg(image=make_picture("CMYK")),
+    "restart markers": make_jpeg(restart_marker_blocks=7),
+    "larger than its thumbnail": make_jpeg((1200, 800)),
+}
+
+
+@pytest.mark.parametrize("image", WITHOUT_END.values(), ids=WITHOUT_END)
+def test_jpeg_that_lacks_only_its_end_marker_is_made(image: bytes, engine: Engine) -> None:
+    assert image.endswith(jpeg.END)
+    expected = engine.picture(image, png(60, 40))
+    made = engine.picture(image[:-2], png(60, 40))
+    assert (made.mode, made.tobytes()) == (expected.mode, expected.tobytes())
+
+
+def cut(image: bytes, *marks: bytes) -> list[bytes]:
+    """Cut a JPEG at several places, and before the last of each of these."""
+    shares = [int(len(image) * share) for share in (0.6, 0.8, 0.9, 0.97)]
+    ends = [*shares, len(image) - 40, *(image.rindex(mark) for mark in marks)]
+    return [image[:end] for end in ends]
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        cut(make_jpeg((240, 160), quality=90)),
+        cut(make_jpeg((240, 160), progressive=True), b"\xff\xda", b"\xff\xc4"),
+        cut(
+            make_jpeg((240, 160), restart_marker_rows=1),
+            *(b"\xff%c" % n for n in range(0xD0, 0xD8)),
+        ),
+    ],
+    ids=["baseline", "progressive", "restart markers"],
+)
+def test_jpeg_that_lacks_pixels_is_incomplete(images: list[bytes], engine: Engine) -> None:
+    for image in images:
+        with pytest.raises(Truncated):
+            engine.make(image, png(240, 160))
