@@ -97,6 +97,12 @@ def test_channels_of_different_resolution_are_unsupported(channel: int, engine: 
         engine.header(image)
 
 
+def test_grey_of_lower_resolution_is_unsupported(engine: Engine) -> None:
+    image = change_channel(encode(make_corners().convert("L"), "jp2"), 0, step=2)
+    with pytest.raises(Unsupported, match="lower resolution"):
+        engine.header(image)
+
+
 def test_profile_is_converted_to_srgb(engine: Engine) -> None:
     profile = make_wide_gamut_profile()
     image = add_boxes(encode(make_corners(), "jp2"), box(b"colr", b"\2\0\0", profile))

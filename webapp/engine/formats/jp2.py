@@ -80,8 +80,8 @@ def _check_channels(codestream: bytes) -> None:
 
     Its functions j2ku_*, in Jpeg2KDecode.c, add half a step before they shift samples to 8 bits,
     and do not clamp: white of 12 bits, 4095, becomes 256 and so black. Grey alone is decoded to 16
-    bits. They also assume sides that the subsampling divides, and take the first line for the
-    second.
+    bits. They also assume sides that the subsampling divides; grey they do not read if it is
+    subsampled.
     """
     (channels,) = struct.unpack_from(">H", codestream, 40)
     described = codestream[_CHANNELS_AT : _CHANNELS_AT + 3 * min(channels, _MAX_CHANNELS)]
@@ -93,10 +93,10 @@ def _check_channels(codestream: bytes) -> None:
             f"This JPEG 2000 has more than {most}, which we cannot read."
             " Export it with 8 bits a channel, or as PNG or TIFF."
         )
-    if any(len(set(step)) > 1 for step in steps):
+    if any(len(set(step)) > 1 or (channels < 3 and step[0] > 1) for step in steps):
         raise Unsupported(
-            "This JPEG 2000 stores its colours at a lower resolution than its brightness, which we"
-            " cannot read. Export it in RGB, or as JPEG or PNG."
+            "This JPEG 2000 stores channels at a lower resolution than its own, which we cannot"
+            " read. Export it without subsampling, or as JPEG or PNG."
         )
 
 
