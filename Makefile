@@ -88,6 +88,10 @@ bench-peers: $(BIN)/python ## Install the peers of bench-engine (sharp needs npm
 	@if command -v npm >/dev/null; then npm install --prefix $(PEERS) --no-package-lock --no-audit --no-fund --silent; \
 		else echo "npm is not installed: sharp is left out" >&2; fi
 
+.PHONY: compare-images
+compare-images: $(VENV)/dev ## Compare our pictures of the images in DIR= with those of other programs, in artifacts/
+	@python -m bench.compare_images "$(DIR)"
+
 lock: ## Update the hashed locks to pyproject.toml, or everything with LOCK_ARGS=--upgrade (needs uv)
 	@uv pip compile pyproject.toml -o requirements.txt $(LOCK) $(LOCK_ARGS)
 	@uv pip compile pyproject.toml --extra vips -o requirements-vips.txt $(LOCK) $(LOCK_ARGS)

@@ -85,6 +85,7 @@ class Work:
             "quality": QUALITY,
             "cascade": self.cascade,
             "repeat": repeat,
+            "format": "jpg",
         }
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -96,17 +97,25 @@ class Worker:
         stdin.write(json.dumps(job) + "\n")
         stdin.flush()
 
-    def end(self) -> float:
+    def end(self, limit: float | None = None) -> float:
         """Wait for the job that began; return its seconds, measured by the worker.
 
-        Raises Failed.
+        Raises Failed, also if it takes longer than the limit; then the worker is killed.
         """
+        stdout = cast(IO[str], self._process.stdout)
+        if limit and not select.select([stdout], [], [], limit)[0]:
+            self._process.kill()
+            raise Failed(f"It took longer than {limit:g} s.")
         return float(str(self._read()["seconds"]))
 
-    def run(self, job: Job) -> float:
+    def run(self, job: Job, limit: float | None = None) -> float:
         """Do a job and return its seconds."""
         self.begin(job)
-        return self.end()
+        return self.end(limit)
+
+    def is_running(self) -> bool:
+        """Return False if the process ended."""
+        return self._process.poll() is None
 
     def peak_memory(self) -> int:
         """Return the peak memory of the process, in bytes."""

@@ -10,9 +10,8 @@ const fit = (image, size) =>
 
 // Optimising takes time for fewer bytes; only sharp does it by default.
 const save = (image, job, size) =>
-  image
-    .jpeg({ quality: job.quality, optimiseCoding: false })
-    .toFile(join(job.folder, `${size}.jpg`));
+  (job.format === "png" ? image.png() : image.jpeg({ quality: job.quality, optimiseCoding: false }))
+    .toFile(join(job.folder, `${size}.${job.format}`));
 
 async function cascade(job, [first, ...rest]) {
   const { data, info } = await fit(sharp(job.source).autoOrient(), first)

@@ -3,7 +3,7 @@
     python -m bench.peers.worker pyvips
 
 It runs in the environment of that library, so it imports others only when they are asked for. Every
-peer is used as its own documentation advises. Files in, JPEG files out, no metadata.
+peer is used as its own documentation advises. Files in, JPEG or PNG files out, no metadata.
 """
 
 import importlib
@@ -25,6 +25,7 @@ class Job(TypedDict):
     quality: int
     cascade: bool  # Make the smaller sizes from the largest; ours always does.
     repeat: int
+    format: str  # The ending of the files, `jpg` or `png`.
 
 
 Maker = Callable[[Job], None]
@@ -101,13 +102,16 @@ def load_pyvips() -> tuple[str, Maker]:
     def make(job: Job) -> None:
         largest: Any = None
         for size in job["sizes"]:
-            box = {"height": size, "size": "down"}
+            box: dict[str, Any] = {"height": size, "size": "down"}
+            if job["format"] == "png":  # Whose pixels are compared.
+                box["output_profile"] = "srgb"
             if largest is None or not job["cascade"]:
                 image = vips.Image.thumbnail(job["source"], size, **box)
                 image = largest = image.copy_memory() if job["cascade"] else image
             else:
                 image = largest.thumbnail_image(size, **box)
-            image.jpegsave(target(job, size), Q=job["quality"], keep="none")
+            options = {"Q": job["quality"]} if job["format"] == "jpg" else {}
+            image.write_to_file(target(job, size), keep="none", **options)
 
     library = ".".join(str(vips.version(part)) for part in range(3))
     return f"pyvips {vips.__version__}, libvips {library}", make
@@ -142,7 +146,7 @@ def load_opencv() -> tuple[str, Maker]:
 
 def target(job: Job, size: int) -> str:
     """Return the file for one size."""
-    return os.path.join(job["folder"], f"{size}.jpg")
+    return os.path.join(job["folder"], f"{size}.{job['format']}")
 
 
 LOADERS = {
