@@ -47,6 +47,7 @@ _OUR_NAMES = {
 Image.preinit()
 # Ours correct Pillow's.
 Image.register_open("TIFF", tiff.Reader, tiff.matches)
+Image.register_open("BMP", bmp.Reader, bmp.matches)
 Image.MAX_IMAGE_PIXELS = None  # Our limits differ by format, as the decoders' needs do.
 # Each thread of the AVIF decoder maps 70 MB, which on a large machine exceeds the memory limit.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 2

@@ -1,12 +1,73 @@
-"""Read the header of a BMP."""
+"""Read BMPs, also those that Pillow alone shows wrong or refuses."""
+
+import random
+import struct
+from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
+from PIL import Image
 
-from tests.support.engine import Engine, assert_corners, png
+from tests.support.engine import Engine, assert_corners, assert_near, png
 from tests.support.hostile import bmp
-from tests.support.images import encode, make_corners
-from webapp.engine.errors import TooManyPixels
+from tests.support.images import encode, make_corners, make_picture
+from tests.support.profiles import make_wide_gamut_profile
+from webapp.engine.errors import TooManyPixels, Unsupported
 from webapp.engine.header import Header
+
+SIZE = (13, 5)  # Lines of an odd number of bytes, so that they are padded.
+SAME = png(*SIZE)
+FIELDS, ALPHA_FIELDS = 3, 6
+EMBEDDED = 0x4D424544
+
+
+def build(
+    numbers: Sequence[int],
+    bits: int,
+    *,
+    compression: int = 0,
+    masks: Sequence[int] = (),
+    palette: bytes = b"",
+    header: int = 40,
+    profile: bytes = b"",
+    from_top: bool = False,
+) -> bytes:
+    """Build a BMP of the size SIZE of these pixels, from the top left."""
+    width, height = SIZE
+    lines = [pack(numbers[row * width : (row + 1) * width], bits) for row in range(height)]
+    pixels = b"".join(lines if from_top else reversed(lines))
+    signed = -height if from_top else height
+    values = (header, width, signed, 1, bits, compression, len(pixels), 1, 1, len(palette) // 4, 0)
+    info = struct.pack("<IiiHHIIiiII", *values)
+    if header == 124:
+        place = header + len(pixels)
+        info += struct.pack("<4I", *masks, *[0] * (4 - len(masks)))
+        info += struct.pack("<I48x4I", EMBEDDED if profile else 0, 4, place, len(profile), 0)
+    else:
+        info += struct.pack(f"<{len(masks)}I", *masks)
+    start = 14 + len(info) + len(palette)
+    file = struct.pack("<2sIII", b"BM", start + len(pixels), 0, start) + info + palette + pixels
+    return file + profile
+
+
+def pack(numbers: Sequence[int], bits: int) -> bytes:
+    if bits >= 8:
+        line = b"".join(number.to_bytes(bits // 8, "little") for number in numbers)
+    else:
+        digits = "".join(f"{number:0{bits}b}" for number in numbers)
+        digits += "0" * (-len(digits) % 8)
+        line = int(digits, 2).to_bytes(len(digits) // 8, "big")
+    return line + bytes(-len(line) % 4)
+
+
+def field(number: int, mask: int) -> int:
+    """Return what a mask selects, scaled to 8 bits."""
+    shift = (mask & -mask).bit_length() - 1
+    return round(255 * ((number & mask) >> shift) / (mask >> shift))
+
+
+def pixels_of(picture: Image.Image) -> list[tuple[int, ...]]:
+    return list(cast(Any, picture).get_flattened_data())
 
 
 def test_bmp_stored_from_the_top_is_upright(engine: Engine) -> None:
@@ -26,3 +87,118 @@ def test_limit_of_a_bmp_in_runs_is_lower(engine: Engine) -> None:
     assert engine.header(bmp.build(*size, b"")).width == 3000
     with pytest.raises(TooManyPixels, match="has 6 megapixels; the limit is 5"):
         engine.header(bmp.build(*size, b"", bits=8, compression=1, colors=256))
+
+
+RARE_FIELDS = {
+    "A4R4G4B4": (16, (0xF00, 0xF0, 0xF, 0xF000)),
+    "X4R4G4B4": (16, (0xF00, 0xF0, 0xF)),
+    "A1R5G5B5": (16, (0x7C00, 0x3E0, 0x1F, 0x8000)),
+    "R2G3B1": (16, (0x6000, 0x0E00, 0x0001)),
+    "B8G8R8 of 24 bits": (24, (0xFF, 0xFF00, 0xFF0000)),
+    "A2R10G10B10": (32, (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)),
+    "R11G11B10": (32, (0xFFE00000, 0x1FFC00, 0x3FF)),
+    "R8B8 without green": (32, (0xFF0000, 0, 0xFF)),
+    "X1R8G8B8X7": (32, (0x7F800000, 0x7F8000, 0x7F80)),
+}
+
+
+@pytest.mark.parametrize("from_top", [False, True], ids=["from the bottom", "from the top"])
+@pytest.mark.parametrize(("bits", "masks"), RARE_FIELDS.values(), ids=RARE_FIELDS)
+def test_rare_bit_fields_of_a_bmp_are_read(
+    bits: int, masks: tuple[int, ...], from_top: bool, engine: Engine
+) -> None:
+    numbers = [random.Random(index).getrandbits(bits) for index in range(65)]
+    kinds = [(124, FIELDS)] if len(masks) == 4 else [(40, FIELDS), (124, FIELDS)]
+    for header, compression in [*kinds, *([(40, ALPHA_FIELDS)] if len(masks) == 4 else [])]:
+        image = build(
+            numbers, bits, compression=compression, masks=masks, header=header, from_top=from_top
+        )
+        assert engine.header(image) == Header("bmp", *SIZE, 1, False)
+        made = engine.picture(image, SAME)
+        for number, color in zip(numbers, pixels_of(made), strict=True):
+            expected = tuple(field(number, mask) if mask else 0 for mask in masks)
+            if len(expected) < 4 or expected[3]:  # The colour of an invisible pixel is lost.
+                # Premultiplying loses more of the colour the less of it is seen.
+                tolerance = 2 if len(expected) < 4 else 2 + 255 // expected[3]
+                assert_near(color, expected, tolerance)
+
+
+@pytest.mark.parametrize(
+    ("bits", "masks"),
+    [(16, (0xF00, 0xF0, 0xF, 0xF000)), (32, (0xFF0000, 0xFF00, 0xFF, 0xFF000000))],
+    ids=["rare", "common"],
+)
+def test_alpha_that_is_all_empty_hides_nothing(
+    bits: int, masks: tuple[int, ...], engine: Engine
+) -> None:
+    image = build([masks[1]] * 65, bits, compression=FIELDS, masks=masks, header=124)
+    assert engine.picture(image, SAME).convert("RGBA").getpixel((3, 3)) == (0, 255, 0, 255)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize(
+    "colors",
+    [
+        [(0, 0, 0), (255, 255, 255)],
+        [(0, 0, 0), (1, 1, 1), (2, 2, 2), (3, 3, 3)],
+        [(20, 30, 40), (200, 100, 0), (0, 90, 250), (255, 255, 255)],
+    ],
+    ids=["black and white", "greys", "colours"],
+)
+def test_palette_of_any_depth_gives_its_colours(
+    colors: list[tuple[int, int, int]], bits: int, engine: Engine
+) -> None:
+    numbers = [index * index % len(colors) for index in range(65)]
+    if len(colors) == 4 and colors[1] == (1, 1, 1):  # Grey only if it has all that the bits name.
+        colors = [(number, number, number) for number in range(1 << bits)]
+        numbers = [index * index % len(colors) for index in range(65)]
+    palette = b"".join(bytes([*reversed(color), 0]) for color in colors)
+    made = engine.picture(build(numbers, bits, palette=palette), SAME)
+    assert pixels_of(made.convert("RGB")) == [colors[number] for number in numbers]
+
+
+def test_palette_of_a_bmp_may_have_more_colours_than_used(engine: Engine) -> None:
+    palette = bytes([1, 2, 3, 0]) * 299 + bytes(4)
+    assert engine.picture(build([7] * 65, 8, palette=palette), SAME).getpixel((1, 1)) == (3, 2, 1)
+
+
+def test_profile_of_a_bmp_is_converted(engine: Engine) -> None:
+    profile, color = make_wide_gamut_profile(), (200, 60, 40)
+    image = build([0xC83C28] * 65, 24, header=124, profile=profile)
+    source = Image.new("RGB", SIZE, color)
+    expected = engine.picture(encode(source, "png", icc_profile=profile), SAME)
+    assert expected.getpixel((2, 2)) != color
+    assert pixels_of(engine.picture(image, SAME)) == pixels_of(expected)
+    # A profile that is cut off, or a file that it should be in, counts as none.
+    for broken in (image[:-1], image.replace(struct.pack("<I", EMBEDDED), b"KNIL")):
+        assert engine.picture(broken, SAME).getpixel((2, 2)) == color
+
+
+RARE = {
+    "JPEG": (build([0] * 65, 0, compression=4, header=124), "has a JPEG inside.*as JPEG instead"),
+    "PNG": (build([0] * 65, 0, compression=5, header=124), "has a PNG inside.*as PNG instead"),
+    "fields with gaps": (
+        build([0] * 65, 32, compression=FIELDS, masks=(0xFF00FF, 0xFF00, 0)),
+        "is rare",
+    ),
+    "fields of nothing": (build([0] * 65, 16, compression=FIELDS, masks=(0, 0, 0)), "is rare"),
+    "64 bits": (build([0] * 65, 64), "is rare"),
+    "CMYK": (build([0] * 65, 32, compression=11), "is rare"),
+    "OS/2, runs of 24 bits": (build([0] * 65, 24, compression=4, header=64) + bytes(24), "is rare"),
+    "OS/2, short": (build([0] * 65, 24, header=16), "is rare"),
+}
+
+
+@pytest.mark.parametrize(("image", "words"), RARE.values(), ids=RARE)
+def test_sound_bmp_of_a_rare_kind_is_not_called_damaged(
+    image: bytes, words: str, engine: Engine
+) -> None:
+    for read in (engine.header, lambda image: engine.make(image, png(60, 60))):
+        with pytest.raises(Unsupported, match=rf"This .*BMP {words}.*Save it|BMP {words}"):
+            read(image)
+
+
+def test_picture_of_24_bits_is_read_as_before(engine: Engine) -> None:
+    picture = make_picture("RGB", SIZE)
+    made = engine.picture(encode(picture, "bmp"), SAME)
+    assert made.tobytes() == picture.tobytes()

@@ -34,6 +34,14 @@ def files() -> Files:
         "bmp-4-billion-colours.bmp": build(64, 64, bytes(4096), bits=8, colors=0xFFFFFFFF),
         "bmp-bits-of-65535.bmp": build(64, 64, bytes(4096), bits=65_535),
         "bmp-masks-of-noise.bmp": build(64, 64, noise(20_000, 10), bits=16, compression=3),
+        "bmp-fields-of-49-megapixels-of-nothing.bmp": build(
+            7_000, 7_000, u4(0x3FF00000) + u4(0xFFC00) + u4(0x3FF), bits=32, compression=3
+        ),
+        "bmp-fields-of-4-billion-wide.bmp": build(
+            -1, -0x80000000, u4(0xF00) + u4(0xF0) + u4(0xF), bits=16, compression=3
+        ),
+        "bmp-profile-of-4-gigabytes.bmp": _with_profile(0xFFFFFFFF, 0xFFFFFFFF),
+        "bmp-profile-that-is-the-file.bmp": _with_profile(0, 1 << 20),
         "bmp-pixels-beyond-the-end.bmp": build(64, 64, b"")[:10]
         + b"\xff\xff\xff\x7f"
         + build(64, 64, b"")[14:],
@@ -46,3 +54,10 @@ def with_greys() -> bytes:
     """Make a picture with a palette of 65536 greys."""
     greys = b"".join(bytes((number & 255,) * 3 + (0,)) for number in range(65_536))
     return build(64, 64, b"", bits=8, colors=65_536)[:54] + greys + bytes(4096)
+
+
+def _with_profile(start: int, size: int) -> bytes:
+    """Make a picture of the longest header, with a profile of this place and size."""
+    info = u4(124) + build(64, 64, b"")[18:54] + bytes(16) + b"DEBM" + bytes(52)
+    head = b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + 124)
+    return head + info + struct.pack("<III", start, size, 0) + bytes(64 * 64 * 3)

@@ -81,6 +81,12 @@ def bombs() -> Files:
         "tiff-5-million-strips.tiff": grey(
             100, 100, bytes(29_000_000), more=[_numbers(273, 5_000_000), (278, 4, 1, u4(1))]
         ),
+        "tiff-planes-of-49-megapixels-of-nothing.tiff": grey(
+            7_000, 7_000, bytes(64), more=_rgb(16, [(273, 4, 3, u4(8) * 3), (284, 3, 1, u2(2))])
+        ),
+        "tiff-reduced-colour-of-49-megapixels-of-nothing.tiff": grey(
+            7_000, 7_000, bytes(64), more=_rgb(8, [(262, 3, 1, u2(6))])
+        ),
         "tiff-65535-strips.tiff": grey(
             64, 65_535, bytes(64), more=[_numbers(273, 65_535), (278, 4, 1, u4(1))]
         ),
@@ -91,6 +97,10 @@ def bombs() -> Files:
             64, 64, bytes(4096), more=[_numbers(258, 2_000_000)]
         ),
     }
+
+
+def _rgb(bits: int, more: list[Tag]) -> list[Tag]:
+    return [(258, 3, 3, u2(bits) * 3), (262, 3, 1, u2(2)), (277, 3, 1, u2(3)), *more]
 
 
 def _group_4(width: int, height: int) -> bytes:
