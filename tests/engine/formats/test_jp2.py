@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.support.engine import Engine, assert_corners, png
-from tests.support.images import convert, delta_e, encode, make_corners
+from tests.support.images import convert, delta_e, encode, make_corners, make_picture
 from tests.support.isobmff import box, inside
 from tests.support.profiles import make_ink_profile, make_wide_gamut_profile
 from webapp.engine.errors import Corrupt, TooManyPixels, Unsupported
@@ -90,17 +90,25 @@ def test_grey_of_sixteen_bits_keeps_black_and_white(engine: Engine) -> None:
     assert (made.getpixel((5, 20)), made.getpixel((75, 20))) == (0, 255)
 
 
-@pytest.mark.parametrize("channel", [0, 1, 2])
-def test_channels_of_different_resolution_are_unsupported(channel: int, engine: Engine) -> None:
-    image = change_channel(encode(make_corners(), "jp2"), channel, step=2)
-    with pytest.raises(Unsupported, match="lower resolution"):
-        engine.header(image)
+SUBSAMPLED = {
+    "of an odd width": (make_picture("RGB", (121, 80)), 1),
+    "of an odd height": (make_picture("RGB", (120, 81)), 2),
+    "grey": (make_picture("L"), 0),
+    "with alpha": (make_picture("RGBA"), 1),
+}
 
 
-def test_grey_of_lower_resolution_is_unsupported(engine: Engine) -> None:
-    image = change_channel(encode(make_corners().convert("L"), "jp2"), 0, step=2)
+@pytest.mark.parametrize(("picture", "channel"), SUBSAMPLED.values(), ids=SUBSAMPLED)
+def test_subsampling_that_would_look_wrong_is_unsupported(
+    picture: Image.Image, channel: int, engine: Engine
+) -> None:
     with pytest.raises(Unsupported, match="lower resolution"):
-        engine.header(image)
+        engine.header(change_channel(encode(picture, "jp2"), channel, step=2))
+
+
+def test_subsampling_that_divides_the_sides_is_read(engine: Engine) -> None:
+    image = change_channel(encode(make_corners(), "jp2"), 1, step=2)
+    assert engine.header(image) == Header("jp2", 120, 80, 1, False)
 
 
 def test_profile_is_converted_to_srgb(engine: Engine) -> None:

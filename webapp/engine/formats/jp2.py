@@ -80,10 +80,10 @@ def _check_channels(codestream: bytes) -> None:
 
     Its functions j2ku_*, in Jpeg2KDecode.c, add half a step before they shift samples to 8 bits,
     and do not clamp: white of 12 bits, 4095, becomes 256 and so black. Grey alone is decoded to 16
-    bits. They also assume sides that the subsampling divides; grey they do not read if it is
-    subsampled.
+    bits. They round down the sides of subsampled channels, which OpenJPEG rounds up; grey they do
+    not read then, and of four channels they take the first three for YCbCr.
     """
-    (channels,) = struct.unpack_from(">H", codestream, 40)
+    *sides, channels = struct.unpack_from(">8IH", codestream, 8)
     described = codestream[_CHANNELS_AT : _CHANNELS_AT + 3 * min(channels, _MAX_CHANNELS)]
     bits, *steps = (described[field::3] for field in range(3))
     is_grey = channels == 1
@@ -93,10 +93,13 @@ def _check_channels(codestream: bytes) -> None:
             f"This JPEG 2000 has more than {most}, which we cannot read."
             " Export it with 8 bits a channel, or as PNG or TIFF."
         )
-    if any(len(set(step)) > 1 or (channels < 3 and step[0] > 1) for step in steps):
+    is_subsampled = max(map(max, steps)) > 1
+    # Of the picture and of its tiles: width and height, left and top.
+    is_even = all(not n % step for axis in (0, 1) for n in sides[axis::2] for step in steps[axis])
+    if is_subsampled and not (channels == 3 and is_even):
         raise Unsupported(
-            "This JPEG 2000 stores channels at a lower resolution than its own, which we cannot"
-            " read. Export it without subsampling, or as JPEG or PNG."
+            "This JPEG 2000 stores channels at a lower resolution than its own, in a form that we"
+            " cannot read. Export it without subsampling, or as JPEG or PNG."
         )
 
 
