@@ -53,7 +53,16 @@ def test_removed_location_is_reported(app: Flask, tmp_path: Path) -> None:
 def test_every_field_of_the_form_is_an_option(app: Flask, tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(make_animation("gif"))
     options = ("--width", 20, "--height", 20, "--fit", "cover", "--focus", "0,0.5")
-    more = ("--format", "webp", "--animated", "--keep-copyright", "--out", tmp_path)
+    more = (
+        "--format",
+        "webp",
+        "--animated",
+        "--keep-copyright",
+        "--color",
+        "keep",
+        "--out",
+        tmp_path,
+    )
     result = make(app, tmp_path / "a.gif", *options, *more)
     assert result.exit_code == 0, result.output
     with Image.open(tmp_path / "a-20x20-cover.webp") as image:

@@ -13,7 +13,15 @@ from flask.cli import AppGroup
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
 from webapp.engine.result import MadeThumbnail
-from webapp.recipes.outputs import FITS, REQUESTED_FORMATS, InvalidRecipe, Output, Recipe, combine
+from webapp.recipes.outputs import (
+    COLORS,
+    FITS,
+    REQUESTED_FORMATS,
+    InvalidRecipe,
+    Output,
+    Recipe,
+    combine,
+)
 from webapp.recipes.parsing import parse_output
 from webapp.recipes.presets import PRESETS, preset
 from webapp.sandbox.client import Failed
@@ -56,6 +64,7 @@ class Outcome:
 @click.option("--max-kb", help="Largest size of a file in kilobytes.")
 @click.option("--background", help="A colour like #ffffff, or transparent.")
 @click.option("--focus", help="Focal point of a crop: smart, or a point like 0.3,0.7.")
+@click.option("--color", type=click.Choice(COLORS), help="Keep Display P3, or sRGB (default).")
 @click.option("--enlarge", is_flag=True, help="Enlarge small images too.")
 @click.option("--keep-copyright", is_flag=True, help="Keep copyright and author from EXIF.")
 @click.option("--animated", is_flag=True, help="Keep animations, in WebP or GIF.")

@@ -13,7 +13,18 @@ HEAVY = {
     *("webapp.engine.thumbhash", "webapp.engine.decoding", "webapp.engine.vips"),
 }
 HEADERS_AND_PARENT = {
-    *("decoder", "errors", "exif", "formats", "header", "identify", "ifd", "limits", "result"),
+    *(
+        "cicp",
+        "decoder",
+        "errors",
+        "exif",
+        "formats",
+        "header",
+        "identify",
+        "ifd",
+        "limits",
+        "result",
+    ),
 }
 
 

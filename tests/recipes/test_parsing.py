@@ -44,6 +44,7 @@ FOCUS_SENTENCE = "The focal point must be smart, or two numbers from 0 to 1."
             "GIF is for animations; for a still picture, take png.",
         ),
         ({"width": "5", "animated": "1"}, "format", "An animation is made as webp, gif or source."),
+        ({"width": "5", "color": "p3"}, "color", "The colours must be one of srgb, keep."),
         ({"width": "5", "max_kb": "0"}, "max_kb", "The size limit must be from 1 to 100000 kB."),
         (
             {"width": "5", "max_kb": "few"},

@@ -22,6 +22,7 @@ from tests.support.isobmff import variants
 from webapp.config import Config
 from webapp.engine.errors import ImageError, translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif
+from webapp.engine.formats.isobmff import read_tags
 from webapp.engine.header import Header
 from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
@@ -64,6 +65,10 @@ def decoder_header(image: bytes) -> Header:
         opened = open_image(io.BytesIO(image), IMAGE_LIMITS)
         orientation, had_gps = read_exif(opened)
         size = oriented_size(opened, orientation)
+        if opened.format == "AVIF":  # Pillow leaves its crop to us.
+            left, top, right, bottom = read_tags(io.BytesIO(image))[1] or (0, 0, *opened.size)
+            size = (right - left, bottom - top)
+            size = size[::-1] if orientation >= 5 else size
         return Header(format_of(opened).lower(), *size, orientation, had_gps)
 
 

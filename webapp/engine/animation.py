@@ -25,9 +25,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Picture:
-    """One frame of an output, or all of an animation; upright, in sRGB."""
+    """One frame of an output, or all of an animation; upright.
+
+    It is in sRGB, or in Display P3 if `is_p3`.
+    """
 
     plan: ResizePlan
+    is_p3: bool
     frames: list[Image.Image]
     timing: Timing | None = None  # None for a still.
 
@@ -56,15 +60,19 @@ def make_pictures(
     Decodes the rest of an animation only if an output asks for it. Raises ImageError.
     """
     wanted = [
-        (plan, output.animated and len(numbers) > 1)
+        (plan, decoded.keeps_p3(output), output.animated and len(numbers) > 1)
         for output, plan in zip(outputs, decoded.plans, strict=True)
     ]
-    stills = resize_all(decoded.frame, (plan for plan, is_animated in wanted if not is_animated))
-    made = {(plan, False): Picture(plan, [decoded.finish(still)]) for plan, still in stills.items()}
-    animated = {plan for plan, is_animated in wanted if is_animated}
+    stills = {(plan, is_p3) for plan, is_p3, is_animated in wanted if not is_animated}
+    resized = resize_all(decoded.frame, (plan for plan, _ in stills))
+    made = {
+        (plan, is_p3, False): Picture(plan, is_p3, [decoded.finish(resized[plan], is_p3)])
+        for plan, is_p3 in stills
+    }
+    animated = {(plan, is_p3) for plan, is_p3, is_animated in wanted if is_animated}
     if animated:  # After the stills: seeking replaces the frame that is loaded.
         animations = _read_animation(image, numbers, decoded, animated, limits)
-        made |= {(picture.plan, True): picture for picture in animations}
+        made |= {(picture.plan, picture.is_p3, True): picture for picture in animations}
     return [made[key] for key in wanted]
 
 
@@ -72,17 +80,20 @@ def _read_animation(
     image: Image.Image,
     numbers: range,
     decoded: Decoded,
-    plans: Iterable[ResizePlan],
+    plans: Iterable[tuple[ResizePlan, bool]],
     limits: ImageLimits,
 ) -> list[Picture]:
-    """Decode all frames and resize them. Raises TooManyFrames."""
+    """Decode all frames and resize them by plan and `is_p3`.
+
+    Raises TooManyFrames.
+    """
     if len(numbers) > limits.max_frames:
         raise TooManyFrames(f"{limits.max_frames} frames")
     most = PIXEL_FACTOR * limits.max_megapixels_other
     if len(numbers) * image.width * image.height > most * 1e6:
         raise TooManyFrames(f"{most:g} megapixels in all its frames")
     timing = Timing([], _read_plays(image))
-    pictures = [Picture(plan, [], timing) for plan in plans]
+    pictures = [Picture(plan, is_p3, [], timing) for plan, is_p3 in plans]
     for number in numbers:
         with translate_decoder_errors():
             image.seek(number)
@@ -90,7 +101,8 @@ def _read_animation(
         frame = Frame(to_resizable_mode(image), (0, 0, *image.size), image.size)
         timing.durations.append(int(image.info.get("duration") or 100))
         for picture in pictures:
-            picture.frames.append(_to_color(decoded.finish(frame.resize(picture.plan).image)))
+            resized = frame.resize(picture.plan).image
+            picture.frames.append(_to_color(decoded.finish(resized, picture.is_p3)))
     return pictures
 
 

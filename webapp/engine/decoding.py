@@ -8,14 +8,16 @@ from typing import IO, cast
 from PIL import Image, TiffImagePlugin
 
 from webapp.engine import vips
+from webapp.engine.cicp import Cicp
 from webapp.engine.errors import Truncated, translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif, read_rights
 from webapp.engine.focus import find_focal_point
-from webapp.engine.formats import jpeg
+from webapp.engine.formats import isobmff, jpeg, png
+from webapp.engine.formats.isobmff import Box
 from webapp.engine.geometry import Region, ResizePlan, plan, plan_contain
 from webapp.engine.header import Header
 from webapp.engine.opening import format_of
-from webapp.engine.srgb import orient_and_convert
+from webapp.engine.srgb import Profile, is_wide, orient_and_convert
 from webapp.recipes.outputs import Output, Point, Size
 
 # How much larger than its result a picture must be to be resized from. Less loses sharpness; more
@@ -83,13 +85,18 @@ class Decoded:
     frame: Frame
     plans: list[ResizePlan]  # As stored; one for each output, equal if outputs share a picture.
     orientation: int  # Still to be applied.
-    profile: bytes | None
+    profile: Profile | None
     rights: bytes  # EXIF with the author and the copyright notice, if there is either.
     is_animated_webp: bool
 
-    def finish(self, image: Image.Image) -> Image.Image:
-        """Return a resized picture in sRGB and upright."""
-        return orient_and_convert(image, self.orientation, self.profile)
+    def finish(self, image: Image.Image, to_p3: bool) -> Image.Image:
+        """Return a resized picture upright, in sRGB or in Display P3."""
+        return orient_and_convert(image, self.orientation, self.profile, to_p3)
+
+    def keeps_p3(self, output: Output) -> bool:
+        """Return True if the output is written in Display P3."""
+        is_asked = output.color == "keep" and output.format != "gif"
+        return is_asked and is_wide(self.frame.image.mode, self.profile)
 
 
 def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> Decoded:
@@ -106,6 +113,10 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
             image.info.pop("xmp", None)  # TiffImageFile.load_end would apply its orientation.
         if format_of(image) != "JPEG" and not use_vips:
             image.load()
+    tag, crop = _read_tags(image, source)
+    if crop:  # In place, as ImageOps.exif_transpose: Pillow leaves the crop of an AVIF to us.
+        image.im = image.im.crop(crop)
+        image._size = image.im.size
     oriented = oriented_size(image, orientation)
     still_to_apply = 1 if is_tiff else orientation
     scale = max(plan(output, oriented).scale for output in outputs)  # Whatever the focal point is.
@@ -120,7 +131,7 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
             plan(output, oriented, smart).as_stored(oriented, still_to_apply) for output in outputs
         ],
         orientation=still_to_apply,
-        profile=image.info.get("icc_profile"),
+        profile=image.info.get("icc_profile") or tag,
         rights=read_rights(image),
         is_animated_webp=image.format == "WEBP" and getattr(image, "is_animated", False),
     )
@@ -154,6 +165,13 @@ def resize_all(source: Frame, plans: Iterable[ResizePlan]) -> dict[ResizePlan, I
         frames.append(base.resize(wanted))
         made[wanted] = frames[-1].image
     return made
+
+
+def _read_tags(image: Image.Image, source: IO[bytes]) -> tuple[Cicp | None, Box | None]:
+    """Read what Pillow does not: the tag of the colours, and an AVIF's crop."""
+    if image.format in ("AVIF", "HEIF"):
+        return isobmff.read_tags(source)
+    return (png.read_tag(source) if image.format == "PNG" else None), None
 
 
 def _read(image: Image.Image, source: IO[bytes], scale: float) -> Frame:

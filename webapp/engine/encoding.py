@@ -10,6 +10,7 @@ from PIL import AvifImagePlugin, Image, ImageSequence
 
 from webapp.engine import strip
 from webapp.engine.animation import Picture, Timing
+from webapp.engine.cicp import P3_PROFILE
 from webapp.engine.decoding import Decoded
 from webapp.engine.errors import ByteBudget, ImageError, translate_decoder_errors
 from webapp.engine.geometry import ResizePlan, box_of
@@ -58,6 +59,8 @@ def encode_output(picture: Picture, output: Output, decoded: Decoded, source: IO
     format = cast(Format, output.format)
     rights = decoded.rights if output.keep_copyright else b""
     options: dict[str, Any] = {"exif": rights} if rights else {}
+    if picture.is_p3:
+        options["icc_profile"] = P3_PROFILE
     if picture.timing:
         options |= _animation_options(frames, picture.timing, format)
     limit = output.max_bytes or sys.maxsize

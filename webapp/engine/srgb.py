@@ -1,62 +1,91 @@
-"""Bring resized pictures to sRGB, upright."""
+"""Bring resized pictures to sRGB or Display P3, upright."""
 
 import io
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 from PIL import Image, ImageCms
 
+from webapp.engine import cicp, tone_mapping
+from webapp.engine.cicp import Cicp
 from webapp.engine.exif import TRANSPOSE
 from webapp.engine.strip import drop_metadata
 
 _PROFILE_SPACE = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 # Created at import, because the processes that decode are forked for one image each.
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+_P3 = ImageCms.ImageCmsProfile(io.BytesIO(cicp.P3_PROFILE))
+
+Profile = bytes | Cicp  # An ICC profile, or a tag in its place.
+Convert = Callable[[Image.Image], Image.Image]
 
 
-def orient_and_convert(image: Image.Image, orientation: int, profile: bytes | None) -> Image.Image:
+def orient_and_convert(
+    image: Image.Image, orientation: int, profile: Profile | None, to_p3: bool = False
+) -> Image.Image:
     """Return a picture in sRGB, upright and without metadata.
 
-    Its mode is one of L, LA, RGB and RGBA.
+    Its mode is one of L, LA, RGB and RGBA. If `to_p3`, a picture that `is_wide` is in Display P3.
     """
     straight = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
     if straight:
         image = image.convert(straight)
-    image = _to_srgb(image, profile)
+    image = _convert(image, profile, to_p3)
     if orientation in TRANSPOSE:
         image = image.transpose(TRANSPOSE[orientation])
     drop_metadata(image)
     return image
 
 
-def needs_conversion(mode: str, profile: bytes | None) -> bool:
+def needs_conversion(mode: str, profile: Profile | None) -> bool:
     """Return True unless a picture of this mode and profile is in sRGB."""
     opaque = mode.rstrip("aA")
     return opaque not in ("L", "RGB") or bool(profile and find_transform(profile, opaque))
 
 
+def is_wide(mode: str, profile: Profile | None) -> bool:
+    """Return True if a picture is in RGB, and in another space than sRGB."""
+    return mode.rstrip("aA") == "RGB" and needs_conversion(mode, profile)
+
+
 @lru_cache(maxsize=4)
-def find_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the transform from a profile to sRGB; None if it needs none.
+def find_transform(profile: Profile, mode: str, to_p3: bool = False) -> Convert | None:
+    """Return the transform from a profile to sRGB or P3; None if it needs none.
 
     Cached for all sizes and frames of an image: creating it takes 2 ms.
     """
+    if isinstance(profile, Cicp):
+        return _find_tag_transform(profile, mode, to_p3)
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if source.profile.xcolor_space.strip() != _PROFILE_SPACE.get(mode) or _is_srgb(source):
             return None
-        return ImageCms.ImageCmsTransform(source, _SRGB, mode, "RGB")
+        if to_p3 and source.profile.profile_description == "Display P3":
+            return None
+        return ImageCms.ImageCmsTransform(source, _P3 if to_p3 else _SRGB, mode, "RGB").apply
     except (OSError, ValueError, ImageCms.PyCMSError):
         return None  # A broken profile counts as none.
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+def _find_tag_transform(tag: Cicp, mode: str, to_p3: bool) -> Convert | None:
+    if mode == "L":
+        levels = tone_mapping.grey_levels(tag)
+        return (lambda image: image.point(levels)) if levels else None
+    if mode == "RGB" and tone_mapping.is_hdr(tag):
+        return partial(tone_mapping.tone_map, tag=tag, primaries=cicp.P3 if to_p3 else cicp.BT709)
+    made = cicp.make_profile(tag) if mode == "RGB" else None
+    return find_transform(made, mode, to_p3) if made else None
+
+
+def _convert(image: Image.Image, profile: Profile | None, to_p3: bool) -> Image.Image:
     if image.mode in ("LA", "RGBA"):
-        opaque = _to_srgb(image.convert(image.mode[:-1]), profile)
+        opaque = _convert(image.convert(image.mode[:-1]), profile, to_p3)
         opaque.putalpha(image.getchannel("A"))
         return opaque
-    transform = find_transform(profile, image.mode) if profile else None
+    to_p3 = to_p3 and image.mode == "RGB"
+    transform = find_transform(profile, image.mode, to_p3) if profile else None
     if transform:
-        converted = transform.apply(image)
+        converted = transform(image)
         return converted.convert("L") if image.mode == "L" else converted
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from webapp.engine import geometry
 from webapp.engine.animation import PIXEL_FACTOR, Picture, frame_numbers, make_pictures
+from webapp.engine.cicp import P3_PROFILE
 from webapp.engine.color import dominant_color
 from webapp.engine.decoding import Decoded, decode
 from webapp.engine.encoding import Encoded, background_of, composed_size, encode_output
@@ -18,6 +19,7 @@ from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits
 from webapp.engine.opening import format_of, open_image
 from webapp.engine.result import MadeThumbnail, Result
+from webapp.engine.srgb import orient_and_convert
 from webapp.engine.thumbhash import thumbhash
 from webapp.recipes.outputs import OVERVIEW, Format, Output, Recipe
 
@@ -31,9 +33,10 @@ def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: Ima
 
     `write` gets the output's number in the recipe, from 0, and the file's content.
 
-    The thumbnails are in the order of the recipe, upright, in sRGB and without metadata. One with a
-    free side is skipped if it would be the same as an earlier one: of a small source, all the
-    larger widths of a responsive set come out at its own size.
+    The thumbnails are in the order of the recipe, upright and without metadata. They are in sRGB,
+    or in Display P3 if their output keeps it. One with a free side is skipped if it would be the
+    same as an earlier one: of a small source, all the larger widths of a responsive set come out at
+    its own size.
 
     A thumbnail that shows all of the source, in its format and size, is never larger: if encoding
     makes it so, it is a copy of the source without metadata. Exceptions are an AVIF, and a picture
@@ -52,7 +55,7 @@ def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: Ima
     _check_pixels(outputs, decoded.header, len(numbers), limits)
     pictures = make_pictures(image, numbers, decoded, outputs, limits)
     made = _write_all(pictures, decoded, outputs, write, source)
-    sample = _sample([picture.frames[0] for picture in pictures])
+    sample = _sample(pictures)
     return Result(decoded.header, thumbhash(sample), dominant_color(sample), made)
 
 
@@ -99,13 +102,16 @@ def _identity(picture: Picture, output: Output, rights: bytes) -> tuple[object, 
     return (
         *geometry.identity(output, picture.plan),
         picture.timing is not None,
+        picture.is_p3,
         composed_size(picture, output),
         background_of(picture, output),
         bool(output.keep_copyright and rights),
     )
 
 
-def _sample(pictures: Iterable[Image.Image]) -> Image.Image:
-    """Return the smallest picture, reduced for ThumbHash and colour."""
-    smallest = min(pictures, key=lambda picture: picture.width * picture.height)
-    return smallest.reduce(max(1, min(smallest.size) // _SAMPLE_SIDE))
+def _sample(pictures: Iterable[Picture]) -> Image.Image:
+    """Return the smallest picture, reduced for ThumbHash and colour, in sRGB."""
+    smallest = min(pictures, key=lambda picture: picture.frames[0].width * picture.frames[0].height)
+    first = smallest.frames[0]
+    sample = first.reduce(max(1, min(first.size) // _SAMPLE_SIDE))
+    return orient_and_convert(sample, 1, P3_PROFILE) if smallest.is_p3 else sample

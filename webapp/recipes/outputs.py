@@ -15,9 +15,11 @@ from typing import Any, Literal, cast, get_args
 from webapp.config import Config
 
 Fit = Literal["contain", "cover", "pad"]
+Color = Literal["srgb", "keep"]
 Format = Literal["jpeg", "png", "webp", "avif", "gif"]
 RequestedFormat = Format | Literal["source"]  # "source": the source's own, or the nearest one.
 FITS: tuple[Fit, ...] = get_args(Fit)
+COLORS: tuple[Color, ...] = get_args(Color)
 FORMATS: tuple[Format, ...] = get_args(Format)
 REQUESTED_FORMATS: tuple[RequestedFormat, ...] = (*FORMATS, "source")
 ANIMATED_FORMATS: frozenset[RequestedFormat] = frozenset({"webp", "gif", "source"})
@@ -110,7 +112,8 @@ class Output:
     `keep_copyright` keeps the copyright notice and the author's name of the EXIF, but not those in
     XMP or in the text of a PNG, and no other metadata. `animated` keeps a GIF, WebP or PNG
     animated, as WebP or GIF; with the format "source", as the nearer of the two. Without it, the
-    first frame is used.
+    first frame is used. With `color` "keep", a source in colours beyond sRGB is written in Display
+    P3, with its ICC profile; all others, and each GIF, are in sRGB.
     """
 
     name: str
@@ -125,6 +128,7 @@ class Output:
     focus: Focus = CENTRE  # The focal point; programs and stored recipes have this name.
     keep_copyright: bool = False
     animated: bool = False
+    color: Color = "srgb"
 
     def __post_init__(self) -> None:
         """Raise InvalidRecipe if this output cannot be made."""
@@ -139,6 +143,8 @@ class Output:
             raise InvalidRecipe(
                 "format", f"The format must be one of {', '.join(REQUESTED_FORMATS)}."
             )
+        if self.color not in COLORS:
+            raise InvalidRecipe("color", f"The colours must be one of {', '.join(COLORS)}.")
         if self.animated and self.format not in ANIMATED_FORMATS:
             raise InvalidRecipe("format", "An animation is made as webp, gif or source.")
         if self.format == "gif" and not self.animated:

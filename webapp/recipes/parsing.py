@@ -8,6 +8,7 @@ from webapp.config import read_switch
 from webapp.recipes.outputs import (
     CENTRE,
     INVALID_FOCUS,
+    Color,
     Fit,
     Focus,
     InvalidRecipe,
@@ -46,6 +47,7 @@ def parse_output(fields: Mapping[str, str]) -> Output:
         enlarge=_switch(given, "enlarge"),
         keep_copyright=_switch(given, "keep_copyright"),
         animated=_switch(given, "animated"),
+        color=cast(Color, given.get("color", "srgb")),
     )
 
 

@@ -1,6 +1,7 @@
 """Compare the headers that are read from boxes with those of the decoders."""
 
 import io
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,9 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.support.engine import LIMITS, Engine, png
+from tests.support.engine import LIMITS, Engine, assert_corners, assert_near, png
 from tests.support.hostile.samples import sample
-from tests.support.images import encode, make_animation, make_exif, make_image, make_picture
+from tests.support.images import (
+    BLUE,
+    GREEN,
+    RED,
+    YELLOW,
+    encode,
+    make_animation,
+    make_corners,
+    make_exif,
+    make_image,
+    make_picture,
+)
 from tests.support.isobmff import (
     ALPHA,
     Item,
@@ -21,7 +33,9 @@ from tests.support.isobmff import (
     exif_item,
     full_box,
     grid,
+    imir,
     inside,
+    irot,
     ispe,
     picture,
     tiled,
@@ -132,6 +146,77 @@ def test_avif_of_several_property_boxes_is_read(boxes: int, is_wide: bool, engin
 def _mask(size: tuple[int, int]) -> tuple[bytes, tuple[bytes, ...]]:
     config, data = coded("avif", size, "L")
     return data, (ispe(*size), config, full_box(b"auxC", 0, ALPHA, b"\0"))
+
+
+def make_cropped_avif(*properties: bytes) -> bytes:
+    """Make an AVIF of the four corners with a crop, given as whole boxes."""
+    image = encode(make_corners(), "avif", quality=100, subsampling="4:4:4")
+    config = box(b"av1C", inside(image, b"av1C"))
+    data = image[image.index(b"mdat") + 4 :]
+    return build("avif", [Item(1, b"av01", data, (ispe(120, 80), config, *properties))])
+
+
+def aperture(*numbers: int) -> bytes:
+    """Make a clean aperture: width, height, then its centre from the middle."""
+    return box(b"clap", struct.pack(">8i", *(part for number in numbers for part in (number, 1))))
+
+
+# The picture is 120 x 80, with a colour in each quarter.
+@pytest.mark.parametrize(
+    ("properties", "size", "points"),
+    [
+        ((aperture(60, 40, -30, -20),), (60, 40), {(5, 5): RED, (55, 35): RED}),
+        ((aperture(60, 40, 30, 20),), (60, 40), {(5, 5): YELLOW, (55, 35): YELLOW}),
+        ((aperture(80, 80, -20, 0),), (80, 80), {(55, 5): RED, (65, 5): GREEN, (5, 75): BLUE}),
+        ((aperture(60, 40, 30, -20), irot(1)), (40, 60), {(5, 5): GREEN, (35, 55): GREEN}),
+        ((aperture(80, 80, -20, 0), imir(1)), (80, 80), {(5, 5): GREEN, (75, 75): BLUE}),
+    ],
+)
+def test_avif_is_cropped_as_its_clap_says(
+    properties: tuple[bytes, ...],
+    size: tuple[int, int],
+    points: dict[tuple[int, int], tuple[int, ...]],
+    engine: Engine,
+) -> None:
+    image = make_cropped_avif(*properties)
+    header = engine.header(image)
+    assert (header.width, header.height) == size
+    assert engine.result(image, png(*size)).header == header
+    made = engine.picture(image, png(*size))
+    for point, color in points.items():
+        assert_near(made.getpixel(point), color, 12)
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        aperture(60, 40, 31, 0),
+        aperture(121, 40, 0, 0),
+        aperture(0, 0, 0, 0),
+        aperture(-60, 40, 0, 0),
+        box(b"clap", struct.pack(">8i", 60, 1, 40, 1, 0, 0, 0, 0)),
+        box(b"clap", bytes(3)),
+    ],
+    ids=["beside", "too wide", "empty", "negative", "without parts", "short"],
+)
+def test_crop_that_is_not_in_the_picture_is_ignored(crop: bytes, engine: Engine) -> None:
+    image = make_cropped_avif(crop)
+    with suppress(Corrupt):  # libavif refuses a box that is too short.
+        assert engine.result(image, png(60, 40)).header == Header("avif", 120, 80, 1, False)
+        assert_corners(engine.picture(image, png(60, 40)))
+    assert engine.header(image) == Header("avif", 120, 80, 1, False)
+
+
+def test_avif_with_a_gain_map_shows_its_main_image(engine: Engine) -> None:
+    parts = [
+        picture(1, "avif", (120, 80)),
+        Item(2, b"tmap", bytes(60), (ispe(120, 80),)),
+        picture(3, "avif", (64, 64)),
+    ]
+    image = build("avif", parts, [(b"dimg", 2, (1, 3))])
+    assert engine.header(image) == Header("avif", 120, 80, 1, False)
+    made = engine.picture(image, png(60, 40))
+    assert_near(made.convert("RGB").getpixel((30, 20)), (255, 255, 255))
 
 
 @pytest.mark.parametrize(

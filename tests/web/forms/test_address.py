@@ -177,6 +177,12 @@ def test_switch_turned_on_in_an_address_is_on(person: Person, name: str, value: 
     assert (f"outputs-0-{name}", "y") not in form
 
 
+def test_link_can_ask_for_display_p3(person: Person) -> None:
+    form = person.page("/?w=64&color=keep&w2=32").filled_in()
+    assert ("outputs-0-color", "keep") in form
+    assert ("outputs-1-color", "srgb") in form
+
+
 @pytest.mark.parametrize("value", ["0", "false", "no", "off", ""])
 def test_switch_turned_off_in_an_address_is_off(person: Person, value: str) -> None:
     switch = person.page(f"/?w=64&enlarge={value}").one("input[name=outputs-0-enlarge]")

@@ -35,6 +35,13 @@ def test_still_format_stays_still_beside_an_animated_one(person: Person, jobs: J
     ]
 
 
+def test_display_p3_can_be_kept(person: Person, jobs: Jobs) -> None:
+    own = {"outputs-0-width": "64", "outputs-1-width": "32", "outputs-1-color": "keep"}
+    formats = {"outputs-0-format": "webp", "outputs-1-format": "webp"}
+    person.upload((make_jpeg(), "a.jpg"), presets=[], **own, **formats)
+    assert [output.color for output in recipe_of(newest_job(jobs)).outputs] == ["srgb", "keep"]
+
+
 def test_background_can_be_transparent(person: Person, jobs: Jobs) -> None:
     own = {
         "outputs-0-width": "64",

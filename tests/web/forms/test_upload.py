@@ -96,7 +96,8 @@ def test_form_with_the_most_sizes_is_read_whole(person: Person) -> None:
     one: dict[str, object] = {
         "height": "64", "fit": "contain", "quality": "70", "max_kb": "9", "focus": "",
         "background": "#ffffff", "transparent": "y", "enlarge": "y", "keep_copyright": "y",
-        "animated": "y", "format": ["jpeg", "png", "webp", "avif", "gif", "source"],
+        "animated": "y", "color": "keep",
+        "format": ["jpeg", "png", "webp", "avif", "gif", "source"],
     }  # fmt: skip
     sizes = {f"outputs-{n}-{name}": value for n in range(50) for name, value in one.items()}
     widths = {f"outputs-{n}-width": str(n + 1) for n in range(50)}

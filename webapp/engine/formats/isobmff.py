@@ -7,26 +7,30 @@ reads only the boxes that describe the main image, and limits what it reads.
 
 The result is that of Pillow for an AVIF (libavif) and that of pillow-heif for a HEIC (libheif),
 even where these two differ. libheif crops (`clap`), rotates and mirrors while it decodes. libavif
-leaves that to its caller: Pillow turns rotation and mirroring into an EXIF orientation, and does
-not crop.
+leaves that to its caller: Pillow turns rotation and mirroring into an EXIF orientation, and leaves
+the crop to us.
 
 A broken file raises ValueError, LookupError, StopIteration or struct.error.
 """
 
+import math
 import os
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import IO, Literal
 
-from webapp.engine import exif
+from webapp.engine import cicp, exif
+from webapp.engine.cicp import Cicp
 from webapp.engine.errors import Unsupported
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
 
 Format = Literal["avif", "heic"]
+Box = tuple[int, int, int, int]  # Left, top, right, bottom.
 _FAULTS = (ValueError, LookupError, StopIteration, EOFError, struct.error)  # Of broken files.
 Properties = list[tuple[bytes, bytes]]  # The kind and the content of each.
 
@@ -67,6 +71,14 @@ def check(file: IO[bytes], limits: ImageLimits) -> None:
     """Raise Unsupported if no decoder at hand reads the main image."""
     with suppress(*_FAULTS):  # The decoder decides what it is.
         read_main_image(file)
+
+
+def read_tags(file: IO[bytes]) -> tuple[Cicp | None, Box | None]:
+    """Read the tag of the main image's colours, and the crop of an AVIF."""
+    with suppress(*_FAULTS):
+        image = read_main_image(file)
+        return image.color, image.crop
+    return None, None
 
 
 def join_property_boxes(file: IO[bytes]) -> bytes | None:
@@ -133,15 +145,18 @@ def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
     image = read_main_image(file)
     check_size(image.size, image.format.upper(), limits)
     _, had_gps = exif.parse(image.exif, image.xmp)  # Its orientation does not count.
-    return Header.from_stored_size(image.format, image.size, image.orientation, had_gps)
+    left, top, right, bottom = image.crop or (0, 0, *image.size)
+    size = right - left, bottom - top
+    return Header.from_stored_size(image.format, size, image.orientation, had_gps)
 
 
 @dataclass(frozen=True)
 class MainImage:
     """Describe the main image of an AVIF or HEIC.
 
-    `size` is that of the decoder's pixels; `orientation` (EXIF, 1 to 8) is still to be applied to
-    these, and always 1 in a HEIC. `frames` is 1 unless the image is a sequence.
+    `size` is that of the decoder's pixels. `crop` and then `orientation` (EXIF, 1 to 8) are still
+    to be applied to these; in a HEIC, they are always None and 1. `color` is None without a tag.
+    `frames` is 1 unless the image is a sequence.
     """
 
     format: Format
@@ -151,6 +166,8 @@ class MainImage:
     frames: int
     exif: bytes
     xmp: bytes
+    color: Cicp | None
+    crop: Box | None
 
 
 def read_main_image(file: IO[bytes]) -> MainImage:
@@ -186,14 +203,19 @@ def _read_brands(reader: "BoxReader", start: int, length: int) -> list[bytes]:
 def _read_image(meta: "_Meta", format: Format) -> MainImage:
     tiles = meta.items_from(b"dimg", meta.primary)
     _check_coding({meta.kinds.get(item, b"") for item in (meta.primary, *tiles)}, format)
-    stored, size, orientation = _read_size(meta.properties_of(meta.primary), format)
+    properties = meta.properties_of(meta.primary)
+    stored, size, orientation = _read_size(properties, format)
     if meta.kinds[meta.primary] == b"grid":
         # The decoder allocates the size of the grid, even if its property says less.
         grid = _read_grid_size(meta.read(meta.primary, 12))
         size = grid if grid[0] * grid[1] > stored[0] * stored[1] else size
     meta.check_end([meta.primary, *tiles])
     exif, xmp = meta.read_metadata(meta.items_to(b"cdsc", meta.primary), format)
-    return MainImage(format, size, orientation, meta.has_alpha(), 1, exif, xmp)
+    color = _read_color(properties)
+    if tiles and not color:  # As in libavif, the first tile stands for all.
+        color = _read_color(meta.properties_of(tiles[0]) if tiles[0] in meta.indices else [])
+    crop = _read_box(properties, size) if format == "avif" else None
+    return MainImage(format, size, orientation, meta.has_alpha(), 1, exif, xmp, color, crop)
 
 
 def _check_coding(kinds: set[bytes], format: Format) -> None:
@@ -220,6 +242,36 @@ def _read_size(properties: Properties, format: Format) -> tuple[Size, Size, int]
         if kind == b"irot" and body[0] & 1:
             width, height = height, width
     return stored, (width, height), 1
+
+
+def _read_color(properties: Properties) -> Cicp | None:
+    for kind, body in properties:
+        if kind == b"colr" and body[:4] == b"nclx":
+            primaries, transfer = struct.unpack_from(">HH", body, 4)
+            # Browsers take the curves of video for that of sRGB here, though not in a PNG.
+            return Cicp(primaries, cicp.SRGB if transfer in cicp.VIDEO else transfer)
+    return None
+
+
+def _read_box(properties: Properties, size: Size) -> Box | None:
+    """Read the clean aperture of an AVIF, rounded to pixels as in libheif.
+
+    One that is not inside the picture does not count. libavif does not check it for Pillow.
+    """
+    for kind, body in properties:
+        if kind == b"clap":
+            with suppress(ValueError, ZeroDivisionError, struct.error):
+                return _place_crop(body, size)
+    return None
+
+
+def _place_crop(body: bytes, size: Size) -> Box | None:
+    width, height = _read_crop(body)
+    x, x_parts, y, y_parts = struct.unpack_from(">iiii", body, 16)  # Of its centre from the middle.
+    left = math.floor(Fraction(size[0] - width, 2) + Fraction(x, x_parts) + Fraction(1, 2))
+    top = math.floor(Fraction(size[1] - height, 2) + Fraction(y, y_parts) + Fraction(1, 2))
+    is_inside = 0 <= left <= size[0] - width and 0 <= top <= size[1] - height
+    return (left, top, left + width, top + height) if is_inside else None
 
 
 def _read_orientation(properties: Properties) -> int:
@@ -259,7 +311,8 @@ def _read_sequence(reader: "BoxReader", moov: bytes) -> MainImage:
         exif, xmp = meta.read_metadata(list(meta.kinds), "avif")
     has_alpha = any(main.id in track.aux_for for track in tracks)
     orientation = _read_orientation(main.properties)
-    return MainImage("avif", main.size, orientation, has_alpha, main.frames, exif, xmp)
+    color, crop = _read_color(main.properties), _read_box(main.properties, main.size)
+    return MainImage("avif", main.size, orientation, has_alpha, main.frames, exif, xmp, color, crop)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import IO
 from PIL import PngImagePlugin
 
 from webapp.engine import exif
+from webapp.engine.cicp import Cicp
 from webapp.engine.errors import Corrupt, Truncated
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
@@ -209,6 +210,18 @@ def _inflate_profile(content: bytes) -> bytes | None:
     except zlib.error:
         return None
     return None if inflater.unconsumed_tail else profile
+
+
+def read_tag(file: IO[bytes]) -> Cicp | None:
+    """Read the tag of the colours, `cICP`; Pillow does not."""
+    for name, start, length in _find_chunks(file):
+        if name in (b"IDAT", b"IEND"):
+            break
+        if name == b"cICP" and length == 4 + 12:
+            file.seek(start + 8)
+            primaries, transfer, matrix, is_full = file.read(4)
+            return Cicp(primaries, transfer) if (matrix, is_full) == (0, 1) else None
+    return None
 
 
 def _read_metadata(file: IO[bytes], name: bytes, start: int, length: int) -> bytes:

@@ -66,6 +66,11 @@ class OutputForm(Form):  # type: ignore[misc]
         choices=[SelectChoice("", "centre"), SelectChoice("smart", "detail")],
         default="",
     )
+    color = SelectField(
+        "Colours",
+        choices=[SelectChoice("srgb", "sRGB"), SelectChoice("keep", "keep Display P3")],
+        default="srgb",
+    )
     enlarge = SwitchField("Enlarge small images")
     keep_copyright = SwitchField("Keep copyright and author from EXIF")
     animated = SwitchField("Keep movement, in WebP and GIF")

@@ -231,6 +231,7 @@ def _output_fields(output: Output) -> Iterator[tuple[str, str]]:
         "fit": output.fit,
         "quality": output.quality,
         "max_kb": output.max_bytes and output.max_bytes // 1000,
+        "color": output.color if output.color != "srgb" else None,
         "focus": output.focus if output.focus == "smart" else None,
         "background": None if is_transparent else output.background,
         "transparent": "y" if is_transparent else None,

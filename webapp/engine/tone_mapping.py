@@ -1,0 +1,144 @@
+"""Show pictures of PQ and HLG on screens without HDR.
+
+Their colours are brighter than sRGB has. The curve is the one that SMPTE ST 2094-50 defines for
+pictures without metadata of their own, which Chromium 156 uses: results differ by at most one level
+from its. A gain map is not used: the main image of a file that has one is complete without it.
+"""
+
+from functools import lru_cache, partial
+from math import exp
+from typing import Any
+
+from PIL import Image, ImageChops, ImageMath
+
+from webapp.engine.cicp import GAMMAS, SPACES, Cicp, Row, invert, multiply, specify, to_d50, to_xyz
+
+_PQ, _HLG = 16, 18
+
+_WHITE_NITS = 203  # Of paper in HDR (BT.2408).
+_PEAK_NITS = 1000  # Of HDR without metadata of its own.
+_PEAK = _PEAK_NITS / _WHITE_NITS
+_DARKENING = 0.5  # Of white and all that is darker.
+_BEND = (1.65, 0.825)  # The middle point of the Bézier curve: 65 % of the way to the peak.
+_SYSTEM_GAMMA = 1.2  # Of HLG at this peak (BT.2100).
+_STRIP = 1 << 18  # Pixels that are tone-mapped at once.
+
+
+def is_hdr(tag: Cicp) -> bool:
+    return tag.transfer in (_PQ, _HLG) and specify(tag).primaries in SPACES
+
+
+def tone_map(image: Image.Image, tag: Cicp, primaries: int) -> Image.Image:
+    """Convert an RGB picture of PQ or HLG to sRGB's curve with these primaries.
+
+    It is done strip by strip, because each takes some 60 bytes a pixel meanwhile.
+    """
+    tag, made = specify(tag), Image.new("RGB", image.size)
+    rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(top + rows, image.height))
+        made.paste(_tone_map_strip(image.crop(box), tag, primaries), box)
+    return made
+
+
+def _tone_map_strip(image: Image.Image, tag: Cicp, primaries: int) -> Image.Image:
+    red, green, blue = image.split()
+    curve = _pq_light if tag.transfer == _PQ else _hlg_light
+    lights = [curve(level / 255) for level in range(256)]
+    colors = {"r": red.point(lights, "F"), "g": green.point(lights, "F")}
+    colors["b"] = blue.point(lights, "F")
+    if tag.transfer == _PQ:
+        brightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+        factor = brightest.point([_scale_of(light) for light in lights], "F")
+    else:
+        luma = to_xyz(tag.primaries)[1]
+        factor = ImageMath.lambda_eval(lambda on: _hlg_factor(on, luma), **colors)
+    matrix = multiply(invert(to_d50(primaries)), to_d50(tag.primaries))
+    bands = [
+        ImageMath.lambda_eval(partial(_mix, row=row), factor=factor, **colors) for row in matrix
+    ]
+    return Image.merge("RGB", [band.point(_encoded_levels(), "L") for band in bands])
+
+
+def _hlg_factor(on: dict[str, Any], luma: Row) -> Any:
+    """Return the system gamma of HLG and the tone map, as a factor."""
+    system = _weigh(on, luma) ** (_SYSTEM_GAMMA - 1)
+    brightest = on["max"](on["max"](on["r"], on["g"]), on["b"]) * system
+    return system * _scale_of(brightest, on["min"], on["max"])
+
+
+def _mix(on: dict[str, Any], row: Row) -> Any:
+    """Return a channel of the target as 65536 levels of light."""
+    light = on["min"](on["max"](_weigh(on, row) * on["factor"], 0), 1)
+    return on["convert"](light * 65535 + 0.5, "I")
+
+
+def _weigh(on: dict[str, Any], row: Row) -> Any:
+    return on["r"] * row[0] + on["g"] * row[1] + on["b"] * row[2]
+
+
+@lru_cache
+def _encoded_levels() -> list[int]:
+    """Return the level of sRGB for each of 65536 levels of light."""
+    levels: list[int] = []
+    for level in range(256):
+        share = min((level + 0.5) / 255, 1)
+        light = share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+        levels += [level] * (int(65535 * light) + 1 - len(levels))
+    return levels
+
+
+def grey_levels(tag: Cicp) -> list[int] | None:
+    """Return the grey of sRGB for each of 256 levels; None if it is the same."""
+    tag = specify(tag)
+    shares = [level / 255 for level in range(256)]
+    if tag.transfer in GAMMAS:
+        lights = [share ** GAMMAS[tag.transfer] for share in shares]
+    elif tag.transfer == _PQ:
+        lights = [light * _scale_of(light) for light in map(_pq_light, shares)]
+    elif tag.transfer == _HLG:
+        lights = [
+            light * _scale_of(light) for light in (_hlg_light(s) ** _SYSTEM_GAMMA for s in shares)
+        ]
+    else:
+        return None
+    return [round(255 * min(_encode(light), 1)) for light in lights]
+
+
+# Light: 1 is the white of paper
+
+
+def _pq_light(share: float) -> float:
+    """Return the light of a share of PQ's range (BT.2100)."""
+    root = share ** (32 / 2523)
+    ratio = max(root - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * root)
+    return float(10_000 / _WHITE_NITS * ratio ** (16384 / 2610))
+
+
+def _hlg_light(share: float) -> float:
+    """Return the light of a share of HLG's range (BT.2100).
+
+    To the system gamma of 1.2 it is that of a screen of the peak.
+    """
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    scene = share * share / 3 if share <= 0.5 else (exp((share - c) / a) + b) / 12
+    return float(scene * (_PEAK_NITS / _WHITE_NITS) ** (1 / _SYSTEM_GAMMA))
+
+
+def _scale_of(light: Any, least: Any = min, most: Any = max) -> Any:
+    """Return by how much to scale a colour whose brightest channel has this light.
+
+    Up to white, everything is half as bright. From there to the peak, a Bézier curve leads to the
+    brightest of the screen, by which all that is brighter is limited. `light` is a number, or an
+    image of ImageMath with its functions.
+    """
+    # Where the curve has this light: x(t) and y(t) are quadratic.
+    a, b = 1 - 2 * _BEND[0] + _PEAK, _BEND[0] - 1
+    t = ((most(least(light, _PEAK), 1) - 1) * a + b * b) ** 0.5 * (1 / a) - b / a
+    mapped = _DARKENING + t * (2 * (_BEND[1] - _DARKENING) + t * (_DARKENING - 2 * _BEND[1] + 1))
+    return mapped / most(light, 1)
+
+
+def _encode(light: float) -> float:
+    """Return the share of sRGB's range for light from 0 to 1."""
+    return 12.92 * light if light <= 0.0031308 else 1.055 * float(light ** (1 / 2.4)) - 0.055
