@@ -4,7 +4,7 @@ import io
 import struct
 import threading
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from PIL import Image, ImageChops, TiffImagePlugin
@@ -13,7 +13,7 @@ from tests.support import tiff
 from tests.support.engine import Engine, assert_corners, assert_near, png
 from tests.support.hostile import tiff as hostile
 from tests.support.images import encode, make_corners, make_picture, turn
-from webapp.engine.errors import Corrupt, Unsupported
+from webapp.engine.errors import Corrupt, Truncated, Unsupported
 from webapp.engine.formats.tiff import Reader
 from webapp.engine.header import Header
 from webapp.recipes.outputs import Output
@@ -215,6 +215,17 @@ def test_sound_tiff_of_a_rare_kind_is_not_called_damaged(
     for read in (engine.header, lambda image: engine.make(image, png(60, 60))):
         with pytest.raises(Unsupported, match=rf"This (is|TIFF) .*{words}|{words}.*Save it"):
             read(image)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"planar": True}, {"tile": (16, 32)}, {"compression": tiff.DEFLATE}],
+    ids=["planes", "tiles", "compressed"],
+)
+def test_tiff_without_its_end_is_called_incomplete(options: dict[str, Any], engine: Engine) -> None:
+    image = tiff.write(make_picture("RGB", SIZE).split(), **options)
+    with pytest.raises(Truncated):
+        engine.make(image[:-50], png(60, 60))
 
 
 def test_tiffs_opened_in_threads_keep_their_decoders() -> None:

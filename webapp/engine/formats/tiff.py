@@ -1,36 +1,27 @@
 """TIFF: a directory of tags, and pixels in strips or tiles."""
 
+import os
 import threading
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from PIL import ExifTags, ImagePalette, TiffImagePlugin
 
 from webapp.engine import exif, ifd
-from webapp.engine.errors import Corrupt, Unsupported
+from webapp.engine.errors import Corrupt, Truncated, Unsupported
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 
 SIGNATURES = tuple(TiffImagePlugin.PREFIXES)
 _BIG_ENDIAN_BIGTIFF = b"MM\0+"
-_STRIPS, _TILES = 273, 324  # Where the pixels are.
-_TILE_WIDTH = 322
+# Where the pixels are, and how many bytes they have.
+_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
 _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANES, _COLORS = 258, 259, 262, 277, 284, 320
-_EXTRA_SAMPLES, _SUBSAMPLING = 338, 530
+_TILE_WIDTH, _EXTRA_SAMPLES, _SUBSAMPLING = 322, 338, 530
 # The tags that describe the pixels.
 _TAGS = (
     *(256, 257, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _STRIPS, _SAMPLES, 278, 282, 283, _PLANES),
-    *(
-        296,
-        _COLORS,
-        _TILE_WIDTH,
-        323,
-        _TILES,
-        _EXTRA_SAMPLES,
-        339,
-        _SUBSAMPLING,
-        0xBC01,
-        ExifTags.Base.Orientation,
-    ),
+    *(296, _COLORS, _TILE_WIDTH, 323, _TILES, _EXTRA_SAMPLES, 339, _SUBSAMPLING, 0xBC01),
+    ExifTags.Base.Orientation,
 )
 _MAX_STRIPS = 200_000  # A strip for each line of a picture needs some ten thousand.
 _MAX_TAG = 4096  # Bytes of one of these that are read; a palette of 256 colours has 1536.
@@ -73,19 +64,13 @@ class Reader(TiffImagePlugin.TiffImageFile):
         self._correct_raw_mode()
         self._read_colors()
 
-    def _correct_raw_mode(self) -> None:
-        """Correct what TiffImageFile._setup expects libtiff to return.
-
-        libtiff swaps the bytes of a big-endian file, but floats and signed numbers would be swapped
-        back. It does not make RGB of a grey JPEG of the old kind.
-        """
-        tile = self.tile[0]
-        if tile.codec_name != "libtiff" or not isinstance(tile.args, tuple):
-            return
-        raw_mode, *more = tile.args
-        if (self.tag_v2.get(_COMPRESSION), self.tag_v2.get(_PHOTOMETRIC)) == (_OLD_JPEG, _GREY):
-            self._mode = raw_mode = "L"
-        self.tile = [tile._replace(args=(_NATIVE.get(raw_mode, raw_mode), *more))]
+    def load(self) -> Any:
+        try:
+            return super().load()
+        except OSError as error:
+            if self._is_cut():
+                raise Truncated from error
+            raise
 
     def _check_kind(self) -> None:
         """Raise Unsupported for a file that libtiff or Pillow cannot decode."""
@@ -116,19 +101,6 @@ class Reader(TiffImagePlugin.TiffImageFile):
                 " Save it with interleaved channels."
             )
 
-    def _needs_libtiff(self) -> bool:
-        """Return True if Pillow's own decoder gets uncompressed pixels wrong.
-
-        It takes planes of any depth for planes of 8 bits, and the reduced colour of YCbCr for
-        colour of all pixels; and tiles for strips if their places are in the tag for strips.
-        """
-        tags = self.tag_v2
-        return tags.get(_COMPRESSION, _RAW) == _RAW and (
-            _TILE_WIDTH in tags
-            or tags.get(_PLANES) == 2
-            or (tags.get(_PHOTOMETRIC) == _YCBCR and tags.get(_SAMPLES) == 3)
-        )
-
     def _read_orientation(self) -> None:
         """Make Pillow apply the orientation of the tag, and no other.
 
@@ -143,6 +115,33 @@ class Reader(TiffImagePlugin.TiffImageFile):
         elif orientation is None and "xmp" in self.info:
             self.getexif()[tag] = 1
 
+    def _needs_libtiff(self) -> bool:
+        """Return True if Pillow's own decoder gets uncompressed pixels wrong.
+
+        It takes planes of any depth for planes of 8 bits, the reduced colour of YCbCr for colour of
+        all pixels, and tiles for strips if their places are in the tag of strips.
+        """
+        tags = self.tag_v2
+        return tags.get(_COMPRESSION, _RAW) == _RAW and (
+            _TILE_WIDTH in tags
+            or tags.get(_PLANES) == 2
+            or (tags.get(_PHOTOMETRIC) == _YCBCR and tags.get(_SAMPLES) == 3)
+        )
+
+    def _correct_raw_mode(self) -> None:
+        """Correct what TiffImageFile._setup expects libtiff to return.
+
+        libtiff swaps the bytes of a big-endian file, but floats and signed numbers would be swapped
+        back. It does not make RGB of a grey JPEG of the old kind.
+        """
+        tile = self.tile[0]
+        if tile.codec_name != "libtiff" or not isinstance(tile.args, tuple):
+            return
+        raw_mode, *more = tile.args
+        if (self.tag_v2.get(_COMPRESSION), self.tag_v2.get(_PHOTOMETRIC)) == (_OLD_JPEG, _GREY):
+            self._mode = raw_mode = "L"
+        self.tile = [tile._replace(args=(_NATIVE.get(raw_mode, raw_mode), *more))]
+
     def _read_colors(self) -> None:
         """Read a palette of 8 bits, as old scanners write it, as libtiff does.
 
@@ -151,6 +150,20 @@ class Reader(TiffImagePlugin.TiffImageFile):
         colors = self.tag_v2.get(_COLORS, ())
         if self.palette and max(colors, default=0) < 256:
             self.palette = ImagePalette.raw("RGB;L", colors)
+
+    def _is_cut(self) -> bool:
+        """Return True if pixels lie beyond the end of the file.
+
+        libtiff does not tell that from another fault.
+        """
+        file, tags = cast(IO[bytes], self.fp), self.tag_v2
+        end = file.seek(0, os.SEEK_END)
+        parts = ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES))
+        return any(
+            start + size > end
+            for starts, sizes in parts
+            for start, size in zip(tags.get(starts, ()), tags.get(sizes, ()), strict=False)
+        )
 
 
 def matches(head: bytes) -> bool:
