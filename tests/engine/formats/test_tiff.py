@@ -121,6 +121,21 @@ def test_tiles_of_a_tiff_may_be_listed_as_strips(engine: Engine) -> None:
     assert_same(engine.picture(image, SAME), picture.convert("L"))
 
 
+@pytest.mark.parametrize("photometric", [0, 1, 3], ids=["inverted", "grey", "palette"])
+def test_tiff_with_reversed_bits_is_read(photometric: int, engine: Engine) -> None:
+    picture = make_picture("L", SIZE)
+    colors = [257 * (number * factor % 256) for factor in (1, 3, 7) for number in range(256)]
+    tags: tiff.Tags = {320: (3, colors)} if photometric == 3 else {}
+    reversed_bits = picture.point([int(f"{byte:08b}"[::-1], 2) for byte in range(256)])
+    made, expected = (
+        engine.picture(
+            tiff.write([band], photometric=photometric, tags={**tags, 266: (3, [bit_order])}), SAME
+        )
+        for band, bit_order in ((reversed_bits, 2), (picture, 1))
+    )
+    assert_same(made, expected, tolerance=0)
+
+
 @pytest.mark.parametrize("compression", [tiff.RAW, tiff.DEFLATE])
 @pytest.mark.parametrize("tile", [None, (16, 32)], ids=["strips", "tiles"])
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ _BIG_ENDIAN_BIGTIFF = b"MM\0+"
 # Where the pixels are, and how many bytes they have.
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
 _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANES, _COLORS = 258, 259, 262, 277, 284, 320
-_TILE_WIDTH, _EXTRA_SAMPLES, _SUBSAMPLING = 322, 338, 530
+_BIT_ORDER, _TILE_WIDTH, _EXTRA_SAMPLES, _SUBSAMPLING = 266, 322, 338, 530
 # The tags that describe the pixels.
 _TAGS = (
-    *(256, 257, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _STRIPS, _SAMPLES, 278, 282, 283, _PLANES),
-    *(296, _COLORS, _TILE_WIDTH, 323, _TILES, _EXTRA_SAMPLES, 339, _SUBSAMPLING, 0xBC01),
+    *(256, 257, _BITS, _COMPRESSION, _PHOTOMETRIC, _BIT_ORDER, _STRIPS, _SAMPLES, 278, 282, 283),
+    *(_PLANES, 296, _COLORS, _TILE_WIDTH, 323, _TILES, _EXTRA_SAMPLES, 339, _SUBSAMPLING, 0xBC01),
     ExifTags.Base.Orientation,
 )
 _MAX_STRIPS = 200_000  # A strip for each line of a picture needs some ten thousand.
@@ -119,12 +119,14 @@ class Reader(TiffImagePlugin.TiffImageFile):
         """Return True if Pillow's own decoder gets uncompressed pixels wrong.
 
         It takes planes of any depth for planes of 8 bits, the reduced colour of YCbCr for colour of
-        all pixels, and tiles for strips if their places are in the tag of strips.
+        all pixels, and tiles for strips if their places are in the tag of strips. Of bits in
+        reverse order, it knows only some kinds.
         """
         tags = self.tag_v2
         return tags.get(_COMPRESSION, _RAW) == _RAW and (
             _TILE_WIDTH in tags
             or tags.get(_PLANES) == 2
+            or tags.get(_BIT_ORDER) == 2
             or (tags.get(_PHOTOMETRIC) == _YCBCR and tags.get(_SAMPLES) == 3)
         )
 
