@@ -198,8 +198,10 @@ class Comparer:
 
     def _keep_pictures(self, number: int, ours: Any, compared: Compared) -> None:
         folder = ARTIFACTS / "pictures"
-        for path in sorted(self._folder.glob("*.png")):
-            name = path.stem
+        for name in ("ours", *(peer.name for peer in self.peers)):
+            path = self._folder / f"{name}.png"
+            if not path.exists():
+                continue
             kept = folder / f"{number}-{name}.png"
             path.rename(kept)
             compared.pictures[name] = kept.name

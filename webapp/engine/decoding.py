@@ -30,7 +30,10 @@ _FOCAL_POINT_SIDE = 128  # Pixels of the longer side of the copy in which the fo
 _WHITES = (1.0, 255.0, 65535.0)
 _HIGHLIGHTS = 2
 # What may follow in a scan: blocks, and each of the eight restart markers before more of them.
-_NOISE = b"".join(bytes(range(1, 200, 7)) + bytes((0xFF, 0xD0 + number)) for number in range(8)) * 4
+# Long, because in a damaged scan, some hundred bits may change nothing.
+_NOISE = b"".join(
+    bytes(n * n % 251 for n in range(4_000)) + bytes((0xFF, 0xD0 + number)) for number in range(8)
+)
 
 
 @dataclass(frozen=True)
