@@ -9,7 +9,11 @@ from PIL import Image, ImageCms
 
 from tests.support.engine import Engine, assert_near, png
 from tests.support.images import encode, make_png_chunk
+from tests.support.isobmff import box, build
+from tests.support.isobmff import picture as make_item
 from tests.support.profiles import make_wide_gamut_profile
+from webapp.engine.cicp import Cicp
+from webapp.engine.formats.isobmff import read_tags
 from webapp.recipes.outputs import Format, Output
 
 Color = tuple[int, int, int]
@@ -132,6 +136,46 @@ def test_hdr_is_tone_mapped_as_in_chromium(
 ) -> None:
     made = engine.picture(tag_png(flat(color), tag), png(32, 32))
     assert_near(made.getpixel((16, 16)), expected, 1)
+
+
+# What Chromium shows of these shades of PQ, by the peak that a PNG names.
+SHADES_OF_PQ = (60, 105, 120, 135, 150, 180, 225, 240)
+BY_PEAK = {
+    100: (39, 118, 157, 205, 255, 255, 255, 255),
+    203: (39, 118, 157, 205, 255, 255, 255, 255),
+    400: (34, 106, 141, 184, 235, 255, 255, 255),
+    600: (31, 97, 130, 170, 218, 255, 255, 255),
+    1000: (26, 85, 114, 150, 193, 242, 255, 255),
+    4000: (26, 85, 114, 150, 193, 217, 251, 255),
+}
+
+
+def name_peak(image: bytes, level: int, display: int) -> bytes:
+    """Add the peak of a picture and that of its display to a PNG; 0 is unknown."""
+    chunks = make_png_chunk(b"cLLI", struct.pack(">II", level * 10_000, 0))
+    chunks += make_png_chunk(b"mDCV", struct.pack(">8HII", *[0] * 8, display * 10_000, 1))
+    return image[:33] + chunks + image[33:]
+
+
+@pytest.mark.parametrize("peak", BY_PEAK)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_tone_map_depends_on_the_brightness_of_the_picture(
+    mode: str, peak: int, engine: Engine
+) -> None:
+    for shade, expected in zip(SHADES_OF_PQ, BY_PEAK[peak], strict=True):
+        picture = Image.new("L", (16, 16), shade).convert(mode)
+        for peaks in ((peak, 0), (0, peak), (peak, 9999)):
+            made = engine.picture(name_peak(tag_png(picture, PQ), *peaks), png(8, 8))
+            assert_near(made.convert("RGB").getpixel((4, 4)), (expected,) * 3, 1)
+
+
+def test_brightness_of_an_avif_is_read() -> None:
+    nclx = box(b"colr", b"nclx", struct.pack(">HHHB", 9, 16, 9, 0x80))
+    level = box(b"clli", struct.pack(">HH", 700, 100))
+    display = box(b"mdcv", struct.pack(">8HII", *[0] * 8, 4_000_0000, 1))
+    for properties, peak in (((), 1000), ((display,), 4000), ((display, level), 700)):
+        image = build("avif", [make_item(1, "avif", (64, 64), nclx, *properties)])
+        assert read_tags(io.BytesIO(image)) == (Cicp(9, 16, peak), None)
 
 
 @pytest.mark.parametrize("make", [tag_avif, tag_heic])

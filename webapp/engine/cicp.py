@@ -11,10 +11,14 @@ from typing import NamedTuple
 
 
 class Cicp(NamedTuple):
-    """The numbers of H.273 for a picture's primaries and its curve."""
+    """The numbers of H.273 for a picture's primaries and its curve.
+
+    `peak` is the light of the brightest pixel of an HDR picture in nits.
+    """
 
     primaries: int
     transfer: int
+    peak: float = 1000
 
 
 Row = Sequence[float]
@@ -47,9 +51,20 @@ def make_profile(tag: Cicp) -> bytes | None:
     """
     tag = specify(tag)
     is_known = tag.primaries in SPACES and (tag.transfer == SRGB or tag.transfer in GAMMAS)
-    if not is_known or tag == (BT709, SRGB):
+    if not is_known or tag[:2] == (BT709, SRGB):
         return None
     return _make_profile(f"CICP {tag.primaries}/{tag.transfer}", tag)
+
+
+def make_tag(primaries: int, transfer: int, *peaks: float) -> Cicp:
+    """Make a tag with the first of these peaks that is not 0, which means unknown."""
+    return Cicp(primaries, transfer, *[peak for peak in peaks if peak][:1])
+
+
+def read_display(content: bytes) -> float:
+    """Return the peak of the display that a picture was made on, in nits."""
+    (peak,) = struct.unpack_from(">I", content, 16)  # After its primaries and its white.
+    return float(peak / 10_000)
 
 
 def specify(tag: Cicp) -> Cicp:
@@ -57,6 +72,7 @@ def specify(tag: Cicp) -> Cicp:
     return Cicp(
         BT709 if tag.primaries == _UNSPECIFIED else tag.primaries,
         SRGB if tag.transfer == _UNSPECIFIED else tag.transfer,
+        tag.peak,
     )
 
 

@@ -1,12 +1,14 @@
 """Show pictures of PQ and HLG on screens without HDR.
 
 Their colours are brighter than sRGB has. The curve is the one that SMPTE ST 2094-50 defines for
-pictures without metadata of their own, which Chromium 156 uses: results differ by at most one level
-from its. A gain map is not used: the main image of a file that has one is complete without it.
+pictures without a curve of their own, which Chromium 156 uses: results differ by at most one level
+from its, for peaks of up to 4000 nits. It depends on how bright the picture is, if the file says so
+(`clli` or `mdcv`). A gain map is not used: the main image of a file that has one is complete
+without it.
 """
 
 from functools import lru_cache, partial
-from math import exp
+from math import exp, log
 from typing import Any
 
 from PIL import Image, ImageChops, ImageMath
@@ -16,10 +18,9 @@ from webapp.engine.cicp import GAMMAS, SPACES, Cicp, Row, invert, multiply, spec
 _PQ, _HLG = 16, 18
 
 _WHITE_NITS = 203  # Of paper in HDR (BT.2408).
-_PEAK_NITS = 1000  # Of HDR without metadata of its own.
-_PEAK = _PEAK_NITS / _WHITE_NITS
-_DARKENING = 0.5  # Of white and all that is darker.
-_BEND = (1.65, 0.825)  # The middle point of the Bézier curve: 65 % of the way to the peak.
+_USUAL_PEAK = 1000  # Nits. HLG always has it here.
+_DARKENING = 0.5  # Of white and all that is darker, at this peak and above.
+_BEND = 0.65  # How far the Bézier curve goes straight on, on its way to the peak.
 _SYSTEM_GAMMA = 1.2  # Of HLG at this peak (BT.2100).
 _STRIP = 1 << 18  # Pixels that are tone-mapped at once.
 
@@ -49,7 +50,7 @@ def _tone_map_strip(image: Image.Image, tag: Cicp, primaries: int) -> Image.Imag
     colors["b"] = blue.point(lights, "F")
     if tag.transfer == _PQ:
         brightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
-        factor = brightest.point([_scale_of(light) for light in lights], "F")
+        factor = brightest.point([_scale_of(light, tag.peak) for light in lights], "F")
     else:
         luma = to_xyz(tag.primaries)[1]
         factor = ImageMath.lambda_eval(lambda on: _hlg_factor(on, luma), **colors)
@@ -64,7 +65,7 @@ def _hlg_factor(on: dict[str, Any], luma: Row) -> Any:
     """Return the system gamma of HLG and the tone map, as a factor."""
     system = _weigh(on, luma) ** (_SYSTEM_GAMMA - 1)
     brightest = on["max"](on["max"](on["r"], on["g"]), on["b"]) * system
-    return system * _scale_of(brightest, on["min"], on["max"])
+    return system * _scale_of(brightest, _USUAL_PEAK, on["min"], on["max"])
 
 
 def _mix(on: dict[str, Any], row: Row) -> Any:
@@ -95,11 +96,10 @@ def grey_levels(tag: Cicp) -> list[int] | None:
     if tag.transfer in GAMMAS:
         lights = [share ** GAMMAS[tag.transfer] for share in shares]
     elif tag.transfer == _PQ:
-        lights = [light * _scale_of(light) for light in map(_pq_light, shares)]
+        lights = [light * _scale_of(light, tag.peak) for light in map(_pq_light, shares)]
     elif tag.transfer == _HLG:
-        lights = [
-            light * _scale_of(light) for light in (_hlg_light(s) ** _SYSTEM_GAMMA for s in shares)
-        ]
+        lights = [_hlg_light(share) ** _SYSTEM_GAMMA for share in shares]
+        lights = [light * _scale_of(light, _USUAL_PEAK) for light in lights]
     else:
         return None
     return [round(255 * min(_encode(light), 1)) for light in lights]
@@ -122,20 +122,26 @@ def _hlg_light(share: float) -> float:
     """
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = share * share / 3 if share <= 0.5 else (exp((share - c) / a) + b) / 12
-    return float(scene * (_PEAK_NITS / _WHITE_NITS) ** (1 / _SYSTEM_GAMMA))
+    return float(scene * (_USUAL_PEAK / _WHITE_NITS) ** (1 / _SYSTEM_GAMMA))
 
 
-def _scale_of(light: Any, least: Any = min, most: Any = max) -> Any:
+def _scale_of(light: Any, peak_nits: float, least: Any = min, most: Any = max) -> Any:
     """Return by how much to scale a colour whose brightest channel has this light.
 
-    Up to white, everything is half as bright. From there to the peak, a Bézier curve leads to the
-    brightest of the screen, by which all that is brighter is limited. `light` is a number, or an
-    image of ImageMath with its functions.
+    Up to white, the curve is a straight line, which is the flatter the higher the peak. From there
+    to the peak, a Bézier curve leads to the brightest of the screen, by which all that is brighter
+    is limited. `light` is a number, or an image of ImageMath with its functions.
     """
+    peak = peak_nits / _WHITE_NITS
+    if peak < 1.01:
+        return 1 / most(light, 1)
+    steepness = 1 - (1 - _DARKENING) * min(log(peak) / log(_USUAL_PEAK / _WHITE_NITS), 1)
+    bend_x = 1 - _BEND + _BEND / steepness
+    bend_y = (1 - _BEND) * steepness + _BEND
     # Where the curve has this light: x(t) and y(t) are quadratic.
-    a, b = 1 - 2 * _BEND[0] + _PEAK, _BEND[0] - 1
-    t = ((most(least(light, _PEAK), 1) - 1) * a + b * b) ** 0.5 * (1 / a) - b / a
-    mapped = _DARKENING + t * (2 * (_BEND[1] - _DARKENING) + t * (_DARKENING - 2 * _BEND[1] + 1))
+    a, b = 1 - 2 * bend_x + peak, bend_x - 1
+    t = ((most(least(light, peak), 1) - 1) * a + b * b) ** 0.5 * (1 / a) - b / a
+    mapped = steepness + t * (2 * (bend_y - steepness) + t * (steepness - 2 * bend_y + 1))
     return mapped / most(light, 1)
 
 

@@ -245,12 +245,15 @@ def _read_size(properties: Properties, format: Format) -> tuple[Size, Size, int]
 
 
 def _read_color(properties: Properties) -> Cicp | None:
-    for kind, body in properties:
-        if kind == b"colr" and body[:4] == b"nclx":
-            primaries, transfer = struct.unpack_from(">HH", body, 4)
-            # Browsers take the curves of video for that of sRGB here, though not in a PNG.
-            return Cicp(primaries, cicp.SRGB if transfer in cicp.VIDEO else transfer)
-    return None
+    numbers = [body for kind, body in properties if kind == b"colr" and body[:4] == b"nclx"]
+    if not numbers:
+        return None
+    primaries, transfer = struct.unpack_from(">HH", numbers[0], 4)
+    levels = [struct.unpack_from(">H", body)[0] for kind, body in properties if kind == b"clli"]
+    displays = [cicp.read_display(body) for kind, body in properties if kind == b"mdcv"]
+    # Browsers take the curves of video for that of sRGB here, though not in a PNG.
+    transfer = cicp.SRGB if transfer in cicp.VIDEO else transfer
+    return cicp.make_tag(primaries, transfer, *levels[:1], *displays[:1])
 
 
 def _read_box(properties: Properties, size: Size) -> Box | None:

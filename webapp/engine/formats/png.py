@@ -10,7 +10,7 @@ from typing import IO
 
 from PIL import PngImagePlugin
 
-from webapp.engine import exif
+from webapp.engine import cicp, exif
 from webapp.engine.cicp import Cicp
 from webapp.engine.errors import Corrupt, Truncated
 from webapp.engine.header import Header
@@ -24,6 +24,8 @@ _CRITICAL = (b"IHDR", b"PLTE")  # Before the pixels. A file in which one is faul
 _ANCILLARY = {b"tRNS": 1, b"iCCP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"cICP": 4, b"pHYs": 9}
 _MAX_HEADER_CHUNK = 4096  # A palette has up to 768.
 _MAX_PROFILE = 1 << 20  # Bytes that are inflated.
+# Of colours and their brightness, and the bytes of each.
+_TAG_CHUNKS = {b"cICP": 4, b"cLLI": 8, b"mDCV": 24}
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 _GREY, _RGB, _PALETTE = 0, 2, 3  # Kinds of pixels.
 _TRANSPARENCY_BYTES = {_GREY: 2, _RGB: 6}
@@ -213,15 +215,23 @@ def _inflate_profile(content: bytes) -> bytes | None:
 
 
 def read_tag(file: IO[bytes]) -> Cicp | None:
-    """Read the tag of the colours, `cICP`; Pillow does not."""
+    """Read the tag of the colours, `cICP`, and how bright they are.
+
+    Pillow does neither.
+    """
+    found = {}
     for name, start, length in _find_chunks(file):
         if name in (b"IDAT", b"IEND"):
             break
-        if name == b"cICP" and length == 4 + 12:
+        if _TAG_CHUNKS.get(name) == length - 12:
             file.seek(start + 8)
-            primaries, transfer, matrix, is_full = file.read(4)
-            return Cicp(primaries, transfer) if (matrix, is_full) == (0, 1) else None
-    return None
+            found[name] = file.read(length - 12)
+    primaries, transfer, matrix, is_full = found.get(b"cICP", bytes(4))
+    if (matrix, is_full) != (0, 1):
+        return None
+    level = int.from_bytes(found.get(b"cLLI", b"")[:4], "big") / 10_000
+    display = cicp.read_display(found.get(b"mDCV", bytes(24)))
+    return cicp.make_tag(primaries, transfer, level, display)
 
 
 def _read_metadata(file: IO[bytes], name: bytes, start: int, length: int) -> bytes:
