@@ -244,14 +244,14 @@ def test_profile_counts_more_than_the_tag(engine: Engine) -> None:
 KEPT: list[Format] = ["jpeg", "png", "webp", "avif"]
 
 
-def show(picture: Image.Image) -> object:
+def show(picture: Image.Image, point: tuple[int, int] = (16, 16)) -> object:
     """Return the colour that a picture shows in sRGB, by its own profile."""
     profile = ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"]))
     assert profile.profile.profile_description == "Display P3"
     target = ImageCms.createProfile("sRGB")
     shown = ImageCms.profileToProfile(picture.convert("RGB"), profile, target)
     assert shown
-    return shown.getpixel((16, 16))
+    return shown.getpixel(point)
 
 
 @pytest.mark.parametrize("format", KEPT)
@@ -292,6 +292,13 @@ def test_picture_in_srgb_is_kept_without_a_profile(engine: Engine) -> None:
         picture = Image.new("RGB", (64, 64), (9, 99, 199)).convert(mode)
         made = engine.picture(encode(picture, "jpeg"), Output("made", 32, 32, color="keep"))
         assert "icc_profile" not in made.info
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+def test_background_of_kept_display_p3_looks_as_chosen(format: Format, engine: Engine) -> None:
+    image = tag_png(flat((180, 110, 90)), P3)
+    output = Output("made", 64, 32, "pad", format, 100, "#c02010", color="keep")
+    assert_near(show(engine.picture(image, output), (3, 16)), (0xC0, 0x20, 0x10), 5)
 
 
 def test_both_colours_of_one_size_are_made(engine: Engine) -> None:

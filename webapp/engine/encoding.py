@@ -14,7 +14,7 @@ from webapp.engine.cicp import P3_PROFILE
 from webapp.engine.decoding import Decoded
 from webapp.engine.errors import ByteBudget, ImageError, translate_decoder_errors
 from webapp.engine.geometry import ResizePlan, box_of
-from webapp.engine.srgb import needs_conversion
+from webapp.engine.srgb import needs_conversion, to_p3
 from webapp.recipes.outputs import Format, Output, Size
 
 Encoded = tuple[bytes, int | None]  # A file and its quality.
@@ -80,6 +80,8 @@ def _compose(picture: Picture, output: Output) -> list[Image.Image]:
     background = background_of(picture, output)
     if background is None:
         return picture.frames
+    if picture.is_p3 and background != "transparent":
+        background = to_p3(background)
     size = composed_size(picture, output)
     is_flat = output.format == "jpeg"
     return [_paste_on(background, size, frame, is_flat) for frame in picture.frames]

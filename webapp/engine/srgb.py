@@ -67,6 +67,12 @@ def find_transform(profile: Profile, mode: str, to_p3: bool = False) -> Convert 
         return None  # A broken profile counts as none.
 
 
+def to_p3(color: str) -> str:
+    """Return a colour of sRGB, `#rrggbb`, in the numbers of Display P3."""
+    transform = ImageCms.ImageCmsTransform(_SRGB, _P3, "RGB", "RGB")
+    return "#" + transform.apply(Image.new("RGB", (1, 1), color)).tobytes().hex()
+
+
 def _find_tag_transform(tag: Cicp, mode: str, to_p3: bool) -> Convert | None:
     if mode == "L":
         levels = tone_mapping.grey_levels(tag)
