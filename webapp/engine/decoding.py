@@ -12,7 +12,7 @@ from webapp.engine.cicp import Cicp
 from webapp.engine.errors import Truncated, translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif, read_rights
 from webapp.engine.focus import find_focal_point
-from webapp.engine.formats import isobmff, jpeg, png
+from webapp.engine.formats import gif, isobmff, jpeg, png
 from webapp.engine.formats.isobmff import Box
 from webapp.engine.geometry import Region, ResizePlan, plan, plan_contain
 from webapp.engine.header import Header
@@ -152,7 +152,8 @@ def to_resizable_mode(image: Image.Image) -> Image.Image:
         with translate_decoder_errors():  # Pillow checks the palette only here.
             has_alpha = image.has_transparency_data
             straight = "LA" if image.mode in ("1", "L", "LA") else "RGBA"
-            image = image.convert(straight) if has_alpha else image
+            if has_alpha and image.mode != straight:  # convert() would copy it.
+                image = image.convert(straight)
         if has_alpha:
             return image.convert({"LA": "La", "RGBA": "RGBa"}[straight])
     simple = {"1": "L", "P": "RGB", "RGBX": "RGB", "YCbCr": "RGB"}.get(image.mode)
@@ -193,7 +194,7 @@ def _read(image: Image.Image, source: IO[bytes], scale: float) -> Frame:
             if format_of(image) != "JPEG":
                 raise
             image = _load_without_end(source, (wanted[0], wanted[1]))
-    return Frame(to_resizable_mode(image), (0, 0, *stored), extent)
+    return Frame(to_resizable_mode(gif.clear_uncovered(image)), (0, 0, *stored), extent)
 
 
 def _load_without_end(source: IO[bytes], wanted: Size) -> Image.Image:

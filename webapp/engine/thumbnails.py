@@ -9,7 +9,7 @@ from typing import IO, cast
 from PIL import Image
 
 from webapp.engine import geometry
-from webapp.engine.animation import PIXEL_FACTOR, Picture, frame_numbers, make_pictures
+from webapp.engine.animation import PIXEL_FACTOR, Picture, find_animation, make_pictures
 from webapp.engine.cicp import P3_PROFILE
 from webapp.engine.color import dominant_color
 from webapp.engine.decoding import Decoded, decode
@@ -48,12 +48,12 @@ def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: Ima
     with translate_decoder_errors():
         image = open_image(source, limits)
     wants_animation = any(output.animated for output in recipe.outputs)
-    numbers = frame_numbers(image) if wants_animation else range(1)
-    format, is_animated = format_of(image).lower(), len(numbers) > 1
+    animation = find_animation(image, source) if wants_animation else None
+    format, is_animated = format_of(image).lower(), animation is not None
     outputs = [output.with_resolved_format(format, is_animated) for output in recipe.outputs]
     decoded = decode(image, source, outputs)
-    _check_pixels(outputs, decoded.header, len(numbers), limits)
-    pictures = make_pictures(image, numbers, decoded, outputs, limits)
+    _check_pixels(outputs, decoded.header, animation.count if animation else 1, limits)
+    pictures = make_pictures(animation, decoded, outputs, limits)
     made = _write_all(pictures, decoded, outputs, write, source)
     sample = _sample(pictures)
     return Result(decoded.header, thumbhash(sample), dominant_color(sample), made)

@@ -1,11 +1,18 @@
-"""Read the header of a GIF."""
+"""Read the header of a GIF, and compose its frames."""
+
+import io
+import struct
 
 import pytest
+from PIL import Image
 
 from tests.support.engine import Engine
+from tests.support.engine import png as make_output
 from tests.support.hostile import gif
 from webapp.engine.errors import Corrupt, TooManyPixels
 from webapp.engine.header import Header
+from webapp.engine.strip import strip_metadata
+from webapp.recipes.outputs import Output
 
 
 def test_size_holds_the_whole_first_frame(engine: Engine) -> None:
@@ -27,3 +34,87 @@ def test_frame_over_the_limit_is_refused(engine: Engine) -> None:
 def test_gif_of_comments_alone_is_damaged(engine: Engine) -> None:
     with pytest.raises(Corrupt):
         engine.header(gif.build(64, 64, b"!\xfe\1x\0"))
+
+
+UNSPECIFIED, KEEP, CLEAR, RESTORE, RESTORE_TOO = 0, 1, 2, 3, 4
+BLACK, WHITE, HIDDEN = 0, 1, 2  # The last is transparent.
+ALL, RIGHT = (40, 40), (20, 40)
+
+
+def make_frame(color: int, size: tuple[int, int], disposal: int = KEEP) -> bytes:
+    """Make a frame of one colour that ends at the right edge of 40 pixels.
+
+    Its pixels are codes of 8 bits; the table of codes is cleared before these need 9.
+    """
+    transparent = color == HIDDEN
+    control = struct.pack("<BHBB", disposal << 2 | transparent, 8, HIDDEN, 0)
+    pixels = bytes((color,)) * (size[0] * size[1])
+    data = b"".join(b"\x80" + pixels[n : n + 100] for n in range(0, len(pixels), 100)) + b"\x81"
+    frame = gif.frame(*size, left=40 - size[0], data=data)
+    return b"!\xf9\x04" + control + frame[:10] + b"\x07" + frame[11:]
+
+
+def seen(picture: Image.Image) -> tuple[int, ...]:
+    """Return what is seen left and right."""
+    colors = (picture.convert("RGBA").getpixel((x, picture.height // 2)) for x in (4, 16))
+    return tuple(HIDDEN if not color[3] else color[0] // 255 for color in colors)  # type: ignore[index]
+
+
+def test_canvas_that_no_frame_covers_is_transparent(engine: Engine) -> None:
+    image = gif.build(40, 40, make_frame(WHITE, RIGHT))
+    assert seen(engine.picture(image, make_output(20, 20))) == (HIDDEN, WHITE)
+
+
+MOVING = {
+    "not covered": (
+        [(WHITE, RIGHT, KEEP), (BLACK, RIGHT, KEEP)],
+        [(HIDDEN, WHITE), (HIDDEN, BLACK)],
+    ),
+    "cleared": (
+        [(WHITE, ALL, KEEP), (BLACK, RIGHT, CLEAR), (HIDDEN, ALL, KEEP)],
+        [(WHITE, WHITE), (WHITE, BLACK), (WHITE, HIDDEN)],
+    ),
+    "restored": (
+        [(WHITE, ALL, KEEP), (BLACK, RIGHT, RESTORE), (HIDDEN, ALL, KEEP)],
+        [(WHITE, WHITE), (WHITE, BLACK), (WHITE, WHITE)],
+    ),
+    "restored by its other number": (
+        [(WHITE, ALL, KEEP), (BLACK, RIGHT, RESTORE_TOO), (HIDDEN, ALL, KEEP)],
+        [(WHITE, WHITE), (WHITE, BLACK), (WHITE, WHITE)],
+    ),
+    "kept if unspecified": (
+        [(WHITE, RIGHT, CLEAR), (BLACK, (10, 40), UNSPECIFIED), (WHITE, (4, 40), KEEP)],
+        [(HIDDEN, WHITE), (HIDDEN, BLACK), (HIDDEN, BLACK)],
+    ),
+    "beyond the canvas": (
+        [(WHITE, ALL, KEEP), (BLACK, (40, 90), CLEAR), (HIDDEN, ALL, KEEP)],
+        [(WHITE, WHITE), (BLACK, BLACK), (HIDDEN, HIDDEN)],
+    ),
+    "without pixels": (
+        [(WHITE, ALL, KEEP), (BLACK, (0, 0), CLEAR), (BLACK, RIGHT, KEEP)],
+        [(WHITE, WHITE), (WHITE, BLACK)],  # WebP makes one of two frames that are equal.
+    ),
+}
+
+
+@pytest.mark.parametrize(("frames", "expected"), MOVING.values(), ids=MOVING)
+def test_moving_gif_is_composed_as_in_browsers(
+    frames: list[tuple[int, tuple[int, int], int]],
+    expected: list[tuple[int, int]],
+    engine: Engine,
+) -> None:
+    image = gif.build(40, 40, b"".join(make_frame(*frame) for frame in frames))
+    (made,) = engine.make(image, Output("a", 20, 20, format="webp", animated=True, quality=100))
+    with Image.open(engine.folder / made.file_name) as animation:
+        assert animation.n_frames == len(expected)  # type: ignore[attr-defined]
+        for number, wanted in enumerate(expected):
+            animation.seek(number)
+            assert seen(animation) == wanted
+
+
+def test_copy_of_a_gif_without_its_end_is_sound(engine: Engine) -> None:
+    whole = gif.build(40, 40, make_frame(WHITE, ALL) + make_frame(BLACK, ALL))
+    (made,) = engine.make(whole[:-2], Output("a", 40, 40, format="gif", animated=True))
+    with Image.open(engine.folder / made.file_name) as animation:
+        assert animation.n_frames == 2  # type: ignore[attr-defined]
+    assert strip_metadata(io.BytesIO(whole[:-2]), "gif") == whole

@@ -1,18 +1,21 @@
 """Read the header of a PNG, with the metadata in its texts."""
 
 import io
+import struct
 import zlib
+from typing import cast
 
 import pytest
 from PIL import Image
 
-from tests.support.engine import Engine
+from tests.support.engine import Engine, assert_near
 from tests.support.engine import png as make_output
 from tests.support.hostile import png
 from tests.support.images import make_exif
 from webapp.engine.errors import Corrupt, Truncated
 from webapp.engine.header import Header
 from webapp.engine.strip import strip_metadata
+from webapp.recipes.outputs import Output
 
 EXIF = make_exif(6, gps=True)
 # As ImageMagick writes it: a name, a length, and digits in lines.
@@ -102,6 +105,8 @@ FAULTS = {
     "short primaries": (b"cHRM", bytes(31)),
     "short sRGB": (b"sRGB", b""),
     "short resolution": (b"pHYs", bytes(8)),
+    "short animation": (b"acTL", b"\0"),
+    "short frame": (b"fcTL", b"\0"),
     "short transparency": (b"tRNS", b"\0"),
     "more transparent colours than colours": (b"tRNS", bytes(300)),
 }
@@ -191,3 +196,121 @@ def test_transparent_colour_of_16_bits_is_transparent(engine: Engine) -> None:
     image = png.build(2, 1, depth=16, color=2, data=data, chunks=[chunk])
     picture = engine.picture(image, make_output(2, 1)).convert("RGBA")
     assert [picture.getpixel((x, 0)) for x in range(2)] == [(0, 0, 0, 0), (0x34, 0x78, 0xBC, 255)]
+
+
+Color = tuple[int, int, int, int]
+Place = tuple[int, int, int, int]  # Width, height, left and top.
+KEEP, CLEAR, RESTORE = 0, 1, 2
+REPLACE, OVER = 0, 1
+ALL, RIGHT = (40, 40, 0, 0), (20, 40, 20, 0)
+NOTHING = (0, 0, 0, 0)
+RED, GREEN, BLUE = (255, 0, 0, 255), (0, 255, 0, 255), (0, 0, 255, 255)
+FAINT = (255, 0, 0, 128)
+
+
+def make_moving(*frames: tuple[Color, Place, int, int], depth: int = 8) -> bytes:
+    """Make an animated PNG of frames of one colour each: its place, disposal and blending.
+
+    Its still picture is red and no frame.
+    """
+    chunks: list[tuple[bytes, bytes]] = []
+    for color, place, disposal, blend in frames:
+        timing = struct.pack(">HHBB", 8, 100, disposal, blend)
+        number = len(chunks).to_bytes(4, "big")
+        chunks.append((b"fcTL", number + struct.pack(">IIII", *place) + timing))
+        number = len(chunks).to_bytes(4, "big")
+        chunks.append((b"fdAT", number + fill(color, place, depth)))
+    count = (b"acTL", struct.pack(">II", len(frames), 0))
+    still = fill(RED, ALL, depth)
+    return png.build(40, 40, color=6, depth=depth, data=still, chunks=[count], late_chunks=chunks)
+
+
+def fill(color: Color, place: Place, depth: int) -> bytes:
+    pixel = b"".join(bytes((part,)) * (depth // 8) for part in color)
+    return zlib.compress((b"\0" + pixel * place[0]) * place[1])
+
+
+def seen(image: bytes, engine: Engine) -> list[tuple[Color, Color]]:
+    """List what is seen in each frame, left and right."""
+    (made,) = engine.make(image, Output("a", 40, 40, format="webp", animated=True, quality=100))
+    colors = []
+    with Image.open(engine.folder / made.file_name) as animation:
+        for number in range(animation.n_frames):  # type: ignore[attr-defined]
+            animation.seek(number)
+            frame = animation.convert("RGBA")
+            colors.append((frame.getpixel((8, 20)), frame.getpixel((32, 20))))
+    return cast(list[tuple[Color, Color]], colors)
+
+
+MOVING = {
+    "restored": (
+        [(GREEN, ALL, KEEP, REPLACE), (RED, ALL, RESTORE, OVER), (BLUE, RIGHT, KEEP, OVER)],
+        [(GREEN, GREEN), (RED, RED), (GREEN, BLUE)],
+    ),
+    "restored in part": (
+        [(GREEN, ALL, KEEP, OVER), (RED, RIGHT, RESTORE, OVER), (NOTHING, ALL, KEEP, OVER)],
+        [(GREEN, GREEN), (GREEN, RED), (GREEN, GREEN)],
+    ),
+    "restored to nothing": (
+        [(GREEN, RIGHT, RESTORE, OVER), (NOTHING, ALL, KEEP, OVER)],
+        [(NOTHING, GREEN), (NOTHING, NOTHING)],
+    ),
+    "cleared": (
+        [(GREEN, ALL, KEEP, OVER), (BLUE, RIGHT, CLEAR, OVER), (FAINT, RIGHT, KEEP, OVER)],
+        [(GREEN, GREEN), (GREEN, BLUE), (GREEN, FAINT)],
+    ),
+    "translucent over opaque": (
+        [(BLUE, ALL, KEEP, REPLACE), (FAINT, RIGHT, KEEP, OVER)],
+        [(BLUE, BLUE), (BLUE, (128, 0, 127, 255))],
+    ),
+    "translucent over translucent": (
+        [(FAINT, ALL, KEEP, REPLACE), (FAINT, RIGHT, KEEP, OVER)],
+        [(FAINT,) * 2, (FAINT, (255, 0, 0, 192))],
+    ),
+    "translucent in place of opaque": (
+        [(BLUE, ALL, KEEP, REPLACE), (FAINT, RIGHT, KEEP, REPLACE)],
+        [(BLUE, BLUE), (BLUE, FAINT)],
+    ),
+}
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize(("frames", "expected"), MOVING.values(), ids=MOVING)
+def test_moving_png_is_composed_as_in_browsers(
+    frames: list[tuple[Color, Place, int, int]],
+    expected: list[tuple[Color, Color]],
+    depth: int,
+    engine: Engine,
+) -> None:
+    colors = seen(make_moving(*frames, depth=depth), engine)
+    assert len(colors) == len(expected)
+    for pair, wanted in zip(colors, expected, strict=True):
+        for color, other in zip(pair, wanted, strict=True):
+            assert abs(color[3] - other[3]) <= 1
+            if other[3]:
+                assert_near(color, other, 12)
+
+
+SOUND_FRAMES = make_moving((GREEN, ALL, KEEP, OVER), (BLUE, ALL, KEEP, OVER))
+FAULTY_FRAMES = {
+    "count": spoil(SOUND_FRAMES, b"acTL"),
+    "frame": spoil(SOUND_FRAMES, b"fcTL"),
+    "order": SOUND_FRAMES.replace(b"fdAT\0\0\0\1", b"fdAT\0\0\0\7"),
+    "beyond the picture": make_moving((GREEN, ALL, KEEP, OVER), (BLUE, (40, 40, 1, 0), KEEP, OVER)),
+    "no size": make_moving((GREEN, ALL, KEEP, OVER), (BLUE, (0, 40, 0, 0), KEEP, OVER)),
+    "no such disposal": make_moving((GREEN, ALL, 3, OVER), (BLUE, ALL, KEEP, OVER)),
+}
+
+
+@pytest.mark.parametrize("image", FAULTY_FRAMES.values(), ids=FAULTY_FRAMES)
+def test_png_of_a_faulty_frame_is_still(image: bytes, engine: Engine) -> None:
+    (made,) = engine.make(image, Output("a", 40, 40, format="source", animated=True))
+    picture = engine.load(made)
+    assert (made.format, picture.convert("RGBA").getpixel((20, 20))) == ("png", RED)
+
+
+def test_moving_png_that_is_cut_is_truncated(engine: Engine) -> None:
+    output = Output("a", 40, 40, format="webp", animated=True)
+    for end in (SOUND_FRAMES.rindex(b"fdAT") + 20, SOUND_FRAMES.rindex(b"fcTL")):
+        with pytest.raises(Truncated):
+            engine.make(SOUND_FRAMES[:end], output)

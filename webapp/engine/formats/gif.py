@@ -1,11 +1,16 @@
 """GIF: a row of blocks, each an extension or a frame."""
 
+import io
 import os
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO
 
+from PIL import Image
+
 from webapp.engine.errors import Corrupt
+from webapp.engine.formats.frames import DEFAULT_DURATION, Disposal, StoredAnimation, StoredFrame
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
@@ -15,6 +20,19 @@ _EXTENSION, _FRAME, _END = b"!", b",", b";"
 _GRAPHIC_CONTROL = b"\xf9"  # The label of an extension.
 # Before the first frame. A megabyte of XMP, of which letters are taken for lengths, has 12,000.
 _MAX_BLOCKS = 40_000
+_LOOP = b"\x0bNETSCAPE2.0"  # The data of an extension begins with it.
+# By the number in the graphic control extension. Some encoders write 4 for 3, and browsers take it.
+_DISPOSALS = {2: Disposal.CLEAR, 3: Disposal.RESTORE, 4: Disposal.RESTORE}
+
+
+@dataclass(frozen=True)
+class _Block:
+    """An extension, or a frame with the extension that describes it."""
+
+    head: bytes  # Of an extension its label, of a frame its place, size, flags and palette.
+    data: bytes
+    is_frame: bool
+    control: bytes = b""  # Of a frame: flags, duration and transparent index.
 
 
 def matches(head: bytes) -> bool:
@@ -47,19 +65,89 @@ def strip(file: IO[bytes]) -> bytes:
 
     Of the extensions, only the durations of frames and the number of repeats are kept.
     """
-    stripped = bytearray(file.read(13))
-    stripped += _read_palette(file, stripped[10])
-    while (kind := file.read(1)) in (_EXTENSION, _FRAME):
-        if kind == _FRAME:
-            if len(fields := file.read(9)) < 9:
-                break
-            stripped += kind + fields + _read_palette(file, fields[8]) + file.read(1)
-            stripped += _read_data(file)
-        else:
-            label, data = file.read(1), _read_data(file)
-            if label == _GRAPHIC_CONTROL or data[1:12] == b"NETSCAPE2.0":
-                stripped += kind + label + data
+    stripped = bytearray(_read_screen(file))
+    for block in _read_blocks(file):
+        if block.is_frame:
+            stripped += _FRAME + block.head + block.data
+        elif block.head == _GRAPHIC_CONTROL or block.data.startswith(_LOOP):
+            stripped += _EXTENSION + block.head + block.data
     return bytes(stripped) + _END
+
+
+def find_animation(file: IO[bytes]) -> StoredAnimation | None:
+    """Find the frames of a GIF; None if there is only one."""
+    count = pixels = 0
+    plays = 1
+    file.seek(0)
+    _read_screen(file)
+    for block in _read_blocks(file):
+        if block.is_frame:
+            width, height = struct.unpack_from("<HH", block.head, 4)
+            count, pixels = count + 1, pixels + width * height
+        elif block.data.startswith(_LOOP + b"\3\1") and len(block.data) >= 16:
+            (repeats,) = struct.unpack_from("<H", block.data, 14)
+            plays = repeats and repeats + 1
+    if count < 2:
+        return None
+    return StoredAnimation(count, pixels, plays, _find_frames(file))
+
+
+def clear_uncovered(image: Image.Image) -> Image.Image:
+    """Return the first frame of a decoded GIF on a transparent canvas.
+
+    GifImagePlugin.py fills the rest with the first colour if there is no transparent one. Browsers
+    ignore the background colour.
+    """
+    extent = getattr(image, "dispose_extent", None)
+    has_color = "transparency" in image.info
+    if image.format != "GIF" or has_color or extent in (None, (0, 0, *image.size)):
+        return image
+    canvas = Image.new("RGBA", image.size)
+    canvas.paste(image.crop(extent).convert("RGB"), extent[:2])
+    return canvas
+
+
+def _find_frames(file: IO[bytes]) -> Iterator[StoredFrame]:
+    """Open each frame as a GIF of its own."""
+    file.seek(0)
+    screen = _read_screen(file)
+    for block in _read_blocks(file):
+        if not block.is_frame:
+            continue
+        left, top, *size = struct.unpack_from("<HHHH", block.head)
+        flags, duration, transparent = struct.unpack_from("<xBHB", block.control.ljust(5, b"\0"))
+        control = _EXTENSION + _GRAPHIC_CONTROL + bytes((4, flags & 1, 0, 0, transparent, 0))
+        place = struct.pack("<HHHH", 0, 0, *size)
+        parts = (SIGNATURES[1], place[4:], screen[10:], control, _FRAME, place)
+        content = b"".join((*parts, block.head[8:], block.data, _END))
+        yield StoredFrame(
+            Image.open(io.BytesIO(content), formats=("GIF",))
+            if all(size)
+            else Image.new("P", size),
+            (left, top),
+            10 * duration or DEFAULT_DURATION,
+            _DISPOSALS.get(flags >> 2 & 7, Disposal.KEEP),
+        )
+
+
+def _read_screen(file: IO[bytes]) -> bytes:
+    """Read what comes before the blocks: size, flags and palette."""
+    screen = file.read(13)
+    return screen + _read_palette(file, screen[10])
+
+
+def _read_blocks(file: IO[bytes]) -> Iterator[_Block]:
+    """Read the blocks of a GIF, after its screen."""
+    control = b""
+    while (kind := file.read(1)) in (_EXTENSION, _FRAME):
+        if kind == _EXTENSION:
+            label, data = file.read(1), _read_data(file)
+            control = data if label == _GRAPHIC_CONTROL else control
+            yield _Block(label, data, is_frame=False)
+        elif len(fields := file.read(9)) == 9:
+            head = fields + _read_palette(file, fields[8])
+            yield _Block(head, file.read(1) + _read_data(file), is_frame=True, control=control)
+            control = b""
 
 
 def _find_blocks(file: IO[bytes]) -> Iterator[bytes]:
@@ -83,10 +171,8 @@ def _read_palette(file: IO[bytes], flags: int) -> bytes:
 
 
 def _read_data(file: IO[bytes]) -> bytes:
-    """Read the data of a block: pieces up to an empty one or the end."""
+    """Read the data of a block: pieces up to an empty one, which is added if it is missing."""
     data = bytearray()
-    while length := file.read(1):
-        data += length + file.read(length[0])
-        if length == b"\0":
-            break
-    return bytes(data)
+    while (length := file.read(1)) and (piece := file.read(length[0])):
+        data += bytes((len(piece),)) + piece
+    return bytes(data) + b"\0"

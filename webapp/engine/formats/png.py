@@ -4,7 +4,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
@@ -13,6 +13,7 @@ from PIL import PngImagePlugin
 from webapp.engine import cicp, exif
 from webapp.engine.cicp import Cicp
 from webapp.engine.errors import Corrupt, Truncated
+from webapp.engine.formats.frames import DEFAULT_DURATION, Disposal, StoredAnimation, StoredFrame
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 
@@ -27,6 +28,8 @@ _MAX_PROFILE = 1 << 20  # Bytes that are inflated.
 # Of colours and their brightness, and the bytes of each.
 _TAG_CHUNKS = {b"cICP": 4, b"cLLI": 8, b"mDCV": 24}
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+_ANIMATION_CHUNKS = (b"acTL", b"fcTL", b"fdAT")
+_DISPOSALS = (Disposal.KEEP, Disposal.CLEAR, Disposal.RESTORE)
 _GREY, _RGB, _PALETTE = 0, 2, 3  # Kinds of pixels.
 _TRANSPARENCY_BYTES = {_GREY: 2, _RGB: 6}
 
@@ -37,7 +40,7 @@ class _Parts:
 
     chunks: dict[bytes, bytes]  # Contents of those before the pixels, by name.
     pixels: list[tuple[int, int]]  # Start and length of the content of each IDAT.
-    has_faults: bool  # Pillow refuses the file, or sees another picture than browsers do.
+    has_faults: bool  # Pillow refuses the file, or sees more than a still picture.
 
     @property
     def depth(self) -> int:
@@ -46,6 +49,42 @@ class _Parts:
     @property
     def kind(self) -> int:
         return self.chunks[b"IHDR"][9]
+
+
+@dataclass(frozen=True)
+class _FrameControl:
+    """The fcTL of a frame, and where the frame's pixels are."""
+
+    width: int
+    height: int
+    left: int
+    top: int
+    delay: int
+    delay_unit: int  # Parts of a second; 0 means 100.
+    disposal: int
+    blend: int
+    pixels: list[tuple[int, int]]  # Start and length.
+
+    @classmethod
+    def from_content(cls, content: bytes) -> "_FrameControl":
+        """Read the content of a fcTL."""
+        fields: tuple[int, ...] = struct.unpack(">4xIIIIHHBB", content)
+        width, height, left, top, delay, unit, disposal, blend = fields
+        return cls(width, height, left, top, delay, unit, disposal, blend, [])
+
+    @property
+    def duration(self) -> int:
+        return 1000 * self.delay // (self.delay_unit or 100) or DEFAULT_DURATION
+
+    def fits(self, width: int, height: int) -> bool:
+        """Return whether this is a frame that a canvas has room for."""
+        return (
+            0 < self.width <= width - self.left
+            and 0 < self.height <= height - self.top
+            and self.disposal < len(_DISPOSALS)
+            and self.blend < 2
+            and bool(self.pixels)
+        )
 
 
 def matches(head: bytes) -> bool:
@@ -67,10 +106,10 @@ def open_image(file: IO[bytes]) -> PngImagePlugin.PngImageFile:
     """
     _, content, xmp = open_header(file)
     parts = _read_parts(file)
+    if parts.has_faults:
+        file = io.BytesIO(_join(parts.chunks, _read_pixels(file, parts.pixels)))
     file.seek(0)
-    image = PngImagePlugin.PngImageFile(
-        io.BytesIO(_join(file, parts)) if parts.has_faults else file
-    )
+    image = PngImagePlugin.PngImageFile(file)
     image.info |= {"exif": content, "xmp": xmp}
     image.info.pop("icc_profile", None)
     if profile := _inflate_profile(parts.chunks.get(b"iCCP", b"")):
@@ -85,7 +124,78 @@ def strip(file: IO[bytes]) -> bytes:
 
     The copy has an end and right checksums, which Pillow does not ask of pixels but browsers do.
     """
-    return _join(file, _read_parts(file))
+    parts = _read_parts(file)
+    return _join(parts.chunks, _read_pixels(file, parts.pixels))
+
+
+def find_animation(file: IO[bytes]) -> StoredAnimation | None:
+    """Find the frames of an animated PNG; None if there is only one, or one is faulty.
+
+    Raises Truncated if the file ends before its last frame.
+    """
+    chunks = list(_find_checked_chunks(file))
+    names = [name for name, _, _ in chunks]
+    if b"acTL" not in names or b"acTL" in names[names.index(b"IDAT") :]:
+        return None
+    declared = _read_content(file, *chunks[names.index(b"acTL")][1:]) or b""
+    controls = _read_controls(file, chunks)
+    parts = _read_parts(file)
+    if len(declared) != 8 or not controls:
+        return None
+    count, plays = struct.unpack(">II", declared)
+    if names[-1] != b"IEND" and (len(controls) < count or not controls[-1].pixels):
+        raise Truncated
+    controls = controls[:count]
+    width, height = struct.unpack_from(">II", parts.chunks[b"IHDR"])
+    if len(controls) < 2 or not all(control.fits(width, height) for control in controls):
+        return None
+    pixels = sum(control.width * control.height for control in controls)
+    frames = _find_frames(file, parts.chunks, controls)
+    return StoredAnimation(len(controls), pixels, plays, frames)
+
+
+def _read_controls(
+    file: IO[bytes], chunks: Iterable[tuple[bytes, int, int]]
+) -> list[_FrameControl]:
+    """Read what describes the frames; nothing if any of it is faulty.
+
+    The pixels before the first fcTL are only for readers that do not animate.
+    """
+    controls: list[_FrameControl] = []
+    numbers = []
+    for name, start, length in chunks:
+        if name == b"fcTL":
+            content = _read_content(file, start, min(length, _MAX_HEADER_CHUNK)) or b""
+            if len(content) != 26:
+                return []
+            numbers.append(content[:4])
+            controls.append(_FrameControl.from_content(content))
+        elif name == b"fdAT":
+            file.seek(start + 8)
+            numbers.append(file.read(4))
+        if name in (b"IDAT", b"fdAT") and controls:
+            skipped = 4 if name == b"fdAT" else 0
+            controls[-1].pixels.append((start + 8 + skipped, length - 12 - skipped))
+    if numbers != [number.to_bytes(4, "big") for number in range(len(numbers))]:
+        return []
+    return controls
+
+
+def _find_frames(
+    file: IO[bytes], chunks: dict[bytes, bytes], controls: list[_FrameControl]
+) -> Iterator[StoredFrame]:
+    """Open each frame as a PNG of its own."""
+    for control in controls:
+        size = struct.pack(">II", control.width, control.height)
+        header = {b"IHDR": size + chunks[b"IHDR"][8:]}
+        content = _join(chunks | header, _read_pixels(file, control.pixels))
+        yield StoredFrame(
+            open_image(io.BytesIO(content)),
+            (control.left, control.top),
+            control.duration,
+            _DISPOSALS[control.disposal],
+            is_over=control.blend == 1,
+        )
 
 
 def open_header(file: IO[bytes], at: int = 0) -> tuple[PngImagePlugin.PngImageFile, bytes, bytes]:
@@ -140,7 +250,7 @@ def _read_parts(file: IO[bytes]) -> _Parts:
         is_after = bool(pixels)
         if name in _CRITICAL and not is_after:
             chunks[name] = _read_critical(file, start, length)
-        elif name in _CRITICAL or (is_after and name in _ANCILLARY):
+        elif name in (*_CRITICAL, *_ANIMATION_CHUNKS) or (is_after and name in _ANCILLARY):
             has_faults = True
         elif name[0] & 0x20:  # Ancillary.
             content = _read_content(file, start, length)
@@ -165,21 +275,20 @@ def _is_sound(name: bytes, content: bytes, chunks: dict[bytes, bytes]) -> bool:
     return name != b"iCCP" or bool(_inflate_profile(content))
 
 
-def _join(file: IO[bytes], parts: _Parts) -> bytes:
-    """Write a PNG of nothing but a still picture."""
-    names = (b"IHDR", *([b"PLTE"] if parts.kind == _PALETTE else []), b"tRNS")
-    pixels = []
-    for start, length in parts.pixels:
+def _read_pixels(file: IO[bytes], places: Iterable[tuple[int, int]]) -> bytes:
+    parts = []
+    for start, length in places:
         file.seek(start)
-        pixels.append(file.read(length))
-    return b"".join(
-        [
-            SIGNATURE,
-            *(_make_chunk(name, parts.chunks[name]) for name in names if name in parts.chunks),
-            _make_chunk(b"IDAT", b"".join(pixels)),
-            _make_chunk(b"IEND", b""),
-        ]
-    )
+        parts.append(file.read(length))
+    return b"".join(parts)
+
+
+def _join(chunks: dict[bytes, bytes], pixels: bytes) -> bytes:
+    """Write a PNG of nothing but a still picture."""
+    has_palette = chunks[b"IHDR"][9] == _PALETTE
+    names = (b"IHDR", b"PLTE", b"tRNS") if has_palette else (b"IHDR", b"tRNS")
+    head = [_make_chunk(name, chunks[name]) for name in names if name in chunks]
+    return b"".join([SIGNATURE, *head, _make_chunk(b"IDAT", pixels), _make_chunk(b"IEND", b"")])
 
 
 def _make_chunk(name: bytes, content: bytes) -> bytes:
