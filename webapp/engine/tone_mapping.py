@@ -13,7 +13,8 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageMath
 
-from webapp.engine.cicp import GAMMAS, SPACES, Cicp, Row, invert, multiply, specify, to_d50, to_xyz
+from webapp.engine.cicp import GAMMAS, SPACES, Cicp, specify
+from webapp.engine.profiles import Row, invert, multiply, to_d50, to_xyz
 
 _PQ, _HLG = 16, 18
 
@@ -52,9 +53,9 @@ def _tone_map_strip(image: Image.Image, tag: Cicp, primaries: int) -> Image.Imag
         brightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
         factor = brightest.point([_scale_of(light, tag.peak) for light in lights], "F")
     else:
-        luma = to_xyz(tag.primaries)[1]
+        luma = to_xyz(SPACES[tag.primaries])[1]
         factor = ImageMath.lambda_eval(lambda on: _hlg_factor(on, luma), **colors)
-    matrix = multiply(invert(to_d50(primaries)), to_d50(tag.primaries))
+    matrix = multiply(invert(to_d50(SPACES[primaries])), to_d50(SPACES[tag.primaries]))
     bands = [
         ImageMath.lambda_eval(partial(_mix, row=row), factor=factor, **colors) for row in matrix
     ]

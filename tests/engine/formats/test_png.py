@@ -314,3 +314,73 @@ def test_moving_png_that_is_cut_is_truncated(engine: Engine) -> None:
     for end in (SOUND_FRAMES.rindex(b"fdAT") + 20, SOUND_FRAMES.rindex(b"fcTL")):
         with pytest.raises(Truncated):
             engine.make(SOUND_FRAMES[:end], output)
+
+
+def to_srgb(part: float) -> int:
+    """Encode linear light of 0 to 1 by the formula of the standard."""
+    part = min(max(part, 0), 1)
+    return round(255 * (12.92 * part if part <= 0.0031308 else 1.055 * part ** (1 / 2.4) - 0.055))
+
+
+def color_of(pixel: bytes, color: int, chunks: list[tuple[bytes, bytes]], engine: Engine) -> object:
+    """Return the sRGB of an image of one colour."""
+    data = zlib.compress((b"\0" + pixel * 8) * 8)
+    image = png.build(8, 8, color=color, data=data, chunks=chunks)
+    return engine.picture(image, make_output(8, 8)).convert("RGB").getpixel((4, 4))
+
+
+def gamma(number: int) -> tuple[bytes, bytes]:
+    return b"gAMA", struct.pack(">I", number)
+
+
+@pytest.mark.parametrize("exponent", [1.0, 1.8, 3.0])
+@pytest.mark.parametrize("level", [10, 64, 128, 240])
+def test_gamma_of_a_png_counts(exponent: float, level: int, engine: Engine) -> None:
+    chunks = [gamma(round(100_000 / exponent))]
+    expected = (to_srgb((level / 255) ** exponent),) * 3
+    assert_near(color_of(bytes((level,)), 0, chunks, engine), expected, 1)
+    assert_near(color_of(bytes((level,)) * 3, 2, chunks, engine), expected, 1)
+
+
+DISPLAY_P3 = (31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)
+# From linear Display P3 to linear sRGB, https://www.w3.org/TR/css-color-4/#color-conversion-code
+P3_TO_SRGB = (
+    (1.2249401762805598, -0.2249401762805598, 0.0),
+    (-0.0420569547096881, 1.0420569547096881, 0.0),
+    (-0.0196375545903344, -0.0786360455506319, 1.0982736001409663),
+)
+
+
+@pytest.mark.parametrize("exponent", [None, 1.0])
+def test_primaries_of_a_png_count(exponent: float | None, engine: Engine) -> None:
+    pixel = bytes((150, 120, 90))
+    chunks = [(b"cHRM", struct.pack(">8I", *DISPLAY_P3))]
+    chunks += [gamma(round(100_000 / exponent))] if exponent else []
+    light = [
+        (level / 255) ** exponent if exponent else ((level / 255 + 0.055) / 1.055) ** 2.4
+        for level in pixel
+    ]
+    rows = [sum(a * b for a, b in zip(row, light, strict=True)) for row in P3_TO_SRGB]
+    assert_near(color_of(pixel, 2, chunks, engine), tuple(to_srgb(part) for part in rows), 1)
+
+
+def test_white_stays_white_whatever_its_point(engine: Engine) -> None:
+    chunks = [(b"cHRM", struct.pack(">8I", 34_567, 35_850, *DISPLAY_P3[2:]))]
+    assert_near(color_of(b"\xff" * 3, 2, chunks, engine), (255, 255, 255), 1)
+
+
+SRGB_POINTS = struct.pack(">8I", 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
+NO_CONVERSION = {
+    "gamma of sRGB": [gamma(45_455)],
+    "sRGB by gamma and primaries": [gamma(45_000), (b"cHRM", SRGB_POINTS)],
+    "sRGB goes before": [(b"sRGB", b"\0"), gamma(100_000)],
+    "cICP goes before": [(b"cICP", bytes((1, 13, 0, 1))), gamma(100_000)],
+    "no such gamma": [gamma(0)],
+    "no such primaries": [(b"cHRM", bytes(32))],
+    "primaries without end": [(b"cHRM", b"\xff" * 32)],
+}
+
+
+@pytest.mark.parametrize("chunks", NO_CONVERSION.values(), ids=NO_CONVERSION)
+def test_png_of_srgb_is_not_converted(chunks: list[tuple[bytes, bytes]], engine: Engine) -> None:
+    assert color_of(bytes((10, 120, 240)), 2, chunks, engine) == (10, 120, 240)

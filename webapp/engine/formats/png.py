@@ -4,13 +4,13 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from PIL import PngImagePlugin
 
-from webapp.engine import cicp, exif
+from webapp.engine import cicp, exif, profiles
 from webapp.engine.cicp import Cicp
 from webapp.engine.errors import Corrupt, Truncated
 from webapp.engine.formats.frames import DEFAULT_DURATION, Disposal, StoredAnimation, StoredFrame
@@ -32,6 +32,10 @@ _ANIMATION_CHUNKS = (b"acTL", b"fcTL", b"fdAT")
 _DISPOSALS = (Disposal.KEEP, Disposal.CLEAR, Disposal.RESTORE)
 _GREY, _RGB, _PALETTE = 0, 2, 3  # Kinds of pixels.
 _TRANSPARENCY_BYTES = {_GREY: 2, _RGB: 6}
+
+# In hundred-thousandths, as in the chunks: gamma; x and y of white, red, green and blue.
+_SRGB_GAMMA = struct.pack(">I", 45_455)
+_SRGB_POINTS = struct.pack(">8I", 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,10 @@ def open_image(file: IO[bytes]) -> PngImagePlugin.PngImageFile:
     image = PngImagePlugin.PngImageFile(file)
     image.info |= {"exif": content, "xmp": xmp}
     image.info.pop("icc_profile", None)
-    if profile := _inflate_profile(parts.chunks.get(b"iCCP", b"")):
+    profile = _inflate_profile(parts.chunks.get(b"iCCP", b"")) or _make_profile(
+        parts.chunks, is_grey=image.mode[0] in "1LI"
+    )
+    if profile:
         image.info["icc_profile"] = profile
     if parts.kind in _TRANSPARENCY_BYTES and b"tRNS" in parts.chunks:
         image.info["transparency"] = _transparent_color(parts)
@@ -341,6 +348,38 @@ def read_tag(file: IO[bytes]) -> Cicp | None:
     level = int.from_bytes(found.get(b"cLLI", b"")[:4], "big") / 10_000
     display = cicp.read_display(found.get(b"mDCV", bytes(24)))
     return cicp.make_tag(primaries, transfer, level, display)
+
+
+def _make_profile(chunks: dict[bytes, bytes], *, is_grey: bool) -> bytes | None:
+    """Make an ICC profile from gAMA and cHRM; None if they mean sRGB or do not count.
+
+    As in browsers, sRGB, cICP and a profile go before them, and each stands for sRGB where it is
+    missing. A gamma of about 1 / 2.2 does too: it is what encoders write for sRGB, and what libpng
+    and Firefox take it for; Chromium's exact 2.2 would be up to 7 levels darker in shadows.
+    """
+    if not {b"iCCP", b"sRGB", b"cICP"}.isdisjoint(chunks):
+        return None
+    (gamma,) = struct.unpack_from(">I", chunks.get(b"gAMA", _SRGB_GAMMA))
+    points = struct.unpack_from(">8I", chunks.get(b"cHRM", _SRGB_POINTS))
+    srgb_points = struct.unpack(">8I", _SRGB_POINTS)
+    has_points = any(abs(a - b) > 1000 for a, b in zip(points, srgb_points, strict=True))
+    curve = profiles.SRGB_CURVE
+    if not 43_182 <= gamma <= 47_728:  # 1 / 2.2, give or take 5 %.
+        if not 10_000 <= gamma <= 1_000_000:
+            return None
+        curve = profiles.gamma_curve(100_000 / gamma)
+    if curve == profiles.SRGB_CURVE and (is_grey or not has_points):
+        return None
+    white, *primaries = _pairs(points if has_points else srgb_points)
+    try:
+        return profiles.make_profile("PNG", curve, None if is_grey else (*primaries, white))
+    except (ZeroDivisionError, struct.error):  # No primaries that light could have.
+        return None
+
+
+def _pairs(numbers: Sequence[int]) -> list[tuple[float, float]]:
+    """Return chromaticities in hundred-thousandths as fractions."""
+    return [(x / 100_000, y / 100_000) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
 
 
 def _read_metadata(file: IO[bytes], name: bytes, start: int, length: int) -> bytes:
