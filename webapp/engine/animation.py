@@ -112,7 +112,7 @@ def _read_animation(
         raise TooManyFrames(f"{most:g} megapixels in all its frames")
     timing = Timing([], animation.plays)
     pictures = [Picture(plan, is_p3, [], timing) for plan, is_p3 in plans]
-    for image, duration in animation.frames:
+    for image, duration in _decode_all(animation.frames):
         frame = Frame(to_resizable_mode(image), (0, 0, *image.size), image.size)
         timing.durations.append(duration)
         for picture in pictures:
@@ -121,12 +121,19 @@ def _read_animation(
     return pictures
 
 
+def _decode_all(
+    frames: Iterator[tuple[Image.Image, int]],
+) -> Iterator[tuple[Image.Image, int]]:
+    """Decode the frames. Raises ImageError for what a decoder raises."""
+    with translate_decoder_errors():
+        yield from frames
+
+
 def _seek_frames(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
     """Decode the frames that libwebp composes."""
     for number in range(cast(int, getattr(image, "n_frames", 1))):
-        with translate_decoder_errors():
-            image.seek(number)
-            image.load()
+        image.seek(number)
+        image.load()
         yield image, int(image.info.get("duration") or DEFAULT_DURATION)
 
 
@@ -145,8 +152,7 @@ def _compose(frames: Iterable[StoredFrame], size: Size) -> Iterator[tuple[Image.
         bottom = min(top + frame.image.height, canvas.height)
         has_pixels = left < right and top < bottom
         if has_pixels:
-            with translate_decoder_errors():
-                picture = _to_color_mode(frame.image.crop((0, 0, right - left, bottom - top)))
+            picture = _to_color_mode(frame.image.crop((0, 0, right - left, bottom - top)))
             canvas = _lay(picture, canvas, frame)
         yield canvas, frame.duration
         if before:
