@@ -112,6 +112,13 @@ def test_moving_gif_is_composed_as_in_browsers(
             assert seen(animation) == wanted
 
 
+def test_moving_gif_that_is_cut_in_a_palette_is_refused(engine: Engine) -> None:
+    cut = make_frame(BLACK, ALL)[:17] + b"\x87"  # Its flags announce a palette.
+    image = gif.build(40, 40, make_frame(WHITE, ALL) + cut)[:-1]
+    with pytest.raises(Corrupt):
+        engine.make(image, Output("a", 40, 40, format="webp", animated=True))
+
+
 def test_copy_of_a_gif_without_its_end_is_sound(engine: Engine) -> None:
     whole = gif.build(40, 40, make_frame(WHITE, ALL) + make_frame(BLACK, ALL))
     (made,) = engine.make(whole[:-2], Output("a", 40, 40, format="gif", animated=True))
