@@ -232,6 +232,12 @@ def test_broken_tag_changes_nothing(content: bytes, engine: Engine) -> None:
     assert engine.picture(image, png(32, 32)).getpixel((16, 16)) == (180, 110, 90)
 
 
+def test_tag_with_a_wrong_checksum_changes_nothing(engine: Engine) -> None:
+    image = bytearray(tag_png(flat((180, 110, 90)), PQ))
+    image[33 + 12] ^= 1  # A checksum follows a length, a name and four numbers.
+    assert engine.picture(bytes(image), png(32, 32)).getpixel((16, 16)) == (180, 110, 90)
+
+
 def test_profile_counts_more_than_the_tag(engine: Engine) -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image = tag_png(flat((180, 110, 90)), PQ, icc_profile=srgb)

@@ -302,6 +302,33 @@ FAULTY_FRAMES = {
 }
 
 
+FAULTY_FRAMES["smaller first frame"] = png.build(
+    40,
+    40,
+    color=6,
+    data=fill(RED, ALL, 8),
+    chunks=[
+        (b"acTL", struct.pack(">II", 2, 0)),
+        (b"fcTL", struct.pack(">5IHHBB", 0, 20, 40, 0, 0, 8, 100, KEEP, OVER)),
+    ],
+    late_chunks=[
+        (b"fcTL", struct.pack(">5IHHBB", 1, 40, 40, 0, 0, 8, 100, KEEP, OVER)),
+        (b"fdAT", b"\0\0\0\2" + fill(BLUE, ALL, 8)),
+    ],
+)
+FAULTY_FRAMES["no number"] = png.build(
+    40,
+    40,
+    color=6,
+    data=fill(RED, ALL, 8),
+    chunks=[(b"acTL", struct.pack(">II", 2, 0))],
+    late_chunks=[
+        (b"fcTL", struct.pack(">5IHHBB", 0, 40, 40, 0, 0, 8, 100, KEEP, OVER)),
+        (b"fdAT", b"\0\0\0"),
+    ],
+)
+
+
 @pytest.mark.parametrize("image", FAULTY_FRAMES.values(), ids=FAULTY_FRAMES)
 def test_png_of_a_faulty_frame_is_still(image: bytes, engine: Engine) -> None:
     (made,) = engine.make(image, Output("a", 40, 40, format="source", animated=True))

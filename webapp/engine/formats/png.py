@@ -90,6 +90,10 @@ class _FrameControl:
             and bool(self.pixels)
         )
 
+    def covers(self, width: int, height: int) -> bool:
+        """Return whether this frame is as large as the canvas."""
+        return (self.width, self.height, self.left, self.top) == (width, height, 0, 0)
+
 
 def matches(head: bytes) -> bool:
     return head.startswith(SIGNATURE)
@@ -156,6 +160,8 @@ def find_animation(file: IO[bytes]) -> StoredAnimation | None:
     width, height = struct.unpack_from(">II", parts.chunks[b"IHDR"])
     if len(controls) < 2 or not all(control.fits(width, height) for control in controls):
         return None
+    if names.index(b"fcTL") < names.index(b"IDAT") and not controls[0].covers(width, height):
+        return None
     pixels = sum(control.width * control.height for control in controls)
     frames = _find_frames(file, parts.chunks, controls)
     return StoredAnimation(len(controls), pixels, plays, frames)
@@ -178,6 +184,8 @@ def _read_controls(
             numbers.append(content[:4])
             controls.append(_FrameControl.from_content(content))
         elif name == b"fdAT":
+            if length < 16:  # It has no number.
+                return []
             file.seek(start + 8)
             numbers.append(file.read(4))
         if name in (b"IDAT", b"fdAT") and controls:
@@ -340,13 +348,12 @@ def read_tag(file: IO[bytes]) -> Cicp | None:
         if name in (b"IDAT", b"IEND"):
             break
         if _TAG_CHUNKS.get(name) == length - 12:
-            file.seek(start + 8)
-            found[name] = file.read(length - 12)
-    primaries, transfer, matrix, is_full = found.get(b"cICP", bytes(4))
+            found[name] = _read_content(file, start, length) or b""
+    primaries, transfer, matrix, is_full = found.get(b"cICP") or bytes(4)
     if (matrix, is_full) != (0, 1):
         return None
     level = int.from_bytes(found.get(b"cLLI", b"")[:4], "big") / 10_000
-    display = cicp.read_display(found.get(b"mDCV", bytes(24)))
+    display = cicp.read_display(found.get(b"mDCV") or bytes(24))
     return cicp.make_tag(primaries, transfer, level, display)
 
 
