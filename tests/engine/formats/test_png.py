@@ -11,7 +11,7 @@ from PIL import Image
 from tests.support.engine import Engine, assert_near
 from tests.support.engine import png as make_output
 from tests.support.hostile import png
-from tests.support.images import make_exif
+from tests.support.images import make_exif, make_png_chunk
 from webapp.engine.errors import Corrupt, Truncated
 from webapp.engine.header import Header
 from webapp.engine.strip import strip_metadata
@@ -334,6 +334,12 @@ def test_png_of_a_faulty_frame_is_still(image: bytes, engine: Engine) -> None:
     (made,) = engine.make(image, Output("a", 40, 40, format="source", animated=True))
     picture = engine.load(made)
     assert (made.format, picture.convert("RGBA").getpixel((20, 20))) == ("png", RED)
+
+
+def test_late_chunk_that_claims_gigabytes_is_dropped(engine: Engine) -> None:
+    image = png.build(64, 48).removesuffix(make_png_chunk(b"IEND", b""))
+    image += b"\x6d\0\0\0" + b"noTe" + bytes(30)
+    assert engine.picture(image, make_output(64, 48)).size == (64, 48)
 
 
 def test_moving_png_that_is_cut_is_truncated(engine: Engine) -> None:

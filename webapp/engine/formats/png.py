@@ -420,6 +420,8 @@ def _read_critical(file: IO[bytes], start: int, length: int) -> bytes:
 
 def _read_content(file: IO[bytes], start: int, length: int) -> bytes | None:
     """Read the content of a chunk; None if it is cut or its checksum is wrong."""
+    if start + length > file.seek(0, os.SEEK_END):  # To read 4 GB would take their memory first.
+        return None
     file.seek(start + 4)
     chunk = file.read(length - 4)
     is_sound = len(chunk) == length - 4 and zlib.crc32(chunk[:-4]).to_bytes(4, "big") == chunk[-4:]
