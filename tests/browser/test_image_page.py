@@ -218,7 +218,7 @@ def test_crops_stay_in_place_beside_the_picture_that_is_clicked(
     expect(page.locator(".prints:not(.focus *)", has_text="256 × 256")).to_have_count(0)
 
 
-@pytest.mark.parametrize("color", ["#b8241a", "#ff7a6b", "#000000", "#767676"])
+@pytest.mark.parametrize("color", ["#0a6a96", "#84cdec", "#000000", "#767676"])
 def test_divider_and_focal_point_are_visible_on_any_image(
     page: Page, servers: Servers, color: str
 ) -> None:
