@@ -77,9 +77,6 @@ class Reader(BmpImagePlugin.BmpImageFile):
         if self.masks:
             picture = _join_fields(self.split(), self.masks)
             self.im, self._mode = picture.im, picture.mode
-        # As browsers do: some programs write an alpha mask, and leave alpha empty.
-        if self.mode == "RGBA" and self.getchannel("A").getextrema() == (0, 0):
-            self.putalpha(255)
 
     def _open_fields(self, info: _Info) -> None:
         """Prepare to decode bit fields: the bytes of each pixel as bands."""
