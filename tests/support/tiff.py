@@ -26,12 +26,12 @@ def write(
 ) -> bytes:
     """Write a TIFF of bands of one size, of mode L, I or F.
 
-    `letter` is that of `struct` for a sample: B, H, h, i or f. Without tiles, each strip has eight
-    lines. The tags replace those of the picture.
+    `letter` is that of `struct` for a sample: B, H, I, h, i or f. Without tiles, each strip has
+    eight lines. The tags replace those of the picture.
     """
     (width, height), block = bands[0].size, tile or (bands[0].width, 8)
     packed = [
-        b"".join(_pack(plane, rectangle, order + letter) for plane in [planes])
+        _pack(planes, rectangle, order + letter)
         for planes in ([[band] for band in bands] if planar else [bands])
         for rectangle in _rectangles((width, height), block, whole=tile is not None)
     ]
@@ -86,6 +86,7 @@ def _rectangles(size: Size, block: Size, *, whole: bool) -> Iterator[tuple[int, 
 
 def _pack(bands: Sequence[Image.Image], rectangle: tuple[int, int, int, int], format: str) -> bytes:
     """Pack the samples of a region, those of a pixel side by side."""
+    number_type = float if format.endswith("f") else int
     columns = [band.crop(rectangle).get_flattened_data() for band in bands]
-    numbers = [number for pixel in zip(*columns, strict=True) for number in pixel]
+    numbers = [number_type(number) for pixel in zip(*columns, strict=True) for number in pixel]
     return struct.pack(f"{format[0]}{len(numbers)}{format[1]}", *numbers)

@@ -29,6 +29,7 @@ _FOCAL_POINT_SIDE = 128  # Pixels of the longer side of the copy in which the fo
 # pixel exceeds; highlights of floats may be up to twice as bright.
 _WHITES = (1.0, 255.0, 65535.0)
 _HIGHLIGHTS = 2
+_FLOAT = 3  # A sample format of TIFF.
 # What may follow in a scan: blocks, and each of the eight restart markers before more of them.
 # Long, because in a damaged scan, some hundred bits may change nothing.
 _NOISE = b"".join(
@@ -243,7 +244,8 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         return _from_sixteen_bits(image)
     _, brightest = cast(tuple[float, float], image.getextrema())
-    most = brightest / _HIGHLIGHTS if image.mode == "F" else brightest
+    is_float = _read_tag_of_tiff(image, TiffImagePlugin.SAMPLEFORMAT, 1) == _FLOAT
+    most = brightest / _HIGHLIGHTS if is_float else brightest
     scale = 255 / next((white for white in _WHITES if most <= white), brightest)
     half = 0.5 if image.mode == "I" else 0
     return image.point(lambda value: value * scale + half).convert("L")
@@ -251,10 +253,10 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:
     """Scale grey to 8 bits; make a PNG's transparent shade its alpha."""
-    tags = getattr(image, "tag_v2", {})  # Pillow leaves these two tags of a TIFF to us.
-    scale = 255 / (2 ** tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0] - 1)
+    # Pillow leaves these two tags of a TIFF to us.
+    scale = 255 / (2 ** _read_tag_of_tiff(image, TiffImagePlugin.BITSPERSAMPLE, 16) - 1)
     black = 0
-    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
+    if _read_tag_of_tiff(image, TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1) == 0:
         scale, black = -scale, 255
     wide = image.convert("I")
     grey = wide.point(lambda value: value * scale + (black + 0.5)).convert("L")
@@ -263,3 +265,9 @@ def _from_sixteen_bits(image: Image.Image) -> Image.Image:
         return grey
     alpha = wide.point([255 * (value != transparent) for value in range(65536)], "L")
     return Image.merge("LA", (grey, alpha)).convert("La")
+
+
+def _read_tag_of_tiff(image: Image.Image, tag: int, default: int) -> int:
+    """Return the first number of a tag, or the default, also if it is no TIFF."""
+    value = getattr(image, "tag_v2", {}).get(tag, default)
+    return cast(int, value[0] if isinstance(value, tuple) else value)

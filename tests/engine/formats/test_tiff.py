@@ -157,6 +157,19 @@ def test_signed_and_float_greys_look_alike_in_both_byte_orders(
     assert_same(engine.picture(big, SAME), made, tolerance=0)
 
 
+@pytest.mark.parametrize("compression", [tiff.RAW, tiff.DEFLATE])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("white", [255, 65535, 2**32 - 256])
+def test_unsigned_grey_of_32_bits_is_not_black(
+    white: int, order: str, compression: int, engine: Engine
+) -> None:
+    grey = make_picture("L", SIZE)
+    grey.putpixel((0, 0), 255)
+    stored = grey.convert("F").point(lambda value: value * (white / 255) + 0)
+    image = tiff.write([stored], "I", order=order, photometric=1, compression=compression)
+    assert_same(engine.picture(image, SAME), grey)
+
+
 def test_palette_of_8_bits_in_a_tiff_is_not_black(engine: Engine) -> None:
     picture = make_corners().quantize(4, dither=Image.Dither.NONE)
     colors = Image.frombytes("RGB", (4, 1), bytes(picture.getpalette("RGB") or ())[:12])

@@ -30,7 +30,12 @@ _RAW, _OLD_JPEG, _JPEG, _WEBP = 1, 6, 7, 50001
 # libtiff in Pillow's wheel has no WebP.
 _COMPRESSIONS = frozenset(TiffImagePlugin.COMPRESSION_INFO) - {_WEBP}
 _GREY, _YCBCR = 1, 6
-_NATIVE = {"F;32BF": "F;32NF", "I;16BS": "I;16NS", "I;32BS": "I;32NS"}
+_NATIVE = {"F;32B": "F;32N", "F;32BF": "F;32NF", "I;16BS": "I;16NS", "I;32BS": "I;32NS"}
+
+# Pillow stores unsigned numbers of 32 bits in signed ones, where the higher half is negative, and
+# knows only little-endian ones.
+TiffImagePlugin.OPEN_INFO[b"II", 1, (1,), 1, (32,), ()] = ("F", "F;32")
+TiffImagePlugin.OPEN_INFO[b"MM", 1, (1,), 1, (32,), ()] = ("F", "F;32B")
 
 
 class Reader(TiffImagePlugin.TiffImageFile):
