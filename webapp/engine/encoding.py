@@ -13,6 +13,7 @@ from webapp.engine.animation import Picture, Timing
 from webapp.engine.cicp import P3_PROFILE
 from webapp.engine.decoding import Decoded
 from webapp.engine.errors import ByteBudget, ImageError, translate_decoder_errors
+from webapp.engine.formats import webp
 from webapp.engine.geometry import ResizePlan, box_of
 from webapp.engine.srgb import needs_conversion, to_p3
 from webapp.recipes.outputs import Format, Output, Size
@@ -181,4 +182,6 @@ def _encode(
     chosen = {} if quality is None else {"quality": quality}
     encoded = io.BytesIO()
     image.save(encoded, format, **{**_ENCODING[format], **options, **chosen})
+    if format == "webp" and (flagged := webp.add_alpha_flag(encoded)):
+        return flagged
     return encoded.getvalue()

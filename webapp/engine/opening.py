@@ -79,6 +79,8 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
             container.check(file, limits)
     if isobmff.matches(head) and (joined := isobmff.join_property_boxes(file)):
         file = io.BytesIO(joined)
+    if webp.matches(head) and (flagged := webp.add_alpha_flag(file)):
+        file = io.BytesIO(flagged)
     try:
         image: ImageFile.ImageFile = (
             png.open_image(file) if png.matches(head) else Image.open(file, formats=_PILLOW_FORMATS)

@@ -1,5 +1,6 @@
 """WebP: RIFF chunks (RFC 9649)."""
 
+import io
 import os
 from collections.abc import Iterator
 from typing import IO
@@ -13,6 +14,8 @@ from webapp.recipes.outputs import Size
 _MAX_CHUNKS = 10_000  # A still picture has ten; an animation's EXIF may come after all frames.
 _PICTURE_CHUNKS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")
 _METADATA_FLAGS = 0x20 | 0x08 | 0x04  # Of VP8X: there is a profile, EXIF, XMP.
+_ALPHA_FLAG = 0x10  # Of VP8X, too.
+_DISPOSE_FLAG = 0x01  # Of ANMF: the frame is cleared before the next one.
 
 
 def matches(head: bytes) -> bool:
@@ -54,7 +57,39 @@ def strip(file: IO[bytes]) -> bytes:
             if name == b"VP8X":
                 chunk[8] &= ~_METADATA_FLAGS
             stripped += chunk
-    return b"RIFF" + len(stripped).to_bytes(4, "little") + stripped
+    content = b"RIFF" + len(stripped).to_bytes(4, "little") + stripped
+    return add_alpha_flag(io.BytesIO(content)) or content
+
+
+def add_alpha_flag(file: IO[bytes]) -> bytes | None:
+    """Return an animation with the flag for alpha; None if it lacks none.
+
+    WebPMuxAssemble of libwebp sets it only if a frame has alpha, not if opaque frames leave a part
+    of the canvas clear. Pillow shows that part black; browsers do not.
+    """
+    if not _lacks_alpha_flag(file):
+        return None
+    file.seek(0)
+    content = bytearray(file.read())
+    content[20] |= _ALPHA_FLAG
+    return bytes(content)
+
+
+def _lacks_alpha_flag(file: IO[bytes]) -> bool:
+    """Return True if frames may leave a part clear, against the flag."""
+    file.seek(12)
+    head = file.read(18)
+    if not head.startswith(b"VP8X") or head[8] & _ALPHA_FLAG:
+        return False
+    whole_canvas, is_covered = bytes(6) + head[12:], False
+    for name, start, _ in _find_chunks(file):
+        if name == b"ANMF":
+            file.seek(start + 8)
+            frame = file.read(16).ljust(16, b"\0")
+            is_covered |= frame[:12] == whole_canvas
+            if not is_covered or frame[15] & _DISPOSE_FLAG:
+                return True
+    return False
 
 
 def _read_size(kind: bytes, content: bytes) -> Size:
