@@ -13,7 +13,7 @@ from tests.support import tiff
 from tests.support.engine import Engine, assert_corners, assert_near, png
 from tests.support.hostile import tiff as hostile
 from tests.support.images import encode, make_corners, make_picture, turn
-from webapp.engine.errors import Corrupt, Truncated, Unsupported
+from webapp.engine.errors import Corrupt, Truncated
 from webapp.engine.formats.tiff import Reader
 from webapp.engine.header import Header
 from webapp.recipes.outputs import Output
@@ -32,13 +32,6 @@ def assert_same(one: Image.Image, other: Image.Image, tolerance: int = 1) -> Non
     assert max(number for _, number in cast(list[tuple[int, int]], difference.getextrema())) <= (
         tolerance
     )
-
-
-def test_kind_of_tiff_that_no_decoder_reads_is_named(engine: Engine) -> None:
-    bits = struct.pack("<3H", 32, 32, 32)
-    more = [(258, 3, 3, bits), (262, 3, 1, b"\2\0"), (277, 3, 1, b"\3\0")]
-    with pytest.raises(Unsupported, match="This kind of TIFF has channels"):
-        engine.header(hostile.grey(4, 4, bytes(192), more=more))
 
 
 def test_big_endian_tiff_is_read(engine: Engine) -> None:
@@ -193,12 +186,6 @@ def test_orientation_of_a_tiff_may_be_a_byte(kind: int, engine: Engine) -> None:
     assert_corners(engine.picture(image, png(60, 40)))
 
 
-def test_orientation_in_the_xmp_of_a_tiff_does_not_count(engine: Engine) -> None:
-    xmp = list(b'<x:xmpmeta><rdf:Description tiff:Orientation="3"/></x:xmpmeta>')
-    image = tiff.write(make_corners().split(), tags={700: (1, xmp)})
-    assert_corners(engine.picture(image, png(60, 40)))
-
-
 def test_old_jpeg_of_grey_in_a_tiff_is_read(engine: Engine) -> None:
     grey = make_picture("L", (64, 48))
     jpeg = encode(grey, "jpeg", quality=95)
@@ -210,39 +197,6 @@ def test_old_jpeg_of_grey_in_a_tiff_is_read(engine: Engine) -> None:
     start = len(tiff.assemble(tags, 273, [jpeg])) - len(jpeg)
     image = tiff.assemble({**tags, 513: (4, [start])}, 273, [jpeg])
     assert_same(engine.picture(image, png(64, 48)), grey, tolerance=12)
-
-
-GREY = make_picture("L", SIZE)
-UNSUPPORTED = {
-    "big-endian BigTIFF": (b"MM\0+" + bytes(60), "a big-endian BigTIFF"),
-    "WebP": (tiff.write([GREY], photometric=1, tags={259: (3, [50001])}), "is compressed in a way"),
-    "unknown": (tiff.write([GREY], photometric=1, tags={259: (3, [24005])}), "is compressed in a"),
-    "16-bit JPEG": (
-        tiff.write(stretch([GREY], 65535), "H", photometric=1, tags={259: (3, [7])}),
-        "is compressed in a way",
-    ),
-    "planes of reduced colour": (
-        tiff.write([GREY] * 3, photometric=6, planar=True),
-        "stores its channels separately",
-    ),
-    "planes of grey and alpha": (
-        tiff.write([GREY] * 2, photometric=1, planar=True, tags={338: (3, [2])}),
-        "stores its channels separately",
-    ),
-    "planes of five channels": (
-        tiff.write([GREY] * 5, planar=True, tags={338: (3, [2, 0])}),
-        "stores its channels separately",
-    ),
-}
-
-
-@pytest.mark.parametrize(("image", "words"), UNSUPPORTED.values(), ids=UNSUPPORTED)
-def test_sound_tiff_of_a_rare_kind_is_not_called_damaged(
-    image: bytes, words: str, engine: Engine
-) -> None:
-    for read in (engine.header, lambda image: engine.make(image, png(60, 60))):
-        with pytest.raises(Unsupported, match=rf"This (is|TIFF) .*{words}|{words}.*Save it"):
-            read(image)
 
 
 @pytest.mark.parametrize(
