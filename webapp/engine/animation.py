@@ -6,12 +6,13 @@ from typing import IO, cast
 
 from PIL import Image
 
-from webapp.engine.decoding import Decoded, Frame, resize_all, to_resizable_mode
+from webapp.engine.decoding import Decoded, Frame, resize_all
 from webapp.engine.errors import TooManyFrames, translate_decoder_errors
 from webapp.engine.formats import gif, png
 from webapp.engine.formats.frames import DEFAULT_DURATION, Disposal, StoredFrame
 from webapp.engine.geometry import ResizePlan
 from webapp.engine.limits import ImageLimits
+from webapp.engine.modes import to_resizable_mode
 from webapp.recipes.outputs import Output, Size
 
 PIXEL_FACTOR = 10  # All frames together may have this many times the pixels of a still.

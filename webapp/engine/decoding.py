@@ -1,21 +1,21 @@
 """Decode a still image and resize it."""
 
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from webapp.engine import vips
 from webapp.engine.cicp import Cicp
-from webapp.engine.errors import Truncated, translate_decoder_errors
+from webapp.engine.errors import translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif, read_rights
 from webapp.engine.focus import find_focal_point
 from webapp.engine.formats import gif, isobmff, jpeg, png
 from webapp.engine.formats.isobmff import Box
 from webapp.engine.geometry import Region, ResizePlan, plan, plan_contain
 from webapp.engine.header import Header
+from webapp.engine.modes import to_resizable_mode
 from webapp.engine.opening import format_of
 from webapp.engine.srgb import Profile, is_wide, orient_and_convert
 from webapp.recipes.outputs import Output, Point, Size
@@ -25,16 +25,6 @@ from webapp.recipes.outputs import Output, Point, Size
 # full decode.
 _HEADROOM = 1.3
 _FOCAL_POINT_SIDE = 128  # Pixels of the longer side of the copy in which the focal point is found.
-# Float and 32-bit files do not declare their white point. We assume the smallest of these that no
-# pixel exceeds; highlights of floats may be up to twice as bright.
-_WHITES = (1.0, 255.0, 65535.0)
-_HIGHLIGHTS = 2
-_FLOAT = 3  # A sample format of TIFF.
-# What may follow in a scan: blocks, and each of the eight restart markers before more of them.
-# Long, because in a damaged scan, some hundred bits may change nothing.
-_NOISE = b"".join(
-    bytes(n * n % 251 for n in range(4_000)) + bytes((0xFF, 0xD0 + number)) for number in range(8)
-)
 
 
 @dataclass(frozen=True)
@@ -141,26 +131,6 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
     )
 
 
-def to_resizable_mode(image: Image.Image) -> Image.Image:
-    """Return a decoded image in a mode that resizes well.
-
-    It has 8 bits a channel and premultiplied alpha: straight alpha would blend the colour of
-    invisible pixels into the visible edge.
-    """
-    if image.mode == "F" or image.mode.startswith("I"):
-        return _to_eight_bits(image)
-    if image.mode not in ("La", "RGBa"):
-        with translate_decoder_errors():  # Pillow checks the palette only here.
-            has_alpha = image.has_transparency_data
-            straight = "LA" if image.mode in ("1", "L", "LA") else "RGBA"
-            if has_alpha and image.mode != straight:  # convert() would copy it.
-                image = image.convert(straight)
-        if has_alpha:
-            return image.convert({"LA": "La", "RGBA": "RGBa"}[straight])
-    simple = {"1": "L", "P": "RGB", "RGBX": "RGB", "YCbCr": "RGB"}.get(image.mode)
-    return image.convert(simple) if simple else image
-
-
 def resize_all(source: Frame, plans: Iterable[ResizePlan]) -> dict[ResizePlan, Image.Image]:
     """Resize for each distinct plan, from the smallest picture that suits."""
     frames = [source]
@@ -194,32 +164,8 @@ def _read(image: Image.Image, source: IO[bytes], scale: float) -> Frame:
         except OSError:
             if format_of(image) != "JPEG":
                 raise
-            image = _load_without_end(source, (wanted[0], wanted[1]))
+            image = jpeg.load_without_end(source, (wanted[0], wanted[1]))
     return Frame(to_resizable_mode(gif.clear_uncovered(image)), (0, 0, *stored), extent)
-
-
-def _load_without_end(source: IO[bytes], wanted: Size) -> Image.Image:
-    """Load a JPEG that lacks only its end marker; raise Truncated if it lacks pixels.
-
-    Pillow waits for more bytes then (`load` in ImageFile.py), and drops libjpeg's warning of pixels
-    that it made up. So it is decoded twice, with two ends: what is behind the last block changes
-    nothing, and where blocks are missing it becomes pixels.
-    """
-    if not jpeg.has_all_scans(source):
-        raise Truncated
-    source.seek(0)
-    content = source.read()
-    image, other = (_load_jpeg(content + end, wanted) for end in (jpeg.END, _NOISE + jpeg.END))
-    if image.tobytes() != other.tobytes():
-        raise Truncated
-    return image
-
-
-def _load_jpeg(content: bytes, wanted: Size) -> Image.Image:
-    image = Image.open(io.BytesIO(content), formats=["JPEG"])
-    image.draft(None, wanted)
-    image.load()
-    return image
 
 
 def _read_with_vips(image: Image.Image, source: IO[bytes], scale: float) -> Frame | None:
@@ -234,40 +180,3 @@ def _find_focal_point(frame: Frame, oriented: Size, orientation: int) -> Point:
     return find_focal_point(
         orient_and_convert(frame.resize(small).image, orientation, profile=None)
     )
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale grey of 12, 16 or 32 bits, or of floats, to 8 bits.
-
-    Pillow's `convert` would clip it.
-    """
-    if image.mode.startswith("I;16"):
-        return _from_sixteen_bits(image)
-    _, brightest = cast(tuple[float, float], image.getextrema())
-    is_float = _read_tag_of_tiff(image, TiffImagePlugin.SAMPLEFORMAT, 1) == _FLOAT
-    most = brightest / _HIGHLIGHTS if is_float else brightest
-    scale = 255 / next((white for white in _WHITES if most <= white), brightest)
-    half = 0.5 if image.mode == "I" else 0
-    return image.point(lambda value: value * scale + half).convert("L")
-
-
-def _from_sixteen_bits(image: Image.Image) -> Image.Image:
-    """Scale grey to 8 bits; make a PNG's transparent shade its alpha."""
-    # Pillow leaves these two tags of a TIFF to us.
-    scale = 255 / (2 ** _read_tag_of_tiff(image, TiffImagePlugin.BITSPERSAMPLE, 16) - 1)
-    black = 0
-    if _read_tag_of_tiff(image, TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1) == 0:
-        scale, black = -scale, 255
-    wide = image.convert("I")
-    grey = wide.point(lambda value: value * scale + (black + 0.5)).convert("L")
-    transparent = image.info.get("transparency")
-    if transparent is None:
-        return grey
-    alpha = wide.point([255 * (value != transparent) for value in range(65536)], "L")
-    return Image.merge("LA", (grey, alpha)).convert("La")
-
-
-def _read_tag_of_tiff(image: Image.Image, tag: int, default: int) -> int:
-    """Return the first number of a tag, or the default, also if it is no TIFF."""
-    value = getattr(image, "tag_v2", {}).get(tag, default)
-    return cast(int, value[0] if isinstance(value, tuple) else value)

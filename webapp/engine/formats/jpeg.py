@@ -1,5 +1,6 @@
 """JPEG: segments, each after a marker, and scans between them."""
 
+import io
 import os
 import re
 import struct
@@ -7,10 +8,13 @@ import sys
 from collections.abc import Iterator
 from typing import IO
 
+from PIL import Image
+
 from webapp.engine import exif
 from webapp.engine.errors import Corrupt, TooManyScans, Truncated
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
+from webapp.recipes.outputs import Size
 
 SIGNATURE, END = b"\xff\xd8\xff", b"\xff\xd9"
 
@@ -32,6 +36,12 @@ _MAX_GAPS = 1_000  # Bytes between two segments: the data of a scan, of which fi
 # 0xFF bytes between segments, most of them stuffed. A scan of 50 MB has 200,000.
 _MAX_STUFFED = 1_000_000
 _MAX_WALK = 8 << 20  # Bytes in which the web server counts scans; the decode child counts all.
+
+# What may follow in a scan: blocks, and each of the eight restart markers before more of them.
+# Long, because in a damaged scan, some hundred bits may change nothing.
+_NOISE = b"".join(
+    bytes(n * n % 251 for n in range(4_000)) + bytes((0xFF, 0xD0 + number)) for number in range(8)
+)
 
 
 def matches(head: bytes) -> bool:
@@ -69,6 +79,23 @@ def check(file: IO[bytes], limits: ImageLimits) -> None:
     """Raise TooManyScans, or Corrupt if there are too many segments."""
     for _ in _find_checked_segments(file, limits.max_jpeg_scans):
         pass
+
+
+def load_without_end(source: IO[bytes], wanted: Size) -> Image.Image:
+    """Load a JPEG that lacks only its end marker; raise Truncated if it lacks pixels.
+
+    Pillow waits for more bytes then (`load` in ImageFile.py), and drops libjpeg's warning of pixels
+    that it made up. So it is decoded twice, with two ends: what is behind the last block changes
+    nothing, and where blocks are missing it becomes pixels.
+    """
+    if not has_all_scans(source):
+        raise Truncated
+    source.seek(0)
+    content = source.read()
+    image, other = (_load_jpeg(content + end, wanted) for end in (END, _NOISE + END))
+    if image.tobytes() != other.tobytes():
+        raise Truncated
+    return image
 
 
 def strip(file: IO[bytes]) -> bytes:
@@ -110,6 +137,13 @@ def has_all_scans(file: IO[bytes]) -> bool:
                 numbers = range(spectrum[0], spectrum[1] + 1)
                 missing -= {(channel, number) for channel in channels for number in numbers}
     return not missing
+
+
+def _load_jpeg(content: bytes, wanted: Size) -> Image.Image:
+    image = Image.open(io.BytesIO(content), formats=["JPEG"])
+    image.draft(None, wanted)
+    image.load()
+    return image
 
 
 def _find_checked_segments(
