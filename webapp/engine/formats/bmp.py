@@ -23,9 +23,9 @@ _BIT_FIELDS, _JPEG, _PNG, _ALPHA_BIT_FIELDS = 3, 4, 5, 6
 _CMYK = (11, 12, 13)
 # The modes in which Pillow stores each byte of a pixel in a band of its own, by the bytes.
 _BYTE_MODES = {2: "LA", 3: "RGB", 4: "RGBA"}
-_EMBEDDED_PROFILE = b"DEBM"  # The number that is "MBED" if its first byte is the most significant.
+_PROFILE_EMBEDDED = b"DEBM"  # The number "MBED", least significant byte first.
 
-# The bit fields that Pillow decodes right: bits of a pixel, and masks.
+# The bit fields that Pillow decodes right: bits of a pixel, and masks. Of 16 bits it ignores alpha.
 _PILLOW_FIELDS = {
     (16, (0xF800, 0x7E0, 0x1F, 0)),
     (16, (0x7C00, 0x3E0, 0x1F, 0)),
@@ -39,8 +39,8 @@ BmpImagePlugin.BIT2MODE[2] = ("P", "P;2")
 
 
 @dataclass(frozen=True)
-class _Info:
-    """The fields of a Windows header."""
+class _InfoHeader:
+    """The fields of a Windows header (BITMAPINFOHEADER and its successors)."""
 
     pixels_start: int
     width: int
@@ -67,7 +67,8 @@ class Reader(BmpImagePlugin.BmpImageFile):
             self._open_fields(info)
         else:
             super()._open()
-            self._correct_greys(head[24 if head[_HEADER_START] == _OLDEST_HEADER else 28])
+            bits_at = 24 if head[_HEADER_START] == _OLDEST_HEADER else 28
+            self._correct_greys(head[bits_at])
             self._shorten_palette()
         profile = _read_profile(file, head)
         if profile:
@@ -78,7 +79,7 @@ class Reader(BmpImagePlugin.BmpImageFile):
             picture = _join_fields(self.split(), self.masks)
             self.im, self._mode = picture.im, picture.mode
 
-    def _open_fields(self, info: _Info) -> None:
+    def _open_fields(self, info: _InfoHeader) -> None:
         """Prepare to decode bit fields: the bytes of each pixel as bands."""
         pixel_bytes = info.bits // 8
         self._size, self._mode = (info.width, abs(info.height)), _BYTE_MODES[pixel_bytes]
@@ -138,7 +139,7 @@ def check_run_length(image: ImageFile.ImageFile) -> None:
         raise TooManyPixels(image.size, _MAX_RUN_LENGTH_MEGAPIXELS)
 
 
-def _read_info(head: bytes) -> _Info | None:
+def _read_info(head: bytes) -> _InfoHeader | None:
     """Read a Windows header; return None for an older or a damaged one.
 
     Raises Unsupported for a kind that cannot be decoded.
@@ -163,7 +164,7 @@ def _read_info(head: bytes) -> _Info | None:
     has_alpha = size >= 56 or compression == _ALPHA_BIT_FIELDS
     masks = struct.unpack_from("<4I", head.ljust(70, b"\0"), 54)
     end = _HEADER_START + max(size, 40 + (16 if has_alpha else 12))
-    return _Info(
+    return _InfoHeader(
         start or end,
         width,
         height,
@@ -173,10 +174,10 @@ def _read_info(head: bytes) -> _Info | None:
     )
 
 
-def _has_unusual_fields(info: _Info) -> bool:
+def _has_unusual_fields(info: _InfoHeader) -> bool:
     """Return True for bit fields that are not left to Pillow.
 
-    Of 16 bits, it ignores alpha. Raises Unsupported for fields with gaps.
+    Raises Unsupported for fields with gaps, and for empty ones.
     """
     if (
         info.compression not in (_BIT_FIELDS, _ALPHA_BIT_FIELDS)
@@ -225,12 +226,12 @@ def _join_field(bands: Sequence[Image.Image], mask: int) -> Image.Image:
 def _read_profile(file: IO[bytes], head: bytes) -> bytes:
     """Return the colour profile in the file; empty if there is none.
 
-    Only the longest header has one. Instead of a profile it may name a file, which we have not.
+    Only the longest header has one. Instead of a profile it may name a file, which we do not have.
     """
     if not head.startswith(struct.pack("<I", 124), _HEADER_START) or len(head) < 138:
         return b""
     start, size = struct.unpack_from("<II", head, 126)
-    if head[70:74] != _EMBEDDED_PROFILE or size > _MAX_PROFILE:
+    if head[70:74] != _PROFILE_EMBEDDED or size > _MAX_PROFILE:
         return b""
     file.seek(_HEADER_START + start)
     profile = file.read(size)

@@ -4,7 +4,8 @@ import os
 import threading
 from typing import IO, Any, cast
 
-from PIL import ExifTags, ImagePalette, TiffImagePlugin
+from PIL import ImagePalette, TiffImagePlugin
+from PIL.ExifTags import Base as Tag
 
 from webapp.engine import exif, ifd
 from webapp.engine.errors import Corrupt, Truncated, Unsupported
@@ -13,24 +14,25 @@ from webapp.engine.limits import ImageLimits, check_size
 
 SIGNATURES = tuple(TiffImagePlugin.PREFIXES)
 _BIG_ENDIAN_BIGTIFF = b"MM\0+"
-# Where the pixels are, and how many bytes they have.
-_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
-_BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANES, _COLORS = 258, 259, 262, 277, 284, 320
-_BIT_ORDER, _TILE_WIDTH, _EXTRA_SAMPLES, _SUBSAMPLING = 266, 322, 338, 530
+_PIXEL_FORMAT = 0xBC01  # A tag of JPEG XR.
 # The tags that describe the pixels.
 _TAGS = (
-    *(256, 257, _BITS, _COMPRESSION, _PHOTOMETRIC, _BIT_ORDER, _STRIPS, _SAMPLES, 278, 282, 283),
-    *(_PLANES, 296, _COLORS, _TILE_WIDTH, 323, _TILES, _EXTRA_SAMPLES, 339, _SUBSAMPLING, 0xBC01),
-    ExifTags.Base.Orientation,
+    *(Tag.ImageWidth, Tag.ImageLength, Tag.BitsPerSample, Tag.Compression),
+    *(Tag.PhotometricInterpretation, Tag.FillOrder, Tag.StripOffsets, Tag.Orientation),
+    *(Tag.SamplesPerPixel, Tag.RowsPerStrip, Tag.XResolution, Tag.YResolution),
+    *(Tag.PlanarConfiguration, Tag.ResolutionUnit, Tag.ColorMap, Tag.TileWidth, Tag.TileLength),
+    *(Tag.TileOffsets, Tag.ExtraSamples, Tag.SampleFormat, Tag.YCbCrSubSampling, _PIXEL_FORMAT),
 )
 _MAX_STRIPS = 200_000  # A strip for each line of a picture needs some ten thousand.
 _MAX_TAG = 4096  # Bytes of one of these that are read; a palette of 256 colours has 1536.
 _UNKNOWN_MODE = "unknown pixel mode"  # In Pillow's message for channels that it does not know.
-_RAW, _OLD_JPEG, _JPEG, _WEBP = 1, 6, 7, 50001
+_NO_COMPRESSION, _OLD_JPEG, _JPEG, _WEBP = 1, 6, 7, 50001
 # libtiff in Pillow's wheel has no WebP.
 _COMPRESSIONS = frozenset(TiffImagePlugin.COMPRESSION_INFO) - {_WEBP}
-_GREY, _YCBCR = 1, 6
-_NATIVE = {"F;32B": "F;32N", "F;32BF": "F;32NF", "I;16BS": "I;16NS", "I;32BS": "I;32NS"}
+_BLACK_IS_ZERO, _YCBCR = 1, 6  # PhotometricInterpretation.
+_IN_PLANES = 2  # PlanarConfiguration.
+_LOWEST_BIT_FIRST = 2  # FillOrder.
+_NATIVE_ORDER = {"F;32B": "F;32N", "F;32BF": "F;32NF", "I;16BS": "I;16NS", "I;32BS": "I;32NS"}
 
 # Pillow stores unsigned numbers of 32 bits in signed ones, where the higher half is negative, and
 # knows only little-endian ones.
@@ -51,7 +53,8 @@ class Reader(TiffImagePlugin.TiffImageFile):
         super()._open()
 
     def _setup(self) -> None:
-        self._check_kind()
+        self._check_compression()
+        self._check_planes()
         self._read_orientation()
         with self._lock:
             TiffImagePlugin.READ_LIBTIFF = self._needs_libtiff()
@@ -67,7 +70,7 @@ class Reader(TiffImagePlugin.TiffImageFile):
             finally:
                 TiffImagePlugin.READ_LIBTIFF = False
         self._correct_raw_mode()
-        self._read_colors()
+        self._read_color_map()
 
     def load(self) -> Any:
         try:
@@ -77,30 +80,33 @@ class Reader(TiffImagePlugin.TiffImageFile):
                 raise Truncated from error
             raise
 
-    def _check_kind(self) -> None:
-        """Raise Unsupported for a file that libtiff or Pillow cannot decode."""
-        tags = self.tag_v2
-        compression = tags.get(_COMPRESSION, _RAW)
-        # libtiff decodes no JPEG of more than 12 bits.
-        is_deep_jpeg = compression == _JPEG and max(tags.get(_BITS, (8,))) > 12
-        if compression not in _COMPRESSIONS or is_deep_jpeg or 0xBC01 in tags:
+    def _check_compression(self) -> None:
+        """Raise Unsupported for a compression that libtiff cannot decode."""
+        compression = self.tag_v2.get(Tag.Compression, _NO_COMPRESSION)
+        # It decodes no JPEG of more than 12 bits.
+        is_deep_jpeg = compression == _JPEG and max(self.tag_v2.get(Tag.BitsPerSample, (8,))) > 12
+        if compression not in _COMPRESSIONS or is_deep_jpeg or _PIXEL_FORMAT in self.tag_v2:
             raise Unsupported(
                 "This TIFF is compressed in a way that we cannot read."
                 " Save it with LZW or ZIP compression, or without any."
             )
-        if tags.get(_PLANES) != 2:
+
+    def _check_planes(self) -> None:
+        """Raise Unsupported for planes that libtiff or Pillow cannot decode."""
+        tags = self.tag_v2
+        if tags.get(Tag.PlanarConfiguration) != _IN_PLANES:
             return
         # libtiff makes RGB of YCbCr, but not of reduced colour in planes. Of a JPEG it is the JPEG
         # that counts, not the tag.
         is_reduced = (
-            tags.get(_PHOTOMETRIC) == _YCBCR
-            and compression not in (_OLD_JPEG, _JPEG)
-            and tags.get(_SUBSAMPLING, (2, 2)) != (1, 1)
+            tags.get(Tag.PhotometricInterpretation) == _YCBCR
+            and tags.get(Tag.Compression) not in (_OLD_JPEG, _JPEG)
+            and tags.get(Tag.YCbCrSubSampling, (2, 2)) != (1, 1)
         )
         # TiffDecode.c stores the second plane as green, which grey with alpha does not have; and it
         # does not skip a plane beyond the fourth.
-        has_alpha = max(tags.get(_EXTRA_SAMPLES, ()), default=0) > 0
-        if is_reduced or (has_alpha and tags.get(_SAMPLES) != 4):
+        has_alpha = max(tags.get(Tag.ExtraSamples, ()), default=0) > 0
+        if is_reduced or (has_alpha and tags.get(Tag.SamplesPerPixel) != 4):
             raise Unsupported(
                 "This TIFF stores its channels separately, in a way that we cannot read."
                 " Save it with interleaved channels."
@@ -112,13 +118,12 @@ class Reader(TiffImagePlugin.TiffImageFile):
         As a byte, which is the wrong type, it is no number for Pillow. If there is none, Pillow
         applies that of XMP, as no other decoder does.
         """
-        tags, tag = self.tag_v2, ExifTags.Base.Orientation
-        orientation = tags.get(tag)
+        orientation = self.tag_v2.get(Tag.Orientation)
         if isinstance(orientation, bytes) and len(orientation) == 1:
-            del tags[tag]
-            tags[tag] = self.getexif()[tag] = orientation[0]
+            del self.tag_v2[Tag.Orientation]  # With its type.
+            self.tag_v2[Tag.Orientation] = self.getexif()[Tag.Orientation] = orientation[0]
         elif orientation is None and "xmp" in self.info:
-            self.getexif()[tag] = 1
+            self.getexif()[Tag.Orientation] = 1
 
     def _needs_libtiff(self) -> bool:
         """Return True if Pillow's own decoder gets uncompressed pixels wrong.
@@ -128,11 +133,14 @@ class Reader(TiffImagePlugin.TiffImageFile):
         reverse order, it knows only some kinds.
         """
         tags = self.tag_v2
-        return tags.get(_COMPRESSION, _RAW) == _RAW and (
-            _TILE_WIDTH in tags
-            or tags.get(_PLANES) == 2
-            or tags.get(_BIT_ORDER) == 2
-            or (tags.get(_PHOTOMETRIC) == _YCBCR and tags.get(_SAMPLES) == 3)
+        return tags.get(Tag.Compression, _NO_COMPRESSION) == _NO_COMPRESSION and (
+            Tag.TileWidth in tags
+            or tags.get(Tag.PlanarConfiguration) == _IN_PLANES
+            or tags.get(Tag.FillOrder) == _LOWEST_BIT_FIRST
+            or (
+                tags.get(Tag.PhotometricInterpretation) == _YCBCR
+                and tags.get(Tag.SamplesPerPixel) == 3
+            )
         )
 
     def _correct_raw_mode(self) -> None:
@@ -145,16 +153,19 @@ class Reader(TiffImagePlugin.TiffImageFile):
         if tile.codec_name != "libtiff" or not isinstance(tile.args, tuple):
             return
         raw_mode, *more = tile.args
-        if (self.tag_v2.get(_COMPRESSION), self.tag_v2.get(_PHOTOMETRIC)) == (_OLD_JPEG, _GREY):
+        if (self.tag_v2.get(Tag.Compression), self.tag_v2.get(Tag.PhotometricInterpretation)) == (
+            _OLD_JPEG,
+            _BLACK_IS_ZERO,
+        ):
             self._mode = raw_mode = "L"
-        self.tile = [tile._replace(args=(_NATIVE.get(raw_mode, raw_mode), *more))]
+        self.tile = [tile._replace(args=(_NATIVE_ORDER.get(raw_mode, raw_mode), *more))]
 
-    def _read_colors(self) -> None:
+    def _read_color_map(self) -> None:
         """Read a palette of 8 bits, as old scanners write it, as libtiff does.
 
         TiffImageFile._setup divides by 256, which makes them all black.
         """
-        colors = self.tag_v2.get(_COLORS, ())
+        colors = self.tag_v2.get(Tag.ColorMap, ())
         if self.palette and max(colors, default=0) < 256:
             self.palette = ImagePalette.raw("RGB;L", colors)
 
@@ -165,7 +176,7 @@ class Reader(TiffImagePlugin.TiffImageFile):
         """
         file, tags = cast(IO[bytes], self.fp), self.tag_v2
         end = file.seek(0, os.SEEK_END)
-        parts = ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES))
+        parts = ((Tag.StripOffsets, Tag.StripByteCounts), (Tag.TileOffsets, Tag.TileByteCounts))
         return any(
             start + size > end
             for starts, sizes in parts
@@ -185,7 +196,7 @@ def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
     """
     _check_kind_of_offsets(file)
     directory = ifd.read_directory(file, dict.fromkeys(_TAGS, _MAX_TAG))
-    for tag in (_STRIPS, _TILES):
+    for tag in (Tag.StripOffsets, Tag.TileOffsets):
         if directory.sizes.get(tag, 0) > 4 * _MAX_STRIPS:
             raise Corrupt
         if tag in directory.tags:
