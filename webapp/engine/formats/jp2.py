@@ -10,10 +10,10 @@ from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
 
 _CODESTREAM, _BOXES = b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"
-_CHANNELS_AT = 42  # Byte of a codestream where the channels are described.
+_CHANNELS_AT = 42  # Byte of a codestream where channels are described: Ssiz, XRsiz and YRsiz.
 _MAX_CHANNELS = 4
 _MAX_GREY_BITS, _MAX_COLOR_BITS = 16, 8
-_ENUMERATED, _RESTRICTED_ICC = 1, 2  # Methods of `colr`; OpenJPEG skips those of the others.
+_ENUMERATED, _RESTRICTED_ICC = 1, 2  # Methods of `colr`; OpenJPEG skips a `colr` of another.
 # Numbers of `colr`: black and white, CMYK, white and black, sRGB, grey, sYCC.
 _KNOWN_SPACES = (0, 12, 15, 16, 17, 18)
 _COLOR, _OPACITY = 0, (1, 2)  # Types of `cdef`.
@@ -55,7 +55,7 @@ def check(file: IO[bytes], limits: ImageLimits) -> Size:
 
 
 def read_profile(file: IO[bytes]) -> bytes | None:
-    """Return the colour profile of a checked file, of which Pillow tells nothing."""
+    """Return the colour profile of a checked file, which Pillow does not read."""
     file.seek(0)
     if not file.read(len(_BOXES)).startswith(_BOXES):
         return None
@@ -104,31 +104,40 @@ def _check_channels(codestream: bytes) -> None:
 
 
 def _check_colors(reader: isobmff.BoxReader, boxes: bytes, channels: int) -> None:
-    """Raise Unsupported if Pillow would take channels for others.
-
-    It decodes tile by tile (j2k_decode_entry in Jpeg2KDecode.c), and OpenJPEG applies `cdef` to
-    whole pictures only. Colours in a space that it does not know count as RGB.
-    """
-    method, content = _read_color(reader, boxes)
-    if method == _ENUMERATED:
-        is_known = struct.unpack_from(">I", content)[0] in _KNOWN_SPACES
-    else:
-        is_known = content[16:20] != b"CMYK"
-    definitions = reader.child(boxes, b"cdef")[2:]
-    for channel, kind, place in struct.iter_unpack(">HHH", definitions[: 6 * _MAX_CHANNELS]):
-        if kind == _COLOR and place not in (0, channel + 1):
-            is_known = False
-        if kind in _OPACITY and channel != channels - 1 and not reader.child(boxes, b"pclr"):
-            is_known = False
-    if not is_known:
+    """Raise Unsupported if Pillow would take channels for others."""
+    if not (_is_known_space(reader, boxes) and _is_usual_order(reader, boxes, channels)):
         raise Unsupported(
             "This JPEG 2000 stores its colours in an order or colour space that we cannot read."
             " Export it in RGB, or as JPEG or PNG."
         )
 
 
+def _is_known_space(reader: isobmff.BoxReader, boxes: bytes) -> bool:
+    """Return False for colours that OpenJPEG would take for RGB."""
+    method, content = _read_color(reader, boxes)
+    if method == _ENUMERATED:
+        return struct.unpack_from(">I", content)[0] in _KNOWN_SPACES
+    return content[16:20] != b"CMYK"
+
+
+def _is_usual_order(reader: isobmff.BoxReader, boxes: bytes, channels: int) -> bool:
+    """Return True if `cdef` leaves colours in order, and alpha the last.
+
+    Pillow decodes tile by tile (j2k_decode_entry in Jpeg2KDecode.c), and OpenJPEG applies `cdef` to
+    whole pictures only.
+    """
+    has_palette = bool(reader.child(boxes, b"pclr"))
+    definitions = reader.child(boxes, b"cdef")[2:]
+    for channel, kind, place in struct.iter_unpack(">HHH", definitions[: 6 * _MAX_CHANNELS]):
+        if kind == _COLOR and place not in (0, channel + 1):
+            return False
+        if kind in _OPACITY and channel != channels - 1 and not has_palette:
+            return False
+    return True
+
+
 def _read_color(reader: isobmff.BoxReader, boxes: bytes) -> tuple[int, bytes]:
-    """Return the method and the content of the `colr` that OpenJPEG reads, the first it knows."""
+    """Return the method and the content of the first `colr` that OpenJPEG knows."""
     for kind, body in reader.boxes(boxes):
         if kind == b"colr" and body[0] in (_ENUMERATED, _RESTRICTED_ICC):
             return body[0], body[3:]
