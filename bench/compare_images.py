@@ -16,12 +16,10 @@ import json
 import os
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cache
-from html import escape
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,17 @@ from typing import Any
 import pyvips
 
 from bench import peers
+from bench.comparison.compared import (
+    AGREES,
+    ALONE,
+    CRASHED,
+    DIFFERS,
+    REFUSED,
+    REFUSED_BY_ALL,
+    Compared,
+)
+from bench.comparison.pictures import difference_of, load, write_difference
+from bench.comparison.report import count, format_page, format_table
 from bench.peers import CORES, Failed, NotInstalled
 from bench.peers.pictures import SIDE, Chromium, ImageMagick, Library, PictureMaker
 from webapp.config import ROOT, Config
@@ -42,10 +51,10 @@ from webapp.sandbox import client
 ARTIFACTS = ROOT / "artifacts" / "compare-images"
 RECIPE = Recipe((Output("made", SIDE, SIDE, format="png"),))
 MAX_DIFFERENCE = 3.0  # Mean CIEDE2000, and mean opacity of 255.
-MAX_SHOWN = 300  # Rows of a section of the page.
 # In the order in which they are asked to name a file: an AVIF can begin like an ICO.
 KINDS = {"webp": webp, "heic": isobmff, "jpeg": jpeg, "png": png, "gif": gif, "tiff": tiff}
 KINDS |= {"bmp": bmp, "ico": ico, "jp2": jp2}
+CRASHES = ("crashed", "timed_out", "failed")
 ENDINGS = frozenset(
     (
         *("apng", "avif", "avifs", "bmp", "cur", "dib", "gif", "heic", "heics", "heif", "hif"),
@@ -53,84 +62,6 @@ ENDINGS = frozenset(
         *("png", "tif", "tiff", "webp"),
     )
 )
-
-AGREES = "agrees with at least one peer"
-DIFFERS = "differs from all peers that open it"
-ALONE = "opened by us alone"
-REFUSED = "refused by us, opened by a peer"
-REFUSED_BY_ALL = "refused by us and by all peers"
-CRASHED = "crashed, timed out or failed in our sandbox"
-STATUSES = (AGREES, DIFFERS, ALONE, REFUSED, REFUSED_BY_ALL, CRASHED)
-CRASHES = ("crashed", "timed_out", "failed")
-
-
-@dataclass
-class Compared:
-    """What came of one image; differences are None where a peer did not open it."""
-
-    file: str
-    kind: str
-    status: str = ""
-    code: str = ""
-    message: str = ""
-    size: tuple[int, int] | None = None
-    differences: dict[str, float | None] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-    pictures: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def difference(self) -> float:
-        """Return the difference to the nearest peer."""
-        known = [value for value in self.differences.values() if value is not None]
-        return min(known, default=0.0)
-
-
-# Pictures
-
-pyvips.cache_set_max(0)  # Or it would return the picture before, of the same path.
-
-
-def load(path: Path) -> Any:
-    """Load a PNG as sRGB of 8 bits with an alpha channel."""
-    picture = pyvips.Image.new_from_file(str(path)).colourspace("srgb")
-    return picture if picture.hasalpha() else picture.bandjoin(255)
-
-
-def difference_of(ours: Any, theirs: Any) -> float:
-    """Return how far two pictures are apart; 100 if their sizes differ.
-
-    That is the mean CIEDE2000, the worse of over white and over black, or the mean difference of
-    their opacity, whichever is more.
-    """
-    if abs(ours.width - theirs.width) > 1 or abs(ours.height - theirs.height) > 1:
-        return 100.0
-    theirs = fit(theirs, ours)
-    colors = [
-        flat(ours, shade).colourspace("lab").dE00(flat(theirs, shade).colourspace("lab")).avg()
-        for shade in (255, 0)
-    ]
-    return float(max(*colors, (ours[3] - theirs[3]).abs().avg()))
-
-
-def fit(picture: Any, to: Any) -> Any:
-    """Resize a picture by the one pixel that programs round differently."""
-    if (picture.width, picture.height) == (to.width, to.height):
-        return picture
-    return picture.thumbnail_image(to.width, height=to.height, size="force").cast("uchar")
-
-
-def flat(picture: Any, shade: int) -> Any:
-    return picture.flatten(background=shade).copy(interpretation="srgb").cast("uchar")
-
-
-def write_difference(ours: Any, theirs: Any, target: Path) -> None:
-    """Write where two pictures differ, four times as bright; black is the same."""
-    if abs(ours.width - theirs.width) <= 1 and abs(ours.height - theirs.height) <= 1:
-        apart = (flat(ours, 255) - flat(fit(theirs, ours), 255)).abs() * 4
-        apart.cast("uchar").copy(interpretation="srgb").write_to_file(str(target))
-
-
-# One image
 
 
 class Comparer:
@@ -251,88 +182,11 @@ def describe_peers() -> tuple[dict[str, str], list[str]]:
     return {peer.name: peer.version for peer in comparer().peers}, comparer().missing
 
 
-# The report
-
-
 def find_images(root: Path) -> Iterator[Path]:
     """Find the images of a folder by the endings of their names, in order."""
     for path in sorted(root.rglob("*")):
         if path.suffix[1:].lower() in ENDINGS and path.is_file() and path.stat().st_size:
             yield path
-
-
-def count(all_compared: list[Compared]) -> dict[str, Any]:
-    """Count images by status and kind, and those refused by code."""
-    statuses = Counter(compared.status for compared in all_compared)
-    kinds = sorted({compared.kind or "unknown" for compared in all_compared})
-    codes = Counter(compared.code for compared in all_compared if compared.status == REFUSED)
-    by_kind = Counter((compared.kind or "unknown", compared.status) for compared in all_compared)
-    return {
-        "files": len(all_compared),
-        "statuses": {status: statuses[status] for status in STATUSES},
-        "refused": dict(codes.most_common()),
-        "kinds": {kind: [by_kind[kind, status] for status in STATUSES] for kind in kinds},
-    }
-
-
-def format_table(counts: dict[str, Any]) -> str:
-    """Return the counts as Markdown."""
-    lines = [f"| format | files | {' | '.join(STATUSES)} |", "|---" * (len(STATUSES) + 2) + "|"]
-    rows = [*counts["kinds"].items(), ("all", list(counts["statuses"].values()))]
-    for kind, row in rows:
-        lines.append(f"| {kind} | {sum(row)} | {' | '.join(map(str, row))} |")
-    codes = ", ".join(f"{code} {number}" for code, number in counts["refused"].items())
-    return "\n".join([*lines, "", f"Refused by us, opened by a peer: {codes or 'none'}"])
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Our pictures beside those of others</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem; }}
-article {{ border-top: 1px solid #ccc; padding: 1rem 0; }}
-h3 {{ font-size: 1rem; margin: 0; overflow-wrap: anywhere; }}
-p {{ margin: 0.25rem 0 0.75rem; }}
-div {{ display: flex; flex-wrap: wrap; gap: 1rem; }}
-figure {{ margin: 0; }}
-img {{ background: repeating-conic-gradient(#ccc 0 25%, #fff 0 50%) 0 / 16px 16px; }}
-pre {{ overflow-x: auto; }}
-</style>
-<h1>Our pictures beside those of others</h1>
-<pre>{table}</pre>
-{sections}
-</html>
-"""
-
-
-def format_page(all_compared: list[Compared], table: str) -> str:
-    """Return the page: what differs, the worst first."""
-    sections = []
-    for status in (CRASHED, DIFFERS, REFUSED):
-        rows = [compared for compared in all_compared if compared.status == status]
-        rows.sort(key=lambda compared: (compared.code, -compared.difference, compared.file))
-        shown = "\n".join(format_row(compared) for compared in rows[:MAX_SHOWN])
-        rest = f", of which {MAX_SHOWN} are shown" if len(rows) > MAX_SHOWN else ""
-        sections.append(f"<h2>{status.capitalize()}: {len(rows)}{rest}</h2>\n{shown}")
-    return _PAGE.format(table=escape(table), sections="\n".join(sections))
-
-
-def format_row(compared: Compared) -> str:
-    """Return the pictures of one image."""
-    facts = [f"{name}: {value:.1f}" for name, value in compared.differences.items() if value]
-    if compared.code:
-        facts = [f"{compared.code}: {compared.message}"]
-    facts += [f"{name}: {error}" for name, error in compared.errors.items()]
-    figures = "".join(
-        f'<figure><img src="pictures/{escape(path)}" alt="" loading="lazy">'
-        f"<figcaption>{escape(name)}</figcaption></figure>"
-        for name, path in sorted(compared.pictures.items(), key=lambda pair: pair[0] != "ours")
-    )
-    return (
-        f"<article><h3>{escape(compared.file)}</h3><p>{escape(' · '.join(facts))}</p>"
-        f"<div>{figures}</div></article>"
-    )
 
 
 def main() -> None:

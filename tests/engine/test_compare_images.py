@@ -16,7 +16,8 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("pyvips")
 
 from bench import compare_images, peers  # noqa: E402
-from bench.compare_images import AGREES, REFUSED, REFUSED_BY_ALL, Compared, difference_of  # noqa: E402
+from bench.comparison import pictures, report  # noqa: E402
+from bench.comparison.compared import AGREES, DIFFERS, REFUSED, REFUSED_BY_ALL, Compared  # noqa: E402
 from bench.peers.pictures import Library  # noqa: E402
 
 FILES = {
@@ -47,24 +48,24 @@ def test_images_are_sorted_by_how_peers_see_them(
     all_compared = [comparer.compare(n, tmp_path, path) for n, path in enumerate(images)]
     found = {each.file: (each.status, each.code) for each in all_compared}
     assert found == {name: (status, code) for name, (_, status, code) in FILES.items()}
-    counts = compare_images.count(all_compared)
+    counts = report.count(all_compared)
     assert counts["refused"] == {"truncated": 1}
-    page = compare_images.format_page(all_compared, compare_images.format_table(counts))
+    page = report.format_page(all_compared, report.format_table(counts))
     assert "cut.jpg" in page
     assert "turned.jpg" not in page
 
 
 def test_names_of_files_are_text_on_the_page() -> None:
-    row = compare_images.format_row(Compared("<script>.png", "png", compare_images.DIFFERS))
+    row = report.format_row(Compared("<script>.png", "png", DIFFERS))
     assert "<script>" not in row
 
 
 def difference(tmp_path: Path, one: Image.Image, other: Image.Image) -> float:
-    pictures: list[Any] = []
+    loaded: list[Any] = []
     for number, picture in enumerate((one, other)):
         picture.save(tmp_path / f"{number}.png")
-        pictures.append(compare_images.load(tmp_path / f"{number}.png"))
-    return difference_of(*pictures)
+        loaded.append(pictures.load(tmp_path / f"{number}.png"))
+    return pictures.difference_of(*loaded)
 
 
 def test_difference_of_pictures(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Parts of the comparison of our pictures with those of other programs."""
