@@ -36,7 +36,7 @@ from bench.comparison.compared import (
     REFUSED_BY_ALL,
     Compared,
 )
-from bench.comparison.pictures import difference_of, load, write_difference
+from bench.comparison.pictures import difference_of, have_one_size, load, write_difference
 from bench.comparison.report import count, format_page, format_table
 from bench.peers import CORES, Failed, NotInstalled
 from bench.peers.pictures import SIDE, Chromium, ImageMagick, Library, PictureMaker
@@ -85,8 +85,10 @@ class Comparer:
             picture = self._make_theirs(peer, source, compared)
             if picture is None:
                 continue
-            compared.differences[peer.name] = difference_of(ours, picture) if ours else 100.0
-            if not ours or compared.difference <= MAX_DIFFERENCE:
+            compared.differences[peer.name] = (
+                100.0 if ours is None else difference_of(ours, picture)
+            )
+            if ours is None or compared.difference <= MAX_DIFFERENCE:
                 break
         compared.status = self._judge(compared)
         if compared.status in (DIFFERS, REFUSED, CRASHED):
@@ -133,14 +135,13 @@ class Comparer:
             path = self._folder / f"{name}.png"
             if not path.exists():
                 continue
-            kept = folder / f"{number}-{name}.png"
-            path.rename(kept)
+            kept = path.rename(folder / f"{number}-{name}.png")
             compared.pictures[name] = kept.name
-            if ours and name != "ours":
-                apart = folder / f"{number}-{name}-difference.png"
-                write_difference(ours, load(kept), apart)
-                if apart.exists():
-                    compared.pictures[f"{name}, difference × 4"] = apart.name
+            if ours is None or name == "ours" or not have_one_size(ours, theirs := load(kept)):
+                continue
+            apart = folder / f"{number}-{name}-difference.png"
+            write_difference(ours, theirs, apart)
+            compared.pictures[f"{name}, difference × 4"] = apart.name
 
 
 def find_kind(head: bytes) -> str:
@@ -149,7 +150,7 @@ def find_kind(head: bytes) -> str:
 
 
 def start_peers(folder: Path, core: int) -> tuple[list[PictureMaker], list[str]]:
-    """Start the peers that are installed; also return what the others say."""
+    """Start the peers that are installed; also return why the others are not."""
     vips = peers.Peer("pyvips", "libvips", sys.executable)  # In our environment, for development.
     makers: list[PictureMaker] = []
     missing = []
@@ -157,7 +158,7 @@ def start_peers(folder: Path, core: int) -> tuple[list[PictureMaker], list[str]]
         lambda: Library("libvips", vips, core),
         lambda: Library("sharp", peers.SHARP, core),
         lambda: ImageMagick(folder),
-        lambda: Chromium(),
+        Chromium,
     ):
         try:
             makers.append(start())

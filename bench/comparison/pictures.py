@@ -20,29 +20,37 @@ def difference_of(ours: Any, theirs: Any) -> float:
     That is the mean CIEDE2000, the worse of over white and over black, or the mean difference of
     their opacity, whichever is more.
     """
-    if abs(ours.width - theirs.width) > 1 or abs(ours.height - theirs.height) > 1:
+    if not have_one_size(ours, theirs):
         return 100.0
-    theirs = fit(theirs, ours)
-    colors = [
-        flat(ours, shade).colourspace("lab").dE00(flat(theirs, shade).colourspace("lab")).avg()
-        for shade in (255, 0)
-    ]
+    theirs = match_size(theirs, ours)
+    colors = []
+    for shade in (255, 0):
+        one, other = (flatten_on(picture, shade).colourspace("lab") for picture in (ours, theirs))
+        colors.append(one.dE00(other).avg())
     return float(max(*colors, (ours[3] - theirs[3]).abs().avg()))
 
 
-def fit(picture: Any, to: Any) -> Any:
+def have_one_size(one: Any, other: Any) -> bool:
+    """Return True if the sides of two pictures differ by at most a pixel."""
+    return bool(abs(one.width - other.width) <= 1 and abs(one.height - other.height) <= 1)
+
+
+def match_size(picture: Any, to: Any) -> Any:
     """Resize a picture by the one pixel that programs round differently."""
     if (picture.width, picture.height) == (to.width, to.height):
         return picture
     return picture.thumbnail_image(to.width, height=to.height, size="force").cast("uchar")
 
 
-def flat(picture: Any, shade: int) -> Any:
+def flatten_on(picture: Any, shade: int) -> Any:
     return picture.flatten(background=shade).copy(interpretation="srgb").cast("uchar")
 
 
 def write_difference(ours: Any, theirs: Any, target: Path) -> None:
-    """Write where two pictures differ, four times as bright; black is the same."""
-    if abs(ours.width - theirs.width) <= 1 and abs(ours.height - theirs.height) <= 1:
-        apart = (flat(ours, 255) - flat(fit(theirs, ours), 255)).abs() * 4
-        apart.cast("uchar").copy(interpretation="srgb").write_to_file(str(target))
+    """Write where two pictures of one size differ, four times as bright.
+
+    Black is the same.
+    """
+    theirs = match_size(theirs, ours)
+    apart = (flatten_on(ours, 255) - flatten_on(theirs, 255)).abs() * 4
+    apart.cast("uchar").copy(interpretation="srgb").write_to_file(str(target))

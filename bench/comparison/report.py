@@ -68,7 +68,9 @@ def format_page(all_compared: list[Compared], table: str) -> str:
 
 def format_row(compared: Compared) -> str:
     """Return the pictures of one image."""
-    facts = [f"{name}: {value:.1f}" for name, value in compared.differences.items() if value]
+    facts = [
+        f"{name}: {value:.1f}" for name, value in compared.differences.items() if value is not None
+    ]
     if compared.code:
         facts = [f"{compared.code}: {compared.message}"]
     facts += [f"{name}: {error}" for name, error in compared.errors.items()]

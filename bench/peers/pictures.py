@@ -99,10 +99,11 @@ class Chromium:
     """A page of a browser that draws on a canvas."""
 
     name = "Chromium"
-    _DRAW = """async ([source, side]) => {
+    _DRAW = """async ([source, side, seconds]) => {
         const image = new Image();
         image.src = source;
-        const late = new Promise((_, fail) => setTimeout(() => fail("It took too long."), 15000));
+        const late = new Promise((_, fail) =>
+            setTimeout(() => fail("It took too long."), 1000 * seconds));
         await Promise.race([image.decode(), late]);
         const scale = Math.min(1, side / Math.max(image.naturalWidth, image.naturalHeight));
         const canvas = document.createElement("canvas");
@@ -139,7 +140,8 @@ class Chromium:
             raise Failed("It is not asked for this format.")
         data = base64.b64encode(source.read_bytes()).decode()
         try:
-            drawn = self._page.evaluate(self._DRAW, [f"data:image/{kind};base64,{data}", SIDE])
+            address = f"data:image/{kind};base64,{data}"
+            drawn = self._page.evaluate(self._DRAW, [address, SIDE, _SECONDS])
         except Exception as error:  # Playwright's errors are of several kinds.
             if not self._browser.is_connected() or self._page.is_closed():
                 self._start()
