@@ -20,6 +20,7 @@ from tests.support.images import (
 from tests.support.profiles import (
     make_grey_profile,
     make_ink_profile,
+    make_profile_without_white,
     make_wide_gamut_profile,
     overprint,
 )
@@ -154,7 +155,11 @@ def test_profile_that_does_not_fit_the_mode_is_harmless(mode: str, engine: Engin
     assert made.mode == {"CMYK": "RGB", "P": "RGB"}.get(mode, mode)
 
 
-@pytest.mark.parametrize("profile", [b"nonsense", b"\0" * 200])
+@pytest.mark.parametrize(
+    "profile",
+    [b"nonsense", b"\0" * 200, make_profile_without_white()],
+    ids=["nonsense", "zeros", "no white"],
+)
 def test_broken_profile_is_ignored(profile: bytes, engine: Engine) -> None:
     assert_corners(engine.picture(make_jpeg(image=make_corners(), icc=profile), png(60, 40)))
 

@@ -14,13 +14,20 @@ INKS = ((70, 150, 200), (190, 70, 130), (235, 215, 80), (50, 50, 50))
 
 def make_wide_gamut_profile() -> bytes:
     """Make a profile with the curve of sRGB and the primaries of Display P3."""
+    return _make_matrix_profile(
+        (0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)
+    )
+
+
+def make_profile_without_white() -> bytes:
+    """Make a profile whose primaries are all black."""
+    return _make_matrix_profile((0, 0, 0), (0, 0, 0), (0, 0, 0))
+
+
+def _make_matrix_profile(*primaries: tuple[float, float, float]) -> bytes:
+    """Make a profile with the curve of sRGB and other primaries, in XYZ."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    primaries = {
-        b"rXYZ": (0.51512, 0.24120, -0.00105),
-        b"gXYZ": (0.29198, 0.69225, 0.04189),
-        b"bXYZ": (0.15710, 0.06657, 0.78407),
-    }
-    for tag, xyz in primaries.items():
+    for tag, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True):
         entry = profile.index(tag)
         (offset,) = struct.unpack_from(">I", profile, entry + 4)
         struct.pack_into(">iii", profile, offset + 8, *(round(part * 65536) for part in xyz))

@@ -60,6 +60,8 @@ def find_transform(profile: Profile, mode: str, to_p3: bool = False) -> Convert 
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if source.profile.xcolor_space.strip() != _PROFILE_SPACE.get(mode) or _is_srgb(source):
             return None
+        if not _has_white(source):
+            return None
         if to_p3 and source.profile.profile_description == "Display P3":
             return None
         return ImageCms.ImageCmsTransform(source, _P3 if to_p3 else _SRGB, mode, "RGB").apply
@@ -100,3 +102,14 @@ def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
     """Return True if a profile is sRGB by its name, which is quick to read."""
     name = profile.profile.profile_description or ""
     return name.startswith("sRGB") and "linear" not in name.lower()
+
+
+def _has_white(profile: ImageCms.ImageCmsProfile) -> bool:
+    """Return False if the primaries of a profile do not add up to white.
+
+    Their luminances make 1 (ICC.1); in real files they are off by less than a thousandth.
+    """
+    core = profile.profile
+    primaries = [core.red_colorant, core.green_colorant, core.blue_colorant]
+    luminances = [primary[0][1] for primary in primaries if primary]
+    return len(luminances) < 3 or abs(sum(luminances) - 1) < 0.1  # Less than 3: it has tables.
