@@ -100,11 +100,7 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
     """
     with translate_decoder_errors():
         use_vips = vips.can_read(image)
-        # Pillow applies a TIFF's orientation when it loads it, and then no longer has it.
-        is_tiff = image.format == "TIFF"
-        orientation, had_gps = read_exif(image)
-        if is_tiff:
-            image.info.pop("xmp", None)  # TiffImageFile.load_end would apply its orientation.
+        orientation, had_gps = read_exif(image)  # Pillow no longer has that of a loaded TIFF.
         if format_of(image) != "JPEG" and not use_vips:
             image.load()
     tag, crop = _read_tags(image, source)
@@ -112,7 +108,7 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
         image.im = image.im.crop(crop)
         image._size = image.im.size
     oriented = oriented_size(image, orientation)
-    still_to_apply = 1 if is_tiff else orientation
+    still_to_apply = 1 if image.format == "TIFF" else orientation
     scale = max(plan(output, oriented).scale for output in outputs)  # Whatever the focal point is.
     frame = _read_with_vips(image, source, scale) if use_vips else None
     frame = frame or _read(image, source, scale)

@@ -10,7 +10,7 @@ from webapp.engine.errors import translate_decoder_errors
 # pixel exceeds; highlights of floats may be up to twice as bright.
 _WHITES = (1.0, 255.0, 65535.0)
 _HIGHLIGHTS = 2
-_FLOAT = 3  # A sample format of TIFF.
+_FLOAT = 3  # SampleFormat of a TIFF.
 
 
 def to_resizable_mode(image: Image.Image) -> Image.Image:

@@ -64,6 +64,8 @@ class CheckedContainer(Protocol):
 
 
 _CHECKED: tuple[CheckedContainer, ...] = (jpeg, webp, isobmff, ico, gif, jp2)
+# Functions that return a file as its decoder expects it; None if it is so already.
+_REPAIRS = ((isobmff, isobmff.join_property_boxes), (webp, webp.add_alpha_flag))
 
 
 def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
@@ -77,10 +79,9 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
     for container in _CHECKED:
         if container.matches(head):
             container.check(file, limits)
-    if isobmff.matches(head) and (joined := isobmff.join_property_boxes(file)):
-        file = io.BytesIO(joined)
-    if webp.matches(head) and (flagged := webp.add_alpha_flag(file)):
-        file = io.BytesIO(flagged)
+    for container, repair in _REPAIRS:
+        if container.matches(head) and (repaired := repair(file)):
+            file = io.BytesIO(repaired)
     try:
         image: ImageFile.ImageFile = (
             png.open_image(file) if png.matches(head) else Image.open(file, formats=_PILLOW_FORMATS)

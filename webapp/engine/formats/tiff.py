@@ -55,7 +55,7 @@ class Reader(TiffImagePlugin.TiffImageFile):
     def _setup(self) -> None:
         self._check_compression()
         self._check_planes()
-        self._read_orientation()
+        self._correct_orientation()
         with self._lock:
             TiffImagePlugin.READ_LIBTIFF = self._needs_libtiff()
             try:
@@ -70,7 +70,7 @@ class Reader(TiffImagePlugin.TiffImageFile):
             finally:
                 TiffImagePlugin.READ_LIBTIFF = False
         self._correct_raw_mode()
-        self._read_color_map()
+        self._correct_color_map()
 
     def load(self) -> Any:
         try:
@@ -112,11 +112,11 @@ class Reader(TiffImagePlugin.TiffImageFile):
                 " Save it with interleaved channels."
             )
 
-    def _read_orientation(self) -> None:
+    def _correct_orientation(self) -> None:
         """Make Pillow apply the orientation of the tag, and no other.
 
-        As a byte, which is the wrong type, it is no number for Pillow. If there is none, Pillow
-        applies that of XMP, as no other decoder does.
+        As a byte, which is the wrong type, it is no number for Pillow. If there is none,
+        TiffImageFile.load_end applies that of XMP, as no other decoder does.
         """
         orientation = self.tag_v2.get(Tag.Orientation)
         if isinstance(orientation, bytes) and len(orientation) == 1:
@@ -160,10 +160,10 @@ class Reader(TiffImagePlugin.TiffImageFile):
             self._mode = raw_mode = "L"
         self.tile = [tile._replace(args=(_NATIVE_ORDER.get(raw_mode, raw_mode), *more))]
 
-    def _read_color_map(self) -> None:
-        """Read a palette of 8 bits, as old scanners write it, as libtiff does.
+    def _correct_color_map(self) -> None:
+        """Read a color map of 8 bits, which old scanners write, as libtiff does.
 
-        TiffImageFile._setup divides by 256, which makes them all black.
+        TiffImageFile._setup divides all by 256, which makes this one black.
         """
         colors = self.tag_v2.get(Tag.ColorMap, ())
         if self.palette and max(colors, default=0) < 256:
