@@ -70,9 +70,9 @@ def add_alpha_flag(file: IO[bytes]) -> bytes | None:
     if not _lacks_alpha_flag(file):
         return None
     file.seek(0)
-    content = bytearray(file.read())
-    content[20] |= _ALPHA_FLAG
-    return bytes(content)
+    head = bytearray(file.read(21))
+    head[20] |= _ALPHA_FLAG
+    return bytes(head) + file.read()
 
 
 def _lacks_alpha_flag(file: IO[bytes]) -> bool:
