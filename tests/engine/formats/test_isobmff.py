@@ -43,7 +43,7 @@ from tests.support.isobmff import (
 )
 from tests.support.read_headers import decoder_header
 from webapp.engine.errors import Corrupt, ImageError, TooManyPixels, Truncated, Unsupported
-from webapp.engine.formats.isobmff import read_main_image
+from webapp.engine.formats.isobmff.main_image import read_main_image
 from webapp.engine.header import Header
 from webapp.engine.identify import read_header
 

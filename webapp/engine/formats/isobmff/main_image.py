@@ -1,0 +1,126 @@
+"""Find the main image of a file, and describe it."""
+
+import struct
+from dataclasses import dataclass
+from typing import IO
+
+from webapp.engine.cicp import Cicp
+from webapp.engine.errors import Unsupported
+from webapp.engine.formats.isobmff.boxes import BoxReader
+from webapp.engine.formats.isobmff.items import Meta
+from webapp.engine.formats.isobmff.properties import (
+    Box,
+    Format,
+    read_box,
+    read_color,
+    read_orientation,
+    read_size,
+)
+from webapp.engine.formats.isobmff.tracks import Track
+from webapp.recipes.outputs import Size
+
+AVIF_BRANDS = (b"avif", b"avis")
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
+EITHER_BRANDS = (b"mif1", b"msf1")  # An AVIF if it has a brand of AVIF too, else a HEIC.
+# Codings of the standard for which Pillow and pillow-heif have no decoder: uncompressed, H.264,
+# JPEG 2000, JPEG, H.266 and EVC.
+_UNREAD_KINDS = (b"unci", b"avc1", b"j2k1", b"jpeg", b"vvc1", b"evc1")
+
+
+@dataclass(frozen=True)
+class MainImage:
+    """Describe the main image of an AVIF or HEIC.
+
+    `size` is that of the decoder's pixels. `crop` and then `orientation` (EXIF, 1 to 8) are still
+    to be applied to these; in a HEIC, they are always None and 1. `color` is None without a tag.
+    `frames` is 1 unless the image is a sequence.
+    """
+
+    format: Format
+    size: Size
+    orientation: int
+    has_alpha: bool
+    frames: int
+    exif: bytes
+    xmp: bytes
+    color: Cicp | None
+    crop: Box | None
+
+
+def read_main_image(file: IO[bytes]) -> MainImage:
+    """Read the boxes that describe the main image.
+
+    Raises EOFError if the file ends before its image does.
+    """
+    reader = BoxReader(file)
+    brands: list[bytes] = []
+    contents: dict[bytes, bytes] = {}
+    for kind, start, length in reader.file_boxes():
+        if kind == b"ftyp":
+            brands = _read_brands(reader, start, length)
+        elif kind in (b"meta", b"moov") and kind not in contents:
+            contents[kind] = reader.read_box(start, length)
+        if b"meta" in contents and (b"moov" in contents or b"avis" not in brands):
+            break
+    either = brands[0] in EITHER_BRANDS
+    is_avif = any(brand in AVIF_BRANDS for brand in (brands if either else brands[:1]))
+    if is_avif and (brands[0] == b"avis" or (brands[0] != b"avif" and b"moov" in contents)):
+        return _read_sequence(reader, contents[b"moov"])
+    return _read_image(Meta.parse(reader, contents[b"meta"]), "avif" if is_avif else "heic")
+
+
+def _read_brands(reader: BoxReader, start: int, length: int) -> list[bytes]:
+    """List the brands, without the version between the first two."""
+    reader.spend(length // 4)
+    content = reader.read_box(start, length)
+    brands = [content[n : n + 4] for n in range(0, length, 4)]
+    return [*brands[:1], *brands[2:]]
+
+
+def _read_image(meta: Meta, format: Format) -> MainImage:
+    tiles = meta.items_from(b"dimg", meta.primary)
+    _check_coding({meta.kinds.get(item, b"") for item in (meta.primary, *tiles)}, format)
+    properties = meta.properties_of(meta.primary)
+    stored, size, orientation = read_size(properties, format)
+    if meta.kinds[meta.primary] == b"grid":
+        # The decoder allocates the size of the grid, even if its property says less.
+        grid = _read_grid_size(meta.read(meta.primary, 12))
+        size = grid if grid[0] * grid[1] > stored[0] * stored[1] else size
+    meta.check_end([meta.primary, *tiles])
+    exif, xmp = meta.read_metadata(meta.items_to(b"cdsc", meta.primary), format)
+    color = read_color(properties)
+    if tiles and not color:  # As in libavif, the first tile stands for all.
+        color = read_color(meta.properties_of(tiles[0]) if tiles[0] in meta.indices else [])
+    crop = read_box(properties, size) if format == "avif" else None
+    return MainImage(format, size, orientation, meta.has_alpha(), 1, exif, xmp, color, crop)
+
+
+def _check_coding(kinds: set[bytes], format: Format) -> None:
+    if b"unci" in kinds:
+        raise Unsupported("This HEIF image is uncompressed. Export it as HEIC, PNG or TIFF.")
+    if not kinds.isdisjoint(_UNREAD_KINDS) or (format == "heic" and b"av01" in kinds):
+        raise Unsupported("This HEIF image is not coded as HEIC or AVIF. Export it as JPEG or PNG.")
+
+
+def _read_grid_size(body: bytes) -> Size:
+    """Read the size of an image that consists of tiles."""
+    width, height = struct.unpack_from(">II" if body[1] & 1 else ">HH", body, 4)
+    return width, height
+
+
+def _read_sequence(reader: BoxReader, moov: bytes) -> MainImage:
+    """Read the main track of a sequence.
+
+    As in libavif, that is the first track of AV1 frames that is not the alpha of another.
+    """
+    tracks = [Track.parse(reader, body) for kind, body in reader.boxes(moov) if kind == b"trak"]
+    tracks = [track for track in tracks if track.frames]
+    main = next(track for track in tracks if not track.aux_for)
+    exif = xmp = b""
+    if main.meta:
+        meta = Meta.parse(reader, main.meta)
+        exif, xmp = meta.read_metadata(list(meta.kinds), "avif")
+    has_alpha = any(main.id in track.aux_for for track in tracks)
+    orientation = read_orientation(main.properties)
+    color, crop = read_color(main.properties), read_box(main.properties, main.size)
+    return MainImage("avif", main.size, orientation, has_alpha, main.frames, exif, xmp, color, crop)
