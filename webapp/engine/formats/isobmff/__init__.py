@@ -20,12 +20,8 @@ from webapp.engine import exif
 from webapp.engine.cicp import Cicp
 from webapp.engine.formats.isobmff.associations import join_property_boxes
 from webapp.engine.formats.isobmff.boxes import FAULTS, BoxReader
-from webapp.engine.formats.isobmff.main_image import (
-    AVIF_BRANDS,
-    EITHER_BRANDS,
-    HEIC_BRANDS,
-    read_main_image,
-)
+from webapp.engine.formats.isobmff.brands import matches
+from webapp.engine.formats.isobmff.main_image import read_main_image
 from webapp.engine.formats.isobmff.properties import Box
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
@@ -39,10 +35,6 @@ __all__ = [
     "read_header",
     "read_tags",
 ]
-
-
-def matches(head: bytes) -> bool:
-    return head[4:8] == b"ftyp" and head[8:12] in (*AVIF_BRANDS, *HEIC_BRANDS, *EITHER_BRANDS)
 
 
 def check(file: IO[bytes], limits: ImageLimits) -> None:

@@ -1,4 +1,4 @@
-"""The boxes that associate items with properties (`ipma`): read them, join several."""
+"""Boxes that associate items with their properties (`ipma`), of which a file should have one."""
 
 import struct
 from collections.abc import Iterator
@@ -6,6 +6,25 @@ from contextlib import suppress
 from typing import IO
 
 from webapp.engine.formats.isobmff.boxes import FAULTS, BoxReader, Fields, make_box
+
+Association = tuple[int, list[int]]  # An item and the indices of its properties, as stored.
+
+
+def read_associations(reader: BoxReader, content: bytes) -> Iterator[Association]:
+    """Read the entries of an `ipma` box."""
+    fields = Fields(reader, content, 4)
+    id_size, index_size = _number_sizes(content)
+    for _ in range(fields.take(4)):
+        item, count = fields.take(id_size), fields.take(1)
+        yield item, [fields.take(index_size) for _ in range(count)]
+
+
+def read_indices(reader: BoxReader, content: bytes) -> Iterator[Association]:
+    """Read the entries of an `ipma` box without the bit that says "essential"."""
+    _, index_size = _number_sizes(content)
+    index_bits = (1 << (8 * index_size - 1)) - 1
+    for item, indices in read_associations(reader, content):
+        yield item, [index & index_bits for index in indices]
 
 
 def join_property_boxes(file: IO[bytes]) -> bytes | None:
@@ -20,59 +39,54 @@ def join_property_boxes(file: IO[bytes]) -> bytes | None:
         reader = BoxReader(file)
         for kind, start, length in reader.file_boxes():
             if kind == b"meta":
-                joined = _join_in_meta(reader, reader.read_box(start, length))
+                meta = _join_in_meta(reader, reader.read_box(start, length))
                 rest = reader.read(start + length, reader.length)
-                return b"".join((reader.read(0, start), joined, rest)) if joined else None
+                return b"".join((reader.read(0, start), meta, rest)) if meta else None
     return None
 
 
-def _join_in_meta(reader: BoxReader, meta: bytes) -> bytes | None:
-    before = 4  # Where the box `iprp` begins.
-    for kind, start, end in reader.spans(meta, 4):
+def _join_in_meta(reader: BoxReader, content: bytes) -> bytes | None:
+    """Return a `meta` box's content with the same length."""
+    box_start = 4  # After version and flags.
+    for kind, start, end in reader.spans(content, 4):
         if kind == b"iprp":
-            boxes = list(reader.spans(meta[start:end]))
-            break
-        before = end
-    else:
+            joined = _join_in_iprp(reader, content[start:end])
+            if joined is None:
+                return None
+            filler = make_box(b"free", bytes(end - box_start - len(joined) - 8))
+            return content[:box_start] + joined + filler + content[end:]
+        box_start = end
+    return None
+
+
+def _join_in_iprp(reader: BoxReader, content: bytes) -> bytes | None:
+    """Return an `iprp` box, shorter by the heads of those that are joined."""
+    others: list[bytes] = []
+    forms: list[bytes] = []  # The version and flags of each `ipma`.
+    associations: dict[bytes, dict[int, list[int]]] = {}  # By form, then by item.
+    for kind, body in reader.boxes(content):
+        if kind != b"ipma":
+            others.append(make_box(kind, body))
+            continue
+        forms.append(body[:4])
+        items = associations.setdefault(body[:4], {})
+        for item, indices in read_associations(reader, body):
+            items.setdefault(item, []).extend(indices)
+    if len(forms) == len(associations):
         return None
-    entries: dict[bytes, dict[int, list[int]]] = {}  # By version and flags, then by item.
-    others, at = [], start
-    for kind, inner, inner_end in boxes:
-        body = meta[start + inner : start + inner_end]
-        if kind == b"ipma":
-            items = entries.setdefault(body[:4], {})
-            for item, indices in read_associations(reader, body):
-                items.setdefault(item, []).extend(indices)
-        else:
-            others.append(meta[at : start + inner_end])
-        at = start + inner_end
-    if sum(kind == b"ipma" for kind, _, _ in boxes) == len(entries):
-        return None
-    joined_boxes = [_make_ipma(form, items) for form, items in entries.items()]
-    iprp = make_box(b"iprp", b"".join((*others, *joined_boxes)))
-    free = make_box(b"free", bytes(end - before - len(iprp) - 8))
-    return meta[:before] + iprp + free + meta[end:]
+    joined = [_make_ipma(form, items) for form, items in associations.items()]
+    return make_box(b"iprp", b"".join((*others, *joined)))
 
 
 def _make_ipma(form: bytes, items: dict[int, list[int]]) -> bytes:
-    """Make an `ipma` box; `form` is its version and flags."""
-    id_size, index_size = association_sizes(form)
-    content = form + struct.pack(">I", len(items))
-    for item, indices in sorted(items.items()):
-        content += item.to_bytes(id_size, "big") + bytes((len(indices),))
-        content += b"".join(index.to_bytes(index_size, "big") for index in indices)
-    return make_box(b"ipma", content)
+    id_size, index_size = _number_sizes(form)
+    content = [form, struct.pack(">I", len(items))]
+    for item, indices in sorted(items.items()):  # In ascending order, as the standard says.
+        content += [item.to_bytes(id_size, "big"), bytes((len(indices),))]
+        content += [index.to_bytes(index_size, "big") for index in indices]
+    return make_box(b"ipma", b"".join(content))
 
 
-def read_associations(reader: BoxReader, body: bytes) -> Iterator[tuple[int, list[int]]]:
-    """Read the items of an `ipma` box, each with its indices as stored."""
-    fields = Fields(reader, body, 4)
-    id_size, index_size = association_sizes(body)
-    for _ in range(fields.take(4)):
-        item, count = fields.take(id_size), fields.take(1)
-        yield item, [fields.take(index_size) for _ in range(count)]
-
-
-def association_sizes(body: bytes) -> tuple[int, int]:
-    """Return the bytes of an item's number and of an index in an `ipma` box."""
-    return (4 if body[0] else 2), (2 if body[3] & 1 else 1)
+def _number_sizes(form: bytes) -> tuple[int, int]:
+    """Return the bytes of an item's number and of an index, by version and flags."""
+    return (4 if form[0] else 2), (2 if form[3] & 1 else 1)

@@ -11,7 +11,6 @@ FAULTS = (ValueError, LookupError, StopIteration, EOFError, struct.error)  # Of 
 _MAX_PARTS = 10_000
 _FILE_BOX_PARTS = 5  # A box of the file counts as this many: it takes a read.
 _MAX_BOX_BYTES = 4 << 20  # Of `meta` or `moov`: some kilobytes are usual.
-MAX_EXTENTS = 32  # Pieces of one item; libheif has the same limit.
 
 
 class BoxReader:

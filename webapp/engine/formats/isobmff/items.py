@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from webapp.engine import exif
-from webapp.engine.formats.isobmff.associations import association_sizes, read_associations
-from webapp.engine.formats.isobmff.boxes import MAX_EXTENTS, BoxReader, Fields
-from webapp.engine.formats.isobmff.properties import Format, Properties
+from webapp.engine.formats.isobmff.associations import read_indices
+from webapp.engine.formats.isobmff.boxes import BoxReader, Fields
+from webapp.engine.formats.isobmff.brands import Format
+from webapp.engine.formats.isobmff.properties import Properties
 
+_MAX_EXTENTS = 32  # Pieces of one item; libheif has the same limit.
 _ALPHA_TYPES = (
     b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
     b"urn:mpeg:hevc:2015:auxid:1",
@@ -76,7 +78,7 @@ class Meta:
             method = fields.take(2) & 15 if version else 0
             fields.take(2)  # The number of a file, which is always this one.
             base, pieces = fields.take(base_size), fields.take(2)
-            if pieces > MAX_EXTENTS or method > 1:
+            if pieces > _MAX_EXTENTS or method > 1:
                 raise ValueError("an item in many pieces, or inside another")
             found = []
             for _ in range(pieces):
@@ -98,13 +100,8 @@ class Meta:
             if kind == b"ipco":
                 self.properties = list(self.reader.boxes(entry))
             elif kind == b"ipma":  # Some encoders write several.
-                self._parse_indices(entry)
-
-    def _parse_indices(self, entry: bytes) -> None:
-        _, index_size = association_sizes(entry)
-        index_bits = (1 << (8 * index_size - 1)) - 1  # The first bit says "essential".
-        for item, indices in read_associations(self.reader, entry):
-            self.indices.setdefault(item, []).extend(index & index_bits for index in indices)
+                for item, indices in read_indices(self.reader, entry):
+                    self.indices.setdefault(item, []).extend(indices)
 
     def properties_of(self, item: int) -> Properties:
         """List the properties of an item in their order."""
@@ -142,17 +139,20 @@ class Meta:
     def read_metadata(self, items: Sequence[int], format: Format) -> tuple[bytes, bytes]:
         """Read the EXIF and the XMP among these items.
 
-        Of several, libavif uses the last and pillow-heif the first.
+        Of several, libavif uses the last and pillow-heif the first, whatever its type of content.
         """
-        if format == "avif":
-            items = items[::-1]
+        is_avif = format == "avif"
         exifs = [item for item in items if self.kinds.get(item) == b"Exif"]
-        xmps = [item for item in items if self.kinds.get(item) == b"mime"]
-        if format == "avif":  # pillow-heif does not check the type of the content.
-            xmps = [item for item in xmps if self.content_types[item] == _XMP_TYPE]
+        xmps = [
+            item
+            for item in items
+            if self.kinds.get(item) == b"mime"
+            and (not is_avif or self.content_types[item] == _XMP_TYPE)
+        ]
+        used = -1 if is_avif else 0
         return (
-            _skip_offset(self.read(exifs[0], exif.MAX_METADATA + 16)) if exifs else b"",
-            self.read(xmps[0], exif.MAX_METADATA) if xmps else b"",
+            _skip_offset(self.read(exifs[used], exif.MAX_METADATA + 16)) if exifs else b"",
+            self.read(xmps[used], exif.MAX_METADATA) if xmps else b"",
         )
 
     def read(self, item: int, most: int) -> bytes:

@@ -7,21 +7,18 @@ from typing import IO
 from webapp.engine.cicp import Cicp
 from webapp.engine.errors import Unsupported
 from webapp.engine.formats.isobmff.boxes import BoxReader
+from webapp.engine.formats.isobmff.brands import Format, find_format, read_brands
 from webapp.engine.formats.isobmff.items import Meta
 from webapp.engine.formats.isobmff.properties import (
     Box,
-    Format,
-    read_box,
     read_color,
+    read_crop,
     read_orientation,
     read_size,
 )
 from webapp.engine.formats.isobmff.tracks import Track
 from webapp.recipes.outputs import Size
 
-AVIF_BRANDS = (b"avif", b"avis")
-HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
-EITHER_BRANDS = (b"mif1", b"msf1")  # An AVIF if it has a brand of AVIF too, else a HEIC.
 # Codings of the standard for which Pillow and pillow-heif have no decoder: uncompressed, H.264,
 # JPEG 2000, JPEG, H.266 and EVC.
 _UNREAD_KINDS = (b"unci", b"avc1", b"j2k1", b"jpeg", b"vvc1", b"evc1")
@@ -57,24 +54,17 @@ def read_main_image(file: IO[bytes]) -> MainImage:
     contents: dict[bytes, bytes] = {}
     for kind, start, length in reader.file_boxes():
         if kind == b"ftyp":
-            brands = _read_brands(reader, start, length)
+            brands = read_brands(reader, start, length)
         elif kind in (b"meta", b"moov") and kind not in contents:
             contents[kind] = reader.read_box(start, length)
         if b"meta" in contents and (b"moov" in contents or b"avis" not in brands):
             break
-    either = brands[0] in EITHER_BRANDS
-    is_avif = any(brand in AVIF_BRANDS for brand in (brands if either else brands[:1]))
-    if is_avif and (brands[0] == b"avis" or (brands[0] != b"avif" and b"moov" in contents)):
+    format = find_format(brands)
+    if format == "avif" and (
+        brands[0] == b"avis" or (brands[0] != b"avif" and b"moov" in contents)
+    ):
         return _read_sequence(reader, contents[b"moov"])
-    return _read_image(Meta.parse(reader, contents[b"meta"]), "avif" if is_avif else "heic")
-
-
-def _read_brands(reader: BoxReader, start: int, length: int) -> list[bytes]:
-    """List the brands, without the version between the first two."""
-    reader.spend(length // 4)
-    content = reader.read_box(start, length)
-    brands = [content[n : n + 4] for n in range(0, length, 4)]
-    return [*brands[:1], *brands[2:]]
+    return _read_image(Meta.parse(reader, contents[b"meta"]), format)
 
 
 def _read_image(meta: Meta, format: Format) -> MainImage:
@@ -91,7 +81,7 @@ def _read_image(meta: Meta, format: Format) -> MainImage:
     color = read_color(properties)
     if tiles and not color:  # As in libavif, the first tile stands for all.
         color = read_color(meta.properties_of(tiles[0]) if tiles[0] in meta.indices else [])
-    crop = read_box(properties, size) if format == "avif" else None
+    crop = read_crop(properties, size) if format == "avif" else None
     return MainImage(format, size, orientation, meta.has_alpha(), 1, exif, xmp, color, crop)
 
 
@@ -122,5 +112,5 @@ def _read_sequence(reader: BoxReader, moov: bytes) -> MainImage:
         exif, xmp = meta.read_metadata(list(meta.kinds), "avif")
     has_alpha = any(main.id in track.aux_for for track in tracks)
     orientation = read_orientation(main.properties)
-    color, crop = read_color(main.properties), read_box(main.properties, main.size)
+    color, crop = read_color(main.properties), read_crop(main.properties, main.size)
     return MainImage("avif", main.size, orientation, has_alpha, main.frames, exif, xmp, color, crop)

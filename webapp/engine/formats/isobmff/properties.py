@@ -1,18 +1,18 @@
-"""What the properties of an item say of its picture: size, crop, orientation, colours."""
+"""The properties of an item: size, crop, orientation and colours of its picture."""
 
 import math
 import struct
 from contextlib import suppress
 from fractions import Fraction
-from typing import Literal
 
 from webapp.engine import cicp
 from webapp.engine.cicp import Cicp
+from webapp.engine.formats.isobmff.brands import Format
 from webapp.recipes.outputs import Size
 
-Format = Literal["avif", "heic"]
+Properties = list[tuple[bytes, bytes]]  # The kind and the content of each, in their order.
 Box = tuple[int, int, int, int]  # Left, top, right, bottom.
-Properties = list[tuple[bytes, bytes]]  # The kind and the content of each.
+
 # The EXIF orientation of a rotation (quarter turns anticlockwise) and the mirroring after it: None,
 # 0 for top and bottom, 1 for left and right.
 _ORIENTATIONS: dict[tuple[int, int | None], int] = {
@@ -34,52 +34,42 @@ def read_size(properties: Properties, format: Format) -> tuple[Size, Size, int]:
     stored = width, height
     for kind, body in properties:
         if kind == b"clap":
-            width, height = _read_crop(body)
+            width, height = _read_aperture_size(body)
         if kind == b"irot" and body[0] & 1:
             width, height = height, width
     return stored, (width, height), 1
 
 
-def read_color(properties: Properties) -> Cicp | None:
-    numbers = [body for kind, body in properties if kind == b"colr" and body[:4] == b"nclx"]
-    if not numbers:
-        return None
-    primaries, transfer = struct.unpack_from(">HH", numbers[0], 4)
-    levels = [struct.unpack_from(">H", body)[0] for kind, body in properties if kind == b"clli"]
-    displays = [cicp.read_display(body) for kind, body in properties if kind == b"mdcv"]
-    # Browsers take the curves of video for that of sRGB here, though not in a PNG.
-    transfer = cicp.SRGB if transfer in cicp.VIDEO else transfer
-    return cicp.make_tag(primaries, transfer, *levels[:1], *displays[:1])
+def read_orientation(properties: Properties) -> int:
+    """Return the EXIF orientation of an AVIF."""
+    angles = [body[0] & 3 for kind, body in properties if kind == b"irot"]
+    axes = [body[0] & 1 for kind, body in properties if kind == b"imir"]
+    return _ORIENTATIONS[angles[0] if angles else 0, axes[0] if axes else None]
 
 
-def read_box(properties: Properties, size: Size) -> Box | None:
-    """Read the clean aperture of an AVIF, rounded to pixels as in libheif.
+def read_crop(properties: Properties, size: Size) -> Box | None:
+    """Return the clean aperture of an AVIF, rounded to pixels as in libheif.
 
     One that is not inside the picture does not count. libavif does not check it for Pillow.
     """
     for kind, body in properties:
         if kind == b"clap":
             with suppress(ValueError, ZeroDivisionError, struct.error):
-                return _place_crop(body, size)
+                return _place_aperture(body, size)
     return None
 
 
-def _place_crop(body: bytes, size: Size) -> Box | None:
-    width, height = _read_crop(body)
-    x, x_parts, y, y_parts = struct.unpack_from(">iiii", body, 16)  # Of its centre from the middle.
+def _place_aperture(body: bytes, size: Size) -> Box | None:
+    width, height = _read_aperture_size(body)
+    # The aperture's centre, from that of the picture.
+    x, x_parts, y, y_parts = struct.unpack_from(">iiii", body, 16)
     left = math.floor(Fraction(size[0] - width, 2) + Fraction(x, x_parts) + Fraction(1, 2))
     top = math.floor(Fraction(size[1] - height, 2) + Fraction(y, y_parts) + Fraction(1, 2))
     is_inside = 0 <= left <= size[0] - width and 0 <= top <= size[1] - height
     return (left, top, left + width, top + height) if is_inside else None
 
 
-def read_orientation(properties: Properties) -> int:
-    angles = [body[0] & 3 for kind, body in properties if kind == b"irot"]
-    axes = [body[0] & 1 for kind, body in properties if kind == b"imir"]
-    return _ORIENTATIONS[angles[0] if angles else 0, axes[0] if axes else None]
-
-
-def _read_crop(body: bytes) -> Size:
+def _read_aperture_size(body: bytes) -> Size:
     """Read the size of a clean aperture: two fractions, rounded.
 
     Raises ValueError if it is empty.
@@ -88,3 +78,16 @@ def _read_crop(body: bytes) -> Size:
     if min(width, width_parts, height, height_parts) <= 0:
         raise ValueError("nothing is left of a cropped image")
     return (width + width_parts // 2) // width_parts, (height + height_parts // 2) // height_parts
+
+
+def read_color(properties: Properties) -> Cicp | None:
+    """Return the tag of the colours, with the peak of an HDR picture."""
+    tags = [body for kind, body in properties if kind == b"colr" and body[:4] == b"nclx"]
+    if not tags:
+        return None
+    primaries, transfer = struct.unpack_from(">HH", tags[0], 4)
+    levels = [struct.unpack_from(">H", body)[0] for kind, body in properties if kind == b"clli"]
+    displays = [cicp.read_display(body) for kind, body in properties if kind == b"mdcv"]
+    # Browsers take the curves of video for that of sRGB here, though not in a PNG.
+    transfer = cicp.SRGB if transfer in cicp.VIDEO else transfer
+    return cicp.make_tag(primaries, transfer, *levels[:1], *displays[:1])

@@ -3,9 +3,11 @@
 import struct
 from dataclasses import dataclass, field
 
-from webapp.engine.formats.isobmff.boxes import MAX_EXTENTS, BoxReader
+from webapp.engine.formats.isobmff.boxes import BoxReader
 from webapp.engine.formats.isobmff.properties import Properties
 from webapp.recipes.outputs import Size
+
+_MAX_REFERENCES = 32  # Tracks that one is the alpha of.
 
 
 @dataclass
@@ -28,7 +30,7 @@ class Track:
                 width, height = struct.unpack(">II", body[-8:])  # In 1/65536 of a pixel.
                 track.size = width >> 16, height >> 16
             elif kind == b"tref":
-                ids = reader.child(body, b"auxl")[: 4 * MAX_EXTENTS]
+                ids = reader.child(body, b"auxl")[: 4 * _MAX_REFERENCES]
                 track.aux_for = struct.unpack(f">{len(ids) // 4}I", ids)
             elif kind == b"meta":
                 track.meta = body
