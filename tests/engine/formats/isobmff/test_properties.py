@@ -1,0 +1,86 @@
+"""Apply the properties that the decoders leave to us."""
+
+import struct
+from contextlib import suppress
+
+import pytest
+
+from tests.support.engine import Engine, assert_corners, assert_near, png
+from tests.support.images import (
+    BLUE,
+    GREEN,
+    RED,
+    YELLOW,
+    encode,
+    make_corners,
+)
+from tests.support.isobmff import (
+    Item,
+    box,
+    build,
+    imir,
+    inside,
+    irot,
+    ispe,
+)
+from webapp.engine.errors import Corrupt
+from webapp.engine.header import Header
+
+
+def make_cropped_avif(*properties: bytes) -> bytes:
+    """Make an AVIF of the four corners with a crop, given as whole boxes."""
+    image = encode(make_corners(), "avif", quality=100, subsampling="4:4:4")
+    config = box(b"av1C", inside(image, b"av1C"))
+    data = image[image.index(b"mdat") + 4 :]
+    return build("avif", [Item(1, b"av01", data, (ispe(120, 80), config, *properties))])
+
+
+def aperture(*numbers: int) -> bytes:
+    """Make a clean aperture: width, height, then its centre from the middle."""
+    return box(b"clap", struct.pack(">8i", *(part for number in numbers for part in (number, 1))))
+
+
+# The picture is 120 x 80, with a colour in each quarter.
+@pytest.mark.parametrize(
+    ("properties", "size", "points"),
+    [
+        ((aperture(60, 40, -30, -20),), (60, 40), {(5, 5): RED, (55, 35): RED}),
+        ((aperture(60, 40, 30, 20),), (60, 40), {(5, 5): YELLOW, (55, 35): YELLOW}),
+        ((aperture(80, 80, -20, 0),), (80, 80), {(55, 5): RED, (65, 5): GREEN, (5, 75): BLUE}),
+        ((aperture(60, 40, 30, -20), irot(1)), (40, 60), {(5, 5): GREEN, (35, 55): GREEN}),
+        ((aperture(80, 80, -20, 0), imir(1)), (80, 80), {(5, 5): GREEN, (75, 75): BLUE}),
+    ],
+)
+def test_avif_is_cropped_as_its_clap_says(
+    properties: tuple[bytes, ...],
+    size: tuple[int, int],
+    points: dict[tuple[int, int], tuple[int, ...]],
+    engine: Engine,
+) -> None:
+    image = make_cropped_avif(*properties)
+    header = engine.header(image)
+    assert (header.width, header.height) == size
+    assert engine.result(image, png(*size)).header == header
+    made = engine.picture(image, png(*size))
+    for point, color in points.items():
+        assert_near(made.getpixel(point), color, 12)
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        aperture(60, 40, 31, 0),
+        aperture(121, 40, 0, 0),
+        aperture(0, 0, 0, 0),
+        aperture(-60, 40, 0, 0),
+        box(b"clap", struct.pack(">8i", 60, 1, 40, 1, 0, 0, 0, 0)),
+        box(b"clap", bytes(3)),
+    ],
+    ids=["beside", "too wide", "empty", "negative", "without parts", "short"],
+)
+def test_crop_that_is_not_in_the_picture_is_ignored(crop: bytes, engine: Engine) -> None:
+    image = make_cropped_avif(crop)
+    with suppress(Corrupt):  # libavif refuses a box that is too short.
+        assert engine.result(image, png(60, 40)).header == Header("avif", 120, 80, 1, False)
+        assert_corners(engine.picture(image, png(60, 40)))
+    assert engine.header(image) == Header("avif", 120, 80, 1, False)
