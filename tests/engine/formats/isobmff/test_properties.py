@@ -1,5 +1,6 @@
 """Apply the properties that the decoders leave to us."""
 
+import io
 import struct
 from contextlib import suppress
 
@@ -22,8 +23,11 @@ from tests.support.isobmff import (
     inside,
     irot,
     ispe,
+    picture,
 )
+from webapp.engine.cicp import Cicp
 from webapp.engine.errors import Corrupt
+from webapp.engine.formats.isobmff import read_tags
 from webapp.engine.header import Header
 
 
@@ -84,3 +88,12 @@ def test_crop_that_is_not_in_the_picture_is_ignored(crop: bytes, engine: Engine)
         assert engine.result(image, png(60, 40)).header == Header("avif", 120, 80, 1, False)
         assert_corners(engine.picture(image, png(60, 40)))
     assert engine.header(image) == Header("avif", 120, 80, 1, False)
+
+
+def test_brightness_of_an_avif_is_read() -> None:
+    nclx = box(b"colr", b"nclx", struct.pack(">HHHB", 9, 16, 9, 0x80))
+    level = box(b"clli", struct.pack(">HH", 700, 100))
+    display = box(b"mdcv", struct.pack(">8HII", *[0] * 8, 4_000_0000, 1))
+    for properties, peak in (((), 1000), ((display,), 4000), ((display, level), 700)):
+        image = build("avif", [picture(1, "avif", (64, 64), nclx, *properties)])
+        assert read_tags(io.BytesIO(image)) == (Cicp(9, 16, peak), None)
