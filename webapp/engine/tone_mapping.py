@@ -11,10 +11,10 @@ from functools import lru_cache, partial
 from math import exp, log
 from typing import Any
 
-from PIL import Image, ImageChops, ImageMath
+from PIL import Image, ImageMath
 
-from webapp.engine.cicp import GAMMAS, SPACES, Cicp, specify
-from webapp.engine.profiles import Row, invert, multiply, to_d50, to_xyz
+from webapp.engine.cicp import BT2020, GAMMAS, SPACES, Cicp, specify
+from webapp.engine.profiles import Matrix, Row, invert, multiply, to_d50, to_xyz
 
 _PQ, _HLG = 16, 18
 
@@ -33,7 +33,7 @@ def is_hdr(tag: Cicp) -> bool:
 def tone_map(image: Image.Image, tag: Cicp, primaries: int) -> Image.Image:
     """Convert an RGB picture of PQ or HLG to sRGB's curve with these primaries.
 
-    It is done strip by strip, because each takes some 60 bytes a pixel meanwhile.
+    In strips: a pixel takes some 60 bytes meanwhile.
     """
     tag, made = specify(tag), Image.new("RGB", image.size)
     rows = max(1, _STRIP // image.width)
@@ -44,29 +44,35 @@ def tone_map(image: Image.Image, tag: Cicp, primaries: int) -> Image.Image:
 
 
 def _tone_map_strip(image: Image.Image, tag: Cicp, primaries: int) -> Image.Image:
-    red, green, blue = image.split()
     curve = _pq_light if tag.transfer == _PQ else _hlg_light
     lights = [curve(level / 255) for level in range(256)]
-    colors = {"r": red.point(lights, "F"), "g": green.point(lights, "F")}
-    colors["b"] = blue.point(lights, "F")
-    if tag.transfer == _PQ:
-        brightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
-        factor = brightest.point([_scale_of(light, tag.peak) for light in lights], "F")
-    else:
-        luma = to_xyz(SPACES[tag.primaries])[1]
-        factor = ImageMath.lambda_eval(lambda on: _hlg_factor(on, luma), **colors)
-    matrix = multiply(invert(to_d50(SPACES[primaries])), to_d50(SPACES[tag.primaries]))
+    colors = {
+        letter: band.point(lights, "F") for letter, band in zip("rgb", image.split(), strict=True)
+    }
+    factor = ImageMath.lambda_eval(partial(_factor_of, tag=tag), **colors)
     bands = [
-        ImageMath.lambda_eval(partial(_mix, row=row), factor=factor, **colors) for row in matrix
+        ImageMath.lambda_eval(partial(_mix, row=row), factor=factor, **colors)
+        for row in _matrix(tag.primaries, primaries)
     ]
     return Image.merge("RGB", [band.point(_encoded_levels(), "L") for band in bands])
 
 
-def _hlg_factor(on: dict[str, Any], luma: Row) -> Any:
-    """Return the system gamma of HLG and the tone map, as a factor."""
-    system = _weigh(on, luma) ** (_SYSTEM_GAMMA - 1)
-    brightest = on["max"](on["max"](on["r"], on["g"]), on["b"]) * system
-    return system * _scale_of(brightest, _USUAL_PEAK, on["min"], on["max"])
+def _matrix(source: int, target: int) -> Matrix:
+    """Return the matrix between the linear RGB of two spaces."""
+    return multiply(invert(to_d50(SPACES[target])), to_d50(SPACES[source]))
+
+
+def _factor_of(on: dict[str, Any], tag: Cicp) -> Any:
+    """Return the tone map of a colour, and before it the system gamma of HLG, as a factor.
+
+    Its brightest channel is that of BT.2020, whatever its own space is.
+    """
+    red, green, blue = (_weigh(on, row) for row in _matrix(tag.primaries, BT2020))
+    brightest = on["max"](on["max"](red, green), blue)
+    if tag.transfer == _PQ:
+        return _scale_of(brightest, tag.peak, on["min"], on["max"])
+    system = _weigh(on, to_xyz(SPACES[tag.primaries])[1]) ** (_SYSTEM_GAMMA - 1)
+    return system * _scale_of(brightest * system, _USUAL_PEAK, on["min"], on["max"])
 
 
 def _mix(on: dict[str, Any], row: Row) -> Any:
