@@ -3,16 +3,18 @@
 import io
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
 from tests.support.engine import Engine, assert_near, png
 from tests.support.images import encode, make_png_chunk
+from tests.support.profiles import make_wide_gamut_profile
 from tests.support.tags import (
     BT2020,
     BT2020_VIDEO,
     P3,
     PQ,
     Color,
+    Make,
     Tag,
     flat,
     tag_avif,
@@ -28,9 +30,8 @@ SHADES: list[Color] = [(180, 110, 90), (150, 100, 100), (120, 140, 100), (60, 61
 @pytest.mark.parametrize("make", [tag_png, tag_avif, tag_heic])
 @pytest.mark.parametrize("tag", [P3, BT2020])
 def test_tag_of_a_wide_space_is_converted_to_srgb(
-    tag: Tag, make: object, color: Color, engine: Engine
+    tag: Tag, make: Make, color: Color, engine: Engine
 ) -> None:
-    assert callable(make)
     image = make(flat(color), tag)
     with Image.open(io.BytesIO(image)) as opened:
         stored = opened.convert("RGB").getpixel((32, 32))  # A lossy encoder may change it.
@@ -53,7 +54,7 @@ def test_curve_of_video_in_an_avif_is_that_of_srgb(engine: Engine) -> None:
     assert engine.picture(tagged, png(32, 32)).tobytes() == expected
 
 
-@pytest.mark.parametrize("tag", [(2, 2), (1, 13), (3, 13), (200, 200), (22, 16)])
+@pytest.mark.parametrize("tag", [(2, 2), (2, 16), (1, 13), (3, 13), (200, 200), (23, 16)])
 def test_tag_of_srgb_or_of_unknown_numbers_changes_nothing(tag: Tag, engine: Engine) -> None:
     made = engine.picture(tag_png(flat((180, 110, 90)), tag), png(32, 32))
     assert made.getpixel((16, 16)) == (180, 110, 90)
@@ -75,7 +76,24 @@ def test_tag_with_a_wrong_checksum_changes_nothing(engine: Engine) -> None:
     assert engine.picture(bytes(image), png(32, 32)).getpixel((16, 16)) == (180, 110, 90)
 
 
-def test_profile_counts_more_than_the_tag(engine: Engine) -> None:
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    image = tag_png(flat((180, 110, 90)), PQ, icc_profile=srgb)
-    assert engine.picture(image, png(32, 32)).getpixel((16, 16)) == (180, 110, 90)
+@pytest.mark.parametrize(
+    ("tag", "expected"), [((1, 13), (180, 110, 90)), (PQ, (255, 0, 19))], ids=["srgb", "pq"]
+)
+def test_tag_of_a_png_counts_more_than_its_profile(
+    tag: Tag, expected: Color, engine: Engine
+) -> None:
+    image = tag_png(flat((180, 110, 90)), tag, icc_profile=make_wide_gamut_profile())
+    assert_near(engine.picture(image, png(32, 32)).getpixel((16, 16)), expected, 1)
+
+
+@pytest.mark.parametrize("tag", [(2, 2), (2, 16), (3, 13), (1, 200)])
+def test_profile_counts_more_than_an_unknown_tag(tag: Tag, engine: Engine) -> None:
+    image = tag_png(flat((180, 110, 90)), tag, icc_profile=make_wide_gamut_profile())
+    expected = to_srgb((180, 110, 90), 12)
+    assert_near(engine.picture(image, png(32, 32)).getpixel((16, 16)), expected, 1)
+
+
+def test_profile_of_an_avif_counts_more_than_its_tag(engine: Engine) -> None:
+    image = tag_avif(flat((180, 110, 90)), PQ, icc_profile=make_wide_gamut_profile())
+    expected = to_srgb((180, 110, 90), 12)
+    assert_near(engine.picture(image, png(32, 32)).getpixel((16, 16)), expected, 2)

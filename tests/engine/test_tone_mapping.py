@@ -12,6 +12,7 @@ from tests.support.tags import (
     HLG,
     PQ,
     Color,
+    Make,
     Tag,
     flat,
     tag_avif,
@@ -111,8 +112,7 @@ def test_tone_map_depends_on_the_brightness_of_the_picture(
 
 @pytest.mark.parametrize("make", [tag_avif, tag_heic])
 @pytest.mark.parametrize("tag", IN_CHROMIUM)
-def test_hdr_photo_is_tone_mapped(tag: Tag, make: object, engine: Engine) -> None:
-    assert callable(make)
+def test_hdr_photo_is_tone_mapped(tag: Tag, make: Make, engine: Engine) -> None:
     made = engine.picture(make(flat((120, 120, 120)), tag), png(32, 32))
     assert_near(made.getpixel((16, 16)), IN_CHROMIUM[tag][120, 120, 120], 4)
 

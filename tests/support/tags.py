@@ -1,6 +1,7 @@
 """Make pictures with tags of their colours (CICP), and the colours to expect."""
 
 import struct
+from collections.abc import Callable
 
 from PIL import Image
 
@@ -8,6 +9,7 @@ from tests.support.images import encode, make_png_chunk
 
 Color = tuple[int, int, int]
 Tag = tuple[int, int]  # Primaries and curve.
+Make = Callable[[Image.Image, Tag], bytes]  # Encode a picture with a tag.
 P3, BT2020, BT2020_VIDEO = (12, 13), (9, 13), (9, 14)
 PQ, HLG = (9, 16), (9, 18)
 # From linear light to that of sRGB: of Display P3 (CSS Color 4) and of BT.2020 (BT.2087).
@@ -27,9 +29,9 @@ def tag_png(picture: Image.Image, tag: Tag, **options: object) -> bytes:
     return image[:33] + make_png_chunk(b"cICP", bytes((*tag, 0, 1))) + image[33:]
 
 
-def tag_avif(picture: Image.Image, tag: Tag) -> bytes:
+def tag_avif(picture: Image.Image, tag: Tag, **options: object) -> bytes:
     """Encode an AVIF with the tag of its colours."""
-    image = encode(picture, "avif", quality=100, subsampling="4:4:4")
+    image = encode(picture, "avif", quality=100, subsampling="4:4:4", **options)
     at = image.index(b"nclx") + 4
     return image[:at] + struct.pack(">HH", *tag) + image[at + 4 :]
 

@@ -35,9 +35,13 @@ SPACES: dict[int, Points] = {
     P3: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), _D65),
 }
 _UNSPECIFIED = 2
-SRGB = 13
+SRGB, PQ, HLG = 13, 16, 18
 VIDEO = (1, 6, 14, 15)  # BT.709, BT.601 and BT.2020, shown as BT.1886 says.
 GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0, **dict.fromkeys(VIDEO, 2.4)}
+
+
+def is_known(tag: Cicp) -> bool:
+    return tag.primaries in SPACES and tag.transfer in (SRGB, PQ, HLG, *GAMMAS)
 
 
 def make_profile(tag: Cicp) -> bytes | None:
@@ -46,8 +50,7 @@ def make_profile(tag: Cicp) -> bytes | None:
     None for sRGB, for unknown numbers, and for PQ and HLG.
     """
     tag = specify(tag)
-    is_known = tag.primaries in SPACES and (tag.transfer == SRGB or tag.transfer in GAMMAS)
-    if not is_known or tag[:2] == (BT709, SRGB):
+    if not is_known(tag) or tag.transfer in (PQ, HLG) or tag[:2] == (BT709, SRGB):
         return None
     curve = SRGB_CURVE if tag.transfer == SRGB else gamma_curve(GAMMAS[tag.transfer])
     return make_icc_profile(f"CICP {tag.primaries}/{tag.transfer}", curve, SPACES[tag.primaries])

@@ -6,7 +6,7 @@ from typing import IO
 
 from PIL import Image
 
-from webapp.engine import vips
+from webapp.engine import cicp, vips
 from webapp.engine.cicp import Cicp
 from webapp.engine.errors import translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif, read_rights
@@ -121,7 +121,7 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
             plan(output, oriented, smart).as_stored(oriented, still_to_apply) for output in outputs
         ],
         orientation=still_to_apply,
-        profile=image.info.get("icc_profile") or tag,
+        profile=_choose_profile(image, tag),
         rights=read_rights(image),
         is_animated_webp=image.format == "WEBP" and getattr(image, "is_animated", False),
     )
@@ -143,6 +143,18 @@ def _read_tags(image: Image.Image, source: IO[bytes]) -> tuple[Cicp | None, Box 
     if image.format in ("AVIF", "HEIF"):
         return isobmff.read_tags(source)
     return (png.read_tag(source) if image.format == "PNG" else None), None
+
+
+def _choose_profile(image: Image.Image, tag: Cicp | None) -> Profile | None:
+    """Return the profile or the tag that counts.
+
+    In a PNG, that is the tag, if it is known (PNG, third edition, clause 4.3). Browsers take the
+    profile of an AVIF or HEIC.
+    """
+    profile: bytes | None = image.info.get("icc_profile")
+    if image.format == "PNG":
+        return tag if tag and cicp.is_known(tag) else profile
+    return profile or tag
 
 
 def _read(image: Image.Image, source: IO[bytes], scale: float) -> Frame:

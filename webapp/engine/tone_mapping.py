@@ -13,10 +13,8 @@ from typing import Any
 
 from PIL import Image, ImageMath
 
-from webapp.engine.cicp import BT2020, GAMMAS, SPACES, Cicp, specify
+from webapp.engine.cicp import BT2020, GAMMAS, HLG, PQ, SPACES, Cicp, specify
 from webapp.engine.profiles import Matrix, Row, invert, multiply, to_d50, to_xyz
-
-_PQ, _HLG = 16, 18
 
 _WHITE_NITS = 203  # Of paper in HDR (BT.2408).
 _USUAL_PEAK = 1000  # Nits. HLG always has it here.
@@ -27,7 +25,7 @@ _STRIP = 1 << 18  # Pixels that are tone-mapped at once.
 
 
 def is_hdr(tag: Cicp) -> bool:
-    return tag.transfer in (_PQ, _HLG) and specify(tag).primaries in SPACES
+    return tag.transfer in (PQ, HLG) and specify(tag).primaries in SPACES
 
 
 def tone_map(image: Image.Image, tag: Cicp, primaries: int) -> Image.Image:
@@ -44,7 +42,7 @@ def tone_map(image: Image.Image, tag: Cicp, primaries: int) -> Image.Image:
 
 
 def _tone_map_strip(image: Image.Image, tag: Cicp, primaries: int) -> Image.Image:
-    curve = _pq_light if tag.transfer == _PQ else _hlg_light
+    curve = _pq_light if tag.transfer == PQ else _hlg_light
     lights = [curve(level / 255) for level in range(256)]
     colors = {
         letter: band.point(lights, "F") for letter, band in zip("rgb", image.split(), strict=True)
@@ -69,7 +67,7 @@ def _factor_of(on: dict[str, Any], tag: Cicp) -> Any:
     """
     red, green, blue = (_weigh(on, row) for row in _matrix(tag.primaries, BT2020))
     brightest = on["max"](on["max"](red, green), blue)
-    if tag.transfer == _PQ:
+    if tag.transfer == PQ:
         return _scale_of(brightest, tag.peak, on["min"], on["max"])
     system = _weigh(on, to_xyz(SPACES[tag.primaries])[1]) ** (_SYSTEM_GAMMA - 1)
     return system * _scale_of(brightest * system, _USUAL_PEAK, on["min"], on["max"])
@@ -102,9 +100,9 @@ def grey_levels(tag: Cicp) -> list[int] | None:
     shares = [level / 255 for level in range(256)]
     if tag.transfer in GAMMAS:
         lights = [share ** GAMMAS[tag.transfer] for share in shares]
-    elif tag.transfer == _PQ:
+    elif tag.transfer == PQ:
         lights = [light * _scale_of(light, tag.peak) for light in map(_pq_light, shares)]
-    elif tag.transfer == _HLG:
+    elif tag.transfer == HLG:
         lights = [_hlg_light(share) ** _SYSTEM_GAMMA for share in shares]
         lights = [light * _scale_of(light, _USUAL_PEAK) for light in lights]
     else:
