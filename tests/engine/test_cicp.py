@@ -41,6 +41,26 @@ def test_tag_of_a_wide_space_is_converted_to_srgb(
     assert_near(engine.picture(image, png(32, 32)).getpixel((16, 16)), expected, 1)
 
 
+# What Chromium 156 shows of two shades.
+PRIMARIES: dict[int, tuple[Color, Color]] = {
+    4: ((204, 106, 85), (112, 138, 97)),
+    5: ((182, 110, 90), (119, 140, 101)),
+    6: ((177, 111, 90), (121, 139, 100)),
+    8: ((197, 106, 85), (112, 141, 96)),
+    11: ((188, 106, 85), (117, 141, 96)),
+    22: ((181, 111, 90), (119, 139, 100)),
+}
+
+
+@pytest.mark.parametrize("primaries", PRIMARIES)
+def test_primaries_of_video_and_film_are_those_of_browsers(primaries: int, engine: Engine) -> None:
+    for shade, expected in zip(
+        ((180, 110, 90), (120, 140, 100)), PRIMARIES[primaries], strict=True
+    ):
+        made = engine.picture(tag_png(flat(shade), (primaries, 13)), png(32, 32))
+        assert_near(made.getpixel((16, 16)), expected, 1)
+
+
 @pytest.mark.parametrize("color", SHADES)
 def test_curve_of_video_in_a_png_is_that_of_browsers(color: Color, engine: Engine) -> None:
     made = engine.picture(tag_png(flat(color), BT2020_VIDEO), png(32, 32))
