@@ -15,7 +15,6 @@ from tests.support.images import encode, make_exif
 
 Reference = tuple[bytes, int, Sequence[int]]  # Its kind, the item that refers, and to which items.
 
-ALPHA = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
 ESSENTIAL = (b"irot", b"imir", b"clap", b"av1C", b"hvcC")
 BRANDS = {"avif": b"avif", "heic": b"heic"}
 CODED = {"avif": (b"av01", b"av1C"), "heic": (b"hvc1", b"hvcC")}
@@ -68,6 +67,9 @@ def clap(width: int, height: int, parts: int = 1) -> bytes:
     return box(b"clap", struct.pack(">8i", width, parts, height, parts, 0, 1, 0, 1))
 
 
+ALPHA = full_box(b"auxC", 0, b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")
+
+
 def grid(columns: int, rows: int, width: int, height: int) -> bytes:
     """Make the data of an item that is put together from tiles."""
     is_large = max(width, height) > 65_535
@@ -76,18 +78,26 @@ def grid(columns: int, rows: int, width: int, height: int) -> bytes:
     )
 
 
-@cache
-def coded(format: str, size: tuple[int, int], mode: str = "RGB") -> tuple[bytes, bytes]:
-    """Encode a white picture: the box that configures its decoder, and its data."""
-    image = encode(Image.new(mode, size, "white"), format)
-    config = inside(image, CODED[format][1])
-    return box(CODED[format][1], config), image[image.index(b"mdat") + 4 :]
+def coded_item(id: int, format: str, file: bytes, size: tuple[int, int], *more: bytes) -> Item:
+    """Make an item of the picture in an encoded file, with more properties."""
+    kind, config = CODED[format]
+    properties = (ispe(*size), box(config, inside(file, config)), *more)
+    return Item(id, kind, file[file.index(b"mdat") + 4 :], properties)
 
 
 def picture(id: int, format: str, size: tuple[int, int], *properties: bytes) -> Item:
-    """Make an item of one coded picture."""
-    config, data = coded(format, size)
-    return Item(id, CODED[format][0], data, (ispe(*size), config, *properties))
+    """Make an item of a white picture."""
+    return coded_item(id, format, _white(format, size, "RGB"), size, *properties)
+
+
+def alpha(id: int, format: str, size: tuple[int, int]) -> Item:
+    """Make an item of alpha that is opaque everywhere."""
+    return coded_item(id, format, _white(format, size, "L"), size, ALPHA)
+
+
+@cache
+def _white(format: str, size: tuple[int, int], mode: str) -> bytes:
+    return encode(Image.new(mode, size, "white"), format)
 
 
 def tiled(format: str, size: tuple[int, int], *properties: bytes, says: bytes = b"") -> bytes:
@@ -218,9 +228,6 @@ def variants(format: str) -> dict[str, bytes]:
     gps, turned = make_exif(gps=True), make_exif(6, gps=True)
     xmp = xmp_item(8, b'<x tiff:Orientation="6" exif:GPSLatitude="51,28N"/>')
     first, other = (b"cdsc", 9, (1,)), picture(2, format, (64, 64))
-    config, data = coded(format, size, "L")
-    alpha = full_box(b"auxC", 0, ALPHA, b"\0")
-    mask = Item(2, CODED[format][0], data, (ispe(*size), config, alpha))
     files = {
         "upright": build(format, [picture(1, format, size)]),
         "cropped": build(format, [picture(1, format, size, clap(60, 40))]),
@@ -242,7 +249,9 @@ def variants(format: str) -> dict[str, bytes]:
             format, [picture(1, format, (64, 64)), picture(2, format, size)], primary=2
         ),
         "small copy": build(format, [picture(1, format, size), other], [(b"thmb", 2, (1,))]),
-        "transparent": build(format, [picture(1, format, size), mask], [(b"auxl", 2, (1,))]),
+        "transparent": build(
+            format, [picture(1, format, size), alpha(2, format, size)], [(b"auxl", 2, (1,))]
+        ),
         "tiles": tiled(format, (128, 128)),
         "cut tiles": tiled(format, (100, 90)),
         "turned tiles": tiled(format, (100, 90), irot(1)),

@@ -3,16 +3,7 @@
 import pytest
 
 from tests.support.engine import Engine, png
-from tests.support.isobmff import (
-    ALPHA,
-    Item,
-    build,
-    coded,
-    full_box,
-    ispe,
-    picture,
-    variants,
-)
+from tests.support.isobmff import alpha, build, picture, variants
 from webapp.engine.header import Header
 
 
@@ -20,8 +11,8 @@ from webapp.engine.header import Header
 @pytest.mark.parametrize("boxes", [2, 3])
 def test_avif_of_several_property_boxes_is_read(boxes: int, is_wide: bool, engine: Engine) -> None:
     plain = variants("avif")["transparent"]
-    alpha = Item(2, b"av01", *_mask((120, 80)))
-    parts = [picture(3, "avif", (64, 64)), alpha, picture(1, "avif", (120, 80))]
+    size = (120, 80)
+    parts = [picture(3, "avif", (64, 64)), alpha(2, "avif", size), picture(1, "avif", size)]
     links = [(b"auxl", 2, (1,)), (b"thmb", 3, (1,))]
     image = build("avif", parts, links, ipma_boxes=boxes, is_wide=is_wide)
     assert engine.header(image) == Header("avif", 120, 80, 1, False)
@@ -29,8 +20,3 @@ def test_avif_of_several_property_boxes_is_read(boxes: int, is_wide: bool, engin
     made = engine.picture(image, png(60, 40))
     assert made.mode == "RGBA"
     assert made.tobytes() == engine.picture(plain, png(60, 40)).tobytes()
-
-
-def _mask(size: tuple[int, int]) -> tuple[bytes, tuple[bytes, ...]]:
-    config, data = coded("avif", size, "L")
-    return data, (ispe(*size), config, full_box(b"auxC", 0, ALPHA, b"\0"))

@@ -5,38 +5,21 @@ import struct
 from contextlib import suppress
 
 import pytest
+from PIL import Image
 
 from tests.support.engine import Engine, assert_corners, assert_near, png
-from tests.support.images import (
-    BLUE,
-    GREEN,
-    RED,
-    YELLOW,
-    encode,
-    make_corners,
-)
-from tests.support.isobmff import (
-    Item,
-    box,
-    build,
-    imir,
-    inside,
-    irot,
-    ispe,
-    picture,
-)
+from tests.support.images import BLUE, GREEN, RED, YELLOW, encode, make_corners
+from tests.support.isobmff import ALPHA, box, build, coded_item, imir, irot, picture
 from webapp.engine.cicp import Cicp
 from webapp.engine.errors import Corrupt
 from webapp.engine.formats.isobmff import read_tags
 from webapp.engine.header import Header
 
 
-def make_cropped_avif(*properties: bytes) -> bytes:
-    """Make an AVIF of the four corners with a crop, given as whole boxes."""
+def make_avif_of_corners(*properties: bytes) -> bytes:
+    """Make an AVIF of four colours with more properties, given as whole boxes."""
     image = encode(make_corners(), "avif", quality=100, subsampling="4:4:4")
-    config = box(b"av1C", inside(image, b"av1C"))
-    data = image[image.index(b"mdat") + 4 :]
-    return build("avif", [Item(1, b"av01", data, (ispe(120, 80), config, *properties))])
+    return build("avif", [coded_item(1, "avif", image, (120, 80), *properties)])
 
 
 def aperture(*numbers: int) -> bytes:
@@ -61,7 +44,7 @@ def test_avif_is_cropped_as_its_clap_says(
     points: dict[tuple[int, int], tuple[int, ...]],
     engine: Engine,
 ) -> None:
-    image = make_cropped_avif(*properties)
+    image = make_avif_of_corners(*properties)
     header = engine.header(image)
     assert (header.width, header.height) == size
     assert engine.result(image, png(*size)).header == header
@@ -83,7 +66,7 @@ def test_avif_is_cropped_as_its_clap_says(
     ids=["beside", "too wide", "empty", "negative", "without parts", "short"],
 )
 def test_crop_that_is_not_in_the_picture_is_ignored(crop: bytes, engine: Engine) -> None:
-    image = make_cropped_avif(crop)
+    image = make_avif_of_corners(crop)
     with suppress(Corrupt):  # libavif refuses a box that is too short.
         assert engine.result(image, png(60, 40)).header == Header("avif", 120, 80, 1, False)
         assert_corners(engine.picture(image, png(60, 40)))
@@ -97,3 +80,28 @@ def test_brightness_of_an_avif_is_read() -> None:
     for properties, peak in (((), 1000), ((display,), 4000), ((display, level), 700)):
         image = build("avif", [picture(1, "avif", (64, 64), nclx, *properties)])
         assert read_tags(io.BytesIO(image)) == (Cicp(9, 16, peak), None)
+
+
+def test_display_that_is_too_short_to_read_is_ignored(engine: Engine) -> None:
+    nclx = box(b"colr", b"nclx", struct.pack(">HHHB", 9, 16, 9, 0x80))
+    image = make_avif_of_corners(nclx, box(b"mdcv", bytes(3)))
+    assert read_tags(io.BytesIO(image)) == (Cicp(9, 16), None)
+    assert engine.result(image, png(60, 40)).header == engine.header(image)
+
+
+@pytest.mark.parametrize("range", ["full", "limited"])
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:4"])
+def test_alpha_of_any_range_is_opaque_where_it_is_white(
+    range: str, subsampling: str, engine: Engine
+) -> None:
+    color = encode(make_corners(), "avif", quality=100, subsampling=subsampling)
+    mask = Image.new("L", (120, 80))
+    mask.paste(255, (0, 0, 60, 80))
+    opacity = encode(mask, "avif", quality=100, range=range)
+    items = [
+        coded_item(1, "avif", color, mask.size),
+        coded_item(2, "avif", opacity, mask.size, ALPHA),
+    ]
+    made = engine.picture(build("avif", items, [(b"auxl", 2, (1,))]), png(120, 80))
+    assert_near(made.getpixel((10, 20)), (*RED, 255), 12)
+    assert made.getchannel("A").getextrema() == (0, 255)

@@ -87,7 +87,12 @@ def read_color(properties: Properties) -> Cicp | None:
         return None
     primaries, transfer = struct.unpack_from(">HH", tags[0], 4)
     levels = [struct.unpack_from(">H", body)[0] for kind, body in properties if kind == b"clli"]
-    displays = [cicp.read_display(body) for kind, body in properties if kind == b"mdcv"]
+    # libavif does not read `mdcv`, and so opens a file whose is too short.
+    displays = [
+        cicp.read_display(body)
+        for kind, body in properties
+        if kind == b"mdcv" and len(body) >= cicp.DISPLAY_BYTES
+    ]
     # Browsers take the curves of video for that of sRGB here, though not in a PNG.
     transfer = cicp.SRGB if transfer in cicp.VIDEO else transfer
     return cicp.make_tag(primaries, transfer, *levels[:1], *displays[:1])
