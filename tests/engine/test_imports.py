@@ -23,6 +23,7 @@ HEADERS_AND_PARENT = {
         "identify",
         "ifd",
         "limits",
+        "matrices",
         "profiles",
         "result",
     ),

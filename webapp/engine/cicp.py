@@ -7,7 +7,8 @@ caller.
 import struct
 from typing import NamedTuple
 
-from webapp.engine.profiles import SRGB_CURVE, Points, gamma_curve
+from webapp.engine.matrices import Points
+from webapp.engine.profiles import SRGB_CURVE, gamma_curve
 from webapp.engine.profiles import make_profile as make_icc_profile
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image, ImageMath
 
 from webapp.engine.cicp import BT2020, GAMMAS, HLG, PQ, SPACES, Cicp, specify
-from webapp.engine.profiles import Matrix, Row, invert, multiply, to_d50, to_xyz
+from webapp.engine.matrices import Matrix, Row, invert, multiply, to_d50, to_xyz
 
 _WHITE_NITS = 203  # Of paper in HDR (BT.2408).
 _USUAL_PEAK = 1000  # Nits. HLG always has it here.
