@@ -15,7 +15,7 @@ from webapp.engine.decoding import Decoded
 from webapp.engine.errors import ByteBudget, ImageError, translate_decoder_errors
 from webapp.engine.formats import webp
 from webapp.engine.geometry import ResizePlan, box_of
-from webapp.engine.srgb import needs_conversion, to_p3
+from webapp.engine.srgb import color_in_p3, needs_conversion
 from webapp.recipes.outputs import Format, Output, Size
 
 Encoded = tuple[bytes, int | None]  # A file and its quality.
@@ -82,7 +82,7 @@ def _compose(picture: Picture, output: Output) -> list[Image.Image]:
     if background is None:
         return picture.frames
     if picture.is_p3 and background != "transparent":
-        background = to_p3(background)
+        background = color_in_p3(background)
     size = composed_size(picture, output)
     is_flat = output.format == "jpeg"
     return [_paste_on(background, size, frame, is_flat) for frame in picture.frames]

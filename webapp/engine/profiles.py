@@ -2,40 +2,39 @@
 
 import struct
 
-from webapp.engine.matrices import D50, Points, adapt, to_d50, xyz
+from webapp.engine.matrices import D50, Points, Row, adapt_to_d50, to_d50, xyz
+
+_HEADER_BYTES = 128
 
 
 def make_profile(name: str, curve: bytes, points: Points | None) -> bytes:
-    """Put together an ICC profile of version 4.3; one of grey if there are no chromaticities.
+    """Make an ICC profile of version 4.3; one of grey if there are no chromaticities.
 
     Raises ZeroDivisionError or struct.error for chromaticities that no light has.
     """
-    tags = {
-        b"desc": _text(name),
-        b"cprt": _text("CC0"),
-        b"wtpt": b"XYZ \0\0\0\0" + _fixed(*xyz(D50)),
-    }
-    curves: tuple[bytes, ...] = (b"kTRC",)
-    if points:
-        curves = (b"rTRC", b"gTRC", b"bTRC")
-        tags[b"chad"] = b"sf32\0\0\0\0" + _fixed(
-            *(part for row in adapt(points[3]) for part in row)
-        )
-        columns = zip(*to_d50(points), strict=True)
-        for letter, column in zip((b"r", b"g", b"b"), columns, strict=True):
-            tags[letter + b"XYZ"] = b"XYZ \0\0\0\0" + _fixed(*column)
-    tags[curves[0]] = curve
-    count = len(tags) + len(curves) - 1
-    table, content = struct.pack(">I", count), b""
-    for key, data in tags.items():
-        place = struct.pack(">II", 132 + 12 * count + len(content), len(data))
-        for same in curves if key == curves[0] else (key,):
-            table += same + place
-        content += data + bytes(-len(data) % 4)
-    size, space = 128 + len(table) + len(content), b"RGB " if points else b"GRAY"
-    head = struct.pack(">I4xI4s4s4s", size, 0x04300000, b"mntr", space, b"XYZ ")
-    head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _fixed(*xyz(D50))
-    return head.ljust(128, b"\0") + table + content
+    tags = {b"desc": _text(name), b"cprt": _text("CC0"), b"wtpt": _xyz_tag(xyz(D50))}
+    if points is None:
+        return _assemble(b"GRAY", {**tags, b"kTRC": curve})
+    adaptation = (part for row in adapt_to_d50(points[3]) for part in row)
+    tags[b"chad"] = b"sf32\0\0\0\0" + _fixed(*adaptation)
+    for letter, column in zip("rgb", zip(*to_d50(points), strict=True), strict=True):
+        tags[f"{letter}XYZ".encode()] = _xyz_tag(column)
+    return _assemble(b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
+
+
+def _assemble(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """Put together a profile; tags of the same content share it."""
+    start = _HEADER_BYTES + 4 + 12 * len(tags)
+    places: dict[bytes, int] = {}
+    table, contents = struct.pack(">I", len(tags)), b""
+    for name, content in tags.items():
+        if content not in places:
+            places[content] = start + len(contents)
+            contents += content + bytes(-len(content) % 4)
+        table += struct.pack(">4sII", name, places[content], len(content))
+    header = struct.pack(">I4xI4s4s4s", start + len(contents), 0x04300000, b"mntr", space, b"XYZ ")
+    header += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _fixed(*xyz(D50))
+    return header.ljust(_HEADER_BYTES, b"\0") + table + contents
 
 
 def gamma_curve(gamma: float) -> bytes:
@@ -50,6 +49,10 @@ def _fixed(*numbers: float) -> bytes:
 SRGB_CURVE = struct.pack(">4s4xH2x", b"para", 3) + _fixed(
     2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045
 )
+
+
+def _xyz_tag(color: Row) -> bytes:
+    return b"XYZ \0\0\0\0" + _fixed(*color)
 
 
 def _text(text: str) -> bytes:

@@ -28,9 +28,7 @@ def orient_and_convert(
     Its mode is one of L, LA, RGB and RGBA. If `to_p3`, a picture that `is_wide` is in Display P3.
     """
     straight = {"La": "LA", "RGBa": "RGBA"}.get(image.mode)
-    if straight:
-        image = image.convert(straight)
-    image = _convert(image, profile, to_p3)
+    image = _convert(image.convert(straight) if straight else image, profile, to_p3)
     if orientation in TRANSPOSE:
         image = image.transpose(TRANSPOSE[orientation])
     drop_metadata(image)
@@ -46,6 +44,12 @@ def needs_conversion(mode: str, profile: Profile | None) -> bool:
 def is_wide(mode: str, profile: Profile | None) -> bool:
     """Return True if a picture is in RGB, and in another space than sRGB."""
     return mode.rstrip("aA") == "RGB" and needs_conversion(mode, profile)
+
+
+def color_in_p3(color: str) -> str:
+    """Return a colour of sRGB, `#rrggbb`, in the numbers of Display P3."""
+    transform = ImageCms.ImageCmsTransform(_SRGB, _P3, "RGB", "RGB")
+    return "#" + transform.apply(Image.new("RGB", (1, 1), color)).tobytes().hex()
 
 
 @lru_cache(maxsize=4)
@@ -67,12 +71,6 @@ def find_transform(profile: Profile, mode: str, to_p3: bool = False) -> Convert 
         return ImageCms.ImageCmsTransform(source, _P3 if to_p3 else _SRGB, mode, "RGB").apply
     except (OSError, ValueError, ImageCms.PyCMSError):
         return None  # A broken profile counts as none.
-
-
-def to_p3(color: str) -> str:
-    """Return a colour of sRGB, `#rrggbb`, in the numbers of Display P3."""
-    transform = ImageCms.ImageCmsTransform(_SRGB, _P3, "RGB", "RGB")
-    return "#" + transform.apply(Image.new("RGB", (1, 1), color)).tobytes().hex()
 
 
 def _find_tag_transform(tag: Cicp, mode: str, to_p3: bool) -> Convert | None:

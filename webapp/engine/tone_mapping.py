@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image, ImageMath
 
 from webapp.engine.cicp import BT2020, GAMMAS, HLG, PQ, SPACES, Cicp, specify
-from webapp.engine.matrices import Matrix, Row, invert, multiply, to_d50, to_xyz
+from webapp.engine.matrices import Row, between, to_xyz
 
 _WHITE_NITS = 203  # Of paper in HDR (BT.2408).
 _USUAL_PEAK = 1000  # Nits. HLG always has it here.
@@ -50,14 +50,9 @@ def _tone_map_strip(image: Image.Image, tag: Cicp, primaries: int) -> Image.Imag
     factor = ImageMath.lambda_eval(partial(_factor_of, tag=tag), **colors)
     bands = [
         ImageMath.lambda_eval(partial(_mix, row=row), factor=factor, **colors)
-        for row in _matrix(tag.primaries, primaries)
+        for row in between(SPACES[tag.primaries], SPACES[primaries])
     ]
     return Image.merge("RGB", [band.point(_encoded_levels(), "L") for band in bands])
-
-
-def _matrix(source: int, target: int) -> Matrix:
-    """Return the matrix between the linear RGB of two spaces."""
-    return multiply(invert(to_d50(SPACES[target])), to_d50(SPACES[source]))
 
 
 def _factor_of(on: dict[str, Any], tag: Cicp) -> Any:
@@ -65,11 +60,12 @@ def _factor_of(on: dict[str, Any], tag: Cicp) -> Any:
 
     Its brightest channel is that of BT.2020, whatever its own space is.
     """
-    red, green, blue = (_weigh(on, row) for row in _matrix(tag.primaries, BT2020))
+    space = SPACES[tag.primaries]
+    red, green, blue = (_weigh(on, row) for row in between(space, SPACES[BT2020]))
     brightest = on["max"](on["max"](red, green), blue)
     if tag.transfer == PQ:
         return _scale_of(brightest, tag.peak, on["min"], on["max"])
-    system = _weigh(on, to_xyz(SPACES[tag.primaries])[1]) ** (_SYSTEM_GAMMA - 1)
+    system = _weigh(on, to_xyz(space)[1]) ** (_SYSTEM_GAMMA - 1)
     return system * _scale_of(brightest * system, _USUAL_PEAK, on["min"], on["max"])
 
 
