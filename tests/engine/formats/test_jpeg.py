@@ -85,7 +85,10 @@ WITHOUT_END = {
     "ink": make_jpeg(image=make_picture("CMYK")),
     "restart markers": make_jpeg(restart_marker_blocks=7),
     "larger than its thumbnail": make_jpeg((1200, 800)),
+    # Some encoders leave out what a baseline JPEG always has: coefficients 0 to 63.
+    "without a spectrum": make_jpeg().replace(b"\x03\x11\0\x3f\0", b"\x03\x11\0\0\0"),
 }
+assert WITHOUT_END["without a spectrum"] != make_jpeg()
 
 
 @pytest.mark.parametrize("image", WITHOUT_END.values(), ids=WITHOUT_END)

@@ -120,22 +120,28 @@ def strip(file: IO[bytes]) -> bytes:
 
 
 def has_all_scans(file: IO[bytes]) -> bool:
-    """Return True if the scans hold every coefficient of every channel.
+    """Return True if the scans hold every coefficient of every component.
 
-    Each is 1 of 64 of a block; a progressive JPEG stores them in parts, down to the last bit.
+    A block has 64. A progressive JPEG stores them in parts, down to the last bit.
     """
     missing: set[tuple[int, int]] = set()
+    is_sequential = False
     for marker, start, end in _find_segments(file):
         file.seek(start + 4)
         body = file.read(max(0, min(end - start - 4, _MAX_DESCRIPTION)))
         if marker in _FRAMES:
-            missing = {(channel, number) for channel in body[6::3] for number in range(64)}
+            missing = {(component, number) for component in body[6::3] for number in range(64)}
+            is_sequential = marker in _SEQUENTIAL
         elif marker == _SOS:
             count = int.from_bytes(body[:1])
-            channels, spectrum = body[1 : 2 * count + 1 : 2], body[2 * count + 1 :]
-            if len(spectrum) >= 3 and spectrum[2] & 15 == 0:
-                numbers = range(spectrum[0], spectrum[1] + 1)
-                missing -= {(channel, number) for channel in channels for number in numbers}
+            components, spectrum = body[1 : 2 * count + 1 : 2], body[2 * count + 1 :]
+            if len(spectrum) < 3:
+                continue
+            # Some encoders write 0, 0, 0; libjpeg only warns (JWRN_NOT_SEQUENTIAL in jdhuff.c).
+            first, last, bits = (0, 63, 0) if is_sequential else spectrum[:3]
+            if bits & 15 == 0:  # The lower half counts the bits that later scans add.
+                numbers = range(first, last + 1)
+                missing -= {(component, number) for component in components for number in numbers}
     return not missing
 
 
