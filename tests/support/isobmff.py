@@ -11,7 +11,7 @@ from functools import cache
 
 from PIL import Image
 
-from tests.support.images import encode, make_exif
+from tests.support.images import encode
 
 Reference = tuple[bytes, int, Sequence[int]]  # Its kind, the item that refers, and to which items.
 
@@ -62,9 +62,9 @@ def imir(axis: int) -> bytes:
     return box(b"imir", bytes((axis,)))
 
 
-def clap(width: int, height: int, parts: int = 1) -> bytes:
-    """Make a crop around the centre; sizes are in parts of a pixel."""
-    return box(b"clap", struct.pack(">8i", width, parts, height, parts, 0, 1, 0, 1))
+def clap(width: int, height: int, x: int = 0, y: int = 0, parts: int = 1) -> bytes:
+    """Make a clean aperture, in parts of a pixel; x and y are its centre from the middle."""
+    return box(b"clap", struct.pack(">8i", width, parts, height, parts, x, 1, y, 1))
 
 
 ALPHA = full_box(b"auxC", 0, b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")
@@ -219,78 +219,3 @@ def _properties(items: Sequence[Item], number: str, is_wide: bool, ipma_boxes: i
         for share in shares
     )
     return box(b"iprp", box(b"ipco", *known), *boxes)
-
-
-@cache
-def variants(format: str) -> dict[str, bytes]:
-    """Make images of one picture of 120 × 80, in all forms that their decoder reads."""
-    size = (120, 80)
-    gps, turned = make_exif(gps=True), make_exif(6, gps=True)
-    xmp = xmp_item(8, b'<x tiff:Orientation="6" exif:GPSLatitude="51,28N"/>')
-    first, other = (b"cdsc", 9, (1,)), picture(2, format, (64, 64))
-    files = {
-        "upright": build(format, [picture(1, format, size)]),
-        "cropped": build(format, [picture(1, format, size, clap(60, 40))]),
-        "cropped to half a pixel": build(format, [picture(1, format, size, clap(121, 81, 2))]),
-        "cropped and turned": build(format, [picture(1, format, size, clap(60, 40), irot(1))]),
-        "wide numbers": build(format, [picture(1, format, size, irot(1))], is_wide=True),
-        "meta behind the data": build(format, [picture(1, format, size)], is_meta_last=True),
-        "wide and behind": build(
-            format, [picture(1, format, size)], is_wide=True, is_meta_last=True
-        ),
-        "data up to the end": build(format, [picture(1, format, size)], is_open_ended=True),
-        "meta up to the end": build(
-            format, [picture(1, format, size)], is_meta_last=True, is_open_ended=True
-        ),
-        "data in meta": build(format, [picture(1, format, size)], data_in_meta=[1]),
-        "brand mif1": build(format, [picture(1, format, size)], brand=b"mif1"),
-        "brand msf1": build(format, [picture(1, format, size)], brand=b"msf1"),
-        "second of two": build(
-            format, [picture(1, format, (64, 64)), picture(2, format, size)], primary=2
-        ),
-        "small copy": build(format, [picture(1, format, size), other], [(b"thmb", 2, (1,))]),
-        "transparent": build(
-            format, [picture(1, format, size), alpha(2, format, size)], [(b"auxl", 2, (1,))]
-        ),
-        "tiles": tiled(format, (128, 128)),
-        "cut tiles": tiled(format, (100, 90)),
-        "turned tiles": tiled(format, (100, 90), irot(1)),
-        "place": build(format, [picture(1, format, size), exif_item(9, gps)], [first]),
-        "place in bare exif": build(
-            format, [picture(1, format, size), exif_item(9, gps, before=b"")], [first]
-        ),
-        "place in meta": build(
-            format, [picture(1, format, size), exif_item(9, gps)], [first], data_in_meta=[9]
-        ),
-        "place of another": build(
-            format, [picture(1, format, size), other, exif_item(9, gps)], [(b"cdsc", 9, (2,))]
-        ),
-        "turned by exif": build(format, [picture(1, format, size), exif_item(9, turned)], [first]),
-        "turned twice": build(
-            format, [picture(1, format, size, irot(1)), exif_item(9, turned)], [first]
-        ),
-        "turned by xmp": build(format, [picture(1, format, size), xmp], [(b"cdsc", 8, (1,))]),
-        "turned by exif and xmp": build(
-            format,
-            [picture(1, format, size), exif_item(9, make_exif(8)), xmp],
-            [first, (b"cdsc", 8, (1,))],
-        ),
-        "place in the first exif": build(
-            format,
-            [picture(1, format, size), exif_item(9, gps), exif_item(10, make_exif())],
-            [first, (b"cdsc", 10, (1,))],
-        ),
-        "place in the second exif": build(
-            format,
-            [picture(1, format, size), exif_item(9, make_exif()), exif_item(10, gps)],
-            [first, (b"cdsc", 10, (1,))],
-        ),
-    }
-    for quarters in range(4):
-        files[f"turned {quarters}"] = build(format, [picture(1, format, size, irot(quarters))])
-        for axis in (0, 1):
-            turns = (irot(quarters), imir(axis)) if quarters else (imir(axis),)
-            files[f"turned {quarters}, mirrored {axis}"] = build(
-                format, [picture(1, format, size, *turns)]
-            )
-    return files

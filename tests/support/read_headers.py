@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.support.hostile import hostile_files
 from tests.support.hostile.samples import ENDINGS, sample
-from tests.support.isobmff import variants
+from tests.support.isobmff_variants import variants
 from webapp.config import Config
 from webapp.engine.errors import ImageError, translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.support.engine import Engine, png
-from tests.support.isobmff import alpha, build, picture, variants
+from tests.support.isobmff import alpha, build, picture
+from tests.support.isobmff_variants import variants
 from webapp.engine.header import Header
 
 

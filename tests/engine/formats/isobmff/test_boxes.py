@@ -13,12 +13,8 @@ from tests.support.hostile.samples import sample
 from tests.support.images import (
     make_animation,
 )
-from tests.support.isobmff import (
-    box,
-    full_box,
-    inside,
-    variants,
-)
+from tests.support.isobmff import box, full_box, inside
+from tests.support.isobmff_variants import variants
 from webapp.engine.errors import Corrupt, ImageError
 from webapp.engine.formats.isobmff.main_image import read_main_image
 from webapp.engine.identify import read_header

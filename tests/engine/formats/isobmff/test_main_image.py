@@ -13,16 +13,8 @@ from tests.support.images import (
     make_image,
     make_picture,
 )
-from tests.support.isobmff import (
-    Item,
-    build,
-    exif_item,
-    grid,
-    ispe,
-    picture,
-    tiled,
-    variants,
-)
+from tests.support.isobmff import Item, build, exif_item, grid, ispe, picture, tiled
+from tests.support.isobmff_variants import variants
 from tests.support.read_headers import decoder_header
 from webapp.engine.errors import Corrupt, TooManyPixels, Truncated, Unsupported
 from webapp.engine.formats.isobmff.main_image import read_main_image

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.support.engine import Engine, assert_corners, assert_near, png
 from tests.support.images import BLUE, GREEN, RED, YELLOW, encode, make_corners
-from tests.support.isobmff import ALPHA, box, build, coded_item, imir, irot, picture
+from tests.support.isobmff import ALPHA, box, build, clap, coded_item, imir, irot, picture
 from webapp.engine.cicp import Cicp
 from webapp.engine.errors import Corrupt
 from webapp.engine.formats.isobmff import read_tags
@@ -22,20 +22,15 @@ def make_avif_of_corners(*properties: bytes) -> bytes:
     return build("avif", [coded_item(1, "avif", image, (120, 80), *properties)])
 
 
-def aperture(*numbers: int) -> bytes:
-    """Make a clean aperture: width, height, then its centre from the middle."""
-    return box(b"clap", struct.pack(">8i", *(part for number in numbers for part in (number, 1))))
-
-
 # The picture is 120 x 80, with a colour in each quarter.
 @pytest.mark.parametrize(
     ("properties", "size", "points"),
     [
-        ((aperture(60, 40, -30, -20),), (60, 40), {(5, 5): RED, (55, 35): RED}),
-        ((aperture(60, 40, 30, 20),), (60, 40), {(5, 5): YELLOW, (55, 35): YELLOW}),
-        ((aperture(80, 80, -20, 0),), (80, 80), {(55, 5): RED, (65, 5): GREEN, (5, 75): BLUE}),
-        ((aperture(60, 40, 30, -20), irot(1)), (40, 60), {(5, 5): GREEN, (35, 55): GREEN}),
-        ((aperture(80, 80, -20, 0), imir(1)), (80, 80), {(5, 5): GREEN, (75, 75): BLUE}),
+        ((clap(60, 40, -30, -20),), (60, 40), {(5, 5): RED, (55, 35): RED}),
+        ((clap(60, 40, 30, 20),), (60, 40), {(5, 5): YELLOW, (55, 35): YELLOW}),
+        ((clap(80, 80, -20, 0),), (80, 80), {(55, 5): RED, (65, 5): GREEN, (5, 75): BLUE}),
+        ((clap(60, 40, 30, -20), irot(1)), (40, 60), {(5, 5): GREEN, (35, 55): GREEN}),
+        ((clap(80, 80, -20, 0), imir(1)), (80, 80), {(5, 5): GREEN, (75, 75): BLUE}),
     ],
 )
 def test_avif_is_cropped_as_its_clap_says(
@@ -56,10 +51,10 @@ def test_avif_is_cropped_as_its_clap_says(
 @pytest.mark.parametrize(
     "crop",
     [
-        aperture(60, 40, 31, 0),
-        aperture(121, 40, 0, 0),
-        aperture(0, 0, 0, 0),
-        aperture(-60, 40, 0, 0),
+        clap(60, 40, 31, 0),
+        clap(121, 40, 0, 0),
+        clap(0, 0, 0, 0),
+        clap(-60, 40, 0, 0),
         box(b"clap", struct.pack(">8i", 60, 1, 40, 1, 0, 0, 0, 0)),
         box(b"clap", bytes(3)),
     ],
