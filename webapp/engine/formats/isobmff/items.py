@@ -11,12 +11,6 @@ from webapp.engine.formats.isobmff.brands import Format
 from webapp.engine.formats.isobmff.properties import Properties
 
 _MAX_EXTENTS = 32  # Pieces of one item; libheif has the same limit.
-_ALPHA_TYPES = (
-    b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
-    b"urn:mpeg:hevc:2015:auxid:1",
-    b"urn:mpeg:avc:2015:auxid:1",
-)
-_MAX_AUX_TYPE = 68  # Bytes of `auxC` that are read: its version, and a type of up to 43.
 _XMP_TYPE = b"application/rdf+xml"
 
 
@@ -116,17 +110,6 @@ class Meta:
     def items_to(self, wanted: bytes, item: int) -> list[int]:
         """List the items that refer to an item."""
         return [other for kind, other, to in self.references if kind == wanted and item in to]
-
-    def has_alpha(self) -> bool:
-        """Return True if another item is the alpha of the main image."""
-        # Each item and each property counts once, however often it is referred to.
-        masks = set(self.items_to(b"auxl", self.primary))
-        indices = {index for item in masks for index in self.indices.get(item, ()) if index}
-        found = (self.properties[index - 1] for index in indices)
-        return any(
-            kind == b"auxC" and body[4:_MAX_AUX_TYPE].partition(b"\0")[0] in _ALPHA_TYPES
-            for kind, body in found
-        )
 
     def check_end(self, items: Sequence[int]) -> None:
         """Raise EOFError if one of these items ends after the file."""

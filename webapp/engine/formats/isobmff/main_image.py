@@ -30,14 +30,11 @@ class MainImage:
 
     `size` is that of the decoder's pixels. `crop` and then `orientation` (EXIF, 1 to 8) are still
     to be applied to these; in a HEIC, they are always None and 1. `color` is None without a tag.
-    `frames` is 1 unless the image is a sequence.
     """
 
     format: Format
     size: Size
     orientation: int
-    has_alpha: bool
-    frames: int
     exif: bytes
     xmp: bytes
     color: Cicp | None
@@ -82,7 +79,7 @@ def _read_image(meta: Meta, format: Format) -> MainImage:
     if tiles and not color:  # As in libavif, the first tile stands for all.
         color = read_color(meta.properties_of(tiles[0]) if tiles[0] in meta.indices else [])
     crop = read_crop(properties, size) if format == "avif" else None
-    return MainImage(format, size, orientation, meta.has_alpha(), 1, exif, xmp, color, crop)
+    return MainImage(format, size, orientation, exif, xmp, color, crop)
 
 
 def _check_coding(kinds: set[bytes], format: Format) -> None:
@@ -103,14 +100,13 @@ def _read_sequence(reader: BoxReader, moov: bytes) -> MainImage:
 
     As in libavif, that is the first track of AV1 frames that is not the alpha of another.
     """
-    tracks = [Track.parse(reader, body) for kind, body in reader.boxes(moov) if kind == b"trak"]
-    tracks = [track for track in tracks if track.frames]
-    main = next(track for track in tracks if not track.aux_for)
+    boxes = (body for kind, body in reader.boxes(moov) if kind == b"trak")
+    tracks = (Track.parse(reader, body) for body in boxes)
+    main = next(track for track in tracks if track.frames and not track.is_auxiliary)
     exif = xmp = b""
     if main.meta:
         meta = Meta.parse(reader, main.meta)
         exif, xmp = meta.read_metadata(list(meta.kinds), "avif")
-    has_alpha = any(main.id in track.aux_for for track in tracks)
     orientation = read_orientation(main.properties)
     color, crop = read_color(main.properties), read_crop(main.properties, main.size)
-    return MainImage("avif", main.size, orientation, has_alpha, main.frames, exif, xmp, color, crop)
+    return MainImage("avif", main.size, orientation, exif, xmp, color, crop)

@@ -7,17 +7,14 @@ from webapp.engine.formats.isobmff.boxes import BoxReader
 from webapp.engine.formats.isobmff.properties import Properties
 from webapp.recipes.outputs import Size
 
-_MAX_REFERENCES = 32  # Tracks that one is the alpha of.
-
 
 @dataclass
 class Track:
     """A `trak` of a sequence; `frames` is 0 if they are not AV1."""
 
-    id: int = 0
     size: Size = (0, 0)
     frames: int = 0
-    aux_for: tuple[int, ...] = ()
+    is_auxiliary: bool = False  # The alpha of another track, for one.
     properties: Properties = field(default_factory=list)
     meta: bytes = b""
 
@@ -26,12 +23,10 @@ class Track:
         track = cls()
         for kind, body in reader.boxes(content):
             if kind == b"tkhd":
-                (track.id,) = struct.unpack_from(">I", body, 20 if body[0] else 12)
                 width, height = struct.unpack(">II", body[-8:])  # In 1/65536 of a pixel.
                 track.size = width >> 16, height >> 16
             elif kind == b"tref":
-                ids = reader.child(body, b"auxl")[: 4 * _MAX_REFERENCES]
-                track.aux_for = struct.unpack(f">{len(ids) // 4}I", ids)
+                track.is_auxiliary = bool(reader.child(body, b"auxl"))
             elif kind == b"meta":
                 track.meta = body
             elif kind == b"mdia":
