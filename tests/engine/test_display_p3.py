@@ -8,13 +8,7 @@ from PIL import Image, ImageCms
 from tests.support.engine import Engine, assert_near, png
 from tests.support.images import encode
 from tests.support.profiles import make_wide_gamut_profile
-from tests.support.tags import (
-    BT2020,
-    P3,
-    flat,
-    tag_png,
-    to_srgb,
-)
+from tests.support.tags import BT2020, P3, flat, tag_png, to_srgb
 from webapp.recipes.outputs import Format, Output
 
 KEPT: list[Format] = ["jpeg", "png", "webp", "avif"]

@@ -8,17 +8,7 @@ from PIL import Image
 
 from tests.support.engine import Engine, assert_near, png
 from tests.support.images import make_png_chunk
-from tests.support.tags import (
-    HLG,
-    PQ,
-    Color,
-    Make,
-    Tag,
-    flat,
-    tag_avif,
-    tag_heic,
-    tag_png,
-)
+from tests.support.tags import HLG, PQ, Color, Make, Tag, flat, tag_avif, tag_heic, tag_png
 
 BT709_PQ, P3_PQ, BT709_HLG = (1, 16), (12, 16), (1, 18)
 # What Chromium 156 shows on a screen without HDR, read from a canvas.

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from tests.support.engine import LIMITS, Engine
 from tests.support.hostile.samples import sample
-from tests.support.images import (
-    make_animation,
-)
-from tests.support.isobmff import box, full_box, inside
+from tests.support.images import make_animation
+from tests.support.isobmff import alpha, box, build, full_box, inside, picture
 from tests.support.isobmff_variants import variants
 from webapp.engine.errors import Corrupt, ImageError
+from webapp.engine.formats.isobmff.associations import join_property_boxes
 from webapp.engine.formats.isobmff.main_image import read_main_image
 from webapp.engine.identify import read_header
 
@@ -47,7 +46,11 @@ SOUND = {
     (format, name): variants(format)[name]
     for format in FORMATS
     for name in ("upright", "turned tiles", "transparent", "turned by exif and xmp", "wide numbers")
-} | {("avif", "sequence"): make_animation("avif")}
+}
+SOUND["avif", "sequence"] = make_animation("avif")
+SOUND["avif", "two property boxes"] = build(
+    "avif", [picture(1, "avif", (64, 64)), alpha(2, "avif", (64, 64))], ipma_boxes=2
+)
 edits = st.lists(st.tuples(st.integers(0, 1 << 20), st.binary(min_size=1, max_size=8)), max_size=4)
 
 
@@ -88,9 +91,11 @@ def test_wrong_length_of_a_box_is_read_in_bounds(
 
 
 def check_bounds(image: bytes) -> None:
-    """Read the boxes, and check how much of the file was read for that."""
+    """Read the boxes, join some, and check how much of the file was read."""
     file = _CountingFile(image)
     with suppress(Exception):  # `read_header` turns it into an ImageError.
         read_main_image(file)
+    joined = join_property_boxes(io.BytesIO(image))
+    assert joined is None or len(joined) == len(image)
     assert file.reads < 2_500
     assert file.bytes_read < 3 * len(image) + 40_000

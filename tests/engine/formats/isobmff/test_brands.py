@@ -6,9 +6,7 @@ import pytest
 
 from tests.support.engine import Engine, png
 from tests.support.hostile.samples import sample
-from tests.support.isobmff import (
-    box,
-)
+from tests.support.isobmff import box
 from webapp.engine.errors import Unsupported
 from webapp.engine.formats.isobmff.main_image import read_main_image
 from webapp.engine.header import Header

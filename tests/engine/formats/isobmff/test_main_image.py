@@ -4,12 +4,7 @@ import pytest
 
 from tests.support.engine import Engine, assert_near, png
 from tests.support.hostile.samples import sample
-from tests.support.images import (
-    encode,
-    make_exif,
-    make_image,
-    make_picture,
-)
+from tests.support.images import encode, make_exif, make_image, make_picture
 from tests.support.isobmff import Item, build, exif_item, grid, ispe, picture, tiled
 from tests.support.isobmff_variants import variants
 from tests.support.read_headers import decoder_header

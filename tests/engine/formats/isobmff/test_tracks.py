@@ -6,11 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.support.engine import Engine
-from tests.support.images import (
-    encode,
-    make_animation,
-    make_exif,
-)
+from tests.support.images import encode, make_animation, make_exif
 from tests.support.isobmff import box, inside
 from tests.support.read_headers import decoder_header
 from webapp.engine.header import Header

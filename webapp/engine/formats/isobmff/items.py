@@ -10,7 +10,7 @@ from webapp.engine.formats.isobmff.boxes import BoxReader, Fields
 from webapp.engine.formats.isobmff.brands import Format
 from webapp.engine.formats.isobmff.properties import Properties
 
-_MAX_EXTENTS = 32  # Pieces of one item; libheif has the same limit.
+_MAX_EXTENTS = 32  # Of one item; libheif has the same limit.
 _XMP_TYPE = b"application/rdf+xml"
 
 
@@ -26,7 +26,7 @@ class Meta:
     indices: dict[int, list[int]] = field(default_factory=dict)  # Of an item's properties, from 1.
     # The kind of a reference, the item that refers, and the items that it refers to.
     references: list[tuple[bytes, int, tuple[int, ...]]] = field(default_factory=list)
-    # True if an item is in `data` rather than in the file; the start and length of its pieces.
+    # True if an item is in `data` rather than in the file; the start and length of its extents.
     locations: dict[int, tuple[bool, list[tuple[int, int]]]] = field(default_factory=dict)
     data: bytes = b""
 
@@ -71,15 +71,15 @@ class Meta:
             item = fields.take(4 if version == 2 else 2)
             method = fields.take(2) & 15 if version else 0
             fields.take(2)  # The number of a file, which is always this one.
-            base, pieces = fields.take(base_size), fields.take(2)
-            if pieces > _MAX_EXTENTS or method > 1:
-                raise ValueError("an item in many pieces, or inside another")
-            found = []
-            for _ in range(pieces):
+            base, count = fields.take(base_size), fields.take(2)
+            if count > _MAX_EXTENTS or method > 1:
+                raise ValueError("an item of many extents, or inside another")
+            extents = []
+            for _ in range(count):
                 fields.take(index_size)
                 start = base + fields.take(offset_size)
-                found.append((start, fields.take(length_size)))
-            self.locations[item] = method == 1, found
+                extents.append((start, fields.take(length_size)))
+            self.locations[item] = method == 1, extents
 
     def _parse_references(self, body: bytes) -> None:
         size, letter = (4, "I") if body[0] else (2, "H")
@@ -114,9 +114,9 @@ class Meta:
     def check_end(self, items: Sequence[int]) -> None:
         """Raise EOFError if one of these items ends after the file."""
         for item in set(items):  # A tile can be used again and again.
-            is_in_data, pieces = self.locations.get(item, (False, []))
+            is_in_data, extents = self.locations.get(item, (False, []))
             end = len(self.data) if is_in_data else self.reader.length
-            if any(start + length > end for start, length in pieces):
+            if any(start + length > end for start, length in extents):
                 raise EOFError
 
     def read_metadata(self, items: Sequence[int], format: Format) -> tuple[bytes, bytes]:
@@ -140,9 +140,9 @@ class Meta:
 
     def read(self, item: int, most: int) -> bytes:
         """Read the first bytes of an item."""
-        is_in_data, pieces = self.locations[item]
+        is_in_data, extents = self.locations[item]
         content = b""
-        for start, length in pieces:
+        for start, length in extents:
             wanted = min(length or most, most - len(content))  # A length of 0 means all the rest.
             end = start + wanted
             content += self.data[start:end] if is_in_data else self.reader.read(start, wanted)
