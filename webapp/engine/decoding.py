@@ -12,7 +12,7 @@ from webapp.engine.errors import translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif, read_rights
 from webapp.engine.focus import find_focal_point
 from webapp.engine.formats import gif, isobmff, jpeg, png
-from webapp.engine.formats.isobmff import Box
+from webapp.engine.formats.isobmff import Crop
 from webapp.engine.geometry import Region, ResizePlan, plan, plan_contain
 from webapp.engine.header import Header
 from webapp.engine.modes import to_resizable_mode
@@ -138,7 +138,7 @@ def resize_all(source: Frame, plans: Iterable[ResizePlan]) -> dict[ResizePlan, I
     return made
 
 
-def _read_tags(image: Image.Image, source: IO[bytes]) -> tuple[Cicp | None, Box | None]:
+def _read_tags(image: Image.Image, source: IO[bytes]) -> tuple[Cicp | None, Crop | None]:
     """Read what Pillow does not: the tag of the colours, and an AVIF's crop."""
     if image.format in ("AVIF", "HEIF"):
         return isobmff.read_tags(source)

@@ -22,13 +22,13 @@ from webapp.engine.formats.isobmff.associations import join_property_boxes
 from webapp.engine.formats.isobmff.boxes import FAULTS, BoxReader
 from webapp.engine.formats.isobmff.brands import matches
 from webapp.engine.formats.isobmff.main_image import read_main_image
-from webapp.engine.formats.isobmff.properties import Box
+from webapp.engine.formats.isobmff.properties import Crop
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 
 __all__ = [
-    "Box",
     "BoxReader",
+    "Crop",
     "check",
     "join_property_boxes",
     "matches",
@@ -43,7 +43,7 @@ def check(file: IO[bytes], limits: ImageLimits) -> None:
         read_main_image(file)
 
 
-def read_tags(file: IO[bytes]) -> tuple[Cicp | None, Box | None]:
+def read_tags(file: IO[bytes]) -> tuple[Cicp | None, Crop | None]:
     """Read the tag of the main image's colours, and the crop of an AVIF."""
     with suppress(*FAULTS):
         image = read_main_image(file)

@@ -10,7 +10,7 @@ from webapp.engine.formats.isobmff.boxes import BoxReader
 from webapp.engine.formats.isobmff.brands import Format, find_format, read_brands
 from webapp.engine.formats.isobmff.items import Meta
 from webapp.engine.formats.isobmff.properties import (
-    Box,
+    Crop,
     read_color,
     read_crop,
     read_orientation,
@@ -38,7 +38,7 @@ class MainImage:
     exif: bytes
     xmp: bytes
     color: Cicp | None
-    crop: Box | None
+    crop: Crop | None
 
 
 def read_main_image(file: IO[bytes]) -> MainImage:

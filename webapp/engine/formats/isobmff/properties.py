@@ -11,7 +11,7 @@ from webapp.engine.formats.isobmff.brands import Format
 from webapp.recipes.outputs import Size
 
 Properties = list[tuple[bytes, bytes]]  # The kind and the content of each, in their order.
-Box = tuple[int, int, int, int]  # Left, top, right, bottom.
+Crop = tuple[int, int, int, int]  # Left, top, right, bottom.
 
 # The EXIF orientation of a rotation (quarter turns anticlockwise) and the mirroring after it: None,
 # 0 for top and bottom, 1 for left and right.
@@ -47,7 +47,7 @@ def read_orientation(properties: Properties) -> int:
     return _ORIENTATIONS[angles[0] if angles else 0, axes[0] if axes else None]
 
 
-def read_crop(properties: Properties, size: Size) -> Box | None:
+def read_crop(properties: Properties, size: Size) -> Crop | None:
     """Return the clean aperture of an AVIF, rounded to pixels as in libheif.
 
     One that is not inside the picture does not count. libavif does not check it for Pillow.
@@ -59,7 +59,7 @@ def read_crop(properties: Properties, size: Size) -> Box | None:
     return None
 
 
-def _place_aperture(body: bytes, size: Size) -> Box | None:
+def _place_aperture(body: bytes, size: Size) -> Crop | None:
     width, height = _read_aperture_size(body)
     # The aperture's centre, from that of the picture.
     x, x_parts, y, y_parts = struct.unpack_from(">iiii", body, 16)
