@@ -88,7 +88,7 @@ def load_without_end(source: IO[bytes], wanted: Size) -> Image.Image:
     that it made up. So it is decoded twice, with two ends: what is behind the last block changes
     nothing, and where blocks are missing it becomes pixels.
     """
-    if not has_all_scans(source):
+    if not _has_all_scans(source):
         raise Truncated
     source.seek(0)
     content = source.read()
@@ -119,7 +119,7 @@ def strip(file: IO[bytes]) -> bytes:
     return bytes(stripped)
 
 
-def has_all_scans(file: IO[bytes]) -> bool:
+def _has_all_scans(file: IO[bytes]) -> bool:
     """Return True if the scans hold every coefficient of every component.
 
     A block has 64. A progressive JPEG stores them in parts, down to the last bit.
