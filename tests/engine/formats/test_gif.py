@@ -9,7 +9,7 @@ from PIL import Image
 from tests.support.engine import Engine
 from tests.support.engine import png as make_output
 from tests.support.hostile import gif
-from webapp.engine.errors import Corrupt, TooManyPixels
+from webapp.engine.errors import Corrupt, TooManyPixels, Truncated
 from webapp.engine.header import Header
 from webapp.engine.strip import strip_metadata
 from webapp.recipes.outputs import Output
@@ -112,11 +112,24 @@ def test_moving_gif_is_composed_as_in_browsers(
             assert seen(animation) == wanted
 
 
-def test_moving_gif_that_is_cut_in_a_palette_is_refused(engine: Engine) -> None:
-    cut = make_frame(BLACK, ALL)[:17] + b"\x87"  # Its flags announce a palette.
-    image = gif.build(40, 40, make_frame(WHITE, ALL) + cut)[:-1]
-    with pytest.raises(Corrupt):
+# Bytes of a second frame with a palette: what describes it takes 18, the palette 768.
+@pytest.mark.parametrize("kept", [9, 17, 18, 500, 785, 786, 800])
+def test_moving_gif_that_is_cut_in_a_frame_is_truncated(kept: int, engine: Engine) -> None:
+    frame = make_frame(BLACK, ALL)
+    frame = frame[:17] + b"\x87" + bytes(768) + frame[18:]
+    image = gif.build(40, 40, make_frame(WHITE, ALL) + frame[:kept])[:-1]
+    with pytest.raises(Truncated):
         engine.make(image, Output("a", 40, 40, format="webp", animated=True))
+    assert engine.picture(image, make_output(40, 40)).size == (40, 40)
+
+
+@pytest.mark.parametrize("kept", [7, 15, 21, 30])
+def test_gif_cut_before_its_first_frame_is_truncated(kept: int, engine: Engine) -> None:
+    image = gif.build(40, 40, b"!\xfe\x04text\0" + make_frame(WHITE, ALL))[:kept]
+    with pytest.raises(Truncated):
+        engine.header(image)
+    with pytest.raises(Truncated):
+        engine.make(image, make_output(40, 40))
 
 
 def test_copy_of_a_gif_without_its_end_is_sound(engine: Engine) -> None:

@@ -9,7 +9,7 @@ from typing import IO
 
 from PIL import Image
 
-from webapp.engine.errors import Corrupt
+from webapp.engine.errors import Corrupt, Truncated
 from webapp.engine.formats.frames import DEFAULT_DURATION, Disposal, StoredAnimation, StoredFrame
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
@@ -46,14 +46,14 @@ def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
 def check(file: IO[bytes], limits: ImageLimits) -> Size:
     """Return the size that holds the first frame.
 
-    Raises TooManyPixels, or Corrupt if there is no frame.
+    Raises TooManyPixels, Truncated, or Corrupt if there is no frame.
     """
     file.seek(0)
-    width, height, flags = struct.unpack_from("<HHB", file.read(13), 6)
+    width, height, flags = struct.unpack_from("<HHB", _read(file, 13), 6)
     _read_palette(file, flags)
     for kind in _find_blocks(file):
         if kind == _FRAME:
-            left, top, frame_width, frame_height = struct.unpack("<HHHH", file.read(8))
+            left, top, frame_width, frame_height = struct.unpack("<HHHH", _read(file, 8))
             size = max(width, left + frame_width), max(height, top + frame_height)
             check_size(size, "GIF", limits)
             return size
@@ -132,33 +132,42 @@ def _find_frames(file: IO[bytes]) -> Iterator[StoredFrame]:
 
 def _read_screen(file: IO[bytes]) -> bytes:
     """Read what comes before the blocks: size, flags and palette."""
-    screen = file.read(13)
+    screen = _read(file, 13)
     return screen + _read_palette(file, screen[10])
 
 
 def _read_blocks(file: IO[bytes]) -> Iterator[_Block]:
-    """Read the blocks of a GIF, after its screen."""
+    """Read the blocks of a GIF, after its screen.
+
+    Raises Truncated if the file ends before the pixels of a frame; else its end may be missing.
+    """
     control = b""
     while (kind := file.read(1)) in (_EXTENSION, _FRAME):
         if kind == _EXTENSION:
             label, data = file.read(1), _read_data(file)
             control = data if label == _GRAPHIC_CONTROL else control
             yield _Block(label, data, is_frame=False)
-        elif len(fields := file.read(9)) == 9:
+        else:
+            fields = _read(file, 9)
             head = fields + _read_palette(file, fields[8])
             yield _Block(head, file.read(1) + _read_data(file), is_frame=True, control=control)
             control = b""
 
 
 def _find_blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """Find the blocks of a GIF; yield the byte that each begins with."""
+    """Find the blocks of a GIF; yield the byte that each begins with.
+
+    Raises Truncated if the file ends before they do.
+    """
     in_extension = False
     for _ in range(_MAX_BLOCKS):
         first = file.read(1)
         if in_extension:  # Its data come in pieces, each after its length, the last empty.
             in_extension = first not in (b"", b"\0")
             file.seek(int.from_bytes(first, "big"), os.SEEK_CUR)
-        elif first in (b"", _END):
+        elif not first:
+            raise Truncated
+        elif first == _END:
             return
         else:
             yield first
@@ -167,7 +176,15 @@ def _find_blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _read_palette(file: IO[bytes], flags: int) -> bytes:
-    return file.read(3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    return _read(file, 3 << (flags & 7) + 1 if flags & 0x80 else 0)
+
+
+def _read(file: IO[bytes], length: int) -> bytes:
+    """Read so many bytes. Raises Truncated."""
+    content = file.read(length)
+    if len(content) < length:
+        raise Truncated
+    return content
 
 
 def _read_data(file: IO[bytes]) -> bytes:
