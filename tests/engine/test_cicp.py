@@ -96,23 +96,6 @@ def test_tag_with_a_wrong_checksum_changes_nothing(engine: Engine) -> None:
     assert engine.picture(bytes(image), png(32, 32)).getpixel((16, 16)) == (180, 110, 90)
 
 
-@pytest.mark.parametrize(
-    ("tag", "expected"), [((1, 13), (180, 110, 90)), (PQ, (255, 0, 19))], ids=["srgb", "pq"]
-)
-def test_tag_of_a_png_counts_more_than_its_profile(
-    tag: Tag, expected: Color, engine: Engine
-) -> None:
-    image = tag_png(flat((180, 110, 90)), tag, icc_profile=make_wide_gamut_profile())
-    assert_near(engine.picture(image, png(32, 32)).getpixel((16, 16)), expected, 1)
-
-
-@pytest.mark.parametrize("tag", [(2, 2), (2, 16), (3, 13), (1, 200)])
-def test_profile_counts_more_than_an_unknown_tag(tag: Tag, engine: Engine) -> None:
-    image = tag_png(flat((180, 110, 90)), tag, icc_profile=make_wide_gamut_profile())
-    expected = to_srgb((180, 110, 90), 12)
-    assert_near(engine.picture(image, png(32, 32)).getpixel((16, 16)), expected, 1)
-
-
 def test_profile_of_an_avif_counts_more_than_its_tag(engine: Engine) -> None:
     image = tag_avif(flat((180, 110, 90)), PQ, icc_profile=make_wide_gamut_profile())
     expected = to_srgb((180, 110, 90), 12)

@@ -51,7 +51,7 @@ def test_each_file_is_decoded_or_refused_for_a_reason(outcomes: dict[str, str]) 
     assert len(outcomes) > 400
     assert set(outcomes.values()) == {
         *("done", "corrupt", "truncated", "unsupported_format"),
-        *("too_many_pixels", "too_many_scans"),
+        *("too_many_pixels", "too_many_scans", "too_many_frames"),
     }
 
 

@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
         "Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF",
     ),
     "random": (bytes(range(256)), Unsupported, "This is not an image that we can read"),
-    "gif of nothing": (b"GIF89a", Corrupt, "This image is damaged"),
+    "gif of nothing": (b"GIF89a" + bytes(7) + b";", Corrupt, "This image is damaged"),
     "png without pixels": (make_png_header((10, 10)), Truncated, "its end is missing"),
     "cut jpeg": (make_truncated(make_jpeg()), Truncated, "its end is missing"),
     "cut in the header": (make_jpeg()[:100], Truncated, "its end is missing"),

@@ -138,14 +138,14 @@ def _seek_frames(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
         yield image, int(image.info.get("duration") or DEFAULT_DURATION)
 
 
-def _compose(frames: Iterable[StoredFrame], size: Size) -> Iterator[tuple[Image.Image, int]]:
+def _compose(frames: Iterable[StoredFrame], canvas_size: Size) -> Iterator[tuple[Image.Image, int]]:
     """Lay the frames over each other on a transparent canvas, as browsers do.
 
     Pillow would too. But PngImagePlugin.py pastes a translucent frame through itself, which makes
     an opaque picture translucent, and it restores a picture on which it has drawn meanwhile.
     GifImagePlugin.py clears to the background colour, which no browser shows.
     """
-    canvas = Image.new("RGBA", size)
+    canvas = Image.new("RGBA", canvas_size)
     for frame in frames:
         before = canvas.copy() if frame.disposal is Disposal.RESTORE else None
         left, top = frame.corner
@@ -153,8 +153,10 @@ def _compose(frames: Iterable[StoredFrame], size: Size) -> Iterator[tuple[Image.
         bottom = min(top + frame.image.height, canvas.height)
         has_pixels = left < right and top < bottom
         if has_pixels:
-            picture = _to_color_mode(frame.image.crop((0, 0, right - left, bottom - top)))
-            canvas = _lay(picture, canvas, frame)
+            picture, size = frame.image, (right - left, bottom - top)
+            if picture.size != size:  # crop() would copy it.
+                picture = picture.crop((0, 0, *size))
+            canvas = _lay(_to_color_mode(picture), canvas, frame)
         yield canvas, frame.duration
         if before:
             canvas = before
@@ -164,14 +166,15 @@ def _compose(frames: Iterable[StoredFrame], size: Size) -> Iterator[tuple[Image.
 
 
 def _lay(picture: Image.Image, canvas: Image.Image, frame: StoredFrame) -> Image.Image:
-    """Return the canvas with the picture of a frame on it; in RGB if it is opaque.
+    """Return the canvas with the picture of a frame on it; in L or RGB if it is opaque.
 
-    That takes half of the time of RGBA.
+    That takes half of the time of RGBA, or less.
     """
-    is_opaque = picture.mode == "RGB"
+    is_opaque = picture.mode != "RGBA"
     if picture.size == canvas.size and (is_opaque or not frame.is_over):
         return picture
-    if canvas.mode == "RGB" and (is_opaque or frame.is_over):
+    is_grey = canvas.mode == picture.mode == "L"
+    if is_grey or (canvas.mode == "RGB" and (is_opaque or frame.is_over)):
         canvas.paste(picture, frame.corner, None if is_opaque else picture)
         return canvas
     canvas = _to_rgba(canvas)
@@ -188,11 +191,14 @@ def _to_rgba(image: Image.Image) -> Image.Image:
 
 
 def _to_color_mode(image: Image.Image) -> Image.Image:
-    """Return a picture in RGB, or in RGBA if it may be transparent."""
+    """Return a decoded picture in L or RGB, or in RGBA if it may be transparent."""
+    image.load()
     if image.mode.startswith("I"):
         image = to_resizable_mode(image)
     image = image.convert("LA") if image.mode == "La" else image
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    opaque = "L" if image.mode in ("1", "L") else "RGB"
+    mode = "RGBA" if image.has_transparency_data else opaque
+    return image if image.mode == mode else image.convert(mode)  # convert() would copy it.
 
 
 def _to_color(image: Image.Image) -> Image.Image:

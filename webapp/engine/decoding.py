@@ -6,12 +6,12 @@ from typing import IO
 
 from PIL import Image
 
-from webapp.engine import cicp, vips
+from webapp.engine import vips
 from webapp.engine.cicp import Cicp
 from webapp.engine.errors import translate_decoder_errors
 from webapp.engine.exif import oriented_size, read_exif, read_rights
 from webapp.engine.focus import find_focal_point
-from webapp.engine.formats import gif, isobmff, jpeg, png
+from webapp.engine.formats import gif, isobmff, jpeg
 from webapp.engine.formats.isobmff import Crop
 from webapp.engine.geometry import Region, ResizePlan, plan, plan_contain
 from webapp.engine.header import Header
@@ -121,7 +121,7 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
             plan(output, oriented, smart).as_stored(oriented, still_to_apply) for output in outputs
         ],
         orientation=still_to_apply,
-        profile=_choose_profile(image, tag),
+        profile=image.info.get("icc_profile") or tag,
         rights=read_rights(image),
         is_animated_webp=image.format == "WEBP" and getattr(image, "is_animated", False),
     )
@@ -142,19 +142,7 @@ def _read_tags(image: Image.Image, source: IO[bytes]) -> tuple[Cicp | None, Crop
     """Read what Pillow does not: the tag of the colours, and an AVIF's crop."""
     if image.format in ("AVIF", "HEIF"):
         return isobmff.read_tags(source)
-    return (png.read_tag(source) if image.format == "PNG" else None), None
-
-
-def _choose_profile(image: Image.Image, tag: Cicp | None) -> Profile | None:
-    """Return the profile or the tag that counts.
-
-    In a PNG, that is the tag, if it is known (PNG, third edition, clause 4.3). Browsers take the
-    profile of an AVIF or HEIC.
-    """
-    profile: bytes | None = image.info.get("icc_profile")
-    if image.format == "PNG":
-        return tag if tag and cicp.is_known(tag) else profile
-    return profile or tag
+    return image.info.get("cicp"), None
 
 
 def _read(image: Image.Image, source: IO[bytes], scale: float) -> Frame:

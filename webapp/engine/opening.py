@@ -83,9 +83,7 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
         if container.matches(head) and (repaired := repair(file)):
             file = io.BytesIO(repaired)
     try:
-        image: ImageFile.ImageFile = (
-            png.open_image(file) if png.matches(head) else Image.open(file, formats=_PILLOW_FORMATS)
-        )
+        image = _open_png(file, head) or Image.open(file, formats=_PILLOW_FORMATS)
     except UnidentifiedImageError as error:
         raise explain(head) from error
     check_size(image.size, format_of(image), limits)
@@ -93,6 +91,13 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
         image.info["icc_profile"] = profile
     bmp.check_run_length(image)
     return image
+
+
+def _open_png(file: IO[bytes], head: bytes) -> ImageFile.ImageFile | None:
+    """Open a PNG, or an icon that has one."""
+    if png.matches(head):
+        return png.open_image(file)
+    return ico.open_png(file) if ico.matches(head) and not isobmff.matches(head) else None
 
 
 def format_of(image: Image.Image) -> str:

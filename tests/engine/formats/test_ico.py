@@ -1,5 +1,6 @@
 """Read the header of an icon."""
 
+import zlib
 from typing import Any
 
 import pytest
@@ -46,3 +47,12 @@ def test_icon_cut_within_its_table_is_truncated(more: int, engine: Engine) -> No
         engine.header(cut)
     with pytest.raises(Truncated):
         engine.make(cut, png(60, 60))
+
+
+def test_icon_of_a_png_with_faulty_metadata_is_shown(engine: Engine) -> None:
+    chunks = [(b"gAMA", b"\0"), (b"iCCP", b"icc\0\1profile"), (b"tIME", bytes(7))]
+    data = zlib.compress((b"\0" + b"\x80" * 64) * 64)
+    picture = hostile.png.spoil(hostile.png.build(data=data, chunks=chunks), b"tIME")
+    icon = hostile.ico.build(picture)
+    assert engine.header(icon) == Header("ico", 64, 64, 1, False)
+    assert engine.picture(icon, png(64, 64)).convert("L").getcolors() == [(64 * 64, 128)]

@@ -39,6 +39,13 @@ def build(
     return SIGNATURE + b"".join(make_png_chunk(*chunk) for chunk in all_chunks)
 
 
+def spoil(image: bytes, name: bytes) -> bytes:
+    """Make the checksum of a chunk wrong."""
+    start = image.index(name)
+    end = start + 4 + int.from_bytes(image[start - 4 : start], "big")
+    return image[:end] + bytes((image[end] ^ 1,)) + image[end + 1 :]
+
+
 def animated(width: int, height: int, frames: int, *, says: int | None = None) -> bytes:
     """Make an animated PNG of black frames; it declares `says` of them."""
     control = [(b"acTL", struct.pack(">II", frames if says is None else says, 0))]

@@ -28,12 +28,12 @@ def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
 def check(file: IO[bytes], limits: ImageLimits) -> Size:
     """Return the size of the picture that Pillow uses. Raises ImageError.
 
-    It may be a PNG or BMP of any size, whatever the table says, and Pillow decodes it when it opens
-    the icon: 1.6 GB for a file of 1 MB.
+    It may be a PNG or BMP of any size, whatever the table says, and Pillow decodes a BMP when it
+    opens the icon: 1.6 GB for a file of 1 MB.
     """
     start, is_png = _find_picture(file)
     if is_png:
-        size = png.open_header(file, start)[0].size
+        size = png.read_size(file, start)
     else:
         file.seek(start)
         image = BmpImagePlugin.DibImageFile(io.BytesIO(file.read(bmp.MAX_HEADER)))
@@ -41,6 +41,20 @@ def check(file: IO[bytes], limits: ImageLimits) -> Size:
         size = image.width, image.height // 2  # Half of the lines are its mask.
     check_size(size, "ICO", limits)
     return size
+
+
+def open_png(file: IO[bytes]) -> png.Reader | None:
+    """Open the picture of an icon if it is a PNG; decode no pixels.
+
+    Its metadata do not count. Raises Corrupt or Truncated.
+    """
+    start, is_png = _find_picture(file)
+    if not is_png:
+        return None
+    image = png.open_image(file, start)
+    image.format = "ICO"
+    image.info |= {"exif": b"", "xmp": b""}
+    return image
 
 
 def _find_picture(file: IO[bytes]) -> tuple[int, bool]:
