@@ -51,7 +51,6 @@ from webapp.sandbox import client
 ARTIFACTS = ROOT / "artifacts" / "compare-images"
 RECIPE = Recipe((Output("made", SIDE, SIDE, format="png"),))
 MAX_DIFFERENCE = 3.0  # Mean CIEDE2000, and mean opacity of 255.
-# In the order in which they are asked to name a file: an AVIF can begin like an ICO.
 KINDS = {"webp": webp, "heic": isobmff, "jpeg": jpeg, "png": png, "gif": gif, "tiff": tiff}
 KINDS |= {"bmp": bmp, "ico": ico, "jp2": jp2}
 CRASHES = ("crashed", "timed_out", "failed")

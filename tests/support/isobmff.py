@@ -124,6 +124,7 @@ def build(
     *,
     primary: int = 1,
     brand: bytes | None = None,
+    more_brands: Sequence[bytes] = (),
     is_wide: bool = False,
     ipma_boxes: int = 1,
     is_meta_last: bool = False,
@@ -136,7 +137,7 @@ def build(
     one is 0: up to the end. `data_in_meta` are the items whose data lies in the `meta` box.
     """
     major = brand or BRANDS[format]
-    ftyp = box(b"ftyp", major, bytes(4), b"mif1", b"miaf", BRANDS[format])
+    ftyp = box(b"ftyp", major, bytes(4), b"mif1", b"miaf", BRANDS[format], *more_brands)
     media = [item for item in items if item.id not in data_in_meta]
     mdat = box(b"mdat", *(item.data for item in media), is_wide=is_wide)
     arguments = (items, references, primary, is_wide, ipma_boxes, data_in_meta)

@@ -44,7 +44,6 @@ class Container(Protocol):
     def read_header(self, file: IO[bytes], limits: ImageLimits) -> Header: ...
 
 
-# An AVIF or HEIC whose first box has 256 bytes begins like an ICO: isobmff must come before ico.
 _CONTAINERS: tuple[Container, ...] = (webp, isobmff, jpeg, png, gif, tiff, bmp, ico, jp2)
 
 _UNSUPPORTED = tuple(

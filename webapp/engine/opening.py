@@ -97,7 +97,7 @@ def _open_png(file: IO[bytes], head: bytes) -> ImageFile.ImageFile | None:
     """Open a PNG, or an icon that has one."""
     if png.matches(head):
         return png.open_image(file)
-    return ico.open_png(file) if ico.matches(head) and not isobmff.matches(head) else None
+    return ico.open_png(file) if ico.matches(head) else None
 
 
 def format_of(image: Image.Image) -> str:

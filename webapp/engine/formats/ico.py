@@ -18,7 +18,8 @@ _MAX_PICTURES = 256  # An icon of every size and depth that Windows knows has so
 
 
 def matches(head: bytes) -> bool:
-    return head.startswith(SIGNATURE)
+    # An AVIF or HEIC whose first box has 256 bytes begins like an icon.
+    return head.startswith(SIGNATURE) and head[4:8] != b"ftyp"
 
 
 def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
