@@ -7,8 +7,18 @@ import pytest
 from PIL import Image
 
 from tests.support.engine import Engine, assert_near, png
-from tests.support.images import make_png_chunk
-from tests.support.tags import HLG, PQ, Color, Make, Tag, flat, tag_avif, tag_heic, tag_png
+from tests.support.tags import (
+    HLG,
+    PQ,
+    Color,
+    Make,
+    Tag,
+    flat,
+    insert_chunk,
+    tag_avif,
+    tag_heic,
+    tag_png,
+)
 
 BT709_PQ, P3_PQ, BT709_HLG = (1, 16), (12, 16), (1, 18)
 # What Chromium 156 shows on a screen without HDR, read from a canvas.
@@ -83,9 +93,9 @@ BY_PEAK = {
 
 def name_peak(image: bytes, level: int, display: int) -> bytes:
     """Add the peak of a picture and that of its display to a PNG; 0 is unknown."""
-    chunks = make_png_chunk(b"cLLI", struct.pack(">II", level * 10_000, 0))
-    chunks += make_png_chunk(b"mDCV", struct.pack(">8HII", *[0] * 8, display * 10_000, 1))
-    return image[:33] + chunks + image[33:]
+    image = insert_chunk(image, b"cLLI", struct.pack(">II", level * 10_000, 0))
+    display_color = struct.pack(">8HII", *[0] * 8, display * 10_000, 1)
+    return insert_chunk(image, b"mDCV", display_color)
 
 
 @pytest.mark.parametrize("peak", BY_PEAK)

@@ -25,8 +25,12 @@ MATRICES = {
 
 def tag_png(picture: Image.Image, tag: Tag, **options: object) -> bytes:
     """Encode a PNG with the tag of its colours."""
-    image = encode(picture, "png", **options)
-    return image[:33] + make_png_chunk(b"cICP", bytes((*tag, 0, 1))) + image[33:]
+    return insert_chunk(encode(picture, "png", **options), b"cICP", bytes((*tag, 0, 1)))
+
+
+def insert_chunk(image: bytes, name: bytes, content: bytes) -> bytes:
+    """Add a chunk behind the header of a PNG, which ends at byte 33."""
+    return image[:33] + make_png_chunk(name, content) + image[33:]
 
 
 def tag_avif(picture: Image.Image, tag: Tag, **options: object) -> bytes:
@@ -53,7 +57,7 @@ def to_srgb(color: Color, primaries: int, gamma: float | None = None) -> Color:
     """Convert a colour by the formulas of the standards."""
     light = [decode(part / 255) if gamma is None else (part / 255) ** gamma for part in color]
     mixed = [sum(a * b for a, b in zip(row, light, strict=True)) for row in MATRICES[primaries]]
-    red, green, blue = (encode_light(min(max(part, 0), 1)) for part in mixed)
+    red, green, blue = (encode_light(part) for part in mixed)
     return red, green, blue
 
 
@@ -62,5 +66,6 @@ def decode(share: float) -> float:
 
 
 def encode_light(light: float) -> int:
+    light = min(max(light, 0), 1)
     share = 12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
     return round(255 * share)

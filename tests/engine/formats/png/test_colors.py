@@ -8,14 +8,9 @@ import pytest
 from tests.support.engine import Engine, assert_near
 from tests.support.engine import png as make_output
 from tests.support.hostile import png
+from tests.support.tags import encode_light, to_srgb
 from webapp.engine.cicp import BT709, SPACES
 from webapp.engine.profiles import SRGB_CURVE, gamma_curve, make_profile
-
-
-def to_srgb(part: float) -> int:
-    """Encode linear light of 0 to 1 by the formula of the standard."""
-    part = min(max(part, 0), 1)
-    return round(255 * (12.92 * part if part <= 0.0031308 else 1.055 * part ** (1 / 2.4) - 0.055))
 
 
 def color_of(pixel: bytes, color: int, chunks: list[tuple[bytes, bytes]], engine: Engine) -> object:
@@ -33,31 +28,21 @@ def gamma(number: int) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize("level", [10, 64, 128, 240])
 def test_gamma_of_a_png_counts(exponent: float, level: int, engine: Engine) -> None:
     chunks = [gamma(round(100_000 / exponent))]
-    expected = (to_srgb((level / 255) ** exponent),) * 3
+    expected = (encode_light((level / 255) ** exponent),) * 3
     assert_near(color_of(bytes((level,)), 0, chunks, engine), expected, 1)
     assert_near(color_of(bytes((level,)) * 3, 2, chunks, engine), expected, 1)
 
 
 DISPLAY_P3 = (31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)
-# From linear Display P3 to linear sRGB, https://www.w3.org/TR/css-color-4/#color-conversion-code
-P3_TO_SRGB = (
-    (1.2249401762805598, -0.2249401762805598, 0.0),
-    (-0.0420569547096881, 1.0420569547096881, 0.0),
-    (-0.0196375545903344, -0.0786360455506319, 1.0982736001409663),
-)
 
 
 @pytest.mark.parametrize("exponent", [None, 1.0])
 def test_primaries_of_a_png_count(exponent: float | None, engine: Engine) -> None:
-    pixel = bytes((150, 120, 90))
+    color = (150, 120, 90)
     chunks = [(b"cHRM", struct.pack(">8I", *DISPLAY_P3))]
     chunks += [gamma(round(100_000 / exponent))] if exponent else []
-    light = [
-        (level / 255) ** exponent if exponent else ((level / 255 + 0.055) / 1.055) ** 2.4
-        for level in pixel
-    ]
-    rows = [sum(a * b for a, b in zip(row, light, strict=True)) for row in P3_TO_SRGB]
-    assert_near(color_of(pixel, 2, chunks, engine), tuple(to_srgb(part) for part in rows), 1)
+    expected = to_srgb(color, 12, gamma=exponent)
+    assert_near(color_of(bytes(color), 2, chunks, engine), expected, 1)
 
 
 def test_white_stays_white_whatever_its_point(engine: Engine) -> None:
