@@ -1,4 +1,4 @@
-"""Read orientation, GPS position and rights from EXIF, and the position from XMP too.
+"""Read orientation, GPS position and rights from EXIF, and the position from XMP.
 
 Broken metadata count as none.
 """
@@ -12,8 +12,6 @@ from PIL import ExifTags, Image, TiffImagePlugin
 from webapp.engine import ifd
 from webapp.recipes.outputs import Size
 
-# The keys of the texts of a PNG that hold XMP and, from ImageMagick, EXIF.
-PNG_XMP, PNG_EXIF = b"XML:com.adobe.xmp", b"Raw profile type exif"
 MAX_METADATA = 1 << 20  # Bytes of EXIF or XMP that are read; JPEG allows 64 kB.
 
 TRANSPOSE = {
@@ -40,12 +38,7 @@ def read_exif(image: Image.Image) -> tuple[int, bool]:
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.fp:
         return parse_tiff(image.fp)
-    exif, text = image.info.get("exif"), image.info.get(PNG_EXIF.decode(), "")
-    xmp = image.info.get("xmp") or image.info.get(PNG_XMP.decode()) or b""
-    return parse(
-        exif if exif is not None else decode_hex(text),
-        xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp,
-    )
+    return parse(image.info.get("exif") or b"", image.info.get("xmp") or b"")
 
 
 def parse(exif: bytes, xmp: bytes) -> tuple[int, bool]:
@@ -66,14 +59,6 @@ def parse_tiff(file: IO[bytes], xmp: bytes = b"") -> tuple[int, bool]:
         orientation, had_gps = None, False
     had_gps = had_gps or xmp.find(b"GPSLatitude", 0, MAX_METADATA) >= 0
     return (int(orientation) if orientation in TRANSPOSE else 1), had_gps
-
-
-def decode_hex(text: str) -> bytes:
-    """Return the EXIF in ImageMagick's text: three lines, then digits."""
-    try:
-        return bytes.fromhex("".join(text.split("\n", 3)[3:]))
-    except ValueError:
-        return b""
 
 
 def read_rights(image: Image.Image) -> bytes:

@@ -8,6 +8,7 @@ from webapp.engine import exif
 from webapp.engine.formats.png.chunks import Chunk, read_content
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_XMP_KEY, _EXIF_KEY = b"XML:com.adobe.xmp", b"Raw profile type exif"  # ImageMagick writes EXIF so.
 
 
 def read_metadata(file: IO[bytes], chunks: Iterable[Chunk]) -> tuple[bytes, bytes]:
@@ -21,12 +22,12 @@ def read_metadata(file: IO[bytes], chunks: Iterable[Chunk]) -> tuple[bytes, byte
             found[chunk.name] = chunk
         elif chunk.name in _TEXTS:
             file.seek(chunk.start)
-            key = file.read(len(exif.PNG_EXIF) + 1).partition(b"\0")[0]
-            if key in (exif.PNG_XMP, exif.PNG_EXIF):
+            key = file.read(len(_EXIF_KEY) + 1).partition(b"\0")[0]
+            if key in (_XMP_KEY, _EXIF_KEY):
                 found[key] = chunk
     contents = {key: _read(file, chunk) for key, chunk in found.items()}
-    text = contents.get(exif.PNG_EXIF, b"").decode("latin-1")
-    return contents.get(b"eXIf") or exif.decode_hex(text), contents.get(exif.PNG_XMP, b"")
+    content = contents.get(b"eXIf") or _decode_hex(contents.get(_EXIF_KEY, b""))
+    return content, contents.get(_XMP_KEY, b"")
 
 
 def _read(file: IO[bytes], chunk: Chunk) -> bytes:
@@ -48,4 +49,12 @@ def _read(file: IO[bytes], chunk: Chunk) -> bytes:
     try:
         return zlib.decompressobj().decompress(text, exif.MAX_METADATA) if is_compressed else text
     except zlib.error:
+        return b""
+
+
+def _decode_hex(text: bytes) -> bytes:
+    """Return the EXIF in ImageMagick's text: three lines, then digits."""
+    try:
+        return bytes.fromhex(b"".join(text.split(b"\n", 3)[3:]).decode("latin-1"))
+    except ValueError:
         return b""
