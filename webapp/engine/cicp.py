@@ -66,7 +66,7 @@ def make_tag(primaries: int, transfer: int, *peaks: float) -> Cicp:
     return Cicp(primaries, transfer, *[peak for peak in peaks if peak][:1])
 
 
-def read_display(content: bytes) -> float:
+def read_display_peak(content: bytes) -> float:
     """Return the peak of the display that a picture was made on, in nits."""
     (peak,) = struct.unpack_from(">I", content, 16)  # After its primaries and its white.
     return float(peak / 10_000)

@@ -65,7 +65,7 @@ class CheckedContainer(Protocol):
 
 _CHECKED: tuple[CheckedContainer, ...] = (jpeg, webp, isobmff, ico, gif, jp2)
 # Functions that return a file as its decoder expects it; None if it is so already.
-_REPAIRS = ((isobmff, isobmff.join_property_boxes), (webp, webp.add_alpha_flag))
+_REPAIRS = ((isobmff, isobmff.join_associations), (webp, webp.add_alpha_flag))
 
 
 def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:

@@ -13,8 +13,9 @@ from typing import Any
 
 from PIL import Image, ImageMath
 
+from webapp.engine import matrices
 from webapp.engine.cicp import BT2020, GAMMAS, HLG, PQ, SPACES, Cicp, specify
-from webapp.engine.matrices import Row, between, to_xyz
+from webapp.engine.matrices import Row
 
 _WHITE_NITS = 203  # Of paper in HDR (BT.2408).
 _USUAL_PEAK = 1000  # Nits. HLG always has it here.
@@ -50,7 +51,7 @@ def _tone_map_strip(image: Image.Image, tag: Cicp, primaries: int) -> Image.Imag
     factor = ImageMath.lambda_eval(partial(_factor_of, tag=tag), **colors)
     bands = [
         ImageMath.lambda_eval(partial(_mix, row=row), factor=factor, **colors)
-        for row in between(SPACES[tag.primaries], SPACES[primaries])
+        for row in matrices.between(SPACES[tag.primaries], SPACES[primaries])
     ]
     return Image.merge("RGB", [band.point(_encoded_levels(), "L") for band in bands])
 
@@ -61,11 +62,11 @@ def _factor_of(on: dict[str, Any], tag: Cicp) -> Any:
     Its brightest channel is that of BT.2020, whatever its own space is.
     """
     space = SPACES[tag.primaries]
-    red, green, blue = (_weigh(on, row) for row in between(space, SPACES[BT2020]))
+    red, green, blue = (_weigh(on, row) for row in matrices.between(space, SPACES[BT2020]))
     brightest = on["max"](on["max"](red, green), blue)
     if tag.transfer == PQ:
         return _scale_of(brightest, tag.peak, on["min"], on["max"])
-    system = _weigh(on, to_xyz(space)[1]) ** (_SYSTEM_GAMMA - 1)
+    system = _weigh(on, matrices.to_xyz(space)[1]) ** (_SYSTEM_GAMMA - 1)
     return system * _scale_of(brightest * system, _USUAL_PEAK, on["min"], on["max"])
 
 

@@ -10,7 +10,9 @@ from webapp.engine.header import Header
 
 @pytest.mark.parametrize("is_wide", [False, True])
 @pytest.mark.parametrize("boxes", [2, 3])
-def test_avif_of_several_property_boxes_is_read(boxes: int, is_wide: bool, engine: Engine) -> None:
+def test_avif_of_several_association_boxes_is_read(
+    boxes: int, is_wide: bool, engine: Engine
+) -> None:
     plain = variants("avif")["transparent"]
     size = (120, 80)
     parts = [picture(3, "avif", (64, 64)), alpha(2, "avif", size), picture(1, "avif", size)]

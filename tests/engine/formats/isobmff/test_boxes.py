@@ -14,7 +14,7 @@ from tests.support.images import make_animation
 from tests.support.isobmff import alpha, box, build, full_box, inside, picture
 from tests.support.isobmff_variants import variants
 from webapp.engine.errors import Corrupt, ImageError
-from webapp.engine.formats.isobmff.associations import join_property_boxes
+from webapp.engine.formats.isobmff.associations import join_associations
 from webapp.engine.formats.isobmff.main_image import read_main_image
 from webapp.engine.identify import read_header
 
@@ -48,7 +48,7 @@ SOUND = {
     for name in ("upright", "turned tiles", "transparent", "turned by exif and xmp", "wide numbers")
 }
 SOUND["avif", "sequence"] = make_animation("avif")
-SOUND["avif", "two property boxes"] = build(
+SOUND["avif", "two association boxes"] = build(
     "avif", [picture(1, "avif", (64, 64)), alpha(2, "avif", (64, 64))], ipma_boxes=2
 )
 edits = st.lists(st.tuples(st.integers(0, 1 << 20), st.binary(min_size=1, max_size=8)), max_size=4)
@@ -95,7 +95,7 @@ def check_bounds(image: bytes) -> None:
     file = _CountingFile(image)
     with suppress(Exception):  # `read_header` turns it into an ImageError.
         read_main_image(file)
-    joined = join_property_boxes(io.BytesIO(image))
+    joined = join_associations(io.BytesIO(image))
     assert joined is None or len(joined) == len(image)
     assert file.reads < 2_500
     assert file.bytes_read < 3 * len(image) + 40_000

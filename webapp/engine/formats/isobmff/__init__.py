@@ -18,7 +18,7 @@ from typing import IO
 
 from webapp.engine import exif
 from webapp.engine.cicp import Cicp
-from webapp.engine.formats.isobmff.associations import join_property_boxes
+from webapp.engine.formats.isobmff.associations import join_associations
 from webapp.engine.formats.isobmff.boxes import FAULTS, BoxReader
 from webapp.engine.formats.isobmff.brands import matches
 from webapp.engine.formats.isobmff.main_image import read_main_image
@@ -30,7 +30,7 @@ __all__ = [
     "BoxReader",
     "Crop",
     "check",
-    "join_property_boxes",
+    "join_associations",
     "matches",
     "read_header",
     "read_tags",

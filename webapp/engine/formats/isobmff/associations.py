@@ -27,7 +27,7 @@ def read_indices(reader: BoxReader, content: bytes) -> Iterator[Association]:
         yield item, [index & index_bits for index in indices]
 
 
-def join_property_boxes(file: IO[bytes]) -> bytes | None:
+def join_associations(file: IO[bytes]) -> bytes | None:
     """Return a file with one `ipma` box in place of several of the same form.
 
     Old encoders wrote one for the picture and one for its alpha. libavif allows only one for each

@@ -89,7 +89,7 @@ def read_color(properties: Properties) -> Cicp | None:
     levels = [struct.unpack_from(">H", body)[0] for kind, body in properties if kind == b"clli"]
     # libavif does not read `mdcv`, and so opens a file whose is too short.
     displays = [
-        cicp.read_display(body)
+        cicp.read_display_peak(body)
         for kind, body in properties
         if kind == b"mdcv" and len(body) >= cicp.DISPLAY_BYTES
     ]

@@ -36,7 +36,7 @@ def _read_tag(chunks: dict[bytes, bytes]) -> Cicp | None:
     """Return the tag of the colours with their brightness; None if we cannot use it."""
     primaries, transfer, matrix, is_full = chunks.get(b"cICP", bytes(4))[:4]
     level = int.from_bytes(chunks.get(b"cLLI", b"")[:4], "big") / 10_000
-    display = cicp.read_display(chunks.get(b"mDCV", bytes(24)))
+    display = cicp.read_display_peak(chunks.get(b"mDCV", bytes(24)))
     tag = cicp.make_tag(primaries, transfer, level, display)
     return tag if cicp.is_known(tag) and (matrix, is_full) == (0, 1) else None
 

@@ -24,15 +24,15 @@ class _FrameControl(NamedTuple):
     height: int
     left: int
     top: int
-    delay: int
-    delay_unit: int  # Parts of a second; 0 means 100.
+    delay_numerator: int  # Of a fraction of a second.
+    delay_denominator: int  # 0 means 100.
     disposal: int
     blend: int
     pixels: Chunk
 
     @property
     def duration(self) -> int:
-        return 1000 * self.delay // (self.delay_unit or 100) or DEFAULT_DURATION
+        return 1000 * self.delay_numerator // (self.delay_denominator or 100) or DEFAULT_DURATION
 
     def fits(self, canvas: Size) -> bool:
         """Return whether this is a frame that a canvas has room for.

@@ -10,7 +10,7 @@ from webapp.engine.errors import Corrupt, Truncated
 from webapp.engine.formats.png import colors
 from webapp.engine.formats.png.chunks import SIGNATURE, Chunk, make_chunk, read_content
 
-GREY, RGB, PALETTE = 0, 2, 3  # Kinds of pixels.
+GREY, RGB, PALETTE = 0, 2, 3  # Colour types.
 _CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, 4: 2, 6: 4}
 _CRITICAL = (b"IHDR", b"PLTE")  # A file in which one is faulty is refused.
 _MAX_CRITICAL = 4096  # Bytes. A palette has up to 768.
@@ -43,21 +43,22 @@ class Parts:
         return self.chunks[b"IHDR"][8]
 
     @property
-    def kind(self) -> int:
+    def color_type(self) -> int:
         return self.chunks[b"IHDR"][9]
 
     @property
     def raw_bytes(self) -> int:
         """The number of bytes that the pixels have when they are inflated."""
         width, height = self.size
-        bits = self.depth * _CHANNELS[self.kind]
+        bits = self.depth * _CHANNELS[self.color_type]
         passes = _PASSES if self.chunks[b"IHDR"][12] else ((0, 0, 1, 1),)
         sizes = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in passes]
         return sum(lines * (1 + (columns * bits + 7) // 8) for columns, lines in sizes if columns)
 
     def join(self, pixels: bytes = b"") -> bytes:
         """Write a PNG of nothing but a still picture."""
-        names = (b"IHDR", b"PLTE", b"tRNS") if self.kind == PALETTE else (b"IHDR", b"tRNS")
+        has_palette = self.color_type == PALETTE
+        names = (b"IHDR", b"PLTE", b"tRNS") if has_palette else (b"IHDR", b"tRNS")
         head = [make_chunk(name, self.chunks[name]) for name in names if name in self.chunks]
         return b"".join([SIGNATURE, *head, make_chunk(b"IDAT", pixels), make_chunk(b"IEND", b"")])
 
@@ -94,9 +95,8 @@ def read_parts(file: IO[bytes], chunks: Iterable[Chunk]) -> Parts:
 
 
 def _fits(transparency: bytes, chunks: dict[bytes, bytes]) -> bool:
-    """Return whether the content of a tRNS is one for this kind of pixels."""
-    kind = chunks.get(b"IHDR", bytes(13))[9]
-    least = _TRANSPARENCY_BYTES.get(kind, _MAX_TRANSPARENCY + 1)
-    return least <= len(transparency) <= _MAX_TRANSPARENCY and (
-        kind != PALETTE or b"PLTE" in chunks
-    )
+    """Return True if a tRNS has the length that this colour type needs."""
+    color_type = chunks.get(b"IHDR", bytes(13))[9]
+    least = _TRANSPARENCY_BYTES.get(color_type, _MAX_TRANSPARENCY + 1)
+    has_colors = color_type != PALETTE or b"PLTE" in chunks
+    return has_colors and least <= len(transparency) <= _MAX_TRANSPARENCY

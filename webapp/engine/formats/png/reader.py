@@ -28,7 +28,7 @@ class Reader(PngImagePlugin.PngImageFile):
         super().__init__(io.BytesIO(parts.join()))
         self._parts, self._file = parts, file
         self._pieces = self._read_pieces()
-        if parts.kind in (GREY, RGB) and b"tRNS" in parts.chunks:
+        if parts.color_type in (GREY, RGB) and b"tRNS" in parts.chunks:
             self.info["transparency"] = _transparent_color(parts)
 
     def load_read(self, _: int) -> bytes:
@@ -95,7 +95,7 @@ def _transparent_color(parts: Parts) -> int | tuple[int, ...]:
     """
     content, depth = parts.chunks[b"tRNS"], parts.depth
     most = (1 << depth) - 1
-    if parts.kind == RGB:
+    if parts.color_type == RGB:
         return tuple((part & most) >> (depth - 8) for part in struct.unpack_from(">3H", content))
     (shade,) = struct.unpack_from(">H", content)
     return int(shade) if depth == 16 else (shade & most) * 255 // most
