@@ -1,7 +1,7 @@
 """Build AVIF and HEIC files box by box, in all forms of the standard.
 
-Encoders write one form each. What a decoder says of a file that no encoder at hand writes (a crop,
-tiles, several images, boxes of 64 bits) is asked of these.
+Encoders write one form each. These files have the forms that no encoder of ours writes: a crop,
+tiles, several images, boxes of 64 bits.
 """
 
 import struct
@@ -63,7 +63,10 @@ def imir(axis: int) -> bytes:
 
 
 def clap(width: int, height: int, x: int = 0, y: int = 0, parts: int = 1) -> bytes:
-    """Make a clean aperture, in parts of a pixel; x and y are its centre from the middle."""
+    """Make a clean aperture, in parts of a pixel.
+
+    Its centre is x and y from the centre of the picture.
+    """
     return box(b"clap", struct.pack(">8i", width, parts, height, parts, x, 1, y, 1))
 
 

@@ -141,9 +141,9 @@ def _seek_frames(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
 def _compose(frames: Iterable[StoredFrame], canvas_size: Size) -> Iterator[tuple[Image.Image, int]]:
     """Lay the frames over each other on a transparent canvas, as browsers do.
 
-    Pillow would too. But PngImagePlugin.py pastes a translucent frame through itself, which makes
-    an opaque picture translucent, and it restores a picture on which it has drawn meanwhile.
-    GifImagePlugin.py clears to the background colour, which no browser shows.
+    Pillow composes frames too. But PngImagePlugin.py pastes a translucent frame through itself,
+    which makes an opaque picture translucent, and the picture that it restores has the frame drawn
+    on it already. GifImagePlugin.py clears to the background colour, which no browser shows.
     """
     canvas = Image.new("RGBA", canvas_size)
     for frame in frames:
@@ -166,9 +166,9 @@ def _compose(frames: Iterable[StoredFrame], canvas_size: Size) -> Iterator[tuple
 
 
 def _lay(picture: Image.Image, canvas: Image.Image, frame: StoredFrame) -> Image.Image:
-    """Return the canvas with the picture of a frame on it; in L or RGB if it is opaque.
+    """Return the canvas with the picture of a frame on it.
 
-    That takes half of the time of RGBA, or less.
+    An opaque canvas is in L or RGB, which takes half of the time of RGBA, or less.
     """
     is_opaque = picture.mode != "RGBA"
     if picture.size == canvas.size and (is_opaque or not frame.is_over):

@@ -1,4 +1,4 @@
-"""The two numbers that name the colours of a picture (ITU-T H.273), and their ICC profiles.
+"""The tag that names the colours of a picture by two numbers (ITU-T H.273).
 
 PNG has such a tag as `cICP`, AVIF and HEIC as `nclx`. Pillow and pillow-heif leave it to their
 caller.
@@ -62,7 +62,7 @@ def make_profile(tag: Cicp) -> bytes | None:
 
 
 def make_tag(primaries: int, transfer: int, *peaks: float) -> Cicp:
-    """Make a tag with the first of these peaks that is not 0, which means unknown."""
+    """Make a tag with the first peak that is known, which 0 is not."""
     return Cicp(primaries, transfer, *[peak for peak in peaks if peak][:1])
 
 

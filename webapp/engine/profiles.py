@@ -1,4 +1,4 @@
-"""Make ICC profiles of displays from the chromaticities of their colours and a curve."""
+"""Make the ICC profile of a display from its chromaticities and its curve."""
 
 import struct
 
@@ -10,7 +10,7 @@ _HEADER_BYTES = 128
 def make_profile(name: str, curve: bytes, points: Points | None) -> bytes:
     """Make an ICC profile of version 4.3; one of grey if there are no chromaticities.
 
-    Raises ZeroDivisionError or struct.error for chromaticities that no light has.
+    Raises ZeroDivisionError or struct.error for impossible chromaticities.
     """
     tags = {b"desc": _text(name), b"cprt": _text("CC0"), b"wtpt": _xyz_tag(xyz(D50))}
     if points is None:

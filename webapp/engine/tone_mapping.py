@@ -20,7 +20,8 @@ from webapp.engine.matrices import Row
 _WHITE_NITS = 203  # Of paper in HDR (BT.2408).
 _USUAL_PEAK = 1000  # Nits. HLG always has it here.
 _DARKENING = 0.5  # Of white and all that is darker, at this peak and above.
-_BEND = 0.65  # How far the Bézier curve goes straight on, on its way to the peak.
+# The control point of the Bézier curve, on the straight line: 0 is white, 1 the screen's brightest.
+_BEND = 0.65
 _SYSTEM_GAMMA = 1.2  # Of HLG at this peak (BT.2100).
 _STRIP = 1 << 18  # Pixels that are tone-mapped at once.
 
@@ -32,7 +33,7 @@ def is_hdr(tag: Cicp) -> bool:
 def tone_map(image: Image.Image, tag: Cicp, primaries: int) -> Image.Image:
     """Convert an RGB picture of PQ or HLG to sRGB's curve with these primaries.
 
-    In strips: a pixel takes some 60 bytes meanwhile.
+    It does so in strips, because a pixel takes some 60 bytes while it is converted.
     """
     tag, made = specify(tag), Image.new("RGB", image.size)
     rows = max(1, _STRIP // image.width)
@@ -57,9 +58,10 @@ def _tone_map_strip(image: Image.Image, tag: Cicp, primaries: int) -> Image.Imag
 
 
 def _factor_of(on: dict[str, Any], tag: Cicp) -> Any:
-    """Return the tone map of a colour, and before it the system gamma of HLG, as a factor.
+    """Return the factor by which tone mapping scales each colour.
 
-    Its brightest channel is that of BT.2020, whatever its own space is.
+    That of HLG includes the system gamma. It depends on the brightest channel in BT.2020, whatever
+    the colour's own space is.
     """
     space = SPACES[tag.primaries]
     red, green, blue = (_weigh(on, row) for row in matrices.between(space, SPACES[BT2020]))
@@ -120,7 +122,7 @@ def _pq_light(share: float) -> float:
 def _hlg_light(share: float) -> float:
     """Return the light of a share of HLG's range (BT.2100).
 
-    To the system gamma of 1.2 it is that of a screen of the peak.
+    Raised to the power of the system gamma, it is the light of a screen with the usual peak.
     """
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = share * share / 3 if share <= 0.5 else (exp((share - c) / a) + b) / 12
@@ -130,9 +132,10 @@ def _hlg_light(share: float) -> float:
 def _scale_of(light: Any, peak_nits: float, least: Any = min, most: Any = max) -> Any:
     """Return by how much to scale a colour whose brightest channel has this light.
 
-    Up to white, the curve is a straight line, which is the flatter the higher the peak. From there
-    to the peak, a Bézier curve leads to the brightest of the screen, by which all that is brighter
-    is limited. `light` is a number, or an image of ImageMath with its functions.
+    Up to white, the curve is a straight line, which is flatter for a higher peak. From white to the
+    peak, it is a Bézier curve that ends at the brightest light of the screen; light beyond the peak
+    is limited to that. `light` is a number; or it is an image of ImageMath, with the functions of
+    ImageMath as `least` and `most`.
     """
     peak = peak_nits / _WHITE_NITS
     if peak < 1.01:

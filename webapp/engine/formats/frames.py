@@ -1,4 +1,4 @@
-"""What GIF and PNG have in common: the frames of an animation, as they are stored."""
+"""The frames of an animation as GIF and PNG store them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

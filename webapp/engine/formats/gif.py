@@ -188,7 +188,10 @@ def _read(file: IO[bytes], length: int) -> bytes:
 
 
 def _read_data(file: IO[bytes]) -> bytes:
-    """Read the data of a block: pieces up to an empty one, which is added if it is missing."""
+    """Read the data of a block: pieces up to an empty one.
+
+    That is added if it is missing.
+    """
     data = bytearray()
     while (length := file.read(1)) and (piece := file.read(length[0])):
         data += bytes((len(piece),)) + piece

@@ -42,9 +42,9 @@ def build(frames: int, early: list[Chunk], late: list[Chunk], depth: int = 8) ->
 
 
 def make_moving(*frames: tuple[Color, Place, int, int], depth: int = 8) -> bytes:
-    """Make an animated PNG of frames of one colour each: its place, disposal and blending.
+    """Make an animated PNG of frames of one colour each.
 
-    Its still picture is no frame.
+    Each has a place, a disposal and a blending. The still picture is no frame.
     """
     late: list[Chunk] = []
     for color, place, disposal, blend in frames:

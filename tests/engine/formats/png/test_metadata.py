@@ -25,7 +25,7 @@ TEXTS = {
 
 
 def header_of(chunk: tuple[bytes, bytes]) -> Header:
-    """Return the header of a PNG with this chunk; an orientation in XMP does not count."""
+    """Return the header of a PNG with this chunk: XMP does not rotate it."""
     return Header("png", 64, 48, 1, True) if XMP_KEY in chunk[1] else Header("png", 48, 64, 6, True)
 
 

@@ -38,7 +38,7 @@ __all__ = [
 
 
 def check(file: IO[bytes], limits: ImageLimits) -> None:
-    """Raise Unsupported if no decoder at hand reads the main image."""
+    """Raise Unsupported if none of our decoders reads the main image."""
     with suppress(*FAULTS):  # The decoder decides what it is.
         read_main_image(file)
 

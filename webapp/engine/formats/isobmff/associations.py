@@ -1,4 +1,7 @@
-"""Boxes that associate items with their properties (`ipma`), of which a file should have one."""
+"""The boxes that associate items with their properties (`ipma`).
+
+A file should have one of these.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -30,10 +33,10 @@ def read_indices(reader: BoxReader, content: bytes) -> Iterator[Association]:
 def join_associations(file: IO[bytes]) -> bytes | None:
     """Return a file with one `ipma` box in place of several of the same form.
 
-    Old encoders wrote one for the picture and one for its alpha. libavif allows only one for each
-    version and flags (`avifParseItemPropertiesBox`), and one entry for each item; browsers show the
-    picture. The file keeps its length, because items are found by their place in it. Returns None
-    if there is nothing to join.
+    Old encoders wrote one for the picture and one for its alpha. Browsers show such a file, but
+    libavif allows only one box for each version and flags (`avifParseItemPropertiesBox`), and one
+    entry for each item. The file keeps its length, because items are found by their place in it.
+    Returns None if there is nothing to join.
     """
     with suppress(*FAULTS):
         reader = BoxReader(file)
@@ -60,7 +63,7 @@ def _join_in_meta(reader: BoxReader, content: bytes) -> bytes | None:
 
 
 def _join_in_iprp(reader: BoxReader, content: bytes) -> bytes | None:
-    """Return an `iprp` box, shorter by the heads of those that are joined."""
+    """Return an `iprp` box with the boxes of one form joined; None if none are."""
     others: list[bytes] = []
     forms: list[bytes] = []  # The version and flags of each `ipma`.
     associations: dict[bytes, dict[int, list[int]]] = {}  # By form, then by item.

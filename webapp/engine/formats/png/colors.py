@@ -55,11 +55,11 @@ def _inflate_profile(content: bytes) -> bytes | None:
 
 
 def _make_profile(chunks: dict[bytes, bytes], *, is_grey: bool) -> bytes | None:
-    """Make an ICC profile from gAMA and cHRM; None if they mean sRGB or cannot be used.
+    """Make an ICC profile from gAMA and cHRM.
 
-    Each stands for sRGB where it is missing. A gamma of about 1 / 2.2 does too: it is what encoders
-    write for sRGB, and what libpng and Firefox take it for; Chromium's exact 2.2 would be up to 7
-    levels darker in shadows.
+    None if they mean sRGB or cannot be used. A missing chunk means sRGB, and so does a gamma of
+    about 1 / 2.2: encoders write it for sRGB, and libpng and Firefox take it so. Chromium takes it
+    for exactly 2.2, which would be up to 7 levels darker in shadows.
     """
     (gamma,) = struct.unpack_from(">I", chunks.get(b"gAMA", _SRGB_GAMMA))
     points = struct.unpack_from(">8I", chunks.get(b"cHRM", _SRGB_POINTS))

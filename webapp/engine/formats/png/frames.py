@@ -1,4 +1,7 @@
-"""Animated PNG: frames, each of which has a place, a time and pixels like those of the still."""
+"""The frames of an animated PNG.
+
+Each has a place, a duration, and pixels as those of the still picture.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -35,9 +38,9 @@ class _FrameControl(NamedTuple):
         return 1000 * self.delay_numerator // (self.delay_denominator or 100) or DEFAULT_DURATION
 
     def fits(self, canvas: Size) -> bool:
-        """Return whether this is a frame that a canvas has room for.
+        """Return True if this is sound and a canvas has room for the frame.
 
-        The still picture as a frame is as large as the canvas.
+        If the still picture is a frame, it is as large as the canvas.
         """
         width, height = canvas
         is_still = self.pixels.name == b"IDAT"
@@ -51,9 +54,10 @@ class _FrameControl(NamedTuple):
 
 
 def find_animation(file: IO[bytes]) -> StoredAnimation | None:
-    """Find the frames of an animated PNG; None if there is only one, or one is faulty.
+    """Find the frames of an animated PNG.
 
-    Raises Truncated if the file ends before its last frame.
+    None if there is only one, or one is faulty. Raises Truncated if the file ends before its last
+    frame.
     """
     parts = read_parts(file, find_chunks(file))
     if b"acTL" not in parts.chunks:
@@ -73,7 +77,7 @@ def find_animation(file: IO[bytes]) -> StoredAnimation | None:
 
 
 def _find_controls(file: IO[bytes]) -> Iterator[_FrameControl]:
-    """Find what describes the frames.
+    """Find the control chunk of each frame, and where its pixels begin.
 
     The pixels before the first fcTL are only for readers that do not animate. Raises Corrupt if the
     next frame is faulty, Truncated if the file ends before it.

@@ -8,7 +8,7 @@ from webapp.engine import exif
 from webapp.engine.formats.png.chunks import Chunk, read_content
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-_XMP_KEY, _EXIF_KEY = b"XML:com.adobe.xmp", b"Raw profile type exif"  # ImageMagick writes EXIF so.
+_XMP_KEY, _EXIF_KEY = b"XML:com.adobe.xmp", b"Raw profile type exif"  # ImageMagick's EXIF.
 
 
 def read_metadata(file: IO[bytes], chunks: Iterable[Chunk]) -> tuple[bytes, bytes]:
