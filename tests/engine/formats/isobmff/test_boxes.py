@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.engine import LIMITS, Engine
+from tests.support.files import CountingFile
 from tests.support.hostile.samples import sample
 from tests.support.images import make_animation
 from tests.support.isobmff import alpha, box, build, full_box, inside, picture
@@ -29,17 +30,6 @@ def test_boxes_without_end_are_refused(format: str, engine: Engine) -> None:
             engine.header(image.replace(box(b"meta", meta), box(b"meta", meta, more)))
     with pytest.raises(Corrupt):
         engine.header(image[:24] + box(b"free") * 20_000 + image[24:])
-
-
-class _CountingFile(io.BytesIO):
-    """Count what is read of a file."""
-
-    reads = bytes_read = 0
-
-    def read(self, size: int | None = -1) -> bytes:
-        data = super().read(size)
-        self.reads, self.bytes_read = self.reads + 1, self.bytes_read + len(data)
-        return data
 
 
 SOUND = {
@@ -92,7 +82,7 @@ def test_wrong_length_of_a_box_is_read_in_bounds(
 
 def check_bounds(image: bytes) -> None:
     """Read the boxes, join some, and check how much of the file was read."""
-    file = _CountingFile(image)
+    file = CountingFile(image)
     with suppress(Exception):  # `read_header` turns it into an ImageError.
         read_main_image(file)
     joined = join_associations(io.BytesIO(image))

@@ -7,11 +7,13 @@ import zlib
 import pytest
 from PIL import Image
 
-from tests.support.engine import Engine
+from tests.support.engine import LIMITS, Engine
 from tests.support.engine import png as make_output
+from tests.support.files import CountingFile
 from tests.support.hostile import png
 from tests.support.images import make_exif, make_png_chunk
 from webapp.engine.errors import Corrupt, Truncated
+from webapp.engine.formats.png import read_header
 from webapp.engine.header import Header
 from webapp.engine.strip import strip_metadata
 
@@ -97,6 +99,14 @@ def assert_grey(image: bytes, engine: Engine) -> None:
     assert result.header == expected
     picture = engine.load(result.thumbnails[0])
     assert picture.convert("RGBA").getcolors() == [(64 * 48, (128, 128, 128, 255))]
+
+
+def test_header_among_many_faulty_profiles_is_read_in_bounds() -> None:
+    profile = png.spoil(make_png_chunk(b"iCCP", bytes(1_000_000)), b"iCCP")
+    image = png.build(64, 48)
+    file = CountingFile(image[:33] + profile * 20 + image[33:])
+    assert read_header(file, LIMITS) == Header("png", 64, 48, 1, False)
+    assert file.bytes_read < 3_000_000
 
 
 @pytest.mark.parametrize("name", [b"IHDR", b"PLTE"])

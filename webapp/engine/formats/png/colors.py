@@ -12,7 +12,7 @@ CHUNKS = {
     **{b"cICP": 4, b"iCCP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32},
     **{b"cLLI": 8, b"mDCV": 24},
 }
-MAX_PROFILE = 1 << 20  # Bytes, compressed or not.
+MAX_PROFILE = 1 << 20  # Bytes. Of RGB, the longest in use have half a megabyte.
 # In hundred-thousandths, as in the chunks: gamma; x and y of white, red, green and blue.
 _SRGB_GAMMA = struct.pack(">I", 45_455)
 _SRGB_POINTS = struct.pack(">8I", 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)

@@ -16,7 +16,7 @@ _CRITICAL = (b"IHDR", b"PLTE")  # A file in which one is faulty is refused.
 _MAX_CRITICAL = 4096  # Bytes. A palette has up to 768.
 # The other chunks that count, and the least content of each.
 _ANCILLARY = {b"tRNS": 1, b"acTL": 8, **colors.CHUNKS}
-_MAX_ANCILLARY = colors.MAX_PROFILE
+_MAX_ANCILLARY = 2 * colors.MAX_PROFILE  # Bytes of all that are read, also of faulty ones.
 _MAX_TRANSPARENCY = 256  # Bytes, one for each colour of a palette.
 _TRANSPARENCY_BYTES = {GREY: 2, RGB: 6, PALETTE: 1}  # Others have an alpha channel.
 # The passes of interlaced pixels: the first column and line of each, and the steps between them.
@@ -69,7 +69,7 @@ def read_parts(file: IO[bytes], chunks: Iterable[Chunk]) -> Parts:
     Of several of a name, the first sound one counts, as in browsers. Raises Corrupt or Truncated.
     """
     contents: dict[bytes, bytes] = {}
-    pixels, end = None, file.seek(0, os.SEEK_END)
+    pixels, end, unread = None, file.seek(0, os.SEEK_END), _MAX_ANCILLARY
     for chunk in chunks:
         if chunk.name in (b"IDAT", b"IEND"):
             pixels = chunk if chunk.name == b"IDAT" else None
@@ -85,7 +85,8 @@ def read_parts(file: IO[bytes], chunks: Iterable[Chunk]) -> Parts:
             if content is None:
                 raise Corrupt
             contents[chunk.name] = content
-        elif _ANCILLARY.get(chunk.name, chunk.length + 1) <= chunk.length <= _MAX_ANCILLARY:
+        elif _ANCILLARY.get(chunk.name, chunk.length + 1) <= chunk.length <= unread:
+            unread -= chunk.length
             content = read_content(file, chunk)
             if content and (chunk.name != b"tRNS" or _fits(content, contents)):
                 contents[chunk.name] = content
