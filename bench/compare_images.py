@@ -89,7 +89,7 @@ class Comparer:
             )
             if ours is None or compared.difference <= MAX_DIFFERENCE:
                 break
-        compared.status = self._judge(compared)
+        compared.status = judge(compared)
         if compared.status in (DIFFERS, REFUSED, CRASHED):
             self._keep_pictures(number, ours, compared)
         return compared
@@ -118,16 +118,6 @@ class Comparer:
             compared.errors[peer.name] = str(error)[:300]
             return None
 
-    def _judge(self, compared: Compared) -> str:
-        is_opened = any(value is not None for value in compared.differences.values())
-        if compared.code in CRASHES:
-            return CRASHED
-        if compared.code:
-            return REFUSED if is_opened else REFUSED_BY_ALL
-        if not is_opened:
-            return ALONE
-        return AGREES if compared.difference <= MAX_DIFFERENCE else DIFFERS
-
     def _keep_pictures(self, number: int, ours: Any, compared: Compared) -> None:
         folder = ARTIFACTS / "pictures"
         for name in ("ours", *(peer.name for peer in self.peers)):
@@ -141,6 +131,18 @@ class Comparer:
             apart = folder / f"{number}-{name}-difference.png"
             write_difference(ours, theirs, apart)
             compared.pictures[f"{name}, difference × 4"] = apart.name
+
+
+def judge(compared: Compared) -> str:
+    """Return the status of an image that was compared."""
+    is_opened = any(value is not None for value in compared.differences.values())
+    if compared.code in CRASHES:
+        return CRASHED
+    if compared.code:
+        return REFUSED if is_opened else REFUSED_BY_ALL
+    if not is_opened:
+        return ALONE
+    return AGREES if compared.difference <= MAX_DIFFERENCE else DIFFERS
 
 
 def find_kind(head: bytes) -> str:

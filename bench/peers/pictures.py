@@ -1,7 +1,7 @@
 """Let peers make a small PNG of an image, to compare its pixels.
 
-Each reads the first frame, turns it upright, brings it to sRGB and fits it into a square; a small
-one is not enlarged. Peers that are not installed raise NotInstalled.
+Each reads the first frame, orients it, converts it to sRGB and fits it into a square; a small one
+is not enlarged. Peers that are not installed raise NotInstalled.
 """
 
 import base64

@@ -78,7 +78,7 @@ def read_rights(image: Image.Image) -> bytes:
 def oriented_size(image: Image.Image, orientation: int) -> Size:
     """Return the size of an open image after its orientation is applied.
 
-    Pillow has turned a TIFF already.
+    Pillow has oriented a TIFF already.
     """
     if orientation >= 5 and image.format != "TIFF":
         return image.height, image.width
