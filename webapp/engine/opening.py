@@ -45,7 +45,7 @@ _OUR_NAMES = {
 }
 
 Image.preinit()
-# Ours correct Pillow's.
+# Our readers correct what Pillow's get wrong.
 Image.register_open("TIFF", tiff.Reader, tiff.matches)
 Image.register_open("BMP", bmp.Reader, bmp.matches)
 Image.MAX_IMAGE_PIXELS = None  # Our limits differ by format, as the decoders' needs do.

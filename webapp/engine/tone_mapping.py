@@ -17,9 +17,9 @@ from webapp.engine import matrices
 from webapp.engine.cicp import BT2020, GAMMAS, HLG, PQ, SPACES, Cicp, specify
 from webapp.engine.matrices import Row
 
-_WHITE_NITS = 203  # Of paper in HDR (BT.2408).
+_WHITE_NITS = 203  # The light of white paper in HDR (BT.2408).
 _USUAL_PEAK = 1000  # Nits. HLG always has it here.
-_DARKENING = 0.5  # Of white and all that is darker, at this peak and above.
+_DARKENING = 0.5  # What scales white and all that is darker, at the usual peak and above.
 # The control point of the Bézier curve, on the straight line: 0 is white, 1 the screen's brightest.
 _BEND = 0.65
 _SYSTEM_GAMMA = 1.2  # Of HLG at this peak (BT.2100).
@@ -109,7 +109,7 @@ def grey_levels(tag: Cicp) -> list[int] | None:
     return [round(255 * min(_encode(light), 1)) for light in lights]
 
 
-# Light: 1 is the white of paper
+# Below, a light of 1 is that of white paper.
 
 
 def _pq_light(share: float) -> float:

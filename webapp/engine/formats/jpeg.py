@@ -107,7 +107,7 @@ def strip(file: IO[bytes]) -> bytes:
     for marker, start, next_end in _find_segments(file):
         file.seek(end)
         between = file.read(start - end)
-        # Elsewhere they are strays, which would become the content of what is kept before them.
+        # Elsewhere they belong to nothing, and would become the content of what is before them.
         stripped += between if is_scan else b""
         segment, end, is_scan = file.read(next_end - start), next_end, marker == _SOS
         if marker == _APP0 and segment[4:9] == b"JFIF\0":

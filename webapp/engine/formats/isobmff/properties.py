@@ -87,7 +87,7 @@ def read_color(properties: Properties) -> Cicp | None:
         return None
     primaries, transfer = struct.unpack_from(">HH", tags[0], 4)
     levels = [struct.unpack_from(">H", body)[0] for kind, body in properties if kind == b"clli"]
-    # libavif does not read `mdcv`, and so opens a file whose is too short.
+    # libavif does not read `mdcv`, so it opens a file in which that is too short.
     displays = [
         cicp.read_display_peak(body)
         for kind, body in properties

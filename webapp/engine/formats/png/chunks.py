@@ -41,7 +41,7 @@ def find_more_chunks(file: IO[bytes], at: int) -> Iterator[Chunk]:
 
 def read_content(file: IO[bytes], chunk: Chunk) -> bytes | None:
     """Return the content of a chunk; None if it is cut or its checksum is wrong."""
-    if chunk.end > file.seek(0, os.SEEK_END):  # To read 4 GB would take their memory first.
+    if chunk.end > file.seek(0, os.SEEK_END):  # Reading 4 GB would allocate them first.
         return None
     file.seek(chunk.start)
     content, checksum = file.read(chunk.length), file.read(4)

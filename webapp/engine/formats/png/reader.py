@@ -67,7 +67,7 @@ class Reader(PngImagePlugin.PngImageFile):
             while piece and missing > 0:
                 missing -= len(inflater.decompress(piece, _PIECE))
                 piece = inflater.unconsumed_tail
-        if missing > 0 and missing > len(inflater.flush()):  # Of a match, some may be left.
+        if missing > 0 and missing > len(inflater.flush()):  # The end of a match may be in there.
             raise Truncated
 
     def _match_transparent(self) -> Image.Image:
