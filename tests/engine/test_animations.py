@@ -126,6 +126,13 @@ def test_animation_is_shown_as_often_as_its_source(
         assert moving.info.get("loop") == PLAYS[format][plays]
 
 
+def test_repeats_of_a_gif_count_under_their_other_name(engine: Engine) -> None:
+    animation = make_animation("gif", loop=2).replace(b"NETSCAPE2.0", b"ANIMEXTS1.0")
+    (made,) = engine.make(animation, Output("a", 40, 40, format="webp", animated=True))
+    with Image.open(engine.folder / made.file_name) as moving:
+        assert moving.info["loop"] == 3
+
+
 @pytest.mark.parametrize("format", ["webp", "gif"])
 @pytest.mark.parametrize(("source", "loop"), [("gif", 65_535), ("png", 65_537), ("png", 100_000)])
 def test_more_plays_than_a_format_stores_are_capped(

@@ -20,7 +20,8 @@ _EXTENSION, _FRAME, _END = b"!", b",", b";"
 _GRAPHIC_CONTROL = b"\xf9"  # The label of an extension.
 # Before the first frame. A megabyte of XMP, of which letters are taken for lengths, has 12,000.
 _MAX_BLOCKS = 40_000
-_LOOP = b"\x0bNETSCAPE2.0"  # The data of an extension begins with it.
+# How the data of the extension of repeats begin, under its two names.
+_LOOPS = (b"\x0bNETSCAPE2.0", b"\x0bANIMEXTS1.0")
 # By the number in the graphic control extension. Some encoders write 4 for 3, and browsers take it.
 _DISPOSALS = {2: Disposal.CLEAR, 3: Disposal.RESTORE, 4: Disposal.RESTORE}
 
@@ -69,7 +70,7 @@ def strip(file: IO[bytes]) -> bytes:
     for block in _read_blocks(file):
         if block.is_frame:
             stripped += _FRAME + block.head + block.data
-        elif block.head == _GRAPHIC_CONTROL or block.data.startswith(_LOOP):
+        elif block.head == _GRAPHIC_CONTROL or block.data.startswith(_LOOPS):
             stripped += _EXTENSION + block.head + block.data
     return bytes(stripped) + _END
 
@@ -84,7 +85,7 @@ def find_animation(file: IO[bytes]) -> StoredAnimation | None:
         if block.is_frame:
             width, height = struct.unpack_from("<HH", block.head, 4)
             count, pixels = count + 1, pixels + width * height
-        elif block.data.startswith(_LOOP + b"\3\1") and len(block.data) >= 16:
+        elif block.data.startswith(_LOOPS) and block.data[12:14] == b"\3\1":
             (repeats,) = struct.unpack_from("<H", block.data, 14)
             plays = repeats and repeats + 1
     if count < 2:
