@@ -14,6 +14,7 @@ from webapp.engine.formats.png.chunks import read_pixels
 from webapp.engine.formats.png.parts import GREY, RGB, Parts
 
 _PIECE = 1 << 16  # Bytes that are inflated at a time.
+_COMPARED = 1 << 16  # Pixels at the end of the last line that show whether it was read.
 _UNREAD = 1  # The colour of the last line before it is read: one that is rarely all of it.
 
 
@@ -48,8 +49,8 @@ class Reader(PngImagePlugin.PngImageFile):
         return read_pixels(self._file, self._parts.pixels) if self._parts.pixels else iter(())
 
     def _last_line(self) -> tuple[int, int, int, int]:
-        """Return the place of its last pixels, as many as are compared."""
-        return max(self.width - _PIECE, 0), self.height - 1, self.width, self.height
+        """Return the place of the pixels that are compared."""
+        return max(self.width - _COMPARED, 0), self.height - 1, self.width, self.height
 
     def _check_end(self) -> None:
         """Raise Truncated if the compressed pixels are sound but too few.
