@@ -138,3 +138,13 @@ def test_copy_of_a_gif_without_its_end_is_sound(engine: Engine) -> None:
     with Image.open(engine.folder / made.file_name) as animation:
         assert animation.n_frames == 2  # type: ignore[attr-defined]
     assert strip_metadata(io.BytesIO(whole[:-2]), "gif") == whole
+
+
+def test_copy_has_no_data_behind_what_an_extension_needs() -> None:
+    repeats, control = b"!\xff\x0bNETSCAPE2.0\3\1\0\0%b\0", b"!\xf9\4\0\x08\0\0%b\0"
+    plain, hidden = (
+        gif.build(40, 40, repeats % more + control % more + gif.frame(40, 40) * 2)
+        for more in (b"", b"\6secret")
+    )
+    assert strip_metadata(io.BytesIO(hidden), "gif") == strip_metadata(io.BytesIO(plain), "gif")
+    assert strip_metadata(io.BytesIO(plain), "gif") == plain

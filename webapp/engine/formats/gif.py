@@ -70,8 +70,10 @@ def strip(file: IO[bytes]) -> bytes:
     for block in _read_blocks(file):
         if block.is_frame:
             stripped += _FRAME + block.head + block.data
-        elif block.head == _GRAPHIC_CONTROL or block.data.startswith(_LOOPS):
-            stripped += _EXTENSION + block.head + block.data
+        elif block.head == _GRAPHIC_CONTROL and block.data.startswith(b"\4"):
+            stripped += _EXTENSION + block.head + block.data[:5] + b"\0"
+        elif _has_repeats(block):
+            stripped += _EXTENSION + block.head + block.data[:16] + b"\0"
     return bytes(stripped) + _END
 
 
@@ -85,7 +87,7 @@ def find_animation(file: IO[bytes]) -> StoredAnimation | None:
         if block.is_frame:
             width, height = struct.unpack_from("<HH", block.head, 4)
             count, pixels = count + 1, pixels + width * height
-        elif block.data.startswith(_LOOPS) and block.data[12:14] == b"\3\1":
+        elif _has_repeats(block):
             (repeats,) = struct.unpack_from("<H", block.data, 14)
             plays = repeats and repeats + 1
     if count < 2:
@@ -153,6 +155,11 @@ def _read_blocks(file: IO[bytes]) -> Iterator[_Block]:
             head = fields + _read_palette(file, fields[8])
             yield _Block(head, file.read(1) + _read_data(file), is_frame=True, control=control)
             control = b""
+
+
+def _has_repeats(block: _Block) -> bool:
+    """Return True if the data of an extension have the number of repeats."""
+    return block.data.startswith(_LOOPS) and block.data[12:14] == b"\3\1"
 
 
 def _find_blocks(file: IO[bytes]) -> Iterator[bytes]:
