@@ -146,6 +146,16 @@ def test_forged_answer_fails_its_own_image_alone(
     assert sorted(files_left(jobs)) == sorted(map(str, originals))
 
 
+def test_answer_for_a_thumbnail_that_is_kept_is_refused(
+    take_over: Callable[..., Image], person: Person, jobs: Jobs
+) -> None:
+    image = take_over(HONEST)
+    person.post(f"/jobs/{image.job_id}/remake", presets=["square", "avatar"])
+    work_once(jobs)
+    (after,) = jobs.job(image.job_id).images
+    assert (after.error_code, after.thumbnails) == ("crashed", image.thumbnails)
+
+
 def test_each_error_of_the_engine_crosses_to_the_parent() -> None:
     told = {error.code for error in ImageError.__subclasses__() if hasattr(error, "code")}
     assert told - decoder.CHILD_ERRORS == {"timed_out", "out_of_memory", "crashed"}

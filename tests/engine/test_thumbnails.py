@@ -144,6 +144,28 @@ def test_widths_beyond_a_small_source_are_made_once(engine: Engine) -> None:
     ]
 
 
+def test_kept_outputs_are_not_made_and_change_no_others(engine: Engine) -> None:
+    outputs = (*responsive_set((40, 80), ("webp",)), Output("avatar", 30, 30, "cover"))
+    picture = make_jpeg(size=(1200, 800))
+    everything = {made.number: made for made in engine.make(picture, *outputs)}
+    files = {made.file_name: engine.folder / made.file_name for made in everything.values()}
+    contents = {name: file.read_bytes() for name, file in files.items()}
+    result = engine.result(picture, *outputs, kept=(0, 1))
+    assert result.thumbnails == [everything[2]]
+    assert files["avatar.jpg"].read_bytes() == contents["avatar.jpg"]
+
+
+def test_width_equal_to_a_kept_one_is_not_made(engine: Engine) -> None:
+    outputs = responsive_set((400, 300, 200), ("webp",))
+    assert engine.result(make_jpeg(size=(120, 80)), *outputs, kept=(1,)).thumbnails == []
+
+
+def test_fixed_size_equal_to_a_kept_one_is_made(engine: Engine) -> None:
+    outputs = (Output("avatar", 60, 60, "cover"), Output("icon", 60, 60, "cover"))
+    (made,) = engine.result(make_jpeg(size=(120, 80)), *outputs, kept=(0,)).thumbnails
+    assert (made.number, made.file_name) == (1, "icon.jpg")
+
+
 def test_identical_outputs_with_both_sides_are_all_made(engine: Engine) -> None:
     outputs = (
         Output("avatar", 60, 60, "cover"),

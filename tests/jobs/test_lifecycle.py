@@ -22,7 +22,7 @@ from tests.support.turns import HEAVY, VISITOR
 from webapp.config import Config
 from webapp.engine.errors import ImageError
 from webapp.engine.header import Header
-from webapp.engine.result import Result
+from webapp.engine.result import MadeThumbnail, Result
 from webapp.jobs.errors import (
     ClaimLost,
     FileTooLarge,
@@ -154,9 +154,12 @@ def test_job_deleted_while_a_worker_has_it_leaves_nothing(jobs: Jobs) -> None:
     jobs.delete(job_id)
     with pytest.raises(ClaimLost):
         claims_of(jobs).renew(claim)
-    nothing = Result(Header("jpeg", 1, 1, 1, False), "", "#000000", [])
+    plan = claims_of(jobs).plan(claim)
+    made = MadeThumbnail(0, "square.jpg", 100, 100, 3, "jpeg", 80)
+    result = Result(Header("jpeg", 1, 1, 1, False), "", "#000000", [made])
     with jobs.storage.open_folder() as folder, pytest.raises(ClaimLost):
-        claims_of(jobs).finish(claim, folder, nothing, b"")
+        (folder / made.file_name).write_bytes(b"abc")
+        claims_of(jobs).finish(claim, plan, folder, result, b"")
     assert nothing_left(jobs)
 
 

@@ -558,7 +558,9 @@ def _sweep(instance: Path) -> list[str]:
     with closing(connect(instance / "jobs.db")) as db:
         known: set[Any] = {
             *db.execute("SELECT job_id || '/' || id FROM images"),
-            *db.execute("SELECT DISTINCT folder FROM thumbnails"),
+            *db.execute(
+                "SELECT folder FROM thumbnails UNION SELECT folder FROM replaced_thumbnails"
+            ),
         }
     storage = jobs.storage
     return [

@@ -1,5 +1,6 @@
 """Run the engine on images of a test, and look at what comes out."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,13 @@ class Engine:
     def make(self, image: bytes, *outputs: Output) -> list[MadeThumbnail]:
         return self.result(image, *outputs).thumbnails
 
-    def result(self, image: bytes, *outputs: Output, limits: ImageLimits = LIMITS) -> Result:
+    def result(
+        self,
+        image: bytes,
+        *outputs: Output,
+        limits: ImageLimits = LIMITS,
+        kept: Collection[int] = (),
+    ) -> Result:
         self.source.write_bytes(image)
         contents: list[bytes] = []
         with self.source.open("rb") as file:
@@ -37,6 +44,7 @@ class Engine:
                 Recipe(outputs),
                 lambda _, content: contents.append(content),
                 limits,
+                kept,
             )
         for made, content in zip(result.thumbnails, contents, strict=True):
             (self.folder / made.file_name).write_bytes(content)

@@ -129,7 +129,7 @@ def finish(jobs: Jobs, claimed: Claim) -> None:
     """Finish a claimed image without thumbnails."""
     nothing = Result(Header("jpeg", 1, 1, 1, False), "", "#000000", [])
     with jobs.storage.open_folder() as folder:
-        claims_of(jobs).finish(claimed, folder, nothing, b"")
+        claims_of(jobs).finish(claimed, claims_of(jobs).plan(claimed), folder, nothing, b"")
 
 
 def sweep(jobs: Jobs) -> None:

@@ -46,5 +46,6 @@ FACTS = {
 
 
 ROW = {
-    "file_name": "a.jpg", "format": "jpeg", "width": 4, "height": 3, "bytes": 100, "quality": 80,
+    "number": 0, "file_name": "a.jpg", "format": "jpeg", "width": 4, "height": 3, "bytes": 100,
+    "quality": 80,
 }  # fmt: skip

@@ -23,19 +23,22 @@ _BUFFER = 1 << 16  # Bytes. If it is given, Python does not check whether a file
 def make(request: dict[str, Any], descriptors: Sequence[int]) -> dict[str, Any]:
     """Make thumbnails of the first descriptor's file.
 
-    Writes them to the other descriptors, which are empty files: one for each output of the recipe.
-    Returns JSON values.
+    Writes them to the other descriptors, which are empty files: one for each output of the recipe
+    that is not kept. Returns JSON values.
     """
-    source, *outputs = descriptors
+    source, *empty = descriptors
+    recipe, limits = Recipe.from_json(request["recipe"]), ImageLimits(**request["limits"])
+    kept = request["kept"]
+    to_make = (number for number in range(len(recipe.outputs)) if number not in kept)
+    files = dict(zip(to_make, empty, strict=True))
 
     def write(number: int, content: bytes) -> None:
-        with os.fdopen(outputs[number], "wb", _BUFFER) as file:
+        with os.fdopen(files[number], "wb", _BUFFER) as file:
             file.write(content)
 
-    recipe, limits = Recipe.from_json(request["recipe"]), ImageLimits(**request["limits"])
     try:
         with os.fdopen(source, "rb", _BUFFER) as file:
-            return asdict(make_thumbnails(file, recipe, write, limits))
+            return asdict(make_thumbnails(file, recipe, write, limits, kept))
     except ImageError as error:
         return {"error": error.code, "message": str(error)}
     except OSError as error:

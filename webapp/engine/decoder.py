@@ -86,29 +86,39 @@ class Decoder:
         recipe: Recipe,
         folder: Path,
         on_wait: Callable[[], None] | None = None,
+        kept: Collection[int] = (),
     ) -> Result:
         """Make the thumbnails of a recipe in a decode child.
 
-        The child gets only descriptors: of the source to read, and of an empty file to write for
-        each output. A file gets its name after it is checked. `on_wait` is called about once a
+        The outputs whose numbers are in `kept` have their thumbnails already. The child gets only
+        descriptors: of the source to read, and of an empty file to write for each other output. A
+        file gets its name after it is checked. `on_wait` is called about once a
         second meanwhile. On an error, no file is left in the folder.
         Raises ImageError, OSError if the disk is full, or client.Failed if the fault is ours.
         """
-        request = {"recipe": recipe.to_json(), "limits": vars(self.image)}
-        drafts = [folder / f"draft-{number}" for number in range(len(recipe.outputs))]
+        request = {
+            "recipe": recipe.to_json(),
+            "limits": vars(self.image),
+            "kept": sorted(kept),
+        }
+        to_make = [number for number in range(len(recipe.outputs)) if number not in kept]
+        drafts = {number: folder / f"draft-{number}" for number in to_make}
         try:
             with ExitStack() as opened:
                 original = opened.enter_context(source.open("rb"))
-                files = [opened.enter_context(draft.open("x+b")) for draft in drafts]
-                answer = self._ask(request, [original, *files], on_wait)
+                files = {
+                    number: opened.enter_context(draft.open("x+b"))
+                    for number, draft in drafts.items()
+                }
+                answer = self._ask(request, [original, *files.values()], on_wait)
                 if answer == {"disk_full": True}:
-                    _require_full_disk(files)
-                result, numbers = read_answer(answer, recipe, files, self.image)
-            for number, made in zip(numbers, result.thumbnails, strict=True):
-                drafts[number].rename(folder / made.file_name)
+                    _require_full_disk(list(files.values()))
+                result = read_answer(answer, recipe, files, self.image)
+            for made in result.thumbnails:
+                drafts[made.number].rename(folder / made.file_name)
             return result
         finally:
-            for draft in drafts:
+            for draft in drafts.values():
                 draft.unlink(missing_ok=True)
 
     def _ask(
@@ -126,12 +136,12 @@ class Decoder:
 
 
 def read_answer(
-    answer: Any, recipe: Recipe, files: Sequence[IO[bytes]], limits: ImageLimits
-) -> tuple[Result, list[int]]:
+    answer: Any, recipe: Recipe, files: Mapping[int, IO[bytes]], limits: ImageLimits
+) -> Result:
     """Check and read a child's answer.
 
-    `files` has the file of each output. Also returns the number of each thumbnail's output. Raises
-    the ImageError that the child answered, or Crashed if our program would never answer this.
+    `files` has the files to make, by the numbers of their outputs. Raises the ImageError that the
+    child answered, or Crashed if our program would never answer this.
     """
     try:
         if answer.keys() == {"error", "message"}:
@@ -166,23 +176,24 @@ class _ChildError(ImageError):
 
 
 def _read_result(
-    answer: dict[str, Any], recipe: Recipe, files: Sequence[IO[bytes]], limits: ImageLimits
-) -> tuple[Result, list[int]]:
+    answer: dict[str, Any], recipe: Recipe, files: Mapping[int, IO[bytes]], limits: ImageLimits
+) -> Result:
     header = _read_header(answer["header"], limits)
     expected = {}  # By file name: the number of an output, and the output with its format.
-    for number, output in enumerate(recipe.outputs):
+    for number in files:
         for is_animated in (False, True):
-            resolved = output.with_resolved_format(header.format, is_animated)
+            resolved = recipe.outputs[number].with_resolved_format(header.format, is_animated)
             expected[resolved.file_name] = number, resolved
-    thumbnails, numbers = [], []
+    thumbnails = []
     for made in answer["thumbnails"]:
         number, output = expected[made["file_name"]]
-        thumbnails.append(_read_thumbnail(made, output, files[number]))
-        numbers.append(number)
-    if not numbers or numbers != sorted(set(numbers)):
+        thumbnails.append(_read_thumbnail(made, number, output, files[number]))
+    numbers = [made.number for made in thumbnails]
+    has_some = bool(numbers) or len(files) < len(recipe.outputs)  # All may equal one that is kept.
+    if not has_some or numbers != sorted(set(numbers)):
         raise ValueError(numbers)
     hash, color = _matched(_THUMBHASH, answer["thumbhash"]), _matched(_COLOR, answer["color"])
-    return Result(header, hash, color, thumbnails), numbers
+    return Result(header, hash, color, thumbnails)
 
 
 def _read_header(described: dict[str, Any], limits: ImageLimits) -> Header:
@@ -200,7 +211,9 @@ def _read_header(described: dict[str, Any], limits: ImageLimits) -> Header:
     )
 
 
-def _read_thumbnail(described: dict[str, Any], output: Output, file: IO[bytes]) -> MadeThumbnail:
+def _read_thumbnail(
+    described: dict[str, Any], number: int, output: Output, file: IO[bytes]
+) -> MadeThumbnail:
     """Check the description of a thumbnail against its output and its file."""
     size = os.fstat(file.fileno()).st_size
     head = os.pread(file.fileno(), _HEAD, 0)
@@ -211,6 +224,7 @@ def _read_thumbnail(described: dict[str, Any], output: Output, file: IO[bytes]) 
         raise ValueError(head)
     quality = described["quality"]
     return MadeThumbnail(
+        number=number,
         file_name=output.file_name,
         width=_whole(described["width"], 1, output.width or MAX_SIDE),
         height=_whole(described["height"], 1, output.height or MAX_SIDE),

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from webapp.engine.header import Header
 from webapp.recipes.outputs import Format
 
+# Grows when an output comes out better than before. Thumbnails of other versions are not kept when
+# their job is changed.
+ENGINE_VERSION = 1
+
 
 @dataclass(frozen=True)
 class MadeThumbnail:
     """Describe one file that was made.
 
-    `quality` is None if there was none to choose: in a lossless format, or in a copy.
+    `number` is that of its output in the recipe, from 0. `quality` is None if there was none to
+    choose: in a lossless format, or in a copy.
     """
 
+    number: int
     file_name: str
     width: int
     height: int

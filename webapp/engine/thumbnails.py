@@ -3,7 +3,7 @@
 A box or size is (width, height), a region (left, top, right, bottom), in pixels.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import IO, cast
 
 from PIL import Image
@@ -28,15 +28,23 @@ Write = Callable[[int, bytes], None]
 _SAMPLE_SIDE = 64  # Pixels of the shorter side of the sample for ThumbHash and colour.
 
 
-def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: ImageLimits) -> Result:
+def make_thumbnails(
+    source: IO[bytes],
+    recipe: Recipe,
+    write: Write,
+    limits: ImageLimits,
+    kept: Collection[int] = (),
+) -> Result:
     """Decode an image once and write a file for each output of a recipe.
 
-    `write` gets the output's number in the recipe, from 0, and the file's content.
+    `write` gets the output's number in the recipe, from 0, and the file's content. The outputs
+    whose numbers are in `kept` have their files already: no file is written for them, and all
+    others have the content that they would have without `kept`.
 
     The thumbnails are in the order of the recipe, upright and without metadata. They are in sRGB,
     or in Display P3 if their output keeps it. One with a free side is skipped if it would be the
-    same as an earlier one: of a small source, all the larger widths of a responsive set come out at
-    its own size.
+    same as an earlier one or a kept one: of a small source, all the larger widths of a responsive
+    set come out at its own size.
 
     A thumbnail that shows all of the source, in its format and size, is never larger: if encoding
     makes it so, it is a copy of the source without metadata. Exceptions are an AVIF, and a picture
@@ -54,7 +62,7 @@ def make_thumbnails(source: IO[bytes], recipe: Recipe, write: Write, limits: Ima
     decoded = decode(image, source, outputs)
     _check_pixels(outputs, decoded.header, animation.count if animation else 1, limits)
     pictures = make_pictures(animation, decoded, outputs, limits)
-    made = _write_all(pictures, decoded, outputs, write, source)
+    made = _write_all(pictures, decoded, outputs, write, source, kept)
     sample = _sample(pictures)
     return Result(decoded.header, thumbhash(sample), dominant_color(sample), made)
 
@@ -80,20 +88,26 @@ def _write_all(
     outputs: Iterable[Output],
     write: Write,
     source: IO[bytes],
+    kept: Collection[int],
 ) -> list[MadeThumbnail]:
-    """Write a file for each output, except duplicates with a free side."""
+    """Write a file for each output, except those kept and duplicates with a free side."""
+    all_of = [
+        (number, output, picture, _identity(picture, output, decoded.rights))
+        for number, (output, picture) in enumerate(zip(outputs, pictures, strict=True))
+    ]
+    there = {key for number, _, _, key in all_of if number in kept}
     encoded: dict[tuple[object, ...], Encoded] = {}
     made = []
-    for number, (output, picture) in enumerate(zip(outputs, pictures, strict=True)):
-        key = _identity(picture, output, decoded.rights)
+    for number, output, picture, key in all_of:
+        if number in kept or (output.has_free_side and key in there):
+            continue
+        there.add(key)
         if key not in encoded:
             encoded[key] = encode_output(picture, output, decoded, source)
-        elif output.has_free_side:
-            continue
         size, format = composed_size(picture, output), cast(Format, output.format)
         content, quality = encoded[key]
         write(number, content)
-        made.append(MadeThumbnail(output.file_name, *size, len(content), format, quality))
+        made.append(MadeThumbnail(number, output.file_name, *size, len(content), format, quality))
     return made
 
 

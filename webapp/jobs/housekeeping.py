@@ -27,8 +27,14 @@ def sweep(store: Store, storage: Storage) -> None:
         if not store.jobs.exists(job_id):
             with _logged_errors(job_id):
                 storage.delete_job(job_id)
-    # Of jobs that go on: what was replaced, or a process was killed between a file and its row.
-    known = store.queue.known_paths()  # First: what is replaced after this is too young to be old.
+    before = store.now() - storage.replaced_seconds()
+    for image_id in store.queue.images_with_replaced(before):
+        # In one transaction with its rows: no worker can restore a thumbnail meanwhile.
+        with _logged_errors(image_id), store.db.transaction():
+            for path in store.queue.forget_replaced(image_id, before):
+                storage.delete_thumbnail(path)
+    # Of jobs that go on: a process was killed between a file and its row.
+    known = store.queue.known_paths()  # First: what gets a row after this is too young to be old.
     for path in storage.old_paths() - known:
         with _logged_errors(path):
             storage.delete_path(path)

@@ -7,10 +7,12 @@
 A file or folder is written under `tmp/`, synced, and renamed, so a reader never sees half of one.
 Ids are UUIDs that we made; an uploaded file's own name is never part of a path.
 
-Thumbnails that are made again get a new folder. The old folder has no rows from then on; a sweep
-removes it some minutes later.
+Thumbnails that are made again get a new folder; what did not change stays where it is. So the
+content of a URL never changes, and the URL of an unchanged thumbnail lives as long as its job. What
+was replaced keeps a row for some minutes; then a sweep deletes both.
 """
 
+import filecmp
 import logging
 import os
 import re
@@ -144,10 +146,16 @@ class Storage:
                 return file
         return None
 
-    def touch(self, folder: str) -> None:
-        """Restart the age of a folder of thumbnails, which has no rows from now on."""
-        with suppress(FileNotFoundError):  # The job was deleted in this moment.
-            self._touch(self.thumbnails / folder)
+    def drop_same(self, made: Path, path: str) -> bool:
+        """Delete a thumbnail that equals a published one of its name; return whether it does."""
+        file = self.thumbnails / path
+        try:
+            is_same = made.name == file.name and filecmp.cmp(made, file, shallow=False)
+        except FileNotFoundError:  # The job was deleted in this moment.
+            return False
+        if is_same:
+            made.unlink()
+        return is_same
 
     def publish(self, finished: Path, folder: str) -> None:
         """Move a finished folder of thumbnails to its public path, in one step."""
@@ -208,15 +216,26 @@ class Storage:
         """List originals and folders of thumbnails that are useless without rows by now.
 
         Each as `job/name`, below the folder of all. A crash between a file and its row leaves one
-        without; thumbnails also lose their rows when they are replaced.
+        without.
         """
-        replaced = REPLACED_SECONDS if self.has_space() else REPLACED_SECONDS_IF_FULL
+        ages = ((self.originals, ABANDONED_SECONDS), (self.thumbnails, self.replaced_seconds()))
         return {
             f"{job.name}/{path.name}"
-            for root, age in ((self.originals, ABANDONED_SECONDS), (self.thumbnails, replaced))
+            for root, age in ages
             for job in root.iterdir()
             for path in self._older(job, age)
         }
+
+    def replaced_seconds(self) -> float:
+        """Return for how long replaced thumbnails stay."""
+        return REPLACED_SECONDS if self.has_space() else REPLACED_SECONDS_IF_FULL
+
+    def delete_thumbnail(self, path: str) -> None:
+        """Delete one thumbnail, and its folder with the last."""
+        file = self.thumbnails / path
+        file.unlink(missing_ok=True)
+        with suppress(OSError):  # It has others.
+            file.parent.rmdir()
 
     def delete_path(self, path: str) -> None:
         """Delete an original or a folder of thumbnails."""

@@ -1,20 +1,49 @@
 """The worker's side of a job: claim, renew, finish, fail and release images."""
 
+import json
 from base64 import b64encode
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from webapp.config import MB, Config
-from webapp.engine.result import Result
+from webapp.engine.result import ENGINE_VERSION, Result
 from webapp.jobs.errors import ClaimLost
 from webapp.jobs.events import log_failed
 from webapp.jobs.models import Claim, HourLimits
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
+from webapp.recipes.outputs import CENTRE, Output, Recipe
 
 MAX_ATTEMPTS = 5  # Workers that one image may cost before it fails.
 # Do not claim if less is free: a claim that fails for lack of disk uses up an attempt.
 ROOM_FOR_WORK = 20 * MB
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to make of a claimed image, and what of it exists."""
+
+    recipe: Recipe
+    kept: Mapping[int, str]  # The paths of thumbnails that stay, by the numbers of their outputs.
+    others: Sequence[str]  # The paths of those that may be replaced, newest first.
+
+    @property
+    def is_made(self) -> bool:
+        """True if every output has its thumbnail."""
+        return len(self.kept) == len(self.recipe.outputs)
+
+
+def digest_of(output: Output) -> str:
+    """Return a digest of all that decides what a thumbnail of an original is.
+
+    A focal point decides of crops alone.
+    """
+    if output.fit != "cover":
+        output = replace(output, focus=CENTRE)
+    parts = json.dumps([ENGINE_VERSION, asdict(output)], sort_keys=True)
+    return sha256(parts.encode()).hexdigest()[:32]
 
 
 class Claims:
@@ -46,16 +75,47 @@ class Claims:
         if not self.store.queue.renew(claim, self._lease_seconds):
             raise ClaimLost
 
-    def finish(self, claim: Claim, folder: Path, result: Result, placeholder: bytes) -> None:
-        """Publish the files of `folder` as the image's thumbnails.
+    def plan(self, claim: Claim) -> Plan:
+        """Decide what to make of an image: what its recipe asks for and is not there already."""
+        recipe = Recipe.from_json(claim.recipe)
+        if claim.focal_point:
+            recipe = recipe.with_focal_point(claim.focal_point)
+        recipe = recipe.with_overview()
+        numbers = {digest_of(output): number for number, output in enumerate(recipe.outputs)}
+        kept: dict[int, str] = {}
+        others = []
+        for path, digest in self.store.queue.made_before(claim.image_id):
+            if not self.storage.thumbnail_file(path):  # It is lost.
+                continue
+            number = numbers.get(digest or "")
+            if number is None or number in kept:
+                others.append(path)
+            else:
+                kept[number] = path
+        return Plan(recipe, kept, others)
 
-        `placeholder` is a small PNG for pages to show before a thumbnail is loaded.
+    def finish(
+        self, claim: Claim, plan: Plan, folder: Path, result: Result, placeholder: bytes
+    ) -> None:
+        """Publish the files of `folder` as the image's thumbnails, beside those that are kept.
+
+        A file that is the same as before is dropped, and the one before kept: a crop may come out
+        the same for another focal point. `placeholder` is a small PNG for pages to show before a
+        thumbnail is loaded.
 
         The thumbnails that they replace stay until a sweep removes them. Raises ClaimLost, with
         nothing published.
         """
         path = self.storage.thumbnails_folder(claim)
-        self.storage.publish(folder, path)
+        kept = dict(plan.kept)
+        for made in result.thumbnails:
+            for before in plan.others:
+                if self.storage.drop_same(folder / made.file_name, before):
+                    kept[made.number] = before
+                    break
+        new = [made for made in result.thumbnails if made.number not in kept]
+        if new:
+            self.storage.publish(folder, path)
         header = result.header
         facts = {
             "width": header.width,
@@ -65,12 +125,20 @@ class Claims:
             "placeholder": b64encode(placeholder).decode(),
             "color": result.color,
         }
-        thumbnails = [asdict(thumbnail) for thumbnail in result.thumbnails]
-        before = self.store.queue.published_folder(claim.image_id)
-        if before is not None:  # First: a sweep that finds it without rows must know since when.
-            self.storage.touch(before)
-        if not self.store.queue.finish(claim, facts, path, thumbnails):
+        digests = [digest_of(output) for output in plan.recipe.outputs]
+        thumbnails = [{**asdict(made), "digest": digests[made.number]} for made in new]
+        stay = {number: (before, digests[number]) for number, before in kept.items()}
+        if not self.store.queue.finish(claim, facts, path, thumbnails, stay):
             self.storage.unpublish(path)
+            raise ClaimLost
+
+    def finish_unchanged(self, claim: Claim, plan: Plan) -> None:
+        """Finish an image whose thumbnails are all there. Raises ClaimLost."""
+        stay = {
+            number: (path, digest_of(plan.recipe.outputs[number]))
+            for number, path in plan.kept.items()
+        }
+        if not self.store.queue.finish(claim, {}, "", [], stay):
             raise ClaimLost
 
     def fail(self, claim: Claim, code: str, message: str) -> None:

@@ -14,7 +14,6 @@ from webapp.engine.errors import Crashed, ImageError
 from webapp.jobs.errors import FILE_LOST, ClaimLost
 from webapp.jobs.models import Claim
 from webapp.jobs.work import Claims
-from webapp.recipes.outputs import Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -53,22 +52,24 @@ def _work_on(claim: Claim, claims: Claims, decoder: Decoder) -> None:
         claims.fail(claim, code, message)
         _log("image failed", claim, logging.ERROR, code=code)
         return
-    recipe = Recipe.from_json(claim.recipe)
-    if claim.focal_point:
-        recipe = recipe.with_focal_point(claim.focal_point)
-    recipe = recipe.with_overview()
+    plan = claims.plan(claim)
+    if plan.is_made:
+        claims.finish_unchanged(claim, plan)
+        _log("image done", claim, outputs=0, kept=len(plan.kept), work_ms=0)
+        return
     began = time.perf_counter()
+    renew = partial(claims.renew, claim)
     with claims.storage.open_folder() as folder:
         try:
-            made = decoder.make_thumbnails(source, recipe, folder, partial(claims.renew, claim))
+            made = decoder.make_thumbnails(source, plan.recipe, folder, renew, plan.kept)
             placeholder = _draw(made.thumbhash)
         except ImageError as error:
             claims.fail(claim, error.code, str(error))
             _log("image failed", claim, logging.WARNING, code=error.code, work_ms=ms_since(began))
         else:
-            claims.finish(claim, folder, made, placeholder)
-            outputs = len(made.thumbnails)
-            _log("image done", claim, outputs=outputs, work_ms=ms_since(began))
+            claims.finish(claim, plan, folder, made, placeholder)
+            counts = {"outputs": len(made.thumbnails), "kept": len(plan.kept)}
+            _log("image done", claim, **counts, work_ms=ms_since(began))
 
 
 def prepare() -> None:

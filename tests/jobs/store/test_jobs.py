@@ -23,7 +23,9 @@ def test_job_has_thumbnails_once_one_is_made_that_was_asked_for(store: TimedStor
 def test_thumbnails_of_a_large_job_are_found_without_counting_them(store: TimedStore) -> None:
     add_job(store)
     add_image(store, "a")
-    store.queue.finish(claim(store), FACTS, "f", [ROW] * 1000)
+    store.queue.finish(
+        claim(store), FACTS, "f", [{**ROW, "number": number} for number in range(1000)]
+    )
     assert count_steps(store, lambda: store.jobs.has_thumbnails("job")) < 300
 
 

@@ -60,7 +60,8 @@ def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: TimedStor
 def test_finished_image_has_its_thumbnails_in_order(store: TimedStore) -> None:
     add_job(store)
     add_image(store, "a")
-    assert store.queue.finish(claim(store), FACTS, "f", [ROW, {**ROW, "file_name": "b.jpg"}])
+    rows = [{**ROW, "number": 1, "file_name": "b.jpg"}, ROW]
+    assert store.queue.finish(claim(store), FACTS, "f", rows)
     job = store.at(NOW).jobs.read("job")
     assert job
     assert [thumbnail.file_name for thumbnail in job.images[0].thumbnails] == ["a.jpg", "b.jpg"]

@@ -43,13 +43,12 @@ def test_remake_page_shows_the_recipe(person: Person) -> None:
     assert page.values("input[name=presets][checked]") == ["card"]
 
 
-MINUTES = f"{REPLACED_SECONDS / 60:g} minutes"
-NEW_ADDRESSES = f"new addresses. The old addresses stop working {MINUTES} later"
+MINUTES = f"{REPLACED_SECONDS / 60:g} more minutes"
 
 
-def test_remake_page_warns_of_new_addresses(person: Person) -> None:
+def test_remake_page_says_which_links_end(person: Person) -> None:
     page = person.get(f"{person.submit(make_jpeg())}/remake").text
-    assert NEW_ADDRESSES in page
+    assert f"Links to all others work for {MINUTES}" in page
 
 
 def test_remake_leaves_out_cancelled_images(person: Person, jobs: Jobs) -> None:
@@ -119,8 +118,8 @@ def test_new_focal_point_remakes_the_previous_result(person: Person, jobs: Jobs)
     assert job_at(jobs, path).counts.done == 2
 
 
-def test_focal_point_form_warns_of_new_addresses(person: Person, jobs: Jobs) -> None:
+def test_focal_point_form_says_which_links_end(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(), presets="avatar")
     work(jobs)
     page = person.get(f"{path}/images/{job_at(jobs, path).images[0].id}").text
-    assert NEW_ADDRESSES in page
+    assert f"Their old links work for {MINUTES}" in page

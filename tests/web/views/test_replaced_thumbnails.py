@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.clock import Clock
 from tests.support.images import make_jpeg
-from tests.support.jobs import age, file_names, id_of, job_at, nothing_left, sweep, work
+from tests.support.jobs import file_names, id_of, job_at, nothing_left, sweep, work
 from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail
@@ -14,11 +15,11 @@ from webapp.jobs.storage import ABANDONED_SECONDS, REPLACED_SECONDS
 from webapp.recipes.presets import PRESETS
 
 
-def replace_thumbnail(person: Person, jobs: Jobs, wait: float = 0) -> Thumbnail:
+def replace_thumbnail(person: Person, jobs: Jobs, clock: Clock, wait: float = 0) -> Thumbnail:
     """Make a job, make it again later, and return the replaced thumbnail."""
     path = person.submit(make_jpeg(size=(400, 300)))
     work(jobs)
-    age(jobs, wait)
+    clock.advance(wait)
     (old,) = job_at(jobs, path).images[0].thumbnails
     jobs.remake(id_of(path), PRESETS["card"].recipe, "127.0.0.1")
     work(jobs)
@@ -34,12 +35,12 @@ def test_old_thumbnails_stay_until_the_new_ones_are_done(person: Person, jobs: J
     assert person.get(old.url).status_code == 200
 
 
-@pytest.mark.parametrize("wait", [0, 2 * ABANDONED_SECONDS])
+@pytest.mark.parametrize("wait", [0, 1.5 * ABANDONED_SECONDS])
 def test_old_addresses_work_for_a_while_after_the_new_ones_do(
-    person: Person, jobs: Jobs, wait: float
+    person: Person, jobs: Jobs, clock: Clock, wait: float
 ) -> None:
-    old = replace_thumbnail(person, jobs, wait)
-    age(jobs, REPLACED_SECONDS - 60)
+    old = replace_thumbnail(person, jobs, clock, wait)
+    clock.advance(REPLACED_SECONDS - 60)
     sweep(jobs)
     assert person.get(old.url).status_code == 200
 
@@ -58,11 +59,11 @@ def run_after(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, action: Any
 
 
 def test_sweep_while_new_addresses_are_written_keeps_the_old(
-    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    person: Person, jobs: Jobs, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = person.submit(make_jpeg())
     work(jobs)
-    age(jobs, 2 * REPLACED_SECONDS)
+    clock.advance(2 * REPLACED_SECONDS)
     (old,) = job_at(jobs, path).thumbnails
     jobs.remake(id_of(path), PRESETS["card"].recipe, "127.0.0.1")
     run_after(monkeypatch, jobs.store.queue, "finish", partial(sweep, jobs))
@@ -71,11 +72,11 @@ def test_sweep_while_new_addresses_are_written_keeps_the_old(
 
 
 def test_new_addresses_written_during_a_sweep_keep_the_old(
-    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    person: Person, jobs: Jobs, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = person.submit(make_jpeg())
     work(jobs)
-    age(jobs, 2 * REPLACED_SECONDS)
+    clock.advance(2 * REPLACED_SECONDS)
     (old,) = job_at(jobs, path).thumbnails
     jobs.remake(id_of(path), PRESETS["card"].recipe, "127.0.0.1")
     run_after(monkeypatch, jobs.storage, "old_paths", partial(work, jobs))
@@ -83,16 +84,18 @@ def test_new_addresses_written_during_a_sweep_keep_the_old(
     assert person.get(old.url).status_code == 200
 
 
-def test_old_addresses_end_after_their_time(person: Person, jobs: Jobs) -> None:
-    old = replace_thumbnail(person, jobs)
-    age(jobs, REPLACED_SECONDS + 60)
+def test_old_addresses_end_after_their_time(person: Person, jobs: Jobs, clock: Clock) -> None:
+    old = replace_thumbnail(person, jobs, clock)
+    clock.advance(REPLACED_SECONDS + 60)
     sweep(jobs)
     assert person.get(old.url).status_code == 404
 
 
-def test_only_new_thumbnails_are_left_after_that_time(person: Person, jobs: Jobs) -> None:
-    replace_thumbnail(person, jobs)
-    age(jobs, REPLACED_SECONDS + 60)
+def test_only_new_thumbnails_are_left_after_that_time(
+    person: Person, jobs: Jobs, clock: Clock
+) -> None:
+    replace_thumbnail(person, jobs, clock)
+    clock.advance(REPLACED_SECONDS + 60)
     sweep(jobs)
     (job,) = map(jobs.job, jobs.store.jobs.ids())
     files = [path.name for path in jobs.storage.thumbnails.rglob("*.*")]
@@ -100,10 +103,12 @@ def test_only_new_thumbnails_are_left_after_that_time(person: Person, jobs: Jobs
     assert person.get(job.thumbnails[0].url).status_code == 200
 
 
-def test_repeated_remakes_keep_old_thumbnails_no_longer(person: Person, jobs: Jobs) -> None:
-    old = replace_thumbnail(person, jobs)
+def test_repeated_remakes_keep_old_thumbnails_no_longer(
+    person: Person, jobs: Jobs, clock: Clock
+) -> None:
+    old = replace_thumbnail(person, jobs, clock)
     for name in ("avatar", "social"):
-        age(jobs, REPLACED_SECONDS / 2 + 60)
+        clock.advance(REPLACED_SECONDS / 2 + 60)
         jobs.remake(jobs.store.jobs.ids()[0], PRESETS[name].recipe, "127.0.0.1")
         work(jobs)
     sweep(jobs)
@@ -111,17 +116,19 @@ def test_repeated_remakes_keep_old_thumbnails_no_longer(person: Person, jobs: Jo
 
 
 def test_old_thumbnails_are_removed_on_a_nearly_full_disk(
-    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    person: Person, jobs: Jobs, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = replace_thumbnail(person, jobs)
-    age(jobs, REPLACED_SECONDS / 5)
+    old = replace_thumbnail(person, jobs, clock)
+    clock.advance(REPLACED_SECONDS / 5)
     monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 1000)
     sweep(jobs)
     assert person.get(old.url).status_code == 404
 
 
-def test_old_thumbnails_are_deleted_with_their_job(person: Person, jobs: Jobs) -> None:
-    replace_thumbnail(person, jobs)
+def test_old_thumbnails_are_deleted_with_their_job(
+    person: Person, jobs: Jobs, clock: Clock
+) -> None:
+    replace_thumbnail(person, jobs, clock)
     jobs.delete(jobs.store.jobs.ids()[0])
     assert nothing_left(jobs)
 

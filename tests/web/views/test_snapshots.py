@@ -25,6 +25,7 @@ from webapp.jobs.database import Database
 from webapp.jobs.health import read_statistics
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim
+from webapp.jobs.work import Plan
 from webapp.recipes.outputs import Recipe
 from webapp.web.metrics import StatisticsCollector
 
@@ -84,7 +85,9 @@ class Scene:
             try:
                 with self.jobs.storage.open_folder() as folder:
                     shutil.copytree(self.made, folder, dirs_exist_ok=True)
-                    claims_of(self.jobs).finish(self.claim, folder, self.result, b"")
+                    claims = claims_of(self.jobs)
+                    plan = Plan(claims.plan(self.claim).recipe, {}, [])
+                    claims.finish(self.claim, plan, folder, self.result, b"")
             except BaseException as error:
                 failures.append(error)
             finally:

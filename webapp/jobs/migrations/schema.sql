@@ -167,6 +167,22 @@ CREATE TABLE owner_turns (
 
 CREATE INDEX owner_turns_next ON owner_turns (client, served) WHERE waiting > 0;
 
+CREATE TABLE replaced_thumbnails (
+    image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
+    folder TEXT NOT NULL,
+    file_name TEXT NOT NULL,
+    format TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    quality INTEGER,
+    digest TEXT,
+    replaced REAL NOT NULL,              -- since when
+    PRIMARY KEY (image_id, folder, file_name)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX replaced_thumbnails_replaced ON replaced_thumbnails (replaced);
+
 CREATE TABLE thumbnails (
     image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
     number INTEGER NOT NULL,             -- its place in the recipe
@@ -176,7 +192,7 @@ CREATE TABLE thumbnails (
     width INTEGER NOT NULL,
     height INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
-    quality INTEGER,
+    quality INTEGER, digest TEXT /* of its output; older thumbnails have none */,
     PRIMARY KEY (image_id, number)
 ) STRICT;
 

@@ -20,6 +20,7 @@ from webapp.jobs.models import (
 from webapp.jobs.store.rows import (
     BEGUN,
     COUNTS,
+    MADE,
     UNFINISHED,
     split_thumbnails,
     with_counts,
@@ -31,6 +32,8 @@ from webapp.recipes.outputs import OVERVIEW
 
 STRIP_SIDE = 128  # Pixels; a picture in the list of jobs is 64 high, or 128 on fine screens.
 STRIP_LENGTH = 40  # Pictures; this many fit side by side on a 4K screen.
+
+_MADE = ", ".join(f"thumbnails.{column}" for column in MADE.split(", "))
 
 
 class JobRows:
@@ -135,7 +138,7 @@ class JobRows:
             " row_number() OVER (PARTITION BY job_id ORDER BY position, created) AS place"
             " FROM images WHERE job_id IN (SELECT value FROM json_each(:job_ids))"
             " AND EXISTS (SELECT 1 FROM thumbnails WHERE image_id = images.id))"
-            " SELECT job_id, thumbnails.*, strip.bytes AS source_bytes, name AS source_name"
+            f" SELECT job_id, {_MADE}, strip.bytes AS source_bytes, name AS source_name"
             " FROM strip JOIN thumbnails ON thumbnails.rowid ="
             # The smallest that is high enough, or else the highest.
             " (SELECT rowid FROM thumbnails WHERE image_id = strip.id AND file_name != :overview"
@@ -146,19 +149,17 @@ class JobRows:
             side=STRIP_SIDE,
             length=STRIP_LENGTH,
         ):
-            del row["number"]
             previews.setdefault(row.pop("job_id"), []).append(Thumbnail(**row))
         return previews
 
     def _images(self, job_id: str) -> tuple[Image, ...]:
         thumbnails: dict[str, list[Thumbnail]] = {}
         for row in self._db.query(
-            "SELECT thumbnails.*, images.bytes AS source_bytes, name AS source_name"
+            f"SELECT {_MADE}, images.bytes AS source_bytes, name AS source_name"
             " FROM thumbnails JOIN images ON images.id = image_id"
             " WHERE job_id = :id ORDER BY image_id, thumbnails.number",
             id=job_id,
         ):
-            del row["number"]
             thumbnails.setdefault(row["image_id"], []).append(Thumbnail(**row))
         rows = self._db.query(
             "SELECT id, job_id, position, name, bytes, format, width, height, had_gps, status,"

@@ -4,12 +4,14 @@ Every change of an image's status is one atomic statement or one immediate trans
 the claim that allows it, so any number of processes may try at the same time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from types import MappingProxyType
 from typing import Any
 
 from webapp.jobs.database import Database
 from webapp.jobs.models import Claim, HourLimits, NewImage
-from webapp.jobs.store.rows import LEASE_IS_OVER, UNFINISHED, with_focal_point
+from webapp.jobs.store.rows import LEASE_IS_OVER, MADE, UNFINISHED, with_focal_point
 from webapp.jobs.store.turns import IMAGES_AHEAD, NEXT_IMAGE, hour_values
 from webapp.jobs.store.usage import Usage
 from webapp.recipes.outputs import Point
@@ -19,6 +21,8 @@ _LET_GO = "claimed_by = NULL, lease = NULL, client = ''"
 
 # Guards every change by a worker: no other claim of the image followed.
 _HELD = "id = :image_id AND status = 'working' AND claimed_by = :worker AND attempts = :attempt"
+
+_REPLACED = "image_id = :id AND folder = :folder AND file_name = :file_name"
 
 _TO_REMAKE = (
     "(status IN ('working', 'done', 'failed') OR status = 'cancelled'"
@@ -136,15 +140,19 @@ class ImageQueue:
     def finish(
         self,
         claim: Claim,
-        facts: dict[str, Any],
+        facts: Mapping[str, Any],
         folder: str,
         thumbnails: Sequence[dict[str, Any]],
+        kept: Mapping[int, tuple[str, str]] = MappingProxyType({}),
     ) -> bool:
         """Mark an image as done, with its thumbnails; return False if the claim is lost.
 
-        `facts` has what decoding found: width, height, had_gps, thumbhash, placeholder and color.
-        `thumbnails` has, for each file in the recipe's order, its file_name, format, width, height,
-        bytes and quality.
+        `facts` has what decoding found: width, height, had_gps, thumbhash, placeholder and color;
+        it is empty if nothing had to be decoded. `thumbnails` has, for each new file in `folder`,
+        its number in the recipe, file_name, format, width, height, bytes, quality and digest.
+        `kept` has the path and digest of those that stay, by their numbers; some may have been
+        replaced before. The others are replaced. Raises LookupError if one that stays was deleted
+        meanwhile.
         """
         with self._db.transaction() as db:
             now = self._now()
@@ -156,23 +164,44 @@ class ImageQueue:
                 **_held(claim),
             )
             held = self._db.execute(
-                f"UPDATE images SET status = 'done', finished = :now, {_LET_GO},"
-                " width = :width, height = :height, had_gps = :had_gps,"
-                " thumbhash = :thumbhash, placeholder = :placeholder, color = :color"
-                f" WHERE {_HELD}",
+                f"UPDATE images SET status = 'done', finished = :now, {_LET_GO}"
+                + "".join(f", {fact} = :{fact}" for fact in facts)
+                + f" WHERE {_HELD}",
                 now=now,
                 **facts,
                 **_held(claim),
             )
             if not held:
                 return False
-            self._db.execute("DELETE FROM thumbnails WHERE image_id = :id", id=claim.image_id)
+            self._replace_thumbnails(claim.image_id, now)
+            for number, (path, digest) in kept.items():
+                self._restore_thumbnail(claim.image_id, number, path, digest)
             place = {"image_id": claim.image_id, "folder": folder}
-            db.table("thumbnails").insert_all(
-                {**place, "number": number, **thumbnail}
-                for number, thumbnail in enumerate(thumbnails, 1)
-            )
+            db.table("thumbnails").insert_all({**place, **thumbnail} for thumbnail in thumbnails)
         return True
+
+    def _replace_thumbnails(self, image_id: str, now: float) -> None:
+        self._db.execute(
+            f"INSERT INTO replaced_thumbnails ({MADE}, digest, replaced)"
+            f" SELECT {MADE}, digest, :now FROM thumbnails WHERE image_id = :id",
+            id=image_id,
+            now=now,
+        )
+        self._db.execute("DELETE FROM thumbnails WHERE image_id = :id", id=image_id)
+
+    def _restore_thumbnail(self, image_id: str, number: int, path: str, digest: str) -> None:
+        folder, _, file_name = path.rpartition("/")
+        which = {"id": image_id, "folder": folder, "file_name": file_name}
+        restored = self._db.execute(
+            f"INSERT INTO thumbnails (number, digest, {MADE}) SELECT :number, :digest, {MADE}"
+            f" FROM replaced_thumbnails WHERE {_REPLACED}",
+            number=number,
+            digest=digest,
+            **which,
+        )
+        if not restored:
+            raise LookupError(f"{path} was deleted meanwhile")
+        self._db.execute(f"DELETE FROM replaced_thumbnails WHERE {_REPLACED}", **which)
 
     def fail(self, claim: Claim, code: str, message: str) -> bool:
         """Mark an image as failed; return False if the claim is lost."""
@@ -359,11 +388,35 @@ class ImageQueue:
         )
         return rows[0]["mean"]  # type: ignore[no-any-return]
 
-    def published_folder(self, image_id: str) -> str | None:
-        """Return the folder of an image's thumbnails, or None."""
-        sql = "SELECT folder FROM thumbnails WHERE image_id = :id LIMIT 1"
-        rows = self._db.query(sql, id=image_id)
-        return rows[0]["folder"] if rows else None
+    def made_before(self, image_id: str) -> list[tuple[str, str | None]]:
+        """List the paths and digests of an image's thumbnails, newest first.
+
+        Those that were replaced come last.
+        """
+        rows = self._db.query(
+            "SELECT digest, folder || '/' || file_name AS path FROM"
+            " (SELECT digest, folder, file_name, replaced FROM replaced_thumbnails"
+            " WHERE image_id = :id UNION ALL SELECT digest, folder, file_name, :never"
+            " FROM thumbnails WHERE image_id = :id) ORDER BY replaced DESC",
+            id=image_id,
+            never=inf,
+        )
+        return [(row["path"], row["digest"]) for row in rows]
+
+    def images_with_replaced(self, before: float) -> list[str]:
+        """List the images of which a thumbnail was replaced before a time."""
+        sql = "SELECT DISTINCT image_id FROM replaced_thumbnails WHERE replaced < :before"
+        return [row["image_id"] for row in self._db.query(sql, before=before)]
+
+    def forget_replaced(self, image_id: str, before: float) -> list[str]:
+        """Delete the rows of an image's thumbnails replaced before a time; return their paths."""
+        rows = self._db.query(
+            "DELETE FROM replaced_thumbnails WHERE image_id = :id AND replaced < :before"
+            " RETURNING folder || '/' || file_name AS path",
+            id=image_id,
+            before=before,
+        )
+        return [row["path"] for row in rows]
 
     def expected_files(self) -> list[tuple[str, str, str | None]]:
         """List the images that must have files: job, image, and folder of its thumbnails.
@@ -380,6 +433,7 @@ class ImageQueue:
         """List all paths that belong to rows: `job/image` and the folders of thumbnails."""
         rows = self._db.query(
             "SELECT job_id || '/' || id AS place FROM images UNION SELECT folder FROM thumbnails"
+            " UNION SELECT folder FROM replaced_thumbnails"
         )
         return {row["place"] for row in rows}
 

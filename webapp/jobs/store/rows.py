@@ -20,6 +20,9 @@ WAITING = "status = 'waiting' AND attempts - released <= 1"
 # it counts as over then, or its image would wait for as long as the clock went back.
 LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
 
+# What is read of a thumbnail, and kept of a replaced one.
+MADE = "image_id, folder, file_name, format, width, height, bytes, quality"
+
 # How many images of a job have each status; for queries that join them.
 COUNTS = ", ".join(
     f"count(*) FILTER (WHERE status = '{field.name}') AS {field.name}" for field in fields(Counts)
