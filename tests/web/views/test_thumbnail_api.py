@@ -11,6 +11,7 @@ from tests.support.app import running_app
 from tests.support.clock import Clock
 from tests.support.images import make_image, make_jpeg, make_truncated
 from tests.support.jobs import id_of, nothing_left, sweep, work
+from tests.support.pages import Page
 from tests.support.people import Person, upload_image
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
@@ -177,6 +178,13 @@ def test_all_jobs_are_listed_where_the_operator_allows_it(tmp_path: Path) -> Non
     with running_app(Config(instance=tmp_path / "open", list_all_jobs=True)) as app:
         job_id = upload(app.test_client(), make_jpeg())
         assert app.test_client().get("/jobs").json == {"job_ids": [job_id]}
+
+
+def test_docs_list_every_section_at_the_top(client: FlaskClient) -> None:
+    page = Page(client.get("/docs").text)
+    listed = [link.removeprefix("#") for link in page.values("main li a", "href")]
+    assert listed == [name for name in page.values("h2", "id") if name != "jobs-of-the-pages"]
+    assert "curl  " not in client.get("/docs").text
 
 
 def test_docs_name_every_route(client: FlaskClient) -> None:
