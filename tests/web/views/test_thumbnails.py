@@ -9,8 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.support.app import running_app
+from tests.support.clock import Clock
 from tests.support.images import make_png
-from tests.support.jobs import id_of, work
+from tests.support.jobs import id_of, job_at, sweep, work
 from tests.support.people import Person
 from webapp.config import Config, load
 from webapp.jobs.lifecycle import Jobs
@@ -46,9 +47,16 @@ def test_thumbnail_is_cached_for_ever_and_sandboxed(
 ) -> None:
     headers = client.get(made[0].url).headers
     assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    policy = "default-src 'none'; frame-ancestors 'none'; sandbox"
+    policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
     assert headers["Content-Security-Policy"] == policy
     assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_name_of_a_saved_thumbnail_is_that_of_the_link(
+    client: FlaskClient, made: list[Thumbnail]
+) -> None:
+    answer = client.get(made[0].url)  # A file name here would overrule `download` on the page.
+    assert (answer.status_code, answer.headers.get("Content-Disposition")) == (200, None)
 
 
 def test_size_in_bytes_is_that_of_the_file(client: FlaskClient, made: list[Thumbnail]) -> None:
@@ -108,3 +116,26 @@ def test_link_is_not_followed(
     place.unlink()
     elsewhere.rename(place)
     assert client.get(made[0].url).status_code == 200
+
+
+def test_thumbnail_stops_when_its_job_expires(tmp_path: Path, clock: Clock) -> None:
+    with running_app(Config(instance=tmp_path), clock) as app:
+        person, jobs = Person(app.test_client()), app.extensions["jobs"]
+        path = person.submit(make_png())
+        work(jobs)
+        (made,) = job_at(jobs, path).thumbnails
+        clock.advance(hours=24)
+        statuses = [person.get(made.url).status_code]
+        sweep(jobs)
+        statuses.append(person.get(made.url).status_code)
+    assert statuses == [410, 404]
+
+
+def test_thumbnail_of_a_deleted_job_is_not_found(tmp_path: Path) -> None:
+    with running_app(Config(instance=tmp_path)) as app:
+        person, jobs = Person(app.test_client()), app.extensions["jobs"]
+        path = person.submit(make_png())
+        work(jobs)
+        (made,) = job_at(jobs, path).thumbnails
+        jobs.store.jobs.delete(id_of(path))  # Its files are still there.
+        assert person.get(made.url).status_code == 404
