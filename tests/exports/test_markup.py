@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import replace
+from urllib.parse import unquote, urlencode
 
 import pytest
 
 from tests.support.images import Size, make_animation, make_jpeg
 from tests.support.jobs import job_at, recipe_of, work
-from tests.support.pages import Page
+from tests.support.pages import Page, read_zip
 from tests.support.people import Person
 from webapp.exports.markup import alt_text, html, markdown, responsive_sets
 from webapp.jobs.lifecycle import Jobs
@@ -225,9 +226,42 @@ def test_urls_of_a_job_are_of_all_its_thumbnails(person: Person, jobs: Jobs) -> 
     assert sorted(urls) == sorted(f"http://localhost{one.url}" for one in made)
 
 
+@pytest.mark.parametrize("names", ["", "{number}-{name}/{output}", "{output}"])
+def test_relative_markup_has_the_paths_of_the_zip(person: Person, jobs: Jobs, names: str) -> None:
+    files = [(make_jpeg(), name) for name in ("my photo.jpg", "my photo.jpg", "ä#1%.jpg")]
+    path = person.submit(*files, presets=["web-set", "avatar"])
+    work(jobs)
+    query = {"names": names}
+    with read_zip(person.get(f"{path}/zip?{urlencode(query)}")) as archive:
+        packed = {name for name in archive.namelist() if name.startswith("thumbnails/")}
+    markup = person.get(f"{path}/markup?{urlencode(query | {'as': 'relative'})}").text
+    written = {
+        unquote(candidate.split()[0])
+        for _, attributes in tags(markup)
+        for name in ("src", "srcset")
+        for candidate in (attributes.get(name) or "").split(", ")
+        if candidate
+    }
+    assert written == packed
+
+
+def test_relative_markup_of_a_part_is_that_of_the_whole(person: Person, jobs: Jobs) -> None:
+    path = person.submit((make_jpeg(), "a.jpg"), (make_jpeg(), "a.jpg"))
+    work(jobs)
+    second = job_at(jobs, path).images[1]
+    for of in (second.id, f"{second.id}/square.jpg"):
+        text = person.get(f"{path}/markup?as=relative&of={of}").text
+        assert 'src="thumbnails/a%20%281%29-square.jpg"' in text
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
-    [("as=pdf", 422), ("of=x", 404), ("of=00000000-0000-4000-8000-000000000000", 404)],
+    [
+        ("as=pdf", 422),
+        ("as=relative&names=%7Bx%7D", 422),
+        ("of=x", 404),
+        ("of=00000000-0000-4000-8000-000000000000", 404),
+    ],
 )
 def test_unknown_kind_or_image_of_markup_is_refused(
     person: Person, jobs: Jobs, query: str, status: int

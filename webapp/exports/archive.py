@@ -80,10 +80,9 @@ def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
 
     Raises NoThumbnails or InvalidPattern.
     """
-    names = name_thumbnails(job.images, pattern)
-    if not names:
+    paths = _paths(job, pattern)
+    if not paths:
         raise NoThumbnails(job.is_finished)
-    paths = {thumbnail: f"thumbnails/{name}" for thumbnail, name in names.items()}
     archive = ZipStream(sized=True)
     archive.add(_index(job, paths), "index.html")
     archive.add(_manifest(job, paths), "manifest.json")
@@ -101,6 +100,16 @@ def archive_name(job: Job) -> str:
     """Return the name of the zip, like `beach-and-5-more-thumbnails.zip`."""
     more = f"-and-{job.counts.total - 1}-more" if job.counts.total > 1 else ""
     return f"{image_name(job.images[0].name)}{more}-thumbnails.zip"
+
+
+def address_in_zip(job: Job, pattern: str) -> Address:
+    """Address thumbnails relative to the folder of the unpacked zip. Raises InvalidPattern."""
+    return _address(_paths(job, pattern))
+
+
+def _paths(job: Job, pattern: str) -> Paths:
+    names = name_thumbnails(job.images, pattern)
+    return {thumbnail: f"thumbnails/{name}" for thumbnail, name in names.items()}
 
 
 def _address(paths: Paths) -> Address:

@@ -1,7 +1,7 @@
 """HTML and Markdown that show thumbnails, ready to paste.
 
-An address function returns the URL of a thumbnail: on this server, or relative to a page beside the
-files. URLs must be percent-encoded; all else is escaped here.
+An address function returns the URL of a thumbnail: on this server, or relative to a page in the
+folder of the unpacked zip. URLs must be percent-encoded; all else is escaped here.
 """
 
 import re
@@ -58,7 +58,8 @@ def urls(thumbnails: Sequence[Thumbnail], address: Address, _alt: str) -> str:
 
 
 Writer = Callable[[Sequence[Thumbnail], Address, str], str]
-WRITERS: dict[str, Writer] = {"html": html, "markdown": markdown, "url": urls}
+RELATIVE = "relative"  # HTML for a page in the folder of the unpacked zip, where links never end.
+WRITERS: dict[str, Writer] = {RELATIVE: html, "html": html, "markdown": markdown, "url": urls}
 
 
 def write_image(image: Image, recipe: Recipe, address: Address, write: Writer = html) -> str:

@@ -34,7 +34,7 @@ QUERIES = {
     "jobs.panel": ("", "?v=0", "?v={v}&estimate={estimate}"),
     "jobs.row": ("", "?v={v}"),
     "images.panel": ("", "?v={image_v}&poll=500"),
-    "downloads.markup": ("", "?of={image}", "?as=url"),
+    "downloads.markup": ("", "?of={image}", "?as=url", "?as=relative"),
 }
 FILES = {"thumbnails.thumbnail", "images.original"}  # They tell nothing of the job's progress.
 

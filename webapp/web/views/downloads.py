@@ -6,9 +6,18 @@ from uuid import UUID
 
 from flask import Blueprint, Response, abort, request
 
-from webapp.exports.archive import NoThumbnails, archive_name, pack, read_job
+from webapp.exports.archive import NoThumbnails, address_in_zip, archive_name, pack, read_job
 from webapp.exports.file_names import DEFAULT_PATTERN, check_pattern, safe_name
-from webapp.exports.markup import WRITERS, Writer, alt_text, write_image, write_job
+from webapp.exports.markup import (
+    RELATIVE,
+    WRITERS,
+    Address,
+    Writer,
+    alt_text,
+    write_image,
+    write_job,
+)
+from webapp.jobs.models import Job
 from webapp.recipes.outputs import Recipe
 from webapp.web.app_context import current_jobs
 from webapp.web.clients import client_name
@@ -51,33 +60,43 @@ def _archive_unmade(job_id: str, pattern: str) -> Response:
 def markup(job_id: UUID) -> Response:
     """Send markup `as` html, markdown or url, with URLs of this server.
 
-    It is `of` all images of a job, of one (its id), or of one thumbnail (`id/file-name`).
+    With `as` relative, it is HTML with the paths of the zip whose pattern is `names`. It is `of`
+    all images of a job, of one (its id), or of one thumbnail (`id/file-name`).
     """
-    write = WRITERS.get(request.args.get("as", "html"))
-    if write is None:
+    kind = request.args.get("as", "html")
+    if kind not in WRITERS:
         abort(422, f"Thumbnails are written as one of {', '.join(WRITERS)}.")
+    pattern = (request.args.get("names") or DEFAULT_PATTERN) if kind == RELATIVE else None
     of = request.args.get("of", "")
     if request.method == "HEAD" and not of:
         current_jobs().progress(str(job_id))
+        check_pattern(pattern or DEFAULT_PATTERN)
         return without_body("text/plain")
-    text = _write(str(job_id), of, write)
+    text = _write(str(job_id), of, WRITERS[kind], pattern)
     response = Response(f"{text}\n", mimetype="text/plain")
     response.cache_control.no_store = True
     return response
 
 
-def _write(job_id: str, of: str, write: Writer) -> str:
+def _write(job_id: str, of: str, write: Writer, pattern: str | None) -> str:
+    """Write markup with paths of the zip of a pattern, or with URLs of this server."""
     if not of:
         current_jobs().limits.admit_packing(client_name(), job_id)
-        return write_job(current_jobs().job(job_id), address_here, write)
+        job = current_jobs().job(job_id)
+        return write_job(job, _address(job, pattern), write)
     image_id, _, file_name = of.partition("/")
     job, image = current_jobs().image(job_id, image_id)
+    address = _address(job, pattern)
     if not file_name:
-        return write_image(image, Recipe.from_json(job.recipe), address_here, write)
+        return write_image(image, Recipe.from_json(job.recipe), address, write)
     chosen = [made for made in image.thumbnails if made.file_name == file_name]
     if not chosen:
         abort(404)
-    return write(chosen, address_here, alt_text(image.name))
+    return write(chosen, address, alt_text(image.name))
+
+
+def _address(job: Job, pattern: str | None) -> Address:
+    return address_here if pattern is None else address_in_zip(job, pattern)
 
 
 def _attachment(name: str) -> str:
