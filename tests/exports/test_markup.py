@@ -10,7 +10,7 @@ from tests.support.images import Size, make_animation, make_jpeg
 from tests.support.jobs import job_at, recipe_of, work
 from tests.support.pages import Page, read_zip
 from tests.support.people import Person
-from webapp.exports.markup import alt_text, html, markdown, responsive_sets
+from webapp.exports.markup import html, markdown, name_in_words, responsive_sets
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail
 from webapp.recipes.presets import PRESETS
@@ -168,7 +168,7 @@ def test_thumbnails_of_an_earlier_recipe_have_markup_too(person: Person, jobs: J
     ],
 )
 def test_file_name_becomes_an_alternative_text(name: str, alt: str) -> None:
-    assert alt_text(name) == alt
+    assert name_in_words(name) == alt
 
 
 def test_name_cannot_break_out_of_the_markup(person: Person, jobs: Jobs) -> None:

@@ -125,6 +125,7 @@ def _index(job: Job, paths: Paths) -> str:
         job=job,
         paths=paths,
         address=address,
+        alt_text=alt_text,
         job_html=write_job(job, address),
         image_html={image: write_image(image, recipe, address) for image in job.images},
     )
@@ -166,7 +167,7 @@ def _describe(image: Image, recipe: Recipe, paths: Paths) -> dict[str, Any]:
         "had_gps": bool(image.had_gps),
         "thumbhash": image.thumbhash,
         "color": image.color,
-        "alt": alt_text(image.name),
+        "alt": alt_text(image),
         "html": write_image(image, recipe, _address(paths)),
         "thumbnails": [
             {

@@ -20,8 +20,13 @@ MODERN = ("avif", "webp")
 FALLBACKS = ("jpeg", "png", "gif", "webp", "avif")
 
 
-def alt_text(name: str) -> str:
-    """Return a description made of the file's name, like `IMG 2023 beach`."""
+def alt_text(image: Image) -> str:
+    """Return what its owner wrote, or a description made of the file's name."""
+    return image.alt or name_in_words(image.name)
+
+
+def name_in_words(name: str) -> str:
+    """Return a description made of a file's name, like `IMG 2023 beach`."""
     return re.sub(r"[\s_+-]+", " ", PurePosixPath(name).stem).strip() or name
 
 
@@ -64,7 +69,7 @@ WRITERS: dict[str, Writer] = {RELATIVE: html, "html": html, "markdown": markdown
 
 def write_image(image: Image, recipe: Recipe, address: Address, write: Writer = html) -> str:
     """Write all thumbnails of an image, each responsive set as one."""
-    alt = alt_text(image.name)
+    alt = alt_text(image)
     return "\n".join(write(group, address, alt) for group in responsive_sets(image, recipe))
 
 

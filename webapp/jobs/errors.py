@@ -146,6 +146,16 @@ class ImageNotFound(LookupError):
         super().__init__("This job has no such image.")
 
 
+class AltTextTooLong(ValueError):
+    """An alternative text is longer than we keep."""
+
+    code = "alt_text_too_long"
+    field = "alt"
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"An alt text has at most {length} characters.")
+
+
 def write_duration(seconds: int) -> str:
     """Format seconds for people, rounded up: `20 seconds`, `12 minutes`."""
     if seconds <= 90:

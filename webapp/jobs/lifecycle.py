@@ -19,6 +19,7 @@ from webapp.engine.header import SHOWN_BY_BROWSERS
 from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
 from webapp.jobs.errors import (
+    AltTextTooLong,
     FileTooLarge,
     ImageNotFound,
     JobClosed,
@@ -40,7 +41,7 @@ from webapp.jobs.models import (
     Progress,
     owns,
 )
-from webapp.jobs.names import clean_name
+from webapp.jobs.names import ALT_LENGTH, clean_alt, clean_name
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.upload import Upload
@@ -301,6 +302,17 @@ class Jobs:
         with self.limits.within_share(client):
             if not self.store.queue.set_focal_point(job_id, image_id, point, client):
                 raise ImageNotFound
+
+    def set_alt(self, job_id: str, image_id: str, text: str) -> None:
+        """Set the alternative text of an image; an empty one leaves it to the image's name.
+
+        Raises AltTextTooLong or ImageNotFound.
+        """
+        alt = clean_alt(text)
+        if len(alt) > ALT_LENGTH:
+            raise AltTextTooLong(ALT_LENGTH)
+        if not self.store.jobs.set_alt(job_id, image_id, alt or None):
+            raise ImageNotFound
 
     def retry(self, job_id: str, image_id: str | None, client: str) -> None:
         """Retry one image of a job, or all failed images, or else all cancelled ones.

@@ -103,6 +103,7 @@ class Image:
     attempts: int
     version: int  # The job's, when it last changed.
     focal_point: Point | None  # Chosen by the owner.
+    alt: str | None  # Written by the owner.
     thumbnails: tuple[Thumbnail, ...]
     overview: Thumbnail | None  # Small and uncropped.
 

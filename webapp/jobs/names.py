@@ -1,4 +1,4 @@
-"""A file's own name, fit to show."""
+"""Texts of people, fit to show: a file's own name, and an alternative text."""
 
 import re
 import unicodedata
@@ -6,12 +6,19 @@ import unicodedata
 UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
 JOINERS = "\u200c\u200d"  # They join or separate letters: scripts and emoji need them.
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
+ALT_LENGTH = 500  # Characters; screen readers read an alternative text in one go.
 READ_LENGTH = 4096  # Characters at the end of a name that are read: the longest path of Linux.
 
 
 def is_kept(character: str) -> bool:
     """Return whether a name may contain a character: visible ones and joiners."""
     return character in JOINERS or unicodedata.category(character) not in UNSEEN
+
+
+def clean_alt(text: str) -> str:
+    """Clean an alternative text: one line, without invisible characters."""
+    shown = "".join(filter(is_kept, " ".join(text.split())))
+    return " ".join(shown.split()).strip(JOINERS)
 
 
 def clean_name(name: str) -> str:

@@ -21,6 +21,7 @@ from webapp.engine.errors import ImageError, TooManyPixels
 from webapp.exports.archive import NoThumbnails
 from webapp.exports.file_names import InvalidPattern
 from webapp.jobs.errors import (
+    AltTextTooLong,
     Busy,
     FileTooLarge,
     ImageNotFound,
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 # Subclasses first: the first match counts.
 STATUS: dict[type[Exception], int] = {
     AccessRequired: 401,
+    AltTextTooLong: 422,
     ImageNotFound: 404,
     JobExpired: 410,
     JobNotFound: 404,

@@ -164,7 +164,7 @@ class JobRows:
         rows = self._db.query(
             "SELECT id, job_id, position, name, bytes, format, width, height, had_gps, status,"
             " error_code, error_message, thumbhash, placeholder, color, attempts, version, focal_x,"
-            " focal_y,"
+            " focal_y, alt,"
             " row_number() OVER (ORDER BY position, created) AS number FROM images"
             " WHERE job_id = :id ORDER BY number",
             id=job_id,
@@ -173,6 +173,21 @@ class JobRows:
             Image(**with_focal_point(row), **split_thumbnails(row, thumbnails.get(row["id"], ())))
             for row in rows
         )
+
+    def set_alt(self, job_id: str, image_id: str, alt: str | None) -> bool:
+        """Set the alternative text of an image, or remove it; return False if not found."""
+        with self._db.transaction():
+            found = self._db.execute(
+                "UPDATE images SET alt = :alt,"
+                " version = (SELECT version + 1 FROM jobs WHERE jobs.id = job_id)"
+                " WHERE id = :image_id AND job_id = :job_id",
+                alt=alt,
+                image_id=image_id,
+                job_id=job_id,
+            )
+            if found:
+                self._db.execute("UPDATE jobs SET version = version + 1 WHERE id = :id", id=job_id)
+        return bool(found)
 
     def ids(self, owner: str | None = None) -> list[str]:
         """List the ids of one owner's jobs, or of all, newest first."""

@@ -92,7 +92,7 @@ def _write(job_id: str, of: str, write: Writer, pattern: str | None) -> str:
     chosen = [made for made in image.thumbnails if made.file_name == file_name]
     if not chosen:
         abort(404)
-    return write(chosen, address, alt_text(image.name))
+    return write(chosen, address, alt_text(image))
 
 
 def _address(job: Job, pattern: str | None) -> Address:

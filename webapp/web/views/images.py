@@ -79,6 +79,14 @@ def clear_focal_point(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
 
 
+@blueprint.post("/alt")
+def set_alt(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
+    """Set the alternative text `alt`; an empty one leaves it to the image's name."""
+    require_owner(str(job_id))
+    current_jobs().set_alt(str(job_id), str(image_id), request.form.get("alt", ""))
+    return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
+
+
 def _is_unchanged(job_id: str, image_id: str) -> bool:
     pending = current_jobs().store.jobs.pending_image(job_id, image_id)
     if pending is None:
