@@ -27,12 +27,7 @@ def sweep(store: Store, storage: Storage) -> None:
         if not store.jobs.exists(job_id):
             with _logged_errors(job_id):
                 storage.delete_job(job_id)
-    before = store.now() - storage.replaced_seconds()
-    for image_id in store.queue.images_with_replaced(before):
-        # In one transaction with its rows: no worker can restore a thumbnail meanwhile.
-        with _logged_errors(image_id), store.db.transaction():
-            for path in store.queue.forget_replaced(image_id, before):
-                storage.delete_thumbnail(path)
+    delete_replaced(store, storage, store.now() - storage.replaced_seconds())
     # Of jobs that go on: a process was killed between a file and its row.
     known = store.queue.known_paths()  # First: what gets a row after this is too young to be old.
     for path in storage.old_paths() - known:
@@ -47,6 +42,17 @@ def sweep(store: Store, storage: Storage) -> None:
     store.operations.forget_workers(store.now() - FORGET_WORKERS_SECONDS)
     store.usage.forget()
     store.jobs.forget_expired(store.now() - REMEMBERED_SECONDS)
+
+
+def delete_replaced(store: Store, storage: Storage, before: float) -> None:
+    """Delete the thumbnails that were replaced before a time.
+
+    Those of an image in one transaction with their rows: no worker can restore one meanwhile.
+    """
+    for image_id in store.queue.images_with_replaced(before):
+        with _logged_errors(image_id), store.db.transaction():
+            for path in store.queue.forget_replaced(image_id, before):
+                storage.delete_thumbnail(path)
 
 
 @contextmanager
