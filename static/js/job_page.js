@@ -2,5 +2,5 @@
 
 import "./changing.js";
 import "./copying.js";
-import "./deleting.js";
+import "./errors.js";
 import "./following.js";

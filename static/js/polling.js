@@ -9,7 +9,6 @@ const SERVER_ERROR = "Server error. Retrying – nothing is lost.";
 const bar = makeBar();
 let failures = 0;
 let pausedUntil = 0;
-let isSuspended = false;
 let isPressed = false;
 let latest = null; // The last request of refresh().
 
@@ -18,11 +17,6 @@ const source = document.getElementById("main");
 
 export function findPanel() {
   return document.querySelector("#job-panel, #image-panel");
-}
-
-/** Stop all polls and swaps, or allow them again. */
-export function suspendPolling(suspended) {
-  isSuspended = suspended;
 }
 
 /** Request the panel now, even if it does not poll. The response of a running poll is dropped. */
@@ -41,14 +35,15 @@ export async function refresh() {
 }
 
 document.addEventListener("htmx:before:request", (event) => {
-  if (document.hidden || isSuspended || Date.now() < pausedUntil) event.preventDefault();
+  const isPoll = event.detail.ctx.request.method === "GET";
+  if (isPoll && (document.hidden || Date.now() < pausedUntil)) event.preventDefault();
 });
 
-// Drop responses that arrive while polling is suspended, or while the pointer is down: a button that is
-// replaced between pointerdown and pointerup gets no click. The next poll brings the same.
+// Drop responses that arrive while the pointer is down: a button that is replaced between pointerdown
+// and pointerup gets no click. The next poll brings the same.
 document.addEventListener("htmx:before:swap", (event) => {
   const panel = findPanel() ?? event.target; // A refresh fires this on `source`.
-  if (isSuspended || (isPressed && panel.hasAttribute?.("hx-get"))) event.preventDefault();
+  if (isPressed && panel.hasAttribute?.("hx-get")) event.preventDefault();
 });
 
 for (const type of ["pointerdown", "pointerup", "pointercancel"]) {

@@ -21,7 +21,7 @@ def test_sweep_removes_files_that_a_crash_left_of_deleted_jobs(
     job_id = submit(jobs, make_jpeg())
     work(jobs)
     monkeypatch.setattr(jobs.storage, "empty_trash", lambda path: None)
-    jobs.delete_soon(job_id)
+    jobs.delete(job_id)
     age(jobs, 2 * REMOVING_SECONDS)
     sweep(jobs)
     assert nothing_left(jobs)

@@ -142,7 +142,7 @@ def test_deleted_job_is_hidden_before_its_files_are_removed(
     job_id = submit(jobs, make_jpeg())
     work(jobs)
     monkeypatch.setattr(jobs.storage, "empty_trash", lambda path: None)
-    jobs.delete_soon(job_id)
+    jobs.delete(job_id)
     roots = (jobs.storage.originals, jobs.storage.thumbnails)
     assert not any(list(root.iterdir()) for root in roots)
 

@@ -140,7 +140,7 @@ def sweep(jobs: Jobs) -> None:
 def files_left(jobs: Jobs) -> list[str]:
     """List all files of all jobs, finished or not."""
     storage = jobs.storage
-    folders = (storage.originals, storage.thumbnails, storage.tmp)
+    folders = (storage.originals, storage.thumbnails, storage.deleted, storage.tmp)
     return [str(path) for folder in folders for path in folder.rglob("*")]
 
 

@@ -21,7 +21,7 @@ from flask import render_template
 from zipstream import ZipStream
 
 from webapp.config import ROOT
-from webapp.exports.file_names import image_name, name_thumbnails
+from webapp.exports.file_names import image_name, name_thumbnails, safe_name
 from webapp.exports.markup import Address, alt_text, write_image, write_job
 from webapp.jobs.errors import FILE_LOST
 from webapp.jobs.lifecycle import Jobs
@@ -97,7 +97,12 @@ def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
 
 
 def archive_name(job: Job) -> str:
-    """Return the name of the zip, like `beach-and-5-more-thumbnails.zip`."""
+    """Return the name of the zip, like `beach-and-5-more-thumbnails.zip`.
+
+    If its owner named the job, it is like `Spring menu-thumbnails.zip`.
+    """
+    if job.name:
+        return f"{safe_name(job.name)}-thumbnails.zip"
     more = f"-and-{job.counts.total - 1}-more" if job.counts.total > 1 else ""
     return f"{image_name(job.images[0].name)}{more}-thumbnails.zip"
 

@@ -17,7 +17,18 @@ class JobNotFound(LookupError):
         super().__init__(self.sentence)
 
 
-class JobExpired(JobNotFound):
+class JobGone(JobNotFound):
+    """There was such a job, as far as we remember."""
+
+
+class JobDeleted(JobGone):
+    """The owner of the job deleted it, and can undo that for a while."""
+
+    code = "job_deleted"
+    sentence = "This job was deleted. Its owner can undo that for a minute, on “My jobs”."
+
+
+class JobExpired(JobGone):
     """The job expired: its rows and files are deleted, or will be by the next sweep."""
 
     code = "job_expired"

@@ -18,6 +18,16 @@ def log_deleted(job_id: str) -> None:
     logger.info("job deleted", extra={"job_id": job_id})
 
 
+def log_deleted_with_undo(job_id: str) -> None:
+    """Log that the owner of a job deleted it."""
+    logger.info("job deleted, with undo", extra={"job_id": job_id})
+
+
+def log_restored(job_id: str) -> None:
+    """Log that a deleted job is restored."""
+    logger.info("job restored", extra={"job_id": job_id})
+
+
 def log_failed(job_id: str, image_id: str, code: str) -> None:
     """Log a failure that no worker saw."""
     logger.error("image failed", extra={"job_id": job_id, "image_id": image_id, "code": code})

@@ -20,9 +20,15 @@ def sweep(store: Store, storage: Storage) -> None:
     """Remove what expired and what crashes left behind; an error stops nothing else."""
     for job_id in store.jobs.expired_ids():
         with _logged_errors(job_id):
-            store.jobs.delete_expired(job_id)
-            storage.delete_job(job_id)
-            log_deleted(job_id)
+            if store.jobs.delete_expired(job_id):
+                storage.delete_job(job_id)
+                log_deleted(job_id)
+    for job_id in {*store.jobs.deleted_ids(), *storage.hidden_job_ids()}:
+        with _logged_errors(job_id):
+            if store.jobs.exists(job_id):
+                place_thumbnails(store, storage, job_id)
+            else:
+                storage.delete_job(job_id)
     for job_id in storage.abandoned_job_ids():
         if not store.jobs.exists(job_id):
             with _logged_errors(job_id):
@@ -53,6 +59,15 @@ def delete_replaced(store: Store, storage: Storage, before: float) -> None:
         with _logged_errors(image_id), store.db.transaction():
             for path in store.queue.forget_replaced(image_id, before):
                 storage.delete_thumbnail(path)
+
+
+def place_thumbnails(store: Store, storage: Storage, job_id: str) -> None:
+    """Hide the thumbnails of a job if it is deleted; else show them, as after a crash."""
+    with store.db.transaction():  # Else it may be restored or deleted in between.
+        if store.jobs.is_deleted(job_id):
+            storage.hide(job_id)
+        else:
+            storage.show(job_id)
 
 
 @contextmanager

@@ -9,8 +9,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
-from threading import Thread
 from uuid import uuid4
 
 from webapp.config import MB, Config
@@ -20,28 +18,35 @@ from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
 from webapp.jobs.errors import (
     AltTextTooLong,
+    Busy,
     FileTooLarge,
     ImageNotFound,
     JobClosed,
+    JobDeleted,
     JobExpired,
     JobNotFound,
     NoSpace,
     TooManyImages,
     TooManyWaiting,
 )
-from webapp.jobs.events import log_accepted, log_deleted
+from webapp.jobs.events import (
+    log_accepted,
+    log_deleted,
+    log_deleted_with_undo,
+    log_restored,
+)
 from webapp.jobs.health import QueueEstimate, estimate
+from webapp.jobs.housekeeping import place_thumbnails
 from webapp.jobs.limits import ClientLimits
 from webapp.jobs.models import (
     Image,
     Job,
-    ListedJob,
     MissingFile,
     NewImage,
     Progress,
     owns,
 )
-from webapp.jobs.names import ALT_LENGTH, clean_alt, clean_name
+from webapp.jobs.names import ALT_LENGTH, clean_alt, clean_job_name, clean_name
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.upload import Upload
@@ -205,7 +210,7 @@ class Jobs:
         """Read a job with its images and thumbnails. Raises JobNotFound."""
         job = self.store.jobs.read(job_id)
         if job is None:
-            raise self._not_found(job_id)
+            raise self.not_found(job_id)
         return job
 
     def image(self, job_id: str, image_id: str) -> tuple[Job, Image]:
@@ -220,7 +225,7 @@ class Jobs:
         """Read a job's progress with one query. Raises JobNotFound."""
         progress = self.store.jobs.progress(job_id)
         if progress is None:
-            raise self._not_found(job_id)
+            raise self.not_found(job_id)
         return progress
 
     def follow(self, job_id: str) -> tuple[Job, QueueEstimate | None]:
@@ -243,23 +248,16 @@ class Jobs:
                 return None
             return job, estimate(self.store, job)
 
-    def listed(self, job_id: str) -> ListedJob:
-        """Read what a list shows of one job. Raises JobNotFound."""
-        job = self.store.jobs.listed(job_id)
-        if job is None:
-            raise self._not_found(job_id)
-        return job
-
     def require(self, job_id: str) -> None:
         """Check that a job exists and has not expired. Raises JobNotFound."""
         if self.store.jobs.owner(job_id) is None:
-            raise self._not_found(job_id)
+            raise self.not_found(job_id)
 
     def is_owner(self, job_id: str, owner: str | None) -> bool:
         """Return whether an owner submitted a job. Raises JobNotFound."""
         job_owner = self.store.jobs.owner(job_id)
         if job_owner is None:
-            raise self._not_found(job_id)
+            raise self.not_found(job_id)
         return owns(owner, job_owner)
 
     def shows_original(self, image: Image) -> bool:
@@ -277,8 +275,10 @@ class Jobs:
         except (FileNotFoundError, ImageError):  # The limits may have changed since.
             return False
 
-    def _not_found(self, job_id: str) -> JobNotFound:
-        """Return why there is no job; a job that was deleted leaves no reason."""
+    def not_found(self, job_id: str) -> JobNotFound:
+        """Return why there is no job; one that is deleted for good leaves no reason."""
+        if self.store.jobs.is_deleted(job_id):
+            return JobDeleted()
         return JobExpired() if self.store.jobs.has_expired(job_id) else JobNotFound()
 
     # Change
@@ -331,8 +331,13 @@ class Jobs:
         maximum = self.config.max_retention_hours * 3600
         expires = self.store.jobs.extend(job_id, self._retention_seconds(hours), maximum)
         if expires is None:
-            raise self._not_found(job_id)
+            raise self.not_found(job_id)
         return expires
+
+    def rename(self, job_id: str, name: str) -> None:
+        """Name a job; an empty name leaves that to its images. Raises JobNotFound."""
+        if not self.store.jobs.rename(job_id, clean_job_name(name)):
+            raise self.not_found(job_id)
 
     # Delete
 
@@ -342,19 +347,41 @@ class Jobs:
         self.storage.delete_job(job_id)
         log_deleted(job_id)
 
-    def delete_soon(self, job_id: str) -> None:
-        """Delete a job's rows now, and its files in a thread of its own.
+    def delete_with_undo(self, job_id: str) -> None:
+        """Delete a job so that its owner can restore it for a minute.
 
-        A busy disk takes seconds for the thousands of files of a large job. If this process ends
-        before they are removed, a sweep removes the rest.
+        From now on it is gone for all, and its images are not worked on; a sweep deletes its rows
+        and files. Raises JobNotFound.
         """
-        self.store.jobs.delete(job_id)
-        trash = self.storage.move_to_trash(job_id)
-        Thread(target=self._empty_trash, args=(trash,), daemon=True).start()
-        log_deleted(job_id)
+        with self.store.db.transaction():
+            if not self.store.jobs.mark_deleted(job_id):
+                raise self.not_found(job_id)
+            self.store.queue.hold_back(job_id)
+        place_thumbnails(self.store, self.storage, job_id)
+        log_deleted_with_undo(job_id)
 
-    def _empty_trash(self, trash: Path) -> None:
+    def restore(self, job_id: str, owner: str | None, client: str) -> bool:
+        """Restore a job that its owner deleted; return False if that is too late.
+
+        Its images wait again, unless the queue or the limits of the client have no room for them:
+        then they stay cancelled, and can be retried.
+        """
         try:
-            self.storage.empty_trash(trash)
-        except OSError:
-            logger.exception("cannot remove %s", trash)
+            self.limits.admit_images(client)
+            with self.limits.within_share(client):
+                return self._restore(job_id, owner, client)
+        except Busy:
+            with self.store.db.transaction():
+                return self._restore(job_id, owner, None)
+
+    def _restore(self, job_id: str, owner: str | None, client: str | None) -> bool:
+        if not self.store.jobs.restore(job_id, owner):
+            return False
+        if client is None:
+            self.store.queue.cancel_held_back(job_id)
+        else:
+            self.store.queue.queue_held_back(job_id, client)
+        # Within the transaction: no job is shown without its files, and no sweep deletes them.
+        self.storage.show(job_id)
+        log_restored(job_id)
+        return True

@@ -138,6 +138,13 @@ class Image:
         return bool(self.thumbhash and b64decode(self.thumbhash[:4])[2] > 127)
 
 
+def name_job(name: str | None, first_image: str | None, images: int) -> str:
+    """Return the name of a job: its owner's, or that of its first image and how many follow."""
+    if name or first_image is None:
+        return name or "No photos yet"
+    return first_image if images == 1 else f"{first_image} and {images - 1} more"
+
+
 @dataclass(frozen=True)
 class Counts:
     """The number of a job's images in each status."""
@@ -204,6 +211,7 @@ class Job(JobSummary):
     """What a user submits and follows: one recipe and its images."""
 
     owner: str | None
+    name: str | None  # That its owner chose.
     recipe: str
     created: datetime
     expires: datetime
@@ -214,6 +222,16 @@ class Job(JobSummary):
     def with_images(self, images: tuple[Image, ...]) -> "Job":
         """Return this job with other images, and their counts."""
         return replace(self, images=images, counts=Counts.of(images))
+
+    @property
+    def title(self) -> str:
+        """The name that its owner chose, or its images give it."""
+        return name_job(self.name, self.first_image, len(self.images))
+
+    @property
+    def first_image(self) -> str | None:
+        """The name of its first image."""
+        return self.images[0].name if self.images else None
 
     @property
     def thumbnails(self) -> list[Thumbnail]:
@@ -260,9 +278,33 @@ class ListedJob(JobSummary):
 
     created: datetime
     expires: datetime
-    name: str | None  # Of the first image.
+    begun: datetime  # When its last image was queued.
+    name: str | None  # That its owner chose.
+    first_image: str | None  # Its name.
     missing: int
+    files: int
+    bytes: int  # Of all files.
+    undo_seconds: float | None  # For how long its owner can restore it; None unless deleted.
     previews: tuple[Thumbnail, ...]
+
+    @property
+    def title(self) -> str:
+        """The name that its owner chose, or its images give it."""
+        return name_job(self.name, self.first_image, self.counts.total)
+
+    @property
+    def is_deleted(self) -> bool:
+        """True if its owner deleted it, and can restore it."""
+        return self.undo_seconds is not None
+
+    @property
+    def is_running(self) -> bool:
+        """True if it is not deleted, and more is to happen."""
+        return not self.is_deleted and not self.is_finished
+
+    def has_news_for(self, version: str) -> bool:
+        """Return whether a list that shows a version of it, as running or deleted, is outdated."""
+        return version != str(self.version) or not (self.is_running or self.is_deleted)
 
 
 @dataclass(frozen=True)

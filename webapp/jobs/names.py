@@ -7,6 +7,7 @@ UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surro
 JOINERS = "\u200c\u200d"  # They join or separate letters: scripts and emoji need them.
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
 ALT_LENGTH = 500  # Characters; screen readers read an alternative text in one go.
+JOB_NAME_LENGTH = 100  # Characters.
 READ_LENGTH = 4096  # Characters at the end of a name that are read: the longest path of Linux.
 
 
@@ -19,6 +20,15 @@ def clean_alt(text: str) -> str:
     """Clean an alternative text: one line, without invisible characters."""
     shown = "".join(filter(is_kept, " ".join(text.split())))
     return " ".join(shown.split()).strip(JOINERS)
+
+
+def clean_job_name(name: str) -> str:
+    """Clean the name that an owner gives a job: one line, bounded; empty if nothing is left."""
+    one_line = " ".join(name[:READ_LENGTH].split())
+    shown = "".join(filter(is_kept, one_line)).strip()
+    if len(shown) > JOB_NAME_LENGTH:
+        shown = shown[: JOB_NAME_LENGTH - 1].rstrip() + "…"
+    return shown if shown.strip(JOINERS) else ""
 
 
 def clean_name(name: str) -> str:

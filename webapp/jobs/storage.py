@@ -2,6 +2,7 @@
 
     instance/originals/<job>/<image>                       what was uploaded
     instance/thumbnails/<job>/<image>-<attempt>/<file>     what was made of it
+    instance/deleted/<job>/<image>-<attempt>/<file>        those of a job that can be restored
     instance/tmp/                                          uploads and thumbnails in progress
 
 A file or folder is written under `tmp/`, synced, and renamed, so a reader never sees half of one.
@@ -53,11 +54,12 @@ class Storage:
         self._now = now
         self.originals = root / "originals"
         self.thumbnails = root / "thumbnails"
+        self.deleted = root / "deleted"
         self.tmp = root / "tmp"
         # nginx may be in our group and read thumbnails; the rest is private.
         for folder, mode in ((root, 0o750), (self.thumbnails, 0o750)):
             folder.mkdir(mode=mode, parents=True, exist_ok=True)
-        for folder in (self.originals, self.tmp):
+        for folder in (self.originals, self.deleted, self.tmp):
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def free_bytes(self) -> int:
@@ -178,6 +180,18 @@ class Storage:
         with suppress(OSError):  # The job has other images.
             target.parent.rmdir()
 
+    def hide(self, job_id: str) -> None:
+        """Move the thumbnails of a deleted job to where neither nginx nor we send them from."""
+        _move_all(self.thumbnails / job_id, self.deleted / job_id)
+
+    def show(self, job_id: str) -> None:
+        """Move the hidden thumbnails of a job back, and sync it."""
+        _move_all(self.deleted / job_id, self.thumbnails / job_id)
+
+    def hidden_job_ids(self) -> list[str]:
+        """List the jobs that have hidden thumbnails."""
+        return [path.name for path in self.deleted.iterdir()]
+
     def delete_job(self, job_id: str) -> None:
         """Delete all files of a job."""
         self.empty_trash(self.move_to_trash(job_id))
@@ -185,9 +199,10 @@ class Storage:
     def move_to_trash(self, job_id: str) -> Path:
         """Move all files of a job to a folder under `tmp/`, at once, and return it."""
         trash = Path(tempfile.mkdtemp(prefix=_TRASH, dir=self.tmp))
-        for folder in (self.originals / job_id, self.thumbnails / job_id):
+        for root in (self.originals, self.thumbnails, self.deleted):
+            folder = root / job_id
             with suppress(FileNotFoundError):
-                os.rename(folder, trash / folder.parent.name)
+                os.rename(folder, trash / root.name)
         return trash
 
     def empty_trash(self, trash: Path) -> None:
@@ -265,6 +280,19 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
+
+
+def _move_all(source: Path, target: Path) -> None:
+    """Move what a folder contains to another, which may exist; a crash may leave it in both."""
+    if not source.exists():
+        return
+    target.mkdir(exist_ok=True)
+    target.chmod(0o750)  # Not by mkdir: a strict umask would lock nginx out.
+    for path in source.iterdir():
+        os.rename(path, target / path.name)
+    source.rmdir()
+    for folder in (target, target.parent, source.parent):
+        _sync(folder)
 
 
 def _sync(path: Path) -> None:

@@ -26,7 +26,7 @@ from webapp.jobs.errors import (
     FileTooLarge,
     ImageNotFound,
     JobClosed,
-    JobExpired,
+    JobGone,
     JobNotFound,
     NoImages,
     NoSpace,
@@ -45,7 +45,7 @@ STATUS: dict[type[Exception], int] = {
     AccessRequired: 401,
     AltTextTooLong: 422,
     ImageNotFound: 404,
-    JobExpired: 410,
+    JobGone: 410,
     JobNotFound: 404,
     NoThumbnails: 404,
     JobClosed: 409,
@@ -148,7 +148,8 @@ def answer(error: Exception) -> Response:
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
     if request.blueprint == "thumbnail_api":
         response = jsonify(detail=found.detail)
-    elif not asks_for_html() or isinstance(error, SecurityError):  # A page needs a host to link to.
+    elif is_htmx() or not asks_for_html() or isinstance(error, SecurityError):
+        # Scripts show the sentence. After a SecurityError, a page would have no host to link to.
         response = jsonify(code=found.code, detail=found.detail, field=found.field)
     else:
         words = {**vars(found), "title": found.title}
@@ -179,6 +180,11 @@ def _page_before() -> str | None:
 def asks_for_html() -> bool:
     """Return whether the client accepts HTML by name, as browsers and htmx do."""
     return any(mimetype == "text/html" for mimetype, _ in request.accept_mimetypes)
+
+
+def is_htmx() -> bool:
+    """Return whether htmx sent the request, for a part of a page."""
+    return "HX-Request" in request.headers
 
 
 def init_app(app: Flask) -> None:

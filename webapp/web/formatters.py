@@ -9,6 +9,8 @@ from markupsafe import Markup
 from webapp.config import MB
 from webapp.exports.file_names import download_name
 from webapp.jobs.models import Thumbnail
+from webapp.jobs.names import JOB_NAME_LENGTH
+from webapp.web.app_context import current_jobs
 
 
 def filesize(count: int) -> str:
@@ -64,6 +66,26 @@ def date_and_time(moment: datetime) -> str:
     return f"{moment:%-d %b %H:%M} UTC"
 
 
+def time_left(moment: datetime) -> str:
+    """Write how long it is until a moment: `40 minutes left`, `23 hours left`, `6 days left`."""
+    minutes = _seconds_until(moment) / 60
+    if minutes < 1:
+        return "less than a minute left"
+    count, unit = (minutes, "minute") if minutes < 60 else (minutes / 60, "hour")
+    if count >= 48 and unit == "hour":
+        count, unit = count / 24, "day"
+    return f"{round(count)} {unit}{'s' if round(count) != 1 else ''} left"
+
+
+def is_soon(moment: datetime) -> bool:
+    """Return whether a moment is less than an hour away."""
+    return _seconds_until(moment) < 3600
+
+
+def _seconds_until(moment: datetime) -> float:
+    return moment.timestamp() - current_jobs().store.now()
+
+
 def format_name(format: str) -> str:
     """Write an image format by its proper name: `WebP`."""
     return {"webp": "WebP", "jp2": "JPEG 2000"}.get(format, format.upper())
@@ -91,4 +113,7 @@ def init_app(app: Flask) -> None:
         datetime=date_and_time,
         format_name=format_name,
         download_name=download_name,
+        time_left=time_left,
     )
+    app.jinja_env.tests["soon"] = is_soon
+    app.jinja_env.globals["job_name_length"] = JOB_NAME_LENGTH

@@ -1,16 +1,14 @@
 """Retry, cancel, extend and delete a job."""
 
 from datetime import UTC, datetime
-from threading import Event
 
 import pytest
 from werkzeug.test import TestResponse
 
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import job_at, nothing_left, work
+from tests.support.jobs import id_of, job_at, nothing_left, sweep, work
 from tests.support.people import Person, multipart
-from tests.support.servers import wait_until
 from webapp.jobs.lifecycle import Jobs
 from webapp.web.formatters import date_and_time
 
@@ -91,23 +89,139 @@ def test_invalid_retention_is_refused(person: Person, hours: str) -> None:
     assert person.post(f"{path}/extend", hours=hours).status_code == 422
 
 
-@pytest.mark.parametrize("action", ["retry", "cancel", "extend", "remake"])
+@pytest.mark.parametrize("action", ["retry", "cancel", "extend", "remake", "name"])
 def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: str) -> None:
     path = person.submit(make_jpeg())
     answer = stranger.post(f"{path}/{action}", hours="1", presets="card")
     assert answer.status_code == 403
 
 
-def test_owner_confirms_and_deletes_a_job(person: Person, jobs: Jobs) -> None:
+def test_owner_confirms_and_deletes_a_job(person: Person, jobs: Jobs, clock: Clock) -> None:
     path = person.submit(make_jpeg())
     work(jobs)
     thumbnail = job_at(jobs, path).images[0].thumbnails[0].url
     assert "Delete this job?" in person.get(f"{path}/delete").text
-    assert person.post(f"{path}/delete").status_code == 303
+    answer = person.post(f"{path}/delete")
+    assert (answer.status_code, answer.location) == (303, "/jobs")
+    for address in (path, thumbnail, f"{path}/zip", f"{path}/markup", f"{path}/delete"):
+        assert person.get(address).status_code == 410
+    assert "Its owner can undo that for a minute" in person.get(path).text
+    clock.advance(seconds=61)
+    sweep(jobs)
     assert person.get(path).status_code == 404
     assert person.get(thumbnail).status_code == 404
-    wait_until(lambda: not any(jobs.storage.tmp.iterdir()))
     assert nothing_left(jobs)
+
+
+def test_deleted_job_is_restored_without_script(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    work(jobs)
+    thumbnail = job_at(jobs, path).images[0].thumbnails[0].url
+    page = person.page(person.post(f"{path}/delete").headers["Location"])
+    assert page.text(".undo p") == "1.jpg is deleted."
+    assert page.all(".job-row") == []
+    answer = person.post(page.value(".undo form", "action"))
+    assert (answer.status_code, answer.location) == (303, path)
+    assert person.get(path).status_code == person.get(thumbnail).status_code == 200
+
+
+def test_restored_job_goes_on(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    person.post(f"{path}/delete")
+    person.post(f"{path}/restore")
+    work(jobs)
+    assert job_at(jobs, path).counts.done == 1
+
+
+def test_undo_that_is_pressed_twice_shows_the_job(person: Person) -> None:
+    path = person.submit(make_jpeg())
+    person.post(f"{path}/delete")
+    for _ in range(2):
+        answer = person.post(f"{path}/restore")
+        assert (answer.status_code, answer.location) == (303, path)
+
+
+def test_undo_that_is_too_late_says_so(person: Person, clock: Clock) -> None:
+    path = person.submit(make_jpeg())
+    person.post(f"{path}/delete")
+    clock.advance(seconds=61)
+    assert person.page("/jobs").all(".undo") == []
+    assert person.post(f"{path}/restore").status_code == 410
+
+
+def test_only_the_owner_restores_a_job(person: Person, stranger: Person) -> None:
+    path = person.submit(make_jpeg())
+    assert stranger.post(f"{path}/restore").status_code == 403
+    person.post(f"{path}/delete")
+    assert stranger.page("/jobs").all(".undo") == []
+    assert stranger.post(f"{path}/restore").status_code == 410
+    assert "This job is gone" in stranger.get(f"{path}/panel").text
+    assert person.get(path).status_code == 410
+
+
+def test_open_page_of_a_deleted_job_offers_to_undo(person: Person) -> None:
+    path = person.submit(make_jpeg())
+    person.post(f"{path}/delete")
+    panel = person.page(f"{path}/panel")
+    assert panel.text("h1") == "This job is deleted"
+    assert panel.value(".undo form", "action") == f"{path}/restore"
+
+
+def test_program_finds_no_deleted_job(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    work(jobs)
+    person.post(f"{path}/delete")
+    job_id = id_of(path)
+    for route in ("check_job_status", "download_thumbnail"):
+        assert person.client.get(f"/{route}/{job_id}").status_code == 404
+    listed = person.client.get("/jobs", headers={"Accept": "application/json"})
+    assert listed.json == {"job_ids": []}
+
+
+# Names
+
+
+def test_owner_names_a_job(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), make_jpeg())
+    work(jobs)
+    assert job_at(jobs, path).title == "1.jpg and 1 more"
+    answer = person.post(f"{path}/name", name="  Spring \n menu\u202e ")
+    assert (answer.status_code, answer.location) == (303, path)
+    assert job_at(jobs, path).title == "Spring menu"
+    assert "<bdi>Spring menu</bdi>" in person.get("/jobs").text
+    disposition = person.get(f"{path}/zip").headers["Content-Disposition"]
+    assert disposition.endswith("''Spring%20menu-thumbnails.zip")
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\u202e", "\u200d"])
+def test_job_without_a_name_of_its_own_has_that_of_its_images(
+    person: Person, jobs: Jobs, name: str
+) -> None:
+    path = person.submit(make_jpeg())
+    person.post(f"{path}/name", name="Spring menu")
+    person.post(f"{path}/name", name=name)
+    assert job_at(jobs, path).title == "1.jpg"
+
+
+def test_name_of_a_job_is_bounded(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    person.post(f"{path}/name", name="n" * 5000)
+    assert job_at(jobs, path).title == "n" * 99 + "…"
+
+
+def test_name_of_a_job_is_a_safe_file_name(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    work(jobs)
+    person.post(f"{path}/name", name="../Menu: spring/summer")
+    disposition = person.get(f"{path}/zip").headers["Content-Disposition"]
+    assert disposition.endswith("''_Menu_%20spring_summer-thumbnails.zip")
+
+
+def test_job_is_named_on_the_list_without_script(person: Person) -> None:
+    person.submit(make_jpeg())
+    address = person.page("/jobs").value("form.menu", "action")
+    assert person.post(address, name="Spring menu").headers["Location"] == "/jobs"
+    assert person.page("/jobs").text("h2") == "Spring menu"
 
 
 def messages_after(person: Person, answer: TestResponse) -> list[str]:
@@ -115,13 +229,11 @@ def messages_after(person: Person, answer: TestResponse) -> list[str]:
     return person.page(answer.headers["Location"]).texts("li.message")
 
 
-def test_deleting_or_extending_without_script_is_confirmed_once(person: Person, jobs: Jobs) -> None:
+def test_extending_without_script_is_confirmed_once(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(), make_jpeg())
     answer = person.post(f"{path}/extend", hours="72")
     until = job_at(jobs, path).expires
     assert messages_after(person, answer) == [f"Kept until {date_and_time(until)}."]
-    answer = person.post(f"{path}/delete")
-    assert messages_after(person, answer) == ["The job is deleted, with its images and thumbnails."]
     assert messages_after(person, answer) == []
 
 
@@ -156,22 +268,6 @@ def test_visitor_with_the_link_can_view_but_not_delete(
     assert response.status_code == 403
     assert "Only the browser that made this job" in response.text
     assert jobs.store.jobs.ids()
-
-
-def test_delete_is_answered_before_the_files_are_removed(
-    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = person.submit(make_jpeg())
-    work(jobs)
-    remove, is_answered = jobs.storage.empty_trash, Event()
-    monkeypatch.setattr(
-        jobs.storage, "empty_trash", lambda path: is_answered.wait(20) and remove(path)
-    )
-    assert person.post(f"{path}/delete").status_code == 303
-    assert not nothing_left(jobs)
-    is_answered.set()
-    wait_until(lambda: not any(jobs.storage.tmp.iterdir()))
-    assert nothing_left(jobs)
 
 
 def test_delete_without_a_token_is_refused(person: Person, jobs: Jobs) -> None:

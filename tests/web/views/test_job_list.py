@@ -2,11 +2,12 @@
 
 import pytest
 
+from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import id_of, job_at, work
-from tests.support.pages import Page
+from tests.support.jobs import id_of, job_at, work, work_once
 from tests.support.people import Person, Script
 from webapp.jobs.lifecycle import Jobs
+from webapp.web.formatters import filesize
 
 
 def test_only_own_jobs_are_listed(person: Person, stranger: Person) -> None:
@@ -15,8 +16,8 @@ def test_only_own_jobs_are_listed(person: Person, stranger: Person) -> None:
     assert path not in stranger.get("/jobs").text
 
 
-def test_list_without_running_jobs_loads_no_htmx(person: Person) -> None:
-    assert "vendor/" not in person.get("/jobs").text
+def test_empty_list_loads_no_scripts(person: Person) -> None:
+    assert person.page("/jobs").all("script") == []
 
 
 def test_job_is_listed_by_its_first_image(person: Person) -> None:
@@ -26,9 +27,9 @@ def test_job_is_listed_by_its_first_image(person: Person) -> None:
 
 def test_job_without_images_is_listed_as_waiting(script: Script) -> None:
     script.create()
-    page = script.get("/jobs").text
-    assert "No images yet" in page
-    assert "Waiting for images" in page
+    page = script.page("/jobs")
+    assert page.text("h2") == "No photos yet"
+    assert page.texts(".job-row .facts li") == ["waiting for photos"]
 
 
 def test_list_shows_the_progress_of_each_job(person: Person, jobs: Jobs) -> None:
@@ -36,41 +37,129 @@ def test_list_shows_the_progress_of_each_job(person: Person, jobs: Jobs) -> None
     waiting = job_at(jobs, path).images[2].id
     person.post(f"{path}/images/{waiting}/cancel")
     progress = person.page("/jobs").one("progress").attributes
-    assert progress == {"aria-label": "Images finished", "value": "1", "max": "3"}
+    assert progress == {"aria-label": "Photos finished", "value": "1", "max": "3"}
+    assert facts_of_the_list(person) == ["0 of 3 photos done", "1 cancelled"]
     work(jobs)
+    assert facts_of_the_list(person) == [
+        "1 of 3 photos",
+        "1 file",
+        "2 kB",
+        "1 failed",
+        "1 cancelled",
+    ]
+    assert not person.page("/jobs").all("progress")
+
+
+def test_list_says_what_each_job_has(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), make_jpeg(), (b"words", "notes.jpg"), presets="web-set")
+    work(jobs)
+    files = job_at(jobs, path).thumbnails
+    size = filesize(sum(file.bytes for file in files))
+    assert facts_of_the_list(person) == ["2 photos", f"{len(files)} files", size, "1 skipped"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [(0, "24 hours left"), (21.8, "2 hours left"), (23.5, "30 minutes left")],
+)
+def test_list_says_how_long_each_job_lasts(
+    person: Person, clock: Clock, hours: float, words: str
+) -> None:
+    person.submit(make_jpeg())
+    clock.advance(hours=hours)
     page = person.page("/jobs")
-    assert "1 of 3 images done, 1 failed, 1 cancelled" in page.text()
-    assert not page.all("progress")
+    assert page.text(".job-time") == words
+    assert page.value("time", "title").endswith(" UTC")
+    assert bool(page.all("time b")) == (hours > 23)  # Less than an hour is marked.
 
 
-def test_row_polls_until_its_job_is_finished(person: Person, jobs: Jobs) -> None:
-    person.submit(make_jpeg(), make_jpeg())
-    page = person.get("/jobs").text
-    assert "vendor/htmx" in page
-    address = Page(page).polled()
+def facts_of_the_list(person: Person) -> list[str]:
+    return person.page("/jobs").texts(".job-row .facts li")
+
+
+def poll(person: Person) -> str | None:
+    """Return what the list asks for next: all rows that may change, with their versions."""
+    page = person.page("/jobs")
+    address = page.one("#jobs-poll").attributes.get("hx-get")
+    known = page.values(".job-row [name=known]")
+    return address and "&".join([address, *(f"known={version}" for version in known)])
+
+
+def test_list_asks_for_all_running_jobs_at_once(person: Person, jobs: Jobs) -> None:
+    first, second = person.submit(make_jpeg(), make_jpeg()), person.submit(make_jpeg())
+    address = poll(person)
     assert address
+    assert (id_of(first) in address, id_of(second) in address) == (True, True)
     assert person.get(address).status_code == 204
+    work_once(jobs)
+    changes = person.page(address)
+    assert changes.values("hx-partial", "hx-target") == [f"#job-{id_of(first)}"]
+    assert "1 of 2 photos done" in changes.text()
     work(jobs)
-    row = person.get(address)
-    assert row.text.count("<li") == 1
-    assert "2 of 2 images done" in row.text
-    assert Page(row.text).polled() is None
+    changes = person.page(address)
+    assert set(changes.values("hx-partial", "hx-target")) == {
+        f"#job-{id_of(first)}",
+        f"#job-{id_of(second)}",
+        "#jobs-poll",
+    }
+    assert changes.all("[name=known]") == []
+    assert changes.polled() is None  # Nothing is running: it stops.
+    assert poll(person) is None
 
 
-def test_row_of_a_deleted_job_disappears(person: Person, jobs: Jobs) -> None:
+def test_list_asks_less_often_for_old_jobs(person: Person, clock: Clock) -> None:
+    person.submit(make_jpeg())
+    assert person.page("/jobs").value("#jobs-poll", "hx-trigger") == "every 1000ms"
+    address = poll(person)
+    assert address
+    clock.advance(seconds=200)
+    assert person.page(address).value("#jobs-poll", "hx-trigger") == "every 2000ms"
+    person.submit(make_jpeg())
+    assert person.page("/jobs").value("#jobs-poll", "hx-trigger") == "every 1000ms"
+
+
+def test_list_that_is_open_shows_that_a_job_is_deleted_and_gone(
+    person: Person, clock: Clock
+) -> None:
     path = person.submit(make_jpeg())
-    address = person.page("/jobs").polled()
+    address = poll(person)
+    assert address
+    person.post(f"{path}/delete")
+    changes = person.page(address)
+    assert changes.value("hx-partial:first-child", "hx-target") == f"#job-{id_of(path)}"
+    assert changes.text(".undo p") == "1.jpg is deleted."
+    line = changes.value(".undo", "hx-get")
+    assert changes.value(".undo", "hx-trigger") == "load delay:61s"
+    assert person.get(line).status_code == 204
+    clock.advance(seconds=61)
+    partial = person.page(line).one("hx-partial")
+    assert partial.attributes == {"hx-target": f"#deleted-{id_of(path)}", "hx-swap": "delete"}
+
+
+def test_row_of_a_job_removed_for_good_disappears(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    address = poll(person)
     assert address
     jobs.delete(id_of(path))
-    row = person.get(address)
-    assert (row.status_code, row.text) == (200, "")
+    partial = person.page(address).all("hx-partial")[0]
+    assert partial.attributes == {"hx-target": f"#job-{id_of(path)}", "hx-swap": "delete"}
 
 
-def test_only_the_owner_gets_the_row_of_a_job(person: Person, stranger: Person) -> None:
-    person.submit(make_jpeg())
-    address = person.page("/jobs").polled()
+def test_stranger_gets_no_row_of_a_job(person: Person, stranger: Person) -> None:
+    path = person.submit(make_jpeg(), presets="card")
+    address = poll(person)
     assert address
-    assert stranger.get(address).status_code == 403
+    answer = stranger.get(address)
+    assert "1.jpg" not in answer.text
+    assert path not in answer.text
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?known=", "?known=1&known=:&known=a:b", "?poll=", "?poll=x"]
+)
+def test_any_question_for_rows_is_answered(person: Person, query: str) -> None:
+    person.submit(make_jpeg())
+    assert person.get(f"/jobs/rows{query}").status_code in (200, 204)
 
 
 def pictures_of_the_list(person: Person) -> list[str]:
@@ -96,7 +185,7 @@ def test_list_continues_with_older_jobs(person: Person, monkeypatch: pytest.Monk
     addresses, seen = ["/jobs"], []
     while addresses:
         page = person.page(addresses[0])
-        seen.append(page.values(".row-name", "href"))
+        seen.append(page.values("h2 a", "href"))
         addresses = page.values('a[href^="/jobs?before="]', "href")
     assert seen == [[paths[4], paths[3]], [paths[2], paths[1]], [paths[0]]]
 

@@ -169,9 +169,11 @@ def test_expired_job_is_forgotten_after_30_days(person: Person, jobs: Jobs, cloc
     assert person.get(path).status_code == 404
 
 
-def test_deleted_job_answers_404(person: Person, jobs: Jobs) -> None:
+def test_deleted_job_answers_410_and_then_404(person: Person, jobs: Jobs, clock: Clock) -> None:
     path = person.submit(make_jpeg())
     person.post(f"{path}/delete")
+    assert person.get(path).status_code == 410
+    clock.advance(seconds=61)
     sweep(jobs)
     assert person.get(path).status_code == 404
 

@@ -76,7 +76,9 @@ END;
 
 CREATE TRIGGER finished_counted AFTER UPDATE OF status ON images
 WHEN old.status IN ('waiting', 'working') AND new.status NOT IN ('waiting', 'working') BEGIN
-    INSERT INTO counters VALUES (new.status, coalesce(new.error_code, ''), 1)
+    INSERT INTO counters SELECT
+        iif(new.error_code IS 'job_deleted', 'deleted', new.status),
+        iif(new.error_code IS 'job_deleted', '', coalesce(new.error_code, '')), 1 WHERE true
         ON CONFLICT DO UPDATE SET count = count + 1;
 END;
 
@@ -151,7 +153,9 @@ CREATE TABLE jobs (
     open_until REAL NOT NULL,            -- more images may come until then; 0 once it is closed
     version INTEGER NOT NULL DEFAULT 0   -- grows with everything a page shows
 , missing_files TEXT NOT NULL DEFAULT '[]'
-    /* JSON: the name, the reason and the position of each */) STRICT;
+    /* JSON: the name, the reason and the position of each */, deleted REAL /* when its owner deleted it */, name TEXT /* that its owner chose */) STRICT;
+
+CREATE INDEX jobs_deleted ON jobs (deleted) WHERE deleted IS NOT NULL;
 
 CREATE INDEX jobs_expires ON jobs (expires);
 

@@ -19,8 +19,11 @@ from webapp.jobs.models import (
 )
 from webapp.jobs.store.rows import (
     BEGUN,
+    CAN_RESTORE,
     COUNTS,
+    EXISTS,
     MADE,
+    UNDO_SECONDS,
     UNFINISHED,
     split_thumbnails,
     with_counts,
@@ -34,6 +37,13 @@ STRIP_SIDE = 128  # Pixels; a picture in the list of jobs is 64 high, or 128 on 
 STRIP_LENGTH = 40  # Pictures; this many fit side by side on a 4K screen.
 
 _MADE = ", ".join(f"thumbnails.{column}" for column in MADE.split(", "))
+
+
+_HAS_ENDED = (
+    "expires <= :now OR (open_until <= :now"
+    " AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = jobs.id))"
+    f" OR (deleted IS NOT NULL AND NOT ({CAN_RESTORE}))"
+)
 
 
 class JobRows:
@@ -70,7 +80,7 @@ class JobRows:
         now = self._now()
         with self._db.snapshot():
             rows = self._db.query(
-                f"SELECT *, {BEGUN} FROM jobs WHERE id = :id AND expires > :now",
+                f"SELECT *, {BEGUN} FROM jobs WHERE id = :id AND {EXISTS}",
                 id=job_id,
                 now=now,
             )
@@ -84,6 +94,7 @@ class JobRows:
             is_open=row["open_until"] > now,
             counts=Counts.of(images),
             owner=row["owner"],
+            name=row["name"],
             recipe=row["recipe"],
             created=datetime.fromtimestamp(row["created"], UTC),
             expires=datetime.fromtimestamp(row["expires"], UTC),
@@ -96,7 +107,7 @@ class JobRows:
         """List the newest jobs of one owner that were created before a time."""
         with self._db.snapshot():
             rows = self._job_rows(
-                "owner = :owner AND expires > :now AND created < :before"
+                f"owner = :owner AND {EXISTS} AND created < :before"
                 " ORDER BY created DESC LIMIT :limit + 1",
                 owner=owner,
                 before=before,
@@ -106,29 +117,63 @@ class JobRows:
         older = rows[limit - 1]["created"] if len(rows) > limit else None
         return JobList(listed, older)
 
-    def listed(self, job_id: str) -> ListedJob | None:
-        """Read one job as the list shows it, or None."""
+    def restorable(self, owner: str | None) -> tuple[ListedJob, ...]:
+        """List the deleted jobs that their owner can restore, the last deleted first."""
         with self._db.snapshot():
-            rows = self._job_rows("id = :id AND expires > :now", id=job_id)
-            return next(iter(self._listed(rows)), None)
+            rows = self._job_rows(f"owner = :owner AND {CAN_RESTORE}", owner=owner)
+            rows.sort(key=lambda row: row["undo_seconds"], reverse=True)
+            return self._listed(rows)
+
+    def listed(self, owner: str | None, job_ids: Sequence[str]) -> tuple[ListedJob, ...]:
+        """Read some jobs of an owner as the list shows them.
+
+        Deleted ones too, as long as they can be restored.
+        """
+        with self._db.snapshot():
+            rows = self._job_rows(
+                "id IN (SELECT value FROM json_each(:ids)) AND owner = :owner"
+                f" AND (({EXISTS}) OR ({CAN_RESTORE}))",
+                ids=json.dumps(job_ids),
+                owner=owner,
+            )
+            return self._listed(rows)
 
     def _job_rows(self, which: str, **values: Any) -> list[dict[str, Any]]:
         return self._db.query(
             "SELECT jobs.id, jobs.version, jobs.created, expires, open_until > :now AS is_open,"
-            " (SELECT name FROM images WHERE job_id = jobs.id ORDER BY position, created LIMIT 1)"
-            f" AS name, {COUNTS}, json_array_length(missing_files) AS missing"
+            f" {BEGUN}, jobs.name, (SELECT name FROM images WHERE job_id = jobs.id"
+            " ORDER BY position, created LIMIT 1) AS first_image, deleted + :undo - :now"
+            f" AS undo_seconds, {COUNTS}, json_array_length(missing_files) AS missing"
             f" FROM (SELECT * FROM jobs WHERE {which}) AS jobs"
             " LEFT JOIN images ON job_id = jobs.id GROUP BY jobs.id ORDER BY jobs.created DESC",
             now=self._now(),
+            undo=UNDO_SECONDS,
             **values,
         )
 
     def _listed(self, rows: Sequence[dict[str, Any]]) -> tuple[ListedJob, ...]:
-        previews = self._previews([row["id"] for row in rows])
+        job_ids = [row["id"] for row in rows]
+        previews, files = self._previews(job_ids), self._files(job_ids)
         return tuple(
-            ListedJob(**with_counts(with_times(row)), previews=tuple(previews.get(row["id"], ())))
+            ListedJob(
+                **with_counts(with_times(row)),
+                **files.get(row["id"], {"files": 0, "bytes": 0}),
+                previews=tuple(previews.get(row["id"], ())),
+            )
             for row in rows
         )
+
+    def _files(self, job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the number and the bytes of the thumbnails of each job."""
+        rows = self._db.query(
+            "SELECT job_id, count(*) AS files, sum(thumbnails.bytes) AS bytes"
+            " FROM images JOIN thumbnails ON image_id = images.id"
+            " WHERE job_id IN (SELECT value FROM json_each(:job_ids)) AND file_name != :overview"
+            " GROUP BY job_id",
+            job_ids=json.dumps(job_ids),
+            overview=OVERVIEW.file_name,
+        )
+        return {row.pop("job_id"): row for row in rows}
 
     def _previews(self, job_ids: Sequence[str]) -> dict[str, list[Thumbnail]]:
         """Return small thumbnails of the first images of each job."""
@@ -193,7 +238,7 @@ class JobRows:
         """List the ids of one owner's jobs, or of all, newest first."""
         whose = "" if owner is None else " AND owner = :owner"
         rows = self._db.query(
-            f"SELECT id FROM jobs WHERE expires > :now{whose} ORDER BY created DESC",
+            f"SELECT id FROM jobs WHERE {EXISTS}{whose} ORDER BY created DESC",
             now=self._now(),
             owner=owner,
         )
@@ -202,7 +247,7 @@ class JobRows:
     def owner(self, job_id: str) -> str | None:
         """Return the owner of a job, empty if it has none; None if there is no such job."""
         rows = self._db.query(
-            "SELECT coalesce(owner, '') AS owner FROM jobs WHERE id = :id AND expires > :now",
+            f"SELECT coalesce(owner, '') AS owner FROM jobs WHERE id = :id AND {EXISTS}",
             id=job_id,
             now=self._now(),
         )
@@ -213,7 +258,7 @@ class JobRows:
         rows = self._db.query(
             f"SELECT jobs.version, open_until > :now AS is_open, {BEGUN}, {COUNTS}"
             " FROM jobs LEFT JOIN images ON job_id = jobs.id"
-            " WHERE jobs.id = :id AND expires > :now GROUP BY jobs.id",
+            f" WHERE jobs.id = :id AND {EXISTS} GROUP BY jobs.id",
             id=job_id,
             now=self._now(),
         )
@@ -237,7 +282,7 @@ class JobRows:
         rows = self._db.query(
             f"SELECT images.version, {BEGUN} FROM images JOIN jobs ON jobs.id = job_id"
             f" WHERE images.id = :image_id AND job_id = :job_id AND {UNFINISHED}"
-            " AND expires > :now",
+            f" AND {EXISTS}",
             job_id=job_id,
             image_id=image_id,
             now=self._now(),
@@ -247,7 +292,7 @@ class JobRows:
         return rows[0]["version"], datetime.fromtimestamp(rows[0]["begun"], UTC)
 
     def exists(self, job_id: str) -> bool:
-        """Return whether a job has a row, expired or not."""
+        """Return whether a job has a row, expired or deleted or not."""
         return bool(self._db.query("SELECT 1 FROM jobs WHERE id = :id", id=job_id))
 
     def has_expired(self, job_id: str) -> bool:
@@ -262,13 +307,45 @@ class JobRows:
         )
 
     def expired_ids(self) -> list[str]:
-        """List the jobs that expired, or were left open without an image."""
-        rows = self._db.query(
-            "SELECT id FROM jobs WHERE expires <= :now OR (open_until <= :now"
-            " AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = jobs.id))",
-            now=self._now(),
-        )
+        """List the jobs that expired, or were left open without an image.
+
+        And those that their owners deleted, and can no longer restore.
+        """
+        rows = self._db.query(f"SELECT id FROM jobs WHERE {_HAS_ENDED}", now=self._now())
         return [row["id"] for row in rows]
+
+    def is_deleted(self, job_id: str) -> bool:
+        """Return whether a job is deleted, and its rows are still there."""
+        sql = "SELECT 1 FROM jobs WHERE id = :id AND deleted IS NOT NULL"
+        return bool(self._db.query(sql, id=job_id))
+
+    def deleted_ids(self) -> list[str]:
+        """List the deleted jobs whose rows are still there."""
+        rows = self._db.query("SELECT id FROM jobs WHERE deleted IS NOT NULL")
+        return [row["id"] for row in rows]
+
+    def mark_deleted(self, job_id: str) -> bool:
+        """Mark a job as deleted; return False if there is none."""
+        return bool(
+            self._db.execute(
+                "UPDATE jobs SET deleted = :now, version = version + 1"
+                f" WHERE id = :id AND {EXISTS}",
+                id=job_id,
+                now=self._now(),
+            )
+        )
+
+    def restore(self, job_id: str, owner: str | None) -> bool:
+        """Undo that an owner deleted a job; return False if it is too late."""
+        return bool(
+            self._db.execute(
+                "UPDATE jobs SET deleted = NULL, version = version + 1"
+                f" WHERE id = :id AND owner = :owner AND {CAN_RESTORE}",
+                id=job_id,
+                owner=owner,
+                now=self._now(),
+            )
+        )
 
     def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
         """Close a job, also for images that are being uploaded.
@@ -291,7 +368,7 @@ class JobRows:
         return bool(
             self._db.execute(
                 "UPDATE jobs SET open_until = :open_until, version = version + 1 WHERE id = :id"
-                " AND expires > :now"
+                f" AND {EXISTS}"
                 " AND (SELECT count(*) FROM images WHERE job_id = :id) < :max_images",
                 id=job_id,
                 now=now,
@@ -309,23 +386,44 @@ class JobRows:
             self._db.execute(
                 "UPDATE jobs SET expires = min(:expires, created + :max_seconds),"
                 " version = version + 1"
-                " WHERE id = :id AND expires < min(:expires, created + :max_seconds)",
+                " WHERE id = :id AND deleted IS NULL"
+                " AND expires < min(:expires, created + :max_seconds)",
                 id=job_id,
                 expires=self._now() + keep_seconds,
                 max_seconds=max_seconds,
             )
-            rows = self._db.query("SELECT expires FROM jobs WHERE id = :id", id=job_id)
+            rows = self._db.query(
+                "SELECT expires FROM jobs WHERE id = :id AND deleted IS NULL", id=job_id
+            )
         return datetime.fromtimestamp(rows[0]["expires"], UTC) if rows else None
+
+    def rename(self, job_id: str, name: str) -> bool:
+        """Name a job; empty, its images name it. Return False if there is none."""
+        return bool(
+            self._db.execute(
+                "UPDATE jobs SET name = nullif(:name, ''), version = version + 1"
+                f" WHERE id = :id AND {EXISTS}",
+                id=job_id,
+                name=name,
+                now=self._now(),
+            )
+        )
 
     def delete(self, job_id: str) -> None:
         """Delete a job's rows."""
         with self._db.transaction():
             self._delete(job_id, self._now())
 
-    def delete_expired(self, job_id: str) -> None:
-        """Delete a job's rows, and remember it if it has expired."""
+    def delete_expired(self, job_id: str) -> bool:
+        """Delete a job's rows, and remember it if it has expired.
+
+        Returns False if it was extended or restored meanwhile.
+        """
         with self._db.transaction():
             now = self._now()
+            ended = f"SELECT 1 FROM jobs WHERE id = :id AND ({_HAS_ENDED})"
+            if not self._db.query(ended, id=job_id, now=now):
+                return False
             self._db.execute(
                 "INSERT INTO expired_jobs SELECT id, :now FROM jobs"
                 " WHERE id = :id AND expires <= :now ON CONFLICT DO NOTHING",
@@ -333,6 +431,7 @@ class JobRows:
                 now=now,
             )
             self._delete(job_id, now)
+        return True
 
     def _delete(self, job_id: str, now: float) -> None:
         self._usage.charge_work("job_id = :job_id", now, job_id=job_id)
@@ -346,9 +445,11 @@ class JobRows:
         """Count the thumbnails of a job that its recipe asked for."""
         rows = self._db.query(
             "SELECT count(*) AS thumbnails FROM images JOIN thumbnails ON image_id = images.id"
-            " WHERE job_id = :id AND file_name != :overview",
+            " WHERE job_id = :id AND file_name != :overview"
+            f" AND EXISTS (SELECT 1 FROM jobs WHERE id = job_id AND {EXISTS})",
             id=job_id,
             overview=OVERVIEW.file_name,
+            now=self._now(),
         )
         return int(rows[0]["thumbnails"])
 

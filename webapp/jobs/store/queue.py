@@ -11,13 +11,16 @@ from typing import Any
 
 from webapp.jobs.database import Database
 from webapp.jobs.models import Claim, HourLimits, NewImage
-from webapp.jobs.store.rows import LEASE_IS_OVER, MADE, UNFINISHED, with_focal_point
+from webapp.jobs.store.rows import EXISTS, LEASE_IS_OVER, MADE, UNFINISHED, with_focal_point
 from webapp.jobs.store.turns import IMAGES_AHEAD, NEXT_IMAGE, hour_values
 from webapp.jobs.store.usage import Usage
 from webapp.recipes.outputs import Point
 
 # The status is final: the claim ends, and the client's address is forgotten.
 _LET_GO = "claimed_by = NULL, lease = NULL, client = ''"
+
+# An image of a deleted job that was not finished: it waits again if the job is restored.
+_IS_HELD_BACK = "status = 'cancelled' AND error_code = 'job_deleted'"
 
 # Guards every change by a worker: no other claim of the image followed.
 _HELD = "id = :image_id AND status = 'working' AND claimed_by = :worker AND attempts = :attempt"
@@ -60,7 +63,7 @@ class ImageQueue:
                 " SELECT :id, :job_id, coalesce(:position, (SELECT count(*) + 1 FROM images"
                 " WHERE job_id = :job_id)), :name, :bytes, :format, :width, :height, :had_gps,"
                 " :now, :now, :client, coalesce(owner, '')"
-                " FROM jobs WHERE id = :job_id AND expires > :now AND open_until > :now"
+                f" FROM jobs WHERE id = :job_id AND {EXISTS} AND open_until > :now"
                 " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
                 **vars(image),
                 job_id=job_id,
@@ -329,7 +332,8 @@ class ImageQueue:
             return self._db.execute(
                 "UPDATE images SET status = 'waiting', queued = :now, released = attempts,"
                 " claimed_by = NULL, lease = NULL, client = :client, finished = NULL,"
-                f" error_code = NULL, error_message = NULL WHERE {which}",
+                f" error_code = NULL, error_message = NULL WHERE {which}"
+                " AND EXISTS (SELECT 1 FROM jobs WHERE id = job_id AND deleted IS NULL)",
                 now=now,
                 client=client,
                 **values,
@@ -346,6 +350,38 @@ class ImageQueue:
             " AND status = 'waiting'",
             job_id=job_id,
             image_id=image_id,
+            now=self._now(),
+        )
+
+    def hold_back(self, job_id: str) -> None:
+        """Cancel the images of a deleted job that are not finished, until it is restored.
+
+        A worker loses its claim, as if it had released it.
+        """
+        with self._db.transaction():
+            self._usage.charge_work("job_id = :job_id", self._now(), job_id=job_id)
+            self._db.execute(
+                "UPDATE images SET released = released + (status = 'working'),"
+                " status = 'cancelled', error_code = 'job_deleted', claimed_by = NULL, lease = NULL"
+                f" WHERE job_id = :job_id AND {UNFINISHED}",
+                job_id=job_id,
+            )
+
+    def queue_held_back(self, job_id: str, client: str) -> None:
+        """Queue the images of a restored job where they were in the queue."""
+        self._db.execute(
+            "UPDATE images SET status = 'waiting', error_code = NULL, client = :client"
+            f" WHERE job_id = :job_id AND {_IS_HELD_BACK}",
+            job_id=job_id,
+            client=client,
+        )
+
+    def cancel_held_back(self, job_id: str) -> None:
+        """Leave the images of a restored job cancelled, so that its owner can retry them."""
+        self._db.execute(
+            f"UPDATE images SET error_code = NULL, finished = :now, {_LET_GO}"
+            f" WHERE job_id = :job_id AND {_IS_HELD_BACK}",
+            job_id=job_id,
             now=self._now(),
         )
 
@@ -409,9 +445,14 @@ class ImageQueue:
         return [row["image_id"] for row in self._db.query(sql, before=before)]
 
     def forget_replaced(self, image_id: str, before: float) -> list[str]:
-        """Delete the rows of an image's thumbnails replaced before a time; return their paths."""
+        """Delete the rows of an image's thumbnails replaced before a time; return their paths.
+
+        Those of a deleted job stay: their files are hidden.
+        """
         rows = self._db.query(
             "DELETE FROM replaced_thumbnails WHERE image_id = :id AND replaced < :before"
+            " AND EXISTS (SELECT 1 FROM images JOIN jobs ON jobs.id = job_id"
+            " WHERE images.id = :id AND deleted IS NULL)"
             " RETURNING folder || '/' || file_name AS path",
             id=image_id,
             before=before,
@@ -421,11 +462,13 @@ class ImageQueue:
     def expected_files(self) -> list[tuple[str, str, str | None]]:
         """List the images that must have files: job, image, and folder of its thumbnails.
 
-        The folder is None before there are any. Claimed images are left out: their worker looks.
+        The folder is None before there are any. Claimed images are left out: their worker looks. So
+        are those of deleted jobs, whose thumbnails are hidden.
         """
         rows = self._db.query(
             "SELECT DISTINCT job_id, id, folder FROM images"
             " LEFT JOIN thumbnails ON image_id = images.id WHERE status IN ('waiting', 'done')"
+            " AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_id AND deleted IS NULL)"
         )
         return [(row["job_id"], row["id"], row["folder"]) for row in rows]
 

@@ -10,6 +10,13 @@ from webapp.recipes.outputs import OVERVIEW
 
 BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.created) AS begun"
 
+# Whether a row of `jobs` is a job that its owner and others see.
+EXISTS = "expires > :now AND deleted IS NULL"
+
+# Whether the owner of a deleted job can still undo it. If the clock was set back by more, not.
+UNDO_SECONDS = 60.0
+CAN_RESTORE = f"deleted BETWEEN :now - {UNDO_SECONDS} AND :now + {UNDO_SECONDS} AND expires > :now"
+
 # Word for word as in the partial index images_claimable: else SQLite does not use the index.
 UNFINISHED = "status IN ('waiting', 'working')"
 
@@ -31,7 +38,8 @@ COUNTS = ", ".join(
 
 def with_times(row: dict[str, Any]) -> dict[str, Any]:
     """Convert timestamps to datetime and 0/1 to bool."""
-    times = {name: datetime.fromtimestamp(row[name], UTC) for name in ("created", "expires")}
+    names = ("created", "expires", "begun")
+    times = {name: datetime.fromtimestamp(row[name], UTC) for name in names}
     return {**row, **times, "is_open": bool(row["is_open"])}
 
 

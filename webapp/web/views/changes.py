@@ -1,4 +1,4 @@
-"""Change a job: retry, cancel, extend, remake and delete. For its owner."""
+"""Change a job: retry, cancel, extend, remake, name, delete and restore. For its owner."""
 
 from math import inf
 from uuid import UUID
@@ -10,10 +10,11 @@ from flask_wtf import FlaskForm
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import InvalidRecipe, Recipe
 from webapp.web.app_context import current_huey, current_jobs
-from webapp.web.clients import client_name, require_owner
-from webapp.web.errors import asks_for_html, problem
+from webapp.web.clients import client_name, current_owner, require_owner
+from webapp.web.errors import asks_for_html, is_htmx, problem
 from webapp.web.formatters import date_and_time
 from webapp.web.forms.upload import UploadForm, read_upload_form
+from webapp.web.views.jobs import gone_page, list_interval_ms
 from webapp.web.views.responses import no_store
 
 blueprint = Blueprint("changes", __name__, url_prefix="/jobs")
@@ -93,14 +94,62 @@ def remake(job_id: UUID) -> ResponseReturnValue:
 def confirm_delete(job_id: UUID) -> str:
     """Show the form that confirms a deletion."""
     require_owner(str(job_id))
-    job = current_jobs().progress(str(job_id))
+    job = current_jobs().job(str(job_id))
     return render_template("changes/delete.html", job=job, form=FlaskForm())
 
 
 @blueprint.post("/<uuid:job_id>/delete")
 def delete(job_id: UUID) -> ResponseReturnValue:
-    """Delete a job; its files are removed in the background."""
+    """Delete a job; its owner can restore it for a minute, on the list of jobs or here."""
     require_owner(str(job_id))
-    current_jobs().delete_soon(str(job_id))
-    _tell("The job is deleted, with its images and thumbnails.")
-    return redirect(url_for("uploads.new"), 303)
+    title = current_jobs().job(str(job_id)).title
+    current_jobs().delete_with_undo(str(job_id))
+    if not is_htmx():
+        return redirect(url_for("jobs.index"), 303)
+    if "row" in request.args:
+        return _changed_row(job_id, "job", f"{title} is deleted.")
+    return no_store(gone_page(str(job_id), has_focus=True))
+
+
+@blueprint.post("/<uuid:job_id>/restore")
+def restore(job_id: UUID) -> ResponseReturnValue:
+    """Restore a job that its owner deleted within the last minute."""
+    if current_jobs().restore(str(job_id), current_owner(), client_name()):
+        notify_workers(current_huey())
+    require_owner(str(job_id))  # It may be too late, or was restored already.
+    if is_htmx() and "row" in request.args:
+        title = current_jobs().job(str(job_id)).title
+        return _changed_row(job_id, "deleted", f"{title} is restored.")
+    return _changed(job_id)
+
+
+@blueprint.post("/<uuid:job_id>/name")
+def rename(job_id: UUID) -> ResponseReturnValue:
+    """Name a job; an empty `name` leaves that to its images."""
+    require_owner(str(job_id))
+    current_jobs().rename(str(job_id), request.form.get("name", ""))
+    if "row" not in request.args:
+        return _changed(job_id)
+    if not is_htmx():
+        return redirect(url_for("jobs.index"), 303)
+    title = current_jobs().job(str(job_id)).title
+    return _changed_row(job_id, "job", f"The name is now {title}.")
+
+
+def _changed_row(job_id: UUID, shown: str, announcement: str) -> ResponseReturnValue:
+    """Send the row of a job in the list, which shows it as "job" or "deleted".
+
+    The focus moves into it.
+    """
+    changed = current_jobs().store.jobs.listed(current_owner(), [str(job_id)])
+    poll_ms = list_interval_ms(changed)
+    changes = render_template(
+        "jobs/_changes.html",
+        changed=changed,
+        shown=shown,
+        announcement=announcement,
+        has_focus=True,
+        has_new_interval=poll_ms is not None,
+        poll_ms=poll_ms,
+    )
+    return no_store(changes)

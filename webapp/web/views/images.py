@@ -17,6 +17,7 @@ from webapp.recipes.parsing import parse_focal_point
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, is_owner, require_owner
 from webapp.web.formatters import format_name
+from webapp.web.views.jobs import gone_page
 from webapp.web.views.responses import address_here, no_store, poll_interval_ms, send_picture
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
@@ -41,7 +42,7 @@ def panel(job_id: UUID, image_id: UUID) -> Response:
         job, image = current_jobs().image(str(job_id), str(image_id))
         return no_store(_render("images/_panel.html", job, image))
     except (JobNotFound, ImageNotFound):
-        return no_store(render_template("jobs/_gone.html"))
+        return no_store(gone_page(str(job_id)))
 
 
 @blueprint.get("/original")

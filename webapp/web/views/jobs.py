@@ -1,5 +1,6 @@
 """Follow jobs: the list, the page of a job, and its fragments."""
 
+from collections.abc import Iterable
 from math import inf
 from uuid import UUID
 
@@ -16,11 +17,11 @@ from flask_wtf import FlaskForm
 from webapp.engine.geometry import predict_sizes
 from webapp.jobs.errors import JobNotFound
 from webapp.jobs.health import QueueEstimate
-from webapp.jobs.models import Job, Progress
+from webapp.jobs.models import Job, ListedJob, Progress
 from webapp.recipes.outputs import Recipe
 from webapp.web.access import require_access
 from webapp.web.app_context import current_config, current_jobs
-from webapp.web.clients import current_owner, is_owner, require_owner
+from webapp.web.clients import current_owner, is_owner
 from webapp.web.errors import asks_for_html
 from webapp.web.formatters import round_time
 from webapp.web.forms.retention import later_hours, latest_expiry
@@ -40,28 +41,58 @@ def index() -> ResponseReturnValue:
     owner = current_owner()
     if asks_for_html():
         before = request.args.get("before", inf, type=float)
-        listed = current_jobs().store.jobs.owned(owner, before, LISTED_JOBS)
-        return render_template("jobs/index.html", listed=listed, is_first=before == inf)
+        rows = current_jobs().store.jobs
+        listed = rows.owned(owner, before, LISTED_JOBS)
+        page = render_template(
+            "jobs/index.html",
+            listed=listed,
+            deleted=rows.restorable(owner),
+            is_first=before == inf,
+            poll_ms=list_interval_ms(listed.jobs),
+        )
+        return no_store(page)
     if current_config().list_all_jobs:
         require_access()  # The id of a job is the key to it.
         return jsonify(job_ids=current_jobs().store.jobs.ids())
     return jsonify(job_ids=current_jobs().store.jobs.ids(owner) if owner else [])
 
 
-@blueprint.get("/<uuid:job_id>/row")
-def row(job_id: UUID) -> Response:
-    """Send one row of the list; 204 if its version is still `v`, empty if deleted.
+@blueprint.get("/rows")
+def rows() -> Response:
+    """Send the rows of the list that changed; 204 if none did.
 
-    The row of a finished job does not poll.
+    Each of `known` is the id and the version of a row that the page shows. `poll` is its interval,
+    which becomes longer, and empty when nothing is running any more. Without it, this is about rows
+    of deleted jobs.
     """
-    try:
-        require_owner(str(job_id))
-        now = current_jobs().progress(str(job_id))
-        if request.args.get("v", type=int) == now.version and not now.is_finished:
-            return no_store("", 204)
-        return no_store(render_template("jobs/_row.html", job=current_jobs().listed(str(job_id))))
-    except JobNotFound:
-        return no_store("")
+    shown = request.args.getlist("known")[:LISTED_JOBS]
+    known = dict(row.split(":", 1) for row in shown if ":" in row)
+    listed = current_jobs().store.jobs.listed(current_owner(), list(known))
+    changed = [job for job in listed if job.has_news_for(known[job.id])]
+    gone = known.keys() - {job.id for job in listed}
+    poll_ms = list_interval_ms(listed)
+    is_poll = "poll" in request.args
+    has_new_interval = is_poll and request.args.get("poll", type=int) != poll_ms
+    if not changed and not gone and not has_new_interval:
+        return no_store("", 204)
+    changes = render_template(
+        "jobs/_changes.html",
+        changed=changed,
+        gone=gone,
+        shown="job" if is_poll else "deleted",
+        has_new_interval=has_new_interval,
+        poll_ms=poll_ms,
+    )
+    return no_store(changes)
+
+
+def list_interval_ms(jobs: Iterable[ListedJob]) -> int | None:
+    """Return the poll interval of a list in milliseconds: that of its newest running job.
+
+    None if nothing is running.
+    """
+    begun = [job.begun for job in jobs if job.is_running]
+    return max(1000, poll_interval_ms(max(begun))) if begun else None
 
 
 @blueprint.get("/<uuid:job_id>")
@@ -92,7 +123,17 @@ def panel(job_id: UUID) -> Response:
             return without_body()
         return no_store(_render(template, str(job_id), since))
     except JobNotFound:
-        return no_store(render_template("jobs/_gone.html"))
+        return no_store(gone_page(str(job_id)))
+
+
+def gone_page(job_id: str, has_focus: bool = False) -> str:
+    """Render what replaces the page of a job that is gone; its owner may restore it for a while.
+
+    Where the owner just deleted it, the button for that `has_focus`.
+    """
+    listed = current_jobs().store.jobs.listed(current_owner(), [job_id])
+    deleted = next((job for job in listed if job.is_deleted), None)  # Or only an image is gone.
+    return render_template("jobs/_gone.html", job=deleted, has_focus=has_focus)
 
 
 def _fingerprint(estimate: QueueEstimate, job: Job | Progress) -> str:

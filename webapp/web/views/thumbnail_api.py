@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, abort, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp.jobs.errors import JobExpired, JobNotFound
+from webapp.jobs.errors import JobGone, JobNotFound
 from webapp.jobs.models import Image
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Recipe
@@ -79,7 +79,7 @@ def _only_image(job_id: str) -> Image:
     """
     try:
         job = current_jobs().job(str(UUID(job_id)))
-    except (ValueError, JobExpired):  # Its clients know no expired jobs: 404.
+    except (ValueError, JobGone):  # Its clients know no jobs that are gone: 404.
         raise JobNotFound from None
     if not job.images or RECIPE.outputs[0] not in Recipe.from_json(job.recipe).outputs:
         raise JobNotFound

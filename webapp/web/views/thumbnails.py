@@ -18,11 +18,11 @@ def thumbnail(path: str) -> Response:
     """Send the thumbnail at a path below the folder of all thumbnails.
 
     Raises NotFound, also where it is of no type that we make; or JobNotFound, also where the job
-    has expired and its files are not deleted yet.
+    has expired or is deleted and its files are there.
     """
+    current_jobs().require(path.partition("/")[0])
     file = current_jobs().storage.thumbnail(path)
     mimetype = TYPES.get(path.rpartition(".")[2])
     if file is None or mimetype is None:
         abort(404)
-    current_jobs().require(path.partition("/")[0])
     return send_picture(file, mimetype, KEPT_FOR_GOOD)
