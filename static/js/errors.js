@@ -5,11 +5,11 @@ import { showNotice } from "./page.js";
 const { unreachable, failed } = document.getElementById("status").dataset;
 
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
-  if (ctx.request.method !== "GET") showNotice(readDetail(ctx.text) ?? failed);
+  if (ctx.request.method === "POST") showNotice(readDetail(ctx.text) ?? failed);
 });
 
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
-  if (ctx && ctx.request.method !== "GET") showNotice(unreachable);
+  if (ctx?.request.method === "POST") showNotice(unreachable);
 });
 
 /** Read the sentence of an error; that of a proxy is a page. */

@@ -35,8 +35,7 @@ export async function refresh() {
 }
 
 document.addEventListener("htmx:before:request", (event) => {
-  const isPoll = event.detail.ctx.request.method === "GET";
-  if (isPoll && (document.hidden || Date.now() < pausedUntil)) event.preventDefault();
+  if (isPoll(event) && (document.hidden || Date.now() < pausedUntil)) event.preventDefault();
 });
 
 // Drop responses that arrive while the pointer is down: a button that is replaced between pointerdown
@@ -50,13 +49,20 @@ for (const type of ["pointerdown", "pointerup", "pointercancel"]) {
   addEventListener(type, () => (isPressed = type === "pointerdown"), true);
 }
 
-document.addEventListener("htmx:after:request", ({ detail }) => {
-  const status = detail.ctx.response?.status;
-  if (status >= 500) fail(SERVER_ERROR);
-  else if (status) recover();
+document.addEventListener("htmx:after:request", (event) => {
+  const status = event.detail.ctx.response?.status;
+  if (status >= 500 && isPoll(event)) fail(SERVER_ERROR);
+  else if (status < 500) recover();
 });
 
-document.addEventListener("htmx:error", () => fail(CONNECTION_LOST));
+document.addEventListener("htmx:error", (event) => {
+  if (isPoll(event)) fail(CONNECTION_LOST);
+});
+
+/** Return whether an event is of a poll, and not of a change: errors.js reports those. */
+function isPoll({ detail }) {
+  return detail.ctx?.request.method === "GET";
+}
 
 function fail(words) {
   pausedUntil = Date.now() + PAUSES[Math.min(failures, PAUSES.length - 1)] * 1000;

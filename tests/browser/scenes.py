@@ -255,8 +255,18 @@ def job_refusal(page: Page, stage: Stage) -> None:
 def job_deleted(page: Page, stage: Stage) -> None:
     """A job was deleted a moment ago, and can still come back."""
     stage.enter(page, post_form(stage.owner, dict(list(stage.files.items())[:2])))
-    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
+
+
+@scene
+def jobs_deleted(page: Page, stage: Stage) -> None:
+    """A job of the list was deleted a moment ago, and another is being named."""
+    stage.enter(page, post_form(stage.owner, dict(list(stage.files.items())[:2])))
+    page.goto(f"{stage.url}/jobs")
+    page.get_by_role("button", name="Delete").first.click()
+    page.get_by_role("button", name="Rename").first.click()
+    expect(page.get_by_label("Name of this job").first).to_be_focused()
 
 
 @scene

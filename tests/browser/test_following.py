@@ -23,14 +23,14 @@ def test_list_follows_its_jobs_and_keeps_the_focus(page: Page, idle: Servers) ->
     create_job(page, idle, dict.fromkeys(("a.jpg", "b.jpg"), PHOTO))
     page.add_init_script(WATCH_SHIFTS)
     page.goto(f"{idle.url}/jobs")
-    link = page.get_by_role("link", name="Delete")
-    link.focus()
-    expect(page.locator(".row-state")).to_contain_text("0 of 2 images done")
+    button = page.get_by_role("button", name="Delete")
+    button.focus()
+    expect(page.locator(".job-row .facts")).to_contain_text("0 of 2 photos done")
     work_on(idle)
-    expect(page.locator(".row-state")).to_contain_text("2 of 2 images done")
-    expect(page.locator(".row progress")).to_have_count(0)
+    expect(page.locator(".job-row .facts")).to_contain_text(re.compile(r"^\s*2 photos\s*2 files"))
+    expect(page.locator(".job-row progress")).to_have_count(0)
     expect(page.locator(".strip img")).to_have_count(2)
-    expect(link).to_be_focused()
+    expect(button).to_be_focused()
     assert shifts(page) == []
 
 
@@ -41,7 +41,7 @@ def test_tab_shown_again_has_the_changes_of_another(page: Page, servers: Servers
     other.get_by_role("button", name="Delete").click()
     other.close()
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(page.locator("h1")).to_have_text("This job is gone")
+    expect(page.locator("h1")).to_have_text("This job is deleted")
 
 
 def test_finished_page_stops_polling(page: Page) -> None:
@@ -274,7 +274,7 @@ def test_page_of_an_expired_job_links_to_nothing_of_it(
 ) -> None:
     let_expire(finished_page, servers)
     expect(finished_page.locator("h1")).to_have_text("This job is gone")
-    expect(finished_page.locator("main a")).to_have_text(["Make new thumbnails"])
+    expect(finished_page.locator("main a")).to_have_text(["New batch", "My jobs"])
     expect(finished_page.locator("main img")).to_have_count(0)
 
 

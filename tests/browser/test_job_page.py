@@ -47,10 +47,12 @@ def test_job_is_followed_and_changed_without_script(
     page.get_by_role("link", name="Next").click()
     page.get_by_role("button", name="Retry c.jpg").click()
     expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f-]+$"))
-    page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete").click()
-    expect(page).to_have_url(f"{idle.url}/")
-    expect(page.locator(".messages")).to_contain_text("The job is deleted")
+    page.get_by_role("button", name="Delete").click()
+    expect(page).to_have_url(f"{idle.url}/jobs")
+    expect(page.locator(".undo")).to_contain_text("is deleted.")
+    page.get_by_role("button", name="Undo").click()
+    expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f-]+$"))
     context.close()
 
 

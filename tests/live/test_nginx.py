@@ -27,6 +27,7 @@ from werkzeug.exceptions import (
 )
 
 from tests.support.images import make_jpeg
+from tests.support.people import find_token
 from tests.support.servers import (
     UPLOAD_BEGINNING,
     Answer,
@@ -147,6 +148,18 @@ def test_nginx_serves_thumbnails_with_the_headers_of_flask(nginx: Client, server
     for answer in (direct, through):  # It would overrule the name that a link gives a saved file.
         assert "Content-Disposition" not in answer.headers
     assert through.body == direct.body
+
+
+def test_nginx_serves_no_thumbnail_of_a_deleted_job(nginx: Client) -> None:
+    thumbnail = f"/thumbnails/{make_thumbnail(nginx)}"
+    job = f"/jobs/{thumbnail.split('/')[2]}"
+    token = find_token(nginx.get(job, accept="text/html").body.decode())
+    headers = {"Accept": "text/html"}
+    assert nginx.get(thumbnail).status == 200
+    assert nginx.post(f"{job}/delete", headers, csrf_token=token).status == 303
+    assert nginx.get(thumbnail).status == 404
+    assert nginx.post(f"{job}/restore", headers, csrf_token=token).status == 303
+    assert nginx.get(thumbnail).status == 200
 
 
 @pytest.fixture(scope="module")
