@@ -73,7 +73,8 @@ def test_axe_finds_no_fault_on_the_job_page_in_any_state(page: Page, idle: Serve
     page.get_by_text("HTML, ready to paste").click()
     check_colors(page)
     page.go_back()
-    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator("h1")).to_have_text("This job is deleted")
     check_colors(page)
 
 
