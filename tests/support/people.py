@@ -61,7 +61,7 @@ class Person:
     def upload(self, *files: tuple[bytes, str], **fields: object) -> TestResponse:
         """Send the form with these files; the preset is the square by default."""
         images = [part(data, name) for data, name in files]
-        return self.post("/jobs", **{"images": images, "presets": "square", **fields})
+        return self.post("/", **{"images": images, "presets": "square", **fields})
 
     def submit(self, *images: bytes | tuple[bytes, str], **fields: object) -> str:
         """Submit a job, and return the path of its page.

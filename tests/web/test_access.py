@@ -91,7 +91,7 @@ def test_button_to_sign_out_is_on_every_page(person: Person) -> None:
         assert "Sign out" in person.get(path).text
 
 
-@pytest.mark.parametrize("path", ["/jobs", "/jobs/open", "/jobs/{}/images", "/upload_image"])
+@pytest.mark.parametrize("path", ["/", "/jobs", "/jobs/open", "/jobs/{}/images", "/upload_image"])
 def test_nothing_is_uploaded_without_the_token(client: FlaskClient, jobs: Jobs, path: str) -> None:
     answer = client.post(
         path.format("00000000-0000-4000-8000-000000000000"),

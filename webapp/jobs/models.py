@@ -312,6 +312,7 @@ class JobList:
     """A page of the list of jobs, newest first."""
 
     jobs: tuple[ListedJob, ...]
+    deleted: tuple[ListedJob, ...]  # All that can be restored, the last deleted first.
     older: float | None  # The next page has those created before; None on the last.
 
 

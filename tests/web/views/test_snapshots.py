@@ -32,7 +32,6 @@ from webapp.web.metrics import StatisticsCollector
 # What an address may ask for beside the job itself. `{v}` and `{estimate}` are those of the page.
 QUERIES = {
     "jobs.panel": ("", "?v=0", "?v={v}&estimate={estimate}"),
-    "jobs.row": ("", "?v={v}"),
     "images.panel": ("", "?v={image_v}&poll=500"),
     "downloads.markup": ("", "?of={image}", "?as=url", "?as=relative"),
 }
@@ -134,6 +133,7 @@ class Scene:
         found: dict[str, Callable[[], Any]] = {
             "metrics": self._read_metrics,
             "jobs.index": partial(self._read, "/jobs"),
+            "jobs.rows": partial(self._read, f"/jobs/rows?known={self.job_id}:0&poll=1000"),
         }
         adapter = self.app.url_map.bind("localhost")
         ids = {"job_id": self.job_id, "image_id": self.image_id}

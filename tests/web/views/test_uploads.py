@@ -48,6 +48,12 @@ def test_form_without_script_leads_to_the_job(person: Person, jobs: Jobs) -> Non
     assert [image.name for image in newest_job(jobs).images] == ["a.jpg", "b.png"]
 
 
+def test_errors_of_the_form_are_shown_at_its_own_address(person: Person) -> None:
+    page = person.page("/")
+    assert page.value("#upload", "action") == "/"
+    assert person.upload((b"", "")).status_code == 422
+
+
 def test_form_without_images_is_refused(person: Person, jobs: Jobs) -> None:
     response = person.upload((b"", ""))
     assert response.status_code == 422

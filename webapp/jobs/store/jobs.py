@@ -104,7 +104,7 @@ class JobRows:
         )
 
     def owned(self, owner: str | None, before: float, limit: int) -> JobList:
-        """List the newest jobs of one owner that were created before a time."""
+        """List the newest jobs of an owner that were created before a time, and the deleted."""
         with self._db.snapshot():
             rows = self._job_rows(
                 f"owner = :owner AND {EXISTS} AND created < :before"
@@ -114,15 +114,11 @@ class JobRows:
                 limit=limit,
             )
             listed = self._listed(rows[:limit])
+            deleted = self._job_rows(f"owner = :owner AND {CAN_RESTORE}", owner=owner)
+            deleted.sort(key=lambda row: row["undo_seconds"], reverse=True)
+            restorable = self._listed(deleted)
         older = rows[limit - 1]["created"] if len(rows) > limit else None
-        return JobList(listed, older)
-
-    def restorable(self, owner: str | None) -> tuple[ListedJob, ...]:
-        """List the deleted jobs that their owner can restore, the last deleted first."""
-        with self._db.snapshot():
-            rows = self._job_rows(f"owner = :owner AND {CAN_RESTORE}", owner=owner)
-            rows.sort(key=lambda row: row["undo_seconds"], reverse=True)
-            return self._listed(rows)
+        return JobList(listed, restorable, older)
 
     def listed(self, owner: str | None, job_ids: Sequence[str]) -> tuple[ListedJob, ...]:
         """Read some jobs of an owner as the list shows them.

@@ -41,12 +41,10 @@ def index() -> ResponseReturnValue:
     owner = current_owner()
     if asks_for_html():
         before = request.args.get("before", inf, type=float)
-        rows = current_jobs().store.jobs
-        listed = rows.owned(owner, before, LISTED_JOBS)
+        listed = current_jobs().store.jobs.owned(owner, before, LISTED_JOBS)
         page = render_template(
             "jobs/index.html",
             listed=listed,
-            deleted=rows.restorable(owner),
             is_first=before == inf,
             poll_ms=list_interval_ms(listed.jobs),
         )

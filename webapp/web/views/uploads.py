@@ -110,7 +110,8 @@ def open_job() -> ResponseReturnValue:
     return jsonify(_addresses(job_id)), 201
 
 
-@blueprint.post("/jobs")
+@blueprint.post("/jobs")  # Pages that are open over an upgrade have this address.
+@blueprint.post("/")  # The one of the form: errors are shown there.
 def create() -> ResponseReturnValue:
     """Create a whole job from a form."""
     form = read_upload_form()
