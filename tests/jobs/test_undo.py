@@ -20,6 +20,7 @@ from tests.support.jobs import (
 )
 from webapp.jobs.errors import ClaimLost, JobClosed, JobDeleted, JobNotFound
 from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.storage import REPLACED_SECONDS
 from webapp.recipes.presets import PRESETS
 
 CLIENT = "127.0.0.1"
@@ -123,6 +124,22 @@ def test_sweep_spares_a_job_that_is_restored_while_it_looks(
     assert restore(jobs, job_id)
     monkeypatch.setattr(jobs.store.jobs, "expired_ids", lambda: ended)  # Read before.
     sweep(jobs)
+    assert None not in thumbnails(jobs, job_id)
+
+
+def test_sweep_keeps_rows_of_replaced_thumbnails_that_are_hidden(jobs: Jobs, clock: Clock) -> None:
+    job_id = submit(jobs, make_jpeg(size=(900, 600)))
+    work(jobs)
+    replaced = jobs.storage.thumbnails / jobs.job(job_id).thumbnails[0].path
+    jobs.remake(job_id, PRESETS["card"].recipe, CLIENT)
+    work(jobs)
+    clock.advance(seconds=REPLACED_SECONDS + 1)
+    jobs.delete_with_undo(job_id)
+    sweep(jobs)
+    assert restore(jobs, job_id)
+    assert replaced.exists()
+    sweep(jobs)
+    assert not replaced.exists()
     assert None not in thumbnails(jobs, job_id)
 
 

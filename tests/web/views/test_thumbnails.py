@@ -128,7 +128,7 @@ def test_thumbnail_stops_when_its_job_expires(tmp_path: Path, clock: Clock) -> N
         statuses = [person.get(made.url).status_code]
         sweep(jobs)
         statuses.append(person.get(made.url).status_code)
-    assert statuses == [410, 404]
+    assert statuses == [410, 410]  # As its job does, for 30 days.
 
 
 def test_thumbnail_of_a_deleted_job_is_not_found(tmp_path: Path) -> None:
