@@ -6,9 +6,16 @@ import pytest
 from PIL import Image
 
 from tests.support.engine import Engine, assert_corners, png
-from tests.support.images import convert, delta_e, encode, make_corners
+from tests.support.images import CORNERS, convert, delta_e, encode, make_corners
 from tests.support.isobmff import box
-from tests.support.jp2 import SRGB, add_boxes, change_channel, define, make_codestream
+from tests.support.jp2 import (
+    SRGB,
+    add_boxes,
+    change_channel,
+    define,
+    make_codestream,
+    make_palette_image,
+)
 from tests.support.profiles import make_wide_gamut_profile
 from webapp.engine.errors import Corrupt, TooManyPixels
 from webapp.engine.header import Header
@@ -43,11 +50,10 @@ def test_codestream_of_negative_size_is_damaged(
         engine.header(change_size(make_codestream(), *corners))
 
 
-@pytest.mark.parametrize("channels", [0, 5])
-def test_number_of_channels_must_be_one_to_four(channels: int, engine: Engine) -> None:
+def test_codestream_without_channels_is_damaged(engine: Engine) -> None:
     image = make_codestream()
     with pytest.raises(Corrupt):
-        engine.header(image[:40] + struct.pack(">H", channels) + image[42:])
+        engine.header(image[:40] + struct.pack(">H", 0) + image[42:])
 
 
 def test_grey_of_sixteen_bits_keeps_black_and_white(engine: Engine) -> None:
@@ -85,3 +91,7 @@ def test_channels_in_their_usual_order_are_read(engine: Engine) -> None:
     assert_corners(
         engine.picture(add_boxes(encode(make_corners(), "jp2"), SRGB, usual), png(60, 40))
     )
+
+
+def test_palette_gives_its_colours(engine: Engine) -> None:
+    assert_corners(engine.picture(make_palette_image(CORNERS), png(60, 40)))

@@ -10,7 +10,14 @@ from tests.support import bmp, tiff
 from tests.support.engine import Engine, png
 from tests.support.images import encode, make_corners, make_picture
 from tests.support.isobmff import box
-from tests.support.jp2 import SRGB, add_boxes, change_channel, define, make_codestream
+from tests.support.jp2 import (
+    SRGB,
+    add_boxes,
+    change_channel,
+    define,
+    make_codestream,
+    make_palette_image,
+)
 from tests.support.profiles import make_ink_profile
 from webapp.engine.errors import Unsupported
 
@@ -52,6 +59,10 @@ TIFF: Kinds = {
 CORNERS = encode(make_corners(), "jp2")
 DEPTH, SUBSAMPLED, COLORS = "8 bits a colour channel", "lower resolution", "order or colour space"
 LAB = box(b"colr", struct.pack(">3BI", 1, 0, 0, 14))
+GREYS, INK_COLORS = [(80,)] * 4, [(0, 255, 255, 0)] * 4
+DARK, BRIGHT = [(31, 0, 31)] * 4, [(65535, 0, 257)] * 4
+FIVE, PALETTE = "more than 4 channels", "kind of palette"
+ALPHA = encode(make_picture("RGBA"), "jp2")
 INKS = box(b"colr", b"\2\0\0", make_ink_profile())
 
 
@@ -73,6 +84,23 @@ JPEG_2000: Kinds = {
     "alpha before the colours": (
         add_boxes(CORNERS, SRGB, define((0, 1, 0), (1, 0, 1), (2, 0, 2))),
         COLORS,
+    ),
+    "five channels": (CORNERS.replace(b"\0\0\0\x78\0\3", b"\0\0\0\x78\0\5", 1), FIVE),
+    "five channels, codestream": (make_codestream().replace(b"\0\3\7", b"\0\5\7", 1), FIVE),
+    "premultiplied alpha": (
+        ALPHA.replace(struct.pack(">3H", 3, 1, 0), struct.pack(">3H", 3, 2, 0)),
+        "has premultiplied alpha",
+    ),
+    "palette of 5 bits": (make_palette_image(DARK, 5), PALETTE),
+    "palette of 16 bits": (make_palette_image(BRIGHT, 16), PALETTE),
+    "palette of grey": (make_palette_image(GREYS, space=17), PALETTE),
+    "palette of one column, called sRGB": (make_palette_image(GREYS), PALETTE),
+    "palette of inks": (make_palette_image(INK_COLORS, space=12), PALETTE),
+    "palette of sYCC": (make_palette_image(DARK, space=18), PALETTE),
+    "palette in reverse": (make_palette_image(DARK, order=(2, 1, 0)), PALETTE),
+    "palette for indexes of 4 bits": (
+        make_palette_image(DARK).replace(b"\0\1\7\7", b"\0\1\3\7", 1),
+        PALETTE,
     ),
     "Lab": (add_boxes(CORNERS, LAB), COLORS),
     "inks with a profile": (add_boxes(CORNERS, INKS), COLORS),

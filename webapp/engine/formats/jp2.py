@@ -16,7 +16,9 @@ _MAX_GREY_BITS, _MAX_COLOR_BITS = 16, 8
 _ENUMERATED, _RESTRICTED_ICC = 1, 2  # Methods of `colr`; OpenJPEG skips a `colr` of another.
 # Numbers of `colr`: black and white, CMYK, white and black, sRGB, grey, sYCC.
 _KNOWN_SPACES = (0, 12, 15, 16, 17, 18)
-_COLOR, _OPACITY = 0, (1, 2)  # Types of `cdef`.
+_SRGB = 16
+_COLOR, _OPACITY, _PREMULTIPLIED_OPACITY = 0, 1, 2  # Types of `cdef`.
+_EIGHT_BITS = 7  # Depths are stored less one, with a bit for signed numbers.
 
 
 def matches(head: bytes) -> bool:
@@ -45,8 +47,13 @@ def check(file: IO[bytes], limits: ImageLimits) -> Size:
         reader = isobmff.BoxReader(file)
         boxes, codestream = _read_boxes(reader, len(head))
         height, width, channels = struct.unpack_from(">IIH", reader.child(boxes, b"ihdr"))
-    if not 1 <= channels <= _MAX_CHANNELS or min(width, height) < 0:
+    if not channels or min(width, height) < 0:
         raise Corrupt
+    if channels > _MAX_CHANNELS:
+        raise Unsupported(
+            f"This JPEG 2000 has more than {_MAX_CHANNELS} channels, which we cannot read."
+            " Export it in RGB, or as JPEG or PNG."
+        )
     check_size((width, height), "JP2", limits)
     _check_channels(codestream)
     if boxes:
@@ -110,6 +117,17 @@ def _check_colors(reader: isobmff.BoxReader, boxes: bytes, channels: int) -> Non
             "This JPEG 2000 stores its colours in an order or colour space that we cannot read."
             " Export it in RGB, or as JPEG or PNG."
         )
+    kinds = {kind for _, kind, _ in _read_definitions(reader, boxes)}
+    if _PREMULTIPLIED_OPACITY in kinds:
+        raise Unsupported(
+            "This JPEG 2000 has premultiplied alpha, which we cannot read."
+            " Export it without alpha, or as PNG."
+        )
+    if (palette := reader.child(boxes, b"pclr")) and not _is_usual_palette(reader, boxes, palette):
+        raise Unsupported(
+            "This JPEG 2000 has a kind of palette that we cannot read."
+            " Export it in RGB, or as JPEG or PNG."
+        )
 
 
 def _is_known_space(reader: isobmff.BoxReader, boxes: bytes) -> bool:
@@ -127,13 +145,33 @@ def _is_usual_order(reader: isobmff.BoxReader, boxes: bytes, channels: int) -> b
     whole pictures only.
     """
     has_palette = bool(reader.child(boxes, b"pclr"))
-    definitions = reader.child(boxes, b"cdef")[2:]
-    for channel, kind, place in struct.iter_unpack(">HHH", definitions[: 6 * _MAX_CHANNELS]):
+    for channel, kind, place in _read_definitions(reader, boxes):
         if kind == _COLOR and place not in (0, channel + 1):
             return False
-        if kind in _OPACITY and channel != channels - 1 and not has_palette:
+        if kind == _OPACITY and channel != channels - 1 and not has_palette:
             return False
     return True
+
+
+def _is_usual_palette(reader: isobmff.BoxReader, boxes: bytes, palette: bytes) -> bool:
+    """Return True for a palette of RGB, perhaps with alpha, in 8 bits.
+
+    Jpeg2KImagePlugin.py takes all columns for these, in their order, and ignores palettes of more
+    bits, and of grey. j2ku_gray_l, in Jpeg2KDecode.c, shifts indexes of fewer bits as if they were
+    shades.
+    """
+    columns = palette[2]
+    method, content = _read_color(reader, boxes)
+    is_rgb = method != _ENUMERATED or struct.unpack_from(">I", content)[0] == _SRGB
+    has_eight_bits = {reader.child(boxes, b"ihdr")[10], *palette[3 : 3 + columns]} == {_EIGHT_BITS}
+    order = reader.child(boxes, b"cmap")[3 : 4 * columns : 4]
+    return columns in (3, 4) and is_rgb and has_eight_bits and list(order) == sorted(order)
+
+
+def _read_definitions(reader: isobmff.BoxReader, boxes: bytes) -> list[tuple[int, int, int]]:
+    """Read `cdef`: each channel with its kind and place."""
+    definitions = reader.child(boxes, b"cdef")[2:]
+    return list(struct.iter_unpack(">HHH", definitions[: 6 * _MAX_CHANNELS]))
 
 
 def _read_color(reader: isobmff.BoxReader, boxes: bytes) -> tuple[int, bytes]:
