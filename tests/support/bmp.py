@@ -45,3 +45,20 @@ def _pack(numbers: Sequence[int], bits: int) -> bytes:
         digits += "0" * (-len(digits) % 8)
         line = int(digits, 2).to_bytes(len(digits) // 8, "big")
     return line + bytes(-len(line) % 4)
+
+
+def write_runs(runs: bytes, palette: bytes) -> bytes:
+    """Write a BMP of the size SIZE of runs of indexes of 8 bits."""
+    image = write([0] * SIZE[0] * SIZE[1], 8, compression=1, palette=palette.ljust(1024, b"\0"))
+    return image[: 14 + 40 + 1024] + runs
+
+
+def to_icon_picture(image: bytes, hidden: int) -> bytes:
+    """Make the picture of an icon, whose mask hides so many pixels of each line.
+
+    It has no file header, and its height counts the lines of the mask.
+    """
+    width, height = SIZE
+    lines = struct.pack("<i", 2 * height)
+    mask = _pack([1] * hidden + [0] * (width - hidden), 1) * height
+    return image[14:22] + lines + image[26:] + mask

@@ -8,12 +8,12 @@ from typing import Any, cast
 import pytest
 from PIL import Image
 
-from tests.support.bmp import ALPHA_FIELDS, EMBEDDED, FIELDS, SIZE, write
+from tests.support.bmp import ALPHA_FIELDS, EMBEDDED, FIELDS, SIZE, write, write_runs
 from tests.support.engine import Engine, assert_corners, assert_near, png
 from tests.support.hostile import bmp as hostile
 from tests.support.images import encode, make_corners, make_picture
 from tests.support.profiles import make_wide_gamut_profile
-from webapp.engine.errors import TooManyPixels
+from webapp.engine.errors import Corrupt, TooManyPixels
 from webapp.engine.header import Header
 
 SAME = png(*SIZE)
@@ -135,3 +135,17 @@ def test_every_pixel_of_a_plain_bmp_is_kept(engine: Engine) -> None:
     picture = make_picture("RGB", SIZE)
     made = engine.picture(encode(picture, "bmp"), SAME)
     assert made.tobytes() == picture.tobytes()
+
+
+COLORS = bytes([40, 30, 20, 0, 0, 200, 0, 0])  # Blue comes first.
+
+
+def test_rest_of_a_bmp_whose_runs_end_early_is_background(engine: Engine) -> None:
+    made = engine.picture(write_runs(b"\x02\1\0\1", COLORS), SAME)
+    background, drawn = [(20, 30, 40)], [(0, 200, 0)]
+    assert pixels_of(made) == background * 52 + drawn * 2 + background * 11
+
+
+def test_runs_of_a_bmp_without_their_end_are_damaged(engine: Engine) -> None:
+    with pytest.raises(Corrupt):
+        engine.make(write_runs(b"\x02\1", COLORS), SAME)

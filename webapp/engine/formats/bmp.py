@@ -1,10 +1,11 @@
 """BMP: the device-independent bitmap of Windows."""
 
 import io
+import os
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from PIL import BmpImagePlugin, Image, ImageChops, ImageFile, ImagePalette
 
@@ -19,7 +20,7 @@ _MAX_PROFILE = 1 << 20  # Bytes. Of RGB, the longest in use have half a megabyte
 
 _HEADER_START = 14
 _OLDEST_HEADER, _WINDOWS_HEADERS, _OS2_HEADER = 12, (40, 52, 56, 108, 124), 64
-_BIT_FIELDS, _JPEG, _PNG, _ALPHA_BIT_FIELDS = 3, 4, 5, 6
+UNCOMPRESSED, _BIT_FIELDS, _JPEG, _PNG, _ALPHA_BIT_FIELDS = 0, 3, 4, 5, 6
 _CMYK = (11, 12, 13)
 # The modes in which Pillow stores each byte of a pixel in a band of its own, by the bytes.
 _BYTE_MODES = {2: "LA", 3: "RGB", 4: "RGBA"}
@@ -34,8 +35,30 @@ _PILLOW_FIELDS = {
     (32, (0, 0, 0, 0)),
 }
 
+_END_OF_RUNS = b"\0\1"
+
 # Pillow can unpack two bits, but does not know that a BMP may have them.
 BmpImagePlugin.BIT2MODE[2] = ("P", "P;2")
+
+
+class _RunDecoder(BmpImagePlugin.BmpRleDecoder):
+    """Decode runs, which may end before the picture does.
+
+    The rest has the first colour, as what runs skip has in BmpRleDecoder, which refuses an early
+    end.
+    """
+
+    def set_as_raw(
+        self, data: bytes | bytearray, rawmode: str | None = None, extra: tuple[Any, ...] = ()
+    ) -> None:
+        file = cast(IO[bytes], self.fd)
+        file.seek(-len(_END_OF_RUNS), os.SEEK_CUR)
+        if file.read(len(_END_OF_RUNS)) == _END_OF_RUNS:
+            data = data.ljust(self.state.xsize * self.state.ysize, b"\0")
+        super().set_as_raw(data, rawmode, extra)
+
+
+Image.register_decoder("bmp_rle", _RunDecoder)
 
 
 @dataclass(frozen=True)
