@@ -7,7 +7,6 @@ from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
-    IcoImagePlugin,
     Image,
     ImageFile,
     Jpeg2KImagePlugin,
@@ -34,7 +33,6 @@ _READERS = (
     TiffImagePlugin.TiffImageFile,
     BmpImagePlugin.BmpImageFile,
     AvifImagePlugin.AvifImageFile,
-    IcoImagePlugin.IcoImageFile,
     Jpeg2KImagePlugin.Jpeg2KImageFile,
 )
 _PILLOW_FORMATS = [*(str(reader.format) for reader in _READERS), "HEIF"]
@@ -65,7 +63,10 @@ class CheckedContainer(Protocol):
 
 _CHECKED: tuple[CheckedContainer, ...] = (jpeg, webp, isobmff, ico, gif, jp2)
 # Functions that return a file as its decoder expects it; None if it is so already.
-_REPAIRS = ((isobmff, isobmff.join_associations), (webp, webp.add_alpha_flag))
+_REPAIRS = (
+    (isobmff, isobmff.join_associations),
+    (webp, webp.add_alpha_flag),
+)
 
 
 def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
@@ -83,7 +84,7 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
         if container.matches(head) and (repaired := repair(file)):
             file = io.BytesIO(repaired)
     try:
-        image = _open_png(file, head) or Image.open(file, formats=_PILLOW_FORMATS)
+        image = _open_with_ours(file, head) or Image.open(file, formats=_PILLOW_FORMATS)
     except UnidentifiedImageError as error:
         raise explain(head) from error
     check_size(image.size, format_of(image), limits)
@@ -93,11 +94,11 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
     return image
 
 
-def _open_png(file: IO[bytes], head: bytes) -> ImageFile.ImageFile | None:
-    """Open a PNG, or an icon that has one."""
+def _open_with_ours(file: IO[bytes], head: bytes) -> ImageFile.ImageFile | None:
+    """Open a PNG or an icon, of which Pillow gets no more than a picture."""
     if png.matches(head):
         return png.open_image(file)
-    return ico.open_png(file) if ico.matches(head) else None
+    return ico.open_image(file) if ico.matches(head) else None
 
 
 def format_of(image: Image.Image) -> str:

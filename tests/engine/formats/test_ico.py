@@ -1,12 +1,12 @@
-"""Read the header of an icon."""
+"""Read icons, of PNGs and of BMPs with masks."""
 
 import zlib
 from typing import Any
 
 import pytest
 
-from tests.support import hostile
-from tests.support.engine import Engine, assert_corners, png
+from tests.support import bmp, hostile
+from tests.support.engine import Engine, assert_corners, assert_near, png
 from tests.support.images import encode, make_corners, make_picture, make_png_header
 from webapp.engine.errors import Corrupt, TooManyPixels, Truncated
 from webapp.engine.header import Header
@@ -56,3 +56,52 @@ def test_icon_of_a_png_with_faulty_metadata_is_shown(engine: Engine) -> None:
     icon = hostile.ico.build(picture)
     assert engine.header(icon) == Header("ico", 64, 64, 1, False)
     assert engine.picture(icon, png(64, 64)).convert("L").getcolors() == [(64 * 64, 128)]
+
+
+GREEN = bytes(4) + bytes([0, 200, 0, 0])  # A palette; blue comes first.
+# All pixels are green. Those of 32 bits have alpha, which is empty.
+BITMAPS = {
+    "1 bit": bmp.write([1] * 65, 1, palette=GREEN),
+    "8 bits": bmp.write([1] * 65, 8, palette=GREEN + bytes(4 * 254)),
+    "16 bits, 4 a colour": bmp.write(
+        [0x0C0] * 65, 16, compression=bmp.FIELDS, masks=(0xF00, 0xF0, 0xF)
+    ),
+    "24 bits": bmp.write([0xC800] * 65, 24),
+    "32 bits": bmp.write([0xC800] * 65, 32),
+    "32 bits, red first": bmp.write(
+        [0xC800] * 65, 32, compression=bmp.FIELDS, masks=(0xFF, 0xFF00, 0xFF0000)
+    ),
+    "32 bits, alpha field": bmp.write(
+        [0xC800] * 65,
+        32,
+        compression=bmp.FIELDS,
+        masks=(0xFF0000, 0xFF00, 0xFF, 0xFF000000),
+        header=124,
+    ),
+}
+
+
+@pytest.mark.parametrize("bits", [0, 32], ids=["depth unknown", "depth of 32 bits"])
+@pytest.mark.parametrize("bitmap", BITMAPS.values(), ids=BITMAPS)
+def test_mask_hides_pixels_of_an_icon_without_alpha(
+    bitmap: bytes, bits: int, engine: Engine
+) -> None:
+    icon = hostile.ico.build(bmp.to_icon_picture(bitmap, hidden=6), bits=bits)
+    assert engine.header(icon) == Header("ico", *bmp.SIZE, 1, False)
+    made = engine.picture(icon, png(*bmp.SIZE))
+    assert made.crop((0, 0, 6, 5)).getchannel("A").getextrema() == (0, 0)
+    assert made.crop((6, 0, 13, 5)).getchannel("A").getextrema() == (255, 255)
+    assert_near(made.getpixel((9, 2)), (0, 200, 0, 255), tolerance=4)
+
+
+def test_alpha_of_an_icon_counts_instead_of_its_mask(engine: Engine) -> None:
+    bitmap = bmp.write([0x8000C800] * 64 + [0], 32)
+    icon = hostile.ico.build(bmp.to_icon_picture(bitmap, hidden=6))
+    made = engine.picture(icon, png(*bmp.SIZE))
+    assert_near(made.getpixel((2, 2)), (0, 200, 0, 128))
+
+
+def test_icon_of_runs_shows_them(engine: Engine) -> None:
+    bitmap = bmp.write_runs(b"\x0d\1\0\0" * 5 + b"\0\1", GREEN)
+    made = engine.picture(hostile.ico.build(bmp.to_icon_picture(bitmap, 0)), png(*bmp.SIZE))
+    assert made.getpixel((2, 2)) == (0, 200, 0, 255)

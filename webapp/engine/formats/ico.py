@@ -3,9 +3,9 @@
 import io
 import math
 import struct
-from typing import IO
+from typing import IO, Any, cast
 
-from PIL import BmpImagePlugin
+from PIL import Image, ImageFile
 
 from webapp.engine.errors import Corrupt, Truncated
 from webapp.engine.formats import bmp, png
@@ -15,6 +15,53 @@ from webapp.recipes.outputs import Size
 
 SIGNATURE = b"\0\0\1\0"
 _MAX_PICTURES = 256  # An icon of every size and depth that Windows knows has some 30.
+_OLDEST_BMP_HEADER = 12
+
+
+class _BmpReader(bmp.Reader):
+    """Open a picture of an icon that is a BMP, and hide what its mask hides.
+
+    It has no file header, and its height counts the lines of the mask, which follow the pixels. As
+    in Windows and browsers, the mask counts only if no alpha shows any pixel. IcoImagePlugin.py
+    ignores it for all pictures of 32 bits, and opens only some bit fields.
+    """
+
+    format = "ICO"
+
+    def __init__(self, content: bytes) -> None:
+        place, field = (6, "<H") if content[0] == _OLDEST_BMP_HEADER else (8, "<i")
+        (lines,) = struct.unpack_from(field, content, place)
+        whole = bytearray(bmp.SIGNATURE + bytes(12) + content)
+        struct.pack_into(field, whole, 14 + place, int(lines / 2))
+        super().__init__(io.BytesIO(whole))
+
+    def _open(self) -> None:
+        super()._open()
+        tile = self.tile[0]
+        raw_mode, *more = cast(tuple[Any, ...], tile.args)
+        if raw_mode == "BGRX" and self.info.get("compression") == bmp.UNCOMPRESSED:
+            self._mode = "RGBA"  # In a BMP file the fourth byte means nothing.
+            self.tile = [tile._replace(args=("BGRA", *more))]
+        self._pixels = tile._replace(args=tuple(more))
+
+    def load_end(self) -> None:
+        super().load_end()
+        if self.mode == "RGBA" and self.getchannel("A").getextrema() != (0, 0):
+            return
+        picture = self.convert("RGB")
+        picture.putalpha(self._read_mask())
+        self.im, self._mode, self.palette = picture.im, picture.mode, None
+
+    def _read_mask(self) -> Image.Image:
+        """Read what the mask shows; all if it is missing, or comes after runs."""
+        if self._pixels.codec_name != "raw":
+            return Image.new("1", self.size, 1)
+        pixels_line, direction = cast(tuple[int, int], self._pixels.args)
+        line = (self.width + 31) // 32 * 4
+        file = cast(IO[bytes], self.fp)
+        file.seek(self._pixels.offset + pixels_line * self.height)
+        mask = file.read(line * self.height).ljust(line * self.height, b"\0")
+        return Image.frombytes("1", self.size, mask, "raw", "1;I", line, direction)
 
 
 def matches(head: bytes) -> bool:
@@ -27,31 +74,31 @@ def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
 
 
 def check(file: IO[bytes], limits: ImageLimits) -> Size:
-    """Return the size of the picture that Pillow uses. Raises ImageError.
+    """Return the size of the picture that is used. Raises ImageError.
 
-    It may be a PNG or BMP of any size, whatever the table says, and Pillow decodes a BMP when it
-    opens the icon: 1.6 GB for a file of 1 MB.
+    It may be a PNG or BMP of any size, whatever the table says.
     """
     start, is_png = _find_picture(file)
     if is_png:
         size = png.read_size(file, start)
     else:
         file.seek(start)
-        image = BmpImagePlugin.DibImageFile(io.BytesIO(file.read(bmp.MAX_HEADER)))
+        image = _BmpReader(file.read(bmp.MAX_HEADER))
         bmp.check_run_length(image)
-        size = image.width, image.height // 2  # Half of the lines are its mask.
+        size = image.size
     check_size(size, "ICO", limits)
     return size
 
 
-def open_png(file: IO[bytes]) -> png.Reader | None:
-    """Open the picture of an icon if it is a PNG; decode no pixels.
+def open_image(file: IO[bytes]) -> ImageFile.ImageFile:
+    """Open the picture of an icon; decode no pixels.
 
-    Its metadata do not count. Raises Corrupt or Truncated.
+    Its metadata do not count. Raises ImageError.
     """
     start, is_png = _find_picture(file)
     if not is_png:
-        return None
+        file.seek(start)
+        return _BmpReader(file.read())
     image = png.open_image(file, start)
     image.format = "ICO"
     image.info |= {"exif": b"", "xmp": b""}
@@ -59,9 +106,9 @@ def open_png(file: IO[bytes]) -> png.Reader | None:
 
 
 def _find_picture(file: IO[bytes]) -> tuple[int, bool]:
-    """Return the start of the picture, and whether it is a PNG.
+    """Return the start of the picture that is used, and whether it is a PNG.
 
-    Pillow uses the largest picture; of several, the first with the fewest colours.
+    As in Pillow, it is the largest; of several, the first with the fewest colours.
     """
     file.seek(4)
     (count,) = struct.unpack("<H", file.read(2))
