@@ -66,6 +66,7 @@ _CHECKED: tuple[CheckedContainer, ...] = (jpeg, webp, isobmff, ico, gif, jp2)
 _REPAIRS = (
     (isobmff, isobmff.join_associations),
     (webp, webp.add_alpha_flag),
+    (gif, gif.clear_canvas),
 )
 
 

@@ -65,6 +65,16 @@ def test_canvas_that_no_frame_covers_is_transparent(engine: Engine) -> None:
     assert seen(engine.picture(image, make_output(20, 20))) == (HIDDEN, WHITE)
 
 
+@pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
+@pytest.mark.parametrize("more", [b"", make_frame(WHITE, ALL)], ids=["alone", "before another"])
+def test_first_frame_without_pixels_shows_nothing(
+    more: bytes, size: tuple[int, int], engine: Engine
+) -> None:
+    image = gif.build(40, 40, gif.frame(*size) + more)
+    assert engine.header(image) == Header("gif", 40, 40, 1, False)
+    assert seen(engine.picture(image, make_output(40, 40))) == (HIDDEN, HIDDEN)
+
+
 MOVING = {
     "not covered": (
         [(WHITE, RIGHT, KEEP), (BLACK, RIGHT, KEEP)],
@@ -89,6 +99,10 @@ MOVING = {
     "beyond the canvas": (
         [(WHITE, ALL, KEEP), (BLACK, (40, 90), CLEAR), (HIDDEN, ALL, KEEP)],
         [(WHITE, WHITE), (BLACK, BLACK), (HIDDEN, HIDDEN)],
+    ),
+    "without pixels first": (
+        [(BLACK, (0, 0), KEEP), (WHITE, RIGHT, KEEP)],
+        [(HIDDEN, HIDDEN), (HIDDEN, WHITE)],
     ),
     "without pixels": (
         [(WHITE, ALL, KEEP), (BLACK, (0, 0), CLEAR), (BLACK, RIGHT, KEEP)],

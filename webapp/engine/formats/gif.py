@@ -18,6 +18,9 @@ from webapp.recipes.outputs import Size
 SIGNATURES = (b"GIF87a", b"GIF89a")
 _EXTENSION, _FRAME, _END = b"!", b",", b";"
 _GRAPHIC_CONTROL = b"\xf9"  # The label of an extension.
+_TWO_COLORS = b"\x80\0\0" + bytes(6)  # The end of a screen, and its palette.
+_HIDE_FIRST_COLOR = b"\4\1\0\0\0\0"
+_ONE_PIXEL = struct.pack("<4HB", 0, 0, 1, 1, 0) + b"\2\2\x44\1\0"  # Of the first colour.
 # Before the first frame. A megabyte of XMP, of which letters are taken for lengths, has 12,000.
 _MAX_BLOCKS = 40_000
 # How the data of the extension of repeats begin, under its two names.
@@ -49,16 +52,21 @@ def check(file: IO[bytes], limits: ImageLimits) -> Size:
 
     Raises TooManyPixels, Truncated, or Corrupt if there is no frame.
     """
-    file.seek(0)
-    width, height, flags = struct.unpack_from("<HHB", _read(file, 13), 6)
-    _read_palette(file, flags)
-    for kind in _find_blocks(file):
-        if kind == _FRAME:
-            left, top, frame_width, frame_height = struct.unpack("<HHHH", _read(file, 8))
-            size = max(width, left + frame_width), max(height, top + frame_height)
-            check_size(size, "GIF", limits)
-            return size
-    raise Corrupt
+    size, _ = _read_sizes(file)
+    check_size(size, "GIF", limits)
+    return size
+
+
+def clear_canvas(file: IO[bytes]) -> bytes | None:
+    """Return a GIF of a clear canvas if the first frame has no pixels.
+
+    Browsers show it so; Pillow refuses such a frame. Returns None if it has pixels.
+    """
+    size, frame_size = _read_sizes(file)
+    if all(frame_size):
+        return None
+    screen = SIGNATURES[1] + struct.pack("<HH", *size) + _TWO_COLORS
+    return screen + _EXTENSION + _GRAPHIC_CONTROL + _HIDE_FIRST_COLOR + _FRAME + _ONE_PIXEL + _END
 
 
 def strip(file: IO[bytes]) -> bytes:
@@ -181,6 +189,21 @@ def _find_blocks(file: IO[bytes]) -> Iterator[bytes]:
             yield first
             in_extension = first == _EXTENSION
             file.seek(in_extension, os.SEEK_CUR)  # Its label.
+
+
+def _read_sizes(file: IO[bytes]) -> tuple[Size, Size]:
+    """Return the size that holds the first frame, and that of the frame.
+
+    Raises Truncated, or Corrupt if there is no frame.
+    """
+    file.seek(0)
+    width, height, flags = struct.unpack_from("<HHB", _read(file, 13), 6)
+    _read_palette(file, flags)
+    for kind in _find_blocks(file):
+        if kind == _FRAME:
+            left, top, *frame = struct.unpack("<HHHH", _read(file, 8))
+            return (max(width, left + frame[0]), max(height, top + frame[1])), (frame[0], frame[1])
+    raise Corrupt
 
 
 def _read_palette(file: IO[bytes], flags: int) -> bytes:
