@@ -10,6 +10,7 @@ from tests.support.images import (
     make_image,
     make_jpeg,
     make_png,
+    make_png_chunk,
     make_png_header,
     make_too_many_scans,
     make_truncated,
@@ -41,6 +42,13 @@ REFUSED: dict[str, tuple[bytes, type[ImageError], str]] = {
     "cut heic": (make_truncated(make_image(format="heic"), 0.8), Corrupt, "damaged"),
     "cut jp2": (make_truncated(make_image(format="jp2"), 0.3), Corrupt, "damaged"),
     "mp4": (b"\0\0\0\x18ftypisom\0\0\0\0" + bytes(100), Unsupported, "This is a video"),
+    "camera raw": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", Unsupported, "is a raw photo"),
+    "m4a": (b"\0\0\0\x18ftypM4A \0\0\0\0M4A isom", Unsupported, "This is a sound file"),
+    "png for an iphone app": (
+        make_png()[:8] + make_png_chunk(b"CgBI", b"\x50\0\x20\6") + make_png()[8:],
+        Unsupported,
+        "changed for an iPhone app",
+    ),
     "webm": (b"\x1a\x45\xdf\xa3" + bytes(100), Unsupported, "This is a video"),
     "zip": (b"PK\x03\x04" + bytes(100), Unsupported, "This is an archive"),
     "ppm": (

@@ -54,6 +54,11 @@ _UNSUPPORTED = tuple(
             "This HEIF image is not coded as HEIC or AVIF. Export it as JPEG or PNG.",
         ),
         (
+            rb".{4}ftypcrx ",
+            "This is a raw photo of a camera, which we cannot read. Export it as JPEG.",
+        ),
+        (rb".{4}ftyp(M4[ABP]|F4[AB]) ", "This is a sound file. Upload a picture."),
+        (
             rb".{4}ftyp(?!avi|hei|hev|m[is]f1)|\x1a\x45\xdf\xa3|RIFF....AVI |\0\0\x01[\xb3\xba]",
             "This is a video, not a picture. Upload a picture.",
         ),

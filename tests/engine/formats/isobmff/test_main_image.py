@@ -64,7 +64,10 @@ def test_avif_with_a_gain_map_shows_its_main_image(engine: Engine) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "sentence"),
-    [(b"unci", "is uncompressed"), (b"j2k1", "not coded as HEIC"), (b"av01", "not coded as HEIC")],
+    [
+        (b"unci", "is uncompressed"),
+        *((kind, "coded in a way") for kind in (b"j2k1", b"av01", b"jxl1", b"hvt1", b"tmap")),
+    ],
 )
 @pytest.mark.parametrize("is_tiled", [False, True])
 def test_heif_of_another_coding_is_not_called_damaged(
@@ -76,6 +79,22 @@ def test_heif_of_another_coding_is_not_called_damaged(
         engine.header(image)
     with pytest.raises(Unsupported, match=sentence):
         engine.make(image, png(60, 60))
+
+
+@pytest.mark.parametrize("kind", [b"iden", b"iovl", b"jxl1"])
+def test_avif_of_another_kind_is_not_called_damaged(kind: bytes, engine: Engine) -> None:
+    main = Item(1, kind, b"", (ispe(64, 64),))
+    image = build("avif", [main, picture(2, "avif", (64, 64))], [(b"dimg", 1, (2,))])
+    for read in (engine.header, lambda image: engine.make(image, png(60, 60))):
+        with pytest.raises(Unsupported, match="coded in a way that we cannot read"):
+            read(image)
+
+
+def test_heic_that_refers_to_its_picture_is_read(engine: Engine) -> None:
+    main = Item(1, b"iden", b"", (ispe(64, 64),))
+    image = build("heic", [main, picture(2, "heic", (64, 64))], [(b"dimg", 1, (2,))])
+    assert engine.header(image) == decoder_header(image)
+    assert_near(engine.picture(image, png(60, 60)).getpixel((30, 20)), (255, 255, 255))
 
 
 @pytest.mark.parametrize("format", FORMATS)

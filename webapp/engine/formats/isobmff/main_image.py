@@ -19,9 +19,11 @@ from webapp.engine.formats.isobmff.properties import (
 from webapp.engine.formats.isobmff.tracks import Track
 from webapp.recipes.outputs import Size
 
-# Codings of the standard for which Pillow and pillow-heif have no decoder: uncompressed, H.264,
-# JPEG 2000, JPEG, H.266 and EVC.
-_UNREAD_KINDS = (b"unci", b"avc1", b"j2k1", b"jpeg", b"vvc1", b"evc1")
+# The kinds of items that libavif and libheif read, as these are built for Pillow and pillow-heif.
+_READ_KINDS: dict[Format, set[bytes]] = {
+    "avif": {b"av01", b"grid"},
+    "heic": {b"hvc1", b"lhv1", b"grid", b"iden", b"iovl"},
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def read_main_image(file: IO[bytes]) -> MainImage:
 
 def _read_image(meta: Meta, format: Format) -> MainImage:
     tiles = meta.items_from(b"dimg", meta.primary)
-    _check_coding({meta.kinds.get(item, b"") for item in (meta.primary, *tiles)}, format)
+    items = {meta.primary, *tiles}
+    _check_coding({meta.kinds[item] for item in items if item in meta.kinds}, format)
     properties = meta.properties_of(meta.primary)
     stored, size, orientation = read_size(properties, format)
     if meta.kinds[meta.primary] == b"grid":
@@ -85,8 +88,10 @@ def _read_image(meta: Meta, format: Format) -> MainImage:
 def _check_coding(kinds: set[bytes], format: Format) -> None:
     if b"unci" in kinds:
         raise Unsupported("This HEIF image is uncompressed. Export it as HEIC, PNG or TIFF.")
-    if not kinds.isdisjoint(_UNREAD_KINDS) or (format == "heic" and b"av01" in kinds):
-        raise Unsupported("This HEIF image is not coded as HEIC or AVIF. Export it as JPEG or PNG.")
+    if not kinds <= _READ_KINDS[format]:
+        raise Unsupported(
+            "This HEIF image is coded in a way that we cannot read. Export it as JPEG or PNG."
+        )
 
 
 def _read_grid_size(body: bytes) -> Size:

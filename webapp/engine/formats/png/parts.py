@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO
 
-from webapp.engine.errors import Corrupt, Truncated
+from webapp.engine.errors import Corrupt, Truncated, Unsupported
 from webapp.engine.formats.png import colors
 from webapp.engine.formats.png.chunks import SIGNATURE, Chunk, make_chunk, read_content
 
@@ -66,7 +66,8 @@ class Parts:
 def read_parts(file: IO[bytes], chunks: Iterable[Chunk]) -> Parts:
     """Read the chunks before the pixels.
 
-    Of several of a name, the first sound one counts, as in browsers. Raises Corrupt or Truncated.
+    Of several of a name, the first sound one counts, as in browsers. Raises Corrupt, Truncated, or
+    Unsupported for what Apple's tools make of PNGs.
     """
     contents: dict[bytes, bytes] = {}
     pixels, end, unread = None, file.seek(0, os.SEEK_END), _MAX_ANCILLARY
@@ -74,6 +75,11 @@ def read_parts(file: IO[bytes], chunks: Iterable[Chunk]) -> Parts:
         if chunk.name in (b"IDAT", b"IEND"):
             pixels = chunk if chunk.name == b"IDAT" else None
             break
+        if chunk.name == b"CgBI":
+            raise Unsupported(
+                "This PNG was changed for an iPhone app, and we cannot read it."
+                " Export it as a plain PNG."
+            )
         if not chunk.name.isalpha():
             raise Corrupt
         if chunk.end > end:
