@@ -44,16 +44,19 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     is_float = _read_tag_of_tiff(image, TiffImagePlugin.SAMPLEFORMAT, 1) == _FLOAT
     most = brightest / _HIGHLIGHTS if is_float else brightest
     scale = 255 / next((white for white in _WHITES if most <= white), brightest)
+    black = 0
+    if _is_white_zero(image):
+        scale, black = -scale, 255
     half = 0.5 if image.mode == "I" else 0
-    return image.point(lambda value: value * scale + half).convert("L")
+    return image.point(lambda value: value * scale + (black + half)).convert("L")
 
 
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:
     """Scale grey to 8 bits; make a PNG's transparent shade its alpha."""
-    # Pillow leaves these two tags of a TIFF to us.
+    # Pillow leaves the depth of a TIFF to us.
     scale = 255 / (2 ** _read_tag_of_tiff(image, TiffImagePlugin.BITSPERSAMPLE, 16) - 1)
     black = 0
-    if _read_tag_of_tiff(image, TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1) == 0:
+    if _is_white_zero(image):
         scale, black = -scale, 255
     wide = image.convert("I")
     grey = wide.point(lambda value: value * scale + (black + 0.5)).convert("L")
@@ -62,6 +65,11 @@ def _from_sixteen_bits(image: Image.Image) -> Image.Image:
         return grey
     alpha = wide.point([255 * (value != transparent) for value in range(65536)], "L")
     return Image.merge("LA", (grey, alpha)).convert("La")
+
+
+def _is_white_zero(image: Image.Image) -> bool:
+    """Return True for a TIFF whose shades are inverted, if Pillow leaves that to us."""
+    return _read_tag_of_tiff(image, TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1) == 0
 
 
 def _read_tag_of_tiff(image: Image.Image, tag: int, default: int) -> int:

@@ -151,6 +151,18 @@ def test_signed_and_float_greys_look_alike_in_both_byte_orders(
 
 
 @pytest.mark.parametrize("compression", [tiff.RAW, tiff.DEFLATE])
+@pytest.mark.parametrize("white", [1, 255, 65535])
+def test_floats_of_which_zero_is_white_are_inverted(
+    white: int, compression: int, engine: Engine
+) -> None:
+    grey = make_picture("L", SIZE)
+    grey.putpixel((0, 0), 255)
+    stored = grey.convert("F").point(lambda value: value * (white / 255) + 0)
+    image = tiff.write([stored], "f", photometric=0, compression=compression)
+    assert_same(engine.picture(image, SAME), ImageChops.invert(grey))
+
+
+@pytest.mark.parametrize("compression", [tiff.RAW, tiff.DEFLATE])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("white", [255, 65535, 2**32 - 256])
 def test_unsigned_grey_of_32_bits_is_not_black(

@@ -45,6 +45,10 @@ TIFF: Kinds = {
     "unknown": (tiff.write([GREY], photometric=1, tags={259: (3, [24005])}), COMPRESSED),
     "16-bit JPEG": (tiff.write([DEEP], "H", photometric=1, tags={259: (3, [7])}), COMPRESSED),
     "32 bits a colour": (tiff.write([DEEP] * 3, "I"), "has channels that we cannot read"),
+    "signed, zero is white": (
+        tiff.write([GREY], photometric=0, tags={339: (3, [2])}),
+        "has channels that we cannot read",
+    ),
     "planes of reduced colour": (tiff.write([GREY] * 3, photometric=6, planar=True), SEPARATE),
     "planes of grey and alpha": (
         tiff.write([GREY] * 2, photometric=1, planar=True, tags={338: (3, [2])}),
