@@ -65,6 +65,52 @@ def test_crop_that_is_not_in_the_picture_is_ignored(crop: bytes, engine: Engine)
     assert_corners(engine.picture(image, png(60, 40)))
 
 
+# Of 120 x 80 pixels. libheif takes an end before the picture for that of the picture.
+@pytest.mark.parametrize(
+    ("properties", "size"),
+    [
+        ((clap(80, 60),), (80, 60)),
+        ((clap(200, 60),), (120, 60)),
+        ((clap(60, 40, 50, -30),), (40, 31)),
+        ((clap(71, 17, -69, 12),), (27, 17)),
+        ((clap(313, 135, 0, 20, parts=3),), (104, 42)),
+        ((clap(60, 40, 0, -500),), (60, 80)),
+        ((clap(60, 40), clap(50, 50)), (50, 40)),
+        ((irot(1), clap(100, 60)), (80, 60)),
+        ((clap(200, 60), irot(1)), (60, 120)),
+    ],
+)
+def test_heic_is_cropped_to_what_is_inside_the_picture(
+    properties: tuple[bytes, ...], size: tuple[int, int], engine: Engine
+) -> None:
+    image = build("heic", [picture(1, "heic", (120, 80), *properties)])
+    assert engine.result(image, png(120, 120)).header == Header("heic", *size, 1, False)
+    assert engine.header(image) == Header("heic", *size, 1, False)
+
+
+@pytest.mark.parametrize(
+    "crops",
+    [
+        [clap(60, 40, 100, 0)],
+        [clap(60, 0)],
+        [box(b"clap", struct.pack(">8i", 60, 1, 40, 1, 0, 0, 0, 1))],
+    ],
+    ids=["beside", "empty", "without parts"],
+)
+def test_heic_of_which_a_crop_leaves_nothing_is_damaged(crops: list[bytes], engine: Engine) -> None:
+    image = build("heic", [picture(1, "heic", (120, 80), *crops)])
+    for read in (engine.header, lambda image: engine.make(image, png(60, 60))):
+        with pytest.raises(Corrupt):
+            read(image)
+
+
+def test_heic_of_too_many_crops_is_refused(engine: Engine) -> None:
+    crops = [clap(119 - number, 79) for number in range(17)]
+    with pytest.raises(Corrupt):
+        engine.header(build("heic", [picture(1, "heic", (120, 80), *crops)]))
+    assert engine.header(build("heic", [picture(1, "heic", (120, 80), *crops[1:])])).width == 103
+
+
 def test_avif_of_a_crop_that_is_cut_is_damaged(engine: Engine) -> None:
     image = make_avif_of_corners(box(b"clap", bytes(3)))
     assert engine.header(image) == Header("avif", 120, 80, 1, False)

@@ -13,6 +13,9 @@ from webapp.recipes.outputs import Size
 Properties = list[tuple[bytes, bytes]]  # The kind and the content of each, in their order.
 Crop = tuple[int, int, int, int]  # Left, top, right, bottom.
 
+_HALF = Fraction(1, 2)
+_MAX_CROPS = 16  # Of a HEIC, which needs one.
+
 # The EXIF orientation of a rotation (quarter turns anticlockwise) and the mirroring after it: None,
 # 0 for top and bottom, 1 for left and right.
 _ORIENTATIONS: dict[tuple[int, int | None], int] = {
@@ -32,9 +35,11 @@ def read_size(properties: Properties, format: Format) -> tuple[Size, Size, int]:
         return (width, height), (width, height), read_orientation(properties)
     width, height = sizes[-1]
     stored = width, height
+    if sum(kind == b"clap" for kind, _ in properties) > _MAX_CROPS:
+        raise ValueError("more crops than an image needs")
     for kind, body in properties:
         if kind == b"clap":
-            width, height = _read_aperture_size(body)
+            width, height = _crop_as_libheif(body, (width, height))
         if kind == b"irot" and body[0] & 1:
             width, height = height, width
     return stored, (width, height), 1
@@ -67,6 +72,32 @@ def _place_aperture(body: bytes, size: Size) -> Crop | None:
     top = math.floor(Fraction(size[1] - height, 2) + Fraction(y, y_parts) + Fraction(1, 2))
     is_inside = 0 <= left <= size[0] - width and 0 <= top <= size[1] - height
     return (left, top, left + width, top + height) if is_inside else None
+
+
+def _crop_as_libheif(body: bytes, size: Size) -> Size:
+    """Return the size of what a clean aperture leaves of a picture of a HEIC.
+
+    libheif cuts the aperture off at the edges of the picture. It rounds down the left edge
+    (Box_clap::left_rounded) and rounds the others, towards 0.
+    """
+    _read_aperture_size(body)  # It must have one.
+    values = struct.unpack_from(">8i", body)
+    width, height, x, y = (Fraction(*values[at : at + 2]) for at in (0, 2, 4, 6))
+    left = int(x + (size[0] - width) / 2)
+    top = int(y + (size[1] - height) / 2 + _HALF)
+    return _count_inside(left, width, size[0]), _count_inside(top, height, size[1])
+
+
+def _count_inside(start: int, length: Fraction, side: int) -> int:
+    """Return how many pixels of a line libheif keeps.
+
+    An end before the line counts as that of the line: it is a number without a sign.
+    """
+    last = int(start + length - _HALF)
+    last = side - 1 if last < 0 else min(last, side - 1)
+    if start > last:
+        raise ValueError("nothing is left of a cropped image")
+    return last - max(start, 0) + 1
 
 
 def _read_aperture_size(body: bytes) -> Size:
