@@ -1,6 +1,7 @@
 """Read the header of a JPEG, and count its scans."""
 
 import io
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,8 +96,9 @@ assert WITHOUT_END["without a spectrum"] != make_jpeg()
 def test_jpeg_that_lacks_only_its_end_marker_is_made(image: bytes, engine: Engine) -> None:
     assert image.endswith(jpeg.END)
     expected = engine.picture(image, png(60, 40))
-    made = engine.picture(image[:-2], png(60, 40))
-    assert (made.mode, made.tobytes()) == (expected.mode, expected.tobytes())
+    for end in (-2, -1):
+        made = engine.picture(image[:end], png(60, 40))
+        assert (made.mode, made.tobytes()) == (expected.mode, expected.tobytes())
 
 
 def cut(image: bytes, *marks: bytes) -> list[bytes]:
@@ -122,3 +124,22 @@ def test_jpeg_that_lacks_pixels_is_incomplete(images: list[bytes], engine: Engin
     for image in images:
         with pytest.raises(Truncated):
             engine.make(image, png(240, 160))
+
+
+NOISE = Image.frombytes("RGB", (80, 60), random.Random(1).randbytes(3 * 80 * 60))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *(make_jpeg(image=NOISE, quality=85, subsampling=sampling) for sampling in range(3)),
+        make_jpeg(image=NOISE, quality=85, optimize=True),
+        make_jpeg(image=NOISE.convert("L"), quality=85),
+        make_jpeg(image=NOISE.convert("CMYK"), quality=85),
+    ],
+    ids=["4:4:4", "4:2:2", "4:2:0", "optimized", "grey", "ink"],
+)
+def test_jpeg_that_lacks_parts_of_its_last_blocks_is_incomplete(image: bytes) -> None:
+    for missing in range(4, 60):
+        with pytest.raises(Truncated):
+            jpeg.load_without_end(io.BytesIO(image[:-missing]), NOISE.size)

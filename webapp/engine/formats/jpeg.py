@@ -38,9 +38,11 @@ _MAX_STUFFED = 1_000_000
 _MAX_WALK = 8 << 20  # Bytes in which the web server counts scans; the decode child counts all.
 
 # What may follow in a scan: blocks, and each of the eight restart markers before more of them.
-# Long, because in a damaged scan, some hundred bits may change nothing.
+# Long, because in a damaged scan, some hundred bits may change nothing. The first bits are ones,
+# because libjpeg fills the block in which a scan is cut with zeros.
 _NOISE = b"".join(
-    bytes(n * n % 251 for n in range(4_000)) + bytes((0xFF, 0xD0 + number)) for number in range(8)
+    bytes(n * n % 251 for n in range(50, 4_050)) + bytes((0xFF, 0xD0 + number))
+    for number in range(8)
 )
 
 
@@ -91,7 +93,7 @@ def load_without_end(source: IO[bytes], wanted: Size) -> Image.Image:
     if not _has_all_scans(source):
         raise Truncated
     source.seek(0)
-    content = source.read()
+    content = source.read().rstrip(b"\xff")  # Half of a marker, or of a stuffed byte.
     image, other = (_load_jpeg(content + end, wanted) for end in (END, _NOISE + END))
     if image.tobytes() != other.tobytes():
         raise Truncated
