@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.support import bmp, tiff
 from tests.support.engine import Engine, png
-from tests.support.images import encode, make_corners, make_picture
+from tests.support.images import encode, make_corners, make_jpeg, make_picture
 from tests.support.isobmff import box
 from tests.support.jp2 import (
     SRGB,
@@ -110,9 +110,28 @@ JPEG_2000: Kinds = {
     "inks with a profile": (add_boxes(CORNERS, INKS), COLORS),
 }
 
+
+def change_frame(marker: int, bits: int = 8) -> bytes:
+    """Make the head of a JPEG of another kind; its scan does not count."""
+    image = make_jpeg()
+    start = image.index(b"\xff\xc0")
+    head = bytes((0xFF, marker)) + image[start + 2 : start + 4] + bytes((bits,))
+    return image[:start] + head + image[start + 5 :]
+
+
+JPEG: Kinds = {
+    "12 bits": (change_frame(0xC1, bits=12), "is rare"),
+    "12 bits, progressive": (change_frame(0xC2, bits=12), "is rare"),
+    "lossless": (change_frame(0xC3), "is rare"),
+    "lossless, 16 bits": (change_frame(0xC3, bits=16), "is rare"),
+    "differential": (change_frame(0xC5), "is rare"),
+    "hierarchical": (change_frame(0xDE), "is rare"),
+    "JPEG-LS": (change_frame(0xF7), "is rare"),
+}
+
 ALL = {
     f"{format}: {name}": kind
-    for format, kinds in (("BMP", BMP), ("TIFF", TIFF), ("JPEG 2000", JPEG_2000))
+    for format, kinds in (("BMP", BMP), ("TIFF", TIFF), ("JPEG 2000", JPEG_2000), ("JPEG", JPEG))
     for name, kind in kinds.items()
 }
 

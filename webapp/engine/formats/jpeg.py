@@ -11,7 +11,7 @@ from typing import IO
 from PIL import Image
 
 from webapp.engine import exif
-from webapp.engine.errors import Corrupt, TooManyScans, Truncated
+from webapp.engine.errors import Corrupt, TooManyScans, Truncated, Unsupported
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
@@ -21,7 +21,9 @@ SIGNATURE, END = b"\xff\xd8\xff", b"\xff\xd9"
 _EOI, _SOS, _APP0, _APP1, _APP14, _COM = 0xD9, 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
 _APPLICATION = range(0xE0, 0xF0)
 _WITHOUT_CONTENT = (0x01, 0xD8, _EOI)  # TEM, SOI and EOI are markers alone.
-_FRAMES = frozenset({*range(0xC0, 0xD0), 0xDE} - {0xC4, 0xC8, 0xCC})
+_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # Sequential and progressive.
+# Lossless, hierarchical and JPEG-LS. libjpeg-turbo reads lossless ones, but not reduced.
+_UNREAD_FRAMES = frozenset({*range(0xC0, 0xD0), 0xDE, 0xF7} - {*_FRAMES, 0xC4, 0xC8, 0xCC})
 _SEQUENTIAL = (0xC0, 0xC1, 0xC9)  # Frames whose scans each hold whole components.
 # Inside a scan, 0xFF before anything but a stuffed zero, a restart or a fill byte.
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
@@ -78,7 +80,7 @@ def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
 
 
 def check(file: IO[bytes], limits: ImageLimits) -> None:
-    """Raise TooManyScans, or Corrupt if there are too many segments."""
+    """Raise TooManyScans, Unsupported, or Corrupt if there are too many segments."""
     for _ in _find_checked_segments(file, limits.max_jpeg_scans):
         pass
 
@@ -159,14 +161,19 @@ def _find_checked_segments(
 ) -> Iterator[tuple[int, int, int]]:
     """Find the segments as _find_segments does, and count the scans.
 
-    Raises TooManyScans if there are more than `limit`. Ends at the scan of a JPEG that has only
-    one, or at byte `stop`.
+    Raises TooManyScans if there are more than `limit`, and Unsupported for a frame that no decoder
+    of ours reads. Ends at the scan of a JPEG that has only one, or at byte `stop`.
     """
     scans, components = 0, b""
     for marker, start, end in _find_segments(file, stop):
         yield marker, start, end
         file.seek(start + 4)
         body = file.read(6)
+        if marker in _UNREAD_FRAMES or (marker in _FRAMES and body.startswith(b"\x0c")):  # 12 bits.
+            raise Unsupported(
+                "This kind of JPEG is rare, and we cannot read it."
+                " Save it as a JPEG of 8 bits a channel, or as PNG."
+            )
         if marker in _SEQUENTIAL:
             components = body[5:6]
         if marker == _SOS:
