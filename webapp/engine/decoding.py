@@ -160,6 +160,7 @@ def _read(image: Image.Image, source: IO[bytes], scale: float) -> Frame:
         except OSError:
             if format_of(image) != "JPEG":
                 raise
+            Image.Image.close(image)  # Frees its pixels; its own close() would close the source.
             image = jpeg.load_without_end(source, (wanted[0], wanted[1]))
     return Frame(to_resizable_mode(gif.clear_uncovered(image)), (0, 0, *stored), extent)
 

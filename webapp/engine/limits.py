@@ -1,10 +1,13 @@
 """Limits on what an image and its thumbnails may cost."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from webapp.config import Config
 from webapp.engine.errors import Corrupt, TooManyPixels
 from webapp.recipes.outputs import Size
+
+_PIECE_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,3 +40,11 @@ def check_size(size: Size, format: str, limits: ImageLimits) -> None:
         raise TooManyPixels(size, limit)
     if not size[0] * size[1]:
         raise Corrupt
+
+
+def divide(size: Size) -> Iterator[tuple[int, int, int, int]]:
+    """Divide a picture into pieces of whole lines, of which copies need little memory."""
+    width, height = size
+    lines = max(_PIECE_PIXELS // width, 1)
+    for top in range(0, height, lines):
+        yield 0, top, width, min(top + lines, height)

@@ -12,6 +12,7 @@ from PIL import Image, ImageChops, PngImagePlugin
 from webapp.engine.errors import Truncated
 from webapp.engine.formats.png.chunks import read_pixels
 from webapp.engine.formats.png.parts import GREY, RGB, Parts
+from webapp.engine.limits import divide
 
 _PIECE = 1 << 16  # Bytes that are inflated at a time.
 _COMPARED = 1 << 16  # Pixels at the end of the last line that show whether it was read.
@@ -81,11 +82,18 @@ class Reader(PngImagePlugin.PngImageFile):
         low = Reader(self._file, replace(self._parts, chunks=chunks))
         low.tile = [low.tile[0]._replace(args="RGB;16L")]
         opaque = Image.new("L", self.size)
-        bands = zip(*(picture.split() for picture in (self, low)), strict=True)
-        for number, band in enumerate(band for pair in bands for band in pair):
-            levels = [255 * (level != content[number]) for level in range(256)]
-            opaque = ImageChops.lighter(opaque, band.point(levels))
+        for box in divide(self.size):
+            opaque.paste(_find_opaque(self.crop(box), low.crop(box), content), box)
         return opaque
+
+
+def _find_opaque(high: Image.Image, low: Image.Image, transparent: bytes) -> Image.Image:
+    """Return the opacity of RGB whose high and low bytes are two pictures."""
+    opaque = Image.new("L", high.size)
+    bands = zip(high.split(), low.split(), strict=True)
+    for byte, band in zip(transparent, (band for pair in bands for band in pair), strict=False):
+        opaque = ImageChops.lighter(opaque, band.point([255 * (n != byte) for n in range(256)]))
+    return opaque
 
 
 def _transparent_color(parts: Parts) -> int | tuple[int, ...]:
