@@ -248,6 +248,29 @@ def test_picture_whose_pixels_end_early_is_truncated(
                 engine.make(image, make_output(*size))
 
 
+@pytest.mark.parametrize("size", [(1, 1), (64, 48), (9, 300)])
+@pytest.mark.parametrize("interlace", [0, 1])
+@pytest.mark.parametrize(("color", "depth", "bits"), [(0, 1, 1), (2, 8, 24), (6, 16, 64)])
+@pytest.mark.parametrize("level", [0, 255])
+def test_wrong_checksum_of_pixels_is_no_damage(
+    level: int,
+    color: int,
+    depth: int,
+    bits: int,
+    interlace: int,
+    size: tuple[int, int],
+    engine: Engine,
+) -> None:
+    data = zlib.compress(b"".join(make_lines(size, bits, interlace, level)))
+    wrong = data[:-1] + bytes((data[-1] ^ 1,))
+    sound, damaged = (
+        png.build(*size, color=color, depth=depth, interlace=interlace, data=data)
+        for data in (data, wrong)
+    )
+    expected, made = (engine.picture(image, make_output(*size)) for image in (sound, damaged))
+    assert made.convert("RGBA").tobytes() == expected.convert("RGBA").tobytes()
+
+
 def test_late_chunk_that_claims_gigabytes_is_dropped(engine: Engine) -> None:
     image = png.build(64, 48).removesuffix(make_png_chunk(b"IEND", b""))
     image += b"\x6d\0\0\0" + b"noTe" + bytes(30)

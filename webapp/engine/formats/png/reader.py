@@ -15,6 +15,7 @@ from webapp.engine.formats.png.parts import GREY, RGB, Parts
 from webapp.engine.limits import divide
 
 _PIECE = 1 << 16  # Bytes that are inflated at a time.
+_CHECKSUM = 4  # Bytes at the end of compressed data.
 _COMPARED = 1 << 16  # Pixels at the end of the last line that show whether it was read.
 _UNREAD = 1  # The colour of the last line before it is read: one that is rarely all of it.
 
@@ -47,7 +48,19 @@ class Reader(PngImagePlugin.PngImageFile):
             self.putalpha(self._match_transparent())
 
     def _read_pieces(self) -> Iterator[bytes]:
-        return read_pixels(self._file, self._parts.pixels) if self._parts.pixels else iter(())
+        """Read the compressed pixels in pieces; their checksum begins a new one.
+
+        Browsers ignore a wrong checksum. ZipDecode.c asks for its first byte if it still has lines
+        to write, and for the rest only if lines are missing.
+        """
+        held = b""
+        for piece in read_pixels(self._file, self._parts.pixels) if self._parts.pixels else ():
+            held += piece
+            if len(held) > _CHECKSUM:
+                yield held[:-_CHECKSUM]
+                held = held[-_CHECKSUM:]
+        yield held[:1]
+        yield held[1:]
 
     def _last_line(self) -> tuple[int, int, int, int]:
         """Return the place of the pixels that are compared."""
@@ -66,10 +79,13 @@ class Reader(PngImagePlugin.PngImageFile):
             return
         inflater, missing = zlib.decompressobj(), self._parts.raw_bytes
         for piece in self._read_pieces():
-            while piece and missing > 0:
-                missing -= len(inflater.decompress(piece, _PIECE))
+            inflated = 1
+            # Without more to read, there may still be the end of a match.
+            while inflated and missing > 0:
+                inflated = len(inflater.decompress(piece, _PIECE))
+                missing -= inflated
                 piece = inflater.unconsumed_tail
-        if missing > 0 and missing > len(inflater.flush()):  # The end of a match may be in there.
+        if missing > 0:
             raise Truncated
 
     def _match_transparent(self) -> Image.Image:
