@@ -50,9 +50,10 @@ class Animation:
     frames: Iterator[tuple[Image.Image, int]]  # Each with its milliseconds.
 
 
-def find_animation(image: Image.Image, source: IO[bytes]) -> Animation | None:
+def find_animation(image: Image.Image, source: IO[bytes], limits: ImageLimits) -> Animation | None:
     """Return the animation in an open image; None if it does not move.
 
+    Of one that has too many frames, the rest is not counted: any file can have millions.
     The first picture of an animated PNG may be only for readers that do not animate. The pages of a
     TIFF and the pictures of an MPO are no frames.
     """
@@ -62,7 +63,7 @@ def find_animation(image: Image.Image, source: IO[bytes]) -> Animation | None:
             pixels = count * image.width * image.height
             return Animation(count, pixels, image.info.get("loop", 0), _seek_frames(image))
         container = _STORED.get(str(image.format))
-        stored = container.find_animation(source) if container else None
+        stored = container.find_animation(source, limits.max_frames + 1) if container else None
     if not stored:
         return None
     pixels = max(stored.pixels, stored.count * image.width * image.height)

@@ -56,7 +56,7 @@ def make_thumbnails(
     with translate_decoder_errors():
         image = open_image(source, limits)
     wants_animation = any(output.animated for output in recipe.outputs)
-    animation = find_animation(image, source) if wants_animation else None
+    animation = find_animation(image, source, limits) if wants_animation else None
     format, is_animated = format_of(image).lower(), animation is not None
     outputs = [output.with_resolved_format(format, is_animated) for output in recipe.outputs]
     decoded = decode(image, source, outputs)

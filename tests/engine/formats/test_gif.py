@@ -6,10 +6,12 @@ import struct
 import pytest
 from PIL import Image
 
-from tests.support.engine import Engine
+from tests.support.engine import LIMITS, Engine
 from tests.support.engine import png as make_output
+from tests.support.files import CountingFile
 from tests.support.hostile import gif
-from webapp.engine.errors import Corrupt, TooManyPixels, Truncated
+from webapp.engine.errors import Corrupt, TooManyFrames, TooManyPixels, Truncated
+from webapp.engine.formats.gif import find_animation
 from webapp.engine.header import Header
 from webapp.engine.strip import strip_metadata
 from webapp.recipes.outputs import Output
@@ -135,6 +137,28 @@ def test_moving_gif_that_is_cut_in_a_frame_is_truncated(kept: int, engine: Engin
     with pytest.raises(Truncated):
         engine.make(image, Output("a", 40, 40, format="webp", animated=True))
     assert engine.picture(image, make_output(40, 40)).size == (40, 40)
+
+
+def test_frames_beyond_the_limit_are_not_read(engine: Engine) -> None:
+    frames = gif.frame(1, 1) * 100_000
+    file = CountingFile(gif.build(64, 64, frames))
+    found = find_animation(file, LIMITS.max_frames + 1)
+    assert found
+    assert found.count > LIMITS.max_frames
+    assert file.bytes_read < len(frames) / 100
+    with pytest.raises(TooManyFrames, match="more than 200 frames"):
+        engine.make(file.getvalue(), Output("a", 64, 64, format="webp", animated=True))
+
+
+@pytest.mark.parametrize("filler", [b"!\xfe%b\0" % (b"\1x" * 2_000), b"!\xfe\0" * 2_000])
+def test_pieces_without_end_between_frames_are_refused(
+    filler: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = gif.build(64, 64, gif.frame(1, 1) + filler + gif.frame(1, 1))
+    assert find_animation(io.BytesIO(image), 10)
+    monkeypatch.setattr("webapp.engine.formats.gif._MAX_PIECES", 1_000)
+    with pytest.raises(Corrupt):
+        find_animation(io.BytesIO(image), 10)
 
 
 @pytest.mark.parametrize("kept", [7, 15, 21, 30])

@@ -6,6 +6,8 @@ from tests.support.hostile.binary import Files, noise
 
 _CLEAR = b"!\xf9\x04\x08\0\0\0\0"  # Before a frame that is cleared when its time is over.
 
+_EMPTY = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\0"  # A frame without pixels.
+
 
 def files() -> Files:
     """Make all of them, by name."""
@@ -55,6 +57,10 @@ def animations() -> Files:
     dot = frame(1, 1)
     return {
         "moving-gif-of-20000-frames.gif": build(64, 64, dot * 20_000),
+        "moving-gif-of-million-empty-frames.gif": build(64, 64, dot + _EMPTY * 1_000_000),
+        "moving-gif-of-5-million-bytes-apart.gif": build(
+            64, 64, dot + b"!\xfe" + b"\1x" * 5_000_000 + b"\0" + dot
+        ),
         "moving-gif-of-65535-and-5000-frames.gif": build(65_535, 65_535, dot * 5_000),
         "moving-gif-of-10-large-frames.gif": build(7_000, 7_000, (_CLEAR + dot) * 10),
         "moving-gif-of-200-frames.gif": build(1_500, 1_500, (_CLEAR + dot) * 200),

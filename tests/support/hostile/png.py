@@ -159,11 +159,21 @@ def costly_headers() -> Files:
     tags = tiff.build([(number, 3, 1, b"\6\0") for number in range(0x0112, 60_000)])
     return {
         "png-4000-profiles.png": build(chunks=[profile()] * 4_000),
+        "png-7000-faulty-profiles.png": _after_header(
+            spoil(make_png_chunk(b"iCCP", bytes(200)), b"iCCP") * 7_000
+        ),
+        "png-7000-comments.png": build(chunks=[(b"tEXt", b"Comment\0" + bytes(1_500))] * 7_000),
         "png-60000-tags.png": build(chunks=[(b"eXIf", tags)]),
         "png-10-megabytes-of-xmp.png": build(
             chunks=[(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b"tiff:Orientation=" * 600_000)]
         ),
     }
+
+
+def _after_header(chunks: bytes) -> bytes:
+    """Insert chunks after the header of a PNG."""
+    image = build()
+    return image[:33] + chunks + image[33:]
 
 
 def profile() -> tuple[bytes, bytes]:

@@ -23,6 +23,8 @@ _HIDE_FIRST_COLOR = b"\4\1\0\0\0\0"
 _ONE_PIXEL = struct.pack("<4HB", 0, 0, 1, 1, 0) + b"\2\2\x44\1\0"  # Of the first colour.
 # Before the first frame. A megabyte of XMP, of which letters are taken for lengths, has 12,000.
 _MAX_BLOCKS = 40_000
+# In a whole file: blocks, and pieces of their data. A file of 50 MB has 200,000.
+_MAX_PIECES = 500_000
 # How the data of the extension of repeats begin, under its two names.
 _LOOPS = (b"\x0bNETSCAPE2.0", b"\x0bANIMEXTS1.0")
 # By the number in the graphic control extension. Some encoders write 4 for 3, and browsers take it.
@@ -85,8 +87,8 @@ def strip(file: IO[bytes]) -> bytes:
     return bytes(stripped) + _END
 
 
-def find_animation(file: IO[bytes]) -> StoredAnimation | None:
-    """Find the frames of a GIF; None if there is only one."""
+def find_animation(file: IO[bytes], most: int) -> StoredAnimation | None:
+    """Find the frames of a GIF, at most so many; None if there is only one."""
     count = pixels = 0
     plays = 1
     file.seek(0)
@@ -95,6 +97,8 @@ def find_animation(file: IO[bytes]) -> StoredAnimation | None:
         if block.is_frame:
             width, height = struct.unpack_from("<HH", block.head, 4)
             count, pixels = count + 1, pixels + width * height
+            if count == most:
+                break
         elif _has_repeats(block):
             (repeats,) = struct.unpack_from("<H", block.data, 14)
             plays = repeats and repeats + 1
@@ -151,17 +155,19 @@ def _read_blocks(file: IO[bytes]) -> Iterator[_Block]:
     """Read the blocks of a GIF, after its screen.
 
     Raises Truncated if the file ends before the pixels of a frame; else its end may be missing.
+    Raises Corrupt if there are too many pieces of data.
     """
-    control = b""
+    control, budget = b"", iter(range(_MAX_PIECES))
     while (kind := file.read(1)) in (_EXTENSION, _FRAME):
         if kind == _EXTENSION:
-            label, data = file.read(1), _read_data(file)
+            label, data = file.read(1), _read_data(file, budget)
             control = data if label == _GRAPHIC_CONTROL else control
             yield _Block(label, data, is_frame=False)
         else:
             fields = _read(file, 9)
             head = fields + _read_palette(file, fields[8])
-            yield _Block(head, file.read(1) + _read_data(file), is_frame=True, control=control)
+            data = file.read(1) + _read_data(file, budget)
+            yield _Block(head, data, is_frame=True, control=control)
             control = b""
 
 
@@ -218,12 +224,16 @@ def _read(file: IO[bytes], length: int) -> bytes:
     return content
 
 
-def _read_data(file: IO[bytes]) -> bytes:
+def _read_data(file: IO[bytes], budget: Iterator[int]) -> bytes:
     """Read the data of a block: pieces up to an empty one.
 
-    That is added if it is missing.
+    That is added if it is missing. Each piece takes one of the budget; Corrupt is raised after it.
     """
     data = bytearray()
-    while (length := file.read(1)) and (piece := file.read(length[0])):
+    for _ in budget:
+        length = file.read(1)
+        piece = file.read(length[0]) if length else b""
+        if not piece:
+            return bytes(data) + b"\0"
         data += bytes((len(piece),)) + piece
-    return bytes(data) + b"\0"
+    raise Corrupt

@@ -53,8 +53,8 @@ class _FrameControl(NamedTuple):
         )
 
 
-def find_animation(file: IO[bytes]) -> StoredAnimation | None:
-    """Find the frames of an animated PNG.
+def find_animation(file: IO[bytes], most: int) -> StoredAnimation | None:
+    """Find the frames of an animated PNG, at most so many.
 
     None if there is only one, or one is faulty. Raises Truncated if the file ends before its last
     frame.
@@ -65,7 +65,7 @@ def find_animation(file: IO[bytes]) -> StoredAnimation | None:
     declared, plays = struct.unpack_from(">II", parts.chunks[b"acTL"])
     count = pixels = 0
     try:
-        for control in islice(_find_controls(file), declared):
+        for control in islice(_find_controls(file), min(declared, most)):
             if not control.fits(parts.size):
                 return None
             count, pixels = count + 1, pixels + control.width * control.height

@@ -8,6 +8,7 @@ from webapp.engine import exif
 from webapp.engine.formats.png.chunks import Chunk, read_content
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_MAX_TEXTS = 1_000  # That are searched. Photo editors write some tens.
 _XMP_KEY, _EXIF_KEY = b"XML:com.adobe.xmp", b"Raw profile type exif"  # ImageMagick's EXIF.
 
 
@@ -16,11 +17,12 @@ def read_metadata(file: IO[bytes], chunks: Iterable[Chunk]) -> tuple[bytes, byte
 
     Nothing else is inflated: Pillow would inflate a megabyte of each text.
     """
-    found = {}
+    found, texts = {}, 0
     for chunk in chunks:
         if chunk.name == b"eXIf":
             found[chunk.name] = chunk
-        elif chunk.name in _TEXTS:
+        elif chunk.name in _TEXTS and texts < _MAX_TEXTS:
+            texts += 1
             file.seek(chunk.start)
             key = file.read(len(_EXIF_KEY) + 1).partition(b"\0")[0]
             if key in (_XMP_KEY, _EXIF_KEY):

@@ -17,6 +17,7 @@ _MAX_CRITICAL = 4096  # Bytes. A palette has up to 768.
 # The other chunks that count, and the least content of each.
 _ANCILLARY = {b"tRNS": 1, b"acTL": 8, **colors.CHUNKS}
 _MAX_ANCILLARY = 2 * colors.MAX_PROFILE  # Bytes of all that are read, also of faulty ones.
+_READ_COST = 1 << 13  # Bytes that a chunk counts for beyond its own: at most 256 are read.
 _MAX_TRANSPARENCY = 256  # Bytes, one for each colour of a palette.
 _TRANSPARENCY_BYTES = {GREY: 2, RGB: 6, PALETTE: 1}  # Others have an alpha channel.
 # The passes of interlaced pixels: the first column and line of each, and the steps between them.
@@ -92,7 +93,7 @@ def read_parts(file: IO[bytes], chunks: Iterable[Chunk]) -> Parts:
                 raise Corrupt
             contents[chunk.name] = content
         elif _ANCILLARY.get(chunk.name, chunk.length + 1) <= chunk.length <= unread:
-            unread -= chunk.length
+            unread -= chunk.length + _READ_COST
             content = read_content(file, chunk)
             if content and (chunk.name != b"tRNS" or _fits(content, contents)):
                 contents[chunk.name] = content
