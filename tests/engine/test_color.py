@@ -24,7 +24,8 @@ from tests.support.profiles import (
     make_wide_gamut_profile,
     overprint,
 )
-from webapp.engine import srgb
+from tests.support.tags import encode_light
+from webapp.engine import cicp, profiles, srgb
 from webapp.recipes.outputs import Format, Output
 
 # Grey of more than 8 bits
@@ -135,11 +136,22 @@ def test_profile_leaves_alpha_alone(engine: Engine) -> None:
     assert_near(made.getpixel((20, 35)), (191, 106, 85, 77), 2)
 
 
-def test_srgb_needs_no_conversion() -> None:
-    profile = make_wide_gamut_profile()
-    assert srgb.find_transform(profile, "RGB")
-    named = profile.replace("Wide".encode("utf-16-be"), "sRGB".encode("utf-16-be"))
-    assert srgb.find_transform(named, "RGB") is None
+@pytest.mark.parametrize("name", ["sRGB", "Wide"])
+def test_srgb_needs_no_conversion_whatever_its_name(name: str) -> None:
+    space = cicp.SPACES[cicp.BT709]
+    plain = profiles.make_profile(name, profiles.SRGB_CURVE, space)
+    grey = profiles.make_profile(name, profiles.SRGB_CURVE, None)
+    assert srgb.find_transform(plain, "RGB") is None
+    assert srgb.find_transform(grey, "L") is None
+
+
+def test_linear_colours_are_converted_though_named_srgb(engine: Engine) -> None:
+    space = cicp.SPACES[cicp.BT709]
+    linear = profiles.make_profile("sRGB-elle-V2-g10.icc", profiles.gamma_curve(1), space)
+    picture = Image.new("RGB", (40, 40), (64, 128, 200))
+    made = engine.picture(encode(picture, "png", icc_profile=linear), png(20, 20))
+    expected = tuple(encode_light(part / 255) for part in (64, 128, 200))
+    assert_near(made.getpixel((10, 10)), expected, 1)
 
 
 def test_transform_is_built_once_for_each_profile() -> None:

@@ -9,6 +9,8 @@ from tests.support.engine import Engine, assert_near, png
 from tests.support.images import encode
 from tests.support.profiles import make_wide_gamut_profile
 from tests.support.tags import BT2020, P3, flat, tag_png, to_srgb
+from webapp.engine import cicp
+from webapp.engine.profiles import SRGB_CURVE, make_profile
 from webapp.recipes.outputs import Format, Output
 
 KEPT: list[Format] = ["jpeg", "png", "webp", "avif"]
@@ -42,6 +44,14 @@ def test_profile_of_a_photo_is_kept_as_display_p3(engine: Engine) -> None:
 def test_kept_display_p3_is_decoded_unchanged_again(engine: Engine) -> None:
     once = encode_made(engine, tag_png(flat((180, 110, 90)), P3))
     assert engine.picture(once, png(32, 32, color="keep")).getpixel((16, 16)) == (180, 110, 90)
+
+
+def test_other_colours_are_not_kept_though_named_display_p3(engine: Engine) -> None:
+    named = make_profile("Display P3", SRGB_CURVE, cicp.SPACES[cicp.BT2020])
+    photo = encode(flat((150, 60, 60)), "png", icc_profile=named)
+    assert_near(
+        show(engine.picture(photo, png(32, 32, color="keep"))), to_srgb((150, 60, 60), 9), 1
+    )
 
 
 def encode_made(engine: Engine, image: bytes) -> bytes:

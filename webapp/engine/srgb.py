@@ -3,8 +3,10 @@
 import io
 from collections.abc import Callable
 from functools import lru_cache, partial
+from itertools import product
+from typing import cast
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 from webapp.engine import cicp, tone_mapping
 from webapp.engine.cicp import Cicp
@@ -15,6 +17,14 @@ _PROFILE_SPACE = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 # Created at import, because the processes that decode are forked for one image each.
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _P3 = ImageCms.ImageCmsProfile(io.BytesIO(cicp.P3_PROFILE))
+# Greys, and mixtures from black to white.
+_COLORS = Image.frombytes(
+    "RGB",
+    (256 + 6**3, 1),
+    bytes(level for level in range(256) for _ in range(3))
+    + bytes(part for color in product(range(0, 256, 51), repeat=3) for part in color),
+)
+_ROUNDING = 2  # Levels of 255.
 
 Profile = bytes | Cicp  # An ICC profile, or a tag in its place.
 Convert = Callable[[Image.Image], Image.Image]
@@ -62,13 +72,12 @@ def find_transform(profile: Profile, mode: str, to_p3: bool = False) -> Convert 
         return _find_tag_transform(profile, mode, to_p3)
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space.strip() != _PROFILE_SPACE.get(mode) or _is_srgb(source):
+        if source.profile.xcolor_space.strip() != _PROFILE_SPACE.get(mode):
             return None
         if not _has_white(source):
             return None
-        if to_p3 and source.profile.profile_description == "Display P3":
-            return None
-        return ImageCms.ImageCmsTransform(source, _P3 if to_p3 else _SRGB, mode, "RGB").apply
+        convert = ImageCms.ImageCmsTransform(source, _P3 if to_p3 else _SRGB, mode, "RGB").apply
+        return convert if _changes_colors(convert, mode) else None
     except (OSError, ValueError, ImageCms.PyCMSError):
         return None  # A broken profile counts as none.
 
@@ -96,10 +105,16 @@ def _convert(image: Image.Image, profile: Profile | None, to_p3: bool) -> Image.
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
-def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
-    """Return True if a profile is sRGB by its name, which is quick to read."""
-    name = profile.profile.profile_description or ""
-    return name.startswith("sRGB") and "linear" not in name.lower()
+def _changes_colors(convert: Convert, mode: str) -> bool:
+    """Return False if a transform leaves all colours as they are, but for rounding.
+
+    The name of a profile proves nothing: linear ones are called "sRGB-elle-V2-g10.icc".
+    """
+    if mode == "CMYK":
+        return True
+    colors = _COLORS.convert(mode)
+    changes = ImageChops.difference(convert(colors), colors.convert("RGB")).getextrema()
+    return any(most > _ROUNDING for _, most in cast(tuple[tuple[int, int], ...], changes))
 
 
 def _has_white(profile: ImageCms.ImageCmsProfile) -> bool:
