@@ -32,10 +32,11 @@ def test_chunks_of_no_honest_file_are_refused(
         engine.header(png.build(64, 48, chunks=chunks))
 
 
-def test_png_cut_within_a_chunk_of_its_header_is_truncated(engine: Engine) -> None:
+@pytest.mark.parametrize("end", [-8, -4, 6, 12], ids=["before", "in its head", "in", "behind"])
+def test_png_cut_before_its_pixels_is_truncated(engine: Engine, end: int) -> None:
     image = png.build(64, 48, chunks=[(b"gAMA", bytes(4))])
     with pytest.raises(Truncated):
-        engine.header(image[: image.index(b"gAMA") + 6])
+        engine.header(image[: image.index(b"gAMA") + end])
 
 
 # Chunks that the picture does not need, with wrong contents.

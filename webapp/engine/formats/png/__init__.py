@@ -5,6 +5,7 @@ from itertools import islice
 from typing import IO
 
 from webapp.engine import exif
+from webapp.engine.errors import Truncated
 from webapp.engine.formats.png import colors
 from webapp.engine.formats.png.chunks import SIGNATURE, Chunk, find_chunks, read_pixels
 from webapp.engine.formats.png.frames import find_animation
@@ -35,7 +36,10 @@ def matches(head: bytes) -> bool:
 
 def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
     chunks = list(_find_searched_chunks(file))
-    size = Reader(file, read_parts(file, chunks)).size
+    parts = read_parts(file, chunks)
+    if parts.pixels is None and len(chunks) < _SEARCHED:  # Else they may be behind those.
+        raise Truncated
+    size = Reader(file, parts).size
     check_size(size, "PNG", limits)
     return Header.from_stored_size("png", size, *exif.parse(*read_metadata(file, chunks)))
 
@@ -51,6 +55,8 @@ def open_image(file: IO[bytes], at: int = 0) -> Reader:
     It has EXIF and XMP, and its colours as a profile or a tag. Raises Corrupt or Truncated.
     """
     parts = read_parts(file, find_chunks(file, at))
+    if parts.pixels is None:
+        raise Truncated
     image = Reader(file, parts)
     content, xmp = read_metadata(file, _find_searched_chunks(file, at))
     tag, profile = colors.read_colors(parts.chunks, is_grey=image.mode[0] in "1LI")
