@@ -111,10 +111,12 @@ third-party: $(VENV)/dev ## Write the tables of THIRD_PARTY.md from what is inst
 	@python -m tests.support.third_party
 
 HTMX := 4.0.1
-vendor: ## Download htmx (needs npm); put its checksum into static/vendor/vendor.json
+vendor: ## Download htmx and hx-upsert (needs npm); put their checksums into static/vendor/vendor.json
 	@cd static/vendor && npm pack --silent htmx.org@$(HTMX) \
 		&& tar -xzf htmx.org-$(HTMX).tgz --strip-components=2 package/dist/htmx.min.js \
-		&& mv htmx.min.js htmx-$(HTMX).min.js && rm htmx.org-$(HTMX).tgz && sha256sum htmx-$(HTMX).min.js
+		&& tar -xzf htmx.org-$(HTMX).tgz --strip-components=3 package/dist/ext/hx-upsert.min.js \
+		&& mv htmx.min.js htmx-$(HTMX).min.js && mv hx-upsert.min.js hx-upsert-$(HTMX).min.js \
+		&& rm htmx.org-$(HTMX).tgz && sha256sum htmx-$(HTMX).min.js hx-upsert-$(HTMX).min.js
 
 clean: ## Remove generated files, but no data
 	@rm -rf $(VENV) .venv-audit htmlcov artifacts .coverage* .*_cache

@@ -1,18 +1,30 @@
 /** Send requests and forms without leaving the page, and show errors. */
 
 import { announce, showNotice } from "./page.js";
-import { findPanel, refresh } from "./polling.js";
+import { refresh } from "./polling.js";
+
+const UNREACHABLE = "The server could not be reached. Try again.";
 
 /** Send a request. Throws an error with a message for the user if it fails. */
 export async function send(address, options) {
   const response = await fetch(address, options).catch(() => {
-    throw new Error("The server could not be reached. Try again.");
+    throw new Error(UNREACHABLE);
   });
   if (response.status < 400) return response; // A redirect that is not followed has status 0.
-  const { detail } = await response.json().catch(() => ({})); // A proxy answers in HTML.
-  const message = detail ?? "Server error. Try again.";
-  throw Object.assign(new Error(message), { status: response.status });
+  throw Object.assign(new Error(readProblem(await response.text())), { status: response.status });
 }
+
+/** Return the sentence of an error's answer; a proxy answers in HTML. */
+function readProblem(text) {
+  try {
+    return JSON.parse(text).detail;
+  } catch {
+    return "Server error. Try again.";
+  }
+}
+
+// The server confirms a change by this event (HX-Trigger).
+document.addEventListener("confirm", ({ detail }) => showNotice(detail.value));
 
 /** Post a change. */
 export function change(address, body) {
@@ -36,9 +48,6 @@ document.addEventListener("submit", async (event) => {
   }
   await refresh();
   if (problem) announce(problem); // Again, as the refresh may have announced something else.
-  else if (form.dataset.done) {
-    announce(`${form.dataset.done} ${findPanel().querySelector("time").textContent}`);
-  }
   if (hadFocus && document.activeElement === document.body) focusNear(imageId);
 });
 

@@ -1,47 +1,74 @@
 /** Copy buttons: put into the clipboard what they would open without script. */
 
 import { send } from "./changing.js";
-import { announce, showNotice } from "./page.js";
+import { showNotice } from "./page.js";
 
 const STORAGE_KEY = "markup-kind"; // The markup language chosen last.
-const CONFIRMATION_MS = 2000;
 
 document.addEventListener("submit", async (event) => {
   const { target: form, submitter: button } = event;
   if (form.id !== "markup") return;
   event.preventDefault();
-  const address = `${form.action}?${new URLSearchParams(new FormData(form, button))}`;
-  const text = send(address).then((response) => response.blob());
-  try {
-    await write(text);
-  } catch {
-    const problem = await text.then(() => null, (error) => error.message);
-    if (problem) showNotice(`Not copied. ${problem}`);
-    else location.assign(address); // Plain HTTP has no clipboard: show the text to copy by hand.
-    return;
-  }
-  showCopied(button);
+  const fields = new FormData(form, button);
+  if (button.name === "as") remember(button.value);
+  else if (!fields.has("as") && recall()) fields.set("as", recall());
+  const address = `${form.action}?${new URLSearchParams(fields)}`;
+  const until = document.getElementById("links")?.textContent ?? "";
+  const done = `${button.ariaLabel.replace(/^Copy/, "Copied")}. ${until}`;
+  await copy(send(address).then((response) => response.text()), done.trim());
 });
 
-/** Copy a text that is still loading: browsers may only allow this directly after a click. */
-async function write(text) {
-  const plain = text.then((blob) => new Blob([blob], { type: "text/plain" }));
-  await navigator.clipboard.write([new ClipboardItem({ "text/plain": plain })]);
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest("#share");
+  if (!button) return;
+  const url = location.origin + location.pathname;
+  if (navigator.share) await navigator.share({ title: document.title, url }).catch(() => {});
+  else await copy(Promise.resolve(url), button.dataset.done);
+});
+
+/** Copy a text that may still be loading, and confirm it; show why not, or the text to copy by hand. */
+async function copy(text, done) {
+  try {
+    const isCopied = (await write(text)) || copySelected(await text);
+    if (isCopied) showNotice(done);
+    else showText(await text);
+  } catch (error) {
+    showNotice(`Not copied. ${error.message}`);
+  }
 }
 
-/** Show and announce on a button that it has copied. */
-function showCopied(button) {
-  if (button.dataset.label) return;
-  const words = button.getAttribute("aria-label").replace(/^Copy/, "Copied");
-  button.dataset.label = button.textContent;
-  button.style.minInlineSize = `${button.offsetWidth}px`; // So that nothing moves.
-  button.textContent = button.classList.contains("quiet") ? "✓" : "Copied ✓";
-  announce(words);
-  setTimeout(() => {
-    button.textContent = button.dataset.label;
-    delete button.dataset.label;
-    if (document.getElementById("status").textContent === words) announce("");
-  }, CONFIRMATION_MS);
+/** Write to the clipboard; return false where it is not allowed, as over plain HTTP. */
+async function write(text) {
+  try {
+    // With a promise, because browsers may only allow this directly after a click.
+    const plain = text.then((words) => new Blob([words], { type: "text/plain" }));
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": plain })]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Copy by selecting; return whether the browser allowed it. */
+function copySelected(words) {
+  const { activeElement } = document;
+  const area = document.createElement("textarea");
+  area.className = "visually-hidden";
+  area.value = words;
+  document.body.append(area);
+  area.select();
+  const isCopied = document.execCommand("copy");
+  area.remove();
+  activeElement.focus({ preventScroll: true });
+  return isCopied;
+}
+
+function showText(words) {
+  const dialog = document.getElementById("copy-by-hand");
+  const area = dialog.querySelector("textarea");
+  area.value = words;
+  dialog.showModal();
+  area.select();
 }
 
 document.addEventListener("change", ({ target }) => {
@@ -56,17 +83,20 @@ function remember(kind) {
   }
 }
 
+function recall() {
+  try {
+    return localStorage.getItem(STORAGE_KEY);
+  } catch {
+    return null;
+  }
+}
+
 /** Restore the last choice, once in each new form. */
 function restore() {
   const form = document.querySelector("#markup:not([data-restored])");
-  if (!form) return;
+  if (!form?.elements.as?.forEach) return;
   form.dataset.restored = "";
-  try {
-    const kind = localStorage.getItem(STORAGE_KEY);
-    for (const choice of form.elements.as) choice.checked ||= choice.value === kind;
-  } catch {
-    // Without storage, the first choice stays.
-  }
+  for (const choice of form.elements.as) choice.checked ||= choice.value === recall();
 }
 
 document.addEventListener("htmx:after:swap", restore);

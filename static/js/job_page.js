@@ -3,4 +3,5 @@
 import "./changing.js";
 import "./copying.js";
 import "./errors.js";
+import "./finding.js";
 import "./following.js";

@@ -14,6 +14,7 @@ const zone = form.querySelector(".zone");
 const input = document.getElementById("images");
 const submit = document.getElementById("submit");
 const section = document.getElementById("queue");
+const list = section.querySelector("details");
 const waiting = document.getElementById("waiting");
 const dropFrame = document.getElementById("drop-frame");
 const facts = document.getElementById("queue-facts");
@@ -30,7 +31,7 @@ let abort = null; // Stops waiting for the job to be created.
 let isOpen = false; // True while the job accepts images.
 let isSettling = false;
 let reopenNotice = ""; // Why the job cannot be reopened yet; the queue has its own notice.
-let announced = { missing: 0, quarter: 0, notice: "" };
+let announced = { missing: 0, failed: 0, quarter: 0, notice: "" };
 
 function images(count) {
   return `${count} image${count === 1 ? "" : "s"}`;
@@ -159,6 +160,7 @@ async function begin() {
   rememberRecipe();
   const panel = showTemplate("panel-template", form);
   panel.before(section);
+  list.open = false; // It would lie over the photos.
   scrollTo(0, 0); // The submit button may have been far down.
   followJob(panel, job);
   // Loaded late, to keep the first view small. If it fails, the buttons work as without script.
@@ -204,7 +206,7 @@ function missing(files = queue.missing) {
 /** Replace the job's page by one that says that nothing was uploaded. */
 function showNothingUploaded() {
   const nothing = showTemplate("nothing-template", document.getElementById("job-panel"));
-  for (const part of document.querySelectorAll(".tools, .frames")) part.remove();
+  for (const part of document.querySelectorAll(".tools, .attention, .frames, .skipped, .nothing-found")) part.remove();
   const heading = nothing.querySelector("h1");
   history.replaceState(null, "", nothing.querySelector("a").href);
   setTitle("job", nothing.dataset.title);
@@ -266,7 +268,7 @@ function showQueue() {
   const isDone = job && sentCount && !isBusy;
   section.classList.toggle("over", isDone);
   section.hidden = isDone ? !queue.failedCount : !section.querySelector("li");
-  if (hadFocus && section.hidden) (job ? document.querySelector("h1") : input).focus();
+  if (hadFocus && section.hidden) document.querySelector(job ? "h1" : "#images")?.focus();
   facts.textContent = missingCount ? `${done} · ${missingCount} ${job ? "not uploaded" : "rejected"}` : done;
   const notice = queue.pauseNotice || reopenNotice;
   pauseMessage.textContent = notice;
@@ -285,10 +287,11 @@ function showQueue() {
 
 /** Announce pauses, missing files and each uploaded quarter; the end is announced by the job's panel. */
 function announceProgress(notice) {
-  const { count, sentCount, missingCount, isBusy } = queue;
+  const { count, sentCount, missingCount, failedCount, isBusy } = queue;
   const quarter = Math.floor((4 * sentCount) / count);
   const isNews = missingCount > announced.missing || (isBusy && quarter > announced.quarter);
   if (notice !== announced.notice) announce(notice || "Uploading resumed.");
   else if (isNews) announce(facts.textContent);
-  announced = { missing: missingCount, quarter, notice };
+  if (failedCount > announced.failed) list.open = true; // Each has a button to retry it.
+  announced = { missing: missingCount, failed: failedCount, quarter, notice };
 }

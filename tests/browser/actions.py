@@ -86,6 +86,11 @@ def submit(page: Page) -> None:
     expect(page).to_have_url(re.compile("/jobs/"))
 
 
+def unfold_uploads(page: Page) -> None:
+    """Unfold the list of the files that are uploaded, which is one line on a job's page."""
+    page.locator("#queue-facts").click()
+
+
 def expect_done(page: Page, words: str) -> None:
     """Wait until the heading says this."""
     expect(page.locator("h1")).to_have_text(words, timeout=30_000)

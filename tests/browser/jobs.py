@@ -9,10 +9,11 @@ from playwright.sync_api import Page, expect
 from werkzeug.datastructures import FileStorage
 
 from tests.support.images import make_jpeg
-from tests.support.jobs import open_jobs, work
+from tests.support.jobs import claim, claims_of, open_jobs, work
 from tests.support.people import find_token
 from tests.support.servers import Client, Servers, wait_for_end
 from webapp.config import Config
+from webapp.engine.errors import TimedOut
 
 PHOTO = make_jpeg(size=(1000, 700))
 
@@ -59,7 +60,18 @@ def image_url(servers: Servers, job_url: str) -> str:
 def open_waiting(page: Page, servers: Servers, *names: str, preset: str = "square") -> None:
     """Create a job of photos of these names, and open its page, where they wait."""
     page.goto(create_job(page, servers, dict.fromkeys(names, PHOTO), preset))
-    expect(page.locator("h1")).to_have_text(re.compile(rf"0 of {len(names)} images? done$"))
+    expect(page.locator("h1")).to_have_text(re.compile(rf"0 of {len(names)} done$"))
+
+
+def run_out_of_time(servers: Servers, images: int = 1) -> None:
+    """Fail the next images for a reason that may pass."""
+    jobs = open_jobs(Config(instance=servers.instance))
+    error = TimedOut(60)
+    try:
+        for _ in range(images):
+            claims_of(jobs).fail(claim(jobs), error.code, str(error))
+    finally:
+        jobs.store.db.close()
 
 
 def work_on(servers: Servers) -> None:

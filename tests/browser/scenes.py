@@ -255,6 +255,7 @@ def job_refusal(page: Page, stage: Stage) -> None:
 def job_deleted(page: Page, stage: Stage) -> None:
     """A job was deleted a moment ago, and can still come back."""
     stage.enter(page, post_form(stage.owner, dict(list(stage.files.items())[:2])))
+    page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
 
@@ -284,7 +285,7 @@ def job_without_workers(page: Page, stage: Stage) -> None:
     stage.enter(page, "{waiting}")
     stage.jobs.store.operations.forget_workers(inf)
     page.reload()
-    expect(page.locator("#job-panel .idle")).to_be_visible()
+    expect(page.locator("#attention .idle")).to_be_visible()
 
 
 @scene

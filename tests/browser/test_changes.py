@@ -6,13 +6,26 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.actions import choose_preset, drop, expect_done, expect_finished
-from tests.browser.jobs import PHOTO, create_job, make_job, open_waiting, work_on
+from tests.browser.jobs import (
+    PHOTO,
+    create_job,
+    make_job,
+    open_waiting,
+    run_out_of_time,
+    work_on,
+)
 from tests.browser.measures import LISTEN, NOTICE, draw
 from tests.browser.routes import WORDS, hold, refuse, wait_for
 from tests.support.images import make_truncated
 from tests.support.servers import Servers, wait_until
 
 pytestmark = pytest.mark.browser
+
+
+def change_sizes(page: Page) -> None:
+    """Open the page that changes the sizes of a job."""
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("link", name="Change sizes").click()
 
 
 WAITING = "SELECT 1 FROM images WHERE status = 'waiting'"
@@ -101,13 +114,13 @@ def test_new_expiry_is_announced_despite_a_late_poll(page: Page, idle: Servers) 
     open_waiting(page, idle, "a.jpg")
     kept = page.locator("#job-panel time")
     before = kept.get_attribute("datetime") or ""
-    page.get_by_label("How long to keep the job from now").select_option("168")
+    page.get_by_role("button", name="More").click()
+    page.get_by_label("How long from now").select_option("168")
     wait_for(page, hold(page, "**/panel?*"))
-    page.get_by_role("button", name="Keep for").click()
+    page.get_by_role("button", name="Keep longer").click()
     expect(page.get_by_role("status")).to_contain_text("Kept until")
     after = kept.get_attribute("datetime") or ""
     assert (datetime.fromisoformat(after) - datetime.fromisoformat(before)).days == 6
-    expect(page.get_by_role("status")).to_have_text(f"Kept until {kept.text_content()}")
 
 
 def test_retry_during_a_late_poll_is_followed_to_its_end(page: Page, idle: Servers) -> None:
@@ -118,7 +131,7 @@ def test_retry_during_a_late_poll_is_followed_to_its_end(page: Page, idle: Serve
     with page.context.expect_page() as other:
         page.evaluate("open(location.href), null")
     other.value.get_by_role("button", name="Cancel b.jpg").click()
-    expect(other.value.locator("h1")).to_have_text("0 of 2 images done, 2 cancelled")
+    expect(other.value.locator("h1")).to_have_text("0 of 2 done · 2 cancelled")
     last = poll.fetch()
     with page.expect_request("**/retry"):
         page.get_by_role("button", name="Retry a.jpg").click()
@@ -126,7 +139,7 @@ def test_retry_during_a_late_poll_is_followed_to_its_end(page: Page, idle: Serve
     draw(page)
     poll.fulfill(response=last)
     work_on(idle)
-    expect_done(page, "1 of 2 images done, 1 cancelled")
+    expect_done(page, "1 of 2 done · 1 cancelled")
 
 
 def test_waiting_images_are_cancelled_one_or_all_by_keyboard(page: Page, idle: Servers) -> None:
@@ -137,49 +150,58 @@ def test_waiting_images_are_cancelled_one_or_all_by_keyboard(page: Page, idle: S
     expect(page.locator(".frame.cancelled")).to_be_focused()
     page.get_by_role("button", name="Cancel all waiting").focus()
     page.keyboard.press("Enter")
-    expect_finished(page, "0 of 3 images done, 3 cancelled")
+    expect_finished(page, "0 of 3 done · 3 cancelled")
     expect(page.locator("h1")).to_be_focused()
 
 
 def test_failed_images_are_retried_one_or_all(page: Page, idle: Servers) -> None:
-    files = {"a.jpg": make_truncated(), "b.jpg": make_truncated(), "c.jpg": PHOTO}
-    url = create_job(page, idle, files)
+    url = create_job(page, idle, dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), PHOTO))
+    run_out_of_time(idle, 2)
     work_on(idle)
     page.goto(url)
-    for button, still_failed in (
-        ("Retry a.jpg", "1 of 3 images done, 1 failed"),
-        ("Retry all failed", "1 of 3 images done"),
+    for button, still_failed, images in (
+        ("Retry a.jpg", "1 of 3 done · 1 failed", 1),
+        ("Retry all failed", "1 of 3 done", 2),
     ):
         page.get_by_role("button", name=button).click()
         expect(page.locator("h1")).to_have_text(still_failed)
-        work_on(idle)
-        expect_finished(page, "1 of 3 images done, 2 failed")
+        run_out_of_time(idle, images)
+        expect_finished(page, "1 of 3 done · 2 failed")
+
+
+def test_damaged_photo_says_what_to_do_and_has_no_retry(page: Page, servers: Servers) -> None:
+    files = {"cut.jpg": make_truncated(), "a.jpg": PHOTO}
+    page.goto(make_job(page, servers, files))
+    words = "cut.jpg failed. This image is incomplete: its end is missing. Copy or export it again."
+    expect(page.locator("#attention .wide-only").last).to_have_text(words)
+    expect(page.get_by_role("button", name="Retry")).to_have_count(0)
 
 
 def test_job_is_remade_with_another_recipe(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
-    page.get_by_role("link", name="Make again").click()
+    change_sizes(page)
     expect(page.locator("input[value=square]")).to_be_checked()
     choose_preset(page, "none of them")
     page.get_by_text("Custom sizes").click()
     page.get_by_label("Width").first.fill("64")
     page.get_by_role("button", name="Make again").click()
-    links = page.locator(".thumbnails a:not(.download)")
-    expect(links).to_have_text(["64 × 45 WebP"], timeout=20_000)
-    expect_finished(page, "1 of 1 image done")
+    sizes = page.locator(".thumbnails li")
+    expect(sizes).to_contain_text(["64 × 45"], timeout=20_000)
+    expect(sizes).to_contain_text(["WebP"])
+    expect_finished(page, "1 of 1 done")
 
 
 def test_old_thumbnails_are_marked_until_new_ones_are_done(page: Page, idle: Servers) -> None:
     url = create_job(page, idle, {"a.jpg": PHOTO})
     work_on(idle)
     page.goto(url)
-    page.get_by_role("link", name="Make again").click()
+    change_sizes(page)
     choose_preset(page, "card")
     page.get_by_role("button", name="Make again").click()
     expect(page.locator(".ribbon")).to_have_text("previous result")
-    expect(page.locator(".thumbnails")).to_contain_text("100 × 100 JPEG")
+    expect(page.locator(".thumbnails")).to_contain_text("100 × 100")
     work_on(idle)
-    expect(page.locator(".thumbnails")).to_contain_text("640 × 360 WebP")
+    expect(page.locator(".thumbnails")).to_contain_text("640 × 360")
     expect(page.locator(".ribbon")).to_have_count(0)
 
 
@@ -187,13 +209,14 @@ def test_job_is_extended_without_leaving_the_page(page: Page, servers: Servers) 
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
     kept = page.locator("#job-panel time")
     before = kept.text_content()
-    choices = page.get_by_label("How long to keep the job from now")
+    page.get_by_role("button", name="More").click()
+    choices = page.get_by_label("How long from now")
     expect(choices.locator("option")).to_have_text(["3 days", "7 days"])
     choices.select_option("72")
-    page.get_by_role("button", name="Keep for").click()
+    page.get_by_role("button", name="Keep longer").click()
     expect(kept).not_to_have_text(before or "")
-    expect(page.get_by_role("status")).to_have_text(f"Kept until {kept.text_content()}")
+    expect(page.get_by_role("status")).to_contain_text("Kept until ")
     expect(choices.locator("option")).to_have_text(["7 days"])  # Nothing that changes nothing.
-    page.get_by_role("button", name="Keep for").click()
-    expect(choices).to_have_count(0)
-    expect(page.get_by_role("link", name="Make again")).to_be_focused()
+    page.get_by_role("button", name="Keep longer").click()
+    expect(choices).to_be_hidden()
+    expect(page.locator("#more")).to_be_focused()

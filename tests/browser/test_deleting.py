@@ -137,6 +137,7 @@ def test_deleted_job_is_restored_from_the_list_that_is_opened_next(
     page: Page, servers: Servers
 ) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
+    page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("link", name="My jobs").first.click()
     page.get_by_role("button", name="Undo").click()
@@ -146,6 +147,7 @@ def test_deleted_job_is_restored_from_the_list_that_is_opened_next(
 
 def test_deleted_job_offers_to_undo_where_its_page_was(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
+    page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Delete").focus()
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("This job is deleted")
@@ -160,6 +162,7 @@ def test_deleted_job_offers_to_undo_where_its_page_was(page: Page, servers: Serv
 def test_deleted_job_does_not_return_with_a_late_poll(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, "a.jpg")
     poll = wait_for(page, hold(page, "**/panel?*"))
+    page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("button", name="Undo")).to_be_focused()
     poll.continue_()
@@ -172,9 +175,11 @@ def test_other_tab_shows_that_the_job_was_deleted(page: Page, servers: Servers) 
     page.goto(make_job(page, servers, {"a.jpg": make_truncated()}))
     other = page.context.new_page()
     other.goto(page.url)
+    page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Delete").click()
     expect(page.locator("h1")).to_have_text("This job is deleted")
-    other.get_by_role("button", name="Retry all failed").click()
+    other.get_by_role("button", name="More").click()
+    other.get_by_role("button", name="Keep longer").click()
     expect(other.locator("h1")).to_have_text("This job is deleted")
 
 

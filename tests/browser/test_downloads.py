@@ -42,7 +42,7 @@ def test_index_shows_all_pictures_from_disk(page: Page, unpacked: Path) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto((unpacked / "index.html").as_uri())
-    expect(page.locator("h1")).to_have_text("4 of 5 images done, 1 failed")
+    expect(page.locator("h1")).to_have_text("4 of 5 done · 1 failed")
     expect(page.locator("img")).to_have_count(4)
     for picture in page.locator("img").all():
         picture.scroll_into_view_if_needed()
@@ -81,18 +81,19 @@ def test_axe_finds_no_fault_in_the_index(page: Page, unpacked: Path) -> None:
 
 def test_zip_can_be_downloaded_with_the_first_thumbnail(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, "a.jpg")
-    expect(page.get_by_role("button", name="Download all")).to_be_disabled()
+    expect(page.get_by_role("button", name="Download zip")).to_be_disabled()
     work_on(idle)
-    expect(page.get_by_role("button", name="Download all")).to_be_enabled()
+    expect(page.get_by_role("button", name="Download zip")).to_be_enabled()
 
 
 def test_zip_has_all_thumbnails_by_the_chosen_names(
     page: Page, servers: Servers, tmp_path: Path
 ) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO, "b.jpg": make_truncated()}, "web-set"))
+    page.get_by_role("button", name="More").click()
     page.get_by_label("File names").select_option("{name}/{output}")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download all").click()
+        page.get_by_role("button", name="Download zip").click()
     assert download.value.suggested_filename == "a-and-1-more-thumbnails.zip"
     download.value.save_as(tmp_path / "job.zip")
     with ZipFile(tmp_path / "job.zip") as archive:

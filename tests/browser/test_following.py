@@ -60,15 +60,15 @@ def test_live_region_announces_start_quarters_and_end_once(page: Page, idle: Ser
     page.evaluate(LISTEN)
     drop(page, {f"{number}.jpg": PHOTO for number in range(1, 9)})
     page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator("h1")).to_have_text("0 of 8 images done")
+    expect(page.locator("h1")).to_have_text("0 of 8 done")
     work_on(idle)
-    expect_finished(page, "8 of 8 images done")
+    expect_finished(page, "8 of 8 done")
     said = page.evaluate("said")
     assert said[:2] == ["8 images", "Uploading 8 images."]
     told = [int(words.split()[0]) for words in said if " done" in words]
     assert told == sorted(set(told))
     assert len([count for count in told if count]) <= 4
-    assert said[-1] == "8 of 8 images done"
+    assert said[-1] == "8 of 8 done"
 
 
 def test_focus_moves_to_the_results_when_all_are_done(page: Page) -> None:
@@ -101,9 +101,9 @@ def test_waiting_page_counts_the_images_ahead_in_the_queue(
     other = browser.new_page()
     open_waiting(other, idle, "x.jpg", "y.jpg", "z.jpg")
     open_waiting(page, idle, "a.jpg")
-    expect(page.locator(".now")).to_contain_text("1 image ahead of you in the queue")
+    expect(page.locator(".now")).to_contain_text("1 photo ahead of yours")
     other.get_by_role("button", name="Cancel all waiting").click()
-    expect(page.locator(".now")).not_to_contain_text("ahead of you")
+    expect(page.locator(".now")).not_to_contain_text("ahead of")
     other.close()
 
 
@@ -112,11 +112,11 @@ def test_missing_workers_are_announced_once(page: Page, idle: Servers) -> None:
     page.evaluate(LISTEN)
     drop(page, dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), PHOTO))
     page.get_by_role("button", name="Make thumbnails").click()
-    words = page.locator("#job-panel").get_by_text("Processing is paused: no workers are running.")
+    words = page.locator("#attention").get_by_text("Processing is paused: no workers are running.")
     expect(words).to_be_visible()
-    expect(page.locator("h1")).to_have_text("0 of 3 images done")  # All are sent.
+    expect(page.locator("h1")).to_have_text("0 of 3 done")  # All are sent.
     page.get_by_role("button", name="Cancel a.jpg").click()
-    expect(page.locator("h1")).to_have_text("0 of 3 images done, 1 cancelled")
+    expect(page.locator("h1")).to_have_text("0 of 3 done · 1 cancelled")
     idle.start_one("consumer")
     expect(words).to_have_count(0, timeout=30_000)
     told = [said for said in page.evaluate("said") if "no workers" in said]
@@ -126,10 +126,10 @@ def test_missing_workers_are_announced_once(page: Page, idle: Servers) -> None:
 def test_title_and_icon_show_the_end(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, "a.jpg")
     icon = page.locator("link[rel=icon]")
-    expect(page).to_have_title("0 of 1 image done · Thumbnails")
+    expect(page).to_have_title("0 of 1 done · Thumbnails")
     expect(icon).to_have_attribute("href", re.compile(r"/icon\.svg$"))
     work_on(idle)
-    expect(page).to_have_title("1 of 1 image done · Thumbnails")
+    expect(page).to_have_title("1 of 1 done · Thumbnails")
     expect(icon).to_have_attribute("href", re.compile(r"/icon-done\.svg$"))
 
 
@@ -137,7 +137,7 @@ def test_nothing_moves_while_results_appear(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, *(f"{number}.jpg" for number in range(1, 7)))
     page.evaluate(WATCH_SHIFTS)
     work_on(idle)
-    expect_finished(page, "6 of 6 images done")
+    expect_finished(page, "6 of 6 done")
     assert sum(value for value, _ in shifts(page)) < 0.01, shifts(page)
 
 
@@ -166,7 +166,7 @@ def test_images_keep_the_order_of_the_upload(page: Page, idle: Servers) -> None:
     expect(page.locator(".frame-name")).to_have_text(names[1:])
     late[0].continue_()
     expect(page.locator(".frame-name")).to_have_text(names)
-    expect(page.locator("h1")).to_have_text("0 of 5 images done")
+    expect(page.locator("h1")).to_have_text("0 of 5 done")
 
 
 def test_large_job_never_stops_the_page(browser: Browser, idle: Servers) -> None:
@@ -175,7 +175,7 @@ def test_large_job_never_stops_the_page(browser: Browser, idle: Servers) -> None
     open_waiting(page, idle, *(f"{number}.jpg" for number in range(30)), preset="web-set")
     with longest_task(browser, page) as longest:
         idle.start_one("consumer")
-        expect_finished(page, "30 of 30 images done")
+        expect_finished(page, "30 of 30 done")
     assert longest() < 200
     context.close()
 
@@ -223,7 +223,7 @@ def test_page_resumes_after_a_lost_connection(
     expect(page.locator(".frame.waiting")).to_have_count(1)
     work_on(idle)
     page.context.set_offline(False)
-    expect_done(page, "1 of 1 image done")
+    expect_done(page, "1 of 1 done")
     expect(bar).to_have_count(0)
     complaints.clear()  # Chromium reports every request that was lost.
 
@@ -298,4 +298,4 @@ def test_two_tabs_of_one_job_both_follow_it(page: Page, idle: Servers) -> None:
     expect(page.locator(".frame.cancelled .frame-name")).to_have_text(["a.jpg"])
     work_on(idle)
     for tab in (page, other):
-        expect_finished(tab, "1 of 2 images done, 1 cancelled")
+        expect_finished(tab, "1 of 2 done · 1 cancelled")

@@ -27,7 +27,7 @@ def test_dropped_files_become_thumbnails(page: Page) -> None:
     drop(page, PHOTOS)
     expect(page.locator(".row")).to_have_count(3)
     make(page)
-    expect(page.locator("h1")).to_have_text("3 of 3 images done")
+    expect(page.locator("h1")).to_have_text("3 of 3 done")
     assert natural_sizes(page) == [[400, 300], [300, 200], [200, 100]]
 
 
@@ -35,7 +35,7 @@ def test_failed_image_shows_why_beside_finished_ones(page: Page) -> None:
     page.goto("/")
     drop(page, {"good.jpg": make_jpeg(), "cut.jpg": make_truncated()})
     make(page)
-    expect(page.locator("h1")).to_have_text("1 of 2 images done, 1 failed")
+    expect(page.locator("h1")).to_have_text("1 of 2 done · 1 failed")
     expect(page.locator(".frame.failed")).to_contain_text("This image is incomplete")
 
 
@@ -55,7 +55,7 @@ def test_reload_of_the_job_page_shows_the_same(page: Page) -> None:
     drop(page, PHOTOS)
     make(page)
     page.reload()
-    expect(page.locator("h1")).to_have_text("3 of 3 images done")
+    expect(page.locator("h1")).to_have_text("3 of 3 done")
     expect(page.locator(".frame")).to_have_count(3)
 
 
@@ -75,7 +75,7 @@ def test_job_is_made_without_script(browser: Browser, base_url: str, tmp_path: P
     page.set_input_files("#images", write_files(tmp_path, PHOTOS))
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page).to_have_url(re.compile("/jobs/"))
-    expect(page.locator("h1")).to_have_text("3 of 3 images done", timeout=20_000)
+    expect(page.locator("h1")).to_have_text("3 of 3 done", timeout=20_000)
     expect(page.locator(THUMBNAILS)).to_have_count(3)
     context.close()
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.actions import IN_PART, LARGE, drop, expect_done, submit
+from tests.browser.actions import IN_PART, LARGE, drop, expect_done, submit, unfold_uploads
 from tests.browser.lines import Line, line_to
 from tests.browser.measures import WATCH_SHIFTS, check, shifts, watch
 from tests.support.images import make_image, make_jpeg
@@ -33,7 +33,7 @@ def test_progress_is_shown_by_file_and_in_all(page: Page, line: Line) -> None:
     line.hold(after=2)
     expect(page.locator(".row-state").nth(2)).to_contain_text(IN_PART)
     line.release()
-    expect_done(page, "4 of 4 images done")
+    expect_done(page, "4 of 4 done")
     seen = page.evaluate("seen")
     assert max(seen["sending"]) == 2
     assert any(0 < part < 1 for part in seen["parts"])
@@ -77,7 +77,7 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
             if count in stops:
                 expect(page.locator(".row-state").nth(count)).to_contain_text(IN_PART)
         line.release()
-        expect_done(page, "12 of 12 images done")
+        expect_done(page, "12 of 12 done")
         expect(page.locator("#queue")).to_be_hidden()
         assert sum(value for value, _ in shifts(page)) < 0.05, shifts(page)
 
@@ -87,6 +87,7 @@ def test_list_keeps_the_file_being_uploaded_in_view(page: Page, line: Line) -> N
     drop(page, {f"{n}.bmp": LARGE if n == 5 else make_jpeg() for n in range(8)})
     line.hold(after=5)
     submit(page)
+    unfold_uploads(page)
     expect(page.locator(".row-state").first).to_contain_text("uploaded")
     expect(page.get_by_role("button", name="Remove 0.bmp")).to_have_count(0)
     cancel = page.get_by_role("button", name="Cancel 5.bmp")
@@ -99,6 +100,7 @@ def test_list_stays_where_it_was_scrolled(page: Page, line: Line) -> None:
     drop(page, {f"{n}.jpg": make_jpeg() for n in range(8)})
     line.hold()
     submit(page)
+    unfold_uploads(page)
     # By then, the list has gone to the first file.
     expect(page.locator("#queue-facts")).to_have_text("0 of 8 images uploaded")
     rows = page.locator("#queue-rows")
@@ -110,17 +112,18 @@ def test_list_stays_where_it_was_scrolled(page: Page, line: Line) -> None:
     assert rows.evaluate("(list) => list.scrollTop") == place
 
 
-def test_upload_list_can_be_collapsed(page: Page, line: Line) -> None:
+def test_upload_list_is_one_line_until_it_is_unfolded(page: Page, line: Line) -> None:
     page.goto(line.url)
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
     submit(page)
     expect(page.locator("#queue-facts")).to_have_text("0 of 3 images uploaded")
-    page.locator("#queue-facts").click()
     expect(page.locator("#queue-rows")).to_be_hidden()
     expect(page.get_by_role("progressbar", name="Upload progress")).to_be_visible()
+    unfold_uploads(page)
+    expect(page.locator("#queue-rows")).to_be_visible()
     line.release()
-    expect_done(page, "3 of 3 images done")
+    expect_done(page, "3 of 3 done")
 
 
 def test_focus_in_a_sent_row_moves_to_the_list(page: Page, line: Line) -> None:
@@ -128,6 +131,7 @@ def test_focus_in_a_sent_row_moves_to_the_list(page: Page, line: Line) -> None:
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
     submit(page)
+    unfold_uploads(page)
     button = page.get_by_role("button", name="Cancel 0.bmp")
     button.focus()
     expect(button).to_be_focused()
@@ -141,6 +145,7 @@ def test_job_without_any_file_shows_that_nothing_was_uploaded(page: Page, line: 
     line.hold()
     submit(page)
     expect(page.locator(".tools").first).to_be_visible()
+    unfold_uploads(page)
     for name in ("1.bmp", "2.bmp"):
         page.get_by_role("button", name=f"Cancel {name}").click()
     heading = page.get_by_role("heading", name="Nothing was uploaded")
@@ -160,7 +165,7 @@ def test_upload_is_announced_in_quarters(page: Page, line: Line) -> None:
         line.hold(after=count)
         expect(page.locator("#queue-facts")).to_have_text(f"{count} of 6 images uploaded")
     line.release()
-    expect_done(page, "6 of 6 images done")
+    expect_done(page, "6 of 6 done")
     said = [
         words for words in page.evaluate("seen.said") if re.fullmatch(r"\d of .* uploaded", words)
     ]
@@ -186,5 +191,5 @@ def test_lost_connection_is_announced_once(page: Page, line: Line, complaints: l
     )
     assert bars == 0
     page.unroute(way)
-    expect_done(page, "4 of 4 images done")
+    expect_done(page, "4 of 4 done")
     complaints.clear()

@@ -41,7 +41,7 @@ def test_interrupted_file_is_sent_again(page: Page, complaints: list[str]) -> No
     drop(page, {"a.jpg": make_jpeg()})
     route_once(page, "**/images", lambda route: route.abort())
     page.get_by_role("button", name="Make thumbnails").click()
-    expect_done(page, "1 of 1 image done")
+    expect_done(page, "1 of 1 done")
     complaints.clear()  # Chromium reports the request that was cut.
 
 
@@ -55,7 +55,7 @@ def test_failed_file_is_sent_again_when_asked(page: Page, complaints: list[str])
         "The server rejected the request (500)."
     )
     page.get_by_role("button", name=re.compile("Retry [ab].jpg")).click()
-    expect_done(page, "2 of 2 images done")
+    expect_done(page, "2 of 2 done")
     complaints.clear()  # Chromium reports the 500.
 
 
@@ -63,14 +63,14 @@ def test_refused_file_is_named_and_the_others_are_made(page: Page, complaints: l
     page.goto("/?preset=square")
     drop(page, {"cut.png": make_png()[:40], "good.jpg": make_jpeg()})
     submit(page)
-    expect_done(page, "1 of 1 image done, 1 missing")
+    expect_done(page, "1 of 2 done · 1 skipped")
     expect(page.locator("#queue")).to_be_hidden()
     for _ in range(2):
-        page.get_by_role("link", name="missing files").click()
-        missing = page.get_by_role("region", name="1 file is missing")
-        expect(missing).to_be_in_viewport()
-        expect(missing.get_by_role("listitem")).to_contain_text("cut.png")
-        expect(missing.get_by_role("listitem")).to_contain_text("This image is damaged.")
+        attention = page.locator("#attention .trouble")
+        expect(attention).to_contain_text("cut.png was skipped. This image is damaged.")
+        skipped = page.get_by_role("region", name="1 skipped", exact=True)
+        expect(skipped.get_by_role("listitem")).to_contain_text("cut.png")
+        expect(skipped.get_by_role("listitem")).to_contain_text("This image is damaged.")
         page.reload()
     complaints.clear()  # Chromium reports the 415.
 
@@ -92,7 +92,7 @@ def test_upload_resumes_when_the_connection_returns(
     line.release()
     page.context.set_offline(False)
     expect(said).to_be_hidden(timeout=30_000)
-    expect_done(page, "3 of 3 images done")
+    expect_done(page, "3 of 3 done")
     complaints.clear()  # Chromium reports what was cut.
 
 
@@ -113,7 +113,7 @@ def test_upload_survives_a_restart_of_the_server(browser: Browser, tmp_path: Pat
         expect(page.locator("#queue-pause")).to_contain_text("Connection lost.")
         line.release()
         servers.start_one("web")
-        expect_done(page, "3 of 3 images done")
+        expect_done(page, "3 of 3 done")
         expect(page.locator(".frame-name")).to_have_text(["0.bmp", "1.bmp", "2.bmp"])
         context.close()
 
@@ -138,7 +138,7 @@ def test_stalled_file_is_sent_again(
         submit(page)
         expect(page.locator("#queue-pause")).to_have_text(LOST)
         expect(page.get_by_role("status")).to_have_text(LOST)
-        expect_done(page, "2 of 2 images done")
+        expect_done(page, "2 of 2 done")
         expect(page.locator(".frame-name")).to_have_text(["a.bmp", "b.jpg"])
     assert stuck
     complaints.clear()  # Chromium reports what was cut.
@@ -172,7 +172,7 @@ def test_dead_connection_loses_nothing(
         seen = page.evaluate("seen.states")
         assert any(IN_PART.search(words) for words in seen) == (carried > 0), seen
         line.stops_at = lambda data: False
-        expect_done(page, "3 of 3 images done")
+        expect_done(page, "3 of 3 done")
         expect(said).to_have_count(0)
     complaints.clear()
 
@@ -184,7 +184,7 @@ def test_job_is_created_when_the_connection_returns(page: Page, complaints: list
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page.locator("#waiting-words")).to_contain_text("Connection lost.")
     page.context.set_offline(False)
-    expect_done(page, "1 of 1 image done")
+    expect_done(page, "1 of 1 done")
     complaints.clear()
 
 
@@ -198,7 +198,7 @@ def test_image_whose_answer_was_lost_is_added_once(page: Page, complaints: list[
 
     route_once(page, "**/images", lose_the_answer)
     submit(page)
-    expect_done(page, "1 of 1 image done")
+    expect_done(page, "1 of 1 done")
     complaints.clear()
 
 
@@ -220,7 +220,7 @@ def test_file_that_always_cuts_the_connection_can_be_retried(
     retry.click()
     for _ in range(5):
         page.clock.fast_forward(1100)
-    expect_done(page, "1 of 1 image done")
+    expect_done(page, "1 of 1 done")
     complaints.clear()
 
 
@@ -236,9 +236,9 @@ def test_job_closes_with_the_uploaded_files_when_one_failed(
     gather(page, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
     fail_once(page, status)
     submit(page)
-    expect_done(page, "3 of 3 images done, 1 missing")
+    expect_done(page, "3 of 4 done · 1 skipped")
     expect(page.locator("h1")).to_be_focused()
-    expect(page.get_by_role("status")).to_have_text("3 of 3 images done, 1 missing")
+    expect(page.get_by_role("status")).to_have_text("3 of 4 done · 1 skipped")
     expect(page.locator("#queue-facts")).to_have_text("3 images uploaded · 1 not uploaded")
     complaints.clear()  # Chromium reports every refusal.
 
@@ -249,9 +249,11 @@ def test_list_keeps_only_files_that_can_be_retried(page: Page, complaints: list[
     drop(page, {"d.jpg": make_jpeg()})
     fail_once(page, 500)
     submit(page)
-    expect_done(page, "1 of 1 image done, 3 missing")
+    expect_done(page, "1 of 4 done · 3 skipped")
     expect(page.locator("#queue .row:visible .row-name")).to_have_text(["b.jpg"])
-    expect(page.locator("#missing .row-name")).to_have_text(["a.txt", "b.jpg", "c.png"])
+    expect(page.locator("#skipped li > div > :first-child")).to_have_text(
+        ["a.txt", "b.jpg", "c.png"]
+    )
     complaints.clear()  # Chromium reports every refusal.
 
 
@@ -259,11 +261,11 @@ def test_failed_file_is_retried_after_the_job_finished(page: Page, complaints: l
     gather(page, "a.jpg", "b.jpg")
     fail_once(page, 500)
     submit(page)
-    expect_done(page, "1 of 1 image done, 1 missing")
+    expect_done(page, "1 of 2 done · 1 skipped")
     page.get_by_role("button", name="Retry").click()
-    expect_done(page, "2 of 2 images done")
+    expect_done(page, "2 of 2 done")
     expect(page.locator("#queue")).to_be_hidden()
-    expect(page.locator("#missing")).to_be_hidden()
+    expect(page.locator("#skipped")).to_be_hidden()
     complaints.clear()
 
 
@@ -271,7 +273,7 @@ def test_retry_of_a_file_shows_that_its_job_was_deleted(page: Page, complaints: 
     gather(page, "a.jpg", "b.jpg")
     fail_once(page, 500)
     submit(page)
-    expect_done(page, "1 of 1 image done, 1 missing")
+    expect_done(page, "1 of 2 done · 1 skipped")
     job = page.url
     other = page.context.new_page()
     other.goto(f"{job}/delete")
@@ -288,7 +290,7 @@ def test_one_button_sends_all_failed_files_again(page: Page, complaints: list[st
     page.route("**/images", lambda route: route.fulfill(status=500, body="oops"), times=2)
     submit(page)
     page.get_by_role("button", name="Retry failed uploads").click()
-    expect_done(page, "3 of 3 images done")
+    expect_done(page, "3 of 3 done")
     complaints.clear()
 
 
@@ -341,9 +343,9 @@ def test_file_taken_by_another_server_does_not_count_as_uploaded(page: Page) -> 
     expect(page.locator("#queue .row-why:visible")).to_have_text(
         "The server rejected the request (200)."
     )
-    expect_done(page, "1 of 1 image done, 1 missing")
+    expect_done(page, "1 of 2 done · 1 skipped")
     page.get_by_role("button", name="Retry").click()
-    expect_done(page, "2 of 2 images done")
+    expect_done(page, "2 of 2 done")
 
 
 def test_files_are_sent_after_another_tab_began_a_session(
@@ -355,7 +357,7 @@ def test_files_are_sent_after_another_tab_began_a_session(
     other.goto("/")
     other.close()
     submit(page)
-    expect_done(page, "1 of 1 image done")
+    expect_done(page, "1 of 1 done")
     complaints.clear()  # Chromium reports the 400.
 
 
@@ -372,7 +374,7 @@ def test_files_are_sent_after_the_secret_key_has_changed(
         (servers.instance / "secret_key").unlink()
         servers.start_one("web")
         submit(page)
-        expect_done(page, "1 of 1 image done")
+        expect_done(page, "1 of 1 done")
     complaints.clear()
 
 

@@ -17,6 +17,7 @@ from tests.browser.actions import (
     gather,
     make,
     submit,
+    unfold_uploads,
     write_files,
 )
 from tests.browser.lines import Line
@@ -34,10 +35,11 @@ def test_thumbnails_appear_while_later_files_are_uploaded(page: Page, line: Line
     drop(page, {"small.jpg": make_jpeg(), "1.bmp": LARGE, "2.bmp": LARGE, "3.bmp": LARGE})
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page.locator(".frame.done")).not_to_have_count(0)
+    unfold_uploads(page)
     expect(page.locator(".row progress:visible").first).to_be_visible()
     expect(page).to_have_title(re.compile("% uploaded"))
     line.release()
-    expect_done(page, "4 of 4 images done")
+    expect_done(page, "4 of 4 done")
 
 
 @pytest.mark.parametrize("address", ["**/jobs/open", "**/jobs/*/images"])
@@ -59,7 +61,7 @@ def test_page_waits_as_long_as_the_server_asks(
     page.get_by_role("button", name="Make thumbnails").click()
     said = page.locator("#queue-pause:visible, #waiting-words:visible")
     expect(said).to_contain_text("There is room again in 1 second. Retrying automatically at ")
-    expect_done(page, "2 of 2 images done")
+    expect_done(page, "2 of 2 done")
     expect(said).to_have_count(0)
     complaints.clear()  # Chromium reports every refusal.
 
@@ -78,9 +80,10 @@ def test_file_is_cancelled_while_it_is_sent(page: Page, line: Line) -> None:
     line.hold()
     submit(page)
     expect(page.locator(".row-state").first).to_contain_text(IN_PART)
+    unfold_uploads(page)
     page.get_by_role("button", name="Cancel 1.bmp").click()
     line.release()
-    expect_done(page, "2 of 2 images done")
+    expect_done(page, "2 of 2 done")
     expect(page.locator(".frame-name")).to_have_text(["2.bmp", "3.jpg"])
 
 
@@ -112,7 +115,7 @@ def test_five_hundred_files_leave_the_page_responsive(
     assert while_choosing() < 200
     assert with_most_images() < 200
     assert sum(value for value, _ in shifts(page)) < 0.05, shifts(page)
-    expect(page.locator("h1")).to_have_text("500 of 500 images done")
+    expect(page.locator("h1")).to_have_text("500 of 500 done")
     context.close()
 
 
@@ -130,8 +133,8 @@ def test_job_closes_with_the_uploaded_files_when_its_page_is_left(
     page.goto(job if way == "reload" else line.url)
     line.release()
     page.goto(job)
-    expect_finished(page, "1 of 1 image done, 3 missing")
-    expect(page.locator("#missing li").last).to_contain_text("3.bmp It was not uploaded.")
+    expect_finished(page, "1 of 4 done · 3 skipped")
+    expect(page.locator("#skipped li").last).to_contain_text("3.bmp It was not uploaded.")
 
 
 def test_many_files_with_long_names_are_listed_as_missing(page: Page, line: Line) -> None:
@@ -154,8 +157,8 @@ def test_many_files_with_long_names_are_listed_as_missing(page: Page, line: Line
     job = page.url
     page.goto(line.url)
     page.goto(job)
-    expect(page.locator("#missing li").last).to_contain_text("18 nnnn")
-    expect(page.locator("h1")).to_contain_text(" missing")
+    expect(page.locator("#skipped li").last).to_contain_text("18 nnnn")
+    expect(page.locator("h1")).to_contain_text(" skipped")
 
 
 def send_in_part(page: Page, line: Line) -> None:
@@ -175,10 +178,11 @@ def test_staying_after_going_back_keeps_the_job_page(page: Page, line: Line) -> 
     page.evaluate("history.back()")
     page.wait_for_event("dialog")
     expect(page).to_have_url(job)
-    page.get_by_role("button", name="Keep for").click()
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Keep longer").click()
     expect(page.get_by_role("status")).to_contain_text("Kept until")
     line.release()
-    expect_done(page, "4 of 4 images done")
+    expect_done(page, "4 of 4 done")
 
 
 def test_leaving_after_going_back_shows_the_form(page: Page, line: Line) -> None:
@@ -208,7 +212,7 @@ def test_recipe_changed_while_waiting_is_used(page: Page, complaints: list[str])
     expect(page.locator("#waiting")).to_contain_text("Connection lost.")
     choose_preset(page, "avatar")
     page.context.set_offline(False)
-    expect_done(page, "1 of 1 image done")
+    expect_done(page, "1 of 1 done")
     made = page.locator(".thumbnails a:not(.download)")
     expect(made).to_have_attribute("href", re.compile("avatar.webp$"))
     complaints.clear()
@@ -223,7 +227,7 @@ def test_waiting_can_be_stopped_and_the_form_sent_later(page: Page, complaints: 
     expect(page.locator("#waiting")).to_be_hidden()
     expect(page.locator("#submit")).to_be_focused()
     submit(page)
-    expect_done(page, "1 of 1 image done")
+    expect_done(page, "1 of 1 done")
     complaints.clear()
 
 
@@ -250,7 +254,7 @@ def test_files_added_while_the_job_is_created_are_sent(page: Page) -> None:
         page.get_by_role("button", name="Make thumbnails").click()
     drop(page, {f"{n}.jpg": make_jpeg() for n in range(5)})
     held[0].continue_()
-    expect_done(page, "6 of 6 images done")
+    expect_done(page, "6 of 6 done")
 
 
 def test_uploaded_file_cannot_be_cancelled(page: Page, line: Line) -> None:
@@ -266,6 +270,6 @@ def test_uploaded_file_cannot_be_cancelled(page: Page, line: Line) -> None:
     submit(page)
     expect(page.locator(".row-state")).to_contain_text(["checking", "checking"])
     line.release()
-    expect_done(page, "2 of 2 images done")
+    expect_done(page, "2 of 2 done")
     assert max(page.evaluate("seen.checked")) > 0
     assert max(page.evaluate("seen.open")) == 0

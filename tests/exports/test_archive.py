@@ -187,7 +187,7 @@ def test_zip_names_a_failed_image_with_its_reason(person: Person, jobs: Jobs) ->
     image = read_manifest(answer)["images"][1]
     assert (image["state"], image["error"]["message"]) == ("failed", sentence)
     page = read_text(answer, "index.html")
-    assert "1 of 2 images done, 1 failed" in page
+    assert "1 of 2 done · 1 failed" in page
     assert sentence in page
 
 
@@ -196,7 +196,7 @@ def test_zip_names_a_refused_file_with_its_reason(person: Person, jobs: Jobs) ->
     sentence = "This is text, not an image. Upload the picture itself."
     assert read_text(answer, "errors.txt") == f"notes.txt: {sentence}\n"
     assert read_manifest(answer)["missing_files"] == [{"name": "notes.txt", "reason": sentence}]
-    assert "1 of 1 image done, 1 missing" in read_text(answer, "index.html")
+    assert "1 of 2 done · 1 skipped" in read_text(answer, "index.html")
 
 
 def test_zip_without_failures_has_no_errors(person: Person, jobs: Jobs) -> None:

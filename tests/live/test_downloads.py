@@ -26,7 +26,7 @@ def large_job(servers: Servers, client: Client) -> Path:
     headers = {"Content-Type": form["content_type"], "Accept": "text/html"}
     path = client.request("POST", "/jobs", form["data"], headers).headers["Location"]
     folder = servers.instance / "thumbnails" / path.rpartition("/")[2]
-    wait_until(lambda: b"2 of 2 images done" in client.get(path, accept="text/html").body)
+    wait_until(lambda: b"2 of 2 done" in client.get(path, accept="text/html").body)
     for file in folder.glob("*/*.jpg"):
         os.truncate(file, 500 * MB)  # It has a hole, and needs no disk.
     return folder

@@ -11,6 +11,7 @@ class ImageError(Exception):
     """An image has no thumbnails; the message says why and what to do."""
 
     code: str
+    may_pass = False  # On a second try; the cause is the moment, not the file.
 
 
 class Unsupported(ImageError):
@@ -114,6 +115,7 @@ class TimedOut(ImageError):
     """Decoding takes too long."""
 
     code = "timed_out"
+    may_pass = True
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
@@ -125,6 +127,7 @@ class OutOfMemory(ImageError):
     """Decoding takes too much memory."""
 
     code = "out_of_memory"
+    may_pass = True
 
     def __init__(self) -> None:
         super().__init__(

@@ -9,8 +9,15 @@ from pathlib import PurePosixPath
 
 from webapp.jobs.models import Image, Thumbnail
 from webapp.jobs.names import JOINERS, is_kept
+from webapp.recipes.outputs import EXTENSIONS, Output
 
 DEFAULT_PATTERN = "{name}-{output}"
+OFFERED_PATTERNS = (
+    DEFAULT_PATTERN,
+    "{number}-{name}-{output}",
+    "{name}/{output}",
+    "{output}/{name}",
+)
 FIELDS = ("name", "number", "output", "width", "height", "format")
 MAX_PATTERN = 100  # Characters.
 MAX_FOLDERS = 2  # One within the other.
@@ -71,6 +78,15 @@ def name_thumbnails(images: Sequence[Image], pattern: str) -> dict[Thumbnail, st
         for thumbnail in image.thumbnails
     }
     return dict(zip(wanted, _each_once(wanted.values()), strict=True))
+
+
+def example_names(name: str, output: Output) -> dict[str, str]:
+    """Return what each offered pattern makes of an image's name, like `beach-640w.jpg`."""
+    format = "jpeg" if output.format == "source" else output.format
+    values = {"name": image_name(name), "number": "01", "output": output.name}
+    return {
+        pattern: f"{pattern.format(**values)}.{EXTENSIONS[format]}" for pattern in OFFERED_PATTERNS
+    }
 
 
 def download_name(thumbnail: Thumbnail) -> str:

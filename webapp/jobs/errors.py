@@ -3,8 +3,10 @@
 from math import ceil
 
 from webapp.config import MB
+from webapp.engine.errors import ImageError
 
 FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
+WORKER_LOST = ("worker_lost", "This image failed after several attempts. Try again later.")
 
 
 class JobNotFound(LookupError):
@@ -142,6 +144,12 @@ class QueueFull(Busy):
     """The queue is full: another image would wait for too long."""
 
     code = "queue_full"
+
+
+# The codes of failures where a second try can help.
+MAY_PASS = {WORKER_LOST[0], NoSpace.code} | {
+    error.code for error in ImageError.__subclasses__() if error.may_pass
+}
 
 
 class ClaimLost(Exception):

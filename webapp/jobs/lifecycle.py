@@ -315,7 +315,7 @@ class Jobs:
             raise ImageNotFound
 
     def retry(self, job_id: str, image_id: str | None, client: str) -> None:
-        """Retry one image of a job, or all failed images, or else all cancelled ones.
+        """Retry one image of a job, or all whose failure may pass, or else all cancelled ones.
 
         Raises NoSpace or TooManyWaiting.
         """

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal
 
+from webapp.jobs.errors import MAY_PASS
 from webapp.recipes.outputs import Point, Recipe, Size
 
 Status = Literal["waiting", "working", "done", "failed", "cancelled"]
@@ -114,8 +115,8 @@ class Image:
 
     @property
     def can_retry(self) -> bool:
-        """True if it failed or was cancelled."""
-        return self.status in ("failed", "cancelled")
+        """True if it was cancelled, or failed and a second try can help."""
+        return self.status == "cancelled" or (self.is_failed and self.error_code in MAY_PASS)
 
     @property
     def is_done(self) -> bool:
@@ -131,6 +132,11 @@ class Image:
     def is_finished(self) -> bool:
         """True if its status is final."""
         return self.status not in ("waiting", "working")
+
+    @property
+    def bytes_made(self) -> int:
+        """The bytes of all its thumbnails."""
+        return sum(thumbnail.bytes for thumbnail in self.thumbnails)
 
     @property
     def is_transparent(self) -> bool:
@@ -242,6 +248,36 @@ class Job(JobSummary):
     def missing(self) -> int:
         """The number of files that were meant for it and are not in it."""
         return len(self.missing_files)
+
+    @property
+    def bytes_made(self) -> int:
+        """The bytes of all thumbnails made so far."""
+        return sum(image.bytes_made for image in self.images)
+
+    @property
+    def saved(self) -> float:
+        """The fraction of bytes saved, as the mean of all thumbnails by their originals."""
+        sources = sum(image.bytes * len(image.thumbnails) for image in self.images)
+        return 1 - self.bytes_made / sources if sources else 0
+
+    @property
+    def failed_images(self) -> list[Image]:
+        """The images that failed."""
+        return [image for image in self.images if image.is_failed]
+
+    @property
+    def can_retry(self) -> bool:
+        """True if a second try can help one of its images."""
+        return any(image.can_retry for image in self.images)
+
+    @property
+    def cover(self) -> Thumbnail | None:
+        """The thumbnail that stands for the job elsewhere: a JPEG, as all programs show it."""
+        image = next((image for image in self.images if image.thumbnails), None)
+        if image is None:
+            return None
+        photos = [made for made in image.thumbnails if made.format == "jpeg"]
+        return max(photos, key=lambda made: made.width, default=self.preview(image))
 
     @property
     def left_out(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from webapp.config import MB, Config
 from webapp.engine.result import ENGINE_VERSION, Result
-from webapp.jobs.errors import ClaimLost
+from webapp.jobs.errors import WORKER_LOST, ClaimLost
 from webapp.jobs.events import log_failed
 from webapp.jobs.models import Claim, HourLimits
 from webapp.jobs.storage import Storage
@@ -165,10 +165,9 @@ class Claims:
 
     def fail_exhausted(self) -> None:
         """Mark as failed the images that used up their attempts."""
-        message = "This image failed after several attempts. Try again later."
-        failed = self.store.queue.fail_exhausted("worker_lost", message, MAX_ATTEMPTS)
+        failed = self.store.queue.fail_exhausted(*WORKER_LOST, MAX_ATTEMPTS)
         for job_id, image_id in failed:
-            log_failed(job_id, image_id, "worker_lost")
+            log_failed(job_id, image_id, WORKER_LOST[0])
 
     def _has_room(self) -> bool:
         return self.storage.has_space(at_least=ROOM_FOR_WORK)

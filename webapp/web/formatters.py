@@ -61,6 +61,14 @@ def about(seconds: float) -> str:
     return f"about {rounded // 3600} hours"
 
 
+def smaller(part: float) -> str:
+    """Write the fraction of bytes saved in words: `96 % smaller`; empty for none."""
+    percent = min(round(part * 100), 99)
+    if not percent:
+        return ""
+    return f"{abs(percent)} % {'smaller' if percent > 0 else 'larger'}"
+
+
 def date_and_time(moment: datetime) -> str:
     """Write a moment: `25 Nov 07:30 UTC`."""
     return f"{moment:%-d %b %H:%M} UTC"
@@ -110,10 +118,11 @@ def init_app(app: Flask) -> None:
         period=period,
         placeholder_url=placeholder_url,
         saving=saving,
+        smaller=smaller,
+        time_left=time_left,
         datetime=date_and_time,
         format_name=format_name,
         download_name=download_name,
-        time_left=time_left,
     )
     app.jinja_env.tests["soon"] = is_soon
     app.jinja_env.globals["job_name_length"] = JOB_NAME_LENGTH

@@ -7,8 +7,19 @@ from werkzeug.test import TestResponse
 
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import id_of, job_at, nothing_left, sweep, work
+from tests.support.jobs import (
+    claim,
+    claims_of,
+    id_of,
+    job_at,
+    nothing_left,
+    sweep,
+    work,
+    work_once,
+)
+from tests.support.pages import Page
 from tests.support.people import Person, multipart
+from webapp.engine.errors import TimedOut
 from webapp.jobs.lifecycle import Jobs
 from webapp.web.formatters import date_and_time
 
@@ -22,22 +33,61 @@ def test_failed_image_is_retried(person: Person, jobs: Jobs) -> None:
     assert (job.counts.waiting, job.counts.failed, job.counts.done) == (1, 0, 1)
 
 
+def run_out_of_time(jobs: Jobs, images: int = 1) -> None:
+    """Fail the next images for a reason that may pass."""
+    error = TimedOut(60)
+    for _ in range(images):
+        claims_of(jobs).fail(claim(jobs), error.code, str(error))
+
+
 def test_failed_images_are_retried_without_limit(person: Person, jobs: Jobs) -> None:
-    path = person.submit(make_truncated(), make_truncated())
+    path = person.submit(make_jpeg(), make_jpeg())
     for _ in range(7):
-        work(jobs)
+        run_out_of_time(jobs, 2)
         assert job_at(jobs, path).counts.failed == 2
         person.post(f"{path}/retry")
     assert job_at(jobs, path).counts.waiting == 2
 
 
 def test_retry_of_failed_images_leaves_cancelled_ones(person: Person, jobs: Jobs) -> None:
-    path = person.submit(make_truncated(), make_jpeg())
+    path = person.submit(make_jpeg(), make_jpeg())
     person.post(f"{path}/images/{job_at(jobs, path).images[1].id}/cancel")
-    work(jobs)
+    run_out_of_time(jobs)
     assert "Retry all failed" in person.get(path).text
     person.post(f"{path}/retry")
     assert [image.status for image in job_at(jobs, path).images] == ["waiting", "cancelled"]
+
+
+def test_damaged_image_is_retried_only_by_itself(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_truncated(), make_jpeg())
+    work_once(jobs)
+    run_out_of_time(jobs)
+    _, late = job_at(jobs, path).images
+    page = person.page(path)
+    assert page.values("[id^=retry-]", "id") == ["retry-all", f"retry-{late.id}"]
+    person.post(f"{path}/retry")
+    assert [image.status for image in job_at(jobs, path).images] == ["failed", "waiting"]
+
+
+def test_change_by_htmx_is_answered_with_what_changed(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), make_jpeg())
+    job = job_at(jobs, path)
+    form = multipart(csrf_token=person.token(), v=str(job.version), hours="72")
+    headers = {"HX-Request": "true", "Accept": "text/html"}
+    cancelled = job.images[1].id
+    address = f"{path}/images/{cancelled}/cancel"
+    page = Page(person.client.post(address, headers=headers, **form).text)
+    assert page.text("h1") == "0 of 2 done · 1 cancelled"
+    assert page.values("li.frame", "id") == [f"image-{cancelled}"]
+    answer = person.client.post(f"{path}/extend", headers=headers, **form)
+    assert (
+        "Kept until" in answer.headers["HX-Trigger"] or "Kept until" in answer.headers["HX-Trigger"]
+    )
+    answer = person.client.post(
+        f"{path}/extend", headers=headers, **multipart(csrf_token=person.token())
+    )
+    assert answer.status_code == 422
+    assert answer.json
 
 
 def test_cancelled_images_are_retried_where_none_failed(person: Person, jobs: Jobs) -> None:

@@ -97,7 +97,9 @@ def test_fields_of_the_focal_point_are_described(person: Person, jobs: Jobs) -> 
     assert page.count('aria-describedby="focus-help"') == 2
 
 
-def test_overview_is_shown_but_is_no_thumbnail(person: Person, jobs: Jobs) -> None:
+def test_overview_is_shown_to_the_owner_but_is_no_thumbnail(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
     path = person.submit(make_jpeg(size=(1600, 800)), presets="avatar")
     work(jobs)
     (image,) = job_at(jobs, path).images
@@ -106,7 +108,8 @@ def test_overview_is_shown_but_is_no_thumbnail(person: Person, jobs: Jobs) -> No
     assert (image.overview.width, image.overview.height) == (640, 320)
     assert person.get(image.overview.url).status_code == 200
     assert image.overview.url in person.get(f"{path}/images/{image.id}").text
-    assert image.overview.url not in person.get(path).text
+    assert image.overview.url in person.get(path).text
+    assert image.overview.url not in stranger.get(path).text
 
 
 def test_overview_is_a_thumbnail_that_shows_the_whole_image(person: Person, jobs: Jobs) -> None:

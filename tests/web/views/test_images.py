@@ -2,9 +2,10 @@
 
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import job_at, work
+from tests.support.jobs import claim, claims_of, job_at, work
 from tests.support.pages import Page
 from tests.support.people import Person
+from webapp.engine.errors import TimedOut
 from webapp.jobs.lifecycle import Jobs
 
 
@@ -41,14 +42,16 @@ def test_image_page_links_back_with_the_right_number(person: Person, jobs: Jobs)
 def test_failed_image_is_retried_from_its_own_page(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
-    path = person.submit(make_truncated())
-    (image,) = job_at(jobs, path).images
-    page = f"{path}/images/{image.id}"
-    assert f'action="{page}/retry"' not in person.get(page).text
+    path = person.submit(make_jpeg(), make_truncated())
+    first, second = (f"{path}/images/{image.id}" for image in job_at(jobs, path).images)
+    assert f'action="{first}/retry"' not in person.get(first).text
+    error = TimedOut(60)
+    claims_of(jobs).fail(claim(jobs), error.code, str(error))
+    assert f'action="{first}/retry"' in person.get(first).text
+    assert f'action="{first}/retry"' not in stranger.get(first).text
     work(jobs)
-    assert f'action="{page}/retry"' in person.get(page).text
-    assert "its end is missing" in person.get(page).text
-    assert f'action="{page}/retry"' not in stranger.get(page).text
+    assert "its end is missing" in person.get(second).text
+    assert f'action="{second}/retry"' not in person.get(second).text  # It would fail again.
 
 
 def test_image_of_another_job_is_not_found(person: Person, jobs: Jobs) -> None:

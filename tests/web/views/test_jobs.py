@@ -9,6 +9,7 @@ import pytest
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_png, make_truncated
 from tests.support.jobs import claims_of, job_at, sweep, work, work_once
+from tests.support.pages import Page
 from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 
@@ -18,8 +19,8 @@ GONE = "/jobs/00000000-0000-4000-8000-000000000000"
 
 def test_page_shows_every_image_with_its_state(person: Person, jobs: Jobs) -> None:
     page = person.page(person.submit(make_jpeg(), make_jpeg()))
-    assert "0 of 2 images done" in page.text()
-    assert page.texts(".frame .frame-name + .fact") == ["waiting", "waiting"]
+    assert "0 of 2 done" in page.text()
+    assert len(page.all(".frame.waiting")) == 2
 
 
 def test_thumbnail_is_linked_with_its_size_and_saving(person: Person, jobs: Jobs) -> None:
@@ -28,8 +29,8 @@ def test_thumbnail_is_linked_with_its_size_and_saving(person: Person, jobs: Jobs
     page = person.page(path)
     made = job_at(jobs, path).images[0].thumbnails[0]
     assert page.all(f'a[href="{made.url}"]')
-    assert "100 × 100 JPEG" in page.text()
-    assert re.search(r"[−+]\d+ %", page.text())
+    assert page.texts(".thumbnails li > span:first-child") == ["Square 100 × 100"]
+    assert re.search(r"\d+ % (smaller|larger)", page.text(".facts:not(.now)"))
     assert person.get(made.url).data.startswith(b"\xff\xd8")
 
 
@@ -37,8 +38,8 @@ def test_thumbnail_is_linked_with_its_size_and_saving(person: Person, jobs: Jobs
     ("presets", "shown"),
     [
         (["web-set", "card", "avatar"], "640w.webp"),  # All of each, before what is cropped.
-        (["square", "card", "avatar"], "card.webp"),  # All of each would be too small.
-        (["square", "avatar"], "avatar.webp"),
+        (["square", "card", "avatar"], "whole-image.webp"),  # No file shows all of each, large.
+        (["square", "avatar"], "whole-image.webp"),
     ],
 )
 def test_all_frames_of_a_job_show_the_same_output(
@@ -51,18 +52,32 @@ def test_all_frames_of_a_job_show_the_same_output(
     assert [address.rpartition("/")[2] for address in frames] == [shown] * 4
 
 
-def test_waiting_image_lists_its_future_thumbnails(person: Person, jobs: Jobs) -> None:
-    path = person.submit(make_jpeg(size=(400, 300)))
-    (awaited,) = person.page(path).texts("li.awaited")
-    assert awaited.startswith("100 × 100 JPEG")
+def test_waiting_image_has_room_for_its_crops_and_counts_its_files(
+    person: Person, jobs: Jobs
+) -> None:
+    path = person.submit(make_jpeg(size=(400, 300)), presets=["avatar", "card", "web-set"])
+    page = person.page(path)
+    assert page.text(".file-count") == "6 files"  # The photo is too small for more.
+    widths = page.values(".crops .hole", "width")
     work(jobs)
-    assert not person.page(path).all(".awaited")
+    page = person.page(path)
+    assert page.values(".crops img", "width") == widths == ["72", "128"]
+    assert page.text("summary").startswith("6 files · ")
+
+
+def test_photo_smaller_than_a_size_is_marked(person: Person, jobs: Jobs) -> None:
+    small, large = make_jpeg(size=(384, 303)), make_jpeg(size=(1300, 900))
+    path = person.submit(small, large, presets="social")
+    work(jobs)
+    page = person.page(path)
+    assert ["not enlarged" in facts for facts in page.texts(".frame-facts")] == [True, False]
+    assert "the photo is smaller than 1200 × 630" in page.text(".thumbnails .tiny")
 
 
 def test_page_warns_that_its_link_gives_access(person: Person, stranger: Person) -> None:
     path = person.submit(make_jpeg())
-    for visitor in (person, stranger):
-        assert "anyone with the link can view this page" in visitor.get(path).text
+    assert "anyone with the link can see it" in person.get(path).text
+    assert "here until" in stranger.get(path).text
 
 
 def test_job_ids_cannot_be_guessed(person: Person) -> None:
@@ -74,8 +89,9 @@ def test_failed_image_shows_its_reason(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_truncated())
     work(jobs)
     page = person.get(path).text
-    assert "0 of 1 image done, 1 failed" in page
-    assert "truncated" in page
+    assert "0 of 1 done · 1 failed" in page
+    assert "its end is missing" in page
+    assert "truncated" not in page  # A code for programs.
 
 
 def test_page_warns_that_no_worker_is_running(person: Person) -> None:
@@ -117,14 +133,15 @@ def test_old_results_are_marked_while_new_ones_are_made(person: Person, jobs: Jo
     person.post(f"{path}/remake", presets="card")
     page = person.get(path).text
     assert "previous result" in page
-    assert "100 × 100 JPEG" in page
+    assert "100 × 100" in page
 
 
 def test_buttons_that_change_a_job_are_for_its_owner(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
-    path = person.submit(make_truncated(), make_jpeg())
-    work_once(jobs)
+    path = person.submit(make_jpeg(), make_jpeg(), make_jpeg())
+    for image in job_at(jobs, path).images[:2]:
+        jobs.store.queue.cancel(image.job_id, image.id)
     for action in ("retry", "cancel", "extend", "remake"):
         assert f"/{action}" in person.get(path).text
         assert f"/{action}" not in stranger.get(path).text
@@ -178,6 +195,39 @@ def test_deleted_job_answers_410_and_then_404(person: Person, jobs: Jobs, clock:
     assert person.get(path).status_code == 404
 
 
-def test_page_reports_removed_gps_locations(person: Person, jobs: Jobs) -> None:
-    path = person.submit(make_jpeg(gps=True), make_jpeg())
-    assert "GPS removed from 1 photo" in person.get(path).text
+def test_page_reports_removed_locations(person: Person, jobs: Jobs) -> None:
+    facts = person.page(person.submit(make_jpeg(gps=True), make_jpeg())).texts(".frame-facts")
+    assert ["location removed" in one for one in facts] == [True, False]
+
+
+def test_guest_sees_a_gallery_of_what_is_done(person: Person, stranger: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), make_truncated(), presets="web-set")
+    work(jobs)
+    page = stranger.page(path)
+    assert page.text("h1") == "1 photo"
+    assert len(page.all(".plate")) == 1
+    assert page.values(".plate a[download]", "download") == ["1-320w.webp"]
+    assert not page.all("form:not([action$=out]), .tools, .skipped, .failed")
+    cover = page.value("meta[property='og:image']", "content")
+    assert cover.startswith("http://localhost/thumbnails/")
+    assert cover.endswith(".jpg")
+    assert stranger.get(cover).status_code == 200
+
+
+def test_guest_of_a_running_job_follows_it(person: Person, stranger: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), make_jpeg())
+    address = stranger.page(path).polled()
+    assert address
+    assert stranger.get(address).status_code == 204
+    work_once(jobs)
+    assert Page(stranger.get(address).text).text("h1") == "1 photo"
+
+
+def test_photos_are_found_by_name_and_laid_out_without_script(person: Person) -> None:
+    files = [(make_jpeg(), name) for name in ("Beach.jpg", "cat.jpg")]
+    path = person.upload(*files).headers["Location"]
+    page = person.page(f"{path}?find=bea&show=failed&view=rows")
+    assert page.texts(".frame:not(.unmatched) .frame-name") == ["Beach.jpg"]
+    assert page.values(".look input[checked]") == ["failed", "rows"]
+    person.client.set_cookie("view", "rows")
+    assert person.page(path).values(".look input[checked]") == ["all", "rows"]

@@ -138,7 +138,7 @@ def test_job_lists_the_files_that_could_not_be_sent(script: Script, jobs: Jobs) 
     ]
     script.send(job["close_url"], missing_files=json.dumps(lost))
     assert missing_files(jobs) == [("b.jpg", "Connection lost."), (".jpg", "A" * 300)]
-    assert ", 2 missing" in script.get(job["url"]).text
+    assert " · 2 skipped" in script.get(job["url"]).text
     assert "2 skipped" in script.get("/jobs").text
 
 

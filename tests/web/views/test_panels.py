@@ -19,7 +19,7 @@ def test_page_shows_the_number_of_images_ahead(
     stranger.submit(make_jpeg(), make_jpeg(), make_jpeg())
     path = person.submit(make_jpeg())
     assert estimate(jobs.store, job_at(jobs, path)).ahead == 1  # Owners take turns.
-    assert "1 image ahead of you in the queue" in person.get(path).text
+    assert "1 photo ahead of yours" in person.get(path).text
 
 
 def test_time_left_follows_the_last_durations(clock: Clock, person: Person, jobs: Jobs) -> None:
@@ -31,7 +31,7 @@ def test_time_left_follows_the_last_durations(clock: Clock, person: Person, jobs
     jobs.store.operations.beat("b")
     path = person.submit(make_jpeg(), make_jpeg(), make_jpeg())
     assert estimate(jobs.store, job_at(jobs, path)).seconds in (15, 16)
-    assert "about 20 seconds left" in person.get(path).text
+    assert "done in about 20 seconds" in person.get(path).text
 
 
 def test_open_job_without_waiting_images_has_no_time_left(script: Script, jobs: Jobs) -> None:
@@ -119,7 +119,7 @@ def test_panel_is_sent_when_its_time_left_changes(person: Person, jobs: Jobs, cl
     finish(jobs, second)
     assert person.get(address).status_code == 204  # It takes 100 seconds, as the one before.
     finish(jobs, slow)
-    assert "about 8 minutes left" in person.get(address).text
+    assert "done in about 8 minutes" in person.get(address).text
 
 
 def test_panel_sends_only_the_images_that_changed(person: Person, jobs: Jobs) -> None:
@@ -169,7 +169,7 @@ def test_last_panel_stops_the_polling(person: Person, jobs: Jobs) -> None:
     assert address
     work(jobs)
     panel = person.get(address)
-    assert "1 of 1 image done" in panel.text
+    assert "1 of 1 done" in panel.text
     assert Page(panel.text).polled() is None
 
 

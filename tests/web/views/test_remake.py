@@ -83,7 +83,7 @@ def test_image_cancelled_during_a_remake_keeps_its_thumbnails(person: Person, jo
 
 def test_page_marks_previous_results_of_a_cancelled_remake(person: Person, jobs: Jobs) -> None:
     page = person.get(cancel_remake(person, jobs)).text
-    assert "1 of 2 images done, 1 cancelled" in page
+    assert "1 of 2 done · 1 cancelled" in page
     assert page.count("previous result") == 1
 
 

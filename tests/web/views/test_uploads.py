@@ -104,9 +104,9 @@ def test_bad_file_of_the_script_gets_the_same_sentence(
 
 
 def refused_files(page: Page) -> dict[str, str]:
-    """Return the files that were refused: the sentence by the name."""
-    row = ".row.refused"
-    names, sentences = page.texts(f"{row} .row-name"), page.texts(f"{row} .row-why")
+    """Return the files that were skipped: the sentence by the name."""
+    row = ".skip-row > div >"
+    names, sentences = page.texts(f"{row} bdi"), page.texts(f"{row} .skip-why")
     return dict(zip(names, sentences, strict=True))
 
 
@@ -179,14 +179,15 @@ def test_refused_files_stay_listed_on_the_job_page(tmp_path: Path) -> None:
         address = person.submit((make_jpeg(), "good.jpg"), *bad)
         for _ in range(2):
             page = person.get(address).text
-            assert "0 of 1 image done, 150 missing" in page
+            assert "0 of 151 done · 150 skipped" in page
             assert [name for _, name in bad if name not in page] == []
             assert page.count("This is text, not an image.") == 150
 
 
 def test_files_beyond_the_limit_of_a_job_are_not_received(person: Person) -> None:
     response = person.upload(*[(b"words", f"{number}.jpg") for number in range(4)])
-    sentences = refused_files(Page(response.text))
+    page = Page(response.text)
+    sentences = dict(zip(page.texts(".row-name"), page.texts(".row-why"), strict=True))
     assert sentences["2.jpg"].startswith("This is text")
     assert sentences["3.jpg"].startswith("A job has at most 3 images.")
 

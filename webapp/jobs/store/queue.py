@@ -4,12 +4,14 @@ Every change of an image's status is one atomic statement or one immediate trans
 the claim that allows it, so any number of processes may try at the same time.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from types import MappingProxyType
 from typing import Any
 
 from webapp.jobs.database import Database
+from webapp.jobs.errors import MAY_PASS
 from webapp.jobs.models import Claim, HourLimits, NewImage
 from webapp.jobs.store.rows import EXISTS, LEASE_IS_OVER, MADE, UNFINISHED, with_focal_point
 from webapp.jobs.store.turns import IMAGES_AHEAD, NEXT_IMAGE, hour_values
@@ -308,16 +310,21 @@ class ImageQueue:
     def retry(self, job_id: str, image_id: str | None, client: str) -> int:
         """Queue again one image that failed or was cancelled, or many of a job.
 
-        Many are all that failed; if none failed, all that were cancelled.
+        Many are all whose failure may pass; if there are none, all that were cancelled.
         """
+        passing = (
+            "job_id = :job_id AND (status = 'cancelled' OR"
+            " status = 'failed' AND error_code IN (SELECT value FROM json_each(:codes)))"
+        )
         return self._queue_again(
-            "job_id = :job_id AND status IN ('failed', 'cancelled')"
+            "job_id = :job_id AND status IN ('failed', 'cancelled') AND iif(:image_id IS NULL,"
             # max() prefers 'failed' to 'cancelled', in the order of the alphabet.
-            " AND iif(:image_id IS NULL, status = (SELECT max(status) FROM images"
-            " WHERE job_id = :job_id AND status IN ('failed', 'cancelled')), id = :image_id)",
+            f" {passing} AND status = (SELECT max(status) FROM images WHERE {passing}),"
+            " id = :image_id)",
             client,
             job_id=job_id,
             image_id=image_id,
+            codes=json.dumps(sorted(MAY_PASS)),
         )
 
     def _queue_again(self, which: str, client: str, **values: Any) -> int:

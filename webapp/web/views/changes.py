@@ -1,5 +1,6 @@
 """Change a job: retry, cancel, extend, remake, name, delete and restore. For its owner."""
 
+import json
 from math import inf
 from uuid import UUID
 
@@ -14,27 +15,36 @@ from webapp.web.clients import client_name, current_owner, require_owner
 from webapp.web.errors import asks_for_html, is_htmx, problem
 from webapp.web.formatters import date_and_time
 from webapp.web.forms.upload import UploadForm, read_upload_form
-from webapp.web.views.jobs import gone_page, list_interval_ms
+from webapp.web.views.jobs import gone_page, list_interval_ms, render_panel
 from webapp.web.views.responses import no_store
 
 blueprint = Blueprint("changes", __name__, url_prefix="/jobs")
 
 
-def _changed(job_id: UUID) -> ResponseReturnValue:
-    """Redirect to a changed job."""
+def _changed(job_id: UUID, done: str = "") -> ResponseReturnValue:
+    """Send what changed of a job since version `v` to htmx; redirect others to it.
+
+    `done` confirms the change, and is announced or flashed.
+    """
+    if is_htmx():
+        answer = no_store(render_panel(str(job_id), request.form.get("v", type=int)))
+        if done:
+            answer.headers["HX-Trigger"] = json.dumps({"confirm": done})
+        return answer
+    _tell(done)
     return redirect(url_for("jobs.show", job_id=job_id), 303)
 
 
 def _tell(words: str) -> None:
     """Flash a confirmation on the next page; scripts announce it themselves."""
-    if asks_for_html():
+    if words and asks_for_html():
         flash(words, "done")
 
 
 @blueprint.post("/<uuid:job_id>/retry")
 @blueprint.post("/<uuid:job_id>/images/<uuid:image_id>/retry")
 def retry(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
-    """Retry one image, or all failed images, or else all cancelled ones."""
+    """Retry one image, or all whose failure may pass, or else all cancelled ones."""
     require_owner(str(job_id))
     current_jobs().retry(str(job_id), str(image_id) if image_id else None, client_name())
     notify_workers(current_huey())
@@ -57,8 +67,8 @@ def extend(job_id: UUID) -> ResponseReturnValue:
     hours = request.form.get("hours", type=float)
     if hours is None or not 0 < hours < inf:
         abort(422, "Send the number of hours to keep the job.")
-    _tell(f"Kept until {date_and_time(current_jobs().extend(str(job_id), hours))}.")
-    return _changed(job_id)
+    expires = current_jobs().extend(str(job_id), hours)
+    return _changed(job_id, f"Kept until {date_and_time(expires)}.")
 
 
 @blueprint.get("/<uuid:job_id>/remake")

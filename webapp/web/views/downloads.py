@@ -61,7 +61,8 @@ def markup(job_id: UUID) -> Response:
     """Send markup `as` html, markdown or url, with URLs of this server.
 
     With `as` relative, it is HTML with the paths of the zip whose pattern is `names`. It is `of`
-    all images of a job, of one (its id), or of one thumbnail (`id/file-name`).
+    all images of a job, of one (its id), of the files of one output (`id/output`), or of one
+    thumbnail (`id/file-name`).
     """
     kind = request.args.get("as", "html")
     if kind not in WRITERS:
@@ -89,7 +90,7 @@ def _write(job_id: str, of: str, write: Writer, pattern: str | None) -> str:
     address = _address(job, pattern)
     if not file_name:
         return write_image(image, Recipe.from_json(job.recipe), address, write)
-    chosen = [made for made in image.thumbnails if made.file_name == file_name]
+    chosen = [made for made in image.thumbnails if file_name in (made.file_name, made.output)]
     if not chosen:
         abort(404)
     return write(chosen, address, alt_text(image))

@@ -1,6 +1,7 @@
 """Follow jobs: the list, the page of a job, and its fragments."""
 
 from collections.abc import Iterable
+from functools import partial
 from math import inf
 from uuid import UUID
 
@@ -14,7 +15,8 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
-from webapp.engine.geometry import predict_sizes
+from webapp.exports.cards import make_card
+from webapp.exports.file_names import example_names
 from webapp.jobs.errors import JobNotFound
 from webapp.jobs.health import QueueEstimate
 from webapp.jobs.models import Job, ListedJob, Progress
@@ -27,6 +29,7 @@ from webapp.web.formatters import round_time
 from webapp.web.forms.retention import later_hours, latest_expiry
 from webapp.web.views.responses import no_store, poll_interval_ms, without_body
 
+VIEWS = ("sheet", "rows")  # The first is the default.
 LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
@@ -95,11 +98,11 @@ def list_interval_ms(jobs: Iterable[ListedJob]) -> int | None:
 
 @blueprint.get("/<uuid:job_id>")
 def show(job_id: UUID) -> Response:
-    """Show a job, its images and their thumbnails so far."""
+    """Show a job: its card for each image to the owner, a gallery to guests."""
     if request.method == "HEAD":
         current_jobs().progress(str(job_id))
         return without_body()
-    return no_store(_render("jobs/show.html", str(job_id)))
+    return no_store(_render(str(job_id), is_page=True))
 
 
 @blueprint.get("/<uuid:job_id>/panel")
@@ -116,10 +119,9 @@ def panel(job_id: UUID) -> Response:
             job, estimate = same
             if request.args.get("estimate") == _fingerprint(estimate, job):
                 return no_store("", 204)
-        template = "jobs/_job.html" if since is None else "jobs/_panel.html"
         if request.method == "HEAD":
             return without_body()
-        return no_store(_render(template, str(job_id), since))
+        return no_store(render_panel(str(job_id), since))
     except JobNotFound:
         return no_store(gone_page(str(job_id)))
 
@@ -134,26 +136,48 @@ def gone_page(job_id: str, has_focus: bool = False) -> str:
     return render_template("jobs/_gone.html", job=deleted, has_focus=has_focus)
 
 
+def render_panel(job_id: str, since: int | None) -> str:
+    """Render what changed of a job since a version, or all of it. Raises JobNotFound."""
+    return _render(job_id, since=since)
+
+
 def _fingerprint(estimate: QueueEstimate, job: Job | Progress) -> str:
     """Return a fingerprint of what a panel shows that changes without its job."""
     seconds = "" if estimate.seconds is None else round_time(estimate.seconds)
     return f"{estimate.ahead}-{seconds}-{estimate.has_workers:d}-{poll_interval_ms(job.begun)}"
 
 
-def _render(template: str, job_id: str, since: int | None = None) -> str:
-    """Render the page of a job, or a part of it."""
+def _render(job_id: str, *, is_page: bool = False, since: int | None = None) -> str:
+    """Render the page of a job, or a part of it: its owner's, or that of guests."""
     job, estimate = current_jobs().follow(job_id)
+    recipe = Recipe.from_json(job.recipe)
     return render_template(
-        template,
+        _template(is_page, is_owner(job), since),
         job=job,
         since=since,
-        is_owner=is_owner(job),
         estimate=estimate,
         fingerprint=estimate and _fingerprint(estimate, job),
         poll_ms=poll_interval_ms(job.begun),
         form=FlaskForm(),
-        outputs=Recipe.from_json(job.recipe).outputs,
-        predict_sizes=predict_sizes,
+        card=partial(make_card, job, recipe),
+        names=example_names(job.images[0].name if job.images else "photo", recipe.outputs[0]),
+        find=request.args.get("find", "").strip().casefold(),
+        show=request.args.get("show"),
+        view=_view(),
         latest=latest_expiry(job),
         hours=later_hours(job),
     )
+
+
+def _template(is_page: bool, is_owner: bool, since: int | None) -> str:
+    if not is_owner:
+        return "jobs/gallery.html" if is_page else "jobs/_gallery.html"
+    if is_page:
+        return "jobs/show.html"
+    return "jobs/_job.html" if since is None else "jobs/_panel.html"
+
+
+def _view() -> str:
+    """Return how to lay out the cards: as asked for, or as last time."""
+    asked = request.args.get("view") or request.cookies.get("view")
+    return asked if asked in VIEWS else VIEWS[0]
