@@ -23,6 +23,11 @@ function readProblem(text) {
   }
 }
 
+// A change that the server rejects was of an old page: show what the job is like now.
+document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
+  if (ctx.request.method === "POST") refresh();
+});
+
 // The server confirms a change by this event (HX-Trigger).
 document.addEventListener("confirm", ({ detail }) => showNotice(detail.value));
 
