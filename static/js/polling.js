@@ -27,7 +27,8 @@ export async function refresh() {
   pausedUntil = 0;
   source.setAttribute("hx-sync", `#${panel.id}:replace`);
   let request;
-  latest = htmx.ajax("GET", address.href, { source, target: panel, swap: "outerHTML" });
+  const swap = panel.getAttribute("hx-swap") ?? "outerHTML";
+  latest = htmx.ajax("GET", address.href, { source, target: panel, swap });
   while (request !== latest) {
     request = latest; // Another refresh may have replaced it meanwhile.
     await request;

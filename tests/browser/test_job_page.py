@@ -74,8 +74,7 @@ def test_axe_finds_no_fault_on_the_job_page_in_any_state(page: Page, idle: Serve
     check_colors(page)
     page.go_back()
     page.locator("a.shot").click()
-    expect(page.locator(".focus-picture")).to_be_visible()
-    page.get_by_text("HTML, ready to paste").click()
+    expect(page.locator("#stage img").first).to_be_visible()
     check_colors(page)
     page.go_back()
     page.locator("summary").first.click()
@@ -93,8 +92,7 @@ def test_job_and_image_fit_every_screen(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, files, "avatar"))
     expect_to_fit(page, 320, 390, 3840)
     page.locator("a.shot").first.click()
-    expect(page.locator(".focus-picture")).to_be_visible()
-    page.get_by_text("HTML, ready to paste").click()
+    expect(page.locator("#stage img").first).to_be_visible()
     expect_to_fit(page, 320, 390, 3840)
 
 

@@ -20,16 +20,30 @@ def test_pictures_of_the_same_view_are_compared_overlaid(
     assert f'class="compare {view}"' in person.get(f"{job}/images/{image.id}").text
 
 
-def test_stranger_sees_the_smallest_file_beside_the_largest(
+def test_stranger_compares_files_of_the_largest_size(
     person: Person, stranger: Person, jobs: Jobs
 ) -> None:
     job = person.submit(make_jpeg(size=(1000, 700)), presets="web-set")
     work(jobs)
     (image,) = job_at(jobs, job).images
-    page = stranger.get(f"{job}/images/{image.id}").text
-    lightest = min(image.thumbnails, key=lambda made: made.bytes)
-    assert 'alt="Before: 1000 × 700' in page
-    assert f'alt="After: {lightest.width} × {lightest.height}' in page
+    page = stranger.page(f"{job}/images/{image.id}")
+    largest = [made for made in image.thumbnails if made.width == 1000]
+    heavy, light = sorted(largest, key=lambda made: -made.bytes)
+    assert [page.value(".before", "src"), page.value(".after", "src")] == [heavy.url, light.url]
+
+
+def test_file_to_compare_is_chosen_by_the_address(person: Person, jobs: Jobs) -> None:
+    job = person.submit(make_jpeg(size=(1000, 700)), presets=["web-set", "card"])
+    work(jobs)
+    (image,) = job_at(jobs, job).images
+    path = f"{job}/images/{image.id}"
+    for name, shown in [("320w.jpg", "320w.jpg"), ("card.webp", "card.webp")]:
+        page = person.page(f"{path}?after={name}")
+        assert page.value(".after", "src").rpartition("/")[2] == shown
+        assert page.value("[name=after][checked]") == shown
+    chosen = person.page(f"{path}?after=no-such.webp").value("[name=after][checked]")
+    assert chosen.endswith(".webp")
+    assert chosen != "card.webp"
 
 
 def test_single_thumbnail_is_not_compared_with_itself(

@@ -58,6 +58,10 @@ class Person:
         form = multipart(csrf_token=self.token(), **fields)
         return self.client.post(path, headers={"Accept": "text/html"}, **form)
 
+    def post_by_htmx(self, path: str, **fields: object) -> TestResponse:
+        form = multipart(csrf_token=self.token(), **fields)
+        return self.client.post(path, headers={"Accept": "text/html", "HX-Request": "true"}, **form)
+
     def upload(self, *files: tuple[bytes, str], **fields: object) -> TestResponse:
         """Send the form with these files; the preset is the square by default."""
         images = [part(data, name) for data, name in files]

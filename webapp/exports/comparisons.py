@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from webapp.exports.markup import find_output, responsive_sets
 from webapp.jobs.models import Image, Thumbnail, have_same_ratio
+from webapp.recipes.outputs import Recipe
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,7 @@ class Comparison:
     before: Image | Thumbnail
     before_url: str
     after: Thumbnail
+    is_crop: bool
 
     @property
     def has_original(self) -> bool:
@@ -29,21 +32,31 @@ class Comparison:
         return "over" if have_same_ratio(before, self.after.size) else "beside"
 
 
-def compare(
-    image: Image, sets: Sequence[Sequence[Thumbnail]], original_url: str | None
-) -> list[Comparison]:
-    """Compare all thumbnails of an image, those first that say most.
+def compare(image: Image, recipe: Recipe, original_url: str | None) -> list[Comparison]:
+    """Compare all thumbnails of an image: crops first, the largest and lightest of each first.
 
-    Without an original, each is compared with the largest of its set: what fewer pixels and bytes
-    cost. The lightest lost most of that; of an original, the largest is all that is left.
+    Without an original, each is compared with the largest of its set, of those with the heaviest:
+    what fewer pixels and bytes cost.
     """
-    if original_url:
-        return [Comparison(image, original_url, made) for group in sets for made in group]
-    return [
-        each
-        for group in sets
-        for each in sorted(
-            (Comparison(group[0], group[0].url, made) for made in group),
-            key=lambda each: (each.view == "alone", each.after.bytes),
-        )
-    ]
+    comparisons = []
+    for group in responsive_sets(image, recipe):
+        best = max(group, key=lambda made: (made.width, made.bytes))
+        before, url = (image, original_url) if original_url else (best, best.url)
+        comparisons += [Comparison(before, url, made, _is_crop(made, recipe)) for made in group]
+    return sorted(comparisons, key=_rank)
+
+
+def choose(comparisons: Sequence[Comparison], file_name: str | None) -> Comparison | None:
+    """Return the comparison of a file, or of the largest that shows the whole image."""
+    chosen = (one for one in comparisons if one.after.file_name == file_name)
+    whole = (one for one in comparisons if not one.is_crop and one.view != "beside")
+    return next(chosen, None) or next(whole, None) or next(iter(comparisons), None)
+
+
+def _rank(one: Comparison) -> tuple[bool, int, int]:
+    return not one.is_crop, -one.after.width * one.after.height, one.after.bytes
+
+
+def _is_crop(thumbnail: Thumbnail, recipe: Recipe) -> bool:
+    output = find_output(thumbnail, recipe)
+    return output is not None and output.fit == "cover"

@@ -24,6 +24,7 @@ TAKE_IMAGES = {*MAKE_JOBS, "uploads.add_images"}
 QUEUE_AGAIN = {
     "changes.remake",
     "changes.retry",
+    "images.retry",
     "images.set_focal_point",
     "images.clear_focal_point",
 }

@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.support.images import make_corners, make_jpeg
 from tests.support.jobs import job_at, work
+from tests.support.pages import Page
 from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 
@@ -40,16 +41,56 @@ def test_cleared_focal_point_restores_the_crops(person: Person, jobs: Jobs) -> N
     assert made[0] == made[2] != made[1]
 
 
-def test_reset_to_recipe_is_offered_with_a_focal_point(person: Person, jobs: Jobs) -> None:
+def test_way_back_to_automatic_is_sent_with_a_focal_point(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(), presets="avatar")
     work(jobs)
     page = f"{path}/images/{job_at(jobs, path).images[0].id}"
-    offered = []
-    for action, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {})):
-        offered.append("Reset to recipe" in person.get(page).text)
+    kinds = []
+    for action, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {}), ("", {})):
+        kinds.append(person.page(page).value("#automatic", "type"))
         person.post(f"{page}/{action}", **fields)
-    offered.append("Reset to recipe" in person.get(page).text)
-    assert offered == [False, True, False]
+    assert kinds == ["reset", "submit", "reset"]
+
+
+def test_fields_are_empty_while_the_crops_are_automatic(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), presets="avatar")
+    work(jobs)
+    page = f"{path}/images/{job_at(jobs, path).images[0].id}"
+    assert person.page(page).values("#focus input[type=number]") == ["", ""]
+    person.post(f"{page}/focus", x="1", y="0.25")
+    assert person.page(page).values("#focus input[type=number]") == ["1.00", "0.25"]
+
+
+def test_frames_show_what_the_crops_keep(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(size=(400, 200)), presets="avatar")
+    work(jobs)
+    page = f"{path}/images/{job_at(jobs, path).images[0].id}"
+    assert person.page(page).values(".mark", "class") == ["mark unknown"]
+    person.post(f"{page}/focus", x="1", y="0.25")
+    frame = person.page(page).one(".mark")
+    sides = [frame.attributes[side] for side in ("x", "y", "width", "height")]
+    assert sides == ["50.0%", "0.0%", "50.0%", "100.0%"]
+
+
+def test_htmx_gets_the_panel_for_a_new_focal_point(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), presets=["avatar", "web-set"])
+    work(jobs)
+    page = f"{path}/images/{job_at(jobs, path).images[0].id}"
+    for action, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {})):
+        answer = person.post_by_htmx(f"{page}/{action}", after="avatar.webp", **fields)
+        assert answer.status_code == 200
+        assert answer.headers["Cache-Control"] == "no-store"
+        panel = Page(answer.text)
+        assert panel.value("#image-panel", "data-state") == "waiting"
+        assert panel.value("[name=after][checked]") == "avatar.webp"
+
+
+def test_htmx_gets_the_reason_as_json(person: Person) -> None:
+    path = person.submit(make_jpeg())
+    image_id = person.page(path).value(".frame", "id").removeprefix("image-")
+    answer = person.post_by_htmx(f"{path}/images/{image_id}/focus", x="", y="")
+    assert answer.status_code == 422
+    assert (answer.json or {})["detail"] == "The focal point must be two numbers from 0 to 1."
 
 
 def test_only_the_owner_sets_the_focal_point(person: Person, stranger: Person, jobs: Jobs) -> None:
@@ -78,23 +119,15 @@ def test_focal_point_outside_the_image_is_refused(person: Person, x: str, y: str
 @pytest.mark.parametrize(
     ("preset", "is_asked"), [("avatar", True), ("web-set", False), ("square", False)]
 )
-def test_focal_point_is_offered_for_cropped_outputs_only(
+def test_crop_point_is_offered_for_cropped_outputs_only(
     person: Person, stranger: Person, jobs: Jobs, preset: str, is_asked: bool
 ) -> None:
     path = person.submit(make_jpeg(), presets=preset)
     work(jobs)
     image = job_at(jobs, path).images[0]
     address = f"{path}/images/{image.id}"
-    assert ("Focal point" in person.get(address).text) == is_asked
-    assert "Focal point" not in stranger.get(address).text
-
-
-def test_fields_of_the_focal_point_are_described(person: Person, jobs: Jobs) -> None:
-    path = person.submit(make_jpeg(), presets="avatar")
-    work(jobs)
-    image = job_at(jobs, path).images[0]
-    page = person.get(f"{path}/images/{image.id}").text
-    assert page.count('aria-describedby="focus-help"') == 2
+    assert ("Crop point" in person.get(address).text) == is_asked
+    assert "Crop point" not in stranger.get(address).text
 
 
 def test_overview_is_shown_to_the_owner_but_is_no_thumbnail(

@@ -5,6 +5,7 @@ import pytest
 from tests.support.clock import Clock
 from tests.support.images import encode, make_animation, make_exif, make_jpeg, make_picture
 from tests.support.jobs import job_at, work
+from tests.support.pages import Page
 from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 from webapp.web.views.responses import PICTURE_HEADERS
@@ -118,7 +119,7 @@ def test_owner_sees_the_original_beside_its_thumbnail(
     work(jobs)
     seen = person.get(page).text
     assert f'src="{address}"' in seen
-    assert "Original, 400 × 300 JPEG" in seen
+    assert "400 × 300 JPEG" in Page(seen).text(".sides p:first-child")
     assert address not in stranger.get(page).text
     assert address not in stranger.get(f"{page}/panel").text
 

@@ -118,8 +118,8 @@ def test_new_focal_point_remakes_the_previous_result(person: Person, jobs: Jobs)
     assert job_at(jobs, path).counts.done == 2
 
 
-def test_focal_point_form_says_which_links_end(person: Person, jobs: Jobs) -> None:
+def test_crop_point_form_says_which_links_end(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(), presets="avatar")
     work(jobs)
     page = person.get(f"{path}/images/{job_at(jobs, path).images[0].id}").text
-    assert f"Their old links work for {MINUTES}" in page
+    assert f"Its old link works for {MINUTES}" in page

@@ -17,6 +17,7 @@ from webapp.exports.markup import (
     write_image,
     write_job,
 )
+from webapp.jobs.errors import ImageNotFound
 from webapp.jobs.models import Job
 from webapp.recipes.outputs import Recipe
 from webapp.web.app_context import current_jobs
@@ -28,12 +29,15 @@ blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")
 
 @blueprint.get("/<uuid:job_id>/zip")
 def archive(job_id: UUID) -> Response:
-    """Send the zip of all thumbnails so far, named by the pattern `names`."""
+    """Send the zip of all thumbnails so far, named by the pattern `names`.
+
+    It is `of` one image (its id), or of all.
+    """
     pattern = request.args.get("names") or DEFAULT_PATTERN
     if request.method == "HEAD":
         return _archive_unmade(str(job_id), pattern)
     current_jobs().limits.admit_packing(client_name(), str(job_id))
-    job = read_job(current_jobs(), str(job_id))
+    job = _only(read_job(current_jobs(), str(job_id)), request.args.get("of"))
     packed = pack(job, current_jobs().storage, pattern)
     response = Response(iter(packed), mimetype="application/zip")
     response.content_length = len(packed)
@@ -42,6 +46,16 @@ def archive(job_id: UUID) -> Response:
     response.cache_control.no_store = True
     response.headers["Content-Disposition"] = _attachment(archive_name(job))
     return response
+
+
+def _only(job: Job, image_id: str | None) -> Job:
+    """Return a job with one of its images, or with all. Raises ImageNotFound."""
+    if not image_id:
+        return job
+    chosen = tuple(image for image in job.images if image.id == image_id)
+    if not chosen:
+        raise ImageNotFound
+    return job.with_images(chosen)
 
 
 def _archive_unmade(job_id: str, pattern: str) -> Response:

@@ -7,25 +7,26 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
 from webapp.engine.header import SHOWN_BY_BROWSERS
-from webapp.exports.comparisons import compare
-from webapp.exports.markup import find_output, responsive_sets, write_image
+from webapp.exports.comparisons import choose, compare
+from webapp.exports.crops import find_crops
 from webapp.jobs.errors import ImageNotFound, JobNotFound
-from webapp.jobs.models import Image, Job, Thumbnail
+from webapp.jobs.models import Image, Job
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.parsing import parse_focal_point
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, is_owner, require_owner
+from webapp.web.errors import is_htmx
 from webapp.web.formatters import format_name
 from webapp.web.views.jobs import gone_page
-from webapp.web.views.responses import address_here, no_store, poll_interval_ms, send_picture
+from webapp.web.views.responses import no_store, poll_interval_ms, send_picture
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
 
 
 @blueprint.get("")
 def show(job_id: UUID, image_id: UUID) -> Response:
-    """Show an image, large, with all that was made of it."""
+    """Show an image, large, compared with one of its files: `after`, or the largest."""
     job, image = current_jobs().image(str(job_id), str(image_id))
     return no_store(_render("images/show.html", job, image))
 
@@ -67,8 +68,7 @@ def set_focal_point(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     require_owner(str(job_id))
     point = parse_focal_point(f"{request.form.get('x', '')},{request.form.get('y', '')}")
     current_jobs().set_focal_point(str(job_id), str(image_id), point, client_name())
-    notify_workers(current_huey())
-    return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
+    return _queued(job_id, image_id)
 
 
 @blueprint.post("/focus/clear")
@@ -76,8 +76,24 @@ def clear_focal_point(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     """Remove the focal point, and use that of the recipe."""
     require_owner(str(job_id))
     current_jobs().set_focal_point(str(job_id), str(image_id), None, client_name())
+    return _queued(job_id, image_id)
+
+
+@blueprint.post("/again")
+def retry(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
+    """Retry an image that failed or was cancelled."""
+    require_owner(str(job_id))
+    current_jobs().retry(str(job_id), str(image_id), client_name())
+    return _queued(job_id, image_id)
+
+
+def _queued(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
+    """Notify the workers, and send the panel of a queued image to htmx, others to its page."""
     notify_workers(current_huey())
-    return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
+    if not is_htmx():
+        return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
+    job, image = current_jobs().image(str(job_id), str(image_id))
+    return no_store(_render("images/_panel.html", job, image))
 
 
 @blueprint.post("/alt")
@@ -99,25 +115,20 @@ def _is_unchanged(job_id: str, image_id: str) -> bool:
 
 def _render(template: str, job: Job, image: Image) -> str:
     recipe = Recipe.from_json(job.recipe)
-    sets = responsive_sets(image, recipe)
+    original_url = _address_of_original(job, image)
+    comparisons = compare(image, recipe, original_url)
     return render_template(
         template,
         job=job,
         image=image,
-        sets=sets,
-        comparisons=compare(image, sets, _address_of_original(job, image)),
-        has_focal_point=recipe.crops and is_owner(job),
-        crops=[made for group in sets for made in group if _is_crop(made, recipe)],
-        html=write_image(image, recipe, address_here),
+        comparisons=comparisons,
+        shown=choose(comparisons, request.values.get("after")),
+        crops=find_crops(image, recipe),
+        whole_url=original_url or (image.overview and image.overview.url),
         is_owner=is_owner(job),
         poll_ms=poll_interval_ms(job.begun),
         form=FlaskForm(),
     )
-
-
-def _is_crop(thumbnail: Thumbnail, recipe: Recipe) -> bool:
-    output = find_output(thumbnail, recipe)
-    return output is not None and output.fit == "cover"
 
 
 def _address_of_original(job: Job, image: Image) -> str | None:

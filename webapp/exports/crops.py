@@ -1,0 +1,59 @@
+"""The crops of an image: which part of it each shows, and where the others would move it."""
+
+from dataclasses import dataclass, replace
+
+from webapp.engine.geometry import plan
+from webapp.exports.markup import find_output
+from webapp.jobs.models import Image, Thumbnail
+from webapp.recipes.outputs import CENTRE, Output, Point, Recipe, default_name
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A crop that is made, and its part of the image, in percent of the sides."""
+
+    title: str
+    thumbnail: Thumbnail
+    point: Point | None  # What it keeps in view; None where the engine finds it.
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def view_box(self) -> str:
+        """Its part as SVG's `viewBox`, of an image of 100 × 100."""
+        return f"{self.left:g} {self.top:g} {self.width:g} {self.height:g}"
+
+
+def find_crops(image: Image, recipe: Recipe) -> list[Crop]:
+    """List the crops of an image, each shape once, whatever its formats."""
+    made = {thumbnail.output: thumbnail for thumbnail in reversed(image.thumbnails)}
+    outputs = ((find_output(one, recipe), one) for one in reversed(made.values()))
+    return [
+        _locate(output, one, image) for output, one in outputs if output and output.fit == "cover"
+    ]
+
+
+def _locate(output: Output, thumbnail: Thumbnail, image: Image) -> Crop:
+    asked = image.focal_point or output.focus
+    point = None if asked == "smart" else asked
+    source = (image.width, image.height)
+    left, top, right, bottom = plan(replace(output, focus=point or CENTRE), source).region
+    across, down = 100 / source[0], 100 / source[1]
+    return Crop(
+        _title(output),
+        thumbnail,
+        point,
+        left=left * across,
+        top=top * down,
+        width=(right - left) * across,
+        height=(bottom - top) * down,
+    )
+
+
+def _title(output: Output) -> str:
+    """Return a name for a crop: `Card`, or its size where it has no name of its own."""
+    if output.name == default_name(output.width, output.height, output.fit, output.format):
+        return f"{output.width} × {output.height}"
+    return output.name.replace("-", " ").capitalize()
