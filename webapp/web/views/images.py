@@ -88,8 +88,13 @@ def retry(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
 
 
 def _queued(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
-    """Notify the workers, and send the panel of a queued image to htmx, others to its page."""
+    """Notify the workers, and show an image that is queued again."""
     notify_workers(current_huey())
+    return _changed(job_id, image_id)
+
+
+def _changed(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
+    """Send the panel of a changed image to htmx; redirect others to its page."""
     if not is_htmx():
         return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
     job, image = current_jobs().image(str(job_id), str(image_id))
@@ -101,7 +106,7 @@ def set_alt(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     """Set the alternative text `alt`; an empty one leaves it to the image's name."""
     require_owner(str(job_id))
     current_jobs().set_alt(str(job_id), str(image_id), request.form.get("alt", ""))
-    return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
+    return _changed(job_id, image_id)
 
 
 def _is_unchanged(job_id: str, image_id: str) -> bool:
