@@ -3,7 +3,7 @@
 import "./copying.js";
 import "./errors.js";
 import "./times.js";
-import { announce } from "./page.js";
+import { announce, showNotice } from "./page.js";
 import { focusHeading, showPage } from "./panel.js";
 import { findPanel } from "./polling.js";
 
@@ -135,6 +135,9 @@ document.addEventListener("reset", ({ target }) => {
 });
 
 // Changes and progress
+
+// The server confirms a change by this event (HX-Trigger).
+document.addEventListener("confirm", ({ detail }) => showNotice(detail.value));
 
 document.addEventListener("htmx:before:swap", () => {
   hadFocus = Boolean(findPanel()?.contains(document.activeElement));

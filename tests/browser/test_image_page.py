@@ -217,7 +217,9 @@ def test_nothing_moves_while_the_original_is_loaded(
     assert [box_of(page, place) for place in (".before", ".loupe-side", ".sides")] == boxes
 
 
-def test_nothing_shifts_while_an_image_is_made(page: Page, idle: Servers) -> None:
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_shifts_while_an_image_is_made(page: Page, idle: Servers, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
     page.add_init_script(WATCH_SHIFTS)
     job_url = create_job(page, idle, {"a.jpg": PHOTO}, "web-set", "avatar")
     page.goto(image_url(idle, job_url))
@@ -225,7 +227,8 @@ def test_nothing_shifts_while_an_image_is_made(page: Page, idle: Servers) -> Non
     work_on(idle)
     expect(page.locator(FINISHED)).to_be_visible()
     expect(page.locator(".before")).to_have_js_property("naturalWidth", 1000)
-    assert sum(shift for shift, _ in shifts(page)) < 0.02
+    moved = shifts(page)
+    assert sum(shift for shift, _ in moved) < 0.02, moved
 
 
 def test_files_are_compared_without_script(page: Page, servers: Servers, browser: Browser) -> None:
@@ -468,6 +471,23 @@ def test_refused_point_shows_why_and_stays(
     use_point(page)
     expect(page.locator(NOTICE)).to_have_text("The server could not be reached. Try again.")
     complaints.clear()
+
+
+def test_alt_text_is_written_beside_the_photo(page: Page, servers: Servers) -> None:
+    open_image(page, servers, "web-set")
+    field = page.get_by_label("Alt text, goes into the markup")
+    expect(field).to_have_attribute("placeholder", "a")
+    field.fill("A red cup")
+    save = page.get_by_role("button", name="Save alt text")
+    save.press("Enter")
+    expect(page.locator(NOTICE)).to_have_text("Alt text saved.")
+    expect(page.get_by_role("status")).to_have_text("Alt text saved.")
+    expect(save).to_be_focused()
+    page.reload()
+    expect(field).to_have_value("A red cup")
+    field.fill("")
+    save.click()
+    expect(field).to_have_text("")
 
 
 @pytest.mark.parametrize("tool", ["Compare", "Crop point"])

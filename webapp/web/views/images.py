@@ -1,5 +1,6 @@
 """One image of a job: its thumbnails, comparisons and focal point."""
 
+import json
 from uuid import UUID
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
@@ -9,8 +10,10 @@ from flask_wtf import FlaskForm
 from webapp.engine.header import SHOWN_BY_BROWSERS
 from webapp.exports.comparisons import choose, compare
 from webapp.exports.crops import find_crops
+from webapp.exports.markup import name_in_words
 from webapp.jobs.errors import ImageNotFound, JobNotFound
 from webapp.jobs.models import Image, Job
+from webapp.jobs.names import ALT_LENGTH
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.parsing import parse_focal_point
@@ -93,12 +96,18 @@ def _queued(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     return _changed(job_id, image_id)
 
 
-def _changed(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
-    """Send the panel of a changed image to htmx; redirect others to its page."""
+def _changed(job_id: UUID, image_id: UUID, done: str = "") -> ResponseReturnValue:
+    """Send the panel of a changed image to htmx; redirect others to its page.
+
+    `done` confirms the change in words.
+    """
     if not is_htmx():
         return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
     job, image = current_jobs().image(str(job_id), str(image_id))
-    return no_store(_render("images/_panel.html", job, image))
+    answer = no_store(_render("images/_panel.html", job, image))
+    if done:
+        answer.headers["HX-Trigger"] = json.dumps({"confirm": done})
+    return answer
 
 
 @blueprint.post("/alt")
@@ -106,7 +115,7 @@ def set_alt(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     """Set the alternative text `alt`; an empty one leaves it to the image's name."""
     require_owner(str(job_id))
     current_jobs().set_alt(str(job_id), str(image_id), request.form.get("alt", ""))
-    return _changed(job_id, image_id)
+    return _changed(job_id, image_id, "Alt text saved.")
 
 
 def _is_unchanged(job_id: str, image_id: str) -> bool:
@@ -129,8 +138,11 @@ def _render(template: str, job: Job, image: Image) -> str:
         comparisons=comparisons,
         shown=choose(comparisons, request.values.get("after")),
         crops=find_crops(image, recipe),
+        has_crops=recipe.crops,
         whole_url=original_url or (image.overview and image.overview.url),
         is_owner=is_owner(job),
+        alt_by_name=name_in_words(image.name),
+        alt_length=ALT_LENGTH,
         poll_ms=poll_interval_ms(job.begun),
         form=FlaskForm(),
     )
