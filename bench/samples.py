@@ -1,6 +1,6 @@
 """Paint the sample images of the upload page, the same each time.
 
-    python -m bench.samples     writes static/samples
+    python -m bench.samples     writes static/samples, and small pictures of them
 
 Each shows what thumbnails often get wrong: a wide scene with its detail at one side, a photo that
 is stored rotated and has a location, a cut-out.
@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from webapp.config import ROOT
 
 FOLDER = ROOT / "static/samples"
+SMALL = FOLDER / "small"
 Color = tuple[int, int, int]
 ORIENTATION, GPS = 0x0112, 0x8825
 
@@ -126,13 +127,23 @@ def _exif() -> Image.Exif:
 
 
 def main() -> None:
-    """Paint all three."""
-    FOLDER.mkdir(exist_ok=True)
+    """Paint all three, and a small picture of each."""
+    SMALL.mkdir(parents=True, exist_ok=True)
     soft = paint_landscape().filter(ImageFilter.GaussianBlur(0.9))
     soft.save(FOLDER / "balloons.jpg", quality=88, progressive=True, optimize=True)
     lying = paint_night().filter(ImageFilter.GaussianBlur(0.9)).transpose(Image.Transpose.ROTATE_90)
     lying.save(FOLDER / "moon.jpg", quality=88, progressive=True, optimize=True, exif=_exif())
-    paint_balloon(640).save(FOLDER / "cutout.png", optimize=True)
+    cutout = paint_balloon(640)
+    cutout.save(FOLDER / "cutout.png", optimize=True)
+    upright = lying.transpose(Image.Transpose.ROTATE_270)
+    for name, picture, height in (
+        ("balloons", soft, 320),
+        ("moon", upright, 180),
+        ("cutout", cutout, 180),
+    ):
+        size = (round(picture.width * height / picture.height), height)
+        small = picture.resize(size, Image.Resampling.LANCZOS)
+        small.save(SMALL / f"{name}.webp", quality=70, method=6)
 
 
 if __name__ == "__main__":

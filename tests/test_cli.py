@@ -121,7 +121,7 @@ def test_existing_files_are_kept(app: Flask, photo: Path, tmp_path: Path) -> Non
     ("options", "sentence"),
     [
         (["--width", "0"], "The width must be from 1 to 4096 pixels."),
-        ([], "Choose at least one output."),
+        ([], "Choose at least one size."),
         (["--preset", "huge"], "huge"),
         (
             ["--preset", "square", "--max-kb", "5", "--enlarge"],

@@ -1,72 +1,47 @@
 /** Find all files that were dropped, pasted or chosen, and tell images from other files. */
 
-const MB = 1_000_000;
+import { rules, say } from "./rules.js";
 
-/** The server's sentences for files that it rejects. */
-export const sentences = JSON.parse(document.getElementById("sentences").textContent);
+const SYSTEM_FILES = new RegExp(`^(${rules.system_files})$`, "s");
+const UNSEEN = new RegExp(rules.unseen, "gu");
+const FORMATS = new RegExp(`^(${rules.formats})`, "s");
+const UNSUPPORTED = rules.unsupported.map(([start, why]) => [new RegExp(`^(${start})`, "si"), why]);
 
-const SYSTEM_FILES = /^(\._.*|\.DS_Store|Thumbs\.db|desktop\.ini)$/s; // macOS adds `._` files.
-
-// Control, format and surrogate characters, except the two joiners.
-const INVISIBLE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}]/gu;
-
-// Signatures of the first bytes, read as Latin-1. Names are no proof: many ".heic" files are JPEGs.
-const IMAGES = [
-  /^\xff\xd8\xff/, // JPEG
-  /^\x89PNG\r\n\x1a\n/,
-  /^GIF8[79]a/,
-  /^RIFF.{4}WEBP/s,
-  /^.{4}ftyp.*avi[fs]/s, // Any of the brands may be AVIF's.
-  /^(II[*+]\0|MM\0[*+])/, // TIFF and BigTIFF
-  /^BM/, // BMP
-  /^.{4}ftyp(hei|hev|m[is]f1)/s, // HEIC
-  /^\0\0\x01\0/, // ICO
-  /^(\0\0\0\x0cjP {2}|\xff\x4f\xff\x51)/, // JPEG 2000
-];
-// The most common other files.
-const OTHERS = [
-  [/^%PDF/, sentences.pdf],
-  [/^\s*<(svg|\?xml)/i, sentences.svg],
-  [/^[\t\n\r\x20-\x7e\x80-\xff]*$/, sentences.text],
-];
-
-const UNREADABLE = "This file cannot be read. It may have been moved or deleted.";
 const unreadable = new WeakSet(); // Stand-ins for entries that could not be opened.
 
 /** Format a number of bytes as the server does: `31 kB`, `4.1 MB`. */
 export function fileSize(bytes) {
-  if (bytes < 1000) return `${bytes} B`;
-  if (bytes < 999_500) return `${Math.round(bytes / 1000)} kB`;
-  return `${(bytes / MB).toFixed(1)} MB`;
+  const [, size, digits, unit] = rules.file_sizes.find(([below]) => bytes < below);
+  return `${(bytes / size).toFixed(digits)} ${unit}`;
 }
 
 /** Format a size over the limit, with as many digits as show that it is over. */
-function sizeOver(bytes, maxMb) {
-  const digits = [1, 2, 3, 4, 5, 6].find((count) => Number((bytes / MB).toFixed(count)) > maxMb);
-  return `${(bytes / MB).toFixed(digits)} MB`;
+function sizeOver(bytes) {
+  const megabytes = bytes / rules.mb;
+  const digits = [1, 2, 3, 4, 5, 6].find((count) => Number(megabytes.toFixed(count)) > rules.max_file_mb);
+  return `${megabytes.toFixed(digits)} MB`;
 }
 
 /** Remove invisible characters, as the server does: some make `gpj.exe` display as `exe.jpg`. */
 export function cleanName(name) {
-  const base = name.split(/[/\\]/).at(-1);
-  const shown = base.replace(INVISIBLE, "").trim();
-  return /[^\u200c\u200d]/u.test(shown) ? shown : "unnamed";
+  const shown = name.split(/[/\\]/).at(-1).replace(UNSEEN, "").trim();
+  return /[^\u200c\u200d]/u.test(shown) ? shown : rules.unnamed;
 }
 
 /** Return the reason why the server would reject a file, or null. */
-export async function findFault(file, maxMb) {
-  if (unreadable.has(file)) return UNREADABLE;
-  if (!file.size) return sentences.empty;
-  if (file.size > maxMb * MB) {
-    return sentences.too_large.replace("{size}", sizeOver(file.size, maxMb)).replace("{limit_mb}", maxMb);
+export async function findFault(file, maxMb = rules.max_file_mb) {
+  if (unreadable.has(file)) return say("unreadable");
+  if (!file.size) return rules.empty;
+  if (file.size > maxMb * rules.mb) {
+    return rules.too_large.replace("{size}", sizeOver(file.size)).replace("{limit_mb}", maxMb);
   }
   try {
-    const start = new Uint8Array(await file.slice(0, 64).arrayBuffer());
+    // Read as Latin-1. Names are no proof: many ".heic" files are JPEGs.
+    const start = new Uint8Array(await file.slice(0, rules.head).arrayBuffer());
     const text = String.fromCharCode(...start);
-    if (IMAGES.some((signature) => signature.test(text))) return null;
-    return OTHERS.find(([signature]) => signature.test(text))?.[1] ?? sentences.unknown;
+    return FORMATS.test(text) ? null : UNSUPPORTED.find(([pattern]) => pattern.test(text))[1];
   } catch {
-    return UNREADABLE;
+    return say("unreadable");
   }
 }
 
@@ -115,7 +90,7 @@ export function listPasted(transfer, now = new Date()) {
   const time = now.toLocaleString("sv").replaceAll(":", "."); // Swedish is ISO: 2026-11-24 07.42.10
   return [...transfer.files].map((file) =>
     /^image\.\w+$/.test(file.name)
-      ? new File([file], file.name.replace("image", `pasted ${time}`), { type: file.type })
+      ? new File([file], file.name.replace("image", say("pasted", { time })), { type: file.type })
       : file,
   );
 }

@@ -1,26 +1,20 @@
-/** The upload queue: a row for each file, two uploads at a time. */
+/** The upload queue: the chosen files, sent two at a time. */
 
-import { cleanName, fileSize, findFault } from "./files.js";
+import { cleanName, findFault } from "./files.js";
+import { say } from "./rules.js";
 import { uploadFile } from "./upload.js";
 
 // One file is uploaded while the server checks the other. More would share the bandwidth, which
 // delays the first thumbnails, and each upload holds one of the server's threads.
 const CONCURRENCY = 2;
 const MAX_DISCONNECTS = 5; // For one file. After that, its connection is not the problem.
-const POINTER_MS = 3000; // After the pointer moved in the list, a click may follow for so long.
 const RENDER_MS = 50; // Between two updates of the page, however many changes there are.
 
-const STATE_LABELS = { sent: "uploaded", failed: "failed", refused: "rejected" };
-
 export class Queue {
-  #section;
-  #list;
-  #rowTemplate;
+  #view; // The contact sheet; the rows once uploading has started.
   #onChange;
   #items = new Set(); // Waiting, sending, failed or refused; an item that is sent is removed.
-  #sentRows = []; // Removed when the queue is idle, because removing a row moves all after it.
-  #followed = null; // The row that #follow scrolled to last.
-  #pointerMovedAt = -Infinity;
+  #keys = new Set(); // Of all files, sent ones too.
   #url = null; // Where images are posted, once uploading has started.
   #isPaused = false; // While the job accepts no images.
   #pauseNotice = ""; // Why uploading is suspended, and until when.
@@ -30,13 +24,14 @@ export class Queue {
   #counts = { waiting: 0, sending: 0, failed: 0, refused: 0, sent: 0 };
   #bytes = { total: 0, sent: 0 };
 
-  constructor(section, rowTemplate, onChange) {
-    this.#section = section;
-    this.#list = section.querySelector("ol");
-    this.#rowTemplate = rowTemplate;
+  constructor(view, onChange) {
+    this.#view = view;
     this.#onChange = onChange;
-    // Not :hover: the submit button may have been where the list is now.
-    this.#list.addEventListener("pointermove", ({ timeStamp }) => (this.#pointerMovedAt = timeStamp));
+  }
+
+  /** The chosen photos, without skipped files. */
+  get photos() {
+    return [...this.#items].filter(({ state }) => state !== "refused");
   }
 
   /** The number of images, without rejected files. */
@@ -61,7 +56,7 @@ export class Queue {
 
   /** The files that were not uploaded, each as [position, name, reason]. */
   get missing() {
-    return [...this.#items].map(({ position, name, why }) => [position, name, why ?? "It was not uploaded."]);
+    return [...this.#items].map(({ position, name, why }) => [position, name, why ?? say("not_uploaded")]);
   }
 
   /** The number of files that can be retried. */
@@ -88,30 +83,32 @@ export class Queue {
     return this.#bytes.total ? Math.min(1, this.#bytes.sent / this.#bytes.total) : 1;
   }
 
+  /** Return whether a file was added before. */
+  has(file) {
+    return this.#keys.has(keyOf(file));
+  }
+
   /** Add a file. With a `fault`, it is listed with that reason and not uploaded. */
   add(file, fault) {
-    const row = this.#rowTemplate.content.cloneNode(true).firstElementChild;
     const state = fault ? "refused" : "waiting";
     const position = (this.#added += 1);
     const name = cleanName(file.name);
-    const item = { file, name, position, row, state, why: fault, part: 0, disconnects: 0, abort: null };
-    row.querySelector(".row-name").textContent = name;
-    row.querySelector("progress").ariaLabel = `${name} uploaded`;
-    row.querySelector(".row-remove").addEventListener("click", () => this.#remove(item));
-    row.querySelector(".row-retry").addEventListener("click", () => this.#retry(item));
+    const item = { file, name, position, state, why: fault, part: 0, disconnects: 0, abort: null };
+    this.#keys.add(keyOf(file));
     this.#items.add(item);
-    this.#list.append(row);
     this.#tally(item, 1);
-    this.#render(item);
+    this.#view.add(item);
+    this.#changed();
     this.#sendNext();
   }
 
-  /** Upload all files to a job, and those that are added or retried later. */
-  start(url) {
+  /** Upload all files to a job, and those that are added or retried later; `rows` shows them. */
+  start(url, rows) {
     this.#url = url;
-    for (const item of this.#items) {
-      if (item.state === "refused") this.#list.append(item.row); // Rows in progress come first.
-    }
+    this.#view = rows;
+    const isRefused = ({ state }) => state === "refused";
+    const all = [...this.#items]; // Rows in progress come first.
+    for (const item of [...all.filter((item) => !isRefused(item)), ...all.filter(isRefused)]) rows.add(item);
     this.#changed();
     this.#sendNext();
   }
@@ -150,7 +147,6 @@ export class Queue {
       await uploadFile(this.#url, item, { signal: item.abort.signal, onProgress });
       this.#change(item, { state: "sent", part: 1 });
       this.#items.delete(item);
-      this.#sentRows.push(item.row);
     } catch (error) {
       if (item.abort.signal.aborted) return;
       await this.#handle(item, error);
@@ -184,9 +180,8 @@ export class Queue {
     this.#sendNext();
   }
 
-  #retry(item) {
+  retry(item) {
     this.#requeue(item);
-    item.row.querySelector(".row-remove").focus();
     this.#sendNext();
   }
 
@@ -194,7 +189,6 @@ export class Queue {
     for (const item of this.#items) {
       if (item.state === "failed") this.#requeue(item);
     }
-    this.#section.focus(); // The button disappears.
     this.#sendNext();
   }
 
@@ -203,20 +197,17 @@ export class Queue {
     this.#change(item, { state: "waiting", why: null });
   }
 
-  #remove(item) {
-    const neighbour = item.row.nextElementSibling ?? item.row.previousElementSibling;
+  remove(item) {
     this.#tally(item, -1);
-    this.#removeRow(item, neighbour?.querySelector(".row-remove") ?? this.#section);
+    this.#items.delete(item);
+    this.#keys.delete(keyOf(item.file));
+    this.#view.remove(item);
     item.abort?.abort();
+    this.#changed();
   }
 
-  /** Remove a row. If it has the focus, move that to `nextFocus`, not to the top of the page. */
-  #removeRow(item, nextFocus) {
-    const hadFocus = item.row.contains(document.activeElement);
-    item.row.remove();
-    this.#items.delete(item);
-    if (hadFocus) nextFocus.focus();
-    this.#changed();
+  removeAll() {
+    for (const item of this.#items) this.remove(item);
   }
 
   #change(item, changes) {
@@ -224,7 +215,8 @@ export class Queue {
     this.#tally(item, -1);
     Object.assign(item, changes);
     this.#tally(item, 1);
-    this.#render(item);
+    this.#view.update(item);
+    this.#changed();
   }
 
   #tally({ state, file, part }, sign) {
@@ -237,54 +229,15 @@ export class Queue {
   #changed() {
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
-      this.#follow();
-      if (!this.isBusy) while (this.#sentRows.length) this.#sentRows.pop().remove();
+      if (this.#url) {
+        this.#view.follow([...this.#items].find(({ state }) => state === "sending"));
+        if (!this.isBusy) this.#view.removeSent();
+      }
       this.#onChange();
     }, RENDER_MS);
   }
+}
 
-  /** Scroll to the file being uploaded, unless the user has scrolled away or is about to click. */
-  #follow() {
-    const item = [...this.#items].find(({ state }) => state === "sending");
-    if (!item || item.row === this.#followed) return;
-    const mayClick = performance.now() < this.#pointerMovedAt + POINTER_MS;
-    if (mayClick || this.#list.contains(document.activeElement)) return;
-    if (!this.#followed?.isConnected || this.#isVisible(this.#followed)) {
-      this.#list.scrollTop = item.row.offsetTop;
-    }
-    this.#followed = item.row;
-  }
-
-  #isVisible({ offsetTop, offsetHeight }) {
-    const { scrollTop, clientHeight } = this.#list;
-    return offsetTop + offsetHeight > scrollTop && offsetTop < scrollTop + clientHeight;
-  }
-
-  #render({ file, name, row, state, why, part }) {
-    const isSending = state === "sending";
-    const isSent = state === "sent";
-    const canCancel = !isSent && !(isSending && part === 1); // After the last byte, it has no effect.
-    const percent = part < 1 ? `${Math.floor(part * 100)} %` : "checking";
-    const words = isSending ? ` · ${percent}` : why || isSent ? ` · ${STATE_LABELS[state]}` : "";
-    row.querySelector(".row-state").textContent = fileSize(file.size) + words;
-    row.classList.toggle("refused", Boolean(why));
-    const reason = row.querySelector(".row-why");
-    reason.textContent = why ?? "";
-    reason.hidden = !why;
-    const progress = row.querySelector("progress");
-    progress.value = part;
-    progress.hidden = !isSending;
-    const remove = row.querySelector(".row-remove");
-    if (!canCancel && document.activeElement === remove) this.#section.focus();
-    row.classList.toggle("gone", !canCancel);
-    this.#label(remove, isSending ? "Cancel" : "Remove", name);
-    this.#label(row.querySelector(".row-retry"), "Retry", name);
-    row.querySelector(".row-retry").hidden = state !== "failed";
-    this.#changed();
-  }
-
-  #label(button, verb, name) {
-    button.textContent = verb.toLowerCase();
-    button.ariaLabel = `${verb} ${name}`;
-  }
+function keyOf({ name, size, lastModified }) {
+  return `${size} ${lastModified} ${name}`;
 }

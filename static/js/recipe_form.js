@@ -18,6 +18,7 @@ document.getElementById("add-output").addEventListener("click", () => {
   output.querySelector(".remove-output").hidden = false;
   clearProblems(output);
   outputs.append(output);
+  form.dispatchEvent(new Event("recipe"));
   output.querySelector("input").focus();
 });
 
@@ -35,6 +36,7 @@ outputs.addEventListener("click", (event) => {
   event.target.closest(".output").remove();
   checkPixels();
   [...outputs.children].forEach(renumber); // The server counts from 0 and names fields in its errors.
+  form.dispatchEvent(new Event("recipe"));
   outputs.lastElementChild.querySelector("input").focus();
 });
 
@@ -42,7 +44,7 @@ outputs.addEventListener("click", (event) => {
 export function recipeQuery() {
   const query = new URLSearchParams();
   let number = 0;
-  for (const part of form.querySelectorAll(".cards, .output, .responsive, .keep")) {
+  for (const part of form.querySelectorAll(".presets, .output, .responsive, .keep")) {
     const sides = [...part.querySelectorAll("[name$=-width], [name$=-height], [name$=-widths]")];
     if (sides.length && !sides.some((side) => side.value.trim())) continue;
     if (part.matches(".output")) number += 1;
@@ -62,13 +64,14 @@ export function rememberRecipe() {
 }
 
 const link = document.getElementById("link-recipe");
+const linkLabel = link?.textContent;
 
 link?.addEventListener("click", async () => {
   const address = new URL(`?${recipeQuery()}`, location.origin + location.pathname).href;
   history.replaceState(null, "", address);
   const copied = navigator.clipboard?.writeText(address) ?? Promise.reject();
   // Browsers have a clipboard only on localhost or with TLS.
-  link.textContent = await copied.then(() => "Link copied", () => "The link is in the address bar");
+  link.textContent = await copied.then(() => link.dataset.copied, () => link.dataset.kept);
   announce(link.textContent);
 });
 
@@ -103,7 +106,7 @@ function countPixels() {
 form.addEventListener("input", () => {
   clearProblems();
   checkPixels();
-  if (link) link.textContent = link.dataset.label;
+  if (link) link.textContent = linkLabel;
 });
 
 /** Show an error beside its field, or above the submit button if it has none. */

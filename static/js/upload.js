@@ -1,12 +1,12 @@
 /** The upload page's requests: create a job, upload its files one by one, close it. */
 
+import { rules, say } from "./rules.js";
+
 const form = document.getElementById("upload");
-const CONNECTION_LOST = "Connection lost.";
-const FOREIGN_RESPONSE = "The response did not come from this server. Try again.";
 const RECONNECT_SECONDS = [1, 2, 4, 10]; // Between attempts to reach the server; the last repeats.
 // Abort a request after so many milliseconds without progress: a dead connection may never fail by
-// itself. The server's own limit is a little shorter.
-const STALL_MS = 1000 * form.dataset.stalledSeconds;
+// itself.
+const STALL_MS = rules.stalled_ms;
 
 let token = form.elements.csrf_token.value;
 
@@ -14,7 +14,7 @@ let token = form.elements.csrf_token.value;
 export class RequestError extends Error {
   constructor(status, problem, retryAfter) {
     const isLost = status === 0 || status === 408; // 408: the server stopped waiting for the rest.
-    super(isLost ? CONNECTION_LOST : problem.detail);
+    super(isLost ? say("lost") : problem.detail);
     this.field = problem?.field;
     this.isSessionError = problem?.code === "csrf";
     this.isLost = isLost;
@@ -30,9 +30,8 @@ export class RequestError extends Error {
 
   /** What went wrong and when the request is retried, for the user. */
   get notice() {
-    if (this.isLost) return `${this.message} Uploading resumes automatically.`;
-    const moment = new Date(Date.now() + this.waitSeconds * 1000);
-    return `${this.message} Retrying automatically at ${moment.toLocaleTimeString()}.`;
+    const time = new Date(Date.now() + this.waitSeconds * 1000).toLocaleTimeString();
+    return say(this.isLost ? "resumes" : "retries", { message: this.message, time });
   }
 
   /** Wait until a retry can succeed, or until the signal is aborted. */
@@ -133,7 +132,7 @@ async function postOnce(url, body) {
   try {
     return text ? JSON.parse(text) : null;
   } catch {
-    throw new RequestError(response.status, { detail: FOREIGN_RESPONSE }); // Such as a captive portal.
+    throw new RequestError(response.status, { detail: say("foreign") }); // Such as a captive portal.
   }
 }
 
@@ -190,6 +189,6 @@ function readProblem(status, text) {
   try {
     return JSON.parse(text);
   } catch {
-    return { detail: `The server rejected the request (${status}).` };
+    return { detail: say("rejected", { status }) };
   }
 }

@@ -1,16 +1,22 @@
 /** The upload page: collect files, create a job, and turn into its page while they are uploaded. */
 
-import { findFault, listDropped, listPasted, sentences, withoutSystemFiles } from "./files.js";
-import { followJob } from "./following.js";
+import { ContactSheet } from "./contacts.js";
+import { findFault, listDropped, listPasted, withoutSystemFiles } from "./files.js";
 import { announce, setTitle } from "./page.js";
-import { refresh } from "./polling.js";
 import { Queue } from "./queue.js";
 import { clearProblems, rememberRecipe, showProblem } from "./recipe_form.js";
-import { post, retryWhileTransient, sendBeacon } from "./upload.js";
+import { Rows } from "./rows.js";
+import { rules, say } from "./rules.js";
+import { showPhoto, showPrice } from "./sizes.js";
+import { post, RequestError, retryWhileTransient, sendBeacon } from "./upload.js";
 
 const form = document.getElementById("upload");
 const TEXT_FIELDS = "input:is([type=text], [type=number])"; // These keep their own paste and drop.
-const zone = form.querySelector(".zone");
+const zone = document.getElementById("zone");
+const heading = document.getElementById("promise");
+const promise = heading.textContent;
+const already = document.getElementById("already");
+const skipped = document.getElementById("skipped");
 const input = document.getElementById("images");
 const submit = document.getElementById("submit");
 const section = document.getElementById("queue");
@@ -21,21 +27,23 @@ const facts = document.getElementById("queue-facts");
 const pauseMessage = document.getElementById("queue-pause");
 const progress = document.getElementById("queue-progress");
 const retryAll = document.getElementById("queue-retry");
-const maxMb = Number(form.dataset.maxFileMb);
-const maxImages = Number(form.dataset.maxImages);
 
-const queue = new Queue(section, document.getElementById("row-template"), showQueue);
+const contacts = new ContactSheet({
+  onRemove: (item) => queue.remove(item),
+  onSelect: showPhoto,
+  onPreview: () => showPrice(queue.photos), // Now its size is known.
+});
+const queue = new Queue(contacts, showQueue);
+let jobParts = null; // The promise of what the job's page needs.
 let adding = Promise.resolve(); // Files are added one batch after the other.
 let job = null; // The server's description of the job, once it is created.
 let abort = null; // Stops waiting for the job to be created.
+let followJob = null;
+let refresh = null;
 let isOpen = false; // True while the job accepts images.
 let isSettling = false;
 let reopenNotice = ""; // Why the job cannot be reopened yet; the queue has its own notice.
 let announced = { missing: 0, failed: 0, quarter: 0, notice: "" };
-
-function images(count) {
-  return `${count} image${count === 1 ? "" : "s"}`;
-}
 
 // Collect files
 
@@ -45,44 +53,73 @@ function add(files) {
 
 /** Add files in batches, so that the page stays responsive while hundreds are checked. */
 async function addNow(files) {
-  loadJobStyle();
+  loadJobParts();
   const wanted = withoutSystemFiles(await files);
-  clearProblems(zone.parentElement); // Such as that no images were chosen.
+  clearProblems(zone); // Such as that no photos were chosen.
+  const known = wanted.filter((file) => queue.has(file));
+  already.hidden = !known.length;
+  already.textContent = sayAlready(known);
   if (!wanted.length) {
-    const message = "There are no files in this folder.";
+    const message = say("no_files");
     showProblem({ message, field: "images" });
     announce(message);
     return;
   }
-  while (wanted.length) {
-    const batch = wanted.splice(0, 20);
-    const faults = await Promise.all(batch.map((file) => findFault(file, maxMb)));
+  const fresh = wanted.filter((file) => !known.includes(file));
+  while (fresh.length) {
+    const batch = fresh.splice(0, 20);
+    const faults = await Promise.all(batch.map((file) => findFault(file)));
     batch.forEach((file, n) => queue.add(file, faults[n] ?? findExcess()));
   }
   showQueue();
-  announce(facts.textContent);
+  if (!job) announce(already.textContent || sayChosen());
 }
 
-/** Load the style of the job's page once. The first view does without it, to be light. */
-function loadJobStyle() {
-  if (form.dataset.jobStyle === undefined) return;
-  const link = document.createElement("link");
-  Object.assign(link, { rel: "stylesheet", href: form.dataset.jobStyle });
-  delete form.dataset.jobStyle;
-  document.head.append(link);
+function sayAlready(known) {
+  if (known.length > 1) return say("all_already", { n: known.length });
+  return known.length ? say("already", { name: known[0].name }) : "";
+}
+
+function sayChosen() {
+  const [photos, skipped] = [queue.count, queue.missingCount];
+  return say(skipped ? "chosen_and_skipped" : "chosen", { photos, skipped });
+}
+
+/** Load what the job's page needs, once. The first view does without it, to be light. */
+function loadJobParts() {
+  jobParts ??= Promise.all([
+    import("./following.js"),
+    import("./polling.js"),
+    loadPart("script", { src: form.dataset.htmx }).then(() => loadPart("script", { src: form.dataset.upsert })),
+    loadPart("link", { rel: "stylesheet", href: form.dataset.jobStyle }),
+  ]).catch(() => {
+    jobParts = null; // For the next attempt.
+    throw new RequestError(0);
+  });
+  jobParts.catch(() => {}); // Reported when they are needed.
+  return jobParts;
+}
+
+function loadPart(tag, attributes) {
+  const part = Object.assign(document.createElement(tag), attributes);
+  document.head.append(part);
+  return new Promise((resolve, reject) => Object.assign(part, { onload: resolve, onerror: reject }));
 }
 
 /** Return the reason why the job cannot have another image, or null. */
 function findExcess() {
-  return queue.count < maxImages ? null : sentences.too_many;
+  return queue.count < rules.max_images ? null : rules.too_many;
 }
 
 for (const chooser of [input, document.getElementById("folder")]) {
   chooser.addEventListener("change", () => {
-    add([...chooser.files]);
+    if (chooser.files.length) add([...chooser.files]);
     chooser.value = ""; // So that choosing the same file again is a change.
   });
 }
+
+document.getElementById("add-photos").addEventListener("click", () => input.click());
+document.getElementById("remove-all").addEventListener("click", () => queue.removeAll());
 
 for (const link of form.querySelectorAll(".sample")) {
   link.addEventListener("click", (event) => {
@@ -96,9 +133,10 @@ async function fetchSample({ href, pathname }) {
     const response = await fetch(href);
     if (!response.ok) throw new Error(response.statusText);
     const data = await response.blob();
-    return [new File([data], pathname.split("/").at(-1), { type: data.type })];
+    const lastModified = Date.parse(response.headers.get("Last-Modified")) || 0;
+    return [new File([data], pathname.split("/").at(-1), { type: data.type, lastModified })];
   } catch {
-    throw new Error("The sample could not be loaded. Try again.");
+    throw new Error(say("no_sample"));
   }
 }
 
@@ -119,8 +157,16 @@ function drag(event) {
   event.preventDefault();
   event.dataTransfer.dropEffect = accepts ? "copy" : "none";
   const isOver = event.type === "dragleave" ? event.relatedTarget !== null : event.type !== "drop";
+  if (accepts && event.type === "dragenter") placeDropFrame(event.dataTransfer.items.length);
   dropFrame.hidden = !accepts || !isOver;
+  document.body.classList.toggle("dragging", !dropFrame.hidden);
   if (event.type === "drop" && accepts) add(listDropped(event.dataTransfer));
+}
+
+/** Lay the frame over the zone; over the photos once there are some. */
+function placeDropFrame(n) {
+  (zone.hidden ? document.getElementById("left") : zone).append(dropFrame);
+  document.getElementById("drop-words").textContent = say(n ? "drop" : "drop_some", { n });
 }
 
 // Upload
@@ -134,7 +180,7 @@ form.addEventListener("submit", async (event) => {
   abort = new AbortController();
   try {
     if (queue.count) await begin();
-    else showProblem({ message: sentences.no_images, field: "images" });
+    else showProblem({ message: rules.no_images, field: "images" });
   } catch (error) {
     if (!abort.signal.aborted) showProblem(error);
   }
@@ -155,9 +201,13 @@ function showWaiting(words) {
 }
 
 async function begin() {
-  const open = () => post(form.dataset.openUrl, recipe()); // It may be edited while this waits.
+  const open = async () => {
+    [{ followJob }, { refresh }] = await loadJobParts();
+    return post(form.dataset.openUrl, recipe()); // It may be edited while this waits.
+  };
   job = await retryWhileTransient(open, showWaiting, abort.signal);
   rememberRecipe();
+  contacts.close(queue.photos);
   const panel = showTemplate("panel-template", form);
   panel.before(section);
   list.open = false; // It would lie over the photos.
@@ -165,9 +215,11 @@ async function begin() {
   followJob(panel, job);
   // Loaded late, to keep the first view small. If it fails, the buttons work as without script.
   import("./job_page.js").catch(() => {});
-  announce(`Uploading ${images(queue.count)}.`);
+  announce(say("uploading", { photos: queue.count }));
   isOpen = true;
-  queue.start(job.images_url);
+  const retry = (item) => queue.retry(item);
+  const rows = new Rows(section, document.getElementById("row-template"), (item) => queue.remove(item), retry);
+  queue.start(job.images_url, rows);
 }
 
 function recipe() {
@@ -251,35 +303,58 @@ function showTemplate(id, replaced) {
   return content;
 }
 
-retryAll.addEventListener("click", () => queue.retryAll());
+retryAll.addEventListener("click", () => {
+  queue.retryAll();
+  section.focus(); // The button disappears.
+});
 
 function warn(event) {
   event.preventDefault();
 }
 
-/** Render the queue's summary. Called after its changes. */
+/** Show what changed in the queue. */
 function showQueue() {
+  if (job) showUpload();
+  else showChosen();
+}
+
+function showChosen() {
+  const { count, missingCount } = queue;
+  const hadFocus = zone.contains(document.activeElement);
+  const wasChosen = zone.hidden;
+  zone.hidden = count > 0;
+  form.classList.toggle("chosen", zone.hidden);
+  for (const id of ["chosen-actions", "contacts"]) document.getElementById(id).hidden = !zone.hidden;
+  document.getElementById("becomes-steps").hidden = count < 2;
+  heading.textContent = count ? say("chosen", { photos: count }) : promise;
+  if (zone.hidden && hadFocus) heading.focus();
+  const focused = document.activeElement;
+  const isLost = [heading, document.body].includes(focused) || !focused.checkVisibility();
+  if (wasChosen && !zone.hidden && isLost) input.focus();
+  skipped.hidden = !missingCount;
+  document.getElementById("skipped-title").textContent = say("skipped", { skipped: missingCount });
+  showPrice(queue.photos);
+}
+
+function showUpload() {
   const { count, sentCount, missingCount, isBusy } = queue;
-  const percent = `${Math.floor(queue.progress * 100)} %`;
-  const uploaded = `${isBusy ? `${sentCount} of ${images(count)}` : images(sentCount)} uploaded`;
-  const done = job ? uploaded : images(count);
+  const percent = Math.floor(queue.progress * 100);
+  const done = say(isBusy ? "uploaded_of" : "uploaded", { sent: sentCount, photos: isBusy ? count : sentCount });
   const hadFocus = section.contains(document.activeElement);
   // The job's page lists the missing files. Only those that can be retried are shown here.
-  const isDone = job && sentCount && !isBusy;
+  const isDone = sentCount && !isBusy;
   section.classList.toggle("over", isDone);
   section.hidden = isDone ? !queue.failedCount : !section.querySelector("li");
-  if (hadFocus && section.hidden) document.querySelector(job ? "h1" : "#images")?.focus();
-  facts.textContent = missingCount ? `${done} · ${missingCount} ${job ? "not uploaded" : "rejected"}` : done;
+  if (hadFocus && section.hidden) document.querySelector("h1")?.focus();
+  facts.textContent = missingCount ? say("and_not", { facts: done, n: missingCount }) : done;
   const notice = queue.pauseNotice || reopenNotice;
   pauseMessage.textContent = notice;
   pauseMessage.hidden = !notice;
   retryAll.hidden = queue.failedCount < 2;
   progress.hidden = !isBusy;
   progress.value = queue.progress;
-  submit.textContent = count ? `Make thumbnails of ${images(count)}` : "Make thumbnails";
-  const title = notice ? `Paused at ${percent}` : `${percent} uploaded`;
-  setTitle("upload", isBusy ? `${title} · Thumbnails` : "");
-  if (job) announceProgress(notice);
+  setTitle("upload", isBusy ? say(notice ? "title_paused" : "title", { percent }) : "");
+  announceProgress(notice);
   if (isBusy) addEventListener("beforeunload", warn);
   else removeEventListener("beforeunload", warn);
   settle();
@@ -290,7 +365,7 @@ function announceProgress(notice) {
   const { count, sentCount, missingCount, failedCount, isBusy } = queue;
   const quarter = Math.floor((4 * sentCount) / count);
   const isNews = missingCount > announced.missing || (isBusy && quarter > announced.quarter);
-  if (notice !== announced.notice) announce(notice || "Uploading resumed.");
+  if (notice !== announced.notice) announce(notice || say("resumed"));
   else if (isNews) announce(facts.textContent);
   if (failedCount > announced.failed) list.open = true; // Each has a button to retry it.
   announced = { missing: missingCount, failed: failedCount, quarter, notice };

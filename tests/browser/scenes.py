@@ -185,7 +185,7 @@ def upload_of_nothing(page: Page, stage: Stage) -> None:
     """The button is pressed and no file is there."""
     stage.enter(page, "/")
     page.locator("#submit").click()
-    expect(page.get_by_text("Choose at least one image.")).to_be_visible()
+    expect(page.get_by_text("Choose at least one photo.")).to_be_visible()
 
 
 @scene
@@ -200,7 +200,7 @@ def upload_dragging(page: Page, stage: Stage) -> None:
         }"""
     )
     page.dispatch_event("body", "dragenter", {"dataTransfer": transfer})
-    expect(page.get_by_text("Drop to add")).to_be_visible()
+    expect(page.get_by_text("Drop 1 file")).to_be_visible()
 
 
 @scene

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.actions import choose_preset, drop, expect_done, expect_finished
+from tests.browser.actions import choose_preset, drop, expect_done, expect_finished, make_button
 from tests.browser.jobs import (
     PHOTO,
     create_job,
@@ -88,7 +88,7 @@ def test_refusal_does_not_cover_the_upload_list(
     first = iter([True])
     page.route("**/images", lambda route: route.continue_() if next(first, False) else None)
     page.route("**/cancel", refuse)
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     page.get_by_role("button", name="Cancel all waiting").click()
     notice, queue = page.locator(NOTICE).bounding_box(), page.locator("#queue").bounding_box()
     assert notice
@@ -182,7 +182,7 @@ def test_job_is_remade_with_another_recipe(page: Page, servers: Servers) -> None
     change_sizes(page)
     expect(page.locator("input[value=square]")).to_be_checked()
     choose_preset(page, "none of them")
-    page.get_by_text("Custom sizes").click()
+    page.get_by_text("Add a size of your own").click()
     page.get_by_label("Width").first.fill("64")
     page.get_by_role("button", name="Make again").click()
     sizes = page.locator(".thumbnails li")

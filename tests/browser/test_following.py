@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.actions import drop, expect_done, expect_finished, make
+from tests.browser.actions import drop, expect_done, expect_finished, make, make_button
 from tests.browser.jobs import PHOTO, create_job, make_job, open_waiting, work_on
 from tests.browser.measures import LISTEN, WATCH_SHIFTS, longest_task, shifts
 from tests.browser.routes import route_once
@@ -59,7 +59,7 @@ def test_live_region_announces_start_quarters_and_end_once(page: Page, idle: Ser
     page.goto(f"{idle.url}/?preset=square")
     page.evaluate(LISTEN)
     drop(page, {f"{number}.jpg": PHOTO for number in range(1, 9)})
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     expect(page.locator("h1")).to_have_text("0 of 8 done")
     work_on(idle)
     expect_finished(page, "8 of 8 done")
@@ -111,7 +111,7 @@ def test_missing_workers_are_announced_once(page: Page, idle: Servers) -> None:
     page.goto(f"{idle.url}/?preset=square")
     page.evaluate(LISTEN)
     drop(page, dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), PHOTO))
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     words = page.locator("#attention").get_by_text("Processing is paused: no workers are running.")
     expect(words).to_be_visible()
     expect(page.locator("h1")).to_have_text("0 of 3 done")  # All are sent.
@@ -162,7 +162,7 @@ def test_images_keep_the_order_of_the_upload(page: Page, idle: Servers) -> None:
     page.goto(f"{idle.url}/?preset=square")
     drop(page, dict.fromkeys(names, PHOTO))
     route_once(page, "**/images", lambda route: late.append(route))
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     expect(page.locator(".frame-name")).to_have_text(names[1:])
     late[0].continue_()
     expect(page.locator(".frame-name")).to_have_text(names)

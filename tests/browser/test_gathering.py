@@ -10,18 +10,20 @@ from playwright.sync_api import Page, expect
 from tests.browser.actions import (
     IN_PART,
     LARGE,
+    choose_preset,
     drag,
     drop,
     drop_from_disk,
     expect_done,
     gather,
     make,
+    make_button,
     submit,
     write_files,
 )
 from tests.browser.lines import Line
 from tests.browser.measures import natural_sizes
-from tests.support.images import make_jpeg, make_png
+from tests.support.images import make_image, make_jpeg, make_png
 
 pytestmark = pytest.mark.browser
 
@@ -33,22 +35,22 @@ def test_dropped_folder_is_added_in_the_order_of_names(page: Page, tmp_path: Pat
     write_files(inner, {"deep.png": make_png()})
     page.goto("/")
     drop_from_disk(page, [str(inner.parent)], page.locator(".zone"))
-    expect(page.locator(".row-name")).to_have_text(["2.jpg", "10.jpg", "deep.png"])
+    expect(page.locator(".contact .name")).to_have_text(["2.jpg", "10.jpg", "deep.png"])
 
 
 def test_chosen_folder_adds_all_its_files(page: Page, tmp_path: Path) -> None:
     write_files(tmp_path, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
     page.goto("/")
     page.set_input_files("#folder", tmp_path)
-    expect(page.locator(".row")).to_have_count(2)
+    expect(page.locator(".contact")).to_have_count(2)
 
 
 @pytest.mark.parametrize("recipe", ["", "?w=100&h=100", "?w=100&h=100&max_kb=9"])
 def test_button_stays_in_view_beside_many_files(page: Page, recipe: str) -> None:
     page.goto(f"/{recipe}")
     drop(page, {f"{number}.jpg": make_jpeg() for number in range(60)})
-    expect(page.locator("#queue .row")).to_have_count(60)
-    button = page.get_by_role("button", name="Make thumbnails")
+    expect(page.locator(".contact")).to_have_count(60)
+    button = make_button(page)
     for width, height in ((1440, 900), (1280, 700), (1280, 500)):
         page.set_viewport_size({"width": width, "height": height})
         for share in (0, 0.5, 1):
@@ -78,12 +80,30 @@ def test_button_covers_nothing_that_has_the_focus(page: Page) -> None:
     assert seen > 30
 
 
-def test_many_files_keep_the_phone_page_short(page: Page) -> None:
+def test_button_and_retention_stay_in_view_on_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto("/")
     drop(page, {f"{number}.jpg": make_jpeg() for number in range(60)})
-    expect(page.locator("#queue .row")).to_have_count(60)
-    assert page.evaluate("document.documentElement.scrollHeight") < 3 * 800
+    expect(page.locator(".contact")).to_have_count(60)
+    for share in (0, 0.5, 1):
+        page.evaluate("(share) => scrollTo(0, share * document.body.scrollHeight)", share)
+        expect(make_button(page)).to_be_in_viewport(ratio=1)
+        expect(page.get_by_text("Deleted after 24 hours.")).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("size", [(390, 800), (1440, 900), (1280, 600)])
+def test_page_has_no_scroll_area_inside(page: Page, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.goto("/?w=100&h=100&max_kb=9&widths=320")
+    drop(page, {f"{number}.jpg": make_jpeg() for number in range(30)})
+    expect(page.locator(".contact")).to_have_count(30)
+    scrolled = page.evaluate(
+        """() => [...document.querySelectorAll("main, main *")]
+            .filter((one) => /auto|scroll/.test(getComputedStyle(one).overflowY))
+            .filter((one) => one.checkVisibility() && one.scrollHeight > one.clientHeight)
+            .map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert scrolled == []
 
 
 def test_file_dropped_outside_the_zone_is_added(page: Page, tmp_path: Path) -> None:
@@ -91,7 +111,7 @@ def test_file_dropped_outside_the_zone_is_added(page: Page, tmp_path: Path) -> N
     address = page.url
     paths = write_files(tmp_path, {"a.jpg": make_jpeg()})
     drop_from_disk(page, paths, page.locator("footer"))
-    expect(page.locator(".row-name")).to_have_text(["a.jpg"])
+    expect(page.locator(".contact .name")).to_have_text(["a.jpg"])
     assert page.url == address
 
 
@@ -129,20 +149,19 @@ def test_file_dropped_during_an_upload_does_not_open(
 
 
 def test_samples_can_be_tried(page: Page) -> None:
-    page.goto("/?preset=square")
-    for link in page.locator(".sample").all():
-        link.click()
-    expect(page.locator(".row")).to_have_count(3)
+    for name in ("Landscape", "Cut-out on transparency", "Portrait, taken sideways"):
+        page.goto("/?preset=square")
+        page.get_by_role("link", name=name).click()
+        expect(page.locator(".contact")).to_have_count(1)
     make(page)
-    expect_done(page, "3 of 3 done")
+    expect_done(page, "1 of 1 done")
     expect(page.locator(".frame-facts", has_text="location removed")).to_have_count(1)
 
 
 def test_double_click_on_a_sample_adds_it_once(page: Page) -> None:
     page.goto("/")
-    page.get_by_role("link", name="landscape").dblclick()
-    page.get_by_role("link", name="sideways portrait").click()
-    expect(page.locator(".row-name")).to_have_text(["balloons.jpg", "moon.jpg"])
+    page.get_by_role("link", name="Landscape").dblclick()
+    expect(page.locator(".contact .name")).to_have_text("balloons.jpg")
 
 
 def test_chosen_files_become_thumbnails(page: Page, tmp_path: Path) -> None:
@@ -163,7 +182,7 @@ def test_pasted_picture_is_added_by_its_time(page: Page) -> None:
         }""",
         base64.b64encode(make_png()).decode(),
     )
-    expect(page.locator(".row-name")).to_contain_text("pasted 20")
+    expect(page.locator(".contact .name")).to_contain_text("pasted 20")
 
 
 def test_wrong_files_are_named_before_sending(page: Page) -> None:
@@ -181,7 +200,7 @@ def test_wrong_files_are_named_before_sending(page: Page) -> None:
             ".DS_Store": b"clutter",
         },
     )
-    expect(page.locator(".row-why:visible")).to_have_text(
+    expect(page.locator(".skipped-file .why")).to_have_text(
         [
             "This is text, not an image. Upload the picture itself.",
             "This file is empty. Choose it again, or export the image again.",
@@ -199,7 +218,7 @@ def test_wrong_files_are_named_before_sending(page: Page) -> None:
 def test_hidden_system_files_are_left_out(page: Page) -> None:
     page.goto("/")
     drop(page, {"._IMG_2.jpg": b"\x00\x05\x16\x07", "IMG_2.jpg": make_jpeg()})
-    expect(page.locator(".row-name")).to_have_text(["IMG_2.jpg"])
+    expect(page.locator(".contact .name")).to_have_text(["IMG_2.jpg"])
 
 
 def test_empty_folder_gets_a_message(page: Page, tmp_path: Path) -> None:
@@ -217,7 +236,7 @@ def test_sample_that_does_not_load_is_reported(page: Page, complaints: list[str]
     page.goto("/")
     page.locator(".sample").first.click()
     expect(page.get_by_text("The sample could not be loaded. Try again.")).to_be_visible()
-    expect(page.locator(".row")).to_have_count(0)
+    expect(page.locator(".contact")).to_have_count(0)
     complaints.clear()
 
 
@@ -244,10 +263,138 @@ def test_link_dropped_on_a_field_does_not_open(page: Page) -> None:
 
 def test_direction_mark_in_a_name_is_removed(page: Page) -> None:
     gather(page, "invoice\u202egpj.exe")
-    expect(page.locator(".row-name")).to_have_text("invoicegpj.exe")
+    expect(page.locator(".contact .name")).to_have_text("invoicegpj.exe")
     expect(page.get_by_role("button", name="Remove invoicegpj.exe", exact=True)).to_be_visible()
 
 
 def test_name_keeps_the_marks_that_its_script_needs(page: Page) -> None:
     gather(page, "\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645.jpg")
-    expect(page.locator(".row-name")).to_have_text(re.compile("\u200c"))
+    expect(page.locator(".contact .name")).to_have_text(re.compile("\u200c"))
+
+
+def test_chosen_photos_become_a_contact_sheet(page: Page) -> None:
+    page.goto("/?preset=square")
+    drop(
+        page,
+        {
+            "a.jpg": make_jpeg(size=(400, 300)),
+            "b.heic": make_image("RGB", (90, 60), "heic"),
+            "c.png": make_png(),
+        },
+    )
+    expect(page.get_by_role("heading", level=1)).to_have_text("3 photos chosen")
+    expect(page.locator(".contact .name")).to_have_text(["a.jpg", "b.heic", "c.png"])
+    expect(page.locator(".contact img")).to_have_count(2)
+    expect(page.locator(".contact .well").nth(1)).to_have_text("HEIC")  # Chromium cannot read it.
+    expect(make_button(page)).to_have_text("Make 3 thumbnails")
+    page.get_by_role("button", name="Remove b.heic").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("2 photos chosen")
+    page.get_by_role("button", name="Remove all").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        "Every size of your photos, in one drop."
+    )
+    expect(page.locator("#images")).to_be_focused()
+
+
+def test_file_that_is_already_there_is_not_added(page: Page, tmp_path: Path) -> None:
+    paths = write_files(tmp_path, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg(), "c.txt": b"words"})
+    page.goto("/")
+    page.set_input_files("#images", paths[:1])
+    expect(page.locator(".contact")).to_have_count(1)
+    page.set_input_files("#images", paths)
+    expect(page.locator(".contact")).to_have_count(2)
+    expect(page.locator("#already")).to_have_text("a.jpg is already there.")
+    expect(page.get_by_role("status")).to_have_text("a.jpg is already there.")
+    page.set_input_files("#images", paths)
+    expect(page.locator("#already")).to_have_text("3 files are already there.")
+    expect(page.locator(".contact")).to_have_count(2)
+    page.get_by_role("button", name="Remove a.jpg").click()
+    page.set_input_files("#images", paths[:1])
+    expect(page.locator(".contact .name")).to_have_text(["b.jpg", "a.jpg"])
+    expect(page.locator("#already")).to_be_hidden()
+
+
+def test_skipped_file_can_be_dismissed(page: Page) -> None:
+    page.goto("/")
+    drop(page, {"notes.txt": b"only words", "empty.jpg": b"", "good.jpg": make_jpeg()})
+    expect(page.get_by_role("heading", name="2 skipped")).to_be_visible()
+    page.get_by_role("button", name="Dismiss notes.txt").click()
+    expect(page.get_by_role("heading", name="1 skipped")).to_be_visible()
+    page.get_by_role("button", name="Dismiss empty.jpg").click()
+    expect(page.locator("#skipped")).to_be_hidden()
+    make(page)
+    expect_done(page, "1 of 1 image done")
+
+
+def test_drag_says_how_many_files_will_be_dropped(page: Page) -> None:
+    page.goto("/")
+    transfer = page.evaluate_handle(
+        """() => {
+            const transfer = new DataTransfer();
+            for (let n = 0; n < 12; n += 1) transfer.items.add(new File(["x"], `${n}.jpg`));
+            return transfer;
+        }"""
+    )
+    page.dispatch_event("body", "dragenter", {"dataTransfer": transfer})
+    expect(page.locator("#drop-frame")).to_have_text("Drop 12 files")
+    frame, zone = page.locator("#drop-frame").bounding_box(), page.locator(".zone").bounding_box()
+    assert frame == zone
+    assert page.locator(".make").evaluate("(part) => getComputedStyle(part).opacity") == "0.4"
+
+
+def test_button_without_photos_leads_to_the_zone(page: Page) -> None:
+    page.goto("/")
+    make_button(page).click()
+    expect(page.locator("#images")).to_be_focused()
+    expect(page.locator(".zone")).to_contain_text("Choose at least one photo.")
+    assert page.locator(".zone").evaluate("(zone) => getComputedStyle(zone).outlineWidth") == "2px"
+
+
+def test_photo_is_drawn_in_every_size_before_it_is_sent(page: Page) -> None:
+    page.goto("/?preset=web-set&preset=card&w=100&h=100&fit=pad&format=png")
+    expect(page.locator("#becomes h2")).to_have_text("Each photo becomes 10 files")
+    prints = page.locator(".print")
+    expect(prints.locator("b")).to_have_text(["Card", "Your own", "1920", "1280", "640", "320"])
+    drop(page, {"small.jpg": make_jpeg(size=(700, 500)), "large.jpg": make_jpeg(size=(2000, 3000))})
+    expect(page.locator("#price")).to_have_text("2 photos × 10 = 20 files")
+    expect(page.locator("#price-note")).to_contain_text("small.jpg is small: 2 of its files")
+    expect(make_button(page)).to_have_text("Make 18 thumbnails")
+    sizes = prints.locator(".print-size")
+    expect(sizes).to_have_text(
+        ["640 × 360", "100 × 100", "1920 × 1371", "700 × 500", "640 × 457", "320 × 229"]
+    )
+    height = page.locator("#becomes").evaluate("(part) => part.offsetHeight")
+    page.get_by_role("button", name="Next photo").click()
+    expect(page.locator("#becomes-name")).to_have_text("large.jpg")
+    expect(sizes).to_have_text(
+        ["640 × 360", "100 × 100", "1920 × 2880", "1280 × 1920", "640 × 960", "320 × 480"]
+    )
+    assert page.locator("#becomes").evaluate("(part) => part.offsetHeight") == height
+    make(page)
+    expect(page.locator(".thumbnails a:not(.download)")).to_have_count(18)
+
+
+def test_size_larger_than_the_photo_can_be_enlarged(page: Page) -> None:
+    page.goto("/?w=800&h=400&fit=cover&format=webp")
+    choose_preset(page, "none of them")
+    drop(page, {"small.jpg": make_jpeg(size=(200, 200))})
+    shown = page.locator(".print")
+    expect(shown).to_contain_text("200 × 100")
+    expect(shown).to_contain_text("photo is smaller")
+    page.get_by_role("button", name="Enlarge").click()
+    expect(shown).to_contain_text("800 × 400")
+    expect(shown).not_to_contain_text("photo is smaller")
+    make(page)
+    assert natural_sizes(page) == [[800, 400]]
+
+
+def test_preview_crops_as_the_server_does(page: Page) -> None:
+    page.goto("/?w=300&h=100&fit=cover&format=webp")
+    choose_preset(page, "none of them")
+    drop(page, {"a.jpg": make_jpeg(size=(300, 600))})
+    picture = page.locator(".print image")
+    expect(picture).to_have_attribute("href", re.compile("^blob:"))
+    expect(picture).to_have_attribute("preserveAspectRatio", "xMidYMid slice")
+    box = page.locator(".print-picture").bounding_box()
+    assert box
+    assert box["width"] / box["height"] == pytest.approx(3, abs=0.05)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.actions import expect_done, expect_finished, write_files
+from tests.browser.actions import expect_done, expect_finished, make_button, write_files
 from tests.browser.jobs import PHOTO, create_job, make_job, work_on
 from tests.browser.measures import are_undistorted, check_colors, expect_to_fit
 from tests.support.images import make_png, make_truncated
@@ -24,7 +24,7 @@ def test_job_is_followed_and_changed_without_script(
     files = {"a.jpg": PHOTO, "b.jpg": PHOTO, "c.jpg": make_truncated()}
     page.set_input_files("#images", write_files(tmp_path, files))
     page.get_by_label("Avatar").check()
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     page.get_by_role("button", name="Cancel b.jpg").click()
     expect(page.locator("h1")).to_have_text("0 of 3 done · 1 cancelled")
     idle.start_one("consumer")

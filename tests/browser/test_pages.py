@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.actions import drop, make, write_files
+from tests.browser.actions import drop, make, make_button, write_files
 from tests.browser.measures import THUMBNAILS, check, natural_sizes
 from tests.support.images import make_image, make_jpeg, make_png, make_truncated
 from tests.support.servers import running
@@ -64,7 +64,7 @@ def test_back_leads_to_a_fresh_upload_page(page: Page) -> None:
     drop(page, {"a.jpg": make_jpeg()})
     make(page)
     page.go_back()
-    expect(page.get_by_role("button", name="Make thumbnails")).to_be_visible()
+    expect(make_button(page)).to_be_visible()
     expect(page.locator(".row")).to_have_count(0)
 
 
@@ -73,7 +73,7 @@ def test_job_is_made_without_script(browser: Browser, base_url: str, tmp_path: P
     page = context.new_page()
     page.goto("/")
     page.set_input_files("#images", write_files(tmp_path, PHOTOS))
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     expect(page).to_have_url(re.compile("/jobs/"))
     expect(page.locator("h1")).to_have_text("3 of 3 done", timeout=20_000)
     expect(page.locator(THUMBNAILS)).to_have_count(3)

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.actions import choose_preset, drop, make
+from tests.browser.actions import choose_preset, drop, make, make_button
 from tests.support.images import make_jpeg
 
 pytestmark = pytest.mark.browser
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 def test_next_size_begins_like_the_last(page: Page) -> None:
     page.goto("/")
-    page.get_by_text("Custom sizes").click()
+    page.get_by_text("Add a size of your own").click()
     page.locator("#outputs-0-fit").select_option("cover")
     page.locator("#outputs-0-format").get_by_label("AVIF").check()
     page.get_by_text("Quality, size limit, background, crop").click()
@@ -28,7 +28,7 @@ def test_next_size_begins_like_the_last(page: Page) -> None:
 def test_custom_size_is_made(page: Page) -> None:
     page.goto("/")
     choose_preset(page, "none of them")
-    page.get_by_text("Custom sizes").click()
+    page.get_by_text("Add a size of your own").click()
     page.locator("#outputs-0-width").fill("64")
     page.locator("#outputs-0-height").fill("48")
     page.locator("#outputs-0-fit").select_option("cover")
@@ -43,11 +43,11 @@ def test_custom_size_is_made(page: Page) -> None:
 
 def test_wrong_size_gets_its_error_beside_the_field(page: Page, complaints: list[str]) -> None:
     page.goto("/")
-    page.get_by_text("Custom sizes").click()
+    page.get_by_text("Add a size of your own").click()
     page.locator("#outputs-0-width").fill("0")
-    page.get_by_text("Custom sizes").click()
+    page.get_by_text("Add a size of your own").click()
     drop(page, {"a.jpg": make_jpeg()})
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     error = page.locator("#outputs-0-width-error")
     expect(error).to_have_text("The width must be from 1 to 4096 pixels.")
     expect(page.locator("#outputs-0-width")).to_be_focused()
@@ -58,9 +58,9 @@ def ask_for_nothing(page: Page) -> Locator:
     page.goto("/")
     choose_preset(page, "none of them")
     drop(page, {"a.jpg": make_jpeg()})
-    expect(page.locator(".row")).to_have_count(1)
-    page.get_by_role("button", name="Make thumbnails").click()
-    error = page.get_by_text("Choose at least one output.")
+    expect(page.locator(".contact")).to_have_count(1)
+    make_button(page).click()
+    error = page.get_by_text("Choose at least one size.")
     expect(error).to_be_visible()
     return error
 
@@ -68,14 +68,14 @@ def ask_for_nothing(page: Page) -> Locator:
 def test_missing_output_gets_its_error_at_the_presets(page: Page, complaints: list[str]) -> None:
     error = ask_for_nothing(page)
     expect(error).to_have_id("presets-error")
-    expect(page.locator(".card input").first).to_be_focused()
+    expect(page.locator(".preset input").first).to_be_focused()
     expect(page.locator("#outputs")).to_be_hidden()
     complaints.clear()
 
 
 def test_error_mark_disappears_when_the_form_changes(page: Page, complaints: list[str]) -> None:
     error = ask_for_nothing(page)
-    page.locator(".card input").last.check()
+    page.locator(".preset input").last.check()
     expect(error).to_be_hidden()
     expect(page.locator("[aria-invalid=true]")).to_have_count(0)
     complaints.clear()
@@ -83,8 +83,8 @@ def test_error_mark_disappears_when_the_form_changes(page: Page, complaints: lis
 
 def test_error_of_missing_images_disappears_with_the_first_image(page: Page) -> None:
     page.goto("/")
-    page.get_by_role("button", name="Make thumbnails").click()
-    error = page.get_by_text("Choose at least one image.")
+    make_button(page).click()
+    error = page.get_by_text("Choose at least one photo.")
     expect(error).to_be_visible()
     drop(page, {"a.jpg": make_jpeg()})
     expect(error).to_be_hidden()
@@ -94,7 +94,7 @@ def test_error_of_missing_images_disappears_with_the_first_image(page: Page) -> 
 def test_size_is_made_in_every_format_chosen(page: Page) -> None:
     page.goto("/")
     choose_preset(page, "none of them")
-    page.get_by_text("Custom sizes").click()
+    page.get_by_text("Add a size of your own").click()
     page.locator("#outputs-0-width").fill("32")
     page.locator("#outputs-0-format").get_by_label("JPEG").check()
     drop(page, {"a.jpg": make_jpeg(size=(400, 300))})
@@ -106,8 +106,8 @@ def test_size_is_made_in_every_format_chosen(page: Page) -> None:
 def test_responsive_set_is_every_width_in_every_format(page: Page) -> None:
     page.goto("/")
     choose_preset(page, "none of them")
-    page.get_by_text("Responsive set").click()
-    page.get_by_label("Widths").fill("40 20")
+    page.get_by_text("Add widths").click()
+    page.get_by_label("Widths, px").fill("40 20")
     drop(page, {"a.jpg": make_jpeg(size=(400, 300))})
     make(page)
     links = page.locator(".thumbnails a:not(.download)")
@@ -119,8 +119,10 @@ def test_error_of_too_many_sizes_is_beside_the_last(page: Page, complaints: list
     page.get_by_role("button", name="Add another size").click()
     page.locator("#outputs-19-width").fill("77")
     drop(page, {"a.jpg": make_jpeg()})
-    page.get_by_role("button", name="Make thumbnails").click()
-    expect(page.locator(".field-error:visible")).to_have_text("A recipe has at most 20 outputs.")
+    make_button(page).click()
+    expect(page.locator(".field-error:visible")).to_have_text(
+        "A job makes at most 20 files from each photo."
+    )
     expect(page.locator("#outputs-19-width")).to_be_focused()
     complaints.clear()  # That the server refused it.
 
@@ -128,15 +130,15 @@ def test_error_of_too_many_sizes_is_beside_the_last(page: Page, complaints: list
 def test_too_many_pixels_are_reported_while_typing(page: Page) -> None:
     page.goto("/?w=4000&h=4000&format=png&w2=4000&h2=4000&fit2=cover&format2=png&preset=web-set")
     told = page.locator(".field-error:visible")
-    page.get_by_text("Responsive set").click()
+    page.get_by_text("Add widths").click()
     expect(told).to_have_count(0)
-    page.get_by_label("Widths").fill("2500, 3000")
+    page.get_by_label("Widths, px").fill("2500, 3000")
     expect(told).to_have_text(
-        "The outputs of a recipe have at most 64 megapixels in all. Ask for fewer or smaller ones."
+        "All sizes together have at most 64 megapixels. Choose fewer or smaller ones."
     )
-    page.get_by_label("Widths").fill("2500")
+    page.get_by_label("Widths, px").fill("2500")
     expect(told).to_have_count(0)
-    page.get_by_label("Widths").fill("2500, 3000")
+    page.get_by_label("Widths, px").fill("2500, 3000")
     page.get_by_role("button", name="remove this size").last.click()
     expect(told).to_have_count(0)
 
@@ -146,7 +148,7 @@ def test_error_of_a_size_is_in_view(page: Page, complaints: list[str], height: i
     page.set_viewport_size({"width": 1366, "height": height})
     page.goto("/?preset=square&w=5000&max_kb=9")
     drop(page, {"a.jpg": make_jpeg()})
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     problem = page.locator("#outputs-0-width-error")
     expect(problem).to_have_text("The width must be from 1 to 4096 pixels.")
     panel, told = page.locator(".what").bounding_box(), problem.bounding_box()
@@ -164,7 +166,7 @@ def test_error_is_beside_its_size_after_another_was_removed(
     page.locator(".output").nth(2).get_by_label("Width").fill("5000")
     page.locator(".output").nth(1).get_by_role("button", name="remove this size").click()
     drop(page, {"a.jpg": make_jpeg()})
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     last = page.locator(".output").nth(1)
     expect(last.locator(".field-error:visible")).to_have_text(
         "The width must be from 1 to 4096 pixels."
@@ -175,7 +177,7 @@ def test_error_is_beside_its_size_after_another_was_removed(
 
 def fill_in_a_recipe(page: Page) -> None:
     choose_preset(page, "card")
-    page.get_by_text("Custom sizes").click()
+    page.get_by_text("Add a size of your own").click()
     page.locator("#outputs-0-width").fill("64")
     page.locator("#outputs-0-height").fill("48")
     page.locator("#outputs-0-fit").select_option("pad")
@@ -194,7 +196,7 @@ def test_copied_link_to_a_recipe_fills_in_the_form(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/")
     fill_in_a_recipe(page)
-    page.get_by_role("button", name="Copy link to this recipe").click()
+    page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_role("button", name="Link copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.endswith(f"/?{RECIPE}")
@@ -203,29 +205,29 @@ def test_copied_link_to_a_recipe_fills_in_the_form(page: Page) -> None:
     expect(page.locator("#outputs-0-fit")).to_have_value("pad")
     expect(page.locator("#outputs-0-transparent")).to_be_checked()
     expect(page.locator("#outputs-1-width")).to_have_value("32")
-    page.get_by_label("Keep for").select_option("3 days")
-    page.get_by_role("button", name="Copy link to this recipe").click()
+    page.get_by_label("Delete everything after").select_option("3 days")
+    page.get_by_role("button", name="Copy link").click()
     expect(page).to_have_url(re.compile(re.escape(f"{RECIPE}&keep_hours=72")))
     page.reload()
-    expect(page.get_by_label("Keep for")).to_have_value("72")
+    expect(page.get_by_label("Delete everything after")).to_have_value("72")
 
 
 def test_last_recipe_is_remembered(page: Page) -> None:
     page.goto("/")
     fill_in_a_recipe(page)
-    page.get_by_label("Keep for").select_option("1 hour")
+    page.get_by_label("Delete everything after").select_option("1 hour")
     drop(page, {"a.jpg": make_jpeg()})
     make(page)
     page.goto("/")
-    expect(page.locator(".cards :checked")).to_have_value("card")
-    expect(page.get_by_label("Keep for")).to_have_value("1")
+    expect(page.locator(".presets :checked")).to_have_value("card")
+    expect(page.get_by_label("Delete everything after")).to_have_value("1")
     expect(page.locator("#outputs-0-height")).to_have_value("48")
     expect(page.locator("#outputs-1-width")).to_have_value("32")
 
 
 def test_retention_is_chosen(page: Page) -> None:
     page.goto("/")
-    page.get_by_label("Keep for").select_option("7 days")
+    page.get_by_label("Delete everything after").select_option("7 days")
     drop(page, {"a.jpg": make_jpeg()})
     make(page)
     kept = page.locator("time").first.get_attribute("datetime")

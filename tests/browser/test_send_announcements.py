@@ -57,7 +57,7 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
     with line_to(servers.url) as line:
         page.goto(f"{line.url}/?preset=web-set")
         drop(page, {f"{n:02}.bmp": LARGE if n in stops else picture for n in range(12)})
-        expect(page.locator(".row")).to_have_count(12)
+        expect(page.locator(".contact")).to_have_count(12)
         page.locator("#submit").scroll_into_view_if_needed()
         shifts(page)
         page.evaluate("shifts.length = 0")  # From here on, the user does nothing.
@@ -72,7 +72,7 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
             line.hold(after=count)
             page.wait_for_function(
                 "(sent) => document.getElementById('queue-facts').textContent === sent",
-                arg=f"{count} of 12 images uploaded",
+                arg=f"{count} of 12 photos uploaded",
             )
             if count in stops:
                 expect(page.locator(".row-state").nth(count)).to_contain_text(IN_PART)
@@ -102,13 +102,13 @@ def test_list_stays_where_it_was_scrolled(page: Page, line: Line) -> None:
     submit(page)
     unfold_uploads(page)
     # By then, the list has gone to the first file.
-    expect(page.locator("#queue-facts")).to_have_text("0 of 8 images uploaded")
+    expect(page.locator("#queue-facts")).to_have_text("0 of 8 photos uploaded")
     rows = page.locator("#queue-rows")
     rows.evaluate("(list) => (list.scrollTop = 9999)")
     place = rows.evaluate("(list) => list.scrollTop")
     assert place > 0
     line.hold(after=4)
-    expect(page.locator("#queue-facts")).to_have_text("4 of 8 images uploaded", timeout=20_000)
+    expect(page.locator("#queue-facts")).to_have_text("4 of 8 photos uploaded", timeout=20_000)
     assert rows.evaluate("(list) => list.scrollTop") == place
 
 
@@ -117,7 +117,7 @@ def test_upload_list_is_one_line_until_it_is_unfolded(page: Page, line: Line) ->
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
     submit(page)
-    expect(page.locator("#queue-facts")).to_have_text("0 of 3 images uploaded")
+    expect(page.locator("#queue-facts")).to_have_text("0 of 3 photos uploaded")
     expect(page.locator("#queue-rows")).to_be_hidden()
     expect(page.get_by_role("progressbar", name="Upload progress")).to_be_visible()
     unfold_uploads(page)
@@ -157,19 +157,19 @@ def test_job_without_any_file_shows_that_nothing_was_uploaded(page: Page, line: 
 def test_upload_is_announced_in_quarters(page: Page, line: Line) -> None:
     page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.jpg": make_jpeg() for n in range(6)})
-    expect(page.locator(".row")).to_have_count(6)
+    expect(page.locator(".contact")).to_have_count(6)
     watch(page, "document.getElementById('status').textContent", "said")
     line.hold()
     submit(page)
     for count in range(6):
         line.hold(after=count)
-        expect(page.locator("#queue-facts")).to_have_text(f"{count} of 6 images uploaded")
+        expect(page.locator("#queue-facts")).to_have_text(f"{count} of 6 photos uploaded")
     line.release()
     expect_done(page, "6 of 6 done")
     said = [
         words for words in page.evaluate("seen.said") if re.fullmatch(r"\d of .* uploaded", words)
     ]
-    assert said == [f"{count} of 6 images uploaded" for count in (2, 3, 5)]
+    assert said == [f"{count} of 6 photos uploaded" for count in (2, 3, 5)]
 
 
 def test_lost_connection_is_announced_once(page: Page, line: Line, complaints: list[str]) -> None:

@@ -14,6 +14,7 @@ from tests.browser.actions import (
     drop,
     expect_done,
     gather,
+    make_button,
     submit,
     write_files,
 )
@@ -40,7 +41,7 @@ def test_interrupted_file_is_sent_again(page: Page, complaints: list[str]) -> No
     page.goto("/")
     drop(page, {"a.jpg": make_jpeg()})
     route_once(page, "**/images", lambda route: route.abort())
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     expect_done(page, "1 of 1 done")
     complaints.clear()  # Chromium reports the request that was cut.
 
@@ -151,7 +152,7 @@ def test_dead_connection_loses_nothing(
     with line_to(impatient.url) as line:
         page.goto(f"{line.url}/?preset=square")
         drop(page, {f"{n}.bmp": LARGE for n in range(3)})
-        expect(page.locator(".row")).to_have_count(3)
+        expect(page.locator(".contact")).to_have_count(3)
         unanswered: list[bytes] = []
         left = carried
 
@@ -164,7 +165,7 @@ def test_dead_connection_loses_nothing(
 
         line.stops_at = dies
         watch(page, "document.querySelector('.row-state').textContent", "states")
-        page.get_by_role("button", name="Make thumbnails").click()
+        make_button(page).click()
         said = page.locator("#queue-pause:visible, #waiting-words:visible")
         expect(said).to_have_text(LOST)
         # Whether the line is back is asked again, for that question got stuck as well.
@@ -181,7 +182,7 @@ def test_job_is_created_when_the_connection_returns(page: Page, complaints: list
     page.goto("/?preset=square")
     drop(page, {"a.jpg": make_jpeg()})
     page.context.set_offline(True)
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     expect(page.locator("#waiting-words")).to_contain_text("Connection lost.")
     page.context.set_offline(False)
     expect_done(page, "1 of 1 done")
@@ -209,7 +210,7 @@ def test_file_that_always_cuts_the_connection_can_be_retried(
     page.clock.install()
     drop(page, {"a.jpg": make_jpeg()})
     page.route("**/images", lambda route: route.abort())
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     page.clock.fast_forward(1000)
     retry = page.get_by_role("button", name="Retry a.jpg")
     for _ in range(40):
@@ -239,7 +240,7 @@ def test_job_closes_with_the_uploaded_files_when_one_failed(
     expect_done(page, "3 of 4 done · 1 skipped")
     expect(page.locator("h1")).to_be_focused()
     expect(page.get_by_role("status")).to_have_text("3 of 4 done · 1 skipped")
-    expect(page.locator("#queue-facts")).to_have_text("3 images uploaded · 1 not uploaded")
+    expect(page.locator("#queue-facts")).to_have_text("3 photos uploaded · 1 not uploaded")
     complaints.clear()  # Chromium reports every refusal.
 
 
@@ -316,8 +317,9 @@ def test_file_that_cannot_be_read_leaves_the_others_alone(page: Page) -> None:
         }"""
     )
     drop(page, {"good.jpg": make_jpeg(), "gone.jpg": make_jpeg()})
-    expect(page.locator(".row-name")).to_have_text(["good.jpg", "gone.jpg"])
-    expect(page.locator("#queue .row-why:visible")).to_have_text(
+    expect(page.locator(".contact .name")).to_have_text("good.jpg")
+    expect(page.locator(".skipped-file .name")).to_have_text("gone.jpg")
+    expect(page.locator(".skipped-file .why")).to_have_text(
         "This file cannot be read. It may have been moved or deleted."
     )
 
@@ -330,7 +332,7 @@ def answer_with_a_page(route: Route) -> None:
 def test_answer_of_another_server_gets_a_message(page: Page) -> None:
     gather(page, "a.jpg")
     route_once(page, "**/jobs/open", answer_with_a_page)
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     expect(page.locator("#upload-error")).to_have_text(
         "The response did not come from this server. Try again."
     )
@@ -368,7 +370,7 @@ def test_files_are_sent_after_the_secret_key_has_changed(
         page.goto(servers.url)
         choose_preset(page, "square")
         drop(page, {"a.jpg": make_jpeg()})
-        expect(page.locator(".row")).to_have_count(1)
+        expect(page.locator(".contact")).to_have_count(1)
         servers.processes["web"].kill()
         servers.processes["web"].wait()
         (servers.instance / "secret_key").unlink()
@@ -388,7 +390,7 @@ def test_token_that_stays_wrong_is_renewed_once(page: Page, complaints: list[str
         route.fulfill(status=400, body=problem)
 
     page.route("**/jobs/open", refuse)
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     expect(page.locator("#upload-error")).to_have_text("This page was open for too long.")
     assert len(asked) == 2
     complaints.clear()

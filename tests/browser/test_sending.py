@@ -16,6 +16,7 @@ from tests.browser.actions import (
     expect_finished,
     gather,
     make,
+    make_button,
     submit,
     unfold_uploads,
     write_files,
@@ -33,7 +34,7 @@ def test_thumbnails_appear_while_later_files_are_uploaded(page: Page, line: Line
     page.goto(f"{line.url}/?preset=square")
     line.hold(after=1)
     drop(page, {"small.jpg": make_jpeg(), "1.bmp": LARGE, "2.bmp": LARGE, "3.bmp": LARGE})
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     expect(page.locator(".frame.done")).not_to_have_count(0)
     unfold_uploads(page)
     expect(page.locator(".row progress:visible").first).to_be_visible()
@@ -58,7 +59,7 @@ def test_page_waits_as_long_as_the_server_asks(
     page.route(address, refuse)
     page.goto("/?preset=square")
     drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     said = page.locator("#queue-pause:visible, #waiting-words:visible")
     expect(said).to_contain_text("There is room again in 1 second. Retrying automatically at ")
     expect_done(page, "2 of 2 done")
@@ -99,7 +100,7 @@ def test_five_hundred_files_leave_the_page_responsive(
     write_files(folder, {f"{n:03}.jpg": make_jpeg() for n in range(500)})
     with longest_task(browser, page) as while_choosing:
         drop_from_disk(page, [str(folder)], page.locator(".zone"))
-        expect(page.locator(".row")).to_have_count(500)
+        expect(page.locator(".contact")).to_have_count(500)
         shifts(page)
     page.evaluate("shifts.length = 0")
     page.locator("#submit").click()  # To look for a name among 500 rows takes its time.
@@ -189,7 +190,7 @@ def test_leaving_after_going_back_shows_the_form(page: Page, line: Line) -> None
     page.on("dialog", lambda dialog: dialog.accept())
     send_in_part(page, line)
     page.go_back()
-    expect(page.get_by_label("choose files")).to_be_attached()
+    expect(page.get_by_label("Choose photos")).to_be_attached()
     expect(page.locator("#submit")).to_be_visible()
     assert page.evaluate("location.pathname") == "/"
 
@@ -208,7 +209,7 @@ def refuse_for(page: Page, seconds: int) -> None:
 def test_recipe_changed_while_waiting_is_used(page: Page, complaints: list[str]) -> None:
     gather(page, "a.jpg")
     page.context.set_offline(True)
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     expect(page.locator("#waiting")).to_contain_text("Connection lost.")
     choose_preset(page, "avatar")
     page.context.set_offline(False)
@@ -221,7 +222,7 @@ def test_recipe_changed_while_waiting_is_used(page: Page, complaints: list[str])
 def test_waiting_can_be_stopped_and_the_form_sent_later(page: Page, complaints: list[str]) -> None:
     gather(page, "a.jpg")
     refuse_for(page, 3600)
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     expect(page.locator("#submit")).to_be_disabled()
     page.get_by_role("button", name="Stop waiting").click()
     expect(page.locator("#waiting")).to_be_hidden()
@@ -235,7 +236,7 @@ def test_page_does_not_upload_after_waiting_was_stopped(page: Page, complaints: 
     gather(page, "a.jpg")
     page.clock.install()
     refuse_for(page, 60)
-    page.get_by_role("button", name="Make thumbnails").click()
+    make_button(page).click()
     page.get_by_role("button", name="Stop waiting").click()
     expect(page.locator("#submit")).to_be_enabled()
     asked: list[str] = []
@@ -251,7 +252,7 @@ def test_files_added_while_the_job_is_created_are_sent(page: Page) -> None:
     held: list[Route] = []
     page.route("**/jobs/open", lambda route: held.append(route))
     with page.expect_request("**/jobs/open"):
-        page.get_by_role("button", name="Make thumbnails").click()
+        make_button(page).click()
     drop(page, {f"{n}.jpg": make_jpeg() for n in range(5)})
     held[0].continue_()
     expect_done(page, "6 of 6 done")

@@ -74,7 +74,7 @@ def test_full_job_takes_no_more_images(jobs: Jobs) -> None:
     job_id = jobs.submit(SQUARE, "owner")
     for _ in range(2):
         add_image(jobs, job_id, make_jpeg())
-    with pytest.raises(TooManyImages, match="at most 2 images"):
+    with pytest.raises(TooManyImages, match="at most 2 photos"):
         add_image(jobs, job_id, make_jpeg())
 
 

@@ -122,7 +122,7 @@ def test_form_without_script_takes_500_files(client: Client) -> None:
     assert answer.status == 303
     page = client.get(answer.headers["Location"], accept="text/html").body.decode()
     assert page.count('<h2 class="frame-name">') == 500
-    assert page.count("A job has at most 500 images. Start a new one for the rest.") == 1
+    assert page.count("A job has at most 500 photos. Start a new one for the rest.") == 1
 
 
 def large(picture: bytes) -> bytes:

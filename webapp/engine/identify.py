@@ -46,38 +46,63 @@ class Container(Protocol):
 
 _CONTAINERS: tuple[Container, ...] = (webp, isobmff, jpeg, png, gif, tiff, bmp, ico, jp2)
 
-_UNSUPPORTED = tuple(
-    (re.compile(pattern, re.DOTALL | re.IGNORECASE), sentence)
-    for pattern, sentence in (
-        (
-            rb".{4}ftyp(mif[23]|miaf|1pic|avc[is]|j2k[is]|jpe?g[s ]|jpeg|vvi[cs]|evbi|unif)",
-            "This HEIF image is not coded as HEIC or AVIF. Export it as JPEG or PNG.",
+# The same as a regular expression, for browsers.
+FORMAT_PATTERN = b"|".join(
+    (
+        *(
+            b"".join(b"\\x%02x" % byte for byte in signature)
+            for signature in (
+                *(jpeg.SIGNATURE, png.SIGNATURE, bmp.SIGNATURE, ico.SIGNATURE),
+                *(*gif.SIGNATURES, *tiff.SIGNATURES, *jp2.SIGNATURES),
+            )
         ),
-        (
-            rb".{4}ftypcrx ",
-            "This is a raw photo of a camera, which we cannot read. Export it as JPEG.",
-        ),
-        (rb".{4}ftyp(M4[ABP]|F4[AB]) ", "This is a sound file. Upload a picture."),
-        (
-            rb".{4}ftyp(?!avi|hei|hev|m[is]f1)|\x1a\x45\xdf\xa3|RIFF....AVI |\0\0\x01[\xb3\xba]",
-            "This is a video, not a picture. Upload a picture.",
-        ),
-        (rb"%PDF", "This is a PDF. Export the page as PNG or JPEG."),
-        (
-            rb"(\xef\xbb\xbf)?\s*<(!doctype html|html)",
-            "This is a web page, not a picture. Save the picture itself and upload that.",
-        ),
-        (
-            rb"(\xef\xbb\xbf)?\s*(<[?!].{0,400}?)?<svg",
-            "This is an SVG drawing, which we cannot read. Export it as PNG.",
-        ),
-        (rb"PK\x03\x04|Rar!|7z\xbc\xaf", "This is an archive. Unpack it and upload the pictures."),
-        (rb"8BPS", "This is a Photoshop document. Export it as PNG or JPEG."),
-        (
-            rb"\xff\x0a|\0\0\0\x0cJXL ",
-            "This is a JPEG XL image, which we cannot read. Export it as JPEG.",
-        ),
+        rb"RIFF.{4}WEBP",
+        rb".{4}ftyp(" + b"|".join(isobmff.BRANDS) + rb")",
     )
+)
+
+_TEXT = "This is text, not an image. Upload the picture itself."
+_UNKNOWN = (
+    "This is not an image that we can read. Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF file."
+)
+_PATTERNS = (
+    (
+        rb".{4}ftyp(mif[23]|miaf|1pic|avc[is]|j2k[is]|jpe?g[s ]|jpeg|vvi[cs]|evbi|unif)",
+        "This HEIF image is not coded as HEIC or AVIF. Export it as JPEG or PNG.",
+    ),
+    (
+        rb".{4}ftypcrx ",
+        "This is a raw photo of a camera, which we cannot read. Export it as JPEG.",
+    ),
+    (rb".{4}ftyp(M4[ABP]|F4[AB]) ", "This is a sound file. Upload a picture."),
+    (
+        rb".{4}ftyp(?!avi|hei|hev|m[is]f1)|\x1a\x45\xdf\xa3|RIFF....AVI |\0\0\x01[\xb3\xba]",
+        "This is a video, not a picture. Upload a picture.",
+    ),
+    (rb"%PDF", "This is a PDF. Export the page as PNG or JPEG."),
+    (
+        rb"(\xef\xbb\xbf)?\s*<(!doctype html|html)",
+        "This is a web page, not a picture. Save the picture itself and upload that.",
+    ),
+    (
+        rb"(\xef\xbb\xbf)?\s*(<[?!].{0,400}?)?<svg",
+        "This is an SVG drawing, which we cannot read. Export it as PNG.",
+    ),
+    (rb"PK\x03\x04|Rar!|7z\xbc\xaf", "This is an archive. Unpack it and upload the pictures."),
+    (rb"8BPS", "This is a Photoshop document. Export it as PNG or JPEG."),
+    (
+        rb"\xff\x0a|\0\0\0\x0cJXL ",
+        "This is a JPEG XL image, which we cannot read. Export it as JPEG.",
+    ),
+)
+_UNSUPPORTED = tuple(
+    (re.compile(pattern, re.DOTALL | re.IGNORECASE), sentence) for pattern, sentence in _PATTERNS
+)
+# For browsers: what is wrong with a file of no format, by how it begins. The first pattern counts.
+UNSUPPORTED_PATTERNS = (
+    *_PATTERNS,
+    (rb"[\t\n\r\x20-\x7e\x80-\xff]*$", _TEXT),
+    (b"", _UNKNOWN),
 )
 
 
@@ -104,11 +129,8 @@ def explain(head: bytes) -> ImageError:
     if _find_container(head):
         return Corrupt()
     if _is_text(head):
-        return Unsupported("This is text, not an image. Upload the picture itself.")
-    return Unsupported(
-        "This is not an image that we can read."
-        " Upload a JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF file."
-    )
+        return Unsupported(_TEXT)
+    return Unsupported(_UNKNOWN)
 
 
 def _find_container(head: bytes) -> Container | None:

@@ -52,7 +52,7 @@ class NoImages(Exception):
     code = "no_images"
 
     def __init__(self) -> None:
-        super().__init__("Choose at least one image.")
+        super().__init__("Choose at least one photo.")
 
 
 class RetentionNotOffered(ValueError):
@@ -71,7 +71,7 @@ class TooManyImages(Exception):
     code = "too_many_images"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"A job has at most {limit} images. Start a new one for the rest.")
+        super().__init__(f"A job has at most {limit} photos. Start a new one for the rest.")
 
 
 class NoSpace(Exception):

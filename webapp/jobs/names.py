@@ -8,6 +8,10 @@ JOINERS = "\u200c\u200d"  # They join or separate letters: scripts and emoji nee
 NAME_LENGTH = 255  # Characters of a file name, as most file systems have it.
 ALT_LENGTH = 500  # Characters; screen readers read an alternative text in one go.
 JOB_NAME_LENGTH = 100  # Characters.
+UNNAMED = "unnamed"
+# The same for browsers, and the files that operating systems add to folders; macOS adds `._` files.
+UNSEEN_PATTERN = f"(?![{JOINERS}])[" + "".join(rf"\p{{{kind}}}" for kind in UNSEEN) + "]"
+SYSTEM_FILES_PATTERN = r"\._.*|\.DS_Store|Thumbs\.db|desktop\.ini"
 READ_LENGTH = 4096  # Characters at the end of a name that are read: the longest path of Linux.
 
 
@@ -43,4 +47,4 @@ def clean_name(name: str) -> str:
         stem, dot, suffix = shown.rpartition(".")
         ending = dot + suffix if stem and len(suffix) <= 5 else ""
         shown = shown[: NAME_LENGTH - len(ending) - 1] + "…" + ending
-    return shown if shown.strip(JOINERS) else "unnamed"
+    return shown if shown.strip(JOINERS) else UNNAMED

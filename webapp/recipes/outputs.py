@@ -238,7 +238,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Raise InvalidRecipe if there are no outputs or two share a file."""
         if not self.outputs:
-            raise InvalidRecipe("outputs", "Choose at least one output.")
+            raise InvalidRecipe("outputs", "Choose at least one size.")
         if len({(output.name, output.format) for output in self.outputs}) < len(self.outputs):
             raise InvalidRecipe("outputs", "Two outputs have the same name and format.")
         sources = [output.name for output in self.outputs if output.format == "source"]
@@ -319,16 +319,15 @@ def combine(outputs: Iterable[Output], limits: RecipeLimits) -> Recipe:
     """
     asked = list(dict.fromkeys(outputs))
     if len(asked) > limits.max_outputs:
-        sentence = f"A recipe has at most {limits.max_outputs} outputs."
+        sentence = f"A job makes at most {limits.max_outputs} files from each photo."
         raise TooManyOutputs(asked[limits.max_outputs], sentence)
     totals = list(accumulate(output.pixels for output in asked))
     for output, total in zip(asked, totals, strict=True):
         if total > limits.max_output_megapixels * 1e6:
             raise TooManyOutputs(
                 output,
-                "The outputs of a recipe have at most"
-                f" {limits.max_output_megapixels:g} megapixels in all. These have"
-                f" {ceil(totals[-1] / 1e5) / 10:g}: ask for fewer or smaller ones.",
+                f"All sizes together have at most {limits.max_output_megapixels:g} megapixels."
+                f" These have {ceil(totals[-1] / 1e5) / 10:g}: choose fewer or smaller ones.",
             )
     taken: dict[tuple[str, str], int] = {(OVERVIEW.name, OVERVIEW.format): 1}
     named = []

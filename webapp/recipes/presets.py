@@ -19,7 +19,8 @@ class Preset:
 
     name: str
     title: str
-    summary: str
+    description: str  # In plain words.
+    facts: str  # In figures.
     recipe: Recipe
 
 
@@ -30,31 +31,36 @@ PRESETS: Mapping[str, Preset] = {
         Preset(
             "square",
             "Square",
-            "100 × 100, white JPEG",
+            "Whole photo on white",
+            "100 × 100 · JPEG",
             Recipe((Output("square", 100, 100, "pad"),)),
         ),
         Preset(
             "avatar",
             "Avatar",
-            "256 × 256, cropped WebP",
+            "Cropped square",
+            "256 × 256 · WebP",
             Recipe((Output("avatar", 256, 256, "cover", "webp", focus="smart"),)),
         ),
         Preset(
             "card",
             "Card",
-            "640 × 360, cropped WebP",
+            "Cropped to 16:9",
+            "640 × 360 · WebP",
             Recipe((Output("card", 640, 360, "cover", "webp", focus="smart"),)),
         ),
         Preset(
             "social",
             "Social",
-            "1200 × 630, cropped JPEG",
+            "Cropped to 1.91:1",
+            "1200 × 630 · JPEG",
             Recipe((Output("social", 1200, 630, "cover", focus="smart"),)),
         ),
         Preset(
             "web-set",
             "Web set",
-            "320 640 1280 1920, WebP + JPEG",
+            "Whole photo, four widths",
+            "320 640 1280 1920 · WebP + JPEG",
             Recipe(responsive_set((320, 640, 1280, 1920), ("webp", "jpeg"))),
         ),
     )

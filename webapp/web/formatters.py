@@ -12,14 +12,14 @@ from webapp.jobs.models import Thumbnail
 from webapp.jobs.names import JOB_NAME_LENGTH
 from webapp.web.app_context import current_jobs
 
+# Numbers of bytes up to which each unit is used, its bytes and its digits.
+FILE_SIZES = ((1000, 1, 0, "B"), (999_500, 1000, 0, "kB"), (10**15, MB, 1, "MB"))
+
 
 def filesize(count: int) -> str:
     """Write a number of bytes as people read it: `512 B`, `31 kB`, `4.1 MB`."""
-    if count < 1000:
-        return f"{count} B"
-    if count < 999_500:
-        return f"{count / 1000:.0f} kB"
-    return f"{count / MB:.1f} MB"
+    _, size, digits, unit = next(one for one in FILE_SIZES if count < one[0])
+    return f"{count / size:.{digits}f} {unit}"
 
 
 def saving(part: float) -> str:

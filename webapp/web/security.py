@@ -15,7 +15,8 @@ CSP = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
-    "img-src": "'self' data:",  # data: placeholders, which are written into the page.
+    # data: placeholders, which are written into the page; blob: previews of chosen photos.
+    "img-src": "'self' data: blob:",
     "connect-src": "'self'",  # htmx and uploads.
     "manifest-src": "'self'",
     "form-action": "'self'",

@@ -80,7 +80,7 @@ def test_address_without_a_recipe_gets_the_default_form(person: Person, address:
 )
 def test_part_of_an_address_not_understood_is_named(person: Person, part: str) -> None:
     page = person.page(f"/?preset=square&{part}").text()
-    assert f"This part of the address was not understood: {part.replace('+', ' ')}".strip() in page
+    assert f"This part of the link was not understood: {part.replace('+', ' ')}".strip() in page
 
 
 SIDE = "must be from 1 to 4096 pixels."
@@ -104,14 +104,14 @@ SIDE = "must be from 1 to 4096 pixels."
             "widths=1+2+3+4+5+6+7&formats=webp&formats=jpeg&formats=avif",
             "responsive-widths",
             "1 2 3 4 5 6 7",
-            "A recipe has at most 20 outputs.",
+            "A job makes at most 20 files from each photo.",
         ),
         (
             "w=4000&format=png&h2=4096&format2=png&w3=3999&format3=png&w4=4001&format4=png",
             "outputs-3-width",
             "4001",
-            "The outputs of a recipe have at most 64 megapixels in all. These have 64.8:"
-            " ask for fewer or smaller ones.",
+            "All sizes together have at most 64 megapixels. These have 64.8:"
+            " choose fewer or smaller ones.",
         ),
     ],
 )
@@ -135,7 +135,7 @@ def test_sizes_of_an_address_beyond_the_limit_are_named(person: Person) -> None:
     page = " ".join(person.get(f"/?{parts}").text.split())
     assert page.count('class="output"') == 20
     assert (
-        "A recipe has at most 20 custom sizes. These parts of the address were ignored:"
+        "A job has at most 20 sizes of your own. These parts of the link were ignored:"
         " <bdi>w21=21, w22=22, w23=23,"
     ) in page
 

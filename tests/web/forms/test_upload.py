@@ -39,7 +39,7 @@ def test_too_many_outputs_have_an_error_beside_their_field(
     response = script.send("/jobs/open", **{"presets": "square", **sizes, **formats, **fields})
     assert response.json == {
         "code": "invalid_recipe",
-        "detail": "A recipe has at most 20 outputs.",
+        "detail": "A job makes at most 20 files from each photo.",
         "field": field,
     }
 
@@ -52,7 +52,7 @@ def test_sizes_beyond_the_form_are_refused(tmp_path: Path) -> None:
         response = script.send("/jobs/open", presets="square", **sizes, **formats)
     assert response.json == {
         "code": "invalid_recipe",
-        "detail": "A recipe has at most 50 custom sizes.",
+        "detail": "A job has at most 50 sizes of your own.",
         "field": "outputs-50-width",
     }
 
@@ -102,14 +102,14 @@ def test_form_with_the_most_sizes_is_read_whole(person: Person) -> None:
     sizes = {f"outputs-{n}-{name}": value for n in range(50) for name, value in one.items()}
     widths = {f"outputs-{n}-width": str(n + 1) for n in range(50)}
     answer = person.upload((make_jpeg(), "a.jpg"), **sizes, **widths)
-    assert "A recipe has at most 20 outputs." in answer.text
+    assert "A job makes at most 20 files from each photo." in answer.text
 
 
 def test_script_gets_the_field_of_an_empty_recipe(script: Script) -> None:
     response = script.send("/jobs/open", keep_hours="24")
     assert response.json == {
         "code": "invalid_recipe",
-        "detail": "Choose at least one output.",
+        "detail": "Choose at least one size.",
         "field": "presets",
     }
 

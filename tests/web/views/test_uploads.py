@@ -34,8 +34,8 @@ def test_upload_page_shows_limits_retention_and_privacy(person: Person) -> None:
     page = person.page("/")
     for words in (
         "up to 1 MB each, 3 at a time",
-        "anyone with the link can view the results",
-        "GPS locations and other metadata are removed",
+        "Anyone with the link can see the results, until everything is deleted.",
+        "Location and other metadata are removed",
     ):
         assert words in page.text()
     assert page.value("#keep_hours option[selected]") == "24"
@@ -57,7 +57,7 @@ def test_errors_of_the_form_are_shown_at_its_own_address(person: Person) -> None
 def test_form_without_images_is_refused(person: Person, jobs: Jobs) -> None:
     response = person.upload((b"", ""))
     assert response.status_code == 422
-    assert "Choose at least one image." in response.text
+    assert "Choose at least one photo." in response.text
     assert nothing_left(jobs)
 
 
@@ -105,8 +105,8 @@ def test_bad_file_of_the_script_gets_the_same_sentence(
 
 def refused_files(page: Page) -> dict[str, str]:
     """Return the files that were skipped: the sentence by the name."""
-    row = ".skip-row > div >"
-    names, sentences = page.texts(f"{row} bdi"), page.texts(f"{row} .skip-why")
+    names = page.texts(".skip-row > div > bdi, #skipped .name")
+    sentences = page.texts(".skip-row > div > .skip-why, #skipped .why")
     return dict(zip(names, sentences, strict=True))
 
 
@@ -123,7 +123,7 @@ def test_more_files_than_a_job_takes_are_refused_by_name(person: Person, jobs: J
     response = person.upload(*[(make_jpeg(), f"{number}.jpg") for number in range(4)])
     sentences = refused_files(person.page(response.headers["Location"]))
     assert list(sentences) == ["3.jpg"]
-    assert sentences["3.jpg"].startswith("A job has at most 3 images.")
+    assert sentences["3.jpg"].startswith("A job has at most 3 photos.")
     assert newest_job(jobs).counts.total == 3
 
 
@@ -189,7 +189,7 @@ def test_files_beyond_the_limit_of_a_job_are_not_received(person: Person) -> Non
     page = Page(response.text)
     sentences = dict(zip(page.texts(".row-name"), page.texts(".row-why"), strict=True))
     assert sentences["2.jpg"].startswith("This is text")
-    assert sentences["3.jpg"].startswith("A job has at most 3 images.")
+    assert sentences["3.jpg"].startswith("A job has at most 3 photos.")
 
 
 def test_form_that_fails_halfway_keeps_nothing(

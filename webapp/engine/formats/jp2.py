@@ -10,6 +10,7 @@ from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
 
 _CODESTREAM, _BOXES = b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"
+SIGNATURES = (_CODESTREAM, _BOXES)
 _CHANNELS_AT = 42  # Byte of a codestream where channels are described: Ssiz, XRsiz and YRsiz.
 _MAX_CHANNELS = 4
 _MAX_GREY_BITS, _MAX_COLOR_BITS = 16, 8
@@ -22,7 +23,7 @@ _EIGHT_BITS = 7  # Depths are stored less one, with a bit for signed numbers.
 
 
 def matches(head: bytes) -> bool:
-    return head.startswith((_CODESTREAM, _BOXES))
+    return head.startswith(SIGNATURES)
 
 
 def read_header(file: IO[bytes], limits: ImageLimits) -> Header:

@@ -40,25 +40,25 @@ class SwitchField(BooleanField):  # type: ignore[misc]
 class OutputForm(Form):  # type: ignore[misc]
     """One custom size, in one or more formats; unused without a size."""
 
-    width = IntegerField("Width")
-    height = IntegerField("Height")
+    width = IntegerField("Width, px")
+    height = IntegerField("Height, px")
     fit = SelectField(
-        "Fit",
+        "How it fits",
         choices=[
-            SelectChoice("contain", "contain: all of it, inside the size"),
-            SelectChoice("cover", "cover: fills the size, cropped"),
-            SelectChoice("pad", "pad: all of it, on a background"),
+            SelectChoice("contain", "Fit inside"),
+            SelectChoice("cover", "Crop to fill"),
+            SelectChoice("pad", "Whole photo on a colour"),
         ],
         default="contain",
     )
     format = SelectMultipleField(
         "Formats",
-        choices=[*_format_choices(FORMATS), SelectChoice("source", "as source")],
+        choices=[*_format_choices(FORMATS), SelectChoice("source", "as the photo")],
         default=["webp"],
         option_widget=CheckboxInput(),
     )
     quality = IntegerField("Quality")
-    max_kb = IntegerField("Size limit")
+    max_kb = IntegerField("At most, kB")
     background = ColorField("Background", default="#ffffff")
     transparent = SwitchField("Transparent")
     focus = SelectField(
@@ -71,9 +71,9 @@ class OutputForm(Form):  # type: ignore[misc]
         choices=[SelectChoice("srgb", "sRGB"), SelectChoice("keep", "keep Display P3")],
         default="srgb",
     )
-    enlarge = SwitchField("Enlarge small images")
-    keep_copyright = SwitchField("Keep copyright and author from EXIF")
-    animated = SwitchField("Keep movement, in WebP and GIF")
+    enlarge = SwitchField("Enlarge small photos")
+    keep_copyright = SwitchField("Keep copyright and author")
+    animated = SwitchField("Stay animated, in WebP and GIF")
 
     @property
     def is_used(self) -> bool:
@@ -108,7 +108,7 @@ class OutputForm(Form):  # type: ignore[misc]
 class ResponsiveForm(Form):  # type: ignore[misc]
     """A responsive set: every width in every format; unused without widths."""
 
-    widths = StringField("Widths")
+    widths = StringField("Widths, px")
     formats = SelectMultipleField(
         "Formats",
         choices=_format_choices(RESPONSIVE_FORMATS),

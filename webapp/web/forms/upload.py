@@ -59,12 +59,16 @@ def _default_retention() -> str:
 class UploadForm(FlaskForm):  # type: ignore[misc]
     """The images, their recipe and their retention."""
 
-    images = MultipleFileField("Images")
-    presets = SelectMultipleField("Make", choices=list(PRESETS), default=default_presets)
+    images = MultipleFileField("Photos")
+    presets = SelectMultipleField(
+        "Make from each photo", choices=list(PRESETS), default=default_presets
+    )
     # WTForms drops entries above its limit: one more than ours shows that there were too many.
     outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=MAX_SIZES + 1)
     responsive = FormField(ResponsiveForm)
-    keep_hours = SelectField("Keep for", choices=retention_choices, default=_default_retention)
+    keep_hours = SelectField(
+        "Delete everything after", choices=retention_choices, default=_default_retention
+    )
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
@@ -187,7 +191,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         yield self.presets, chain(*(one.recipe.outputs for one in presets))
         for number, size in enumerate(entry.form for entry in self.outputs):
             if number == MAX_SIZES:
-                sentence = f"A recipe has at most {MAX_SIZES} custom sizes."
+                sentence = f"A job has at most {MAX_SIZES} sizes of your own."
                 raise add_error(size.width, InvalidRecipe("outputs", sentence))
             yield size.width, size.outputs(max_side)
         responsive = self.responsive.form

@@ -10,8 +10,7 @@ from flask import Blueprint, jsonify, redirect, render_template, request, url_fo
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage, MultiDict
 
-from webapp.engine.errors import Empty, ImageError
-from webapp.engine.identify import explain
+from webapp.engine.errors import ImageError
 from webapp.jobs.errors import FileTooLarge, NoImages, RetentionNotOffered, TooManyImages
 from webapp.jobs.models import MissingFile
 from webapp.jobs.names import clean_name, is_kept
@@ -24,20 +23,40 @@ from webapp.web.errors import Problem, problem
 from webapp.web.forms.address import names_recipe
 from webapp.web.forms.upload import UploadForm, read_upload_form
 from webapp.web.upload_request import MAX_FIELDS, received_upload
+from webapp.web.upload_rules import upload_rules
 
 blueprint = Blueprint("uploads", __name__)
 
-# In static/samples; bench/samples.py paints them.
-SAMPLES = {"balloons.jpg": "landscape", "moon.jpg": "sideways portrait", "cutout.png": "cut-out"}
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample image in static/samples, and a small picture of it in static/samples/small.
+
+    bench/samples.py paints both.
+    """
+
+    file: str
+    title: str
+    width: int  # Of the small picture.
+    height: int
+
+    @property
+    def picture(self) -> str:
+        """The file of the small picture."""
+        return self.file.rpartition(".")[0] + ".webp"
+
+
+SAMPLES = (
+    Sample("balloons.jpg", "Landscape", 480, 320),
+    Sample("moon.jpg", "Portrait, taken sideways", 135, 180),
+    Sample("cutout.png", "Cut-out on transparency", 135, 180),
+)
 
 MAX_MISSING = 1000  # Files that a job remembers as missing,
 MAX_REASON = 300  # and letters of each one's reason,
 READ_REASON = 1000  # of which this many are read, before invisible ones are removed.
 # Of one file: others may be accepted.
 FILE_ERRORS = (ImageError, FileTooLarge, TooManyImages)
-
-# The first bytes of files that static/js/files.js rejects.
-REJECTED_BY_SCRIPT = {"pdf": b"%PDF-", "svg": b"<svg ", "text": b"text", "unknown": b"\0\0"}
 
 
 @dataclass(frozen=True)
@@ -85,20 +104,9 @@ def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
         form=form,
         samples=SAMPLES,
         limits=current_config(),
-        sentences=_sentences(),
+        rules=upload_rules(),
         refused=refused,
     )
-
-
-def _sentences() -> dict[str, str]:
-    """Return the sentences for files that the script rejects without uploading them."""
-    return {
-        **{kind: str(explain(head)) for kind, head in REJECTED_BY_SCRIPT.items()},
-        "empty": str(Empty()),
-        "too_large": FileTooLarge.sentence,
-        "too_many": str(TooManyImages(current_config().max_images)),
-        "no_images": str(NoImages()),
-    }
 
 
 @blueprint.post("/jobs/open")

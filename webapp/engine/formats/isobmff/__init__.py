@@ -20,13 +20,14 @@ from webapp.engine import exif
 from webapp.engine.cicp import Cicp
 from webapp.engine.formats.isobmff.associations import join_associations
 from webapp.engine.formats.isobmff.boxes import FAULTS, BoxReader
-from webapp.engine.formats.isobmff.brands import matches
+from webapp.engine.formats.isobmff.brands import BRANDS, matches
 from webapp.engine.formats.isobmff.main_image import read_main_image
 from webapp.engine.formats.isobmff.properties import Crop
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 
 __all__ = [
+    "BRANDS",
     "BoxReader",
     "Crop",
     "check",

@@ -10,10 +10,11 @@ Format = Literal["avif", "heic"]
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 _EITHER_BRANDS = (b"mif1", b"msf1")  # An AVIF if it has a brand of AVIF too, else a HEIC.
+BRANDS = (*_AVIF_BRANDS, *_HEIC_BRANDS, *_EITHER_BRANDS)
 
 
 def matches(head: bytes) -> bool:
-    return head[4:8] == b"ftyp" and head[8:12] in (*_AVIF_BRANDS, *_HEIC_BRANDS, *_EITHER_BRANDS)
+    return head[4:8] == b"ftyp" and head[8:12] in BRANDS
 
 
 def read_brands(reader: BoxReader, start: int, length: int) -> list[bytes]:
