@@ -49,7 +49,8 @@ export function recipeQuery() {
     if (sides.length && !sides.some((side) => side.value.trim())) continue;
     if (part.matches(".output")) number += 1;
     for (const { name, type, checked, value, dataset } of part.querySelectorAll("[name]")) {
-      if (type === "checkbox" ? !checked : value.trim() === dataset.default) continue;
+      const isTicked = type !== "checkbox" && type !== "radio" ? true : checked;
+      if (!isTicked || (type !== "checkbox" && value.trim() === dataset.default)) continue;
       const field = name.split("-").at(-1);
       const suffix = part.matches(".output") && number > 1 ? number : "";
       query.append((ADDRESS_NAMES[field] ?? field) + suffix, value.trim());

@@ -4,6 +4,7 @@ import { rules, say } from "./rules.js";
 
 const form = document.getElementById("upload");
 const prints = document.getElementById("prints");
+const name = document.getElementById("becomes-name");
 const title = document.getElementById("becomes-title");
 const submit = document.getElementById("submit");
 const price = document.getElementById("price");
@@ -31,7 +32,8 @@ export function showPrice(chosen) {
 /** Draw the sizes of another photo; of the sample for null. */
 export function showPhoto(item) {
   selected = item;
-  document.getElementById("becomes-name").textContent = item?.name ?? "";
+  name.hidden = !item;
+  name.firstElementChild.textContent = item?.name ?? "";
   draw();
 }
 
@@ -72,7 +74,7 @@ function ownOutputs(part) {
   const field = (name) => part.querySelector(`[name$="-${name}"]`);
   const [width, height] = [number(field("width")), number(field("height"))];
   if (!width && !height) return [];
-  const fit = part.querySelector("[name$=-fit]:is(select, :checked)").value;
+  const fit = part.querySelector("[name$=-fit]:checked").value;
   const rest = [...part.querySelectorAll(".more [name]")];
   const own = {
     title: width && height ? "" : String(width || height),

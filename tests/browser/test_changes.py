@@ -183,7 +183,7 @@ def test_job_is_remade_with_another_recipe(page: Page, servers: Servers) -> None
     expect(page.locator("input[value=square]")).to_be_checked()
     choose_preset(page, "none of them")
     page.get_by_text("Add a size of your own").click()
-    page.get_by_label("Width").first.fill("64")
+    page.get_by_label("Width, px").first.fill("64")
     page.get_by_role("button", name="Make again").click()
     sizes = page.locator(".thumbnails li")
     expect(sizes).to_contain_text(["64 × 45"], timeout=20_000)

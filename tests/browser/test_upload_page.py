@@ -86,7 +86,7 @@ def test_job_is_made_on_a_phone(browser: Browser, base_url: str, tmp_path: Path)
 
 
 # What can be touched on the page, whole; a label of a box or of the zone belongs to it.
-TOUCHABLE = "a, button, summary, select, .file, .preset, .check, .choice"
+TOUCHABLE = "a, button, summary, select, .file, .preset, .fit, .check, .choice"
 
 
 def test_touch_targets_are_large_and_apart(browser: Browser, base_url: str) -> None:

@@ -44,7 +44,9 @@ class Page:
 
     def filled_in(self) -> list[tuple[str, str]]:
         """List the fields of the upload form, as a browser would send them."""
-        fields = self.all(".make input[name]:not([type=checkbox]), .make input[name][checked]")
+        fields = self.all(
+            ".make input[name]:not([type=checkbox]):not([type=radio]), .make input[name][checked]"
+        )
         filled_in = [(field.attributes["name"], field.attributes.get("value")) for field in fields]
         for name in self.values("select[name]", "name"):
             filled_in += [(name, self.value(f"select[name='{name}'] option[selected]"))]

@@ -8,6 +8,7 @@ from wtforms import (
     Field,
     Form,
     IntegerField,
+    RadioField,
     SelectField,
     SelectMultipleField,
     StringField,
@@ -42,7 +43,7 @@ class OutputForm(Form):  # type: ignore[misc]
 
     width = IntegerField("Width, px")
     height = IntegerField("Height, px")
-    fit = SelectField(
+    fit = RadioField(
         "How it fits",
         choices=[
             SelectChoice("contain", "Fit inside"),
