@@ -56,21 +56,26 @@ async function addNow(files) {
   loadJobParts();
   const wanted = withoutSystemFiles(await files);
   clearProblems(zone); // Such as that no photos were chosen.
-  const known = wanted.filter((file) => queue.has(file));
-  already.hidden = !known.length;
-  already.textContent = sayAlready(known);
   if (!wanted.length) {
     const message = say("no_files");
     showProblem({ message, field: "images" });
     announce(message);
     return;
   }
-  const fresh = wanted.filter((file) => !known.includes(file));
-  while (fresh.length) {
-    const batch = fresh.splice(0, 20);
-    const faults = await Promise.all(batch.map((file) => findFault(file)));
-    batch.forEach((file, n) => queue.add(file, faults[n] ?? findExcess()));
+  const known = [];
+  const check = (start) => Promise.all(wanted.slice(start, start + 20).map((file) => findFault(file)));
+  let checking = check(0);
+  for (let start = 0; start < wanted.length; start += 20) {
+    const faults = await checking;
+    checking = check(start + 20); // Read the next ones meanwhile.
+    faults.forEach((fault, n) => {
+      const file = wanted[start + n];
+      if (queue.has(file)) known.push(file);
+      else queue.add(file, fault ?? findExcess());
+    });
   }
+  already.hidden = !known.length;
+  already.textContent = sayAlready(known);
   showQueue();
   if (!job) announce(already.textContent || sayChosen());
 }
