@@ -323,7 +323,7 @@ def test_skipped_file_can_be_dismissed(page: Page) -> None:
     page.get_by_role("button", name="Dismiss empty.jpg").click()
     expect(page.locator("#skipped")).to_be_hidden()
     make(page)
-    expect_done(page, "1 of 1 image done")
+    expect_done(page, "1 of 1 done")
 
 
 def test_drag_says_how_many_files_will_be_dropped(page: Page) -> None:
