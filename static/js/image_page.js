@@ -2,7 +2,6 @@
 
 import "./copying.js";
 import "./errors.js";
-import "./times.js";
 import { announce, showNotice } from "./page.js";
 import { focusHeading, showPage } from "./panel.js";
 import { findPanel } from "./polling.js";

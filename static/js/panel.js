@@ -2,9 +2,9 @@
 
 import { announce, setIcon, setTitle } from "./page.js";
 import { refresh } from "./polling.js";
+import "./times.js";
 
 const HOUR = 3_600_000; // Milliseconds.
-const EXACT = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
 
 let expiry = null;
 
@@ -13,7 +13,6 @@ export function showPage(panel) {
   setTitle("job", panel.dataset.title);
   setIcon(panel.dataset.icon);
   watchExpiry(panel);
-  showLocalTimes();
   if (!panel.dataset.version) showGone(panel.querySelector("h1"));
 }
 
@@ -23,15 +22,6 @@ function watchExpiry(panel) {
   const left = Date.parse(panel.dataset.expires) - Date.now();
   if (!Number.isNaN(left)) {
     expiry = setTimeout(refresh, Math.min(Math.max(left + 1000, 2000), HOUR));
-  }
-}
-
-/** Write times as of here: as text, or as the title of a text that tells how long it is. */
-function showLocalTimes() {
-  for (const time of document.querySelectorAll("main time")) {
-    const words = new Date(time.dateTime).toLocaleString(undefined, EXACT);
-    if (time.matches(".relative")) time.title = words;
-    else time.textContent = words;
   }
 }
 

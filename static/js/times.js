@@ -1,8 +1,13 @@
-/** Local times, as titles of what pages say about them. */
+/** Times in the zone and the language of the browser. */
 
+const EXACT = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+
+/** Write times as text, or as the title of a text that tells how long it is. */
 function localize() {
-  for (const time of document.querySelectorAll("time[title]")) {
-    time.title = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  for (const time of document.querySelectorAll("main time")) {
+    const words = new Date(time.dateTime).toLocaleString([], EXACT);
+    if (time.title) time.title = words;
+    else time.textContent = words;
   }
 }
 
