@@ -64,7 +64,7 @@ def test_live_region_announces_start_quarters_and_end_once(page: Page, idle: Ser
     work_on(idle)
     expect_finished(page, "8 of 8 done")
     said = page.evaluate("said")
-    assert said[:2] == ["8 images", "Uploading 8 images."]
+    assert said[:2] == ["8 photos chosen", "Uploading 8 photos."]
     told = [int(words.split()[0]) for words in said if " done" in words]
     assert told == sorted(set(told))
     assert len([count for count in told if count]) <= 4

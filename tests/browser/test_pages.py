@@ -25,7 +25,7 @@ PHOTOS = {
 def test_dropped_files_become_thumbnails(page: Page) -> None:
     page.goto("/?preset=web-set")
     drop(page, PHOTOS)
-    expect(page.locator(".row")).to_have_count(3)
+    expect(page.locator(".contact")).to_have_count(3)
     make(page)
     expect(page.locator("h1")).to_have_text("3 of 3 done")
     assert natural_sizes(page) == [[400, 300], [300, 200], [200, 100]]
@@ -43,7 +43,7 @@ def test_strange_names_are_shown_as_they_are(page: Page) -> None:
     page.goto("/")
     names = ["<script>alert(1)<b>.jpg", 'quo"te.jpg', "日本電波塔.jpg", "n" * 300 + ".jpg"]
     drop(page, {name: make_jpeg() for name in names})
-    expect(page.locator(".row-name").first).to_have_text(names[0])
+    expect(page.locator(".contact .name").first).to_have_text(names[0])
     make(page)
     expect(page.locator(".frame-name").first).to_have_text(names[0])
     width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
@@ -65,7 +65,7 @@ def test_back_leads_to_a_fresh_upload_page(page: Page) -> None:
     make(page)
     page.go_back()
     expect(make_button(page)).to_be_visible()
-    expect(page.locator(".row")).to_have_count(0)
+    expect(page.locator(".contact")).to_have_count(0)
 
 
 def test_job_is_made_without_script(browser: Browser, base_url: str, tmp_path: Path) -> None:

@@ -68,10 +68,10 @@ def test_refused_file_is_named_and_the_others_are_made(page: Page, complaints: l
     expect(page.locator("#queue")).to_be_hidden()
     for _ in range(2):
         attention = page.locator("#attention .trouble")
-        expect(attention).to_contain_text("cut.png was skipped. This image is damaged.")
+        expect(attention).to_contain_text("cut.png was skipped. This image is incomplete")
         skipped = page.get_by_role("region", name="1 skipped", exact=True)
         expect(skipped.get_by_role("listitem")).to_contain_text("cut.png")
-        expect(skipped.get_by_role("listitem")).to_contain_text("This image is damaged.")
+        expect(skipped.get_by_role("listitem")).to_contain_text("This image is incomplete")
         page.reload()
     complaints.clear()  # Chromium reports the 415.
 
@@ -282,7 +282,7 @@ def test_retry_of_a_file_shows_that_its_job_was_deleted(page: Page, complaints: 
     expect(other).not_to_have_url(re.compile("delete"))
     other.close()
     page.get_by_role("button", name="Retry").click()
-    expect(page.locator("#queue .row-why")).to_contain_text("There is no job at this address.")
+    expect(page.locator("#queue .row-why")).to_contain_text("This job was deleted.")
     complaints.clear()
 
 

@@ -26,6 +26,7 @@ def test_thumbnail_in_a_tab_is_in_the_middle_without_complaints(
 
 def test_saved_thumbnail_has_the_name_of_its_photo(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"coffee.jpg": PHOTO}))
+    page.locator(".files summary").click()
     with page.expect_download() as saved:
         page.locator("a[download]").first.click()
     assert saved.value.suggested_filename == "coffee-square.jpg"
