@@ -118,7 +118,7 @@ def send_form(client: Client, siege: Siege, name: str) -> str | None:
     siege.statuses[name] = answer.status
     if answer.status == 303:
         return answer.headers["Location"].rpartition("/")[2]
-    siege.sentences[name] = Page(answer.body.decode()).texts(".row-why")[0]
+    siege.sentences[name] = Page(answer.body.decode()).texts("#skipped .why")[0]
     return None
 
 
