@@ -207,6 +207,7 @@ def decode(server: ForkServer, image: bytes, recipe: Recipe, folder: Path) -> An
     with contextlib.ExitStack() as opened:
         source = opened.enter_context((folder / "source").open("rb"))
         made = [opened.enter_context(tempfile.TemporaryFile()) for _ in recipe.outputs]
-        request = {"recipe": recipe.to_json(), "limits": vars(ImageLimits.from_config(Config()))}
+        limits = vars(ImageLimits.from_config(Config()))
+        request = {"recipe": recipe.to_json(), "kept": [], "limits": limits}
         descriptors = [source.fileno(), *(file.fileno() for file in made)]
         return server.run(request, descriptors, LIMITS)

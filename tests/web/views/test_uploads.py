@@ -186,8 +186,7 @@ def test_refused_files_stay_listed_on_the_job_page(tmp_path: Path) -> None:
 
 def test_files_beyond_the_limit_of_a_job_are_not_received(person: Person) -> None:
     response = person.upload(*[(b"words", f"{number}.jpg") for number in range(4)])
-    page = Page(response.text)
-    sentences = dict(zip(page.texts(".row-name"), page.texts(".row-why"), strict=True))
+    sentences = refused_files(Page(response.text))
     assert sentences["2.jpg"].startswith("This is text")
     assert sentences["3.jpg"].startswith("A job has at most 3 photos.")
 
