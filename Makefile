@@ -22,17 +22,21 @@ vips: requirements-vips.txt | $(BIN)/python ## Install libvips: a third faster f
 PARALLEL := --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/dev browser ## Run all tests
-	@pytest --numprocesses 3 $(PARALLEL)
+	@pytest --numprocesses 3 $(PARALLEL) --ignore tests/other_browsers
 
-UNITS := pytest --numprocesses auto $(PARALLEL)
+.PHONY: test-browsers
+test-browsers: $(VENV)/dev ## Run every flow in Firefox and WebKit (Debian: firefox-esr, webkit2gtk-driver, xvfb)
+	@pytest tests/other_browsers
+
+UNITS := pytest --numprocesses auto $(PARALLEL) --ignore tests/live --ignore tests/browser --ignore tests/other_browsers
 
 test-fast: $(VENV)/dev ## Run the tests that need no servers, browser, processes or large tables
-	@$(UNITS) --ignore tests/live --ignore tests/browser -m "not slow"
+	@$(UNITS) -m "not slow"
 
 .PHONY: coverage
 # Without the tests that measure time, which this would change.
 coverage: $(VENV)/dev ## Measure how much of webapp/ the tests without servers run, in htmlcov/
-	@$(UNITS) --ignore tests/web/test_costs.py --cov --cov-report=html --cov-report=term --ignore tests/live --ignore tests/browser
+	@$(UNITS) --ignore tests/web/test_costs.py --cov --cov-report=html --cov-report=term
 
 .PHONY: fuzz
 fuzz: $(VENV)/dev ## Run the tests of properties with 1000 random examples each (SEED= repeats a run)
