@@ -44,5 +44,5 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
-    """Migrate the database before the first request; a worker that cannot does not start."""
+    """Migrate the database before the first request, or do not start."""
     worker.wsgi.extensions["jobs"].store.db.migrate()

@@ -43,7 +43,7 @@ def check_size(size: Size, format: str, limits: ImageLimits) -> None:
 
 
 def divide(size: Size) -> Iterator[tuple[int, int, int, int]]:
-    """Divide a picture into pieces of whole lines, of which copies need little memory."""
+    """Divide a picture into pieces of whole lines, which need little memory."""
     width, height = size
     lines = max(_PIECE_PIXELS // width, 1)
     for top in range(0, height, lines):

@@ -90,7 +90,7 @@ def _write_all(
     source: IO[bytes],
     kept: Collection[int],
 ) -> list[MadeThumbnail]:
-    """Write a file for each output, except those kept and duplicates with a free side."""
+    """Write a file for each output, except kept ones and duplicates of a width."""
     all_of = [
         (number, output, picture, _identity(picture, output, decoded.rights))
         for number, (output, picture) in enumerate(zip(outputs, pictures, strict=True))

@@ -108,7 +108,10 @@ def archive_name(job: Job) -> str:
 
 
 def address_in_zip(job: Job, pattern: str) -> Address:
-    """Address thumbnails relative to the folder of the unpacked zip. Raises InvalidPattern."""
+    """Address thumbnails from the folder of the unpacked zip.
+
+    Raises InvalidPattern.
+    """
     return _address(_paths(job, pattern))
 
 

@@ -1,4 +1,4 @@
-"""What the card of an image shows: the whole photo, its crops, and its files by size."""
+"""What the card of an image shows: its photo, crops, and files by size."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -33,7 +33,7 @@ class Comparison:
 
 
 def compare(image: Image, recipe: Recipe, original_url: str | None) -> list[Comparison]:
-    """Compare all thumbnails of an image: crops first, the largest and lightest of each first.
+    """Compare all thumbnails of an image: crops first, then by size and bytes.
 
     Without an original, each is compared with the largest of its set, of those with the heaviest:
     what fewer pixels and bytes cost.

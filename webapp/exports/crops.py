@@ -1,4 +1,4 @@
-"""The crops of an image: which part of it each shows, and where the others would move it."""
+"""The crops of an image: the part that each shows, and how a point moves it."""
 
 from dataclasses import dataclass, replace
 

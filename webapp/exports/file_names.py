@@ -81,7 +81,7 @@ def name_thumbnails(images: Sequence[Image], pattern: str) -> dict[Thumbnail, st
 
 
 def example_names(name: str, output: Output) -> dict[str, str]:
-    """Return what each offered pattern makes of an image's name, like `beach-640w.jpg`."""
+    """Return an example of each offered pattern, like `beach-640w.jpg`."""
     format = "jpeg" if output.format == "source" else output.format
     values = {"name": image_name(name), "number": "01", "output": output.name}
     return {

@@ -62,7 +62,7 @@ def delete_replaced(store: Store, storage: Storage, before: float) -> None:
 
 
 def place_thumbnails(store: Store, storage: Storage, job_id: str) -> None:
-    """Hide the thumbnails of a job if it is deleted; else show them, as after a crash."""
+    """Hide the thumbnails of a deleted job, and show those of any other."""
     with store.db.transaction():  # Else it may be restored or deleted in between.
         if store.jobs.is_deleted(job_id):
             storage.hide(job_id)

@@ -304,7 +304,7 @@ class Jobs:
                 raise ImageNotFound
 
     def set_alt(self, job_id: str, image_id: str, text: str) -> None:
-        """Set the alternative text of an image; an empty one leaves it to the image's name.
+        """Set the alternative text of an image; if empty, its name is used.
 
         Raises AltTextTooLong or ImageNotFound.
         """
@@ -315,7 +315,7 @@ class Jobs:
             raise ImageNotFound
 
     def retry(self, job_id: str, image_id: str | None, client: str) -> None:
-        """Retry one image of a job, or all whose failure may pass, or else all cancelled ones.
+        """Retry an image, or all whose failure may pass, or else all cancelled ones.
 
         Raises NoSpace or TooManyWaiting.
         """

@@ -145,7 +145,7 @@ class Image:
 
 
 def name_job(name: str | None, first_image: str | None, images: int) -> str:
-    """Return the name of a job: its owner's, or that of its first image and how many follow."""
+    """Return the owner's name of a job, or its first image and how many follow."""
     if name or first_image is None:
         return name or "No photos yet"
     return first_image if images == 1 else f"{first_image} and {images - 1} more"
@@ -272,7 +272,7 @@ class Job(JobSummary):
 
     @property
     def cover(self) -> Thumbnail | None:
-        """The thumbnail that stands for the job elsewhere: a JPEG, as all programs show it."""
+        """The thumbnail that stands for the job elsewhere: a JPEG if there is one."""
         image = next((image for image in self.images if image.thumbnails), None)
         if image is None:
             return None
@@ -339,7 +339,7 @@ class ListedJob(JobSummary):
         return not self.is_deleted and not self.is_finished
 
     def has_news_for(self, version: str) -> bool:
-        """Return whether a list that shows a version of it, as running or deleted, is outdated."""
+        """Return whether a list that shows this version of the job is outdated."""
         return version != str(self.version) or not (self.is_running or self.is_deleted)
 
 

@@ -27,7 +27,7 @@ def clean_alt(text: str) -> str:
 
 
 def clean_job_name(name: str) -> str:
-    """Clean the name that an owner gives a job: one line, bounded; empty if nothing is left."""
+    """Clean the name of a job: one line, bounded; empty if nothing is left."""
     one_line = " ".join(name[:READ_LENGTH].split())
     shown = "".join(filter(is_kept, one_line)).strip()
     if len(shown) > JOB_NAME_LENGTH:

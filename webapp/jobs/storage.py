@@ -149,7 +149,7 @@ class Storage:
         return None
 
     def drop_same(self, made: Path, path: str) -> bool:
-        """Delete a thumbnail that equals a published one of its name; return whether it does."""
+        """Delete a thumbnail that equals a published one; return whether it does."""
         file = self.thumbnails / path
         try:
             is_same = made.name == file.name and filecmp.cmp(made, file, shallow=False)
@@ -181,7 +181,7 @@ class Storage:
             target.parent.rmdir()
 
     def hide(self, job_id: str) -> None:
-        """Move the thumbnails of a deleted job to where neither nginx nor we send them from."""
+        """Move the thumbnails of a deleted job to where nothing serves them."""
         _move_all(self.thumbnails / job_id, self.deleted / job_id)
 
     def show(self, job_id: str) -> None:
@@ -283,7 +283,7 @@ def _remove(path: Path) -> None:
 
 
 def _move_all(source: Path, target: Path) -> None:
-    """Move what a folder contains to another, which may exist; a crash may leave it in both."""
+    """Move the content of a folder to another; a crash may leave it in both."""
     if not source.exists():
         return
     target.mkdir(exist_ok=True)

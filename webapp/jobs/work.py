@@ -76,7 +76,7 @@ class Claims:
             raise ClaimLost
 
     def plan(self, claim: Claim) -> Plan:
-        """Decide what to make of an image: what its recipe asks for and is not there already."""
+        """Decide what to make of an image: the outputs that are not there already."""
         recipe = Recipe.from_json(claim.recipe)
         if claim.focal_point:
             recipe = recipe.with_focal_point(claim.focal_point)
@@ -97,7 +97,7 @@ class Claims:
     def finish(
         self, claim: Claim, plan: Plan, folder: Path, result: Result, placeholder: bytes
     ) -> None:
-        """Publish the files of `folder` as the image's thumbnails, beside those that are kept.
+        """Publish the files of `folder` as thumbnails, beside those that are kept.
 
         A file that is the same as before is dropped, and the one before kept: a crop may come out
         the same for another focal point. `placeholder` is a small PNG for pages to show before a

@@ -75,7 +75,7 @@ def date_and_time(moment: datetime) -> str:
 
 
 def time_left(moment: datetime) -> str:
-    """Write how long it is until a moment: `40 minutes left`, `23 hours left`, `6 days left`."""
+    """Write how long it is until a moment, such as `23 hours left`."""
     minutes = _seconds_until(moment) / 60
     if minutes < 1:
         return "less than a minute left"

@@ -104,7 +104,7 @@ class JobRows:
         )
 
     def owned(self, owner: str | None, before: float, limit: int) -> JobList:
-        """List the newest jobs of an owner that were created before a time, and the deleted."""
+        """List the newest jobs of an owner before a time, and the deleted ones."""
         with self._db.snapshot():
             rows = self._job_rows(
                 f"owner = :owner AND {EXISTS} AND created < :before"

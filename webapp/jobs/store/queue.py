@@ -452,7 +452,7 @@ class ImageQueue:
         return [row["image_id"] for row in self._db.query(sql, before=before)]
 
     def forget_replaced(self, image_id: str, before: float) -> list[str]:
-        """Delete the rows of an image's thumbnails replaced before a time; return their paths.
+        """Delete an image's rows that were replaced before a time; return the paths.
 
         Those of a deleted job stay: their files are hidden.
         """

@@ -1,4 +1,4 @@
-"""Change a job: retry, cancel, extend, remake, name, delete and restore. For its owner."""
+"""Change a job: retry, cancel, extend, remake, name, delete and restore."""
 
 import json
 from math import inf
@@ -110,7 +110,7 @@ def confirm_delete(job_id: UUID) -> str:
 
 @blueprint.post("/<uuid:job_id>/delete")
 def delete(job_id: UUID) -> ResponseReturnValue:
-    """Delete a job; its owner can restore it for a minute, on the list of jobs or here."""
+    """Delete a job; its owner can restore it for a minute."""
     require_owner(str(job_id))
     title = current_jobs().job(str(job_id)).title
     current_jobs().delete_with_undo(str(job_id))

@@ -88,7 +88,7 @@ def rows() -> Response:
 
 
 def list_interval_ms(jobs: Iterable[ListedJob]) -> int | None:
-    """Return the poll interval of a list in milliseconds: that of its newest running job.
+    """Return the poll interval in milliseconds of the newest running job.
 
     None if nothing is running.
     """
@@ -127,7 +127,7 @@ def panel(job_id: UUID) -> Response:
 
 
 def gone_page(job_id: str, has_focus: bool = False) -> str:
-    """Render what replaces the page of a job that is gone; its owner may restore it for a while.
+    """Render what replaces the page of a job that is gone, with Undo for its owner.
 
     Where the owner just deleted it, the button for that `has_focus`.
     """

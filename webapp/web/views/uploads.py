@@ -30,7 +30,7 @@ blueprint = Blueprint("uploads", __name__)
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample image in static/samples, and a small picture of it in static/samples/small.
+    """A sample image in static/samples, with a small picture in its `small`.
 
     bench/samples.py paints both.
     """
