@@ -1,9 +1,10 @@
 /** Copy buttons: put into the clipboard what they would open without script. */
 
-import { send } from "./changing.js";
+import { readProblem } from "./changes.js";
 import { showNotice } from "./page.js";
 
 const STORAGE_KEY = "markup-kind"; // The markup language chosen last.
+const findDialog = () => document.getElementById("copy-by-hand");
 
 document.addEventListener("submit", async (event) => {
   const { target: form, submitter: button } = event;
@@ -14,8 +15,8 @@ document.addEventListener("submit", async (event) => {
   else if (!fields.has("as") && recall()) fields.set("as", recall());
   const address = `${form.action}?${new URLSearchParams(fields)}`;
   const until = document.getElementById("links")?.textContent ?? "";
-  const done = `${button.ariaLabel.replace(/^Copy/, "Copied")}. ${until}`;
-  await copy(send(address).then((response) => response.text()), done.trim());
+  const { copy: verb, copied } = findDialog().dataset;
+  await copy(load(address), `${button.ariaLabel.replace(verb, copied)}. ${until}`.trim());
 });
 
 document.addEventListener("click", async ({ target }) => {
@@ -26,6 +27,16 @@ document.addEventListener("click", async ({ target }) => {
   else await copy(Promise.resolve(url), button.dataset.done);
 });
 
+/** Load a text. Throws an error with a message for the user if that fails. */
+async function load(address) {
+  const response = await fetch(address).catch(() => {
+    throw new Error(document.getElementById("status").dataset.unreachable);
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(readProblem(text));
+  return text;
+}
+
 /** Copy a text that may still be loading, and confirm it; show why not, or the text to copy by hand. */
 async function copy(text, done) {
   try {
@@ -33,7 +44,7 @@ async function copy(text, done) {
     if (isCopied) showNotice(done);
     else showText(await text);
   } catch (error) {
-    showNotice(`Not copied. ${error.message}`);
+    showNotice(findDialog().dataset.failed.replace("{}", error.message));
   }
 }
 
@@ -64,16 +75,12 @@ function copySelected(words) {
 }
 
 function showText(words) {
-  const dialog = document.getElementById("copy-by-hand");
+  const dialog = findDialog();
   const area = dialog.querySelector("textarea");
   area.value = words;
   dialog.showModal();
   area.select();
 }
-
-document.addEventListener("change", ({ target }) => {
-  if (target.matches("#markup [name=as]")) remember(target.value);
-});
 
 function remember(kind) {
   try {
@@ -90,14 +97,3 @@ function recall() {
     return null;
   }
 }
-
-/** Restore the last choice, once in each new form. */
-function restore() {
-  const form = document.querySelector("#markup:not([data-restored])");
-  if (!form?.elements.as?.forEach) return;
-  form.dataset.restored = "";
-  for (const choice of form.elements.as) choice.checked ||= choice.value === recall();
-}
-
-document.addEventListener("htmx:after:swap", restore);
-restore();

@@ -1,8 +1,8 @@
 /** The page of an image: compare it with its files, and set the point that its crops keep in view. */
 
+import "./changes.js";
 import "./copying.js";
-import "./errors.js";
-import { announce, showNotice } from "./page.js";
+import { announce } from "./page.js";
 import { focusHeading, showPage } from "./panel.js";
 import { findPanel } from "./polling.js";
 
@@ -134,9 +134,6 @@ document.addEventListener("reset", ({ target }) => {
 });
 
 // Changes and progress
-
-// The server confirms a change by this event (HX-Trigger).
-document.addEventListener("confirm", ({ detail }) => showNotice(detail.value));
 
 document.addEventListener("htmx:before:swap", () => {
   hadFocus = Boolean(findPanel()?.contains(document.activeElement));

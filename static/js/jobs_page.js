@@ -1,6 +1,6 @@
 /** The list of jobs, which htmx polls and changes. */
 
-import "./errors.js";
+import "./changes.js";
 import "./polling.js";
 import "./times.js";
 

@@ -3,8 +3,7 @@
 import { announce, isUploading, makeBar } from "./page.js";
 
 const PAUSES = [1, 2, 4, 10]; // Seconds after the first, second … failure; the last repeats.
-const CONNECTION_LOST = "Connection lost. Retrying – your job continues on the server.";
-const SERVER_ERROR = "Server error. Retrying – nothing is lost.";
+const { lost, unwell, restored } = document.getElementById("status").dataset; // What to say.
 
 const bar = makeBar();
 let failures = 0;
@@ -52,15 +51,15 @@ for (const type of ["pointerdown", "pointerup", "pointercancel"]) {
 
 document.addEventListener("htmx:after:request", (event) => {
   const status = event.detail.ctx.response?.status;
-  if (status >= 500 && isPoll(event)) fail(SERVER_ERROR);
+  if (status >= 500 && isPoll(event)) fail(unwell);
   else if (status < 500) recover();
 });
 
 document.addEventListener("htmx:error", (event) => {
-  if (isPoll(event)) fail(CONNECTION_LOST);
+  if (isPoll(event)) fail(lost);
 });
 
-/** Return whether an event is of a poll, and not of a change: errors.js reports those. */
+/** Return whether an event is of a poll, and not of a change: changes.js reports those. */
 function isPoll({ detail }) {
   return detail.ctx?.request.method === "GET";
 }
@@ -69,7 +68,7 @@ function fail(words) {
   pausedUntil = Date.now() + PAUSES[Math.min(failures, PAUSES.length - 1)] * 1000;
   failures += 1;
   if (failures < 2 && navigator.onLine) return; // A single failure is not worth a message.
-  if (words === CONNECTION_LOST && isUploading()) return; // The queue reports it.
+  if (words === lost && isUploading()) return; // The queue reports it.
   bar.textContent = words;
   bar.hidden = false;
   announce(words);
@@ -80,7 +79,7 @@ function recover() {
   pausedUntil = 0;
   if (bar.hidden) return;
   bar.hidden = true;
-  announce("Connection restored.");
+  announce(restored);
 }
 
 /** Refresh a panel that becomes visible again: even a finished job may have changed elsewhere. */
@@ -91,5 +90,5 @@ function refreshVisible() {
 document.addEventListener("visibilitychange", refreshVisible);
 addEventListener("online", refreshVisible);
 addEventListener("offline", () => {
-  if (findPanel()?.hasAttribute("hx-get")) fail(CONNECTION_LOST);
+  if (findPanel()?.hasAttribute("hx-get")) fail(lost);
 });

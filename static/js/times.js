@@ -4,7 +4,7 @@ const EXACT = { weekday: "short", day: "numeric", month: "short", hour: "2-digit
 
 /** Write times as text, or as the title of a text that tells how long it is. */
 function localize() {
-  for (const time of document.querySelectorAll("main time")) {
+  for (const time of document.querySelectorAll("#main time")) {
     const words = new Date(time.dateTime).toLocaleString([], EXACT);
     if (time.title) time.title = words;
     else time.textContent = words;

@@ -1,4 +1,4 @@
-"""What scripts of the upload page know, and that they hold no words of their own."""
+"""What scripts of the upload page know of formats, and what it shows before a file is sent."""
 
 import json
 import re
@@ -10,36 +10,6 @@ from tests.support.images import make_image
 from tests.support.pages import Page
 from tests.support.people import Person
 from webapp.engine.identify import FORMAT_PATTERN, HEAD, UNSUPPORTED_PATTERNS, explain
-from webapp.web import static_files
-
-SCRIPTS = static_files.FOLDER / "js"
-# Of the upload page. Its sentences are in templates and in the modules that reject files.
-OF_THE_UPLOAD_PAGE = (
-    *("contacts", "files", "preview_worker", "previews", "queue", "recipe_form"),
-    *("rows", "rules", "sizes", "upload", "upload_page"),
-)
-LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`')
-COMMENT = re.compile(r"/\*.*?\*/|(?<![:\"'`\\\[])//[^\n]*", re.DOTALL)
-# Two words after each other. Selectors and values of SVG are told by signs that sentences have not.
-SENTENCE = re.compile(r"[A-Za-z]{2,}[,.:;]? [A-Za-z]{2,}")
-SELECTOR = re.compile(r"^[.#]|[\[#>]|:is\(|^xM")
-
-
-@pytest.mark.parametrize("name", OF_THE_UPLOAD_PAGE)
-def test_script_holds_no_sentence(name: str) -> None:
-    code = COMMENT.sub("", (SCRIPTS / f"{name}.js").read_text())
-    literals = [plain or template for plain, template in LITERAL.findall(code)]
-    parts = [re.sub(r"\$\{[^}]*\}", "", literal) for literal in literals]
-    assert [one for one in parts if SENTENCE.search(one) and not SELECTOR.search(one)] == []
-
-
-def test_every_word_of_a_script_is_in_the_template(person: Person) -> None:
-    words = json.loads(person.page("/").one("#words").text())
-    code = "".join((SCRIPTS / f"{name}.js").read_text() for name in OF_THE_UPLOAD_PAGE)
-    asked = set(re.findall(r'\bsay\("(\w+)"', code))
-    assert len(asked) > 10
-    assert asked <= words.keys()
-    assert [key for key in words if f'"{key}"' not in code and not key.endswith("_short")] == []
 
 
 @pytest.mark.parametrize(
