@@ -1,7 +1,7 @@
 /** The contact sheet: the chosen photos as small pictures, and the files that are skipped. */
 
 import { fileSize } from "./files.js";
-import { forgetPreview, showPreviews, stopPreviews, wantPreview, watchFrame } from "./previews.js";
+import { forgetPreview, showPreviews, wantPreview, watchFrame } from "./previews.js";
 import { say } from "./rules.js";
 
 const list = document.getElementById("contacts");
@@ -64,12 +64,6 @@ export class ContactSheet {
       wantPreview(item);
     }
     this.#onSelect(item);
-  }
-
-  /** Forget all previews: the form is left. */
-  close(items) {
-    stopPreviews();
-    items.forEach(forgetPreview);
   }
 
   #step(by) {

@@ -4,22 +4,17 @@ import { announce } from "./page.js";
 import { focusHeading, showPage } from "./panel.js";
 import { findPanel } from "./polling.js";
 
-let path = location.pathname;
 let announcedQuarters = Infinity; // Of the images; infinite while there is no job.
 let wasRunning = false;
-let isNew = false; // Until the server's first answer about a job of the upload page.
 let wasIdle = false;
 let places = []; // The ids of where the focus was, the nearest first.
 
-/** Turn this page into the page of a new job, which the server renders from here on. */
-export function followJob(panel, job) {
-  history.pushState(null, "", job.url);
-  path = location.pathname;
+/** Follow the new job of which this has become the page. */
+export function followJob() {
   announcedQuarters = 0; // The upload page announces the start.
-  wasRunning = isNew = true;
-  panel.setAttribute("hx-get", job.panel_url);
-  panel.dataset.url = job.panel_url;
-  htmx.process(panel);
+  wasRunning = true;
+  update();
+  document.getElementById("job-heading").focus();
 }
 
 /** Count the finished quarters: negative while the total is unknown, 4 without a progress bar. */
@@ -30,7 +25,7 @@ function quarters() {
 function update() {
   const panel = findPanel();
   const heading = panel?.querySelector("h1");
-  if (!heading) return; // A new job's panel, before the server's first answer.
+  if (!heading) return; // The upload page.
   keepFocus();
   const isRunning = panel.hasAttribute("hx-get");
   const isNews = isRunning ? quarters() !== announcedQuarters : wasRunning;
@@ -40,8 +35,7 @@ function update() {
   const idle = document.querySelector("#attention .idle");
   if (idle && !wasIdle) news.push(idle.textContent);
   if (news.length) announce(news.join(". "));
-  if (isNew || (!isRunning && wasRunning)) focusHeading(heading);
-  isNew = false;
+  if (!isRunning && wasRunning) focusHeading(heading);
   announcedQuarters = isRunning ? Math.max(quarters(), 0) : Infinity;
   wasRunning = isRunning;
   wasIdle = Boolean(idle);
@@ -67,21 +61,3 @@ function keepFocus() {
 
 document.addEventListener("htmx:after:swap", update);
 update();
-
-// The upload page and its job's page are one document: going back and forward must reload it.
-addEventListener("popstate", () => {
-  if (location.pathname === path) return;
-  if (!isGuarded()) location.reload();
-  else {
-    // The address bar has already changed. Restore the job's address, for users who stay when the browser
-    // asks them.
-    const address = location.href;
-    history.pushState(null, "", path);
-    location.assign(address);
-  }
-});
-
-/** Return whether the browser would ask before leaving this page. */
-function isGuarded() {
-  return !dispatchEvent(new Event("beforeunload", { cancelable: true }));
-}

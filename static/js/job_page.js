@@ -1,6 +1,16 @@
-/** The page of a job: progress, and buttons that do not leave the page. */
+/** The page of a job: its progress, more photos for it, and buttons that do not leave the page. */
 
 import "./changes.js";
 import "./copying.js";
 import "./finding.js";
-import "./following.js";
+import { followJob } from "./following.js";
+import { sendToJob } from "./sending.js";
+
+/** Go on as the page of a job that was just created, and send it what was chosen. */
+export function followNewJob() {
+  htmx.process(document.getElementById("main"));
+  sendToJob({ isNew: true });
+  followJob();
+}
+
+if (document.getElementById("frames")) sendToJob({ isNew: false });

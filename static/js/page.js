@@ -1,4 +1,4 @@
-/** The page's title, icon, live region and notices. */
+/** The page's address, title, icon, live region and notices. */
 
 const status = document.getElementById("status");
 const icon = document.querySelector("link[rel=icon]");
@@ -6,9 +6,30 @@ const titles = { upload: "", job: document.title };
 const bars = document.createElement("div");
 bars.className = "bars";
 
+let path = location.pathname;
+
 const NOTICE_MS = 8000; // How long a notice is shown.
 let notice = null;
 let noticeTimer = null;
+
+/** Become the page of another address: that of the job which this page created. */
+export function moveTo(address) {
+  history.pushState(null, "", address);
+  path = location.pathname;
+  document.querySelector("[aria-current]").removeAttribute("aria-current");
+}
+
+// Both addresses are of one document: going back and forward must load it.
+addEventListener("popstate", () => {
+  if (location.pathname === path) return;
+  if (!isUploading()) location.reload();
+  else {
+    // The address bar has already changed. Restore it, for users who stay when the browser asks them.
+    const address = location.href;
+    history.pushState(null, "", path);
+    location.assign(address);
+  }
+});
 
 /** Announce a text to screen readers; setting the same text again would repeat it. */
 export function announce(words) {

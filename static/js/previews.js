@@ -16,6 +16,8 @@ export function showPreviews(show) {
 
 /** Draw the preview of an item once its frame is in sight. */
 export function watchFrame(frame, item) {
+  if (item.frame) observer.unobserve(item.frame);
+  item.frame = frame;
   items.set(frame, item);
   observer.observe(frame);
 }
@@ -30,12 +32,6 @@ export function forgetPreview(item) {
   observer.unobserve(item.frame);
   wanted.delete(item);
   if (item.preview) URL.revokeObjectURL(item.preview.href);
-}
-
-export function stopPreviews() {
-  observer.disconnect();
-  wanted.clear();
-  worker?.terminate();
 }
 
 function look(entries) {

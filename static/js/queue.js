@@ -1,4 +1,4 @@
-/** The upload queue: the chosen files, sent two at a time. */
+/** The upload queue: the files of this page, sent two at a time. */
 
 import { cleanName, findFault } from "./files.js";
 import { say } from "./rules.js";
@@ -9,24 +9,31 @@ import { uploadFile } from "./upload.js";
 const CONCURRENCY = 2;
 const MAX_DISCONNECTS = 5; // For one file. After that, its connection is not the problem.
 const RENDER_MS = 50; // Between two updates of the page, however many changes there are.
+const SHOWN_AT_ONCE = 25; // Files that a new view shows in one task.
 
-export class Queue {
-  #view; // The contact sheet; the rows once uploading has started.
-  #onChange;
+class Queue {
+  #view = null; // What shows each file: the contact sheet, then the frames of the job.
+  #onChange = null;
   #items = new Set(); // Waiting, sending, failed or refused; an item that is sent is removed.
   #keys = new Set(); // Of all files, sent ones too.
   #url = null; // Where images are posted, once uploading has started.
   #isPaused = false; // While the job accepts no images.
   #pauseNotice = ""; // Why uploading is suspended, and until when.
-  #added = 0;
+  #last = 0; // The highest position so far.
   #timer = 0;
   // Updated with each change: there may be hundreds of files, and each changes often.
   #counts = { waiting: 0, sending: 0, failed: 0, refused: 0, sent: 0 };
   #bytes = { total: 0, sent: 0 };
 
-  constructor(view, onChange) {
+  /** Show the photos in another view, some at a time: `add`, `update` and `remove` get each. */
+  async useView(view, onChange) {
     this.#view = view;
     this.#onChange = onChange;
+    const photos = this.photos;
+    for (const [n, item] of photos.entries()) {
+      if (n % SHOWN_AT_ONCE === SHOWN_AT_ONCE - 1) await new Promise((resolve) => setTimeout(resolve));
+      if (this.#items.has(item)) view.add(item);
+    }
   }
 
   /** The chosen photos, without skipped files. */
@@ -54,9 +61,11 @@ export class Queue {
     return this.#counts.refused + this.#counts.failed;
   }
 
-  /** The files that were not uploaded, each as [position, name, reason]. */
+  /** The files that were not uploaded: position, name, reason, and bytes if another try can help. */
   get missing() {
-    return [...this.#items].map(({ position, name, why }) => [position, name, why ?? say("not_uploaded")]);
+    return [...this.#items].map(({ position, name, why, state, file }) => [
+      position, name, why ?? say("not_uploaded"), state === "refused" ? null : file.size,
+    ]);
   }
 
   /** The number of files that can be retried. */
@@ -69,15 +78,6 @@ export class Queue {
     return this.#url !== null && this.#counts.waiting + this.#counts.sending > 0;
   }
 
-  /**
-   * True once nothing more is uploaded without an action of the user. False if all files failed: they
-   * can be retried, but the server would delete a closed job without images.
-   */
-  get isSettled() {
-    const { failed, sent } = this.#counts;
-    return this.#url !== null && !this.isBusy && (sent > 0 || !failed);
-  }
-
   /** The fraction of all bytes that is uploaded. */
   get progress() {
     return this.#bytes.total ? Math.min(1, this.#bytes.sent / this.#bytes.total) : 1;
@@ -88,10 +88,9 @@ export class Queue {
     return this.#keys.has(keyOf(file));
   }
 
-  /** Add a file. With a `fault`, it is listed with that reason and not uploaded. */
-  add(file, fault) {
+  /** Add a file, at its position or at the end. With a `fault`, it is not uploaded for that reason. */
+  add(file, fault, position = (this.#last += 1)) {
     const state = fault ? "refused" : "waiting";
-    const position = (this.#added += 1);
     const name = cleanName(file.name);
     const item = { file, name, position, state, why: fault, part: 0, disconnects: 0, abort: null };
     this.#keys.add(keyOf(file));
@@ -102,13 +101,14 @@ export class Queue {
     this.#sendNext();
   }
 
-  /** Upload all files to a job, and those that are added or retried later; `rows` shows them. */
-  start(url, rows) {
+  /** Give new files this position and those after it. */
+  continueAt(position) {
+    this.#last = Math.max(this.#last, position - 1);
+  }
+
+  /** Upload all files to an address, and those that are added or retried later. */
+  start(url) {
     this.#url = url;
-    this.#view = rows;
-    const isRefused = ({ state }) => state === "refused";
-    const all = [...this.#items]; // Rows in progress come first.
-    for (const item of [...all.filter((item) => !isRefused(item)), ...all.filter(isRefused)]) rows.add(item);
     this.#changed();
     this.#sendNext();
   }
@@ -144,8 +144,8 @@ export class Queue {
     this.#change(item, { state: "sending", part: 0, why: null });
     const onProgress = (part) => this.#change(item, { part });
     try {
-      await uploadFile(this.#url, item, { signal: item.abort.signal, onProgress });
-      this.#change(item, { state: "sent", part: 1 });
+      const id = await uploadFile(this.#url, item, { signal: item.abort.signal, onProgress });
+      this.#change(item, { state: "sent", part: 1, id });
       this.#items.delete(item);
     } catch (error) {
       if (item.abort.signal.aborted) return;
@@ -180,21 +180,14 @@ export class Queue {
     this.#sendNext();
   }
 
+  /** Send one failed file again, or all. */
   retry(item) {
-    this.#requeue(item);
-    this.#sendNext();
-  }
-
-  retryAll() {
-    for (const item of this.#items) {
-      if (item.state === "failed") this.#requeue(item);
+    for (const one of item ? [item] : this.#items) {
+      if (one.state !== "failed") continue;
+      one.disconnects = 0;
+      this.#change(one, { state: "waiting", why: null });
     }
     this.#sendNext();
-  }
-
-  #requeue(item) {
-    item.disconnects = 0;
-    this.#change(item, { state: "waiting", why: null });
   }
 
   remove(item) {
@@ -229,10 +222,6 @@ export class Queue {
   #changed() {
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
-      if (this.#url) {
-        this.#view.follow([...this.#items].find(({ state }) => state === "sending"));
-        if (!this.isBusy) this.#view.removeSent();
-      }
       this.#onChange();
     }, RENDER_MS);
   }
@@ -241,3 +230,5 @@ export class Queue {
 function keyOf({ name, size, lastModified }) {
   return `${size} ${lastModified} ${name}`;
 }
+
+export const queue = new Queue();

@@ -1,14 +1,13 @@
-/** The upload page's requests: create a job, upload its files one by one, close it. */
+/** The requests of an upload: create a job, upload its files one by one, close it. */
 
 import { rules, say } from "./rules.js";
 
-const form = document.getElementById("upload");
 const RECONNECT_SECONDS = [1, 2, 4, 10]; // Between attempts to reach the server; the last repeats.
 // Abort a request after so many milliseconds without progress: a dead connection may never fail by
 // itself.
 const STALL_MS = rules.stalled_ms;
 
-let token = form.elements.csrf_token.value;
+let token = document.querySelector("[name=csrf_token]").value;
 
 /** A request that was rejected or did not reach the server. The message is for the user. */
 export class RequestError extends Error {
@@ -97,12 +96,12 @@ async function withValidToken(request) {
   }
 }
 
-/** Read the current token from the upload page. */
+/** Read the current token from this page. */
 async function renewToken() {
   let text;
   try {
     const signal = AbortSignal.timeout(STALL_MS);
-    text = await (await fetch(form.dataset.pageUrl, { cache: "no-store", signal })).text();
+    text = await (await fetch(location.href, { cache: "no-store", signal })).text();
   } catch {
     throw new RequestError(0);
   }
@@ -127,7 +126,7 @@ async function postOnce(url, body) {
   }
   if (!response.ok) {
     const { status, headers } = response;
-    throw new RequestError(status, readProblem(status, text), headers.get("Retry-After"));
+    throw new RequestError(status, readAnswer(status, text), headers.get("Retry-After"));
   }
   try {
     return text ? JSON.parse(text) : null;
@@ -138,7 +137,7 @@ async function postOnce(url, body) {
 
 /**
  * Upload one file. Uses XMLHttpRequest, because fetch does not report upload progress. The server
- * orders images by position, whichever arrives first, and keeps one image for each position.
+ * orders images by position, whichever arrives first. Returns the id of the image.
  */
 export function uploadFile(url, item, options) {
   return withValidToken(() => uploadOnce(url, item, options));
@@ -167,11 +166,9 @@ function uploadOnce(url, { file, position }, { signal, onProgress }) {
   return new Promise((resolve, reject) => {
     request.onload = () => {
       const { status, responseText } = request;
-      if (status === 201) resolve();
-      else {
-        const retryAfter = request.getResponseHeader("Retry-After");
-        reject(new RequestError(status, readProblem(status, responseText), retryAfter));
-      }
+      const answer = readAnswer(status, responseText);
+      if (status === 201) resolve(answer.id);
+      else reject(new RequestError(status, answer, request.getResponseHeader("Retry-After")));
     };
     request.onerror = () => reject(new RequestError(0));
     request.onabort = () => reject(signal.aborted ? signal.reason : new RequestError(0));
@@ -184,8 +181,8 @@ function headers() {
   return { Accept: "application/json", "X-CSRFToken": token };
 }
 
-/** Parse the server's JSON error; a proxy in front of it answers in HTML. */
-function readProblem(status, text) {
+/** Parse the server's JSON; a proxy in front of it answers in HTML. */
+function readAnswer(status, text) {
   try {
     return JSON.parse(text);
   } catch {

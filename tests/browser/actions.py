@@ -18,7 +18,7 @@ FINISHED = "#job-panel:not([hx-get]) h1"
 LARGE = encode(Image.new("RGB", (2000, 1333)), "BMP")
 
 
-IN_PART = re.compile(r"· [1-9]\d? %")  # What a row says while the line holds its file.
+IN_PART = re.compile(r"Sending, [1-9]\d? %")  # What a frame says while the line holds its file.
 
 
 def drop(page: Page, files: Mapping[str, bytes], target: str = "body") -> None:
@@ -89,11 +89,6 @@ def submit(page: Page) -> None:
     """Submit the form, and wait for the job's page."""
     make_button(page).click()
     expect(page).to_have_url(re.compile("/jobs/"))
-
-
-def unfold_uploads(page: Page) -> None:
-    """Unfold the list of the files that are uploaded, which is one line on a job's page."""
-    page.locator("#queue-facts").click()
 
 
 def expect_done(page: Page, words: str) -> None:

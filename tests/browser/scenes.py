@@ -216,7 +216,7 @@ def upload_sending(page: Page, stage: Stage) -> None:
 
     page.route("**/images", hold)
     page.locator("#submit").click()
-    expect(page.locator(".frame")).to_have_count(1)
+    expect(page.locator(".frame:not(.sending)")).to_have_count(1)
 
 
 SCENES |= {

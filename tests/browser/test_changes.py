@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.actions import choose_preset, drop, expect_done, expect_finished, make_button
+from tests.browser.actions import choose_preset, expect_done, expect_finished
 from tests.browser.jobs import (
     PHOTO,
     create_job,
@@ -77,23 +77,6 @@ def test_each_refusal_is_announced(page: Page, idle: Servers, complaints: list[s
         with page.expect_response("**/cancel"):
             page.get_by_role("button", name="Cancel a.jpg").click()
         wait_until(lambda: page.evaluate("said").count(WORDS) == count, what="words")  # noqa: B023
-    complaints.clear()
-
-
-def test_refusal_does_not_cover_the_upload_list(
-    page: Page, idle: Servers, complaints: list[str]
-) -> None:
-    page.goto(f"{idle.url}/")
-    drop(page, {"a.jpg": PHOTO, "b.jpg": PHOTO})
-    first = iter([True])
-    page.route("**/images", lambda route: route.continue_() if next(first, False) else None)
-    page.route("**/cancel", refuse)
-    make_button(page).click()
-    page.get_by_role("button", name="Cancel all waiting").click()
-    notice, queue = page.locator(NOTICE).bounding_box(), page.locator("#queue").bounding_box()
-    assert notice
-    assert queue
-    assert notice["y"] + notice["height"] <= queue["y"]
     complaints.clear()
 
 

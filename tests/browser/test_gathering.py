@@ -132,19 +132,17 @@ def test_frame_shows_while_files_are_over_the_window(page: Page, tmp_path: Path)
     expect(frame).to_be_hidden()
 
 
-def test_file_dropped_during_an_upload_does_not_open(
-    page: Page, line: Line, tmp_path: Path
-) -> None:
+def test_file_dropped_during_an_upload_is_added(page: Page, line: Line, tmp_path: Path) -> None:
     page.goto(line.url)
     drop(page, {"large.bmp": LARGE})
     line.hold()
     submit(page)
-    expect(page.locator(".row-state")).to_contain_text(IN_PART)
+    expect(page.locator(".frame.sending .ribbon")).to_contain_text(IN_PART)
     address = page.url
     paths = write_files(tmp_path, {"late.jpg": make_jpeg()})
     drop_from_disk(page, paths, page.locator("main"))
     line.release()
-    expect_done(page, "1 of 1 done")
+    expect_done(page, "2 of 2 done")
     assert page.url == address
 
 
@@ -212,7 +210,7 @@ def test_wrong_files_are_named_before_sending(page: Page) -> None:
     make(page)
     expect(page.locator("h1")).to_have_text("1 of 5 done · 4 skipped")
     expect(page.locator("#skipped li")).to_have_count(4)
-    expect(page.locator("#queue")).to_be_hidden()
+    expect(page.locator("#sending")).to_be_hidden()
 
 
 def test_hidden_system_files_are_left_out(page: Page) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.actions import IN_PART, LARGE, drop, expect_done, submit, unfold_uploads
+from tests.browser.actions import IN_PART, LARGE, drop, expect_done, submit
 from tests.browser.lines import Line, line_to
 from tests.browser.measures import WATCH_SHIFTS, check, shifts, watch
 from tests.support.images import make_image, make_jpeg
@@ -17,21 +17,21 @@ pytestmark = pytest.mark.browser
 def test_progress_is_shown_by_file_and_in_all(page: Page, line: Line) -> None:
     page.goto(line.url)
     drop(page, {f"{n}.bmp": LARGE for n in range(4)})
-    watch(page, "document.querySelectorAll('.row progress:not([hidden])').length", "sending")
-    watch(page, "document.querySelector('.row progress').value", "parts")
-    watch(page, "document.getElementById('queue-progress').value", "all")
+    watch(page, "document.querySelectorAll('.shot progress:not([hidden])').length", "sending")
+    watch(page, "document.querySelector('.shot progress')?.value ?? 0", "parts")
+    watch(page, "document.getElementById('upload-progress').value", "all")
     watch(page, "document.title", "titles")
     line.hold(part=0)
     submit(page)
     for part in (0.2, 0.4, 0.6, 0.8):
         line.hold(part=part)
         page.wait_for_function(
-            """(part) => [...document.querySelectorAll(".row progress:not([hidden])")]
+            """(part) => [...document.querySelectorAll(".shot progress:not([hidden])")]
                 .filter(({ value }) => value >= part).length === 2""",
             arg=part,
         )
     line.hold(after=2)
-    expect(page.locator(".row-state").nth(2)).to_contain_text(IN_PART)
+    expect(page.locator(".frame").nth(2).locator(".ribbon")).to_contain_text(IN_PART)
     line.release()
     expect_done(page, "4 of 4 done")
     seen = page.evaluate("seen")
@@ -71,72 +71,48 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
         for count in range(12):
             line.hold(after=count)
             page.wait_for_function(
-                "(sent) => document.getElementById('queue-facts').textContent === sent",
+                "(sent) => document.getElementById('sending-facts')?.textContent === sent",
                 arg=f"{count} of 12 photos uploaded",
             )
             if count in stops:
-                expect(page.locator(".row-state").nth(count)).to_contain_text(IN_PART)
+                expect(page.locator(".frame").nth(count).locator(".ribbon")).to_contain_text(
+                    IN_PART
+                )
         line.release()
         expect_done(page, "12 of 12 done")
-        expect(page.locator("#queue")).to_be_hidden()
+        expect(page.locator("#sending")).to_be_hidden()
         assert sum(value for value, _ in shifts(page)) < 0.05, shifts(page)
 
 
-def test_list_keeps_the_file_being_uploaded_in_view(page: Page, line: Line) -> None:
-    page.goto(f"{line.url}/?preset=square")
-    drop(page, {f"{n}.bmp": LARGE if n == 5 else make_jpeg() for n in range(8)})
-    line.hold(after=5)
-    submit(page)
-    unfold_uploads(page)
-    expect(page.locator(".row-state").first).to_contain_text("uploaded")
-    expect(page.get_by_role("button", name="Remove 0.bmp")).to_have_count(0)
-    cancel = page.get_by_role("button", name="Cancel 5.bmp")
-    expect(cancel).to_be_in_viewport(timeout=20_000)
-    check(page)
-
-
-def test_list_stays_where_it_was_scrolled(page: Page, line: Line) -> None:
-    page.goto(f"{line.url}/?preset=square")
-    drop(page, {f"{n}.jpg": make_jpeg() for n in range(8)})
-    line.hold()
-    submit(page)
-    unfold_uploads(page)
-    # By then, the list has gone to the first file.
-    expect(page.locator("#queue-facts")).to_have_text("0 of 8 photos uploaded")
-    rows = page.locator("#queue-rows")
-    rows.evaluate("(list) => (list.scrollTop = 9999)")
-    place = rows.evaluate("(list) => list.scrollTop")
-    assert place > 0
-    line.hold(after=4)
-    expect(page.locator("#queue-facts")).to_have_text("4 of 8 photos uploaded", timeout=20_000)
-    assert rows.evaluate("(list) => list.scrollTop") == place
-
-
-def test_upload_list_is_one_line_until_it_is_unfolded(page: Page, line: Line) -> None:
+def test_focus_on_a_frame_that_is_sent_moves_to_the_heading(page: Page, line: Line) -> None:
     page.goto(line.url)
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
     submit(page)
-    expect(page.locator("#queue-facts")).to_have_text("0 of 3 photos uploaded")
-    expect(page.locator("#queue-rows")).to_be_hidden()
-    expect(page.get_by_role("progressbar", name="Upload progress")).to_be_visible()
-    unfold_uploads(page)
-    expect(page.locator("#queue-rows")).to_be_visible()
-    line.release()
-    expect_done(page, "3 of 3 done")
-
-
-def test_focus_in_a_sent_row_moves_to_the_list(page: Page, line: Line) -> None:
-    page.goto(line.url)
-    drop(page, {f"{n}.bmp": LARGE for n in range(3)})
-    line.hold()
-    submit(page)
-    unfold_uploads(page)
     button = page.get_by_role("button", name="Cancel 0.bmp")
     button.focus()
     expect(button).to_be_focused()
     line.hold(after=1)
-    expect(page.locator("#queue")).to_be_focused(timeout=15_000)
+    expect(page.locator("h1")).to_be_focused()
+
+
+def test_photos_are_seen_from_choosing_to_their_thumbnails(page: Page, line: Line) -> None:
+    page.goto(f"{line.url}/?preset=square")
+    drop(page, {f"{n}.bmp": LARGE for n in range(3)})
+    expect(page.locator(".contact img")).to_have_count(3)
+    watch(page, "document.querySelectorAll('.contact img, .shot img').length", "pictures")
+    watch(page, "document.querySelectorAll('.frame').length", "frames")
+    line.hold(after=1)
+    submit(page)
+    expect(page.locator(".frame.done")).to_have_count(1)
+    expect(page.locator(".frame .preview")).to_have_count(2)
+    check(page)
+    line.release()
+    expect_done(page, "3 of 3 done")
+    expect(page.locator(".preview")).to_have_count(0)
+    seen = page.evaluate("seen")
+    assert min(seen["pictures"]) == 3
+    assert set(seen["frames"]) <= {0, 3}
 
 
 def test_job_without_any_file_shows_that_nothing_was_uploaded(page: Page, line: Line) -> None:
@@ -145,7 +121,6 @@ def test_job_without_any_file_shows_that_nothing_was_uploaded(page: Page, line: 
     line.hold()
     submit(page)
     expect(page.locator(".tools").first).to_be_visible()
-    unfold_uploads(page)
     for name in ("1.bmp", "2.bmp"):
         page.get_by_role("button", name=f"Cancel {name}").click()
     heading = page.get_by_role("heading", name="Nothing was uploaded")
@@ -163,7 +138,7 @@ def test_upload_is_announced_in_quarters(page: Page, line: Line) -> None:
     submit(page)
     for count in range(6):
         line.hold(after=count)
-        expect(page.locator("#queue-facts")).to_have_text(f"{count} of 6 photos uploaded")
+        expect(page.locator("#sending-facts")).to_have_text(f"{count} of 6 photos uploaded")
     line.release()
     expect_done(page, "6 of 6 done")
     said = [
@@ -177,11 +152,11 @@ def test_lost_connection_is_announced_once(page: Page, line: Line, complaints: l
     drop(page, {f"{n}.bmp": LARGE for n in range(4)})
     line.hold()
     submit(page)
-    expect(page.locator(".row-state").first).to_contain_text(IN_PART)
+    expect(page.locator(".frame.sending .ribbon").first).to_contain_text(IN_PART)
     way = re.compile(r"/jobs/[0-9a-f-]{36}(/images)?$")
     page.route(way, lambda route: route.abort())
     line.release()
-    expect(page.locator("#queue-pause")).to_contain_text("Connection lost.")
+    expect(page.locator("#sending-pause")).to_contain_text("Connection lost.")
     # At once, for the next poll gets through.
     bars = page.evaluate(
         """() => {

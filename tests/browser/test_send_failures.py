@@ -52,7 +52,7 @@ def test_failed_file_is_sent_again_when_asked(page: Page, complaints: list[str])
     route_once(page, "**/images", lambda route: route.fulfill(status=500, body="oops"))
     submit(page)
     expect(page.locator(".frame.done")).to_have_count(1, timeout=20_000)
-    expect(page.locator("#queue .row-why:visible")).to_have_text(
+    expect(page.locator(".frame-why:visible")).to_have_text(
         "The server rejected the request (500)."
     )
     page.get_by_role("button", name=re.compile("Retry [ab].jpg")).click()
@@ -65,7 +65,7 @@ def test_refused_file_is_named_and_the_others_are_made(page: Page, complaints: l
     drop(page, {"cut.png": make_png()[:40], "good.jpg": make_jpeg()})
     submit(page)
     expect_done(page, "1 of 2 done · 1 skipped")
-    expect(page.locator("#queue")).to_be_hidden()
+    expect(page.locator("#sending")).to_be_hidden()
     for _ in range(2):
         attention = page.locator("#attention .trouble")
         expect(attention).to_contain_text("cut.png was skipped. This image is incomplete")
@@ -83,10 +83,10 @@ def test_upload_resumes_when_the_connection_returns(
     drop(page, {f"{n}.bmp": LARGE for n in range(3)})
     line.hold()
     submit(page)
-    expect(page.locator(".row-state").first).to_contain_text(IN_PART)
+    expect(page.locator(".frame.sending .ribbon").first).to_contain_text(IN_PART)
     page.context.set_offline(True)
     line.cut()  # Chromium goes on with what it has begun.
-    said = page.locator("#queue-pause")
+    said = page.locator("#sending-pause")
     expect(said).to_have_text("Connection lost. Uploading resumes automatically.")
     expect(page.get_by_role("status")).to_contain_text("Connection lost.")
     expect(page).to_have_title(re.compile("Paused at"))
@@ -108,10 +108,10 @@ def test_upload_survives_a_restart_of_the_server(browser: Browser, tmp_path: Pat
         drop(page, {f"{n}.bmp": LARGE for n in range(3)})
         line.hold()
         submit(page)
-        expect(page.locator(".row-state").first).to_contain_text(IN_PART)
+        expect(page.locator(".frame.sending .ribbon").first).to_contain_text(IN_PART)
         servers.processes["web"].kill()
         servers.processes["web"].wait()
-        expect(page.locator("#queue-pause")).to_contain_text("Connection lost.")
+        expect(page.locator("#sending-pause")).to_contain_text("Connection lost.")
         line.release()
         servers.start_one("web")
         expect_done(page, "3 of 3 done")
@@ -137,7 +137,7 @@ def test_stalled_file_is_sent_again(
         page.goto(f"{line.url}/?preset=square")
         page.set_input_files("#images", paths)
         submit(page)
-        expect(page.locator("#queue-pause")).to_have_text(LOST)
+        expect(page.locator("#sending-pause")).to_have_text(LOST)
         expect(page.get_by_role("status")).to_have_text(LOST)
         expect_done(page, "2 of 2 done")
         expect(page.locator(".frame-name")).to_have_text(["a.bmp", "b.jpg"])
@@ -153,6 +153,7 @@ def test_dead_connection_loses_nothing(
         page.goto(f"{line.url}/?preset=square")
         drop(page, {f"{n}.bmp": LARGE for n in range(3)})
         expect(page.locator(".contact")).to_have_count(3)
+        page.wait_for_load_state("networkidle")  # What the job's page needs is loaded.
         unanswered: list[bytes] = []
         left = carried
 
@@ -164,9 +165,9 @@ def test_dead_connection_loses_nothing(
             return left < 0
 
         line.stops_at = dies
-        watch(page, "document.querySelector('.row-state').textContent", "states")
+        watch(page, "document.querySelector('.frame.sending .ribbon')?.textContent ?? ''", "states")
         make_button(page).click()
-        said = page.locator("#queue-pause:visible, #waiting-words:visible")
+        said = page.locator("#sending-pause:visible, #waiting-words:visible")
         expect(said).to_have_text(LOST)
         # Whether the line is back is asked again, for that question got stuck as well.
         wait_until(lambda: page.evaluate("true") and unanswered, what="a question")
@@ -240,18 +241,20 @@ def test_job_closes_with_the_uploaded_files_when_one_failed(
     expect_done(page, "3 of 4 done · 1 skipped")
     expect(page.locator("h1")).to_be_focused()
     expect(page.get_by_role("status")).to_have_text("3 of 4 done · 1 skipped")
-    expect(page.locator("#queue-facts")).to_have_text("3 photos uploaded · 1 not uploaded")
+    expect(page.locator("#sending-facts")).to_have_text("3 photos uploaded · 1 not uploaded")
     complaints.clear()  # Chromium reports every refusal.
 
 
-def test_list_keeps_only_files_that_can_be_retried(page: Page, complaints: list[str]) -> None:
+def test_frames_say_why_files_were_not_sent(page: Page, complaints: list[str]) -> None:
     page.goto("/?preset=square")
     drop(page, {"a.txt": b"words", "b.jpg": make_jpeg(), "c.png": make_png()[:40]})
     drop(page, {"d.jpg": make_jpeg()})
     fail_once(page, 500)
     submit(page)
     expect_done(page, "1 of 4 done · 3 skipped")
-    expect(page.locator("#queue .row:visible .row-name")).to_have_text(["b.jpg"])
+    expect(page.locator(".frame.sending .frame-name")).to_have_text(["b.jpg", "c.png"])
+    expect(page.locator(".frame-why").nth(1)).to_contain_text("This image is incomplete")
+    expect(page.get_by_role("button", name="Retry")).to_have_accessible_name("Retry b.jpg")
     expect(page.locator("#skipped li > div > :first-child")).to_have_text(
         ["a.txt", "b.jpg", "c.png"]
     )
@@ -265,7 +268,7 @@ def test_failed_file_is_retried_after_the_job_finished(page: Page, complaints: l
     expect_done(page, "1 of 2 done · 1 skipped")
     page.get_by_role("button", name="Retry").click()
     expect_done(page, "2 of 2 done")
-    expect(page.locator("#queue")).to_be_hidden()
+    expect(page.locator("#sending")).to_be_hidden()
     expect(page.locator("#skipped")).to_be_hidden()
     complaints.clear()
 
@@ -282,7 +285,7 @@ def test_retry_of_a_file_shows_that_its_job_was_deleted(page: Page, complaints: 
     expect(other).not_to_have_url(re.compile("delete"))
     other.close()
     page.get_by_role("button", name="Retry").click()
-    expect(page.locator("#queue .row-why")).to_contain_text("This job was deleted.")
+    expect(page.locator(".frame.sending .frame-why")).to_contain_text("This job was deleted.")
     complaints.clear()
 
 
@@ -342,7 +345,7 @@ def test_file_taken_by_another_server_does_not_count_as_uploaded(page: Page) -> 
     gather(page, "a.jpg", "b.jpg")
     route_once(page, "**/images", answer_with_a_page)
     submit(page)
-    expect(page.locator("#queue .row-why:visible")).to_have_text(
+    expect(page.locator(".frame-why:visible")).to_have_text(
         "The server rejected the request (200)."
     )
     expect_done(page, "1 of 2 done · 1 skipped")

@@ -18,7 +18,6 @@ from tests.browser.actions import (
     make,
     make_button,
     submit,
-    unfold_uploads,
     write_files,
 )
 from tests.browser.lines import Line
@@ -36,8 +35,7 @@ def test_thumbnails_appear_while_later_files_are_uploaded(page: Page, line: Line
     drop(page, {"small.jpg": make_jpeg(), "1.bmp": LARGE, "2.bmp": LARGE, "3.bmp": LARGE})
     make_button(page).click()
     expect(page.locator(".frame.done")).not_to_have_count(0)
-    unfold_uploads(page)
-    expect(page.locator(".row progress:visible").first).to_be_visible()
+    expect(page.locator(".shot progress:visible").first).to_be_visible()
     expect(page).to_have_title(re.compile("% uploaded"))
     line.release()
     expect_done(page, "4 of 4 done")
@@ -60,7 +58,7 @@ def test_page_waits_as_long_as_the_server_asks(
     page.goto("/?preset=square")
     drop(page, {"a.jpg": make_jpeg(), "b.jpg": make_jpeg()})
     make_button(page).click()
-    said = page.locator("#queue-pause:visible, #waiting-words:visible")
+    said = page.locator("#sending-pause:visible, #waiting-words:visible")
     expect(said).to_contain_text("There is room again in 1 second. Retrying automatically at ")
     expect_done(page, "2 of 2 done")
     expect(said).to_have_count(0)
@@ -80,8 +78,7 @@ def test_file_is_cancelled_while_it_is_sent(page: Page, line: Line) -> None:
     drop(page, {"1.bmp": LARGE, "2.bmp": LARGE, "3.jpg": make_jpeg()})
     line.hold()
     submit(page)
-    expect(page.locator(".row-state").first).to_contain_text(IN_PART)
-    unfold_uploads(page)
+    expect(page.locator(".frame.sending .ribbon").first).to_contain_text(IN_PART)
     page.get_by_role("button", name="Cancel 1.bmp").click()
     line.release()
     expect_done(page, "2 of 2 done")
@@ -106,16 +103,15 @@ def test_five_hundred_files_leave_the_page_responsive(
     page.locator("#submit").click()  # To look for a name among 500 rows takes its time.
     # Each look of `expect` would read all of the page, for half a second.
     page.wait_for_function(
-        "() => /^4\\d\\d of/.test(document.getElementById('queue-facts').textContent)",
+        "() => /^4\\d\\d of/.test(document.getElementById('sending-facts')?.textContent)",
         timeout=240_000,
     )
     with longest_task(browser, page) as with_most_images:  # All of it would be 100 MB of events.
         page.wait_for_function(
             "() => document.querySelector('#job-panel:not([hx-get]) h1')", timeout=60_000
         )
-    assert while_choosing() < 200
-    # To put dozens of new cards among 500 others takes hx-upsert 270 ms.
-    assert with_most_images() < 400
+    assert while_choosing() < 100
+    assert with_most_images() < 150
     assert sum(value for value, _ in shifts(page)) < 0.05, shifts(page)
     expect(page.locator("h1")).to_have_text("500 of 500 done")
     context.close()
@@ -170,7 +166,7 @@ def send_in_part(page: Page, line: Line) -> None:
     line.hold(after=1)
     submit(page)
     expect(page.locator(".frame").first).to_be_visible(timeout=20_000)
-    expect(page.locator(".row-state").nth(1)).to_contain_text(IN_PART)
+    expect(page.locator(".frame.sending .ribbon").nth(1)).to_contain_text(IN_PART)
 
 
 def test_staying_after_going_back_keeps_the_job_page(page: Page, line: Line) -> None:
@@ -262,15 +258,14 @@ def test_files_added_while_the_job_is_created_are_sent(page: Page) -> None:
 def test_uploaded_file_cannot_be_cancelled(page: Page, line: Line) -> None:
     page.goto(f"{line.url}/?preset=square")
     drop(page, {f"{n}.bmp": LARGE for n in range(2)})
-    rows = (
-        "[...document.querySelectorAll('.row')].filter((row) => /checking/.test(row.textContent))"
+    frames = (
+        "[...document.querySelectorAll('.frame')].filter((one) => /Checking/.test(one.textContent))"
     )
-    shown = "checkVisibility({ visibilityProperty: true })"
-    watch(page, f"{rows}.length", "checked")
-    watch(page, f"{rows}.filter((row) => row.querySelector('.row-remove').{shown}).length", "open")
+    watch(page, f"{frames}.length", "checked")
+    watch(page, f"{frames}.filter((one) => !one.querySelector('.remove').hidden).length", "open")
     line.hold(part=1)
     submit(page)
-    expect(page.locator(".row-state")).to_contain_text(["checking", "checking"])
+    expect(page.locator(".frame.sending .ribbon")).to_contain_text(["Checking", "Checking"])
     line.release()
     expect_done(page, "2 of 2 done")
     assert max(page.evaluate("seen.checked")) > 0

@@ -40,7 +40,7 @@ from tests.support.images import (
     make_truncated,
 )
 from tests.support.jobs import open_jobs, sweep
-from tests.support.people import find_token, part
+from tests.support.people import addresses_of, find_token, part
 from tests.support.servers import (
     Answer,
     Client,
@@ -318,7 +318,7 @@ def _upload_job(run: Run, client: Client, names: list[str]) -> None:
     opened = _insist(run, "job", lambda: client.post("/jobs/open", headers, presets="square"))
     if not opened:
         return
-    job = opened.json
+    job = addresses_of(opened.json)
     for position, name in enumerate(names):
         answer = _insist(run, name, partial(_add, client, job, headers, run.images[name], position))
         if answer:

@@ -79,6 +79,19 @@ class Person:
         return self.upload(*named, **fields).headers["Location"]
 
 
+def addresses_of(opened: Any) -> dict[str, str]:
+    """Read the addresses of a job that was just opened, and its id."""
+    page = Page(opened["page"])
+    return {
+        "id": opened["url"].rpartition("/")[2],
+        "url": opened["url"],
+        "panel_url": page.value("#job-panel", "data-url"),
+        "images_url": page.value("#frames", "data-images"),
+        "close_url": page.value("#frames", "data-close"),
+        "reopen_url": page.value("#frames", "data-reopen"),
+    }
+
+
 class Script(Person):
     """The page's own script: asks for JSON and sends one file a request."""
 
@@ -89,7 +102,7 @@ class Script(Person):
     def create(self, **fields: object) -> dict[str, str]:
         response = self.send("/jobs/open", **{"presets": "square", **fields})
         assert response.status_code == 201, response.text
-        return response.json  # type: ignore[return-value]
+        return addresses_of(response.json)
 
     def add(self, job: dict[str, str], data: bytes, name: str = "a.jpg") -> TestResponse:
         return self.send(job["images_url"], images=part(data, name))

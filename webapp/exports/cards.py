@@ -7,7 +7,7 @@ from math import inf
 from webapp.engine.geometry import predict_sizes
 from webapp.exports.markup import find_output
 from webapp.jobs.models import Image, Job, Thumbnail
-from webapp.recipes.outputs import Output, Recipe, Size
+from webapp.recipes.outputs import MAX_SIDE, Output, Recipe, Size
 from webapp.recipes.presets import PRESETS
 
 CROP_HEIGHT = 72  # CSS pixels.
@@ -48,15 +48,19 @@ def make_card(job: Job, recipe: Recipe, image: Image) -> Card:
     made = [(find_output(one, recipe), one.size, one) for one in image.thumbnails]
     expected = predict_sizes(recipe.outputs, image.format, (image.width, image.height))
     all_files: list[Made] = [*made] or [(output, size, None) for output, size in expected]
-    crops = _crops(all_files)
-    is_all = len(crops) == 1 and all(output.fit == "pad" for output in recipe.outputs)
     return Card(
         _whole(job, recipe, image),
-        [] if is_all else crops,
+        _crops(recipe, all_files),
         list(_files(made)),
         len(all_files),
         any(_asked(output, size) for output, size, _ in all_files),
     )
+
+
+def expected_crops(recipe: Recipe) -> list[Crop]:
+    """List the crops of a photo of which nothing is known yet."""
+    sizes = predict_sizes(recipe.outputs, "jpeg", (MAX_SIDE, MAX_SIDE))
+    return _crops(recipe, ((output, size, None) for output, size in sizes))
 
 
 def _whole(job: Job, recipe: Recipe, image: Image) -> Thumbnail | None:
@@ -68,8 +72,11 @@ def _whole(job: Job, recipe: Recipe, image: Image) -> Thumbnail | None:
 Made = tuple[Output | None, Size, Thumbnail | None]
 
 
-def _crops(made: Iterable[Made]) -> list[Crop]:
-    """List each shape once, by the smallest file that is fine enough, or the largest."""
+def _crops(recipe: Recipe, made: Iterable[Made]) -> list[Crop]:
+    """List each shape once, by the smallest file that is fine enough, or the largest.
+
+    None if that is all there is, of the whole photo.
+    """
     best: dict[object, Made] = {}
     for one in made:
         output, size, _ = one
@@ -78,6 +85,8 @@ def _crops(made: Iterable[Made]) -> list[Crop]:
         shape = (output.fit, output.focus, round(size[0] / size[1], 1))
         if shape not in best or _rank(size) < _rank(best[shape][1]):
             best[shape] = one
+    if len(best) == 1 and all(output.fit == "pad" for output in recipe.outputs):
+        return []
     return [
         Crop(_title(output), round(CROP_HEIGHT * size[0] / size[1]), thumbnail)
         for output, size, thumbnail in best.values()

@@ -8,6 +8,7 @@ the workers.
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
@@ -127,6 +128,24 @@ class Jobs:
         log_accepted(job_id, image)
         return image.id
 
+    def replace_image(
+        self, job_id: str, image_id: str, upload: Upload, name: str, client: str
+    ) -> None:
+        """Put another file in the place of an image that failed.
+
+        Raises NoSpace, FileTooLarge, ImageError, ImageNotFound or TooManyWaiting; nothing changes
+        then.
+        """
+        with self._counted_refusals(name):
+            image = self._read(upload, name)
+            # The file first would be that of a retry, if another tab asked for one. No worker sees
+            # the row before both are there.
+            with self.limits.within_share(client):
+                if not self.store.queue.replace(job_id, image_id, image, client):
+                    raise ImageNotFound
+                self.storage.keep_original(upload, job_id, image_id)
+        log_accepted(job_id, replace(image, id=image_id))
+
     def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
         """Take no more images, and remember which files are missing.
 
@@ -136,14 +155,16 @@ class Jobs:
         if not self.progress(job_id).counts.total:
             self.delete(job_id)
 
-    def reopen(self, job_id: str) -> None:
-        """Take images again, such as one that did not arrive the first time.
+    def reopen(self, job_id: str) -> int:
+        """Take images again, new ones or some that did not arrive the first time.
 
-        Raises JobNotFound, or JobClosed if the job is full.
+        Returns the position of the next image. Raises JobNotFound or TooManyImages.
         """
-        if not self.store.jobs.reopen(job_id, OPEN_SECONDS, self.config.max_images):
+        position = self.store.jobs.reopen(job_id, OPEN_SECONDS, self.config.max_images)
+        if position is None:
             self.progress(job_id)
-            raise JobClosed
+            raise TooManyImages(self.config.max_images)
+        return position
 
     def _add_job(
         self, job_id: str, recipe: Recipe, owner: str | None, keep_hours: float | None = None

@@ -14,6 +14,7 @@ from webapp.recipes.outputs import Point, Recipe, Size
 Status = Literal["waiting", "working", "done", "failed", "cancelled"]
 
 TILE_SIDE = 270  # Pixels; what a tile of the job page has.
+MAX_MISSING = 1000  # Files that a job remembers as missing.
 PREVIEW_SIDE = 480  # Pixels; about twice that, for fine screens.
 
 
@@ -210,6 +211,7 @@ class MissingFile:
     name: str
     reason: str
     position: int | None = None  # Among the images of its uploader.
+    bytes: int | None = None  # Unless its bytes were refused: the same file can be added again.
 
 
 @dataclass(frozen=True)
@@ -283,6 +285,11 @@ class Job(JobSummary):
     def left_out(self) -> int:
         """The number of cancelled images without thumbnails: a remake leaves them out."""
         return sum(image.status == "cancelled" and not image.thumbnails for image in self.images)
+
+    @property
+    def can_add_again(self) -> bool:
+        """True if a missing file was not refused: it can be added again."""
+        return any(file.bytes is not None for file in self.missing_files)
 
     @property
     def had_gps_count(self) -> int:

@@ -19,7 +19,7 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # They change nothing.
 MAKE_JOBS = {"uploads.open_job", "uploads.create", "thumbnail_api.upload_image"}
 NEED_NO_ACCESS = {"access.sign_in", "access.sign_out", None}  # None: no route matches.
 OTHER_MB = 1  # Of a form without images.
-TAKE_IMAGES = {*MAKE_JOBS, "uploads.add_images"}
+TAKE_IMAGES = {*MAKE_JOBS, "uploads.add_images", "uploads.add_photos", "changes.replace"}
 # These queue existing images again.
 QUEUE_AGAIN = {
     "changes.remake",

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import IO, Any, cast
 from urllib.parse import parse_qsl
 
-from flask import Request
+from flask import Request, request
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import (
     HTTPException,
@@ -16,10 +16,11 @@ from werkzeug.exceptions import (
 from werkzeug.formparser import FormDataParser
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from webapp.jobs.errors import TooManyImages
+from webapp.jobs.errors import NoImages, TooManyImages
 from webapp.jobs.upload import Upload
 from webapp.web.app_context import current_config, current_jobs
 
+TAKE_SEVERAL = {"uploads.create", "uploads.add_photos"}
 # Fields of a query, of the recipe's cookie, or of a form besides its files: 50 sizes of up to 17
 # fields, as each format is one, and those of the whole recipe.
 MAX_FIELDS = 900
@@ -143,10 +144,10 @@ class UploadRequest(Request):
     ) -> IO[bytes]:
         """Open a file in the data folder for a file part of a form.
 
-        Only the form of a new job may have several. Files beyond the limit of a job are not
+        Only the forms of whole jobs may have several. Files beyond the limit of a job are not
         received: creating a file takes 0.3 ms. Raises RequestEntityTooLarge.
         """
-        if self._uploads and self.endpoint != "uploads.create":
+        if self._uploads and self.endpoint not in TAKE_SEVERAL:
             raise RequestEntityTooLarge
         if len(self._uploads) == current_config().max_images:
             return open(os.devnull, "r+b")
@@ -159,6 +160,18 @@ class UploadRequest(Request):
         super().close()
         for upload in self._uploads:
             upload.close()
+
+
+def chosen_files() -> list[FileStorage]:
+    """List the files of a form; for none, browsers send one without name and bytes.
+
+    Raises NoImages.
+    """
+    sent = request.files.getlist("images")
+    files = [file for file in sent if file.filename or file.seek(0, os.SEEK_END)]
+    if not files:
+        raise NoImages
+    return files
 
 
 def received_upload(file: FileStorage) -> Upload:

@@ -8,6 +8,7 @@ from typing import Any
 
 from webapp.jobs.database import Database
 from webapp.jobs.models import (
+    MAX_MISSING,
     Counts,
     Image,
     Job,
@@ -23,6 +24,7 @@ from webapp.jobs.store.rows import (
     COUNTS,
     EXISTS,
     MADE,
+    NEXT_POSITION,
     UNDO_SECONDS,
     UNFINISHED,
     split_thumbnails,
@@ -44,6 +46,13 @@ _HAS_ENDED = (
     " AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = jobs.id))"
     f" OR (deleted IS NOT NULL AND NOT ({CAN_RESTORE}))"
 )
+
+
+def _missing(text: str, images: Sequence[Image]) -> tuple[MissingFile, ...]:
+    """Read the missing files without those that arrived since."""
+    arrived = {image.position for image in images}
+    files = [MissingFile(**file) for file in json.loads(text)]
+    return tuple(file for file in files if file.position not in arrived)
 
 
 class JobRows:
@@ -100,7 +109,7 @@ class JobRows:
             expires=datetime.fromtimestamp(row["expires"], UTC),
             begun=datetime.fromtimestamp(row["begun"], UTC),
             images=images,
-            missing_files=tuple(MissingFile(**file) for file in json.loads(row["missing_files"])),
+            missing_files=_missing(row["missing_files"], images),
         )
 
     def owned(self, owner: str | None, before: float, limit: int) -> JobList:
@@ -346,32 +355,40 @@ class JobRows:
     def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
         """Close a job, also for images that are being uploaded.
 
-        `missing_files` replaces those of the last time. A file is not missing if an image arrived
-        at its position.
+        `missing_files` are added to those of the last time, or replace them by their positions. A
+        file is not missing if an image arrived at its position.
         """
         self._db.execute(
-            "UPDATE jobs SET open_until = 0, version = version + 1,"
-            " missing_files = (SELECT json_group_array(json(value)) FROM json_each(:missing_files)"
+            "UPDATE jobs SET open_until = 0, version = version + 1, missing_files ="
+            " (SELECT json_group_array(json(value)) FROM"
+            " (SELECT value FROM json_each(jobs.missing_files)"
+            " WHERE value ->> 'position' IS NULL OR value ->> 'position' NOT IN"
+            " (SELECT value ->> 'position' FROM json_each(:missing_files))"
+            " UNION ALL SELECT value FROM json_each(:missing_files) LIMIT :limit)"
             " WHERE value ->> 'position' IS NULL OR value ->> 'position' NOT IN"
             " (SELECT position FROM images WHERE job_id = :id)) WHERE id = :id",
             id=job_id,
             missing_files=json.dumps([asdict(file) for file in missing_files]),
+            limit=MAX_MISSING,
         )
 
-    def reopen(self, job_id: str, open_seconds: float, max_images: int) -> bool:
-        """Open a job again for some time, unless it does not exist or is full."""
+    def reopen(self, job_id: str, open_seconds: float, max_images: int) -> int | None:
+        """Open a job again for some time, unless it does not exist or is full.
+
+        Returns the position of its next image, or None.
+        """
         now = self._now()
-        return bool(
-            self._db.execute(
-                "UPDATE jobs SET open_until = :open_until, version = version + 1 WHERE id = :id"
-                f" AND {EXISTS}"
-                " AND (SELECT count(*) FROM images WHERE job_id = :id) < :max_images",
-                id=job_id,
-                now=now,
-                open_until=now + open_seconds,
-                max_images=max_images,
-            )
+        rows = self._db.query(
+            "UPDATE jobs SET open_until = :open_until, version = version + 1 WHERE id = :job_id"
+            f" AND {EXISTS}"
+            " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images"
+            f" RETURNING {NEXT_POSITION} AS position",
+            job_id=job_id,
+            now=now,
+            open_until=now + open_seconds,
+            max_images=max_images,
         )
+        return rows[0]["position"] if rows else None
 
     def extend(self, job_id: str, keep_seconds: float, max_seconds: float) -> datetime | None:
         """Keep a job for some time from now, but at most for `max_seconds` in all.

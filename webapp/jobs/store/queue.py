@@ -13,7 +13,14 @@ from typing import Any
 from webapp.jobs.database import Database
 from webapp.jobs.errors import MAY_PASS
 from webapp.jobs.models import Claim, HourLimits, NewImage
-from webapp.jobs.store.rows import EXISTS, LEASE_IS_OVER, MADE, UNFINISHED, with_focal_point
+from webapp.jobs.store.rows import (
+    EXISTS,
+    LEASE_IS_OVER,
+    MADE,
+    NEXT_POSITION,
+    UNFINISHED,
+    with_focal_point,
+)
 from webapp.jobs.store.turns import IMAGES_AHEAD, NEXT_IMAGE, hour_values
 from webapp.jobs.store.usage import Usage
 from webapp.recipes.outputs import Point
@@ -62,8 +69,8 @@ class ImageQueue:
                 "INSERT INTO images"
                 " (id, job_id, position, name, bytes, format, width, height, had_gps, created,"
                 " queued, client, owner)"
-                " SELECT :id, :job_id, coalesce(:position, (SELECT count(*) + 1 FROM images"
-                " WHERE job_id = :job_id)), :name, :bytes, :format, :width, :height, :had_gps,"
+                " SELECT :id, :job_id, coalesce(:position, "
+                f"{NEXT_POSITION}), :name, :bytes, :format, :width, :height, :had_gps,"
                 " :now, :now, :client, coalesce(owner, '')"
                 f" FROM jobs WHERE id = :job_id AND {EXISTS} AND open_until > :now"
                 " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
@@ -80,6 +87,33 @@ class ImageQueue:
                     open_until=0 if open_seconds is None else now + open_seconds,
                 )
         return bool(added)
+
+    def replace(self, job_id: str, image_id: str, image: NewImage, client: str) -> bool:
+        """Queue another file in the place of an image that failed; return False if it did not.
+
+        What was made of the failed one is not reused: its rows are deleted, and a sweep deletes the
+        files.
+        """
+        with self._db.transaction():
+            now = self._now()
+            replaced = self._db.execute(
+                "UPDATE images SET name = :name, bytes = :bytes, format = :format, width = :width,"
+                " height = :height, had_gps = :had_gps, status = 'waiting', queued = :now,"
+                " released = attempts, client = :client, finished = NULL, error_code = NULL,"
+                " error_message = NULL, thumbhash = NULL, placeholder = NULL, color = NULL,"
+                " focal_x = NULL, focal_y = NULL, alt = NULL"
+                " WHERE id = :image_id AND job_id = :job_id AND status = 'failed'"
+                f" AND EXISTS (SELECT 1 FROM jobs WHERE id = :job_id AND {EXISTS})",
+                **{**vars(image), "id": None},
+                image_id=image_id,
+                job_id=job_id,
+                now=now,
+                client=client,
+            )
+            if replaced:
+                for table in ("thumbnails", "replaced_thumbnails"):
+                    self._db.execute(f"DELETE FROM {table} WHERE image_id = :id", id=image_id)
+        return bool(replaced)
 
     def find_same(self, job_id: str, image: NewImage) -> str | None:
         """Return the id of a job's image with the same position, name and size, or None."""

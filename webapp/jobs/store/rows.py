@@ -27,6 +27,13 @@ WAITING = "status = 'waiting' AND attempts - released <= 1"
 # it counts as over then, or its image would wait for as long as the clock went back.
 LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
 
+# One after those of a job's images and of the files that it misses.
+NEXT_POSITION = (
+    "1 + max(coalesce((SELECT max(position) FROM images WHERE job_id = :job_id), 0),"
+    " coalesce((SELECT max(value ->> 'position') FROM jobs, json_each(missing_files)"
+    " WHERE jobs.id = :job_id), 0))"
+)
+
 # What is read of a thumbnail, and kept of a replaced one.
 MADE = "image_id, folder, file_name, format, width, height, bytes, quality"
 

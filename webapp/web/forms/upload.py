@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from io import SEEK_END
 from itertools import chain
 from typing import Any
 
@@ -48,6 +47,7 @@ from webapp.web.forms.output import (
     default_presets,
 )
 from webapp.web.forms.retention import retention_choices
+from webapp.web.upload_request import chosen_files
 
 MAX_SIZES = 50  # Custom sizes that a form reads, unused ones too.
 
@@ -151,20 +151,12 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         return form
 
     def files(self) -> list[FileStorage]:
-        """List the chosen files; for none, browsers send one without name and bytes.
-
-        Raises NoImages, and adds it to the field.
-        """
-        files = [
-            file
-            for file in self.images.data or []
-            if isinstance(file, FileStorage) and (file.filename or file.seek(0, SEEK_END))
-        ]
-        if not files:
-            error = NoImages()
+        """List the chosen files. Raises NoImages, and adds it to the field."""
+        try:
+            return chosen_files()
+        except NoImages as error:
             self.images.errors = [str(error)]
-            raise error
-        return files
+            raise
 
     def recipe(self, limits: RecipeLimits) -> Recipe:
         """Read the recipe: all chosen presets and outputs, in this order.

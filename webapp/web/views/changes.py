@@ -15,6 +15,7 @@ from webapp.web.clients import client_name, current_owner, require_owner
 from webapp.web.errors import asks_for_html, is_htmx, problem
 from webapp.web.formatters import date_and_time
 from webapp.web.forms.upload import UploadForm, read_upload_form
+from webapp.web.upload_request import chosen_files, received_upload
 from webapp.web.views.jobs import gone_page, list_interval_ms, render_panel
 from webapp.web.views.responses import no_store
 
@@ -47,6 +48,17 @@ def retry(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
     """Retry one image, or all whose failure may pass, or else all cancelled ones."""
     require_owner(str(job_id))
     current_jobs().retry(str(job_id), str(image_id) if image_id else None, client_name())
+    notify_workers(current_huey())
+    return _changed(job_id)
+
+
+@blueprint.post("/<uuid:job_id>/images/<uuid:image_id>/replace")
+def replace(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
+    """Put another file in the place of an image that failed."""
+    require_owner(str(job_id))
+    file = chosen_files()[0]
+    upload, name = received_upload(file), file.filename or ""
+    current_jobs().replace_image(str(job_id), str(image_id), upload, name, client_name())
     notify_workers(current_huey())
     return _changed(job_id)
 

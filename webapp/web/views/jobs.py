@@ -15,7 +15,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
-from webapp.exports.cards import make_card
+from webapp.exports.cards import expected_crops, make_card
 from webapp.exports.file_names import example_names
 from webapp.jobs.errors import JobNotFound
 from webapp.jobs.health import QueueEstimate
@@ -27,6 +27,7 @@ from webapp.web.clients import current_owner, is_owner
 from webapp.web.errors import asks_for_html
 from webapp.web.formatters import round_time
 from webapp.web.forms.retention import later_hours, latest_expiry
+from webapp.web.upload_rules import upload_rules
 from webapp.web.views.responses import no_store, poll_interval_ms, without_body
 
 VIEWS = ("sheet", "rows")  # The first is the default.
@@ -160,6 +161,8 @@ def _render(job_id: str, *, is_page: bool = False, since: int | None = None) -> 
         poll_ms=poll_interval_ms(job.begun),
         form=FlaskForm(),
         card=partial(make_card, job, recipe),
+        crops=expected_crops(recipe),
+        rules=upload_rules,
         names=example_names(job.images[0].name if job.images else "photo", recipe.outputs[0]),
         find=request.args.get("find", "").strip().casefold(),
         show=request.args.get("show"),

@@ -12,7 +12,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 
 from webapp.engine.errors import ImageError
 from webapp.jobs.errors import FileTooLarge, NoImages, RetentionNotOffered, TooManyImages
-from webapp.jobs.models import MissingFile
+from webapp.jobs.models import MAX_MISSING, MissingFile
 from webapp.jobs.names import clean_name, is_kept
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import InvalidRecipe
@@ -22,8 +22,9 @@ from webapp.web.clients import become_owner, client_name, require_owner
 from webapp.web.errors import Problem, problem
 from webapp.web.forms.address import names_recipe
 from webapp.web.forms.upload import UploadForm, read_upload_form
-from webapp.web.upload_request import MAX_FIELDS, received_upload
+from webapp.web.upload_request import MAX_FIELDS, chosen_files, received_upload
 from webapp.web.upload_rules import upload_rules
+from webapp.web.views.jobs import render_panel
 
 blueprint = Blueprint("uploads", __name__)
 
@@ -52,8 +53,7 @@ SAMPLES = (
     Sample("cutout.png", "Cut-out on transparency", 135, 180),
 )
 
-MAX_MISSING = 1000  # Files that a job remembers as missing,
-MAX_REASON = 300  # and letters of each one's reason,
+MAX_REASON = 300  # Letters of the reason why a file is missing,
 READ_REASON = 1000  # of which this many are read, before invisible ones are removed.
 # Of one file: others may be accepted.
 FILE_ERRORS = (ImageError, FileTooLarge, TooManyImages)
@@ -104,18 +104,22 @@ def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
         form=form,
         samples=SAMPLES,
         limits=current_config(),
-        rules=upload_rules(),
+        rules=upload_rules,
         refused=refused,
     )
 
 
 @blueprint.post("/jobs/open")
 def open_job() -> ResponseReturnValue:
-    """Create an open job, for a script that then sends the images one by one."""
+    """Create an open job, for a script that then sends the images one by one.
+
+    The answer has the content of the job's page.
+    """
     form = read_upload_form()
     recipe, hours = form.recipe(current_jobs().recipe_limits), form.retention_hours()
     job_id = current_jobs().submit(recipe, become_owner(), hours)
-    return jsonify(_addresses(job_id)), 201
+    page = render_panel(job_id, None)
+    return jsonify(url=url_for("jobs.show", job_id=job_id), page=page), 201
 
 
 @blueprint.post("/jobs")  # Pages that are open over an upgrade have this address.
@@ -161,15 +165,18 @@ def _add_image(job_id: str, file: FileStorage, position: int | None = None) -> s
     return image_id
 
 
-def _addresses(job_id: str) -> dict[str, str]:
-    return {
-        "id": job_id,
-        "url": url_for("jobs.show", job_id=job_id),
-        "images_url": url_for("uploads.add_images", job_id=job_id),
-        "panel_url": url_for("jobs.panel", job_id=job_id),
-        "close_url": url_for("uploads.close", job_id=job_id),
-        "reopen_url": url_for("uploads.reopen", job_id=job_id),
-    }
+@blueprint.post("/jobs/<uuid:job_id>/add")
+def add_photos(job_id: UUID) -> ResponseReturnValue:
+    """Add files to a job from a form."""
+    require_owner(str(job_id))
+    files = chosen_files()
+    current_jobs().reopen(str(job_id))
+    refused: list[Refused] = []
+    try:
+        refused = _add_all(str(job_id), files)
+    finally:
+        current_jobs().close(str(job_id), [MissingFile(file.name, file.detail) for file in refused])
+    return redirect(url_for("jobs.show", job_id=job_id), 303)
 
 
 @blueprint.post("/jobs/<uuid:job_id>/images")
@@ -193,7 +200,10 @@ def _position(text: str) -> int:
 
 @blueprint.post("/jobs/<uuid:job_id>/close")
 def close(job_id: UUID) -> ResponseReturnValue:
-    """Close a job. `missing_files` is JSON: [[position, name, reason], …]."""
+    """Close a job. `missing_files` is JSON: [[position, name, reason, bytes], …].
+
+    The bytes of a file that was refused are null.
+    """
     require_owner(str(job_id))
     current_jobs().close(str(job_id), _missing_files(request.form.get("missing_files", "[]")))
     return "", 204
@@ -208,8 +218,16 @@ def _missing_files(text: str) -> list[MissingFile]:
     """Read the missing files from JSON; any other text names none."""
     try:
         return [
-            MissingFile(clean_name(str(name)), _clean_reason(str(reason)), int(position))
-            for position, name, reason in json.loads(text)[:MAX_MISSING]
+            MissingFile(
+                clean_name(str(name)),
+                _clean_reason(str(reason)),
+                int(position),
+                None if size is None else int(size),
+            )
+            for position, name, reason, size, *_ in (
+                [*file, None]
+                for file in json.loads(text)[:MAX_MISSING]  # Old pages send no bytes.
+            )
         ]
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return []
@@ -217,7 +235,6 @@ def _missing_files(text: str) -> list[MissingFile]:
 
 @blueprint.post("/jobs/<uuid:job_id>/reopen")
 def reopen(job_id: UUID) -> ResponseReturnValue:
-    """Open a job again, for more images."""
+    """Open a job again, for more images; tell the position of the next one."""
     require_owner(str(job_id))
-    current_jobs().reopen(str(job_id))
-    return "", 204
+    return jsonify(position=current_jobs().reopen(str(job_id)))

@@ -1,0 +1,167 @@
+"""Add photos to a job on its page, send missing ones again, and replace files."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.actions import (
+    LARGE,
+    drop,
+    expect_done,
+    expect_finished,
+    gather,
+    make,
+    make_button,
+    submit,
+    write_files,
+)
+from tests.browser.lines import Line
+from tests.browser.measures import check_colors
+from tests.support.images import make_jpeg, make_truncated
+
+pytestmark = pytest.mark.browser
+
+NAMES = ".frame-name"
+
+
+def test_photos_dropped_on_the_page_of_a_job_are_added_to_it(page: Page) -> None:
+    gather(page, "a.jpg")
+    make(page)
+    page.reload()
+    drop(page, {"b.jpg": make_jpeg(), "c.jpg": make_jpeg()})
+    expect_finished(page, "3 of 3 done")
+    expect(page.locator(NAMES)).to_have_text(["a.jpg", "b.jpg", "c.jpg"])
+    expect(page.locator(".frame.done")).to_have_count(3)
+
+
+def test_photos_chosen_with_the_button_are_added(page: Page, tmp_path: Path) -> None:
+    gather(page, "a.jpg")
+    make(page)
+    page.get_by_label("Add photos").set_input_files(
+        write_files(tmp_path, {"b.jpg": make_jpeg(), "words.txt": b"words"})
+    )
+    expect_finished(page, "2 of 3 done · 1 skipped")
+
+
+def test_photos_are_added_while_others_are_sent(page: Page, line: Line) -> None:
+    page.goto(f"{line.url}/?preset=square")
+    drop(page, {"1.bmp": LARGE, "2.bmp": LARGE})
+    line.hold()
+    submit(page)
+    drop(page, {"3.jpg": make_jpeg()})
+    expect(page.locator(NAMES)).to_have_text(["1.bmp", "2.bmp", "3.jpg"])
+    line.release()
+    expect_finished(page, "3 of 3 done")
+
+
+def test_file_that_is_there_is_not_added_again(page: Page) -> None:
+    gather(page, "a.jpg")
+    make(page)
+    page.evaluate("window.now = Date.now()")
+    for _ in range(2):  # The same bytes of the same time.
+        page.evaluate(
+            """() => {
+                const transfer = new DataTransfer();
+                const file = new File(["words"], "b.jpg", { lastModified: now });
+                transfer.items.add(file);
+                for (const type of ["dragenter", "drop"]) {
+                    const options = { dataTransfer: transfer, bubbles: true };
+                    document.body.dispatchEvent(new DragEvent(type, options));
+                }
+            }"""
+        )
+        expect(page.locator(NAMES)).to_have_text(["a.jpg", "b.jpg"])
+    expect(page.locator(".bar:visible")).to_have_text("b.jpg is already there.")
+    expect_finished(page, "1 of 2 done · 1 skipped")
+
+
+def test_files_lost_by_a_reload_are_added_again_by_name_and_size(
+    page: Page, line: Line, tmp_path: Path
+) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
+    photos = {f"{n}.jpg": make_jpeg(size=(300 + n, 200)) for n in range(3)}
+    paths = write_files(tmp_path, photos)
+    page.goto(f"{line.url}/?preset=square")
+    page.locator("#images").set_input_files(paths)
+    line.hold(after=1)
+    submit(page)
+    expect(page.locator(".frame.done")).to_have_count(1)
+    page.goto(page.url)
+    line.release()
+    page.reload()
+    expect_finished(page, "1 of 3 done · 2 skipped")
+    check_colors(page)
+    other = write_files(tmp_path, {"other.jpg": make_jpeg()})
+    page.get_by_label("Add them again").set_input_files([*paths, *other])
+    expect_finished(page, "3 of 3 done")
+    expect(page.locator(NAMES)).to_have_text(["0.jpg", "1.jpg", "2.jpg"])
+    expect(page.locator("#skipped")).to_be_hidden()
+
+
+def test_other_files_are_not_taken_for_missing_ones(page: Page, line: Line, tmp_path: Path) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(f"{line.url}/?preset=square")
+    drop(page, {"a.jpg": make_jpeg(), "b.bmp": LARGE})
+    line.hold(after=1)
+    submit(page)
+    expect(page.locator(".frame.done")).to_have_count(1)
+    page.goto(page.url)
+    line.release()
+    page.reload()
+    again = write_files(tmp_path, {"b.bmp": b"of another size"})
+    page.get_by_label("Add them again").set_input_files(again)
+    expect(page.locator(".bar:visible")).to_have_text(
+        "None of these files is one that was skipped."
+    )
+    expect_finished(page, "1 of 2 done · 1 skipped")
+
+
+def test_damaged_photo_is_replaced_by_a_sound_one(page: Page, tmp_path: Path) -> None:
+    page.goto("/?preset=square")
+    drop(page, {"a.jpg": make_jpeg(), "cut.jpg": make_truncated()})
+    submit(page)
+    expect_finished(page, "1 of 2 done · 1 failed")
+    page.get_by_label("Replace cut.jpg").set_input_files(
+        write_files(tmp_path, {"whole.jpg": make_jpeg()})
+    )
+    expect_finished(page, "2 of 2 done")
+    expect(page.locator(NAMES)).to_have_text(["a.jpg", "whole.jpg"])
+
+
+def test_refused_replacement_is_told(page: Page, tmp_path: Path, complaints: list[str]) -> None:
+    page.goto("/?preset=square")
+    drop(page, {"cut.jpg": make_truncated()})
+    submit(page)
+    expect_finished(page, "0 of 1 done · 1 failed")
+    page.get_by_label("Replace cut.jpg").set_input_files(
+        write_files(tmp_path, {"words.jpg": b"words"})
+    )
+    expect(page.locator(".bar:visible")).to_contain_text("This is text, not an image.")
+    complaints.clear()  # Chromium reports the 415.
+
+
+def test_going_back_and_forward_shows_the_form_and_the_job(page: Page) -> None:
+    gather(page, "a.jpg")
+    make(page)
+    page.go_back()
+    expect(make_button(page)).to_be_visible()
+    page.go_forward()
+    expect_done(page, "1 of 1 done")
+    page.reload()
+    page.go_back()
+    expect(make_button(page)).to_be_visible()
+    page.go_forward()
+    expect_done(page, "1 of 1 done")
+
+
+def test_two_tabs_add_photos_to_one_job(page: Page) -> None:
+    gather(page, "a.jpg")
+    make(page)
+    other = page.context.new_page()
+    other.goto(page.url)
+    drop(page, {"b.jpg": make_jpeg()})
+    drop(other, {"c.jpg": make_jpeg(size=(200, 100))})
+    for tab in (page, other):
+        expect(tab.locator(NAMES)).to_have_count(3)
+        expect_finished(tab, "3 of 3 done")
