@@ -78,6 +78,8 @@ def expect_to_fit(page: Page, *widths: int) -> None:
     """Check that a page needs no sideways scrolling on screens of these widths."""
     for width in widths:
         page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function("(width) => innerWidth === width", arg=width)
+        draw(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
