@@ -43,6 +43,15 @@ def backup(file: Path) -> None:
     click.echo(f"{file}: {filesize(file.stat().st_size)}")
 
 
+@jobs.command()
+@click.argument("job_id")
+def delete(job_id: str) -> None:
+    """Delete JOB_ID with all its files, for everyone and at once."""
+    if not current_jobs().store.jobs.exists(job_id):
+        raise click.ClickException("There is no such job.")
+    current_jobs().delete(job_id)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Hold the result of one file: its thumbnails, or the error."""

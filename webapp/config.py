@@ -108,6 +108,12 @@ class Config:
         "Longest retention that a user may choose, in hours from the creation of the job.",
         minimum=0.001,
     )
+    max_kept_mb: int = setting(
+        0,
+        "Megabytes of originals and thumbnails, of the jobs that one owner keeps until they delete"
+        " them. 0: no job can be kept for longer than the longest retention.",
+        minimum=0,
+    )
     max_file_mb: int = setting(
         50,
         "Megabytes (10⁶ bytes) of one uploaded file. A JPEG of 100 megapixels has about 40.",

@@ -178,7 +178,7 @@ def test_staying_after_going_back_keeps_the_job_page(page: Page, line: Line) -> 
     expect(page).to_have_url(job)
     page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Keep longer").click()
-    expect(page.get_by_role("status")).to_contain_text("Kept until")
+    expect(page.get_by_role("status")).to_contain_text("This job has")
     line.release()
     expect_done(page, "4 of 4 done")
 

@@ -155,6 +155,7 @@ def test_manifest_describes_the_job_and_its_recipe(person: Person, jobs: Jobs) -
     path = person.submit(BEACH)
     work(jobs)
     job = job_at(jobs, path)
+    assert job.expires
     manifest = read_manifest(person.get(f"{path}/zip"))
     assert manifest["version"] == 1
     assert manifest["job"] == {

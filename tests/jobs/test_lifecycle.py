@@ -53,6 +53,7 @@ def test_job_is_finished_when_its_last_image_is(jobs: Jobs) -> None:
 
 def test_job_is_kept_for_exactly_its_retention(jobs: Jobs) -> None:
     job = jobs.job(jobs.submit(PRESETS["square"].recipe, "owner", keep_hours=24))
+    assert job.expires
     assert job.expires - job.created == timedelta(hours=24)
 
 

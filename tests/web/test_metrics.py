@@ -157,3 +157,17 @@ class TestWithoutToken:
     @pytest.mark.parametrize("sent", ["", "Bearer "])
     def test_metrics_are_not_found(self, client: FlaskClient, sent: str) -> None:
         assert client.get("/metrics", headers={"Authorization": sent}).status_code == 404
+
+
+class TestKeptJobs:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(config, max_kept_mb=1)
+
+    def test_jobs_that_are_kept_until_deleted_are_measured(
+        self, person: Person, metric: Callable[..., float | None]
+    ) -> None:
+        person.submit(make_jpeg())
+        photo = make_jpeg()
+        person.submit(photo, keep_hours="inf")
+        assert (metric("kept_jobs"), metric("kept_bytes")) == (1, len(photo))

@@ -146,7 +146,7 @@ def _manifest(job: Job, paths: Paths) -> str:
         "job": {
             "id": job.id,
             "created": job.created.isoformat(),
-            "expires": job.expires.isoformat(),
+            "expires": job.expires.isoformat() if job.expires else None,
             "is_finished": job.is_finished,
             "total": job.counts.total,
             "done": job.counts.done,

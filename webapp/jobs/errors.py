@@ -83,6 +83,19 @@ class NoSpace(Exception):
         super().__init__("The server's disk is full. Nothing was uploaded; try again later.")
 
 
+class TooMuchKept(Exception):
+    """An owner keeps all that may be kept until its owner deletes it."""
+
+    code = "too_much_kept"
+    field = "keep_hours"
+
+    def __init__(self, limit_mb: int) -> None:
+        super().__init__(
+            f"The jobs that you keep until you delete them may have {limit_mb:,} MB, and this would"
+            " be more. Delete one of them, and try again two minutes later."
+        )
+
+
 class FileTooLarge(Exception):
     """An uploaded file exceeds the size limit."""
 
@@ -147,7 +160,7 @@ class QueueFull(Busy):
 
 
 # The codes of failures where a second try can help.
-MAY_PASS = {WORKER_LOST[0], NoSpace.code} | {
+MAY_PASS = {WORKER_LOST[0], NoSpace.code, TooMuchKept.code} | {
     error.code for error in ImageError.__subclasses__() if error.may_pass
 }
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from webapp.jobs.models import Bucket, Counter, Job, Progress
+from webapp.jobs.models import Bucket, Counter, Job, Kept, Progress
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 
@@ -35,6 +35,7 @@ class Statistics:
     counters: list[Counter]
     wait: list[Bucket]  # From an image's upload to its first claim.
     work: list[Bucket]  # From an image's last claim to its end.
+    kept: Kept
     health: Health
 
 
@@ -70,5 +71,6 @@ def read_statistics(store: Store, storage: Storage) -> Statistics:
             counters=store.operations.counters(),
             wait=store.operations.durations("wait"),
             work=store.operations.durations("work"),
+            kept=store.jobs.kept(),
             health=read_health(store, storage),
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 from uuid import uuid4
 
 from webapp.config import MB, Config
@@ -29,6 +30,7 @@ from webapp.jobs.errors import (
     NoSpace,
     TooManyImages,
     TooManyWaiting,
+    TooMuchKept,
 )
 from webapp.jobs.events import (
     log_accepted,
@@ -38,7 +40,7 @@ from webapp.jobs.events import (
 )
 from webapp.jobs.health import QueueEstimate, estimate
 from webapp.jobs.housekeeping import place_thumbnails
-from webapp.jobs.limits import ClientLimits
+from webapp.jobs.limits import ClientLimits, within_kept
 from webapp.jobs.models import (
     Image,
     Job,
@@ -50,13 +52,22 @@ from webapp.jobs.models import (
 from webapp.jobs.names import ALT_LENGTH, clean_alt, clean_job_name, clean_name
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
+from webapp.jobs.store.rows import expiry
 from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import Point, Recipe, RecipeLimits
 
 logger = logging.getLogger(__name__)
 
 OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
-REFUSALS = (FileTooLarge, ImageError, JobClosed, NoSpace, TooManyImages, TooManyWaiting)
+REFUSALS = (
+    FileTooLarge,
+    ImageError,
+    JobClosed,
+    NoSpace,
+    TooManyImages,
+    TooManyWaiting,
+    TooMuchKept,
+)
 
 
 class Jobs:
@@ -77,11 +88,16 @@ class Jobs:
     def submit(self, recipe: Recipe, owner: str | None, keep_hours: float | None = None) -> str:
         """Create an open job without images, and return its id, which cannot be guessed.
 
-        Without `keep_hours` it is kept for as long as the settings say. Raises NoSpace.
+        Without `keep_hours` it is kept for as long as the settings say; with infinity, until its
+        owner deletes it. Raises NoSpace or TooMuchKept.
         """
         self._require_space()
         job_id = str(uuid4())
-        self._add_job(job_id, recipe, owner, keep_hours)
+        with self.store.db.transaction():
+            self._add_job(job_id, recipe, owner, keep_hours)
+            kept = self.store.jobs.bytes_kept_by_owner_of(job_id)
+            if keep_hours == inf and kept >= self.config.max_kept_mb * MB > 0:
+                raise TooMuchKept(self.config.max_kept_mb)
         return job_id
 
     def submit_image(
@@ -112,15 +128,19 @@ class Jobs:
 
         Files that are sent side by side arrive in any order: `position` keeps that of the uploader.
         A file that arrives a second time at its position, because the answer was lost, is not added
-        again. Raises NoSpace, FileTooLarge, ImageError, JobNotFound, JobClosed, TooManyImages or
-        TooManyWaiting; nothing is kept then.
+        again. Raises NoSpace, FileTooLarge, ImageError, JobNotFound, JobClosed, TooManyImages,
+        TooManyWaiting or TooMuchKept; nothing is kept then.
         """
         with self._counted_refusals(name):
             image = self._read(upload, name, position)
             before = self.store.queue.find_same(job_id, image)
             if before is not None:
                 return before
-            with self._kept(upload, job_id, image.id), self.limits.within_share(client):
+            with (
+                self._kept(upload, job_id, image.id),
+                self.limits.within_share(client),
+                within_kept(self.store, job_id, self.config),
+            ):
                 if not self.store.queue.add(
                     job_id, image, OPEN_SECONDS, self.config.max_images, client
                 ):
@@ -133,16 +153,17 @@ class Jobs:
     ) -> None:
         """Put another file in the place of an image that failed.
 
-        Raises NoSpace, FileTooLarge, ImageError, ImageNotFound or TooManyWaiting; nothing changes
-        then.
+        Raises NoSpace, FileTooLarge, ImageError, ImageNotFound, TooManyWaiting or TooMuchKept;
+        nothing changes then.
         """
         with self._counted_refusals(name):
             image = self._read(upload, name)
             # The file first would be that of a retry, if another tab asked for one. No worker sees
             # the row before both are there.
             with self.limits.within_share(client):
-                if not self.store.queue.replace(job_id, image_id, image, client):
-                    raise ImageNotFound
+                with within_kept(self.store, job_id, self.config):
+                    if not self.store.queue.replace(job_id, image_id, image, client):
+                        raise ImageNotFound
                 self.storage.keep_original(upload, job_id, image_id)
         log_accepted(job_id, replace(image, id=image_id))
 
@@ -170,15 +191,20 @@ class Jobs:
         self, job_id: str, recipe: Recipe, owner: str | None, keep_hours: float | None = None
     ) -> None:
         hours = self.config.retention_hours if keep_hours is None else keep_hours
-        keep_seconds = self._retention_seconds(hours)
+        keep_seconds = min(hours, self._max_retention_hours(owner, hours)) * 3600
         self.store.jobs.add(job_id, owner, recipe.to_json(), keep_seconds, OPEN_SECONDS)
 
     def _require_space(self) -> None:
         if not self.storage.has_space():
             raise NoSpace
 
-    def _retention_seconds(self, hours: float) -> float:
-        return min(hours * 3600, self.config.max_retention_hours * 3600)
+    def _max_retention_hours(self, owner: str | None, hours: float) -> float:
+        """Return the longest retention of a job, where some hours are asked for.
+
+        Only a job with an owner, who can delete it, may be kept until then.
+        """
+        is_kept = hours == inf and owner and self.config.max_kept_mb
+        return inf if is_kept else self.config.max_retention_hours
 
     def _read(self, upload: Upload, name: str, position: int | None = None) -> NewImage:
         """Read the header of an upload. Raises NoSpace, FileTooLarge or ImageError."""
@@ -344,16 +370,21 @@ class Jobs:
         with self.limits.within_share(client):
             self.store.queue.retry(job_id, image_id, client)
 
-    def extend(self, job_id: str, hours: float) -> datetime:
+    def extend(self, job_id: str, hours: float) -> datetime | None:
         """Keep a job for some hours from now, up to the maximum since its creation.
 
-        A longer retention stays. Returns when the job expires. Raises JobNotFound.
+        With infinite hours, it is kept until its owner deletes it. A longer retention stays.
+        Returns when the job expires. Raises JobNotFound or TooMuchKept.
         """
-        maximum = self.config.max_retention_hours * 3600
-        expires = self.store.jobs.extend(job_id, self._retention_seconds(hours), maximum)
+        maximum = self._max_retention_hours(self.store.jobs.owner(job_id), hours) * 3600
+        with self.store.db.transaction():
+            expires = self.store.jobs.extend(job_id, min(hours * 3600, maximum), maximum)
+            kept = self.store.jobs.bytes_kept_by_owner_of(job_id)
+            if expires == inf and kept > self.config.max_kept_mb * MB:
+                raise TooMuchKept(self.config.max_kept_mb)
         if expires is None:
             raise self.not_found(job_id)
-        return expires
+        return expiry(expires)
 
     def rename(self, job_id: str, name: str) -> None:
         """Name a job; an empty name leaves that to its images. Raises JobNotFound."""

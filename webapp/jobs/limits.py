@@ -13,6 +13,7 @@ from webapp.jobs.errors import (
     TooManyJobs,
     TooManyPacked,
     TooManyWaiting,
+    TooMuchKept,
     TooMuchWork,
     write_duration,
 )
@@ -22,7 +23,26 @@ logger = logging.getLogger(__name__)
 
 # A full queue has room for hundreds again after this, and asking sooner would only add to the load.
 QUEUE_SECONDS = 20
+NEW_SECONDS = 3600.0  # How old a job may be that expires after all; some uploads are slow.
 MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few times.
+
+
+@contextmanager
+def within_kept(store: Store, job_id: str, config: Config) -> Iterator[None]:
+    """Check what the owner of a job keeps after the block, which adds to the job.
+
+    A new job that is too large expires like others. An older one, whose links are in use, stays as
+    it is: raises TooMuchKept, with nothing changed.
+    """
+    with store.db.transaction():
+        before = store.jobs.bytes_kept_by_owner_of(job_id)
+        yield
+        after = store.jobs.bytes_kept_by_owner_of(job_id)
+        # What is kept stays, also if the settings allowed more before.
+        if after <= max(before, config.max_kept_mb * MB):
+            return
+        if not store.jobs.let_expire(job_id, config.max_retention_hours * 3600, NEW_SECONDS):
+            raise TooMuchKept(config.max_kept_mb)
 
 
 class ClientLimits:

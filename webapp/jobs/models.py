@@ -222,7 +222,8 @@ class Job(JobSummary):
     name: str | None  # That its owner chose.
     recipe: str
     created: datetime
-    expires: datetime
+    expires: datetime | None  # None: it is kept until its owner deletes it.
+    is_too_large: bool  # To be kept until then, as its owner chose.
     begun: datetime  # When its last image was queued.
     images: tuple[Image, ...]
     missing_files: tuple[MissingFile, ...]
@@ -320,7 +321,7 @@ class ListedJob(JobSummary):
     """A job as the list of jobs shows it."""
 
     created: datetime
-    expires: datetime
+    expires: datetime | None  # None: it is kept until its owner deletes it.
     begun: datetime  # When its last image was queued.
     name: str | None  # That its owner chose.
     first_image: str | None  # Its name.
@@ -415,6 +416,14 @@ class Queue:
     oldest: float | None  # When the image was queued that has waited longest.
     workers: int  # Those that are alive.
     last_beat: float | None  # Of any worker, alive or not.
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The jobs that owners keep until they delete them."""
+
+    jobs: int
+    bytes: int  # Of their originals and thumbnails.
 
 
 @dataclass(frozen=True)

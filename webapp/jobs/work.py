@@ -9,8 +9,9 @@ from pathlib import Path
 
 from webapp.config import MB, Config
 from webapp.engine.result import ENGINE_VERSION, Result
-from webapp.jobs.errors import WORKER_LOST, ClaimLost
+from webapp.jobs.errors import WORKER_LOST, ClaimLost, TooMuchKept
 from webapp.jobs.events import log_failed
+from webapp.jobs.limits import within_kept
 from webapp.jobs.models import Claim, HourLimits
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
@@ -53,6 +54,7 @@ class Claims:
         self.store = store
         self.storage = storage
         self._lease_seconds = config.lease_seconds
+        self._config = config
         # Thumbnails count on top of uploads, so a client gets the bytes of its uploads twice.
         self._hour_limits = HourLimits(
             work_ms=config.max_work_seconds_per_hour * 1000,
@@ -103,8 +105,8 @@ class Claims:
         the same for another focal point. `placeholder` is a small PNG for pages to show before a
         thumbnail is loaded.
 
-        The thumbnails that they replace stay until a sweep removes them. Raises ClaimLost, with
-        nothing published.
+        The thumbnails that they replace stay until a sweep removes them. Raises ClaimLost or
+        TooMuchKept, with nothing published.
         """
         path = self.storage.thumbnails_folder(claim)
         kept = dict(plan.kept)
@@ -128,9 +130,13 @@ class Claims:
         digests = [digest_of(output) for output in plan.recipe.outputs]
         thumbnails = [{**asdict(made), "digest": digests[made.number]} for made in new]
         stay = {number: (before, digests[number]) for number, before in kept.items()}
-        if not self.store.queue.finish(claim, facts, path, thumbnails, stay):
+        try:
+            with within_kept(self.store, claim.job_id, self._config):
+                if not self.store.queue.finish(claim, facts, path, thumbnails, stay):
+                    raise ClaimLost
+        except (ClaimLost, TooMuchKept):
             self.storage.unpublish(path)
-            raise ClaimLost
+            raise
 
     def finish_unchanged(self, claim: Claim, plan: Plan) -> None:
         """Finish an image whose thumbnails are all there. Raises ClaimLost."""

@@ -11,7 +11,7 @@ from typing import Any
 from webapp.disk import is_disk_full
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import Crashed, ImageError
-from webapp.jobs.errors import FILE_LOST, ClaimLost
+from webapp.jobs.errors import FILE_LOST, ClaimLost, TooMuchKept
 from webapp.jobs.models import Claim
 from webapp.jobs.work import Claims
 
@@ -62,12 +62,11 @@ def _work_on(claim: Claim, claims: Claims, decoder: Decoder) -> None:
     with claims.storage.open_folder() as folder:
         try:
             made = decoder.make_thumbnails(source, plan.recipe, folder, renew, plan.kept)
-            placeholder = _draw(made.thumbhash)
-        except ImageError as error:
+            claims.finish(claim, plan, folder, made, _draw(made.thumbhash))
+        except (ImageError, TooMuchKept) as error:
             claims.fail(claim, error.code, str(error))
             _log("image failed", claim, logging.WARNING, code=error.code, work_ms=ms_since(began))
         else:
-            claims.finish(claim, plan, folder, made, placeholder)
             counts = {"outputs": len(made.thumbnails), "kept": len(plan.kept)}
             _log("image done", claim, **counts, work_ms=ms_since(began))
 

@@ -33,6 +33,7 @@ from webapp.jobs.errors import (
     QueueFull,
     RetentionNotOffered,
     TooManyImages,
+    TooMuchKept,
 )
 from webapp.recipes.outputs import InvalidRecipe
 from webapp.web.access import AccessRequired
@@ -54,6 +55,7 @@ STATUS: dict[type[Exception], int] = {
     NoImages: 422,
     NoSpace: 507,
     TooManyImages: 422,
+    TooMuchKept: 507,
     RetentionNotOffered: 422,
     InvalidPattern: 422,
     InvalidRecipe: 422,

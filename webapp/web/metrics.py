@@ -17,7 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from webapp.jobs.health import Health, Statistics
-from webapp.jobs.models import Bucket, Counter
+from webapp.jobs.models import Bucket, Counter, Kept
 
 UPLOADS = ("accepted", "refused")  # Of `counters`; the others are outcomes of images.
 
@@ -35,7 +35,7 @@ class StatisticsCollector(Collector):
             *_counters(found.counters),
             _histogram("wait", "Seconds from an image's upload to its first claim.", found.wait),
             _histogram("work", "Seconds from an image's last claim to its end.", found.work),
-            *_gauges(found.health),
+            *_gauges(found.health, found.kept),
         ]
 
 
@@ -70,11 +70,13 @@ def _histogram(what: str, why: str, buckets: Sequence[Bucket]) -> Metric:
     )
 
 
-def _gauges(health: Health) -> Iterator[Metric]:
+def _gauges(health: Health, kept: Kept) -> Iterator[Metric]:
     for name, why, value in (
         ("queue_depth", "Images that wait or are being worked on.", health.queue_depth),
         ("oldest_wait_seconds", "Age of the oldest that waits.", health.oldest_wait_seconds),
         ("workers", "Workers of the consumer that are alive.", health.workers),
         ("free_disk_bytes", "Room left on the data's disk.", health.free_disk_bytes),
+        ("kept_jobs", "Jobs that are kept until their owners delete them.", kept.jobs),
+        ("kept_bytes", "Their originals and thumbnails.", kept.bytes),
     ):
         yield GaugeMetricFamily(f"thumbnails_{name}", why, value)

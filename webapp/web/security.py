@@ -3,6 +3,7 @@
 import os
 import secrets
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 from flask import Flask, Response
@@ -48,6 +49,8 @@ def init_app(app: Flask, config: Config) -> None:
         # Browsers accept a cookie of this name from this host alone, never from a sibling domain.
         SESSION_COOKIE_NAME="__Host-session" if config.cookie_secure else "session",
         SESSION_COOKIE_PATH="/",
+        # Only its owner can delete a job that does not expire. No browser keeps a cookie longer.
+        PERMANENT_SESSION_LIFETIME=timedelta(days=400 if config.max_kept_mb else 31),
         SESSION_REFRESH_EACH_REQUEST=False,  # Signing it took a quarter of each poll.
         WTF_CSRF_SSL_STRICT=False,  # It compares hosts, and a proxy may change ours.
         WTF_CSRF_TIME_LIMIT=None,  # As long as the session: a page left open still works.

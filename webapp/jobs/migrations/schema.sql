@@ -87,6 +87,14 @@ CREATE TRIGGER image_added AFTER INSERT ON images BEGIN
     UPDATE images SET version = (SELECT version FROM jobs WHERE id = new.job_id) WHERE id = new.id;
 END;
 
+CREATE TRIGGER image_bytes_added AFTER INSERT ON images BEGIN
+    UPDATE jobs SET bytes = bytes + new.bytes WHERE id = new.job_id;
+END;
+
+CREATE TRIGGER image_bytes_changed AFTER UPDATE OF bytes ON images BEGIN
+    UPDATE jobs SET bytes = bytes + new.bytes - old.bytes WHERE id = new.job_id;
+END;
+
 CREATE TRIGGER image_changed AFTER UPDATE OF status ON images BEGIN
     UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
     UPDATE images SET version = (SELECT version FROM jobs WHERE id = new.job_id) WHERE id = new.id;
@@ -153,11 +161,13 @@ CREATE TABLE jobs (
     open_until REAL NOT NULL,            -- more images may come until then; 0 once it is closed
     version INTEGER NOT NULL DEFAULT 0   -- grows with everything a page shows
 , missing_files TEXT NOT NULL DEFAULT '[]'
-    /* JSON: the name, the reason and the position of each */, deleted REAL /* when its owner deleted it */, name TEXT /* that its owner chose */) STRICT;
+    /* JSON: the name, the reason and the position of each */, deleted REAL /* when its owner deleted it */, name TEXT /* that its owner chose */, bytes INTEGER NOT NULL DEFAULT 0 /* of its originals and thumbnails */, too_large INTEGER NOT NULL DEFAULT 0 /* to be kept, as its owner chose */) STRICT;
 
 CREATE INDEX jobs_deleted ON jobs (deleted) WHERE deleted IS NOT NULL;
 
 CREATE INDEX jobs_expires ON jobs (expires);
+
+CREATE INDEX jobs_kept ON jobs (owner, bytes) WHERE expires = 9e999;
 
 CREATE INDEX jobs_owner ON jobs (owner, created);
 
@@ -199,6 +209,16 @@ CREATE TABLE thumbnails (
     quality INTEGER, digest TEXT /* of its output; older thumbnails have none */,
     PRIMARY KEY (image_id, number)
 ) STRICT;
+
+CREATE TRIGGER thumbnail_bytes_added AFTER INSERT ON thumbnails BEGIN
+    UPDATE jobs SET bytes = bytes + new.bytes
+        WHERE id = (SELECT job_id FROM images WHERE id = new.image_id);
+END;
+
+CREATE TRIGGER thumbnail_bytes_removed AFTER DELETE ON thumbnails BEGIN
+    UPDATE jobs SET bytes = bytes - old.bytes
+        WHERE id = (SELECT job_id FROM images WHERE id = old.image_id);
+END;
 
 CREATE TABLE usage (
     client TEXT,

@@ -13,6 +13,7 @@ from webapp.jobs.models import (
     Image,
     Job,
     JobList,
+    Kept,
     ListedJob,
     MissingFile,
     Progress,
@@ -23,10 +24,12 @@ from webapp.jobs.store.rows import (
     CAN_RESTORE,
     COUNTS,
     EXISTS,
+    IS_KEPT,
     MADE,
     NEXT_POSITION,
     UNDO_SECONDS,
     UNFINISHED,
+    expiry,
     split_thumbnails,
     with_counts,
     with_focal_point,
@@ -106,7 +109,8 @@ class JobRows:
             name=row["name"],
             recipe=row["recipe"],
             created=datetime.fromtimestamp(row["created"], UTC),
-            expires=datetime.fromtimestamp(row["expires"], UTC),
+            expires=expiry(row["expires"]),
+            is_too_large=bool(row["too_large"]),
             begun=datetime.fromtimestamp(row["begun"], UTC),
             images=images,
             missing_files=_missing(row["missing_files"], images),
@@ -390,25 +394,51 @@ class JobRows:
         )
         return rows[0]["position"] if rows else None
 
-    def extend(self, job_id: str, keep_seconds: float, max_seconds: float) -> datetime | None:
+    def extend(self, job_id: str, keep_seconds: float, max_seconds: float) -> float | None:
         """Keep a job for some time from now, but at most for `max_seconds` in all.
 
-        Returns when it expires, or None if it does not exist.
+        A longer retention stays. Returns when it expires, or None if it does not exist.
         """
-        with self._db.transaction():
+        now = self._now()
+        rows = self._db.query(
+            "UPDATE jobs SET expires = max(expires, min(:expires, created + :max_seconds)),"
+            " too_large = too_large AND :expires != 9e999, version = version + 1"
+            f" WHERE id = :id AND {EXISTS} RETURNING expires",
+            id=job_id,
+            now=now,
+            expires=now + keep_seconds,
+            max_seconds=max_seconds,
+        )
+        return rows[0]["expires"] if rows else None
+
+    def let_expire(self, job_id: str, max_seconds: float, new_seconds: float) -> bool:
+        """Let a new job expire that is too large to be kept; return False if it is older."""
+        return bool(
             self._db.execute(
-                "UPDATE jobs SET expires = min(:expires, created + :max_seconds),"
-                " version = version + 1"
-                " WHERE id = :id AND deleted IS NULL"
-                " AND expires < min(:expires, created + :max_seconds)",
+                "UPDATE jobs SET expires = created + :max_seconds, too_large = 1,"
+                f" version = version + 1 WHERE id = :id AND {IS_KEPT} AND created > :before",
                 id=job_id,
-                expires=self._now() + keep_seconds,
                 max_seconds=max_seconds,
+                before=self._now() - new_seconds,
             )
-            rows = self._db.query(
-                "SELECT expires FROM jobs WHERE id = :id AND deleted IS NULL", id=job_id
-            )
-        return datetime.fromtimestamp(rows[0]["expires"], UTC) if rows else None
+        )
+
+    def bytes_kept_by_owner_of(self, job_id: str) -> int:
+        """Sum the bytes of all jobs that a job's owner keeps until they delete them.
+
+        Deleted ones count until their files are removed: they can be restored.
+        """
+        rows = self._db.query(
+            f"SELECT total(bytes) AS bytes FROM jobs WHERE {IS_KEPT}"
+            " AND owner = (SELECT owner FROM jobs WHERE id = :id)",
+            id=job_id,
+        )
+        return int(rows[0]["bytes"])
+
+    def kept(self) -> Kept:
+        """Count all jobs that owners keep until they delete them."""
+        sql = f"SELECT count(*) AS jobs, coalesce(sum(bytes), 0) AS bytes FROM jobs WHERE {IS_KEPT}"
+        return Kept(**self._db.query(sql)[0])
 
     def rename(self, job_id: str, name: str) -> bool:
         """Name a job; empty, its images name it. Return False if there is none."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from webapp.jobs.models import PREVIEW_SIDE, Counts, Thumbnail, have_same_ratio
@@ -12,6 +13,10 @@ BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.
 
 # Whether a row of `jobs` is a job that its owner and others see.
 EXISTS = "expires > :now AND deleted IS NULL"
+
+# A job that is kept until its owner deletes it expires at infinity. Word for word as in the partial
+# index jobs_kept.
+IS_KEPT = "expires = 9e999"
 
 # Whether the owner of a deleted job can still undo it. If the clock was set back by more, not.
 UNDO_SECONDS = 60.0
@@ -43,11 +48,16 @@ COUNTS = ", ".join(
 )
 
 
+def expiry(expires: float) -> datetime | None:
+    """Convert when a job expires; None if it is kept until its owner deletes it."""
+    return None if expires == inf else datetime.fromtimestamp(expires, UTC)
+
+
 def with_times(row: dict[str, Any]) -> dict[str, Any]:
     """Convert timestamps to datetime and 0/1 to bool."""
-    names = ("created", "expires", "begun")
-    times = {name: datetime.fromtimestamp(row[name], UTC) for name in names}
-    return {**row, **times, "is_open": bool(row["is_open"])}
+    times = {name: datetime.fromtimestamp(row[name], UTC) for name in ("created", "begun")}
+    times_and_expiry = {**times, "expires": expiry(row["expires"])}
+    return {**row, **times_and_expiry, "is_open": bool(row["is_open"])}
 
 
 def with_counts(row: dict[str, Any]) -> dict[str, Any]:

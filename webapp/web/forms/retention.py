@@ -1,6 +1,7 @@
 """For how long a job may be kept."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
+from math import inf
 
 from wtforms.fields.choices import SelectChoice
 
@@ -13,7 +14,7 @@ RETENTION_HOURS = (1.0, 24.0, 72.0, 168.0, 720.0)  # Offered up to the maximum o
 _A_MINUTE = 1 / 60  # In hours; less is not offered as longer.
 
 
-def offered_hours(config: Config) -> list[float]:
+def _offered_hours(config: Config) -> list[float]:
     """List the retentions to choose from, in hours."""
     allowed = {hours for hours in RETENTION_HOURS if hours <= config.max_retention_hours}
     return sorted(allowed | {config.retention_hours})
@@ -24,19 +25,26 @@ def later_hours(job: Job) -> list[float]:
 
     Of those above the maximum, only the shortest is listed.
     """
+    if job.expires is None:
+        return []
     config, now = current_config(), current_jobs().store.now()
     left = (job.expires.timestamp() - now) / 3600
-    most = (latest_expiry(job).timestamp() - now) / 3600
-    later = [hours for hours in offered_hours(config) if min(hours, most) > left + _A_MINUTE]
+    latest = job.created + timedelta(hours=config.max_retention_hours)
+    most = (latest.timestamp() - now) / 3600
+    later = [hours for hours in _offered_hours(config) if min(hours, most) > left + _A_MINUTE]
     within = [hours for hours in later if hours < most]
     return later[: len(within) + 1]
 
 
-def latest_expiry(job: Job) -> datetime:
-    """Return the latest time at which a job can expire."""
-    return job.created + timedelta(hours=current_config().max_retention_hours)
+def can_be_kept(job: Job) -> bool:
+    """Return whether a job expires, and its owner may keep it until they delete it."""
+    return job.expires is not None and current_config().max_kept_mb > 0
 
 
 def retention_choices() -> list[SelectChoice]:
     """List the choices of the field `keep_hours`."""
-    return [SelectChoice(f"{hours:g}", period(hours)) for hours in offered_hours(current_config())]
+    config = current_config()
+    choices = [
+        SelectChoice(f"{hours:g}", f"after {period(hours)}") for hours in _offered_hours(config)
+    ]
+    return [*choices, SelectChoice(f"{inf}", "only when I do")] if config.max_kept_mb else choices

@@ -10,10 +10,10 @@ from flask_wtf import FlaskForm
 
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import InvalidRecipe, Recipe
-from webapp.web.app_context import current_huey, current_jobs
+from webapp.web.app_context import current_config, current_huey, current_jobs
 from webapp.web.clients import client_name, current_owner, require_owner
 from webapp.web.errors import asks_for_html, is_htmx, problem
-from webapp.web.formatters import date_and_time
+from webapp.web.formatters import time_left
 from webapp.web.forms.upload import UploadForm, read_upload_form
 from webapp.web.upload_request import chosen_files, received_upload
 from webapp.web.views.jobs import gone_page, list_interval_ms, render_panel
@@ -74,13 +74,19 @@ def cancel(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
 
 @blueprint.post("/<uuid:job_id>/extend")
 def extend(job_id: UUID) -> ResponseReturnValue:
-    """Extend a job to `hours` from now; a longer retention stays."""
+    """Extend a job to `hours` from now; a longer retention stays.
+
+    Where the settings allow it, infinite hours keep it until its owner deletes it.
+    """
     require_owner(str(job_id))
     hours = request.form.get("hours", type=float)
-    if hours is None or not 0 < hours < inf:
+    can_be_kept = current_config().max_kept_mb > 0
+    if hours is None or not (0 < hours < inf or (hours == inf and can_be_kept)):
         abort(422, "Send the number of hours to keep the job.")
     expires = current_jobs().extend(str(job_id), hours)
-    return _changed(job_id, f"Kept until {date_and_time(expires)}.")
+    # No moment, which only a script can write in local time.
+    kept = f"has {time_left(expires)}" if expires else "is kept until you delete it"
+    return _changed(job_id, f"This job {kept}.")
 
 
 @blueprint.get("/<uuid:job_id>/remake")

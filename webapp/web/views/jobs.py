@@ -23,10 +23,10 @@ from webapp.jobs.models import Job, ListedJob, Progress
 from webapp.recipes.outputs import Recipe
 from webapp.web.access import require_access
 from webapp.web.app_context import current_config, current_jobs
-from webapp.web.clients import current_owner, is_owner
+from webapp.web.clients import become_owner, current_owner, is_owner
 from webapp.web.errors import asks_for_html
 from webapp.web.formatters import round_time
-from webapp.web.forms.retention import later_hours, latest_expiry
+from webapp.web.forms.retention import can_be_kept, later_hours
 from webapp.web.upload_rules import upload_rules
 from webapp.web.views.responses import no_store, poll_interval_ms, without_body
 
@@ -44,6 +44,8 @@ def index() -> ResponseReturnValue:
     """
     owner = current_owner()
     if asks_for_html():
+        if owner:
+            become_owner()  # For longer: only its owner can delete a job that does not expire.
         before = request.args.get("before", inf, type=float)
         listed = current_jobs().store.jobs.owned(owner, before, LISTED_JOBS)
         page = render_template(
@@ -167,8 +169,8 @@ def _render(job_id: str, *, is_page: bool = False, since: int | None = None) -> 
         find=request.args.get("find", "").strip().casefold(),
         show=request.args.get("show"),
         view=_view(),
-        latest=latest_expiry(job),
         hours=later_hours(job),
+        can_be_kept=can_be_kept(job),
     )
 
 

@@ -11,7 +11,13 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage, MultiDict
 
 from webapp.engine.errors import ImageError
-from webapp.jobs.errors import FileTooLarge, NoImages, RetentionNotOffered, TooManyImages
+from webapp.jobs.errors import (
+    FileTooLarge,
+    NoImages,
+    RetentionNotOffered,
+    TooManyImages,
+    TooMuchKept,
+)
 from webapp.jobs.models import MAX_MISSING, MissingFile
 from webapp.jobs.names import clean_name, is_kept
 from webapp.jobs.tasks import notify_workers
@@ -129,10 +135,12 @@ def create() -> ResponseReturnValue:
     form = read_upload_form()
     try:
         recipe, files = form.recipe(current_jobs().recipe_limits), form.files()
-        hours = form.retention_hours()
+        job_id = current_jobs().submit(recipe, become_owner(), form.retention_hours())
     except (InvalidRecipe, NoImages, RetentionNotOffered) as error:
         return page(form), problem(error).status
-    job_id = current_jobs().submit(recipe, become_owner(), hours)
+    except TooMuchKept as error:
+        form.keep_hours.errors = [str(error)]
+        return page(form), problem(error).status
     try:
         refused = _add_all(job_id, files)
     except BaseException:
