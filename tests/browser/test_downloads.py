@@ -42,7 +42,8 @@ def test_index_shows_all_pictures_from_disk(page: Page, unpacked: Path) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto((unpacked / "index.html").as_uri())
-    expect(page.locator("h1")).to_have_text("4 of 5 done · 1 failed")
+    expect(page.locator("h1")).to_have_text("IMG_2023-beach.jpg and 4 more")
+    expect(page.locator("header .facts li").first).to_have_text("4 of 5 done · 1 failed")
     expect(page.locator("img")).to_have_count(4)
     for picture in page.locator("img").all():
         picture.scroll_into_view_if_needed()

@@ -126,10 +126,10 @@ def test_missing_workers_are_announced_once(page: Page, idle: Servers) -> None:
 def test_title_and_icon_show_the_end(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, "a.jpg")
     icon = page.locator("link[rel=icon]")
-    expect(page).to_have_title("0 of 1 done · Thumbnails")
+    expect(page).to_have_title("0 of 1 done · a.jpg · Thumbnails")
     expect(icon).to_have_attribute("href", re.compile(r"/icon\.svg$"))
     work_on(idle)
-    expect(page).to_have_title("1 of 1 done · Thumbnails")
+    expect(page).to_have_title("1 of 1 done · a.jpg · Thumbnails")
     expect(icon).to_have_attribute("href", re.compile(r"/icon-done\.svg$"))
 
 

@@ -267,6 +267,43 @@ def test_name_of_a_job_is_a_safe_file_name(person: Person, jobs: Jobs) -> None:
     assert disposition.endswith("''_Menu_%20spring_summer-thumbnails.zip")
 
 
+def test_name_is_on_the_page_of_the_job_and_in_its_title(person: Person) -> None:
+    path = person.submit(make_jpeg(), make_jpeg())
+    assert person.page(path).text(".job-name") == "1.jpg and 1 more"
+    person.post(f"{path}/name", name="Spring menu")
+    page = person.page(path)
+    assert page.text(".job-name") == "Spring menu"
+    assert page.text("title") == "0 of 2 done · Spring menu · Thumbnails"
+    assert page.value("#job-panel", "data-title") == page.text("title")
+
+
+def test_guests_see_the_name_where_they_see_the_photos(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
+    path = person.submit(make_jpeg())
+    work(jobs)
+    person.post(f"{path}/name", name="Spring menu")
+    page = stranger.page(path)
+    assert (page.text("h1"), page.text("title")) == ("Spring menu", "Spring menu · Thumbnails")
+    assert page.texts(".gallery-head li")[0] == "1 photo"
+    assert page.value("meta[property='og:title']", "content") == "Spring menu"
+
+
+def test_job_is_renamed_on_its_page_without_script(person: Person) -> None:
+    path = person.submit(make_jpeg())
+    address = person.page(path).value("form:has(#job-name)", "action")
+    answer = person.post(address, name="Spring menu")
+    assert messages_after(person, answer) == ["The name is now Spring menu."]
+    assert person.page(path).value("#job-name") == "Spring menu"
+
+
+def test_renaming_by_htmx_changes_the_panel(person: Person) -> None:
+    path = person.submit(make_jpeg())
+    answer = person.post_by_htmx(f"{path}/name", name="Spring menu", v="0")
+    assert Page(answer.text).text(".job-name") == "Spring menu"
+    assert "The name is now Spring menu." in answer.headers["HX-Trigger"]
+
+
 def test_job_is_named_on_the_list_without_script(person: Person) -> None:
     person.submit(make_jpeg())
     address = person.page("/jobs").value("form.menu", "action")

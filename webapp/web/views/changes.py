@@ -156,12 +156,12 @@ def rename(job_id: UUID) -> ResponseReturnValue:
     """Name a job; an empty `name` leaves that to its images."""
     require_owner(str(job_id))
     current_jobs().rename(str(job_id), request.form.get("name", ""))
+    done = f"The name is now {current_jobs().job(str(job_id)).title}."
     if "row" not in request.args:
-        return _changed(job_id)
+        return _changed(job_id, done)
     if not is_htmx():
         return redirect(url_for("jobs.index"), 303)
-    title = current_jobs().job(str(job_id)).title
-    return _changed_row(job_id, "job", f"The name is now {title}.")
+    return _changed_row(job_id, "job", done)
 
 
 def _changed_row(job_id: UUID, shown: str, announcement: str) -> ResponseReturnValue:
