@@ -160,6 +160,27 @@ def test_damaged_photo_says_what_to_do_and_has_no_retry(page: Page, servers: Ser
     expect(page.get_by_role("button", name="Retry")).to_have_count(0)
 
 
+def test_job_is_renamed_without_leaving_the_page(page: Page, servers: Servers) -> None:
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
+    page.get_by_role("button", name="More").click()
+    tools = page.locator(".tools")
+    place = tools.bounding_box()
+    page.get_by_label("Name of this job").fill("Spring menu")
+    page.keyboard.press("Enter")
+    expect(page.locator(".job-name")).to_have_text("Spring menu")
+    assert tools.bounding_box() == place
+    expect(page).to_have_title("1 of 1 done · Spring menu · Thumbnails")
+    expect(page.get_by_role("status")).to_have_text("The name is now Spring menu.")
+
+
+def test_size_is_enlarged_from_its_row(page: Page, servers: Servers) -> None:
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO}, "social"))
+    page.locator(".files summary").click()
+    page.get_by_role("button", name="Enlarge").click()
+    expect(page.locator(".thumbnails")).to_contain_text("1200 × 630", timeout=20_000)
+    expect(page.get_by_role("button", name="Enlarge")).to_have_count(0)
+
+
 def test_job_is_remade_with_another_recipe(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
     change_sizes(page)

@@ -177,7 +177,7 @@ def test_every_change_needs_the_new_token(config: Config) -> None:
         person = Person(app.test_client())
         person.client.set_cookie("session", cookie.value)
         token = find_token(person.get("/sign-in").text)
-        ids = {"job_id": job_id, "image_id": image_id}
+        ids = {"job_id": job_id, "image_id": image_id, "output": "square"}
         routes = list(app.url_map.iter_rules())
         changing = [r for r in routes if not (r.methods or set()) <= {"GET", "HEAD", "OPTIONS"}]
         assert len(changing) > 15

@@ -340,6 +340,16 @@ class Jobs:
         with self.limits.within_share(client):
             self.store.queue.set_recipe(job_id, recipe.to_json(), client)
 
+    def enlarge(self, job_id: str, output: str, client: str) -> None:
+        """Make the outputs of one name again, enlarged where an image is smaller.
+
+        Raises JobNotFound, NoSpace or TooManyWaiting.
+        """
+        self._require_space()
+        with self.limits.within_share(client):  # A transaction: no other change gets lost.
+            recipe = Recipe.from_json(self.job(job_id).recipe)
+            self.store.queue.set_recipe(job_id, recipe.with_enlarged(output).to_json(), client)
+
     def set_focal_point(self, job_id: str, image_id: str, point: Point | None, client: str) -> None:
         """Set the focal point of an image, and make its thumbnails again.
 

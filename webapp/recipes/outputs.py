@@ -257,6 +257,15 @@ class Recipe:
             )
         )
 
+    def with_enlarged(self, name: str) -> "Recipe":
+        """Return this recipe with the outputs of one name enlarging small sources."""
+        return Recipe(
+            tuple(
+                replace(output, enlarge=True) if output.name == name else output
+                for output in self.outputs
+            )
+        )
+
     def with_overview(self) -> "Recipe":
         """Return this recipe with OVERVIEW, if no output shows all.
 

@@ -22,6 +22,7 @@ OTHER_MB = 1  # Of a form without images.
 TAKE_IMAGES = {*MAKE_JOBS, "uploads.add_images", "uploads.add_photos", "changes.replace"}
 # These queue existing images again.
 QUEUE_AGAIN = {
+    "changes.enlarge",
     "changes.remake",
     "changes.retry",
     "images.retry",

@@ -139,7 +139,9 @@ def test_invalid_retention_is_refused(person: Person, hours: str) -> None:
     assert person.post(f"{path}/extend", hours=hours).status_code == 422
 
 
-@pytest.mark.parametrize("action", ["retry", "cancel", "extend", "remake", "name"])
+@pytest.mark.parametrize(
+    "action", ["retry", "cancel", "extend", "remake", "name", "outputs/square/enlarge"]
+)
 def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: str) -> None:
     path = person.submit(make_jpeg())
     answer = stranger.post(f"{path}/{action}", hours="1", presets="card")

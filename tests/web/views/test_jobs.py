@@ -71,7 +71,7 @@ def test_photo_smaller_than_a_size_is_marked(person: Person, jobs: Jobs) -> None
     work(jobs)
     page = person.page(path)
     assert ["not enlarged" in facts for facts in page.texts(".frame-facts")] == [True, False]
-    assert "the photo is smaller than 1200 × 630" in page.text(".thumbnails .tiny")
+    assert "photo is smaller than 1200 × 630" in page.text(".thumbnails .tiny")
 
 
 def test_page_warns_that_its_link_gives_access(person: Person, stranger: Person) -> None:

@@ -81,6 +81,33 @@ def test_added_output_leaves_all_addresses(person: Person, jobs: Jobs, path: str
     assert changed(before, urls(jobs, path)) == {"square.jpg"}
 
 
+def test_enlarged_size_leaves_all_other_addresses(person: Person, jobs: Jobs) -> None:
+    photos = make_jpeg(size=(640, 480)), make_jpeg(size=(1400, 1000))
+    path = person.submit(*photos, presets=["avatar", "social"])
+    work(jobs)
+    before = [made.url for made in job_at(jobs, path).thumbnails]
+    page = person.page(path)
+    assert "smaller than 1200 × 630" in page.text(".thumbnails .tiny")  # Of the first photo alone.
+    button = page.one("[formaction$=enlarge]")
+    answer = person.post(button.attributes["formaction"] or "")
+    message = "Every photo that is smaller than this size is enlarged."
+    assert person.page(answer.headers["Location"]).texts("li.message") == [message]
+    work(jobs)
+    job = job_at(jobs, path)
+    assert job.images[0].thumbnails[1].size == (1200, 630)
+    after = [made.url for made in job.thumbnails]
+    assert [url in after for url in before] == [True, False, True, True]
+    assert not person.page(path).all("[formaction$=enlarge]")
+
+
+def test_two_sizes_are_enlarged_one_after_the_other(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(size=(90, 60)), presets=["avatar", "card"])
+    for name in ("avatar", "card", "unknown"):
+        person.post(f"{path}/outputs/{name}/enlarge")
+    work(jobs)
+    assert [made.size for made in job_at(jobs, path).thumbnails] == [(256, 256), (640, 360)]
+
+
 def test_removed_output_leaves_all_other_addresses(
     person: Person, jobs: Jobs, path: str, clock: Clock
 ) -> None:

@@ -1,4 +1,4 @@
-"""Change a job: retry, cancel, extend, remake, name, delete and restore."""
+"""Change a job: retry, cancel, extend, remake, enlarge, name, delete and restore."""
 
 import json
 from math import inf
@@ -116,6 +116,15 @@ def remake(job_id: UUID) -> ResponseReturnValue:
     current_jobs().remake(str(job_id), recipe, client_name())
     notify_workers(current_huey())
     return _changed(job_id)
+
+
+@blueprint.post("/<uuid:job_id>/outputs/<output>/enlarge")
+def enlarge(job_id: UUID, output: str) -> ResponseReturnValue:
+    """Make one size of all images again, enlarged where they are smaller."""
+    require_owner(str(job_id))
+    current_jobs().enlarge(str(job_id), output, client_name())
+    notify_workers(current_huey())
+    return _changed(job_id, "Every photo that is smaller than this size is enlarged.")
 
 
 @blueprint.get("/<uuid:job_id>/delete")
