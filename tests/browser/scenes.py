@@ -245,7 +245,7 @@ def job_without_connection(page: Page, stage: Stage) -> None:
 def job_refusal(page: Page, stage: Stage) -> None:
     """The server refuses what a button asks for, while the line is cut too."""
     SCENES["job-without-connection"](page, stage)
-    detail = "Your address has made 5000 jobs within an hour. There is room again in 12 minutes."
+    detail = "Your network has made 5000 jobs within an hour. There is room again in 12 minutes."
     page.route("**/cancel", lambda route: route.fulfill(status=429, json={"detail": detail}))
     page.get_by_role("button", name="Cancel all waiting").click()
     expect(page.locator(".bar", has_text=detail)).to_be_visible()

@@ -155,7 +155,9 @@ def test_failed_images_are_retried_one_or_all(page: Page, idle: Servers) -> None
 def test_damaged_photo_says_what_to_do_and_has_no_retry(page: Page, servers: Servers) -> None:
     files = {"cut.jpg": make_truncated(), "a.jpg": PHOTO}
     page.goto(make_job(page, servers, files))
-    words = "cut.jpg failed. This image is incomplete: its end is missing. Copy or export it again."
+    words = (
+        "cut.jpg failed. This image is incomplete: its end was cut off. Copy or export it again."
+    )
     expect(page.locator("#attention .wide-only").last).to_have_text(words)
     expect(page.get_by_role("button", name="Retry")).to_have_count(0)
 
@@ -188,7 +190,7 @@ def test_job_is_remade_with_another_recipe(page: Page, servers: Servers) -> None
     choose_preset(page, "none of them")
     page.get_by_text("Add a size of your own").click()
     page.get_by_label("Width, px").first.fill("64")
-    page.get_by_role("button", name="Make again").click()
+    page.get_by_role("button", name="Change sizes").click()
     sizes = page.locator(".thumbnails li")
     expect(sizes).to_contain_text(["64 × 45"], timeout=20_000)
     expect(sizes).to_contain_text(["WebP"])
@@ -201,7 +203,7 @@ def test_old_thumbnails_are_marked_until_new_ones_are_done(page: Page, idle: Ser
     page.goto(url)
     change_sizes(page)
     choose_preset(page, "card")
-    page.get_by_role("button", name="Make again").click()
+    page.get_by_role("button", name="Change sizes").click()
     expect(page.locator(".ribbon")).to_have_text("previous result")
     expect(page.locator(".thumbnails")).to_contain_text("100 × 100")
     work_on(idle)

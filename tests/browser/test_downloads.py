@@ -62,7 +62,7 @@ def test_links_of_the_index_lead_to_files_of_the_zip(page: Page, unpacked: Path)
 
 def test_markup_of_the_index_shows_the_pictures_beside_it(page: Page, unpacked: Path) -> None:
     page.goto((unpacked / "index.html").as_uri())
-    markup = page.get_by_label("HTML for all images").text_content()
+    markup = page.get_by_label("HTML for all photos").text_content()
     (unpacked / "mine.html").write_text(f'<!doctype html><meta charset="utf-8">{markup}')
     page.goto((unpacked / "mine.html").as_uri())
     expect(page.locator("picture")).to_have_count(4)

@@ -53,7 +53,7 @@ def test_failed_file_is_sent_again_when_asked(page: Page, complaints: list[str])
     submit(page)
     expect(page.locator(".frame.done")).to_have_count(1, timeout=20_000)
     expect(page.locator(".frame-why:visible")).to_have_text(
-        "The server rejected the request (500)."
+        "The server did not accept the request (500)."
     )
     page.get_by_role("button", name=re.compile("Retry [ab].jpg")).click()
     expect_done(page, "2 of 2 done")
@@ -346,7 +346,7 @@ def test_file_taken_by_another_server_does_not_count_as_uploaded(page: Page) -> 
     route_once(page, "**/images", answer_with_a_page)
     submit(page)
     expect(page.locator(".frame-why:visible")).to_have_text(
-        "The server rejected the request (200)."
+        "The server did not accept the request (200)."
     )
     expect_done(page, "1 of 2 done · 1 skipped")
     page.get_by_role("button", name="Retry").click()

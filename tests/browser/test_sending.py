@@ -194,7 +194,7 @@ def test_leaving_after_going_back_shows_the_form(page: Page, line: Line) -> None
 
 def refuse_for(page: Page, seconds: int) -> None:
     """Refuse the next job, for so many seconds."""
-    problem = '{"code": "x", "detail": "Your address has made 60 jobs.", "field": null}'
+    problem = '{"code": "x", "detail": "Your network has made 60 jobs.", "field": null}'
     headers = {"Retry-After": str(seconds)}
     route_once(
         page,

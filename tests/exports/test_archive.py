@@ -183,7 +183,7 @@ def test_paths_in_the_manifest_are_those_of_the_zip(person: Person, jobs: Jobs) 
 
 def test_zip_names_a_failed_image_with_its_reason(person: Person, jobs: Jobs) -> None:
     answer = download(person, jobs, BEACH, (make_truncated(), "cut.jpg"))
-    sentence = "This image is incomplete: its end is missing. Copy or export it again."
+    sentence = "This image is incomplete: its end was cut off. Copy or export it again."
     assert read_text(answer, "errors.txt") == f"cut.jpg: {sentence}\n"
     image = read_manifest(answer)["images"][1]
     assert (image["state"], image["error"]["message"]) == ("failed", sentence)
@@ -214,7 +214,7 @@ def test_zip_of_an_unfinished_job_has_the_finished_images(script: Script, jobs: 
     manifest = read_manifest(answer)
     assert manifest["job"]["is_finished"] is False
     assert [image["state"] for image in manifest["images"]] == ["done", "waiting"]
-    assert "still running" in read_text(answer, "index.html")
+    assert "more files were being made" in read_text(answer, "index.html")
 
 
 def test_job_without_thumbnails_yet_has_no_zip(person: Person) -> None:

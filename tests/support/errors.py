@@ -33,7 +33,7 @@ ERRORS: dict[int, Callable[[], str]] = {
     413: lambda: _raise(FileTooLarge(72_000_000, 50)),
     415: lambda: _raise(Truncated()),
     422: lambda: _raise(NoImages()),
-    429: lambda: _raise(TooManyJobs("Your address has made 5000 jobs within an hour.", 720)),
+    429: lambda: _raise(TooManyJobs("Your network has made 5000 jobs within an hour.", 720)),
     500: lambda: _raise(RuntimeError("on purpose")),
     503: lambda: _raise(QueueFull("Too many images are waiting.", 20)),
     507: lambda: _raise(NoSpace()),

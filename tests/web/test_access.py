@@ -214,7 +214,7 @@ def test_guessing_is_stopped_in_all_forms_and_processes(
         assert 0 < int(right.headers["Retry-After"]) <= 3600
         answer = sign_in(person)
         assert answer.status_code == 429
-        assert "Too many wrong tokens came from your address." in answer.text
+        assert "Too many wrong tokens came from your network." in answer.text
 
 
 def test_guessing_by_others_does_not_affect_signed_in_users(app: Flask, person: Person) -> None:

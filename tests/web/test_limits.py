@@ -48,7 +48,7 @@ def test_job_beyond_the_limit_is_refused_with_retry_after(app: Flask, jobs: Jobs
     answer = upload_from(app)
     assert 3500 < int(answer.headers["Retry-After"]) <= 3600
     assert answer.json == {
-        "detail": "Your address has made 2 jobs within an hour. There is room again in 60 minutes."
+        "detail": "Your network has made 2 jobs within an hour. There is room again in 60 minutes."
     }
     assert len(jobs.store.jobs.ids()) == 2
 
@@ -186,7 +186,7 @@ def test_bytes_beyond_the_limit_are_refused_everywhere(thrifty: Flask, path: str
     answer = send(600_000)
     assert answer.status_code == 429
     assert (
-        "Your address has used its 1 MB of this hour, uploads and thumbnails together."
+        "Your network has used its 1 MB of this hour, uploads and thumbnails together."
         in answer.text
     )
     assert 3500 < int(answer.headers["Retry-After"]) <= 3600

@@ -44,7 +44,7 @@ def test_refusal_names_the_share_of_the_client(shared: Flask) -> None:
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "20")
     assert answer.json == {
         "code": "too_many_waiting",
-        "detail": "At most 2 images of your address may wait at the same time."
+        "detail": "At most 2 images of your network may wait at the same time."
         " There is room again in 20 seconds.",
         "field": None,
     }
@@ -113,7 +113,7 @@ def test_remake_beyond_the_share_is_refused(shared: Flask, path: str) -> None:
         upload_from(shared, "127.0.0.1")
     answer = request_remake(shared, person, location, path)
     assert answer.status_code == 429
-    assert "At most 2 images of your address" in answer.text
+    assert "At most 2 images of your network" in answer.text
 
 
 def test_job_is_remade_whole_or_not_at_all(shared: Flask) -> None:
@@ -140,7 +140,7 @@ def test_remake_beyond_the_hourly_work_is_refused(app: Flask, path: str) -> None
     use_up_work(app, "127.0.0.1")
     answer = request_remake(app, person, location, path)
     assert answer.status_code == 429
-    assert "Your address has used 60 minutes of work within an hour." in answer.text
+    assert "Your network has used 60 minutes of work within an hour." in answer.text
 
 
 def use_up_work(app: Flask, client: str) -> None:
@@ -153,7 +153,7 @@ def test_client_without_work_left_gets_a_retry_time(app: Flask) -> None:
     assert answer.status_code == 429
     assert 3500 < int(answer.headers["Retry-After"]) <= 3600
     assert answer.json == {
-        "detail": "Your address has used 60 minutes of work within an hour."
+        "detail": "Your network has used 60 minutes of work within an hour."
         " There is room again in 60 minutes."
     }
     assert upload_from(app, "192.0.2.2").status_code == 202

@@ -25,7 +25,7 @@ def test_headers_beyond_the_limit_are_refused_with_a_reason(person: Person) -> N
 def test_address_with_too_many_parameters_is_refused_with_a_reason(person: Person) -> None:
     answer = person.client.get("/?" + "w=1&" * 900)
     assert answer.status_code == 414
-    assert "An address has at most 900 parameters." in answer.text
+    assert "A link has at most 900 parameters." in answer.text
 
 
 @pytest.mark.parametrize(("parameters", "is_read"), [(1, True), (900, False)])

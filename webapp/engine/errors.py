@@ -44,7 +44,7 @@ class Truncated(ImageError):
     code = "truncated"
 
     def __init__(self) -> None:
-        super().__init__("This image is incomplete: its end is missing. Copy or export it again.")
+        super().__init__("This image is incomplete: its end was cut off. Copy or export it again.")
 
 
 class TooManyPixels(ImageError):

@@ -13,7 +13,7 @@ class JobNotFound(LookupError):
     """There is no such job, or no more."""
 
     code = "job_not_found"
-    sentence = "There is no job at this address. It may have expired, or was deleted."
+    sentence = "There is no job at this link. It may have expired, or was deleted."
 
     def __init__(self) -> None:
         super().__init__(self.sentence)

@@ -68,7 +68,7 @@ class ClientLimits:
             raise self._too_many_waiting()
         limit = self._max_work_seconds
         if wait := self._store.usage.spend(client, "work", 0, limit * 1000 - 1):
-            used = f"Your address has used {write_duration(limit)} of work within an hour."
+            used = f"Your network has used {write_duration(limit)} of work within an hour."
             raise TooMuchWork(used, wait)
 
     @contextmanager
@@ -94,7 +94,7 @@ class ClientLimits:
         limit = self._max_mb_per_hour
         if wait := self._store.usage.spend(client, what, count, limit * MB):
             raise TooManyBytes(
-                f"Your address has used its {limit} MB of this hour, uploads and thumbnails"
+                f"Your network has used its {limit} MB of this hour, uploads and thumbnails"
                 " together.",
                 wait,
             )
@@ -103,7 +103,7 @@ class ClientLimits:
         """Count one more job of a client. Raises TooManyJobs."""
         limit = self._max_jobs_per_hour
         if wait := self._store.usage.spend(client, "jobs", 1, limit):
-            raise TooManyJobs(f"Your address has made {limit} jobs within an hour.", wait)
+            raise TooManyJobs(f"Your network has made {limit} jobs within an hour.", wait)
 
     def admit_packing(self, client: str, job_id: str) -> None:
         """Count the thumbnails that a client downloads as one file.
@@ -113,7 +113,7 @@ class ClientLimits:
         count, limit = self._store.jobs.count_thumbnails(job_id), self._max_packed_per_hour
         if count and (wait := self._store.usage.spend(client, "packed", count, limit)):
             raise TooManyPacked(
-                f"Your address has downloaded {limit} thumbnails in zips and markup this hour.",
+                f"Your network has downloaded {limit} thumbnails in zips and markup this hour.",
                 wait,
             )
 
@@ -124,7 +124,7 @@ class ClientLimits:
         """
         cost, limit = (0, MAX_WRONG_TOKENS - 1) if is_right else (1, MAX_WRONG_TOKENS)
         if wait := self._store.usage.spend(client, "wrong tokens", cost, limit):
-            raise TooManyAttempts("Too many wrong tokens came from your address.", wait)
+            raise TooManyAttempts("Too many wrong tokens came from your network.", wait)
 
     def count_refused(self, code: str) -> None:
         """Count a refused upload for operators; log an error of that."""
@@ -137,5 +137,5 @@ class ClientLimits:
         limit = self._max_waiting_of_client
         images = f"{limit:,} images" if limit != 1 else "1 image"
         return TooManyWaiting(
-            f"At most {images} of your address may wait at the same time.", QUEUE_SECONDS
+            f"At most {images} of your network may wait at the same time.", QUEUE_SECONDS
         )

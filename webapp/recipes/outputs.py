@@ -160,7 +160,7 @@ class Output:
             raise InvalidRecipe("background", sentence)
         if not _NAME.fullmatch(self.name):
             raise InvalidRecipe(
-                "name", "An output's name is 1 to 40 lower-case letters, digits and hyphens."
+                "name", "The name of a size is 1 to 40 lower-case letters, digits and hyphens."
             )
 
     def check_sides(self, max_side: int) -> None:
@@ -240,13 +240,11 @@ class Recipe:
         if not self.outputs:
             raise InvalidRecipe("outputs", "Choose at least one size.")
         if len({(output.name, output.format) for output in self.outputs}) < len(self.outputs):
-            raise InvalidRecipe("outputs", "Two outputs have the same name and format.")
+            raise InvalidRecipe("outputs", "Two sizes have the same name and format.")
         sources = [output.name for output in self.outputs if output.format == "source"]
         others = {output.name for output in self.outputs if output.format != "source"}
         if others.intersection(sources):  # For some sources, they would write the same file.
-            raise InvalidRecipe(
-                "outputs", "An output in the source's format needs a name of its own."
-            )
+            raise InvalidRecipe("outputs", "A size in the source's format needs a name of its own.")
 
     def with_focal_point(self, point: Point) -> "Recipe":
         """Return this recipe with a focal point for the outputs that crop."""

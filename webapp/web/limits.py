@@ -85,7 +85,7 @@ def _refuse_other_sites() -> None:
     host, origin = request.host.lower(), request.headers.get("Origin")
     is_ours = origin is None or origin.lower() in (f"http://{host}", f"https://{host}")
     if not is_ours or request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        abort(403, "This address is for programs and for this site's own pages.")
+        abort(403, "Only programs and this site's own pages may send this.")
 
 
 def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:

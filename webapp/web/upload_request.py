@@ -132,7 +132,7 @@ class UploadRequest(Request):
             )
         if self.query_string.count(b"&") >= MAX_FIELDS:
             self.query_string = b""
-            return RequestURITooLarge(f"An address has at most {MAX_FIELDS} parameters.")
+            return RequestURITooLarge(f"A link has at most {MAX_FIELDS} parameters.")
         return None
 
     def _get_file_stream(

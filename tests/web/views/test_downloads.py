@@ -36,7 +36,7 @@ def test_downloads_beyond_the_hourly_limit_are_refused(packing: Flask, what: str
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert 3500 < int(answers[-1].headers["Retry-After"]) <= 3600
     assert (
-        "Your address has downloaded 20 thumbnails in zips and markup this hour."
+        "Your network has downloaded 20 thumbnails in zips and markup this hour."
         in answers[-1].text
     )
     program = packing.test_client().get(f"{address}/{what}")

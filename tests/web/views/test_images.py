@@ -84,7 +84,7 @@ def test_failed_image_is_retried_from_its_own_page(
     assert person.post(f"{first}/again").headers["Location"] == first
     assert job_at(jobs, path).images[0].is_waiting
     work(jobs)
-    assert "its end is missing" in person.get(second).text
+    assert "its end was cut off" in person.get(second).text
     assert f'action="{second}/again"' not in person.get(second).text  # It would fail again.
 
 

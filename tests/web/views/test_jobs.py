@@ -90,7 +90,7 @@ def test_failed_image_shows_its_reason(person: Person, jobs: Jobs) -> None:
     work(jobs)
     page = person.get(path).text
     assert "0 of 1 done · 1 failed" in page
-    assert "its end is missing" in page
+    assert "its end was cut off" in page
     assert "truncated" not in page  # A code for programs.
 
 

@@ -48,7 +48,7 @@ MINUTES = f"{REPLACED_SECONDS / 60:g} more minutes"
 
 def test_remake_page_says_which_links_end(person: Person) -> None:
     page = person.get(f"{person.submit(make_jpeg())}/remake").text
-    assert f"Links to all others work for {MINUTES}" in page
+    assert f"Links to files that are replaced work for {MINUTES}" in page
 
 
 def test_remake_leaves_out_cancelled_images(person: Person, jobs: Jobs) -> None:
@@ -56,8 +56,8 @@ def test_remake_leaves_out_cancelled_images(person: Person, jobs: Jobs) -> None:
     person.post(f"{path}/images/{job_at(jobs, path).images[0].id}/cancel")
     work(jobs)
     page = person.get(f"{path}/remake").text
-    assert "<h1>Make thumbnails of 2 images again</h1>" in page
-    assert "1 cancelled image is not included." in page
+    assert "<h1>Change the sizes of 2 photos</h1>" in page
+    assert "1 cancelled photo is not included." in page
     person.post(f"{path}/remake", presets="card")
     assert [image.status for image in job_at(jobs, path).images] == [
         "cancelled",
