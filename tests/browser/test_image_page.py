@@ -490,6 +490,26 @@ def test_alt_text_is_written_beside_the_photo(page: Page, servers: Servers) -> N
     expect(field).to_have_text("")
 
 
+def test_slider_shows_a_quality_before_it_is_used(page: Page, servers: Servers) -> None:
+    open_image(page, servers, "web-set", data=make_jpeg(size=(1000, 700)))
+    page.locator(".output", has_text="640 × 448").first.click()
+    expect(page.locator(".after")).to_have_attribute("width", "640")
+    slider = page.get_by_label("Quality to try")
+    expect(slider).to_have_value("80")
+    old = page.locator(".after").get_attribute("src")
+    slider.fill("30")
+    expect(page.locator("#trial")).to_contain_text("30 instead of 80: ")
+    expect(page.get_by_role("status")).to_contain_text("30 instead of 80: ")
+    shown = page.locator(".after[src*='/trials/'][src*='-30.']")
+    expect(shown).to_have_js_property("naturalWidth", 640)
+    size = str(page.locator("#trial").text_content()).rpartition("→ ")[2]
+    expect(page.locator("#result-facts")).to_contain_text(size)
+    page.get_by_role("button", name="Use this quality").press("Enter")
+    made = page.locator(".after:not([src*='/trials/'])")
+    expect(made).not_to_have_attribute("src", str(old), timeout=20_000)
+    expect(slider).to_have_value("30")
+
+
 @pytest.mark.parametrize("tool", ["Compare", "Crop point"])
 def test_axe_finds_no_fault_on_the_image_page(page: Page, servers: Servers, tool: str) -> None:
     open_image(page, servers, "web-set", "avatar", "card")

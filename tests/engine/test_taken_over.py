@@ -16,7 +16,9 @@ from webapp.engine import decoder
 from webapp.engine.errors import ImageError
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Image
+from webapp.jobs.trials import Trial, work_on_trial
 from webapp.jobs.work import MAX_ATTEMPTS
+from webapp.recipes.outputs import Output, Recipe
 from webapp.sandbox.client import ForkServer
 
 pytestmark = pytest.mark.slow
@@ -144,6 +146,34 @@ def test_forged_answer_fails_its_own_image_alone(
     assert (image.status, image.error_code) == ("failed", "crashed")
     originals = [jobs.storage.originals / image.job_id, *jobs.storage.originals.rglob(image.id)]
     assert sorted(files_left(jobs)) == sorted(map(str, originals))
+
+
+# What is asked for a trial gets one descriptor more, of a file that the next trial reads.
+TRIAL = """
+if len(descriptors) == 3:
+    os.write(descriptors[2], content)
+    answer = {"bytes": len(content)}
+    """
+
+
+@pytest.mark.parametrize(
+    ("code", "files"),
+    [
+        ("", 2),
+        ("answer['bytes'] += 1", 0),
+        ("answer = None", 0),
+        ("answer = {'error': 'corrupt', 'message': 'No.'}", 0),
+        ("os.lseek(descriptors[2], 0, 0); os.write(descriptors[2], b'<html>')", 0),
+    ],
+)
+def test_forged_trial_keeps_nothing(
+    take_over: Callable[..., Image], jobs: Jobs, code: str, files: int
+) -> None:
+    image = take_over(HONEST + TRIAL + code)
+    recipe = Recipe((Output("a", 9, 9),)).to_json()
+    trial = Trial(image.job_id, image.id, recipe, 0, "192.0.2.1")
+    work_on_trial(jobs.store, jobs.storage, decoder.Decoder.from_config(jobs.config), trial)
+    assert len([path for path in jobs.storage.trials.rglob("*") if path.is_file()]) == files
 
 
 def test_answer_for_a_thumbnail_that_is_kept_is_refused(
@@ -354,6 +384,6 @@ def test_next_image_gets_a_new_child(
     take_over: Callable[..., Image], jobs: Jobs, app: Flask
 ) -> None:
     # The next child sees nothing of what this one changed in its memory.
-    take_over("decode_server.make = attacker = server.confine = None\n" + HONEST)
-    code = "answer = {'error': 'corrupt', 'message': str(decode_server.make is None)}"
+    take_over("decode_server.answer = attacker = server.confine = None\n" + HONEST)
+    code = "answer = {'error': 'corrupt', 'message': str(decode_server.answer is None)}"
     assert take_over(code).error_message == "False"

@@ -2,9 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from time import time
+
+from flask import Flask
+from werkzeug.test import TestResponse
 
 from tests.support.clock import Clock
 from webapp.config import MB, Config
@@ -118,6 +122,17 @@ def work(jobs: Jobs) -> None:
         work_once(jobs)
 
 
+def answer_with_worker(app: Flask, ask: Callable[[], TestResponse]) -> TestResponse:
+    """Return the answer to a request that waits for a worker, which this thread is."""
+    huey = app.extensions["huey"]
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask)
+        while not answer.done():
+            if task := huey.dequeue():
+                huey.execute(task)
+        return answer.result()
+
+
 def claim(jobs: Jobs) -> Claim:
     """Claim the next image, as a worker does."""
     claimed = claims_of(jobs).claim("worker")
@@ -140,7 +155,7 @@ def sweep(jobs: Jobs) -> None:
 def files_left(jobs: Jobs) -> list[str]:
     """List all files of all jobs, finished or not."""
     storage = jobs.storage
-    folders = (storage.originals, storage.thumbnails, storage.deleted, storage.tmp)
+    folders = (storage.originals, storage.thumbnails, storage.deleted, storage.trials, storage.tmp)
     return [str(path) for folder in folders for path in folder.rglob("*")]
 
 

@@ -18,7 +18,7 @@ STRICT = seccomp.assemble(platform.machine(), deny=seccomp.KILL)
 
 def make(request: Any, descriptors: Sequence[int]) -> Any:
     """Make thumbnails; or list a folder, to show that this is the end of a child."""
-    return os.listdir("/") if request == "listdir" else decode_server.make(request, descriptors)
+    return os.listdir("/") if request == "listdir" else decode_server.answer(request, descriptors)
 
 
 if __name__ == "__main__":

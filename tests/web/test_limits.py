@@ -29,7 +29,8 @@ def config(tmp_path: Path) -> Config:
 # What is sent there is a few fields of a form.
 BRING_NO_IMAGE = {
     "access.sign_in", "access.sign_out", "changes.cancel", "changes.delete", "changes.extend",
-    "changes.rename", "changes.restore", "images.set_alt", "uploads.close", "uploads.reopen",
+    "changes.rename", "changes.restore", "images.set_alt", "images.try_quality", "uploads.close",
+    "uploads.reopen",
 }  # fmt: skip
 
 

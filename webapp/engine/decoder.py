@@ -7,8 +7,8 @@ its child, which can then answer anything and write anything into its files.
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -121,6 +121,26 @@ class Decoder:
             for draft in drafts.values():
                 draft.unlink(missing_ok=True)
 
+    def try_output(
+        self, source: Path, recipe: Recipe, number: int, composed: Path, file: Path
+    ) -> None:
+        """Write the file that an output of a recipe would become, in a decode child.
+
+        The output's format must be resolved. `composed` is what its picture is kept in between two
+        tries; it is created the first time. Raises ImageError, OSError if the disk is full, or
+        client.Failed if the fault is ours; the new files are worthless then.
+        """
+        request = {"recipe": recipe.to_json(), "limits": vars(self.image), "number": number}
+        with (
+            source.open("rb") as original,
+            composed.open("rb" if composed.exists() else "x+b") as pixels,
+            file.open("x+b") as made,
+        ):
+            answer = self._ask(request, [original, pixels, made], None)
+            if answer == {"disk_full": True}:
+                _require_full_disk([made])
+            _check_trial(answer, cast(Format, recipe.outputs[number].format), made)
+
     def _ask(
         self, request: Any, files: Sequence[IO[bytes]], on_wait: Callable[[], None] | None
     ) -> Any:
@@ -143,12 +163,26 @@ def read_answer(
     `files` has the files to make, by the numbers of their outputs. Raises the ImageError that the
     child answered, or Crashed if our program would never answer this.
     """
+    with _answer_checked(answer):
+        return _read_result(answer, recipe, files, limits)
+
+
+def _check_trial(answer: Any, format: Format, file: IO[bytes]) -> None:
+    """Check a child's answer to a trial. Raises ImageError."""
+    with _answer_checked(answer):
+        _check_file(answer["bytes"], format, file)
+
+
+@contextmanager
+def _answer_checked(answer: Any) -> Iterator[None]:
+    """Raise the ImageError in an answer, or Crashed where the block finds it wrong."""
     try:
         if answer.keys() == {"error", "message"}:
             code = _one_of(CHILD_ERRORS, answer["error"])
             error = _ChildError(code, _sentence(answer["message"]))
         else:
-            return _read_result(answer, recipe, files, limits)
+            yield
+            return
     except (AttributeError, KeyError, TypeError, ValueError) as cause:
         raise Crashed from cause
     raise error
@@ -215,13 +249,10 @@ def _read_thumbnail(
     described: dict[str, Any], number: int, output: Output, file: IO[bytes]
 ) -> MadeThumbnail:
     """Check the description of a thumbnail against its output and its file."""
-    size = os.fstat(file.fileno()).st_size
-    head = os.pread(file.fileno(), _HEAD, 0)
     format = cast(Format, output.format)
-    if _whole(described["bytes"], 1, LARGEST_FILE) != size or described["format"] != format:
+    if described["format"] != format:
         raise ValueError(described)
-    if not _SIGNATURES[format].match(head):
-        raise ValueError(head)
+    size = _check_file(described["bytes"], format, file)
     quality = described["quality"]
     return MadeThumbnail(
         number=number,
@@ -232,6 +263,15 @@ def _read_thumbnail(
         format=format,
         quality=None if quality is None else _whole(quality, 1, 100),
     )
+
+
+def _check_file(described: Any, format: Format, file: IO[bytes]) -> int:
+    """Check the size and the signature of a file, and return its size."""
+    size = os.fstat(file.fileno()).st_size
+    head = os.pread(file.fileno(), _HEAD, 0)
+    if _whole(described, 1, LARGEST_FILE) != size or not _SIGNATURES[format].match(head):
+        raise ValueError(described, head)
+    return size
 
 
 def _whole(value: Any, least: int, most: int = sys.maxsize) -> int:

@@ -3,6 +3,7 @@
 import io
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, cast
 
@@ -50,33 +51,58 @@ def background_of(picture: Picture, output: Output) -> str | None:
     return output.background if is_padded or shows_through else None
 
 
+@dataclass(frozen=True)
+class Composed:
+    """A thumbnail before it is encoded."""
+
+    frames: list[Image.Image]
+    is_p3: bool
+    rights: bytes  # EXIF to write.
+    can_reuse_source: bool  # The stripped source shows the same.
+    timing: Timing | None = None  # None for a still.
+
+
 def encode_output(picture: Picture, output: Output, decoded: Decoded, source: IO[bytes]) -> Encoded:
+    """Compose a thumbnail and encode it. Raises ByteBudget."""
+    return encode(compose(picture, output, decoded), output, source)
+
+
+def compose(picture: Picture, output: Output, decoded: Decoded) -> Composed:
+    """Put a picture on its background if that shows."""
+    return Composed(
+        _lay_frames(picture, output),
+        picture.is_p3,
+        decoded.rights if output.keep_copyright else b"",
+        _can_reuse_source(picture, output, decoded),
+        picture.timing,
+    )
+
+
+def encode(composed: Composed, output: Output, source: IO[bytes]) -> Encoded:
     """Encode in memory, so that a full disk keeps its own error.
 
     If the file would be larger than the source and could be a copy of it, it is a copy, provided
     that this can be read. Raises ByteBudget.
     """
-    frames = _compose(picture, output)
-    format = cast(Format, output.format)
-    rights = decoded.rights if output.keep_copyright else b""
-    options: dict[str, Any] = {"exif": rights} if rights else {}
-    if picture.is_p3:
+    frames, format = composed.frames, cast(Format, output.format)
+    options: dict[str, Any] = {"exif": composed.rights} if composed.rights else {}
+    if composed.is_p3:
         options["icc_profile"] = P3_PROFILE
-    if picture.timing:
-        options |= _animation_options(frames, picture.timing, format)
+    if composed.timing:
+        options |= _animation_options(frames, composed.timing, format)
     limit = output.max_bytes or sys.maxsize
     encode = partial(_encode, frames[0], format, options)
     content, quality = _encode_within(limit, encode, output.encoder_quality)
     source_bytes = source.seek(0, io.SEEK_END)
-    if len(content) > source_bytes and _can_reuse_source(picture, output, decoded):
-        copy = _copy_source(source, format, picture.frames[0].size)
+    if len(content) > source_bytes and composed.can_reuse_source:
+        copy = _copy_source(source, format, frames[0].size)
         content, quality = (copy, None) if copy else (content, quality)
     if len(content) > limit:
         raise ByteBudget(output.file_name, limit, len(content))
     return content, quality
 
 
-def _compose(picture: Picture, output: Output) -> list[Image.Image]:
+def _lay_frames(picture: Picture, output: Output) -> list[Image.Image]:
     """Return the frames, on the background if it shows."""
     background = background_of(picture, output)
     if background is None:

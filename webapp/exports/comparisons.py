@@ -1,12 +1,12 @@
 """Two pictures to look at: what there was before, and what was made."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, cast
 
 from webapp.exports.markup import find_output, responsive_sets
 from webapp.jobs.models import Image, Thumbnail, have_same_ratio
-from webapp.recipes.outputs import Recipe
+from webapp.recipes.outputs import Format, Recipe
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Comparison:
     before_url: str
     after: Thumbnail
     is_crop: bool
+    quality: int | None  # Of its output; None where there is none to choose.
 
     @property
     def has_original(self) -> bool:
@@ -42,7 +43,10 @@ def compare(image: Image, recipe: Recipe, original_url: str | None) -> list[Comp
     for group in responsive_sets(image, recipe):
         best = max(group, key=lambda made: (made.width, made.bytes))
         before, url = (image, original_url) if original_url else (best, best.url)
-        comparisons += [Comparison(before, url, made, _is_crop(made, recipe)) for made in group]
+        comparisons += [
+            Comparison(before, url, made, _is_crop(made, recipe), _quality(made, recipe))
+            for made in group
+        ]
     return sorted(comparisons, key=_rank)
 
 
@@ -60,3 +64,14 @@ def _rank(one: Comparison) -> tuple[bool, int, int]:
 def _is_crop(thumbnail: Thumbnail, recipe: Recipe) -> bool:
     output = find_output(thumbnail, recipe)
     return output is not None and output.fit == "cover"
+
+
+def _quality(thumbnail: Thumbnail, recipe: Recipe) -> int | None:
+    """Return the quality that a recipe asks for.
+
+    None in a lossless format, where bytes are limited instead, and of animations.
+    """
+    output = find_output(thumbnail, recipe)
+    if output is None or output.max_bytes or output.animated:
+        return None
+    return replace(output, format=cast(Format, thumbnail.format)).encoder_quality

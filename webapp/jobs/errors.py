@@ -153,6 +153,18 @@ class TooManyPacked(Busy):
     code = "too_many_packed"
 
 
+class TooManyTrials(Busy):
+    """A client tries too many qualities at the same time."""
+
+    code = "too_many_trials"
+
+
+class NoWorkerFree(Busy):
+    """No worker answered in time."""
+
+    code = "no_worker_free"
+
+
 class QueueFull(Busy):
     """The queue is full: another image would wait for too long."""
 

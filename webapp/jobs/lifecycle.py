@@ -53,6 +53,7 @@ from webapp.jobs.names import ALT_LENGTH, clean_alt, clean_job_name, clean_name
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.store.rows import expiry
+from webapp.jobs.trials import Trials
 from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import Point, Recipe, RecipeLimits
 
@@ -81,6 +82,7 @@ class Jobs:
         self.limits = limits
         self.config = config
         self.recipe_limits = RecipeLimits.from_config(config)
+        self.trials = Trials(storage, limits)
         self._image_limits = ImageLimits.from_config(config)
 
     # Create

@@ -66,6 +66,10 @@ class ClientLimits:
             raise QueueFull("Too many images are waiting.", QUEUE_SECONDS)
         if self._store.queue.has_unfinished_of(client, self._max_waiting_of_client):
             raise self._too_many_waiting()
+        self.admit_work(client)
+
+    def admit_work(self, client: str) -> None:
+        """Check that a client has time of workers left in this hour. Raises TooMuchWork."""
         limit = self._max_work_seconds
         if wait := self._store.usage.spend(client, "work", 0, limit * 1000 - 1):
             used = f"Your network has used {write_duration(limit)} of work within an hour."

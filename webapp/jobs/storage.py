@@ -3,6 +3,7 @@
     instance/originals/<job>/<image>                       what was uploaded
     instance/thumbnails/<job>/<image>-<attempt>/<file>     what was made of it
     instance/deleted/<job>/<image>-<attempt>/<file>        those of a job that can be restored
+    instance/trials/<job>/<image>-<digest>…                what it would be in another quality
     instance/tmp/                                          uploads and thumbnails in progress
 
 A file or folder is written under `tmp/`, synced, and renamed, so a reader never sees half of one.
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 # <job>/<image>-<attempt>/<output>.<extension>
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_TRIAL = re.compile(rf"{_UUID}/{_UUID}-[0-9a-f]{{32}}(?:-[0-9]+)?\.[a-z]+", re.ASCII)
 _PUBLISHED = re.compile(rf"{_UUID}/{_UUID}-[0-9]+/[a-z0-9-]+\.[a-z]+", re.ASCII)
 
 # Moving a deleted job under `tmp/` takes milliseconds: what is older was left by a crash.
@@ -41,6 +43,7 @@ ABANDONED_SECONDS = 12 * 3600.0
 # Replaced thumbnails stay this long: for a zip that is being downloaded, a gigabyte at 10 Mbit/s,
 # and for a tab that still shows them.
 REPLACED_SECONDS = 15 * 60.0
+TRIAL_SECONDS = 10 * 60.0  # They are made again where they are missed.
 # Not shorter if the disk is full: new thumbnails exist for seconds before their rows.
 REPLACED_SECONDS_IF_FULL = 60.0
 _TRASH = "deleted-"  # Prefix of the folders under `tmp/` that hold deleted jobs.
@@ -55,11 +58,12 @@ class Storage:
         self.originals = root / "originals"
         self.thumbnails = root / "thumbnails"
         self.deleted = root / "deleted"
+        self.trials = root / "trials"
         self.tmp = root / "tmp"
         # nginx may be in our group and read thumbnails; the rest is private.
         for folder, mode in ((root, 0o750), (self.thumbnails, 0o750)):
             folder.mkdir(mode=mode, parents=True, exist_ok=True)
-        for folder in (self.originals, self.deleted, self.tmp):
+        for folder in (self.originals, self.deleted, self.trials, self.tmp):
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def free_bytes(self) -> int:
@@ -180,6 +184,17 @@ class Storage:
         with suppress(OSError):  # The job has other images.
             target.parent.rmdir()
 
+    def trial(self, path: str) -> Path | None:
+        """Find a trial by its path below the folder of all, or None."""
+        file = self.trials / path
+        return file if _TRIAL.fullmatch(path) and file.is_file() else None
+
+    def keep_trial(self, made: Path, path: str) -> None:
+        """Move a finished trial to its path; a crash may lose it."""
+        target = self.trials / path
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        os.rename(made, target)
+
     def hide(self, job_id: str) -> None:
         """Move the thumbnails of a deleted job to where nothing serves them."""
         _move_all(self.thumbnails / job_id, self.deleted / job_id)
@@ -199,7 +214,7 @@ class Storage:
     def move_to_trash(self, job_id: str) -> Path:
         """Move all files of a job to a folder under `tmp/`, at once, and return it."""
         trash = Path(tempfile.mkdtemp(prefix=_TRASH, dir=self.tmp))
-        for root in (self.originals, self.thumbnails, self.deleted):
+        for root in (self.originals, self.thumbnails, self.deleted, self.trials):
             folder = root / job_id
             with suppress(FileNotFoundError):
                 os.rename(folder, trash / root.name)
@@ -212,7 +227,15 @@ class Storage:
             shutil.rmtree(trash)
 
     def sweep(self) -> None:
-        """Delete what crashes left under `tmp/`; uploads in progress are younger."""
+        """Delete old trials, and what crashes left under `tmp/`.
+
+        Uploads in progress are younger.
+        """
+        for job in self.trials.iterdir():
+            for path in self._older(job, TRIAL_SECONDS):
+                path.unlink(missing_ok=True)
+            with suppress(OSError):  # It has others.
+                job.rmdir()
         trash = {path for path in self._older(self.tmp, REMOVING_SECONDS) if _is_trash(path)}
         for path in trash.union(self._older(self.tmp)):
             try:

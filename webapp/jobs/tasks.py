@@ -9,6 +9,7 @@ import multiprocessing
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any
 
 from huey import crontab
@@ -19,6 +20,7 @@ from huey.storage import SqliteStorage
 from webapp.config import Config
 from webapp.engine import decoder
 from webapp.jobs.housekeeping import sweep
+from webapp.jobs.trials import WAIT_SECONDS, Trial, work_on_trial
 from webapp.jobs.work import Claims
 from webapp.jobs.worker import ms_since, prepare, work_on_next_image, worker_name
 from webapp.sandbox import confinement
@@ -162,9 +164,15 @@ def create_huey(config: Config, claims: Claims) -> ThumbnailHuey:
         sweep(claims.store, claims.storage)
         logger.info("swept", extra={"ms": ms_since(began)})
 
+    def try_output(asked: float, *values: Any) -> None:
+        if time.time() - asked < WAIT_SECONDS:  # Else no one waits for it any more.
+            work_on_trial(claims.store, claims.storage, image_decoder, Trial(*values))
+
     # In messages, Huey names tasks by their modules; older versions wrote this one.
-    work.__module__ = sweep_jobs.__module__ = "webapp.tasks"
+    work.__module__ = try_output.__module__ = sweep_jobs.__module__ = "webapp.tasks"
     huey.work = huey.task(name="work")(work)
+    # Before all images that wait: a person looks at the slider.
+    huey.try_output = huey.task(name="try_output", priority=1)(try_output)
     huey.periodic_task(crontab(), name="sweep")(sweep_jobs)
     return huey
 
@@ -178,6 +186,11 @@ def notify_workers(huey: ThumbnailHuey) -> None:
         huey.work()
     except Exception:
         logger.exception("cannot notify the workers")
+
+
+def ask_for_trial(huey: ThumbnailHuey, trial: Trial) -> None:
+    """Ask the workers for a trial."""
+    huey.try_output(time.time(), *astuple(trial))
 
 
 def consumer_pid() -> int:

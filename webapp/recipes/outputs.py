@@ -264,6 +264,11 @@ class Recipe:
             )
         )
 
+    def with_changes(self, number: int, **changes: Any) -> "Recipe":
+        """Return this recipe with changes of one output. Raises InvalidRecipe."""
+        changed = replace(self.outputs[number], **changes)
+        return Recipe((*self.outputs[:number], changed, *self.outputs[number + 1 :]))
+
     def with_overview(self) -> "Recipe":
         """Return this recipe with OVERVIEW, if no output shows all.
 

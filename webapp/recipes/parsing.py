@@ -62,6 +62,11 @@ def parse_focal_point(text: str) -> Point:
     return point
 
 
+def parse_quality(text: str) -> int:
+    """Read a quality; an output checks its bounds. Raises InvalidRecipe."""
+    return _read_whole(text.strip(), "quality", "quality")
+
+
 def parse_widths(text: str) -> tuple[int, ...]:
     """Read the widths of a responsive set, separated by spaces or commas.
 
@@ -77,8 +82,10 @@ def parse_widths(text: str) -> tuple[int, ...]:
 
 def _whole_number(fields: Mapping[str, str], field: str, title: str, unit: str = "") -> int | None:
     text = fields.get(field)
-    if text is None:
-        return None
+    return None if text is None else _read_whole(text, field, title, unit)
+
+
+def _read_whole(text: str, field: str, title: str, unit: str = "") -> int:
     if not re.fullmatch(r"-?[0-9]+", text):
         raise InvalidRecipe(field, f"The {title} must be a whole number{unit}.")
     return _number(text)

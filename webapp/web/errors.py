@@ -30,6 +30,7 @@ from webapp.jobs.errors import (
     JobNotFound,
     NoImages,
     NoSpace,
+    NoWorkerFree,
     QueueFull,
     RetentionNotOffered,
     TooManyImages,
@@ -61,6 +62,7 @@ STATUS: dict[type[Exception], int] = {
     InvalidRecipe: 422,
     TooManyPixels: 413,
     QueueFull: 503,
+    NoWorkerFree: 503,
     Busy: 429,
     ImageError: 415,
 }

@@ -28,6 +28,7 @@ QUEUE_AGAIN = {
     "images.retry",
     "images.set_focal_point",
     "images.clear_focal_point",
+    "images.set_quality",
 }
 # For every method. Flask raises these itself after all hooks, of which one reads the form.
 REFUSED_UNREAD = (SecurityError, RequestHeaderFieldsTooLarge, RequestURITooLarge)

@@ -35,7 +35,8 @@ QUERIES = {
     "images.panel": ("", "?v={image_v}&poll=500"),
     "downloads.markup": ("", "?of={image}", "?as=url", "?as=relative"),
 }
-FILES = {"thumbnails.thumbnail", "images.original"}  # They tell nothing of the job's progress.
+# They tell nothing of the job's progress.
+FILES = {"thumbnails.thumbnail", "images.original", "images.trial"}
 
 
 class Scene:

@@ -34,8 +34,7 @@ class Usage:
             excess = sum(row["amount"] for row in rows) + amount - limit
             if excess <= 0:
                 if amount:
-                    usage = "VALUES (:client, :what, :minute, :amount)"
-                    self.charge(usage, now, client=client, what=what, amount=amount)
+                    self.add(client, what, amount)
                 return 0
         last = minute
         for row in rows:
@@ -57,6 +56,11 @@ class Usage:
             now,
             **values,
         )
+
+    def add(self, client: str, what: str, amount: int) -> None:
+        """Count an amount towards a client's limit, even if it does not fit."""
+        usage = "VALUES (:client, :what, :minute, :amount)"
+        self.charge(usage, self._now(), client=client, what=what, amount=amount)
 
     def charge(self, usage: str, now: float, **values: Any) -> None:
         """Add rows of usage, whatever the limits are."""

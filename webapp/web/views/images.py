@@ -1,6 +1,8 @@
 """One image of a job: its thumbnails, comparisons and focal point."""
 
 import json
+from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
@@ -8,21 +10,24 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
 from webapp.engine.header import SHOWN_BY_BROWSERS
-from webapp.exports.comparisons import choose, compare
+from webapp.exports.comparisons import Comparison, choose, compare
 from webapp.exports.crops import find_crops
-from webapp.exports.markup import name_in_words
+from webapp.exports.markup import find_output, name_in_words
 from webapp.jobs.errors import ImageNotFound, JobNotFound
 from webapp.jobs.models import Image, Job
 from webapp.jobs.names import ALT_LENGTH
-from webapp.jobs.tasks import notify_workers
-from webapp.recipes.outputs import Recipe
-from webapp.recipes.parsing import parse_focal_point
+from webapp.jobs.tasks import ask_for_trial, notify_workers
+from webapp.jobs.trials import plan_trial
+from webapp.recipes.outputs import FORMATS, Output, Recipe
+from webapp.recipes.parsing import parse_focal_point, parse_quality
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, is_owner, require_owner
 from webapp.web.errors import is_htmx
 from webapp.web.formatters import format_name
 from webapp.web.views.jobs import gone_page
 from webapp.web.views.responses import no_store, poll_interval_ms, send_picture
+
+TYPES_OF_TRIALS: dict[str, str] = {format: f"image/{format}" for format in FORMATS}
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
 
@@ -116,6 +121,60 @@ def set_alt(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     require_owner(str(job_id))
     current_jobs().set_alt(str(job_id), str(image_id), request.form.get("alt", ""))
     return _changed(job_id, image_id, "Alt text saved.")
+
+
+@blueprint.post("/trials")
+def try_quality(job_id: UUID, image_id: UUID) -> Response:
+    """Send what the file `after` would be in the quality `tried`, for the page of its image."""
+    require_owner(str(job_id))
+    job, image = current_jobs().image(str(job_id), str(image_id))
+    shown, output = _chosen(job, image)
+    quality = parse_quality(request.form.get("tried", ""))
+    trial = plan_trial(job, image, output, shown.after, quality, client_name())
+    file = current_jobs().trials.make(trial, partial(ask_for_trial, current_huey()))
+    url = url_for("images.trial", job_id=job_id, image_id=image_id, name=file.name)
+    made = replace(shown.after, bytes=file.stat().st_size, quality=quality)
+    page = render_template("images/_trial.html", image=image, shown=shown, made=made, made_url=url)
+    return no_store(page)
+
+
+@blueprint.get("/trials/<name>")
+def trial(job_id: UUID, image_id: UUID, name: str) -> Response:
+    """Send the file of a trial, to the owner alone. Raises Forbidden or NotFound."""
+    require_owner(str(job_id), "try qualities")
+    file = current_jobs().storage.trial(f"{job_id}/{name}")
+    mimetype = TYPES_OF_TRIALS.get(name.rpartition(".")[2])
+    if file is None or mimetype is None or not name.startswith(f"{image_id}-"):
+        abort(404)
+    return send_picture(file, mimetype, "private, max-age=600, immutable")
+
+
+@blueprint.post("/quality")
+def set_quality(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
+    """Set the quality of the output that the file `after` is of, for all images of the job.
+
+    The slider `tried` has it, or the field `quality` without script.
+    """
+    require_owner(str(job_id))
+    job, image = current_jobs().image(str(job_id), str(image_id))
+    _, output = _chosen(job, image)
+    quality = parse_quality(request.form.get("tried" if is_htmx() else "quality", ""))
+    recipe = Recipe.from_json(job.recipe)
+    recipe = recipe.with_changes(recipe.outputs.index(output), quality=quality)
+    current_jobs().remake(job.id, recipe, client_name())
+    return _queued(job_id, image_id)
+
+
+def _chosen(job: Job, image: Image) -> tuple[Comparison, Output]:
+    """Return the file `after` and its output. Raises NotFound if it has no quality to choose."""
+    recipe = Recipe.from_json(job.recipe)
+    comparisons = compare(image, recipe, None)
+    name = request.form.get("after")
+    shown = next((one for one in comparisons if one.after.file_name == name), None)
+    output = find_output(shown.after, recipe) if shown else None
+    if shown is None or output is None or shown.quality is None:
+        abort(404, "This file is not there any more, or has no quality to choose.")
+    return shown, output
 
 
 def _is_unchanged(job_id: str, image_id: str) -> bool:

@@ -1,0 +1,93 @@
+"""Trials of a quality: how many at once, and what goes wrong in a worker."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.images import make_jpeg, make_truncated
+from tests.support.jobs import claims_of, files_left, submit, work
+from webapp.config import MB
+from webapp.engine.decoder import Decoder
+from webapp.jobs.errors import Busy, NoWorkerFree, TooManyBytes
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.trials import AT_ONCE, Trial, work_on_trial
+from webapp.recipes.outputs import Output, Recipe
+
+RECIPE = Recipe((Output("a", 60, 40, quality=30),))
+
+
+def plan(jobs: Jobs, data: bytes) -> Trial:
+    job = jobs.job(submit(jobs, data))
+    return Trial(job.id, job.images[0].id, RECIPE.to_json(), 0, "192.0.2.1")
+
+
+def work_on(jobs: Jobs, trial: Trial) -> None:
+    work_on_trial(jobs.store, jobs.storage, Decoder.from_config(jobs.config), trial)
+
+
+def test_only_some_trials_of_a_client_run_at_once(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.jobs.trials.WAIT_SECONDS", 0.05)
+    codes = []
+
+    def ask_meanwhile(trial: Trial) -> None:
+        try:
+            jobs.trials.make(trial, ask_meanwhile)
+        except Busy as error:
+            codes.append(error.code)
+
+    trial = plan(jobs, make_jpeg())
+    for _ in range(2):  # The second time, those of the first are over.
+        with pytest.raises(NoWorkerFree):
+            jobs.trials.make(trial, ask_meanwhile)
+    assert codes == ["too_many_trials", *["no_worker_free"] * (AT_ONCE - 1)] * 2
+
+
+def test_trial_that_is_there_needs_no_worker(jobs: Jobs) -> None:
+    trial = plan(jobs, make_jpeg())
+    work_on(jobs, trial)
+    file = jobs.trials.make(trial, lambda _: pytest.fail("A worker is asked."))
+    assert file.read_bytes().startswith(b"\xff\xd8\xff")
+
+
+def test_failed_trial_leaves_nothing_and_costs_its_time(jobs: Jobs) -> None:
+    trial = plan(jobs, make_truncated())
+    before = files_left(jobs)
+    work_on(jobs, trial)
+    assert files_left(jobs) == before
+    assert jobs.store.usage.spend(trial.client, "work", 0, 0) > 0
+
+
+def test_what_a_trial_was_composed_of_is_not_trusted(jobs: Jobs) -> None:
+    trial = plan(jobs, make_jpeg())
+    work_on(jobs, trial)
+    for content in (b"{}", b"[1]", b"words", b'{"mode": "RGB", "size": [9, 9]}\nx'):
+        (jobs.storage.trials / trial.composed_path).write_bytes(content)
+        again = replace(trial, recipe=RECIPE.with_changes(0, quality=31).to_json())
+        work_on(jobs, again)
+        assert jobs.storage.trial(again.path) is None
+
+
+def test_trial_costs_bytes_of_the_client(jobs: Jobs) -> None:
+    trial = plan(jobs, make_jpeg())
+    work_on(jobs, trial)
+    limit = jobs.config.max_mb_per_hour * MB
+    jobs.store.usage.add(trial.client, "bytes", limit - 60 * 40 * 3)  # As it was composed of more.
+    with pytest.raises(TooManyBytes):
+        jobs.trials.make(replace(trial, image_id=trial.job_id), lambda _: None)
+
+
+def test_trial_of_a_deleted_job_is_dropped(jobs: Jobs) -> None:
+    trial = plan(jobs, make_jpeg())
+    jobs.delete(trial.job_id)
+    work_on(jobs, trial)
+    assert files_left(jobs) == []
+
+
+def test_trial_leaves_the_queue_as_it_is(jobs: Jobs) -> None:
+    trial = plan(jobs, make_jpeg())
+    work_on(jobs, trial)
+    assert claims_of(jobs).has_work()
+    work(jobs)
+    assert jobs.job(trial.job_id).is_finished

@@ -1,0 +1,146 @@
+"""Trials: what a thumbnail would be in another quality, before its recipe is changed.
+
+Only workers decode. The web server asks them by a message and waits for the file. There is no row:
+a message that is lost costs one trial, and a sweep deletes the files some minutes later.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+
+from webapp.engine.decoder import Decoder
+from webapp.engine.errors import ImageError
+from webapp.engine.result import ENGINE_VERSION
+from webapp.jobs.errors import NoSpace, NoWorkerFree, TooManyTrials
+from webapp.jobs.limits import ClientLimits
+from webapp.jobs.models import Image, Job, Thumbnail
+from webapp.jobs.storage import Storage
+from webapp.jobs.store import Store
+from webapp.recipes.outputs import Output, Recipe
+
+logger = logging.getLogger(__name__)
+
+# Of one client and one web process, of whose threads each takes one. A page asks for one at a time.
+AT_ONCE = 3
+WAIT_SECONDS = 4.0  # Each worker may have an image first; a large one takes as long.
+RETRY_SECONDS = 5
+PAUSE_SECONDS = 0.005  # Between two looks for the file.
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An output for one image. A message consists of these values."""
+
+    job_id: str
+    image_id: str
+    recipe: str  # In JSON, with the image's focal point and the quality to try.
+    number: int  # Of the output in the recipe.
+    client: str
+
+    @property
+    def output(self) -> Output:
+        """The output; its format is resolved."""
+        return Recipe.from_json(self.recipe).outputs[self.number]
+
+    @property
+    def path(self) -> str:
+        """The path of its file, below the folder of all trials."""
+        return f"{self._stem}-{self.output.encoder_quality}.{self.output.format}"
+
+    @property
+    def composed_path(self) -> str:
+        """The path of what all qualities are encoded from."""
+        return f"{self._stem}.composed"
+
+    @property
+    def _stem(self) -> str:
+        recipe = Recipe.from_json(self.recipe).with_changes(self.number, quality=None)
+        parts = f"{ENGINE_VERSION} {self.number} {recipe.to_json()}"
+        return f"{self.job_id}/{self.image_id}-{sha256(parts.encode()).hexdigest()[:32]}"
+
+
+def plan_trial(
+    job: Job, image: Image, output: Output, thumbnail: Thumbnail, quality: int, client: str
+) -> Trial:
+    """Plan to try a thumbnail of an output in another quality. Raises InvalidRecipe."""
+    recipe = Recipe.from_json(job.recipe)
+    number = recipe.outputs.index(output)
+    recipe = recipe.with_changes(number, quality=quality, format=thumbnail.format)
+    if image.focal_point:
+        recipe = recipe.with_focal_point(image.focal_point)
+    return Trial(job.id, image.id, recipe.with_overview().to_json(), number, client)
+
+
+class Trials:
+    """Ask workers for trials, within the limits of each client."""
+
+    def __init__(self, storage: Storage, limits: ClientLimits) -> None:
+        self._storage = storage
+        self._limits = limits
+        self._asked_by: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def make(self, trial: Trial, ask: Callable[[Trial], None]) -> Path:
+        """Return the file of a trial; ask a worker for it and wait if there is none.
+
+        Raises NoSpace, or Busy for one of several reasons.
+        """
+        if file := self._storage.trial(trial.path):
+            return file
+        if not self._storage.has_space():
+            raise NoSpace
+        self._limits.admit_work(trial.client)
+        self._limits.admit_bytes(trial.client, 0, "bytes")
+        with self._counted(trial.client):
+            ask(trial)
+            deadline = time.monotonic() + WAIT_SECONDS
+            while time.monotonic() < deadline:
+                if file := self._storage.trial(trial.path):
+                    return file
+                time.sleep(PAUSE_SECONDS)
+        raise NoWorkerFree("No worker was free to try this quality.", RETRY_SECONDS)
+
+    @contextmanager
+    def _counted(self, client: str) -> Iterator[None]:
+        with self._lock:
+            if self._asked_by[client] >= AT_ONCE:
+                sentence = f"Your address tries {AT_ONCE} qualities already."
+                raise TooManyTrials(sentence, RETRY_SECONDS)
+            self._asked_by[client] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asked_by -= Counter([client])  # Drops those that have none.
+
+
+def work_on_trial(store: Store, storage: Storage, decoder: Decoder, trial: Trial) -> None:
+    """Make the file of a trial, and charge its time and bytes to the client."""
+    if storage.trial(trial.path):
+        return
+    began = time.perf_counter()
+    original = storage.original(trial.job_id, trial.image_id)
+    composed = storage.trial(trial.composed_path)
+    try:
+        with storage.open_folder() as folder:
+            made, new = folder / "made", folder / "composed"
+            recipe = Recipe.from_json(trial.recipe)
+            decoder.try_output(original, recipe, trial.number, composed or new, made)
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            store.usage.add(trial.client, "bytes", size)
+            if not composed:
+                storage.keep_trial(new, trial.composed_path)
+            storage.keep_trial(made, trial.path)
+    except FileNotFoundError:  # The job is deleted.
+        return
+    except ImageError as error:
+        logger.warning("trial failed", extra={"image_id": trial.image_id, "code": error.code})
+    finally:
+        ms = round((time.perf_counter() - began) * 1000)
+        store.usage.add(trial.client, "work", ms)
