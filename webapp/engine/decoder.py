@@ -32,7 +32,7 @@ from webapp.engine.errors import (
 from webapp.engine.header import READ_FORMATS, Header
 from webapp.engine.limits import ImageLimits
 from webapp.engine.result import MadeThumbnail, Result
-from webapp.recipes.outputs import MAX_SIDE, Format, Output, Recipe
+from webapp.recipes.outputs import MAX_SIDE, Format, Output, Point, Recipe
 from webapp.sandbox import client
 
 LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PNG has 67 million.
@@ -227,7 +227,7 @@ def _read_result(
     if not has_some or numbers != sorted(set(numbers)):
         raise ValueError(numbers)
     hash, color = _matched(_THUMBHASH, answer["thumbhash"]), _matched(_COLOR, answer["color"])
-    return Result(header, hash, color, thumbnails)
+    return Result(header, hash, color, thumbnails, _read_point(answer["smart"]))
 
 
 def _read_header(described: dict[str, Any], limits: ImageLimits) -> Header:
@@ -263,6 +263,16 @@ def _read_thumbnail(
         format=format,
         quality=None if quality is None else _whole(quality, 1, 100),
     )
+
+
+def _read_point(value: Any) -> Point | None:
+    """Return a point, which JSON has as a list; raise ValueError if it is none."""
+    if value is None:
+        return None
+    x, y = value
+    if not all(type(part) is float and 0 <= part <= 1 for part in (x, y)):
+        raise ValueError(value)
+    return x, y
 
 
 def _check_file(described: Any, format: Format, file: IO[bytes]) -> int:

@@ -77,6 +77,7 @@ class Decoded:
 
     header: Header
     frame: Frame
+    smart: Point | None  # The focal point that was found, if an output asks for it.
     plans: list[ResizePlan]  # As stored; one for each output, equal if outputs share a picture.
     orientation: int  # Still to be applied.
     profile: Profile | None
@@ -117,6 +118,7 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
     return Decoded(
         header=Header(format_of(image).lower(), *oriented, orientation, had_gps),
         frame=frame,
+        smart=smart,
         plans=[
             plan(output, oriented, smart).as_stored(oriented, still_to_apply) for output in outputs
         ],

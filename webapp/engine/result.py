@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from webapp.engine.header import Header
-from webapp.recipes.outputs import Format
+from webapp.recipes.outputs import Format, Point
 
 # Grows when an output comes out better than before. Thumbnails of other versions are not kept when
 # their job is changed.
@@ -32,9 +32,11 @@ class Result:
     """Describe an image and the thumbnails made of it.
 
     `thumbhash` is a blurred preview in about 30 characters, `color` the dominant colour: `#rrggbb`.
+    `smart` is where the detail is, if an output asks for it.
     """
 
     header: Header
     thumbhash: str
     color: str
     thumbnails: list[MadeThumbnail]
+    smart: Point | None = None

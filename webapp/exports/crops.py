@@ -14,7 +14,7 @@ class Crop:
 
     title: str
     thumbnail: Thumbnail
-    point: Point | None  # What it keeps in view; None where the engine finds it.
+    point: Point | None  # What it keeps in view; None where that is not known.
     left: float
     top: float
     width: float
@@ -37,7 +37,7 @@ def find_crops(image: Image, recipe: Recipe) -> list[Crop]:
 
 def _locate(output: Output, thumbnail: Thumbnail, image: Image) -> Crop:
     asked = image.focal_point or output.focus
-    point = None if asked == "smart" else asked
+    point = image.found_point if asked == "smart" else asked
     source = (image.width, image.height)
     left, top, right, bottom = plan(replace(output, focus=point or CENTRE), source).region
     across, down = 100 / source[0], 100 / source[1]

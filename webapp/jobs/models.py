@@ -105,6 +105,7 @@ class Image:
     attempts: int
     version: int  # The job's, when it last changed.
     focal_point: Point | None  # Chosen by the owner.
+    found_point: Point | None  # Where the detail is; None where no crop asked for it.
     alt: str | None  # Written by the owner.
     thumbnails: tuple[Thumbnail, ...]
     overview: Thumbnail | None  # Small and uncropped.

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.images import make_corners, make_jpeg
+from tests.support.images import make_corners, make_jpeg, make_picture
 from tests.support.jobs import job_at, work
 from tests.support.pages import Page
 from tests.support.people import Person
@@ -65,11 +65,29 @@ def test_frames_show_what_the_crops_keep(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(size=(400, 200)), presets="avatar")
     work(jobs)
     page = f"{path}/images/{job_at(jobs, path).images[0].id}"
-    assert person.page(page).values(".mark", "class") == ["mark unknown"]
     person.post(f"{page}/focus", x="1", y="0.25")
+    assert frame_of(person, page) == ["50.0%", "0.0%", "50.0%", "100.0%"]
+
+
+def frame_of(person: Person, page: str) -> list[str | None]:
     frame = person.page(page).one(".mark")
-    sides = [frame.attributes[side] for side in ("x", "y", "width", "height")]
-    assert sides == ["50.0%", "0.0%", "50.0%", "100.0%"]
+    return [frame.attributes[side] for side in ("x", "y", "width", "height")]
+
+
+def test_frames_of_automatic_crops_show_what_these_keep(person: Person, jobs: Jobs) -> None:
+    photo = Image.new("RGB", (400, 200), "grey")
+    photo.paste(make_picture(size=(80, 200)), (320, 0))
+    path = person.submit(make_jpeg(image=photo), presets="avatar")
+    work(jobs)
+    page = f"{path}/images/{job_at(jobs, path).images[0].id}"
+    automatic = frame_of(person, page)
+    assert automatic == ["50.0%", "0.0%", "50.0%", "100.0%"]
+    person.post(f"{page}/focus", x="0", y="0")
+    work(jobs)
+    person.post(f"{page}/focus/clear")  # Nothing is decoded for it: the crops are there.
+    work(jobs)
+    assert frame_of(person, page) == automatic
+    assert "unset" in person.page(page).value(".marks", "class")
 
 
 def test_htmx_gets_the_panel_for_a_new_focal_point(person: Person, jobs: Jobs) -> None:

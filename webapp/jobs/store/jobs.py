@@ -32,7 +32,7 @@ from webapp.jobs.store.rows import (
     expiry,
     split_thumbnails,
     with_counts,
-    with_focal_point,
+    with_points,
     with_times,
 )
 from webapp.jobs.store.usage import Usage
@@ -218,13 +218,13 @@ class JobRows:
         rows = self._db.query(
             "SELECT id, job_id, position, name, bytes, format, width, height, had_gps, status,"
             " error_code, error_message, thumbhash, placeholder, color, attempts, version, focal_x,"
-            " focal_y, alt,"
+            " focal_y, found_x, found_y, alt,"
             " row_number() OVER (ORDER BY position, created) AS number FROM images"
             " WHERE job_id = :id ORDER BY number",
             id=job_id,
         )
         return tuple(
-            Image(**with_focal_point(row), **split_thumbnails(row, thumbnails.get(row["id"], ())))
+            Image(**with_points(row), **split_thumbnails(row, thumbnails.get(row["id"], ())))
             for row in rows
         )
 

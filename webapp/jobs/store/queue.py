@@ -19,7 +19,7 @@ from webapp.jobs.store.rows import (
     MADE,
     NEXT_POSITION,
     UNFINISHED,
-    with_focal_point,
+    with_points,
 )
 from webapp.jobs.store.turns import IMAGES_AHEAD, NEXT_IMAGE, hour_values
 from webapp.jobs.store.usage import Usage
@@ -157,7 +157,7 @@ class ImageQueue:
                 lease=now + lease_seconds,
                 image=chosen,
             )
-        return Claim(**with_focal_point(rows[0]))
+        return Claim(**with_points(rows[0]))
 
     def has_claimable(self, max_attempts: int, limits: HourLimits) -> bool:
         """Return whether an image can be claimed."""
@@ -186,9 +186,10 @@ class ImageQueue:
     ) -> bool:
         """Mark an image as done, with its thumbnails; return False if the claim is lost.
 
-        `facts` has what decoding found: width, height, had_gps, thumbhash, placeholder and color;
-        it is empty if nothing had to be decoded. `thumbnails` has, for each new file in `folder`,
-        its number in the recipe, file_name, format, width, height, bytes, quality and digest.
+        `facts` has what decoding found: width, height, had_gps, thumbhash, placeholder, color and
+        perhaps a point; it is empty if nothing had to be decoded. `thumbnails` has, for each new
+        file in `folder`, its number in the recipe, file_name, format, width, height, bytes, quality
+        and digest.
         `kept` has the path and digest of those that stay, by their numbers; some may have been
         replaced before. The others are replaced. Raises LookupError if one that stays was deleted
         meanwhile.

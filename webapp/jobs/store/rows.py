@@ -66,10 +66,12 @@ def with_counts(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "counts": Counts(**counts)}
 
 
-def with_focal_point(row: dict[str, Any]) -> dict[str, Any]:
-    """Replace the two columns of a focal point by one value."""
-    x, y = row.pop("focal_x"), row.pop("focal_y")
-    return {**row, "focal_point": None if x is None else (x, y)}
+def with_points(row: dict[str, Any]) -> dict[str, Any]:
+    """Replace the two columns of each point by one value."""
+    for kind in [name.removesuffix("_x") for name in row if name.endswith("_x")]:
+        x, y = row.pop(f"{kind}_x"), row.pop(f"{kind}_y")
+        row[f"{kind}_point"] = None if x is None else (x, y)
+    return row
 
 
 def split_thumbnails(image: dict[str, Any], made: Sequence[Thumbnail]) -> dict[str, Any]:
