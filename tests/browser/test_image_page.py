@@ -431,17 +431,20 @@ def test_point_is_set_by_keyboard(page: Page, servers: Servers) -> None:
     old = addresses_of_crops(page)
     page.locator("#tool-crop").check()
     point = page.get_by_role("button", name="Crop point, automatic")
+    start = [float(page.locator("#point").get_attribute(f"data-{axis}") or 0) for axis in "xy"]
     point.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowUp")
-    assert point_of(page) == ["0.51", "0.40"]
+    moved = point_of(page)
+    assert moved == [f"{start[0] + 0.01:.2f}", f"{start[1] - 0.1:.2f}"]
+    x, y = (100 * float(part) for part in moved)
     expect(page.get_by_role("status")).to_have_text(
-        "Crop point, 51 % from the left, 40 % from the top"
+        f"Crop point, {x:.0f} % from the left, {y:.0f} % from the top"
     )
     page.get_by_role("button", name="Use this point").press("Enter")
     expect(page.locator(f".made[src='{old[0]}']")).to_have_count(0, timeout=20_000)
     expect(page.get_by_role("button", name="Use this point")).to_be_focused()
-    assert point_of(page) == ["0.51", "0.40"]
+    assert point_of(page) == moved
 
 
 def test_way_back_to_automatic_is_pressed_by_keyboard(page: Page, servers: Servers) -> None:
