@@ -90,6 +90,7 @@ def _make_jobs(jobs: Jobs, client: Client, files: Mapping[str, bytes]) -> dict[s
     for kind, image in (("done", 0), ("failed", -1), ("cropped", 0)):
         addresses[f"image-{kind}"] = _image_address(jobs, addresses[kind], image)
     _, _, job_id, _, image_id = addresses["image-cropped"].split("/")
+    addresses["of-cropped"] = image_id
     jobs.set_focal_point(job_id, image_id, (0.62, 0.4), "127.0.0.1")
     work(jobs)
     addresses["working"] = post_form(client, sound)
@@ -229,6 +230,8 @@ SCENES |= {
     "image": _at("{image-done}"),
     "image-cropped": _at("{image-cropped}"),
     "image-failed": _at("{image-failed}"),
+    "crops": _at("{cropped}/crops?of={of-cropped}&undo={of-cropped}:"),
+    "crops-none": _at("{failed}/crops"),
 }
 
 

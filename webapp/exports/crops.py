@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from webapp.engine.geometry import plan
+from webapp.engine.geometry import plan, plan_contain
 from webapp.exports.markup import find_output
 from webapp.jobs.models import Image, Thumbnail
-from webapp.recipes.outputs import CENTRE, Output, Point, Recipe, default_name
+from webapp.recipes.outputs import CENTRE, Output, Point, Recipe, Size, default_name
+
+# CSS pixels of a whole photo on the contact sheet. A window of 320 has room for it.
+WHOLE_SIDE = 256
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,18 @@ def find_crops(image: Image, recipe: Recipe) -> list[Crop]:
     return [
         _locate(output, one, image) for output, one in outputs if output and output.fit == "cover"
     ]
+
+
+def whole_size(image: Image) -> Size:
+    """Return the size that a whole photo has on the contact sheet."""
+    side = (WHOLE_SIDE, WHOLE_SIDE)
+    return plan_contain(side, (image.width, image.height), enlarge=True).size
+
+
+def clicked_point(image: Image, x: int, y: int) -> Point:
+    """Return the point of an image that a pixel on the contact sheet shows."""
+    width, height = whole_size(image)
+    return min((x + 0.5) / width, 1), min((y + 0.5) / height, 1)
 
 
 def _locate(output: Output, thumbnail: Thumbnail, image: Image) -> Crop:

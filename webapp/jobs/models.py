@@ -284,6 +284,11 @@ class Job(JobSummary):
         return max(photos, key=lambda made: made.width, default=self.preview(image))
 
     @property
+    def has_crops(self) -> bool:
+        """True if an output of its recipe crops."""
+        return Recipe.from_json(self.recipe).crops
+
+    @property
     def left_out(self) -> int:
         """The number of cancelled images without thumbnails: a remake leaves them out."""
         return sum(image.status == "cancelled" and not image.thumbnails for image in self.images)

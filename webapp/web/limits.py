@@ -25,6 +25,7 @@ QUEUE_AGAIN = {
     "changes.enlarge",
     "changes.remake",
     "changes.retry",
+    "crops.set_point",
     "images.retry",
     "images.set_focal_point",
     "images.clear_focal_point",

@@ -33,6 +33,7 @@ from webapp.web.metrics import StatisticsCollector
 QUERIES = {
     "jobs.panel": ("", "?v=0", "?v={v}&estimate={estimate}"),
     "images.panel": ("", "?v={image_v}&poll=500"),
+    "crops.changes": ("", "?v={v}&poll=500"),
     "downloads.markup": ("", "?of={image}", "?as=url", "?as=relative"),
 }
 # They tell nothing of the job's progress.

@@ -7,6 +7,7 @@ from webapp.web.upload_request import MAX_FIELDS, UploadRequest
 from webapp.web.views import (
     access,
     changes,
+    crops,
     downloads,
     images,
     jobs,
@@ -27,6 +28,7 @@ def init_app(app: Flask, config: Config) -> None:
         jobs,
         changes,
         images,
+        crops,
         downloads,
         thumbnails,
         access,

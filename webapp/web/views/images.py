@@ -197,7 +197,6 @@ def _render(template: str, job: Job, image: Image) -> str:
         comparisons=comparisons,
         shown=choose(comparisons, request.values.get("after")),
         crops=find_crops(image, recipe),
-        has_crops=recipe.crops,
         whole_url=original_url or (image.overview and image.overview.url),
         is_owner=is_owner(job),
         alt_by_name=name_in_words(image.name),

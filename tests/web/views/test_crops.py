@@ -1,0 +1,150 @@
+"""The contact sheet of a job's crops."""
+
+import pytest
+
+from tests.support.images import make_corners, make_jpeg, make_truncated
+from tests.support.jobs import id_of, job_at, work
+from tests.support.pages import Page
+from tests.support.people import Person
+from webapp.jobs.lifecycle import Jobs
+from webapp.web.views.crops import PAGE_LENGTH
+
+PHOTO = make_jpeg(image=make_corners((400, 200)))
+PORTRAIT = make_jpeg(size=(200, 400))
+
+
+@pytest.fixture
+def path(person: Person, jobs: Jobs) -> str:
+    """Return the path of a job of two images whose crops are made."""
+    path = person.submit(PHOTO, PORTRAIT, presets=["avatar", "card", "web-set"])
+    work(jobs)
+    return path
+
+
+def click(person: Person, jobs: Jobs, path: str, x: int, y: int, image: int = 0) -> None:
+    """Click on a whole photo, as a browser without script sends it."""
+    image_id = job_at(jobs, path).images[image].id
+    fields = {"point.x": str(x), "point.y": str(y), "x": "", "y": ""}
+    assert person.post(f"{path}/crops/{image_id}", **fields).status_code == 303
+
+
+def test_sheet_shows_each_crop_of_each_photo(person: Person, jobs: Jobs, path: str) -> None:
+    page = person.page(f"{path}/crops")
+    made = {
+        one.url
+        for image in job_at(jobs, path).images
+        for one in image.thumbnails
+        if one.output in ("avatar", "card")
+    }
+    assert set(page.values(".made", "src")) == made
+    assert page.texts(".photo h2") == ["1.jpg", "2.jpg"]
+    assert [int(page.value(f"li:nth-child({n}) .point", "width")) for n in (1, 2)] == [256, 128]
+
+
+def test_pictures_of_the_sheet_are_small_and_lazy(person: Person, path: str) -> None:
+    page = person.page(f"{path}/crops")
+    assert {one.attributes.get("loading") for one in page.all("main img, .point")} == {"lazy"}
+    assert all("/original" not in address for address in page.values("[src]", "src"))
+
+
+def test_click_on_a_photo_moves_its_point_without_script(
+    person: Person, jobs: Jobs, path: str
+) -> None:
+    before = {made.path for made in job_at(jobs, path).thumbnails}
+    click(person, jobs, path, 191, 31)
+    first, second = job_at(jobs, path).images
+    assert first.focal_point == pytest.approx((0.75, 0.25), abs=0.005)
+    assert second.focal_point is None
+    work(jobs)
+    new = [made for made in job_at(jobs, path).thumbnails if made.path not in before]
+    assert {(made.image_id, made.output) for made in new} <= {
+        (first.id, "avatar"),
+        (first.id, "card"),
+    }
+    assert new
+
+
+def test_key_on_a_photo_uses_the_fields(person: Person, jobs: Jobs, path: str) -> None:
+    image = job_at(jobs, path).images[0]
+    fields = {"point.x": "0", "point.y": "0", "x": "0.2", "y": "0.3"}
+    person.post(f"{path}/crops/{image.id}", **fields)
+    assert job_at(jobs, path).images[0].focal_point == (0.2, 0.3)
+    fields = {"point.x": "0", "point.y": "0", "x": "", "y": ""}
+    assert person.post(f"{path}/crops/{image.id}", **fields).status_code == 422
+
+
+def test_undo_restores_the_point_before(person: Person, jobs: Jobs, path: str) -> None:
+    image = job_at(jobs, path).images[0]
+    answer = person.post(f"{path}/crops/{image.id}", x="0.2", y="0.3")
+    first = person.page(answer.location)
+    assert first.values("[id^=undo] [name=automatic]") == [""]
+    answer = person.post(f"{path}/crops/{image.id}", x="0.9", y="0.9")
+    second = person.page(answer.location)
+    point = second.value("[id^=undo] [name=at]")
+    answer = person.post(f"{path}/crops/{image.id}", at=point, undone="")
+    assert job_at(jobs, path).images[0].focal_point == (0.2, 0.3)
+    assert person.page(answer.location).all("[id^=undo]") == []
+    person.post(f"{path}/crops/{image.id}", automatic="", undone="")
+    assert job_at(jobs, path).images[0].focal_point is None
+
+
+def test_poll_sends_only_the_photos_that_changed(person: Person, jobs: Jobs, path: str) -> None:
+    image = job_at(jobs, path).images[1]
+    version = person.page(f"{path}/crops").value("#crops-poll [name=v]")
+    answer = person.post_by_htmx(f"{path}/crops/{image.id}", x="1", y="1", v=version)
+    page = Page(answer.text)
+    assert page.values(".photo", "id") == [f"photo-{image.id}"]
+    poll = f"{page.polled()}&v={page.value('#crops-poll [name=v]')}"
+    assert person.get(poll).status_code == 204
+    work(jobs)
+    undo = page.value("[name=undo]")
+    page = person.page(f"{poll}&undo={undo}")
+    assert page.values(".photo", "id") == [f"photo-{image.id}"]
+    assert page.polled() is None
+    assert page.values("[name=undo]") == [undo]
+
+
+def test_photo_that_is_being_made_says_so(person: Person, jobs: Jobs) -> None:
+    path = person.submit(PHOTO, make_truncated(), presets="avatar")
+    page = person.page(f"{path}/crops")
+    assert page.texts(".photo .fact") == ["Being made", "Being made"]
+    assert page.polled()
+    work(jobs)
+    page = person.page(f"{path}/crops")
+    (failed,) = page.texts(".photo .fact")
+    assert failed.startswith("Failed: ")
+    assert page.polled() is None
+
+
+def test_sheet_of_many_photos_has_pages(person: Person, jobs: Jobs) -> None:
+    path = person.submit(*[PORTRAIT] * (PAGE_LENGTH + 1), presets="avatar")
+    last = job_at(jobs, path).images[-1]
+    page = person.page(f"{path}/crops")
+    assert len(page.all(".photo")) == PAGE_LENGTH
+    for address in (page.value("[rel=next]", "href"), f"{path}/crops?of={last.id}"):
+        second = person.page(address)
+        assert second.values(".photo", "id") == [f"photo-{last.id}"]
+        assert "page=1" in second.value("[rel=prev]", "href")
+    assert len(person.page(f"{path}/crops?page=-3").all(".photo")) == PAGE_LENGTH
+
+
+def test_job_without_crops_has_none_to_check(person: Person, jobs: Jobs) -> None:
+    path = person.submit(PHOTO, presets="web-set")
+    work(jobs)
+    assert "No size of this job is cropped." in person.page(f"{path}/crops").text("main")
+
+
+def test_only_the_owner_sees_the_sheet_and_moves_points(
+    person: Person, stranger: Person, jobs: Jobs, path: str
+) -> None:
+    image = job_at(jobs, path).images[0]
+    assert stranger.get(f"{path}/crops").status_code == 403
+    assert stranger.get(f"{path}/crops/changes").status_code == 403
+    assert stranger.post(f"{path}/crops/{image.id}", x="1", y="1").status_code == 403
+
+
+def test_sheet_of_a_deleted_job_is_replaced(person: Person, jobs: Jobs, path: str) -> None:
+    jobs.delete(id_of(path))
+    answer = person.get(f"{path}/crops/changes?v=1")
+    assert answer.status_code == 200
+    assert "This job is gone" in answer.text
