@@ -36,17 +36,17 @@ def test_gamma_of_a_png_counts(exponent: float, level: int, engine: Engine) -> N
 DISPLAY_P3 = (31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)
 
 
-@pytest.mark.parametrize("exponent", [None, 1.0])
-def test_primaries_of_a_png_count(exponent: float | None, engine: Engine) -> None:
+@pytest.mark.parametrize("exponent", [2.2, 1.0])
+def test_primaries_of_a_png_count(exponent: float, engine: Engine) -> None:
     color = (150, 120, 90)
-    chunks = [(b"cHRM", struct.pack(">8I", *DISPLAY_P3))]
-    chunks += [gamma(round(100_000 / exponent))] if exponent else []
-    expected = to_srgb(color, 12, gamma=exponent)
+    chunks = [gamma(round(100_000 / exponent)), (b"cHRM", struct.pack(">8I", *DISPLAY_P3))]
+    expected = to_srgb(color, 12, gamma=None if exponent == 2.2 else exponent)
     assert_near(color_of(bytes(color), 2, chunks, engine), expected, 1)
 
 
 def test_white_stays_white_whatever_its_point(engine: Engine) -> None:
-    chunks = [(b"cHRM", struct.pack(">8I", 34_567, 35_850, *DISPLAY_P3[2:]))]
+    points = struct.pack(">8I", 34_567, 35_850, *DISPLAY_P3[2:])
+    chunks = [gamma(45_455), (b"cHRM", points)]
     assert_near(color_of(b"\xff" * 3, 2, chunks, engine), (255, 255, 255), 1)
 
 
@@ -99,8 +99,9 @@ NO_CONVERSION = {
     "cICP goes before": [cicp(1, 13, 0, 1), GAMMA],
     "second of two profiles": [OTHER_PROFILE, PROFILE],
     "no such gamma": [gamma(0)],
-    "no such primaries": [(b"cHRM", bytes(32))],
-    "primaries without end": [(b"cHRM", b"\xff" * 32)],
+    "no such primaries": [gamma(45_455), (b"cHRM", bytes(32))],
+    "primaries without end": [gamma(45_455), (b"cHRM", b"\xff" * 32)],
+    "primaries without a gamma": [(b"cHRM", struct.pack(">8I", *DISPLAY_P3))],
 }
 
 

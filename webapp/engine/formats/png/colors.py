@@ -13,8 +13,7 @@ CHUNKS = {
     **{b"cLLI": 8, b"mDCV": 24},
 }
 MAX_PROFILE = 1 << 20  # Bytes. Of RGB, the longest in use have half a megabyte.
-# In hundred-thousandths, as in the chunks: gamma; x and y of white, red, green and blue.
-_SRGB_GAMMA = struct.pack(">I", 45_455)
+# x and y of white, red, green and blue, in hundred-thousandths as in the chunk.
 _SRGB_POINTS = struct.pack(">8I", 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
 
 
@@ -57,11 +56,14 @@ def _inflate_profile(content: bytes) -> bytes | None:
 def _make_profile(chunks: dict[bytes, bytes], *, is_grey: bool) -> bytes | None:
     """Make an ICC profile from gAMA and cHRM.
 
-    None if they mean sRGB or cannot be used. A missing chunk means sRGB, and so does a gamma of
-    about 1 / 2.2: encoders write it for sRGB, and libpng and Firefox take it so. Chromium takes it
-    for exactly 2.2, which would be up to 7 levels darker in shadows.
+    None if they mean sRGB or cannot be used. Browsers ignore primaries without a gamma, and take
+    missing primaries for those of sRGB. A gamma of about 1 / 2.2 means sRGB: encoders write it for
+    that, and libpng and Firefox take it so. Chromium takes it for exactly 2.2, which would be up to
+    7 levels darker in shadows.
     """
-    (gamma,) = struct.unpack_from(">I", chunks.get(b"gAMA", _SRGB_GAMMA))
+    if b"gAMA" not in chunks:
+        return None
+    (gamma,) = struct.unpack_from(">I", chunks[b"gAMA"])
     points = struct.unpack_from(">8I", chunks.get(b"cHRM", _SRGB_POINTS))
     srgb_points = struct.unpack(">8I", _SRGB_POINTS)
     has_points = any(abs(a - b) > 1000 for a, b in zip(points, srgb_points, strict=True))
