@@ -1,5 +1,6 @@
 """Read icons, of PNGs and of BMPs with masks."""
 
+import struct
 import zlib
 from typing import Any
 
@@ -31,6 +32,28 @@ def test_largest_picture_of_an_icon_is_used(engine: Engine) -> None:
     icon = encode(make_corners((256, 256)), "ICO", sizes=[(16, 16), (256, 256), (48, 48)])
     assert engine.header(icon) == Header("ico", 256, 256, 1, False)
     assert_corners(engine.picture(icon, png(60, 60)))
+
+
+@pytest.mark.parametrize(
+    ("entries", "used"),
+    [
+        ([(0, 4), (0, 32), (0, 8)], 1),
+        ([(16, 0), (0, 0), (2, 0)], 1),
+        ([(0, 32), (16, 0), (0, 32)], 0),
+    ],
+    ids=["bits", "colours without bits", "first of two"],
+)
+def test_picture_of_most_colours_is_used(
+    entries: list[tuple[int, int]], used: int, engine: Engine
+) -> None:
+    shades = [b"\x20", b"\x80", b"\xe0"]
+    pictures = [hostile.png.build(data=zlib.compress((b"\0" + s * 64) * 64)) for s in shades]
+    table, place = struct.pack("<HHH", 0, 1, 3), 6 + 3 * 16
+    for picture, (colors, bits) in zip(pictures, entries, strict=True):
+        table += struct.pack("<4B2H2I", 64, 64, colors, 0, 1, bits, len(picture), place)
+        place += len(picture)
+    made = engine.picture(table + b"".join(pictures), png(64, 64))
+    assert made.convert("L").getcolors() == [(64 * 64, shades[used][0])]
 
 
 def test_icon_with_too_many_pictures_is_refused(engine: Engine) -> None:

@@ -1,7 +1,6 @@
 """ICO: a table of pictures, each a PNG or a BMP."""
 
 import io
-import math
 import struct
 from typing import IO, Any, cast
 
@@ -108,7 +107,7 @@ def open_image(file: IO[bytes]) -> ImageFile.ImageFile:
 def _find_picture(file: IO[bytes]) -> tuple[int, bool]:
     """Return the start of the picture that is used, and whether it is a PNG.
 
-    As in Pillow, it is the largest; of several, the first with the fewest colours.
+    As in browsers, it is the largest; of several, the first with the most bits a pixel.
     """
     file.seek(4)
     (count,) = struct.unpack("<H", file.read(2))
@@ -121,8 +120,7 @@ def _find_picture(file: IO[bytes]) -> tuple[int, bool]:
 
     def rank(entry: tuple[int, ...]) -> tuple[int, int]:
         width, height, colors, _, bits, *_ = entry
-        depth = bits or (colors and math.ceil(math.log2(colors))) or 256
-        return (width or 256) * (height or 256), -depth
+        return (width or 256) * (height or 256), bits or ((colors or 256) - 1).bit_length()
 
     start: int = max(entries, key=rank)[-1]
     file.seek(start)
