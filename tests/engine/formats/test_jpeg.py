@@ -23,6 +23,21 @@ def test_photo_followed_by_another_counts_as_jpeg(engine: Engine) -> None:
     assert_corners(engine.picture(photo, png(60, 40)))
 
 
+@pytest.mark.parametrize(
+    "segment",
+    [
+        hostile.jpeg.segment(0xE0, b"JFIF\0"),
+        hostile.jpeg.segment(0xE2, b"ICC_PROFILE\0\1"),
+        hostile.jpeg.segment(0xED, b"Photoshop 3.0\0" + b"8BIM\3\xed"),
+        hostile.jpeg.segment(0xEE, b"Adobe\0"),
+    ],
+    ids=["JFIF", "profile", "Photoshop", "Adobe"],
+)
+def test_photo_with_a_short_application_segment_is_made(segment: bytes, engine: Engine) -> None:
+    photo = hostile.jpeg.after_soi(encode(make_corners(), "jpeg", quality=95), segment)
+    assert_corners(engine.picture(photo, png(60, 40)))
+
+
 def test_bytes_that_look_like_scans_do_not_count(engine: Engine) -> None:
     scans = b"\xff\xda\0\x08" * 100
     commented = make_jpeg(comment=scans, progressive=True)

@@ -7,9 +7,10 @@ import re
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO
 
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from webapp.engine import exif
 from webapp.engine.errors import Corrupt, TooManyScans, Truncated, Unsupported
@@ -32,6 +33,7 @@ _EXIF_WORD, _XMP_WORD = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 # A JFIF segment without its thumbnail. If it is missing, a decoder may mistake the colours.
 _JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
 
+_PROFILE_HEAD = 14  # Bytes of a segment before its part of a profile: a word and two numbers.
 _MAX_DESCRIPTION = 18  # Bytes of a frame or scan of four channels that describe these.
 _CHUNK = 1 << 13  # Read at a time between segments, and again for each: 64 kB took 9 µs more.
 _MAX_MARKERS = 3_000  # A 100 MP photo with every kind of metadata has some hundreds.
@@ -47,6 +49,20 @@ _NOISE = b"".join(
     bytes(n * n % 251 for n in range(50, 4_050)) + bytes((0xFF, 0xD0 + number))
     for number in range(8)
 )
+
+
+def _read_application(self: JpegImagePlugin.JpegImageFile, marker: int) -> None:
+    """Read an application segment; one that is too short counts as none.
+
+    JpegImagePlugin.py refuses the file for it. Other decoders do not.
+    """
+    with suppress(struct.error, IndexError):
+        JpegImagePlugin.APP(self, marker)
+    self.icclist = [part for part in self.icclist if len(part) > _PROFILE_HEAD]
+
+
+for _code in _APPLICATION:
+    JpegImagePlugin.MARKER[0xFF00 | _code] = ("APP", "Application segment", _read_application)
 
 
 def matches(head: bytes) -> bool:
