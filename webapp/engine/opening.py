@@ -67,6 +67,7 @@ _REPAIRS = (
     (isobmff, isobmff.join_associations),
     (webp, webp.add_alpha_flag),
     (gif, gif.clear_canvas),
+    (jp2, jp2.correct_part_counts),
 )
 
 

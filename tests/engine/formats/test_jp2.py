@@ -42,6 +42,21 @@ def test_codestream_over_the_limit_is_refused(engine: Engine) -> None:
         engine.header(change_size(make_codestream(), 10_000, 10_000, 0, 0))
 
 
+def split_tiles(codestream: bytes, said: int) -> bytes:
+    """Add an empty part to each tile, and say how many parts each has."""
+    head, *tiles = codestream[:-2].split(b"\xff\x90\0\x0a")
+    parts = [b"\xff\x90\0\x0a" + tile[:7] + bytes([said]) + tile[8:] for tile in tiles]
+    empty = [part[:6] + struct.pack(">IBB", 14, 1, said) + b"\xff\x93" for part in parts]
+    return head + b"".join((*parts, *empty, codestream[-2:]))
+
+
+@pytest.mark.parametrize("said", [0, 1, 2])
+def test_tiles_of_more_parts_than_they_say_are_read(said: int, engine: Engine) -> None:
+    image = encode(make_corners(), "jp2", tile_size=(60, 80), no_jp2=True)
+    assert image.count(b"\xff\x90\0\x0a") == 2
+    assert_corners(engine.picture(split_tiles(image, said), png(60, 40)))
+
+
 @pytest.mark.parametrize("corners", [(10, 80, 120, 0), (120, 10, 0, 80)])
 def test_codestream_of_negative_size_is_damaged(
     corners: tuple[int, int, int, int], engine: Engine

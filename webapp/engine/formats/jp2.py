@@ -1,6 +1,9 @@
 """JPEG 2000: a codestream, alone or in boxes as an AVIF has."""
 
 import struct
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO
 
 from webapp.engine.errors import Corrupt, Unsupported
@@ -11,6 +14,10 @@ from webapp.recipes.outputs import Size
 
 _CODESTREAM, _BOXES = b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"
 SIGNATURES = (_CODESTREAM, _BOXES)
+_START_OF_TILE_PART = b"\xff\x90"
+# A part's tile, its length, and the number of parts of the tile.
+_TILE_PART = struct.Struct(">4xHIxB")
+_PARTS_AT, _MAX_PARTS = 11, 255  # Where that number is in a part, and the most it can be.
 _CHANNELS_AT = 42  # Byte of a codestream where channels are described: Ssiz, XRsiz and YRsiz.
 _MAX_CHANNELS = 4
 _MAX_GREY_BITS, _MAX_COLOR_BITS = 16, 8
@@ -70,6 +77,45 @@ def read_profile(file: IO[bytes]) -> bytes | None:
     reader = isobmff.BoxReader(file)
     method, content = _read_color(reader, _read_boxes(reader, 0)[0])
     return content if method == _RESTRICTED_ICC else None
+
+
+def correct_part_counts(file: IO[bytes]) -> bytes | None:
+    """Return a file whose tiles have as many parts as they say; None if they do.
+
+    Apple's old encoder says one too few. OpenJPEG corrects that only if it can seek
+    (opj_j2k_need_nb_tile_parts_correction in j2k.c), which Jpeg2KDecode.c does not let it.
+    """
+    with suppress(*isobmff.FAULTS):
+        parts = list(_find_tile_parts(isobmff.BoxReader(file)))
+        counts = Counter(tile for _, tile, _ in parts)
+        wrong = [(at, counts[tile]) for at, tile, said in parts if 0 < said < counts[tile]]
+        if not wrong or max(counts.values()) > _MAX_PARTS:
+            return None
+        file.seek(0)
+        content = bytearray(file.read())
+        for at, count in wrong:
+            content[at + _PARTS_AT] = count
+        return bytes(content)
+    return None
+
+
+def _find_tile_parts(reader: isobmff.BoxReader) -> Iterator[tuple[int, int, int]]:
+    """Find the parts of tiles: the start, the tile, and how many parts it says to have."""
+    at = 0
+    if not reader.read(0, len(_CODESTREAM)).startswith(_CODESTREAM):
+        at = next(start for kind, start, _ in reader.file_boxes() if kind == b"jp2c")
+    at += 2  # After the marker that starts the codestream.
+    while reader.read(at, 2) != _START_OF_TILE_PART:
+        reader.spend(1)
+        (length,) = struct.unpack(">H", reader.read(at + 2, 2))
+        at += 2 + length
+    while reader.read(at, 2) == _START_OF_TILE_PART:
+        reader.spend(1)
+        tile, length, count = _TILE_PART.unpack(reader.read(at, _TILE_PART.size))
+        yield at, tile, count
+        if not length:  # The rest of the codestream.
+            break
+        at += length
 
 
 def _read_boxes(reader: isobmff.BoxReader, most: int) -> tuple[bytes, bytes]:

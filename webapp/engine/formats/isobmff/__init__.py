@@ -28,6 +28,7 @@ from webapp.engine.limits import ImageLimits, check_size
 
 __all__ = [
     "BRANDS",
+    "FAULTS",
     "BoxReader",
     "Crop",
     "check",
