@@ -1,6 +1,8 @@
 """A thumbnail in the format and size of its source is never larger."""
 
 import io
+import random
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -232,6 +234,31 @@ def test_copy_has_no_stray_bytes_between_segments(engine: Engine) -> None:
     made = as_copy(hostile.jpeg.after_soi(make_noisy_jpeg(), stray * 2), engine)
     content = (engine.folder / made.file_name).read_bytes()
     assert (made.quality, content) == (None, strip_metadata(io.BytesIO(make_noisy_jpeg()), "jpeg"))
+
+
+# 64 × 64 pixels of one bit, which are encoded in eight.
+NOISY_LINES = b"".join(b"\0" + random.Random(line).randbytes(8) for line in range(64))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "is_copy"),
+    [
+        (zlib.compress(NOISY_LINES), True),
+        (zlib.compress(NOISY_LINES) + b"secret", False),
+        (zlib.compress(NOISY_LINES + b"secret", 0), False),
+        (zlib.compress(NOISY_LINES, 0)[:-4], False),
+        (zlib.compress(NOISY_LINES, 0)[:-4] + bytes(4), False),
+    ],
+    ids=["only its pixels", "bytes behind", "bytes inside", "no checksum", "wrong checksum"],
+)
+def test_png_is_copied_if_it_stores_just_its_pixels(
+    pixels: bytes, is_copy: bool, engine: Engine
+) -> None:
+    source = hostile.png.build(depth=1, data=pixels)
+    (made,) = engine.make(source, Output("a", 64, 64, format="png"))
+    content = (engine.folder / made.file_name).read_bytes()
+    assert (content == source) == is_copy
+    assert b"secret" not in content
 
 
 def test_source_that_cannot_be_copied_is_encoded(engine: Engine) -> None:

@@ -1,13 +1,14 @@
 """PNG: its header, its still picture and its frames."""
 
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from typing import IO
 
 from webapp.engine import exif
-from webapp.engine.errors import Truncated
+from webapp.engine.errors import Corrupt, Truncated
 from webapp.engine.formats.png import colors
-from webapp.engine.formats.png.chunks import SIGNATURE, Chunk, find_chunks, read_pixels
+from webapp.engine.formats.png.chunks import SIGNATURE, Chunk, find_chunks, inflate, read_pixels
 from webapp.engine.formats.png.frames import find_animation
 from webapp.engine.formats.png.metadata import read_metadata
 from webapp.engine.formats.png.parts import read_parts
@@ -67,10 +68,22 @@ def open_image(file: IO[bytes], at: int = 0) -> Reader:
 def strip(file: IO[bytes]) -> bytes:
     """Return the first picture without metadata and profile.
 
-    The copy has an end and right checksums, which Pillow does not ask of pixels but browsers do.
+    The copy has an end and right checksums. Raises Corrupt or zlib.error if the compressed data are
+    not just the pixels: what is behind or among them may be hidden there.
     """
     parts = read_parts(file, find_chunks(file))
-    return parts.join(b"".join(read_pixels(file, parts.pixels)) if parts.pixels else b"")
+    pieces = list(read_pixels(file, parts.pixels)) if parts.pixels else []
+    inflater, missing = zlib.decompressobj(), parts.raw_bytes
+    for piece in pieces:
+        for inflated in inflate(inflater, piece):
+            missing -= len(inflated)
+            if missing < 0:  # Whatever follows could take minutes.
+                raise Corrupt
+        if inflater.unused_data:
+            raise Corrupt
+    if missing or not inflater.eof:
+        raise Corrupt
+    return parts.join(b"".join(pieces))
 
 
 def _find_searched_chunks(file: IO[bytes], at: int = 0) -> Iterator[Chunk]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import IO, NamedTuple
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PIECE = 1 << 16  # Bytes that are read at a time.
+_PIECE = 1 << 16  # Bytes that are read or inflated at a time.
 
 
 class Chunk(NamedTuple):
@@ -64,6 +64,14 @@ def read_pixels(file: IO[bytes], first: Chunk) -> Iterator[bytes]:
                 yield piece
         elif first.name == b"IDAT" or name == b"fcTL":
             return
+
+
+def inflate(inflater: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
+    """Inflate one more piece, a part at a time. Raises zlib.error."""
+    # Without more to read, there may still be the end of a match.
+    while inflated := inflater.decompress(piece, _PIECE):
+        piece = inflater.unconsumed_tail
+        yield inflated
 
 
 def make_chunk(name: bytes, content: bytes) -> bytes:

@@ -10,11 +10,10 @@ from typing import IO
 from PIL import Image, ImageChops, PngImagePlugin
 
 from webapp.engine.errors import Truncated
-from webapp.engine.formats.png.chunks import read_pixels
+from webapp.engine.formats.png.chunks import inflate, read_pixels
 from webapp.engine.formats.png.parts import GREY, RGB, Parts
 from webapp.engine.limits import divide
 
-_PIECE = 1 << 16  # Bytes that are inflated at a time.
 _CHECKSUM = 4  # Bytes at the end of compressed data.
 _COMPARED = 1 << 16  # Pixels at the end of the last line that show whether it was read.
 _UNREAD = 1  # The colour of the last line before it is read: one that is rarely all of it.
@@ -79,14 +78,11 @@ class Reader(PngImagePlugin.PngImageFile):
             return
         inflater, missing = zlib.decompressobj(), self._parts.raw_bytes
         for piece in self._read_pieces():
-            inflated = 1
-            # Without more to read, there may still be the end of a match.
-            while inflated and missing > 0:
-                inflated = len(inflater.decompress(piece, _PIECE))
-                missing -= inflated
-                piece = inflater.unconsumed_tail
-        if missing > 0:
-            raise Truncated
+            for inflated in inflate(inflater, piece):
+                missing -= len(inflated)
+                if missing <= 0:
+                    return
+        raise Truncated
 
     def _match_transparent(self) -> Image.Image:
         """Return the opacity of RGB of 16 bits, of which Pillow keeps the high bytes.
