@@ -20,7 +20,7 @@ from PIL import (
 from pillow_heif import register_heif_opener
 
 from webapp.engine.errors import Empty
-from webapp.engine.formats import bmp, gif, ico, isobmff, jp2, jpeg, png, tiff, webp
+from webapp.engine.formats import bmp, gif, ico, isobmff, jp2, jpeg, png, runs, tiff, webp
 from webapp.engine.identify import HEAD, explain
 from webapp.engine.limits import ImageLimits, check_size
 
@@ -92,7 +92,7 @@ def open_image(file: IO[bytes], limits: ImageLimits) -> Image.Image:
     check_size(image.size, format_of(image), limits)
     if format_of(image) == "JP2" and (profile := jp2.read_profile(file)):
         image.info["icc_profile"] = profile
-    bmp.check_run_length(image)
+    runs.check(image)
     return image
 
 

@@ -13,7 +13,7 @@ from tests.support.engine import Engine, assert_corners, assert_near, png
 from tests.support.hostile import bmp as hostile
 from tests.support.images import encode, make_corners, make_picture
 from tests.support.profiles import make_wide_gamut_profile
-from webapp.engine.errors import Corrupt, TooManyPixels
+from webapp.engine.errors import TooManyPixels, Truncated
 from webapp.engine.header import Header
 
 SAME = png(*SIZE)
@@ -140,12 +140,44 @@ def test_every_pixel_of_a_plain_bmp_is_kept(engine: Engine) -> None:
 COLORS = bytes([40, 30, 20, 0, 0, 200, 0, 0])  # Blue comes first.
 
 
-def test_rest_of_a_bmp_whose_runs_end_early_is_background(engine: Engine) -> None:
-    made = engine.picture(write_runs(b"\x02\1\0\1", COLORS), SAME)
-    background, drawn = [(20, 30, 40)], [(0, 200, 0)]
-    assert pixels_of(made) == background * 52 + drawn * 2 + background * 11
+BLACK, FIRST, SECOND = (0, 0, 0), (20, 30, 40), (0, 200, 0)
+# Runs, and the lines that they draw, from the bottom.
+RUNS = {
+    "early end": (b"\2\1\0\1", [[SECOND] * 2]),
+    "short line": (b"\2\1\0\0\3\1\0\1", [[SECOND] * 2, [SECOND] * 3]),
+    "skipped lines": (b"\2\1\0\0\0\0\0\0\3\1\0\1", [[SECOND] * 2, [], [], [SECOND] * 3]),
+    "jump": (b"\1\1\0\2\2\1\1\0\0\1", [[SECOND], [BLACK] * 3 + [FIRST]]),
+    "long run": (b"\xff\1\0\0\1\0\0\1", [[SECOND] * 13, [FIRST]]),
+    "pixels": (b"\0\3\0\1\1\0\1\0\0\1", [[FIRST, SECOND, SECOND, FIRST]]),
+}
 
 
-def test_runs_of_a_bmp_without_their_end_are_damaged(engine: Engine) -> None:
-    with pytest.raises(Corrupt):
-        engine.make(write_runs(b"\x02\1", COLORS), SAME)
+@pytest.mark.parametrize(("runs", "drawn"), RUNS.values(), ids=RUNS)
+def test_pixels_that_runs_skip_are_black(
+    runs: bytes, drawn: list[list[tuple[int, ...]]], engine: Engine
+) -> None:
+    width, height = SIZE
+    lines = [line + [BLACK] * (width - len(line)) for line in drawn]
+    lines += [[BLACK] * width] * (height - len(lines))
+    made = engine.picture(write_runs(runs, COLORS), SAME)
+    assert pixels_of(made) == [pixel for line in reversed(lines) for pixel in line]
+
+
+@pytest.mark.parametrize("end", [b"", b"\0\1"], ids=["without an end", "with an end"])
+def test_runs_need_no_end_behind_the_last_pixel(end: bytes, engine: Engine) -> None:
+    made = engine.picture(write_runs(b"\x0d\1\0\0" * 4 + b"\x0d\0" + end, COLORS), SAME)
+    assert pixels_of(made) == [FIRST] * 13 + [SECOND] * 52
+
+
+@pytest.mark.parametrize("runs", [b"\2\1", b"\2", b"\0\5\1\1", b"\0\2\1"])
+def test_bmp_that_ends_within_its_runs_is_incomplete(runs: bytes, engine: Engine) -> None:
+    with pytest.raises(Truncated):
+        engine.make(write_runs(runs, COLORS), SAME)
+
+
+def test_runs_of_four_bits_alternate_between_two_colours(engine: Engine) -> None:
+    runs = b"\5\x01\0\3\x10\x10\0\1"
+    image = write([0] * 65, 4, compression=2, palette=COLORS.ljust(64, b"\0"))
+    made = engine.picture(image[: 14 + 40 + 64] + runs, SAME)
+    expected = [FIRST, SECOND] * 2 + [FIRST] + [SECOND, FIRST, SECOND]
+    assert pixels_of(made)[-13:] == expected + [BLACK] * 5

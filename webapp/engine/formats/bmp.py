@@ -1,21 +1,20 @@
 """BMP: the device-independent bitmap of Windows."""
 
 import io
-import os
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from PIL import BmpImagePlugin, Image, ImageChops, ImageFile, ImagePalette
 
-from webapp.engine.errors import TooManyPixels, Unsupported
+from webapp.engine.errors import Unsupported
+from webapp.engine.formats import runs
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 
 SIGNATURE = b"BM"
 MAX_HEADER = 14 + 124 + 4 * 65_536  # Bytes: the longest header, with the largest palette.
-_MAX_RUN_LENGTH_MEGAPIXELS = 5
 _MAX_PROFILE = 1 << 20  # Bytes. Of RGB, the longest in use have half a megabyte.
 
 _HEADER_START = 14
@@ -35,30 +34,8 @@ _PILLOW_FIELDS = {
     (32, (0, 0, 0, 0)),
 }
 
-_END_OF_RUNS = b"\0\1"
-
 # Pillow can unpack two bits, but does not know that a BMP may have them.
 BmpImagePlugin.BIT2MODE[2] = ("P", "P;2")
-
-
-class _RunDecoder(BmpImagePlugin.BmpRleDecoder):
-    """Decode runs, which may end before the picture does.
-
-    The rest has the first colour, as what runs skip has in BmpRleDecoder, which refuses an early
-    end.
-    """
-
-    def set_as_raw(
-        self, data: bytes | bytearray, rawmode: str | None = None, extra: tuple[Any, ...] = ()
-    ) -> None:
-        file = cast(IO[bytes], self.fd)
-        file.seek(-len(_END_OF_RUNS), os.SEEK_CUR)
-        if file.read(len(_END_OF_RUNS)) == _END_OF_RUNS:
-            data = data.ljust(self.state.xsize * self.state.ysize, b"\0")
-        super().set_as_raw(data, rawmode, extra)
-
-
-Image.register_decoder("bmp_rle", _RunDecoder)
 
 
 @dataclass(frozen=True)
@@ -80,6 +57,8 @@ class Reader(BmpImagePlugin.BmpImageFile):
     """
 
     masks: tuple[int, ...] = ()
+    # What runs draw, if they skip pixels: those are black, as in Chromium.
+    _drawn: Sequence[Image.Image] = ()
 
     def _open(self) -> None:
         file = cast(IO[bytes], self.fp)
@@ -93,6 +72,7 @@ class Reader(BmpImagePlugin.BmpImageFile):
             bits_at = 24 if head[_HEADER_START] == _OLDEST_HEADER else 28
             self._correct_greys(head[bits_at])
             self._shorten_palette()
+            self._drawn = runs.expect(self)
         profile = _read_profile(file, head)
         if profile:
             self.info["icc_profile"] = profile
@@ -101,6 +81,10 @@ class Reader(BmpImagePlugin.BmpImageFile):
         if self.masks:
             picture = _join_fields(self.split(), self.masks)
             self.im, self._mode = picture.im, picture.mode
+        elif self._drawn:
+            picture = Image.new("RGB", self.size)
+            picture.paste(self.convert("RGB"), mask=self._drawn[0])
+            self.im, self._mode, self.palette = picture.im, picture.mode, None
 
     def _open_fields(self, info: _InfoHeader) -> None:
         """Prepare to decode bit fields: the bytes of each pixel as bands."""
@@ -148,18 +132,8 @@ def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
     file.seek(0)
     image = Reader(io.BytesIO(file.read(MAX_HEADER)))
     check_size(image.size, "BMP", limits)
-    check_run_length(image)
+    runs.check(image)
     return Header.from_stored_size("bmp", image.size)
-
-
-def check_run_length(image: ImageFile.ImageFile) -> None:
-    """Raise TooManyPixels for a large run-length encoded BMP.
-
-    Pillow decodes those in Python: a megapixel in 0.2 to 0.6 s.
-    """
-    is_encoded = any(tile.codec_name == "bmp_rle" for tile in image.tile)
-    if is_encoded and image.width * image.height > _MAX_RUN_LENGTH_MEGAPIXELS * 1e6:
-        raise TooManyPixels(image.size, _MAX_RUN_LENGTH_MEGAPIXELS)
 
 
 def _read_info(head: bytes) -> _InfoHeader | None:

@@ -7,7 +7,7 @@ from typing import IO, Any, cast
 from PIL import Image, ImageFile
 
 from webapp.engine.errors import Corrupt, Truncated
-from webapp.engine.formats import bmp, png
+from webapp.engine.formats import bmp, png, runs
 from webapp.engine.header import Header
 from webapp.engine.limits import ImageLimits, check_size
 from webapp.recipes.outputs import Size
@@ -83,7 +83,7 @@ def check(file: IO[bytes], limits: ImageLimits) -> Size:
     else:
         file.seek(start)
         image = _BmpReader(file.read(bmp.MAX_HEADER))
-        bmp.check_run_length(image)
+        runs.check(image)
         size = image.size
     check_size(size, "ICO", limits)
     return size
