@@ -36,6 +36,7 @@ export class Frames {
 
   update(item) {
     const { frame, name, state, why, part } = item;
+    if (!frame.matches(".frame")) return; // One of hundreds, not shown yet.
     const isSending = state === "sending";
     const canCancel = state !== "sent" && !(isSending && part === 1); // After the last byte, it has no effect.
     const words = isSending && part === 1 ? "checking" : state;
