@@ -1,5 +1,6 @@
 """The life of a job, with real files and rows."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -30,8 +31,10 @@ from webapp.jobs.errors import (
     JobNotFound,
     NoSpace,
     TooManyImages,
+    TooManyWaiting,
 )
 from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.limits import ClientLimits
 from webapp.jobs.names import clean_name
 from webapp.recipes.presets import PRESETS
 
@@ -252,3 +255,18 @@ def test_client_is_the_address_that_sent_the_image(app: Flask, jobs: Jobs) -> No
         f"{HEAVY}.jpg",
         f"{VISITOR}.jpg",
     ]
+
+
+def test_replacement_beyond_the_share_of_the_queue_changes_nothing(app: Flask, jobs: Jobs) -> None:
+    failing = submit(jobs, make_truncated())
+    work(jobs)
+    (image,) = jobs.job(failing).images
+    original = jobs.storage.original(failing, image.id)
+    before = original.read_bytes()
+    submit(jobs, make_jpeg())
+    config = replace(jobs.config, max_waiting=1, max_waiting_share=1.0)
+    full = Jobs(jobs.store, jobs.storage, ClientLimits(jobs.store, config), config)
+    with received(full, make_jpeg()) as upload, pytest.raises(TooManyWaiting):
+        full.replace_image(failing, image.id, upload, "b.jpg", "127.0.0.1")
+    assert jobs.job(failing).images == (image,)
+    assert original.read_bytes() == before

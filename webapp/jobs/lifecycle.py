@@ -160,10 +160,12 @@ class Jobs:
         """
         with self._counted_refusals(name):
             image = self._read(upload, name)
-            # The file first would be that of a retry, if another tab asked for one. No worker sees
-            # the row before both are there.
-            with self.limits.within_share(client):
-                with within_kept(self.store, job_id, self.config):
+            # No worker sees the row before its file is there, and no refusal leaves the file.
+            with self.store.db.transaction():
+                with (
+                    self.limits.within_share(client),
+                    within_kept(self.store, job_id, self.config),
+                ):
                     if not self.store.queue.replace(job_id, image_id, image, client):
                         raise ImageNotFound
                 self.storage.keep_original(upload, job_id, image_id)
