@@ -6,6 +6,7 @@ import { queue } from "./queue.js";
 import { rules, say } from "./rules.js";
 
 const TEXT_FIELDS = "input:is([type=text], [type=number], [type=search]), textarea"; // These keep their own paste and drop.
+const FIELDS = "[type=file][data-gather]";
 const CHECKED_AT_ONCE = 20; // Files: the page stays responsive while hundreds are checked.
 
 let page = null;
@@ -17,6 +18,7 @@ let adding = Promise.resolve(); // Files are added one batch after the other.
  */
 export function gather(forPage) {
   page = forPage;
+  for (const field of document.querySelectorAll(FIELDS)) addFrom(field); // Chosen before this script was loaded.
 }
 
 /** Wait until all files are added. */
@@ -68,12 +70,14 @@ function sayKnown(known) {
   return known.length ? say("already", { name: known[0].name }) : "";
 }
 
-/** Add what a file input chooses. */
-document.addEventListener("change", ({ target }) => {
-  if (!target.matches("[type=file][data-gather]") || !target.files.length) return;
-  add([...target.files], target.dataset.gather === "missing" ? page.missing() : null);
-  target.value = ""; // So that choosing the same file again is a change.
-});
+document.addEventListener("change", ({ target }) => target.matches(FIELDS) && addFrom(target));
+
+/** Add what a file input chose. */
+function addFrom(field) {
+  if (!field.files.length) return;
+  add([...field.files], field.dataset.gather === "missing" ? page.missing() : null);
+  field.value = ""; // So that choosing the same file again is a change.
+}
 
 addEventListener("paste", (event) => {
   const isText = document.activeElement?.matches(TEXT_FIELDS);

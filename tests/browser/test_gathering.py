@@ -23,6 +23,7 @@ from tests.browser.actions import (
 )
 from tests.browser.lines import Line
 from tests.browser.measures import natural_sizes
+from tests.browser.routes import hold, wait_for
 from tests.support.images import make_image, make_jpeg, make_png
 
 pytestmark = pytest.mark.browser
@@ -167,6 +168,15 @@ def test_chosen_files_become_thumbnails(page: Page, tmp_path: Path) -> None:
     page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg(size=(300, 200))}))
     make(page)
     assert natural_sizes(page) == [[100, 100]]
+
+
+def test_files_chosen_before_the_script_is_loaded_are_added(page: Page, tmp_path: Path) -> None:
+    script = hold(page, "**/upload_page.js*")
+    page.goto("/", wait_until="commit")
+    held = wait_for(page, script)
+    page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg()}))
+    held.continue_()
+    expect(page.get_by_role("heading", level=1)).to_have_text("1 photo chosen")
 
 
 def test_pasted_picture_is_added_by_its_time(page: Page) -> None:
