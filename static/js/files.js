@@ -54,7 +54,11 @@ export function withoutSystemFiles(files) {
 export async function listDropped(transfer) {
   // The browser empties the list of items after the event: read all of it before the first await.
   const items = [...transfer.items].filter((item) => item.kind === "file");
-  const found = items.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
+  // Entries only for folders: WebKit cannot open the entry of a file that is not on the disk.
+  const found = items.map((item) => {
+    const entry = item.webkitGetAsEntry?.();
+    return entry?.isDirectory ? entry : item.getAsFile();
+  });
   return (await Promise.all(found.map(listEntry))).flat();
 }
 
