@@ -55,7 +55,8 @@ function drawPrice(outputs) {
   note.textContent = small.length
     ? say(small.length > 1 ? "smalls" : "small", { n: small.length, name: small[0].name, less: most - files })
     : "";
-  submit.textContent = say(files ? (isSure ? "make_count" : "make_most") : "make", { files });
+  // In its text node: WebKit loses a click during which that is replaced, as each preview would.
+  submit.firstChild.data = say(files ? (isSure ? "make_count" : "make_most") : "make", { files });
   hours.textContent = keep.selectedOptions[0].textContent;
 }
 
