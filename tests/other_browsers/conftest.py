@@ -1,6 +1,7 @@
 """Firefox and WebKit before the real servers."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -16,15 +17,28 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield servers
 
 
+@pytest.fixture(scope="session")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """A web server without a consumer: what is uploaded waits."""
+    with running(tmp_path_factory.mktemp("idle") / "instance", "web", workers=1) as servers:
+        yield servers
+
+
 @pytest.fixture(scope="session", params=["firefox", "webkit"])
-def window(
+def driver(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Driver]:
     if request.param == "firefox":
-        driver: Driver = Firefox(tmp_path_factory.mktemp("firefox") / "profile")
+        window: Driver = Firefox(tmp_path_factory.mktemp("firefox") / "profile")
     else:
-        driver = WebKit()
-    try:
-        yield driver
-    finally:
-        driver.close()
+        window = WebKit()
+    with closing(window):
+        yield window
+
+
+@pytest.fixture
+def window(driver: Driver, servers: Servers) -> Driver:
+    """A window of a person who was never here."""
+    driver.open(f"{servers.url}/healthcheck")  # A page that asks for nothing.
+    driver.forget()
+    return driver

@@ -3,23 +3,29 @@
 import json
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from websockets.sync.client import connect
 
-from tests.other_browsers.driver import Driver
+from tests.other_browsers.driver import Driver, Refused
 from tests.support.servers import wait_until
 
 BINARY = "firefox-esr"
+SIZE = {"width": 1280, "height": 900}
 _LISTENING = re.compile(r"WebDriver BiDi listening on (\S+)")
 
 
 class Firefox(Driver):
-    def __init__(self, profile: Path) -> None:
+    def __init__(self, profile: Path, preferences: Mapping[str, Any] | None = None) -> None:
         profile.mkdir()
+        lines = [
+            f"user_pref({json.dumps(name)}, {json.dumps(value)});\n"
+            for name, value in (preferences or {}).items()
+        ]
+        (profile / "user.js").write_text("".join(lines))
         log = profile / "log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -31,47 +37,46 @@ class Firefox(Driver):
         self._exit = ExitStack()
         self._exit.callback(self._end)
         try:
-            found = wait_until(lambda: _LISTENING.search(log.read_text()), what="Firefox")
+            found = wait_until(
+                lambda: _LISTENING.search(log.read_text()), seconds=60, what="Firefox"
+            )
             line = connect(f"{found[1]}/session", max_size=None)
             self._socket = self._exit.enter_context(line)
             self._count = 0
             self._command("session.new", capabilities={})
-            self._page = self._command("browsingContext.getTree")["contexts"][0]["context"]
+            # The tab that Firefox opens itself leaves the focus to the address bar.
+            self._page = self._command("browsingContext.create", type="tab")["context"]
+            self._tell("browsingContext.setViewport", viewport=SIZE)
         except BaseException:
             self.close()
             raise
 
     def open(self, url: str) -> None:
-        self._command("browsingContext.navigate", context=self._page, url=url, wait="complete")
+        self._tell("browsingContext.navigate", url=url, wait="complete")
+
+    def reload(self) -> None:
+        self._tell("browsingContext.reload", wait="complete")
+
+    def go(self, steps: int) -> None:
+        self._tell("browsingContext.traverseHistory", delta=steps)
 
     def call(self, function: str, *values: Any) -> Any:
         # As JSON: the protocol's own values are trees of types.
-        as_json = f"(...values) => JSON.stringify(({function})(...values) ?? null)"
-        return json.loads(self._run(as_json, values)["value"])
+        return json.loads(self._run(f"JSON.stringify(({function})(...values) ?? null)", values))
 
-    def find(self, function: str, *values: Any) -> Any:
-        return self._run(function, values).get("sharedId")
-
-    def click_on(self, element: Any) -> None:
-        handle = {"sharedId": element}
-        self._run('(element) => element.scrollIntoView({ block: "center" })', [handle])
-        move = {"type": "pointerMove", "x": 0, "y": 0}
-        steps = [
-            {**move, "origin": {"type": "element", "element": handle}},
-            {"type": "pointerDown", "button": 0},
-            {"type": "pointerUp", "button": 0},
-        ]
-        self._perform({"type": "pointer", "id": "mouse", "actions": steps})
-
-    def choose(self, element: Any, files: Sequence[Path]) -> None:
+    def choose(self, field: str, files: Sequence[Path]) -> None:
+        locator = {"type": "css", "value": field}
+        [element] = self._tell("browsingContext.locateNodes", locator=locator)["nodes"]
         paths = [str(file) for file in files]
-        self._command(
-            "input.setFiles", context=self._page, element={"sharedId": element}, files=paths
+        self._tell("input.setFiles", element={"sharedId": element["sharedId"]}, files=paths)
+
+    def perform(self, kind: str, *steps: dict[str, Any]) -> None:
+        self._tell(
+            "input.performActions", actions=[{"type": kind, "id": kind, "actions": list(steps)}]
         )
 
-    def press(self, key: str) -> None:
-        steps = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
-        self._perform({"type": "key", "id": "keyboard", "actions": steps})
+    def forget(self) -> None:
+        self._command("storage.deleteCookies")
 
     def close(self) -> None:
         self._exit.close()
@@ -80,19 +85,20 @@ class Firefox(Driver):
         self._process.terminate()
         self._process.wait(20)
 
-    def _perform(self, actions: dict[str, Any]) -> None:
-        self._command("input.performActions", context=self._page, actions=[actions])
-
-    def _run(self, function: str, values: Sequence[Any]) -> Any:
-        answer = self._command(
-            "script.callFunction",
-            functionDeclaration=function,
-            arguments=[_local(value) for value in values],
+    def _run(self, expression: str, values: Sequence[Any]) -> Any:
+        answer = self._tell(
+            "script.evaluate",
+            expression=f"((...values) => {expression})(...{json.dumps(values)})",
             target={"context": self._page},
             awaitPromise=True,
         )
-        assert answer["type"] == "success", answer
-        return answer["result"]
+        if answer["type"] != "success":
+            raise Refused(answer)
+        return answer["result"]["value"]
+
+    def _tell(self, method: str, **params: Any) -> Any:
+        """Send a command for the page."""
+        return self._command(method, context=self._page, **params)
 
     def _command(self, method: str, **params: Any) -> Any:
         self._count += 1
@@ -100,13 +106,6 @@ class Firefox(Driver):
         while True:
             answer = json.loads(self._socket.recv(timeout=60))
             if answer.get("id") == self._count:
-                assert answer["type"] == "success", answer
+                if answer["type"] != "success":
+                    raise Refused(answer)
                 return answer["result"]
-
-
-def _local(value: Any) -> Any:
-    """Describe an argument in the protocol's words; handles of elements are described already."""
-    if isinstance(value, dict):
-        return value
-    kind = "string" if isinstance(value, str) else "number"
-    return {"type": kind, "value": value}

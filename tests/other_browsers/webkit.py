@@ -4,22 +4,25 @@ import http.client
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from tests.other_browsers.driver import Driver
+from tests.other_browsers.driver import Driver, Refused
 from tests.support.servers import free_port, wait_until
 
 DRIVER = "WebKitWebDriver"
 SCREEN = "Xvfb"
+SIZE = {"width": 1280, "height": 1000}
 _BROWSERS = Path("/usr/lib")
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # As the standard calls a handle.
 
 
 class WebKit(Driver):
-    def __init__(self) -> None:
+    def __init__(
+        self, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
         self._port = free_port()
         self._session = ""
         self._exit = ExitStack()
@@ -29,39 +32,48 @@ class WebKit(Driver):
         )
         assert screen.stdout
         display = screen.stdout.readline().decode().strip()
-        # The sandbox of its pages needs namespaces, which containers refuse.
-        environ = {"DISPLAY": f":{display}", "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1"}
-        self._start([DRIVER, f"--port={self._port}"], env={**os.environ, **environ})
+        environ = {
+            **os.environ,
+            **(environment or {}),
+            "DISPLAY": f":{display}",
+            # The sandbox of its pages needs namespaces, which containers refuse.
+            "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",
+        }
+        self._start([DRIVER, f"--port={self._port}"], env=environ)
         try:
             wait_until(self._is_ready, what=DRIVER)
-            options = {"binary": str(_find_browser()), "args": ["--automation"]}
-            wanted = {"alwaysMatch": {"webkitgtk:browserOptions": options}}
+            browser = {"binary": str(_find_browser()), "args": ["--automation", *options]}
+            wanted = {"alwaysMatch": {"webkitgtk:browserOptions": browser}}
             created = self._command("POST", "/session", capabilities=wanted)
             self._session = f"/session/{created['sessionId']}"
+            self._post("/window/rect", **SIZE)
         except BaseException:
             self.close()
             raise
 
     def open(self, url: str) -> None:
         self._post("/url", url=url)
+        self.wait_for("() => document.readyState === 'complete'")  # It does not always wait.
+
+    def reload(self) -> None:
+        self._post("/refresh")
+
+    def go(self, steps: int) -> None:
+        self._post("/back" if steps < 0 else "/forward")
 
     def call(self, function: str, *values: Any) -> Any:
         script = f"return ({function})(...arguments)"
         return self._post("/execute/sync", script=script, args=values)
 
-    def find(self, function: str, *values: Any) -> Any:
-        return self.call(function, *values)
+    def choose(self, field: str, files: Sequence[Path]) -> None:
+        element = self._post("/element", using="css selector", value=field)[_ELEMENT]
+        self._post(f"/element/{element}/value", text="\n".join(str(file) for file in files))
 
-    def click_on(self, element: Any) -> None:
-        self._post(f"/element/{element[_ELEMENT]}/click")
+    def perform(self, kind: str, *steps: dict[str, Any]) -> None:
+        self._post("/actions", actions=[{"type": kind, "id": kind, "actions": steps}])
 
-    def choose(self, element: Any, files: Sequence[Path]) -> None:
-        paths = "\n".join(str(file) for file in files)
-        self._post(f"/element/{element[_ELEMENT]}/value", text=paths)
-
-    def press(self, key: str) -> None:
-        steps = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
-        self._post("/actions", actions=[{"type": "key", "id": "keyboard", "actions": steps}])
+    def forget(self) -> None:
+        self._command("DELETE", f"{self._session}/cookie")
 
     def close(self) -> None:
         if self._session:
@@ -91,7 +103,8 @@ class WebKit(Driver):
             line.request(method, path, body, {"Content-Type": "application/json"})
             response = line.getresponse()
             value = json.loads(response.read())["value"]
-        assert response.status == 200, value
+        if response.status != 200:
+            raise Refused(value)
         return value
 
 
