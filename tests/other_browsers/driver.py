@@ -8,16 +8,19 @@ from typing import Any
 
 from tests.support.servers import wait_until
 
+HOST = "127.0.0.1"  # Of the servers and of what drives WebKit.
 CONTROLS = "a, button, label, summary"
 FIELDS = "input:not([type=file]), textarea, select"
 ENTER, ESCAPE, SHIFT, CONTROL = "\ue007", "\ue00c", "\ue008", "\ue009"
 LEFT, UP, RIGHT, DOWN = "\ue012", "\ue013", "\ue014", "\ue015"
 
 # The first visible element of some kind whose name begins with these words.
-_FIND = """(kind, words) => [...document.querySelectorAll(kind)].find((element) =>
-    element.checkVisibility({ visibilityProperty: true }) && [element.ariaLabel,
-    element.labels?.[0]?.textContent, element.textContent].find(Boolean)?.trim().startsWith(words))
-"""
+_FIND = """(kind, words) => [...document.querySelectorAll(kind)].find((element) => {
+    const picture = element.querySelector("[alt]:not([alt=''])");
+    const names = [element.ariaLabel, element.labels?.[0]?.textContent, element.textContent];
+    return element.checkVisibility({ visibilityProperty: true }) &&
+        [...names, picture?.alt].find((name) => name?.trim())?.trim().startsWith(words);
+})"""
 
 # Where a click on it arrives, and when, if the page is loaded and nothing covers or disables it.
 # An anchor inside a line of text has several boxes; the first is clicked.
@@ -72,6 +75,10 @@ class Driver(ABC):
     @abstractmethod
     def forget(self) -> None:
         """Remove all cookies of the site: the next page is opened by another person."""
+
+    @abstractmethod
+    def set_cookie(self, name: str, value: str) -> None:
+        """Set a cookie of the site."""
 
     @abstractmethod
     def close(self) -> None:

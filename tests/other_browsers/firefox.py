@@ -10,7 +10,7 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-from tests.other_browsers.driver import Driver, Refused
+from tests.other_browsers.driver import HOST, Driver, Refused
 from tests.support.servers import wait_until
 
 BINARY = "firefox-esr"
@@ -61,8 +61,18 @@ class Firefox(Driver):
         self._tell("browsingContext.traverseHistory", delta=steps)
 
     def call(self, function: str, *values: Any) -> Any:
-        # As JSON: the protocol's own values are trees of types.
-        return json.loads(self._run(f"JSON.stringify(({function})(...values) ?? null)", values))
+        expression = f"({function})(...{json.dumps(values)})"
+        answer = self._tell(
+            "script.evaluate",
+            # As JSON: the protocol's own values are trees of types.
+            expression=f"""((value) => value instanceof Promise ? value.then(JSON.stringify)
+                : JSON.stringify(value ?? null))({expression})""",
+            target={"context": self._page},
+            awaitPromise=True,
+        )
+        if answer["type"] != "success":
+            raise Refused(answer)
+        return json.loads(answer["result"]["value"])
 
     def choose(self, field: str, files: Sequence[Path]) -> None:
         locator = {"type": "css", "value": field}
@@ -78,23 +88,16 @@ class Firefox(Driver):
     def forget(self) -> None:
         self._command("storage.deleteCookies")
 
+    def set_cookie(self, name: str, value: str) -> None:
+        text = {"type": "string", "value": value}
+        self._command("storage.setCookie", cookie={"name": name, "value": text, "domain": HOST})
+
     def close(self) -> None:
         self._exit.close()
 
     def _end(self) -> None:
         self._process.terminate()
         self._process.wait(20)
-
-    def _run(self, expression: str, values: Sequence[Any]) -> Any:
-        answer = self._tell(
-            "script.evaluate",
-            expression=f"((...values) => {expression})(...{json.dumps(values)})",
-            target={"context": self._page},
-            awaitPromise=True,
-        )
-        if answer["type"] != "success":
-            raise Refused(answer)
-        return answer["result"]["value"]
 
     def _tell(self, method: str, **params: Any) -> Any:
         """Send a command for the page."""

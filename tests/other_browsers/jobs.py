@@ -12,12 +12,11 @@ PHOTO = make_jpeg(size=(1000, 700))
 
 
 def create_job(window: Driver, servers: Servers, files: Mapping[str, bytes], *presets: str) -> str:
-    """Create a job, become its owner in the window, and return its URL."""
+    """Create a job; make its owner the person of a window; return the job's URL."""
     with closing(servers.client()) as client:
         path = post_form(client, files, presets or ("square",))
         session = client.cookies["session"]
-    window.forget()
-    window.call("(value) => { document.cookie = `session=${value}; path=/`; }", session)
+    window.set_cookie("session", session)
     return f"{servers.url}{path}"
 
 

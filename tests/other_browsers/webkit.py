@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from tests.other_browsers.driver import Driver, Refused
+from tests.other_browsers.driver import HOST, Driver, Refused
 from tests.support.servers import free_port, wait_until
 
 DRIVER = "WebKitWebDriver"
@@ -73,7 +73,16 @@ class WebKit(Driver):
         self._post("/actions", actions=[{"type": kind, "id": kind, "actions": steps}])
 
     def forget(self) -> None:
-        self._command("DELETE", f"{self._session}/cookie")
+        # The driver answers before they are removed, and would remove what is set meanwhile.
+        if self._cookies():
+            self._command("DELETE", f"{self._session}/cookie")
+            wait_until(lambda: not self._cookies(), what="no cookies")
+
+    def set_cookie(self, name: str, value: str) -> None:
+        # The driver's own command sets none for an address of numbers. The process that sends
+        # requests has a cookie of the page's script only some time later.
+        self.call("(cookie) => { document.cookie = `${cookie}; path=/`; }", f"{name}={value}")
+        wait_until(lambda: value in [cookie["value"] for cookie in self._cookies()], what=name)
 
     def close(self) -> None:
         if self._session:
@@ -94,12 +103,15 @@ class WebKit(Driver):
         except OSError:
             return False
 
+    def _cookies(self) -> Any:
+        return self._command("GET", f"{self._session}/cookie")
+
     def _post(self, path: str, **params: Any) -> Any:
         return self._command("POST", self._session + path, **params)
 
     def _command(self, method: str, path: str, **params: Any) -> Any:
         body = json.dumps(params) if method == "POST" else None
-        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)) as line:
+        with closing(http.client.HTTPConnection(HOST, self._port, timeout=60)) as line:
             line.request(method, path, body, {"Content-Type": "application/json"})
             response = line.getresponse()
             value = json.loads(response.read())["value"]
