@@ -1,7 +1,10 @@
 """The page of a job, the list of jobs, and what guests see of them."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.browser.actions import write_files
 from tests.browser.jobs import run_out_of_time, work_on
 from tests.other_browsers.driver import CONTROL, ENTER, Driver
 from tests.other_browsers.jobs import PHOTO, create_job, open_job
@@ -95,6 +98,21 @@ def test_failed_photo_says_why(window: Driver, servers: Servers) -> None:
     window.open(create_job(window, servers, {"a.jpg": PHOTO, "cut.jpg": make_truncated()}))
     window.see_heading("1 of 2 done · 1 failed")
     window.see("cut.jpg failed. This image is incomplete")
+
+
+def test_photo_is_added_to_a_job(window: Driver, servers: Servers, tmp_path: Path) -> None:
+    open_job(window, servers, "beach.jpg")
+    [added] = write_files(tmp_path, {"hills.jpg": PHOTO})
+    window.choose("#images", [Path(added)])
+    window.see_heading("2 of 2 done")
+
+
+def test_damaged_photo_is_replaced(window: Driver, servers: Servers, tmp_path: Path) -> None:
+    window.open(create_job(window, servers, {"a.jpg": PHOTO, "cut.jpg": make_truncated()}))
+    window.see_control("Replace cut.jpg", "input")
+    [whole] = write_files(tmp_path, {"whole.jpg": PHOTO})
+    window.choose("[aria-label='Replace cut.jpg']", [Path(whole)])
+    window.see_heading("2 of 2 done")
 
 
 def test_photos_are_found_by_name_and_filtered(window: Driver, idle: Servers) -> None:
