@@ -53,10 +53,10 @@ async function addNow(files, missing) {
   page.added(sayKnown(known));
 }
 
-/** Return the position of a file that is missing, by its name and size, and take it off the list. */
+/** Return the position of a file that is missing, by its name's beginning and its size, and take it off the list. */
 function take(missing, file) {
   const name = cleanName(file.name);
-  const n = missing.findIndex((one) => one.name === name && one.bytes === file.size);
+  const n = missing.findIndex((one) => name.startsWith(one.name) && one.bytes === file.size);
   return n < 0 ? null : missing.splice(n, 1)[0].position;
 }
 

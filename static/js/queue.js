@@ -17,7 +17,7 @@ class Queue {
   #items = new Set(); // Waiting, sending, failed or refused; an item that is sent is removed.
   #keys = new Set(); // Of all files, sent ones too.
   #url = null; // Where images are posted, once uploading has started.
-  #isPaused = false; // While the job accepts no images.
+  #isPaused = true; // While the job accepts no images.
   #pauseNotice = ""; // Why uploading is suspended, and until when.
   #last = 0; // The highest position so far.
   #timer = 0;
@@ -106,11 +106,15 @@ class Queue {
     this.#last = Math.max(this.#last, position - 1);
   }
 
-  /** Upload all files to an address, and those that are added or retried later. */
+  /** Upload all files to an address, and those that are added or retried later; from `resume` on. */
   start(url) {
     this.#url = url;
     this.#changed();
-    this.#sendNext();
+  }
+
+  /** True while the job accepts no images. */
+  get isPaused() {
+    return this.#isPaused;
   }
 
   /** Start no more uploads until `resume`. */
@@ -157,6 +161,11 @@ class Queue {
 
   /** Queue a file again after a transient error; mark it as failed or refused after others. */
   async #handle(item, error) {
+    if (error.isOfClosedJob) {
+      this.pause();
+      this.#change(item, { state: "waiting", part: 0 });
+      return;
+    }
     if (error.isLost) item.disconnects += 1;
     // A file that was changed or deleted meanwhile fails like a lost connection.
     const fault = error.isLost ? await findFault(item.file, Infinity) : null;

@@ -10,17 +10,15 @@ import { post, retryWhileTransient, sendBeacon } from "./upload.js";
 
 const find = (id) => document.getElementById(id);
 let addresses = null; // Where the job takes images, is closed, and opened again.
-let isOpen = false; // True while the job accepts images.
 let isSettling = false;
 let reopenNotice = ""; // Why the job cannot be reopened yet; the queue has its own notice.
-let announced = { missing: 0, failed: 0, quarter: 0, notice: "" };
+let announced = { missing: 0, quarter: 0, notice: "" };
 
-/** Send to the job whose page this is; one that was just created `isOpen`. */
+/** Send to the job whose page this is; one that was just created is open. */
 export function sendToJob({ isNew }) {
   addresses = { ...find("frames").dataset };
-  isOpen = isNew;
   gather({
-    open: async () => isOpen || (await reopen()),
+    open: async () => queue.isPaused && (await reopen()),
     added: (words) => {
       if (words) showNotice(words);
       settle();
@@ -32,8 +30,8 @@ export function sendToJob({ isNew }) {
   });
   const frames = new Frames({ onRemove: (item) => queue.remove(item), onRetry: (item) => queue.retry(item) });
   queue.useView(frames, showUpload);
-  if (!isNew) queue.pause();
   queue.start(addresses.images);
+  if (isNew) queue.resume();
 }
 
 document.addEventListener("click", ({ target }) => {
@@ -66,9 +64,9 @@ async function settle() {
   if (isSettling) return;
   isSettling = true;
   await added(); // Files that were added while the job was created are uploaded, too.
-  while (isOpen ? isSettled() : queue.isBusy) {
+  while (queue.isPaused ? queue.isBusy : isSettled()) {
     try {
-      await (isOpen ? close() : reopen());
+      await (queue.isPaused ? reopen() : close());
     } catch (error) {
       queue.fail(error);
     }
@@ -78,7 +76,6 @@ async function settle() {
 
 /** Close the job with the images that arrived. The server deletes a job without images. */
 async function close() {
-  isOpen = false;
   queue.pause();
   if (!hasImages()) showNothingUploaded();
   const request = (fields) => retryWhileTransient(() => post(addresses.close, fields), announce);
@@ -111,17 +108,15 @@ async function reopen() {
     showUpload();
   });
   queue.continueAt(position);
-  isOpen = true;
   queue.resume();
   refresh(); // The panel of a finished job does not poll.
 }
 
 // Without this page, the remaining files are not uploaded: close the job.
 addEventListener("pagehide", () => {
-  if (!isOpen) return;
-  isOpen = false;
+  if (queue.isPaused) return;
   queue.pause();
-  // Browsers limit beacons to 64 kB.
+  // Browsers limit beacons to 64 kB. The beginning of a name is enough to find its file again.
   const short = queue.missing.map(([position, name, , bytes]) => [position, name.slice(0, 40), "", bytes]);
   for (const files of [queue.missing, short, []]) {
     if (sendBeacon(addresses.close, missing(files))) break;
@@ -158,10 +153,10 @@ function showUpload() {
 
 /** Announce pauses, missing files and each uploaded quarter; the end is announced by the job's panel. */
 function announceProgress(notice) {
-  const { count, sentCount, missingCount, failedCount, isBusy } = queue;
+  const { count, sentCount, missingCount, isBusy } = queue;
   const quarter = Math.floor((4 * sentCount) / count);
   const isNews = missingCount > announced.missing || (isBusy && quarter > announced.quarter);
   if (notice !== announced.notice) announce(notice || say("resumed"));
   else if (isNews) announce(find("sending-facts").textContent);
-  announced = { missing: missingCount, failed: failedCount, quarter, notice };
+  announced = { missing: missingCount, quarter, notice };
 }

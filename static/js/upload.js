@@ -16,6 +16,7 @@ export class RequestError extends Error {
     super(isLost ? say("lost") : problem.detail);
     this.field = problem?.field;
     this.isSessionError = problem?.code === "csrf";
+    this.isOfClosedJob = problem?.code === "job_closed"; // As by another tab that is done.
     this.isLost = isLost;
     // A 2xx response that we did not expect comes from something in between, such as a proxy.
     this.canRetry = isLost || status < 300 || status === 429 || status >= 500;

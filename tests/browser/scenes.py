@@ -179,6 +179,7 @@ def upload_queue(page: Page, stage: Stage) -> None:
     stage.enter(page, "/")
     drop(page, {**stage.files, "notes.jpg": b"only words", "empty.png": b""})
     expect(page.get_by_text("This file is empty.")).to_be_visible()
+    expect(page.locator(".contact .well:empty")).to_have_count(0)  # Each has its preview.
 
 
 @scene

@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.actions import (
+    FINISHED,
+    IN_PART,
     LARGE,
     drop,
     expect_done,
@@ -155,13 +157,17 @@ def test_going_back_and_forward_shows_the_form_and_the_job(page: Page) -> None:
     expect_done(page, "1 of 1 done")
 
 
-def test_two_tabs_add_photos_to_one_job(page: Page) -> None:
+def test_two_tabs_add_photos_to_one_job(page: Page, line: Line) -> None:
     gather(page, "a.jpg")
     make(page)
     other = page.context.new_page()
-    other.goto(page.url)
-    drop(page, {"b.jpg": make_jpeg()})
-    drop(other, {"c.jpg": make_jpeg(size=(200, 100))})
-    for tab in (page, other):
-        expect(tab.locator(NAMES)).to_have_count(3)
-        expect_finished(tab, "3 of 3 done")
+    other.goto(page.url.replace(page.url.partition("/jobs")[0], line.url))
+    line.hold()
+    drop(other, {"b.bmp": LARGE})
+    expect(other.locator(".frame.sending .ribbon")).to_contain_text(IN_PART)
+    drop(page, {"c.jpg": make_jpeg()})  # This one is done first, and closes the job.
+    expect(page.locator(".frame.done")).to_have_count(2)
+    expect(page.locator(FINISHED)).to_be_visible()
+    line.release()
+    expect(other.locator(".frame.done")).to_have_count(3)
+    expect_finished(other, "3 of 3 done")

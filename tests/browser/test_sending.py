@@ -135,7 +135,9 @@ def test_job_closes_with_the_uploaded_files_when_its_page_is_left(
     expect(page.locator("#skipped li").last).to_contain_text("3.bmp It was not uploaded.")
 
 
-def test_many_files_with_long_names_are_listed_as_missing(page: Page, line: Line) -> None:
+def test_many_files_with_long_names_are_listed_as_missing(
+    page: Page, line: Line, tmp_path: Path
+) -> None:
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto(f"{line.url}/?preset=square")
     names = [f"{number} {'n' * 240}.jpg" for number in range(19)]
@@ -157,6 +159,10 @@ def test_many_files_with_long_names_are_listed_as_missing(page: Page, line: Line
     page.goto(job)
     expect(page.locator("#skipped li").last).to_contain_text("18 nnnn")
     expect(page.locator("h1")).to_contain_text(" skipped")
+    again = write_files(tmp_path, dict.fromkeys(names, make_jpeg()))
+    line.release()
+    page.get_by_label("Add them again").set_input_files(again)
+    expect_finished(page, "20 of 20 done")
 
 
 def send_in_part(page: Page, line: Line) -> None:
