@@ -12,6 +12,7 @@ from tests.support.images import RED, encode, make_image, make_jpeg, make_pictur
 from tests.support.profiles import make_wide_gamut_profile
 from webapp.engine import animation, decoding, encoding, errors, vips
 from webapp.engine.errors import ByteBudget, ImageError
+from webapp.engine.geometry import predict_sizes
 from webapp.engine.thumbhash import thumbhash_to_png
 from webapp.recipes.outputs import Format, Output, responsive_set
 
@@ -142,6 +143,24 @@ def test_widths_beyond_a_small_source_are_made_once(engine: Engine) -> None:
         "200w.webp",
         "200w.jpg",
     ]
+
+
+def test_larger_width_of_another_quality_is_not_made_of_a_small_source(engine: Engine) -> None:
+    widths = [Output("100w", 100, None, format="webp")]
+    large = Output("200w", 200, None, format="webp", quality=33)
+    made = engine.make(make_jpeg(size=(100, 80)), *widths, large)
+    assert [thumbnail.file_name for thumbnail in made] == ["100w.webp"]
+    predicted = predict_sizes((*widths, large), "jpeg", (100, 80))
+    assert [(output.name, size) for output, size in predicted] == [("100w", (100, 80))]
+
+
+def test_one_width_in_two_qualities_is_made_twice(engine: Engine) -> None:
+    outputs = [
+        Output(name, 60, None, format="webp", quality=quality)
+        for name, quality in (("fine", 90), ("small", 40))
+    ]
+    made = engine.make(make_jpeg(size=(120, 80)), *outputs)
+    assert [thumbnail.file_name for thumbnail in made] == ["fine.webp", "small.webp"]
 
 
 def test_kept_outputs_are_not_made_and_change_no_others(engine: Engine) -> None:

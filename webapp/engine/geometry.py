@@ -63,12 +63,29 @@ def box_of(output: Output) -> Size:
     return output.width or MAX_SIDE, output.height or MAX_SIDE
 
 
-def identity(output: Output, planned: ResizePlan) -> tuple[object, ...]:
-    """List what an output's file depends on, as known before decoding.
+class Widths:
+    """Tell which outputs with a free side show nothing that an earlier one does not.
 
-    The output's format must be resolved.
+    Of a small source, all widths of a set that are larger come out at its own size; only the first
+    is made. Two of one width may differ in quality.
     """
-    return (planned, output.format, output.encoder_quality, output.max_bytes)
+
+    def __init__(self) -> None:
+        self._earlier: dict[object, dict[object, Size]] = {}
+
+    def add(self, output: Output, look: object) -> None:
+        """Note an output that is made. `look` is what its pixels depend on."""
+        self._earlier.setdefault(look, {})[_coding(output)] = box_of(output)
+
+    def has(self, output: Output, look: object) -> bool:
+        """Return whether an output would repeat an earlier one."""
+        earlier = self._earlier.get(look, {})
+        is_other_width = any(box != box_of(output) for box in earlier.values())
+        return output.has_free_side and (is_other_width or _coding(output) in earlier)
+
+
+def _coding(output: Output) -> tuple[object, ...]:
+    return output.encoder_quality, output.max_bytes
 
 
 def predict_sizes(
@@ -76,17 +93,19 @@ def predict_sizes(
 ) -> list[tuple[Output, Size]]:
     """List the outputs that will be made of a still source, and their sizes.
 
-    The outputs have their format resolved. Of the widths of a set that are larger than the source,
-    which all come out at its size, only the first is listed.
+    The outputs have their format resolved. Widths that repeat an earlier one are left out.
     """
-    predicted: dict[object, tuple[Output, Size]] = {}
-    for requested in outputs:
+    predicted = []
+    widths = Widths()
+    for requested in dict.fromkeys(outputs):
         output = requested.with_resolved_format(source_format, is_animated=False)
         planned = plan(output, source)
-        size = box_of(output) if output.fit == "pad" else planned.size
-        key = identity(output, planned) if output.has_free_side else output
-        predicted.setdefault(key, (output, size))
-    return list(predicted.values())
+        look = (planned, output.format)
+        if widths.has(output, look):
+            continue
+        widths.add(output, look)
+        predicted.append((output, box_of(output) if output.fit == "pad" else planned.size))
+    return predicted
 
 
 def _plan_cover(box: Size, source: Size, enlarge: bool, point: Point) -> ResizePlan:

@@ -42,9 +42,8 @@ def make_thumbnails(
     others have the content that they would have without `kept`.
 
     The thumbnails are in the order of the recipe, upright and without metadata. They are in sRGB,
-    or in Display P3 if their output keeps it. One with a free side is skipped if it would be the
-    same as an earlier one or a kept one: of a small source, all the larger widths of a responsive
-    set come out at its own size.
+    or in Display P3 if their output keeps it. One with a free side is skipped if it would repeat an
+    earlier one or a kept one.
 
     A thumbnail that shows all of the source, in its format and size, is never larger: if encoding
     makes it so, it is a copy of the source without metadata. Exceptions are an AVIF, and a picture
@@ -92,16 +91,20 @@ def _write_all(
 ) -> list[MadeThumbnail]:
     """Write a file for each output, except kept ones and duplicates of a width."""
     all_of = [
-        (number, output, picture, _identity(picture, output, decoded.rights))
+        (number, output, picture, _look(picture, output, decoded.rights))
         for number, (output, picture) in enumerate(zip(outputs, pictures, strict=True))
     ]
-    there = {key for number, _, _, key in all_of if number in kept}
+    widths = geometry.Widths()
+    for number, output, _, look in all_of:
+        if number in kept:
+            widths.add(output, look)
     encoded: dict[tuple[object, ...], Encoded] = {}
     made = []
-    for number, output, picture, key in all_of:
-        if number in kept or (output.has_free_side and key in there):
+    for number, output, picture, look in all_of:
+        if number in kept or widths.has(output, look):
             continue
-        there.add(key)
+        widths.add(output, look)
+        key = (look, output.encoder_quality, output.max_bytes)
         if key not in encoded:
             encoded[key] = encode_output(picture, output, decoded, source)
         size, format = composed_size(picture, output), cast(Format, output.format)
@@ -111,10 +114,11 @@ def _write_all(
     return made
 
 
-def _identity(picture: Picture, output: Output, rights: bytes) -> tuple[object, ...]:
-    """List all that an output's file depends on."""
+def _look(picture: Picture, output: Output, rights: bytes) -> tuple[object, ...]:
+    """List all that an output's file depends on, but for its quality and limit of bytes."""
     return (
-        *geometry.identity(output, picture.plan),
+        picture.plan,
+        output.format,
         picture.timing is not None,
         picture.is_p3,
         composed_size(picture, output),
