@@ -82,8 +82,19 @@ function wait(seconds) {
 }
 
 /** Post form fields. Returns the JSON of the response, or null if the body is empty. */
-export function post(url, body) {
-  return withValidToken(() => postOnce(url, body));
+export function post(url, body, options) {
+  return withValidToken(() => postOnce(url, body, options));
+}
+
+/**
+ * Upload one file. The server orders images by position, whichever arrives first. Returns the id of the
+ * image.
+ */
+export async function uploadFile(url, { file, position }, options) {
+  const body = new FormData();
+  body.append("position", position);
+  body.append("images", file, file.name);
+  return (await post(url, body, options)).id;
 }
 
 /** Run a request; once more with a new token if the session changed, as in another tab. */
@@ -116,42 +127,13 @@ export function sendBeacon(url, body) {
   return navigator.sendBeacon(url, body);
 }
 
-async function postOnce(url, body) {
-  let response, text;
-  try {
-    const signal = AbortSignal.timeout(STALL_MS);
-    response = await fetch(url, { method: "POST", body, headers: headers(), signal });
-    text = await response.text();
-  } catch {
-    throw new RequestError(0);
-  }
-  if (!response.ok) {
-    const { status, headers } = response;
-    throw new RequestError(status, readAnswer(status, text), headers.get("Retry-After"));
-  }
-  try {
-    return text ? JSON.parse(text) : null;
-  } catch {
-    throw new RequestError(response.status, { detail: say("foreign") }); // Such as a captive portal.
-  }
-}
-
-/**
- * Upload one file. Uses XMLHttpRequest, because fetch does not report upload progress. The server
- * orders images by position, whichever arrives first. Returns the id of the image.
- */
-export function uploadFile(url, item, options) {
-  return withValidToken(() => uploadOnce(url, item, options));
-}
-
-function uploadOnce(url, { file, position }, { signal, onProgress }) {
-  signal.throwIfAborted();
-  const body = new FormData();
-  body.append("position", position);
-  body.append("images", file, file.name);
+/** Uses XMLHttpRequest, because fetch does not report upload progress. */
+function postOnce(url, body, { signal, onProgress = () => {} } = {}) {
+  signal?.throwIfAborted();
   const request = new XMLHttpRequest();
   request.open("POST", url);
-  for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
+  request.setRequestHeader("Accept", "application/json");
+  request.setRequestHeader("X-CSRFToken", token);
   let stallTimer = 0;
   const restartStallTimer = () => {
     clearTimeout(stallTimer);
@@ -162,31 +144,27 @@ function uploadOnce(url, { file, position }, { signal, onProgress }) {
     onProgress(event.loaded / event.total);
   };
   request.upload.onload = () => onProgress(1);
-  signal.addEventListener("abort", () => request.abort());
+  signal?.addEventListener("abort", () => request.abort());
   restartStallTimer();
   return new Promise((resolve, reject) => {
     request.onload = () => {
       const { status, responseText } = request;
       const answer = readAnswer(status, responseText);
-      if (status === 201) resolve(answer.id);
+      if (status < 300 && !answer?.detail) resolve(answer);
       else reject(new RequestError(status, answer, request.getResponseHeader("Retry-After")));
     };
     request.onerror = () => reject(new RequestError(0));
-    request.onabort = () => reject(signal.aborted ? signal.reason : new RequestError(0));
+    request.onabort = () => reject(signal?.aborted ? signal.reason : new RequestError(0));
     request.onloadend = () => clearTimeout(stallTimer);
     request.send(body);
   });
 }
 
-function headers() {
-  return { Accept: "application/json", "X-CSRFToken": token };
-}
-
-/** Parse the server's JSON; a proxy in front of it answers in HTML. */
+/** Parse the server's JSON; a proxy in front of it, or a captive portal, answers in HTML. */
 function readAnswer(status, text) {
   try {
-    return JSON.parse(text);
+    return text ? JSON.parse(text) : null;
   } catch {
-    return { detail: say("rejected", { status }) };
+    return { detail: say(status < 300 ? "foreign" : "rejected", { status }) };
   }
 }
