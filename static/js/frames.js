@@ -14,7 +14,6 @@ export class Frames {
     this.#onRemove = onRemove;
     this.#onRetry = onRetry;
     showPreviews(showPreview);
-    document.addEventListener("htmx:after:swap", keepPreviews);
   }
 
   add(item) {
@@ -99,6 +98,8 @@ function keepPreviews() {
     }
   }
 }
+
+document.addEventListener("htmx:after:swap", keepPreviews);
 
 function displayPreview(frame, item) {
   if (item.preview === undefined) watchFrame(frame, item);

@@ -14,7 +14,7 @@ let adding = Promise.resolve(); // Files are added one batch after the other.
 
 /**
  * Gather files for a page. `open` is called before they are added and may fail, `added` after it with
- * those that were there already; `fail` gets errors, `place` where files can be dropped.
+ * those that were there already; `has` tells of one, `fail` gets errors, `place` where files can be dropped.
  */
 export function gather(forPage) {
   page = forPage;
@@ -46,7 +46,7 @@ async function addNow(files, missing) {
     checking = check(start + CHECKED_AT_ONCE); // Read the next ones meanwhile.
     faults.forEach((fault, n) => {
       const file = wanted[start + n];
-      if (queue.has(file)) known.push(file);
+      if (queue.has(file) || page.has(file)) known.push(file);
       else queue.add(file, fault ?? findExcess(), positions.get(file));
     });
   }

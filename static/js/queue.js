@@ -208,6 +208,10 @@ class Queue {
     this.#changed();
   }
 
+  removeRefused() {
+    for (const item of this.#items) if (item.state === "refused") this.remove(item);
+  }
+
   removeAll() {
     for (const item of this.#items) this.remove(item);
   }

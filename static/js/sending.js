@@ -1,5 +1,6 @@
 /** Send the queue to the job of this page: open the job, close it once all is sent, say how far it is. */
 
+import { cleanName } from "./files.js";
 import { Frames } from "./frames.js";
 import { add, added, gather } from "./gathering.js";
 import { announce, setTitle, showNotice } from "./page.js";
@@ -11,6 +12,7 @@ import { post, retryWhileTransient, sendBeacon } from "./upload.js";
 const find = (id) => document.getElementById(id);
 let addresses = null; // Where the job takes images, is closed, and opened again.
 let isSettling = false;
+let isGone = false; // The job, which may be restored.
 let reopenNotice = ""; // Why the job cannot be reopened yet; the queue has its own notice.
 let announced = { missing: 0, quarter: 0, notice: "" };
 
@@ -25,6 +27,7 @@ export function sendToJob({ isNew }) {
     },
     fail: ({ message }) => showNotice(message),
     place: () => find("frames") && find("main"),
+    has: isCard,
     count: () => document.querySelectorAll("#frames > .frame[id]").length - queue.sentCount,
     missing: listMissing,
   });
@@ -40,11 +43,24 @@ document.addEventListener("click", ({ target }) => {
   document.querySelector("h1").focus(); // The button disappears.
 });
 
+document.addEventListener("htmx:after:swap", () => {
+  if (!isGone || !find("frames")) return;
+  isGone = false;
+  sendToJob({ isNew: false });
+  queue.retry();
+});
+
 /** List the files that the job misses, and that may be sent again. */
 function listMissing() {
   return [...document.querySelectorAll("#skipped [data-bytes]")].map(({ dataset: { name, bytes, position } }) => ({
     name, bytes: Number(bytes), position: Number(position),
   }));
+}
+
+/** Return whether the job has a photo of this name and size. */
+function isCard({ name, size }) {
+  const cards = document.querySelectorAll(`#frames > [data-bytes="${size}"] .frame-name`);
+  return [...cards].some((card) => card.textContent.trim() === cleanName(name));
 }
 
 function hasImages() {
@@ -81,6 +97,7 @@ async function close() {
   const request = (fields) => retryWhileTransient(() => post(addresses.close, fields), announce);
   // Without the list of missing files if the server rejects that. A job that stays open closes itself.
   await request(missing()).catch(() => request(null)).catch(() => {});
+  queue.removeRefused(); // The job's page lists them.
 }
 
 /** The form fields that list the missing files. */
@@ -132,7 +149,7 @@ function warn(event) {
 
 function showUpload() {
   const section = find("sending");
-  if (!section) return; // Nothing was uploaded.
+  if (!section) return leave(); // The job is gone, or nothing was uploaded.
   const { count, sentCount, missingCount, isBusy } = queue;
   const percent = Math.floor(queue.progress * 100);
   const done = say(isBusy ? "uploaded_of" : "uploaded", { sent: sentCount, photos: isBusy ? count : sentCount });
@@ -149,6 +166,13 @@ function showUpload() {
   if (isBusy) addEventListener("beforeunload", warn);
   else removeEventListener("beforeunload", warn);
   settle();
+}
+
+function leave() {
+  isGone = true;
+  queue.pause();
+  setTitle("upload", "");
+  removeEventListener("beforeunload", warn);
 }
 
 /** Announce pauses, missing files and each uploaded quarter; the end is announced by the job's panel. */

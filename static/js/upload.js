@@ -19,7 +19,7 @@ export class RequestError extends Error {
     this.isOfClosedJob = problem?.code === "job_closed"; // As by another tab that is done.
     this.isLost = isLost;
     // A 2xx response that we did not expect comes from something in between, such as a proxy.
-    this.canRetry = isLost || status < 300 || status === 429 || status >= 500;
+    this.canRetry = isLost || status < 300 || status === 410 || status === 429 || status >= 500;
     this.waitSeconds = Number(retryAfter); // 0 without the header Retry-After.
   }
 
@@ -132,8 +132,8 @@ function postOnce(url, body, { signal, onProgress = () => {} } = {}) {
   signal?.throwIfAborted();
   const request = new XMLHttpRequest();
   request.open("POST", url);
-  request.setRequestHeader("Accept", "application/json");
-  request.setRequestHeader("X-CSRFToken", token);
+  const headers = { Accept: "application/json", "X-CSRFToken": token };
+  for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
   let stallTimer = 0;
   const restartStallTimer = () => {
     clearTimeout(stallTimer);

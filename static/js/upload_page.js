@@ -45,6 +45,7 @@ gather({
     if (problem.field) announce(problem.message); // The others are alerts.
   },
   place: () => (zone.hidden ? find("left") : zone),
+  has: () => false,
   count: () => 0,
 });
 
@@ -153,6 +154,7 @@ async function begin() {
   rememberRecipe();
   moveTo(job.url);
   find("main").innerHTML = job.page;
+  find("upload-style").remove();
   scrollTo(0, 0); // The submit button may have been far down.
   announce(say("uploading", { photos: queue.count }));
   followNewJob();

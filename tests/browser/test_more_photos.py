@@ -19,7 +19,7 @@ from tests.browser.actions import (
     write_files,
 )
 from tests.browser.lines import Line
-from tests.browser.measures import check_colors
+from tests.browser.measures import check_colors, draw
 from tests.support.images import make_jpeg, make_truncated
 
 pytestmark = pytest.mark.browser
@@ -57,25 +57,67 @@ def test_photos_are_added_while_others_are_sent(page: Page, line: Line) -> None:
     expect_finished(page, "3 of 3 done")
 
 
-def test_file_that_is_there_is_not_added_again(page: Page) -> None:
+def test_file_that_is_there_is_not_added_again(page: Page, tmp_path: Path) -> None:
     gather(page, "a.jpg")
     make(page)
-    page.evaluate("window.now = Date.now()")
-    for _ in range(2):  # The same bytes of the same time.
-        page.evaluate(
+    again = write_files(tmp_path, {"b.jpg": make_jpeg(size=(90, 90))})
+    for _ in range(2):
+        page.get_by_label("Add photos").set_input_files(again)
+        expect_finished(page, "2 of 2 done")
+    expect(page.locator(".bar:visible")).to_have_text("b.jpg is already there.")
+    expect(page.locator(NAMES)).to_have_text(["a.jpg", "b.jpg"])
+
+
+def test_photo_of_the_job_is_not_added_again_after_a_reload(page: Page, tmp_path: Path) -> None:
+    gather(page, "a.jpg")
+    make(page)
+    page.reload()
+    again = write_files(tmp_path, {"a.jpg": make_jpeg()})
+    page.get_by_label("Add photos").set_input_files(again)
+    expect(page.locator(".bar:visible")).to_have_text("a.jpg is already there.")
+    expect_finished(page, "1 of 1 done")
+
+
+def test_tools_take_clicks_while_photos_are_sent(page: Page, line: Line) -> None:
+    page.set_viewport_size({"width": 390, "height": 700})
+    page.goto(f"{line.url}/?preset=square")
+    drop(page, {f"{n}.bmp": LARGE for n in range(4)})
+    line.hold()
+    submit(page)
+    page.get_by_role("button", name="Remove 3.bmp").scroll_into_view_if_needed()
+    for _ in range(8):
+        page.mouse.wheel(0, 60)
+        draw(page)
+        inside = page.evaluate(
             """() => {
-                const transfer = new DataTransfer();
-                const file = new File(["words"], "b.jpg", { lastModified: now });
-                transfer.items.add(file);
-                for (const type of ["dragenter", "drop"]) {
-                    const options = { dataTransfer: transfer, bubbles: true };
-                    document.body.dispatchEvent(new DragEvent(type, options));
-                }
+                const bar = document.querySelector(".tools").getBoundingClientRect();
+                const at = document.elementFromPoint(bar.right - 30, bar.top + bar.height / 2);
+                return at.closest(".tools") !== null;
             }"""
         )
-        expect(page.locator(NAMES)).to_have_text(["a.jpg", "b.jpg"])
-    expect(page.locator(".bar:visible")).to_have_text("b.jpg is already there.")
-    expect_finished(page, "1 of 2 done · 1 skipped")
+        assert inside
+    button = page.get_by_role("button", name="Remove 3.bmp")
+    assert button.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+
+
+def test_photos_are_sent_on_when_a_deleted_job_is_restored(
+    page: Page, line: Line, complaints: list[str]
+) -> None:
+    page.goto(f"{line.url}/?preset=square")
+    drop(page, {"a.jpg": make_jpeg(), "1.bmp": LARGE, "2.bmp": LARGE})
+    line.hold(after=1)
+    submit(page)
+    expect(page.locator(".frame.done")).to_have_count(1)
+    other = page.context.new_page()
+    other.goto(f"{page.url}/delete")
+    other.get_by_role("button", name="Delete").click()
+    expect(page.locator("h1")).to_have_text("This job is deleted")
+    line.release()
+    expect(page).to_have_title("This job is deleted · Thumbnails")
+    expect(page.locator("#sending")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect_finished(page, "3 of 3 done")
+    complaints.clear()  # Chromium reports the 410.
 
 
 def test_files_lost_by_a_reload_are_added_again_by_name_and_size(

@@ -50,7 +50,9 @@ def changes(job_id: UUID) -> Response:
         page = request.args.get("page", 1, type=int)
         return no_store(_render("crops/_changes.html", current_jobs().job(str(job_id)), page))
     except JobNotFound:
-        return no_store(render_template("crops/_gone.html", page=gone_page(str(job_id))))
+        return no_store(
+            render_template("crops/_gone.html", page=gone_page(str(job_id), is_job_page=False))
+        )
 
 
 @blueprint.post("/<uuid:image_id>")

@@ -51,7 +51,7 @@ def panel(job_id: UUID, image_id: UUID) -> Response:
         job, image = current_jobs().image(str(job_id), str(image_id))
         return no_store(_render("images/_panel.html", job, image))
     except (JobNotFound, ImageNotFound):
-        return no_store(gone_page(str(job_id)))
+        return no_store(gone_page(str(job_id), is_job_page=False))
 
 
 @blueprint.get("/original")

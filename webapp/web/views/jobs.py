@@ -129,14 +129,17 @@ def panel(job_id: UUID) -> Response:
         return no_store(gone_page(str(job_id)))
 
 
-def gone_page(job_id: str, has_focus: bool = False) -> str:
+def gone_page(job_id: str, *, is_job_page: bool = True, has_focus: bool = False) -> str:
     """Render what replaces the page of a job that is gone, with Undo for its owner.
 
-    Where the owner just deleted it, the button for that `has_focus`.
+    On the job's own page, undoing it restores the page, too. Where the owner just deleted it, the
+    button for that `has_focus`.
     """
     listed = current_jobs().store.jobs.listed(current_owner(), [job_id])
     deleted = next((job for job in listed if job.is_deleted), None)  # Or only an image is gone.
-    return render_template("jobs/_gone.html", job=deleted, has_focus=has_focus)
+    return render_template(
+        "jobs/_gone.html", job=deleted, is_job_page=is_job_page, has_focus=has_focus
+    )
 
 
 def render_panel(job_id: str, since: int | None) -> str:
