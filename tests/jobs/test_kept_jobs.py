@@ -212,7 +212,7 @@ class TestLimit:
 
     def test_full_owner_cannot_begin_another_kept_job(self, jobs: Jobs) -> None:
         keep(jobs, make_jpeg() + bytes(MB - len(make_jpeg())))
-        with pytest.raises(TooMuchKept, match="may have 1 MB"):
+        with pytest.raises(TooMuchKept, match="may keep 1 MB"):
             jobs.submit(SQUARE, "owner", keep_hours=inf)
         assert jobs.store.jobs.ids("owner") == jobs.store.jobs.ids()
         assert len(jobs.store.jobs.ids()) == 1
@@ -266,6 +266,19 @@ class TestLowerLimit:
             clock.advance(hours=A_YEAR)
             sweep(strict)
             assert strict.job(job_id).expires is None
+
+    def test_kept_job_can_be_extended(self, jobs: Jobs, clock: Clock, photo: bytes) -> None:
+        job_id = keep(jobs, photo)
+        with other_limit(jobs, clock, 0) as strict:
+            assert strict.extend(job_id, 1) is None
+
+    def test_job_with_an_expiry_can_be_extended(self, jobs: Jobs, clock: Clock) -> None:
+        with other_limit(jobs, clock, 2) as generous:
+            keep(generous, make_jpeg() + bytes(MB))
+        job_id = submit(jobs, make_jpeg())
+        assert jobs.extend(job_id, 72)
+        with pytest.raises(TooMuchKept):
+            jobs.extend(job_id, inf)
 
     def test_nothing_is_added_to_what_is_kept(self, jobs: Jobs, clock: Clock, photo: bytes) -> None:
         job_id = keep(jobs, photo)

@@ -91,8 +91,8 @@ class TooMuchKept(Exception):
 
     def __init__(self, limit_mb: int) -> None:
         super().__init__(
-            f"The jobs that you keep until you delete them may have {limit_mb:,} MB, and this would"
-            " be more. Delete one of them, and try again two minutes later."
+            f"You may keep {limit_mb:,} MB of jobs until you delete them, and this would be more."
+            " Delete one, wait two minutes, and try again."
         )
 
 

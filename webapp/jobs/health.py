@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from webapp.jobs.models import Bucket, Counter, Job, Kept, Progress
+from webapp.jobs.models import Bucket, Counter, Job, KeptJobs, Progress
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 
@@ -35,7 +35,7 @@ class Statistics:
     counters: list[Counter]
     wait: list[Bucket]  # From an image's upload to its first claim.
     work: list[Bucket]  # From an image's last claim to its end.
-    kept: Kept
+    kept: KeptJobs
     health: Health
 
 

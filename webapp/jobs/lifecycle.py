@@ -40,7 +40,7 @@ from webapp.jobs.events import (
 )
 from webapp.jobs.health import QueueEstimate, estimate
 from webapp.jobs.housekeeping import place_thumbnails
-from webapp.jobs.limits import ClientLimits, within_kept
+from webapp.jobs.limits import ClientLimits, within_kept_limit
 from webapp.jobs.models import (
     Image,
     Job,
@@ -95,11 +95,8 @@ class Jobs:
         """
         self._require_space()
         job_id = str(uuid4())
-        with self.store.db.transaction():
+        with within_kept_limit(self.store, job_id, self.config, coming=1):  # An image has more.
             self._add_job(job_id, recipe, owner, keep_hours)
-            kept = self.store.jobs.bytes_kept_by_owner_of(job_id)
-            if keep_hours == inf and kept >= self.config.max_kept_mb * MB > 0:
-                raise TooMuchKept(self.config.max_kept_mb)
         return job_id
 
     def submit_image(
@@ -113,7 +110,10 @@ class Jobs:
         with self._counted_refusals(name):
             image = self._read(upload, name)
             job_id = str(uuid4())
-            with self._kept(upload, job_id, image.id), self.limits.within_share(client):
+            with (
+                self._original_stored(upload, job_id, image.id),
+                self.limits.within_share(client),
+            ):
                 self._add_job(job_id, recipe, owner)
                 self.store.queue.add(job_id, image, None, 1, client)
         log_accepted(job_id, image)
@@ -139,9 +139,9 @@ class Jobs:
             if before is not None:
                 return before
             with (
-                self._kept(upload, job_id, image.id),
+                self._original_stored(upload, job_id, image.id),
                 self.limits.within_share(client),
-                within_kept(self.store, job_id, self.config),
+                within_kept_limit(self.store, job_id, self.config, lets_new_expire=True),
             ):
                 if not self.store.queue.add(
                     job_id, image, OPEN_SECONDS, self.config.max_images, client
@@ -164,7 +164,7 @@ class Jobs:
             with self.store.db.transaction():
                 with (
                     self.limits.within_share(client),
-                    within_kept(self.store, job_id, self.config),
+                    within_kept_limit(self.store, job_id, self.config, lets_new_expire=True),
                 ):
                     if not self.store.queue.replace(job_id, image_id, image, client):
                         raise ImageNotFound
@@ -230,8 +230,8 @@ class Jobs:
         )
 
     @contextmanager
-    def _kept(self, upload: Upload, job_id: str, image_id: str) -> Iterator[None]:
-        """Keep an upload as an original, unless the block fails to write its row."""
+    def _original_stored(self, upload: Upload, job_id: str, image_id: str) -> Iterator[None]:
+        """Store an upload as an original, unless the block fails to write its row."""
         self.storage.keep_original(upload, job_id, image_id)
         try:
             yield
@@ -391,11 +391,8 @@ class Jobs:
         Returns when the job expires. Raises JobNotFound or TooMuchKept.
         """
         maximum = self._max_retention_hours(self.store.jobs.owner(job_id), hours) * 3600
-        with self.store.db.transaction():
+        with within_kept_limit(self.store, job_id, self.config):
             expires = self.store.jobs.extend(job_id, min(hours * 3600, maximum), maximum)
-            kept = self.store.jobs.bytes_kept_by_owner_of(job_id)
-            if expires == inf and kept > self.config.max_kept_mb * MB:
-                raise TooMuchKept(self.config.max_kept_mb)
         if expires is None:
             raise self.not_found(job_id)
         return expiry(expires)

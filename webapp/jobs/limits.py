@@ -28,20 +28,23 @@ MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few t
 
 
 @contextmanager
-def within_kept(store: Store, job_id: str, config: Config) -> Iterator[None]:
-    """Check what the owner of a job keeps after the block, which adds to the job.
+def within_kept_limit(
+    store: Store, job_id: str, config: Config, *, coming: int = 0, lets_new_expire: bool = False
+) -> Iterator[None]:
+    """Check what the owner of a job keeps after the block, if this job is kept then.
 
-    A new job that is too large expires like others. An older one, whose links are in use, stays as
-    it is: raises TooMuchKept, with nothing changed.
+    It may be as much as before the block, also where the settings allow less now. `coming` bytes
+    are added to it. With `lets_new_expire`, a new job that is too large expires like others. Else,
+    and if the job is older, whose links are in use, raises TooMuchKept, with nothing changed.
     """
     with store.db.transaction():
-        before = store.jobs.bytes_kept_by_owner_of(job_id)
+        before = store.jobs.bytes_kept_with(job_id) or 0
         yield
-        after = store.jobs.bytes_kept_by_owner_of(job_id)
-        # What is kept stays, also if the settings allowed more before.
-        if after <= max(before, config.max_kept_mb * MB):
+        after = store.jobs.bytes_kept_with(job_id)
+        if after is None or after + coming <= max(before, config.max_kept_mb * MB):
             return
-        if not store.jobs.let_expire(job_id, config.max_retention_hours * 3600, NEW_SECONDS):
+        seconds = config.max_retention_hours * 3600
+        if not (lets_new_expire and store.jobs.let_expire(job_id, seconds, NEW_SECONDS)):
             raise TooMuchKept(config.max_kept_mb)
 
 

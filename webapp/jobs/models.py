@@ -425,7 +425,7 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptJobs:
     """The jobs that owners keep until they delete them."""
 
     jobs: int

@@ -11,7 +11,7 @@ from webapp.config import MB, Config
 from webapp.engine.result import ENGINE_VERSION, Result
 from webapp.jobs.errors import WORKER_LOST, ClaimLost, TooMuchKept
 from webapp.jobs.events import log_failed
-from webapp.jobs.limits import within_kept
+from webapp.jobs.limits import within_kept_limit
 from webapp.jobs.models import Claim, HourLimits
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
@@ -133,7 +133,7 @@ class Claims:
         thumbnails = [{**asdict(made), "digest": digests[made.number]} for made in new]
         stay = {number: (before, digests[number]) for number, before in kept.items()}
         try:
-            with within_kept(self.store, claim.job_id, self._config):
+            with within_kept_limit(self.store, claim.job_id, self._config, lets_new_expire=True):
                 if not self.store.queue.finish(claim, facts, path, thumbnails, stay):
                     raise ClaimLost
         except (ClaimLost, TooMuchKept):

@@ -17,7 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from webapp.jobs.health import Health, Statistics
-from webapp.jobs.models import Bucket, Counter, Kept
+from webapp.jobs.models import Bucket, Counter, KeptJobs
 
 UPLOADS = ("accepted", "refused")  # Of `counters`; the others are outcomes of images.
 
@@ -70,7 +70,7 @@ def _histogram(what: str, why: str, buckets: Sequence[Bucket]) -> Metric:
     )
 
 
-def _gauges(health: Health, kept: Kept) -> Iterator[Metric]:
+def _gauges(health: Health, kept: KeptJobs) -> Iterator[Metric]:
     for name, why, value in (
         ("queue_depth", "Images that wait or are being worked on.", health.queue_depth),
         ("oldest_wait_seconds", "Age of the oldest that waits.", health.oldest_wait_seconds),

@@ -205,8 +205,8 @@ class TestUntilDeleted:
         assert Page(answer.text).errors() == [
             (
                 "keep_hours",
-                "The jobs that you keep until you delete them may have 1 MB, and this would be"
-                " more. Delete one of them, and try again two minutes later.",
+                "You may keep 1 MB of jobs until you delete them, and this would be more."
+                " Delete one, wait two minutes, and try again.",
             )
         ]
 
@@ -236,7 +236,7 @@ class TestUntilDeleted:
         script.send(job["reopen_url"])
         answer = script.add(job, make_jpeg())
         assert answer.status_code == 507
-        assert "Delete one of them" in answer.text
+        assert "Delete one, wait two minutes" in answer.text
 
     def test_cookie_of_an_owner_lasts_as_long_as_browsers_allow(
         self, person: Person, kept: str, clock: Clock

@@ -13,7 +13,7 @@ from webapp.jobs.models import (
     Image,
     Job,
     JobList,
-    Kept,
+    KeptJobs,
     ListedJob,
     MissingFile,
     Progress,
@@ -423,22 +423,22 @@ class JobRows:
             )
         )
 
-    def bytes_kept_by_owner_of(self, job_id: str) -> int:
-        """Sum the bytes of all jobs that a job's owner keeps until they delete them.
+    def bytes_kept_with(self, job_id: str) -> int | None:
+        """Sum the bytes of all jobs that an owner keeps; None unless this job is one of them.
 
         Deleted ones count until their files are removed: they can be restored.
         """
         rows = self._db.query(
-            f"SELECT total(bytes) AS bytes FROM jobs WHERE {IS_KEPT}"
-            " AND owner = (SELECT owner FROM jobs WHERE id = :id)",
+            f"SELECT sum(bytes) AS bytes FROM jobs WHERE {IS_KEPT}"
+            f" AND owner = (SELECT owner FROM jobs WHERE id = :id AND {IS_KEPT})",
             id=job_id,
         )
-        return int(rows[0]["bytes"])
+        return rows[0]["bytes"]  # type: ignore[no-any-return]
 
-    def kept(self) -> Kept:
+    def kept(self) -> KeptJobs:
         """Count all jobs that owners keep until they delete them."""
         sql = f"SELECT count(*) AS jobs, coalesce(sum(bytes), 0) AS bytes FROM jobs WHERE {IS_KEPT}"
-        return Kept(**self._db.query(sql)[0])
+        return KeptJobs(**self._db.query(sql)[0])
 
     def rename(self, job_id: str, name: str) -> bool:
         """Name a job; empty, its images name it. Return False if there is none."""
