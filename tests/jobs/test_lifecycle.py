@@ -11,11 +11,13 @@ from flask import Flask
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import (
     add_image,
+    age,
     claims_of,
     files_left,
     nothing_left,
     received,
     submit,
+    sweep,
     work,
 )
 from tests.support.people import multipart, part
@@ -36,6 +38,8 @@ from webapp.jobs.errors import (
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import ClientLimits
 from webapp.jobs.names import clean_name
+from webapp.jobs.store import Store
+from webapp.jobs.upload import Upload
 from webapp.recipes.presets import PRESETS
 
 SQUARE = PRESETS["square"].recipe
@@ -270,3 +274,62 @@ def test_replacement_beyond_the_share_of_the_queue_changes_nothing(app: Flask, j
         full.replace_image(failing, image.id, upload, "b.jpg", "127.0.0.1")
     assert jobs.job(failing).images == (image,)
     assert original.read_bytes() == before
+
+
+def test_others_can_write_while_a_replacement_is_synced(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(jobs, make_truncated())
+    work(jobs)
+    other = Store(jobs.config.instance / "jobs.db")
+
+    def sync_while_another_writes(upload: Upload) -> None:
+        other.db.execute("PRAGMA busy_timeout = 0")
+        other.jobs.rename(job_id, "Written meanwhile")
+
+    monkeypatch.setattr(Upload, "sync", sync_while_another_writes)
+    with received(jobs, make_jpeg()) as upload:
+        jobs.replace_image(job_id, jobs.job(job_id).images[0].id, upload, "b.jpg", "127.0.0.1")
+    other.db.close()
+    job = jobs.job(job_id)
+    assert (job.name, job.images[0].name) == ("Written meanwhile", "b.jpg")
+
+
+def test_crash_before_a_replacement_has_a_row_leaves_the_failed_image(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(jobs, make_truncated())
+    work(jobs)
+    (image,) = jobs.job(job_id).images
+    monkeypatch.setattr(jobs.storage, "delete_original", lambda *_: None)  # The process is dead.
+
+    def crash(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs.store.queue, "replace", crash)
+    with received(jobs, make_jpeg()) as upload, pytest.raises(KeyboardInterrupt):
+        jobs.replace_image(job_id, image.id, upload, "b.jpg", "127.0.0.1")
+    assert jobs.job(job_id).images == (image,)
+    assert jobs.storage.original(job_id, image.id).read_bytes() == make_truncated()
+    age(jobs, 86_400)
+    sweep(jobs)
+    assert [file.name for file in (jobs.storage.originals / job_id).iterdir()] == [image.id]
+
+
+def test_replacement_has_neither_point_nor_text_of_the_failed_image(jobs: Jobs) -> None:
+    job_id = jobs.submit(PRESETS["avatar"].recipe, "owner")
+    add_image(jobs, job_id, make_jpeg())
+    jobs.close(job_id)
+    work(jobs)
+    (image,) = jobs.job(job_id).images
+    jobs.set_alt(job_id, image.id, "A boat")
+    jobs.storage.original(job_id, image.id).write_bytes(make_truncated())
+    jobs.set_focal_point(job_id, image.id, (0.1, 0.2), "127.0.0.1")
+    work(jobs)
+    (image,) = jobs.job(job_id).images
+    assert image.is_failed
+    assert image.found_point
+    with received(jobs, make_jpeg()) as upload:
+        jobs.replace_image(job_id, image.id, upload, "b.jpg", "127.0.0.1")
+    (now,) = jobs.job(job_id).images
+    assert (now.found_point, now.focal_point, now.alt, now.thumbnails) == (None, None, None, ())

@@ -8,7 +8,6 @@ the workers.
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from math import inf
 from uuid import uuid4
@@ -153,23 +152,22 @@ class Jobs:
     def replace_image(
         self, job_id: str, image_id: str, upload: Upload, name: str, client: str
     ) -> None:
-        """Put another file in the place of an image that failed.
+        """Put another file, as an image of its own, in the place of one that failed.
 
         Raises NoSpace, FileTooLarge, ImageError, ImageNotFound, TooManyWaiting or TooMuchKept;
         nothing changes then.
         """
         with self._counted_refusals(name):
             image = self._read(upload, name)
-            # No worker sees the row before its file is there, and no refusal leaves the file.
-            with self.store.db.transaction():
-                with (
-                    self.limits.within_share(client),
-                    within_kept_limit(self.store, job_id, self.config, lets_new_expire=True),
-                ):
-                    if not self.store.queue.replace(job_id, image_id, image, client):
-                        raise ImageNotFound
-                self.storage.keep_original(upload, job_id, image_id)
-        log_accepted(job_id, replace(image, id=image_id))
+            with (
+                self._original_stored(upload, job_id, image.id),
+                self.limits.within_share(client),
+                within_kept_limit(self.store, job_id, self.config, lets_new_expire=True),
+            ):
+                if not self.store.queue.replace(job_id, image_id, image, client):
+                    raise ImageNotFound
+        self.storage.delete_original(job_id, image_id)  # After a crash, a sweep does it.
+        log_accepted(job_id, image)
 
     def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
         """Take no more images, and remember which files are missing.

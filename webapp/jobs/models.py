@@ -107,6 +107,7 @@ class Image:
     focal_point: Point | None  # Chosen by the owner.
     found_point: Point | None  # Where the detail is; None where no crop asked for it.
     alt: str | None  # Written by the owner.
+    first_id: str  # Of the image that it replaces, or of the first of several; or its own.
     thumbnails: tuple[Thumbnail, ...]
     overview: Thumbnail | None  # Small and uncropped.
 

@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import job_at, work
+from tests.support.pages import Page
 from tests.support.people import Person, Script, part
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
@@ -127,7 +128,6 @@ def test_another_file_takes_the_place_of_one_that_failed(person: Person, jobs: J
         ("whole.jpg", "done"),
         ("b.jpg", "done"),
     ]
-    assert job.images[0].id == image.id
     assert (job.images[0].width, job.images[0].height) == (300, 200)
 
 
@@ -173,3 +173,27 @@ def test_only_the_owner_replaces_a_file(app: Flask, person: Person, jobs: Jobs) 
     work(jobs)
     other = Person(app.test_client())
     assert replace(other, path, failed(jobs, path), make_jpeg(), "b.jpg").status_code == 403
+
+
+def test_original_of_the_failed_file_is_deleted(person: Person, jobs: Jobs) -> None:
+    path = person.submit((make_truncated(), "cut.jpg"))
+    work(jobs)
+    image = failed(jobs, path)
+    replace(person, path, image, make_jpeg(), "whole.jpg")
+    (now,) = job_at(jobs, path).images
+    originals = jobs.storage.originals / image.job_id
+    assert [file.name for file in originals.iterdir()] == [now.id]
+
+
+def test_card_of_the_failed_file_is_replaced_on_every_open_page(person: Person, jobs: Jobs) -> None:
+    path = person.submit((make_truncated(), "a.jpg"), (make_jpeg(), "b.jpg"))
+    work(jobs)
+    version = job_at(jobs, path).version
+    card = person.page(path).value(".frame.failed", "id")
+    for name in ("c.jpg", "d.jpg"):
+        replace(person, path, failed(jobs, path), make_truncated(), name)
+        work(jobs)
+    panel = Page(person.get(f"{path}/panel?v={version}").text)
+    assert panel.texts(".frame .frame-name") == ["d.jpg"]
+    assert panel.values(".frame", "id") == [card]
+    assert panel.value("#skipped a", "href") == f"#{card}"

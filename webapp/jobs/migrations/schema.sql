@@ -47,7 +47,7 @@ CREATE TABLE images (
     error_message TEXT,
     created REAL NOT NULL,
     finished REAL
-, thumbhash TEXT, color TEXT, claimed REAL /* when the last claim began */, queued REAL NOT NULL DEFAULT 0 /* since when it waits for its turn */, focal_x REAL /* the focal point its owner chose, from 0 to 1 */, focal_y REAL, version INTEGER NOT NULL DEFAULT 0 /* of its job, as it changed */, client TEXT NOT NULL DEFAULT '' /* whose limits its work is of */, owner TEXT NOT NULL DEFAULT '' /* of its job */, placeholder TEXT /* a PNG of 16 pixels, in base64 */, alt TEXT /* as its owner wrote it; NULL: made of its name */, found_x REAL /* where the engine found the detail, from 0 to 1 */, found_y REAL) STRICT;
+, thumbhash TEXT, color TEXT, claimed REAL /* when the last claim began */, queued REAL NOT NULL DEFAULT 0 /* since when it waits for its turn */, focal_x REAL /* the focal point its owner chose, from 0 to 1 */, focal_y REAL, version INTEGER NOT NULL DEFAULT 0 /* of its job, as it changed */, client TEXT NOT NULL DEFAULT '' /* whose limits its work is of */, owner TEXT NOT NULL DEFAULT '' /* of its job */, placeholder TEXT /* a PNG of 16 pixels, in base64 */, alt TEXT /* as its owner wrote it; NULL: made of its name */, found_x REAL /* where the engine found the detail, from 0 to 1 */, found_y REAL, replaces TEXT /* the first image of its place, which failed */) STRICT;
 
 CREATE INDEX images_claimable ON images (attempts - released > 1, queued)
     WHERE status IN ('waiting', 'working');
@@ -93,6 +93,10 @@ END;
 
 CREATE TRIGGER image_bytes_changed AFTER UPDATE OF bytes ON images BEGIN
     UPDATE jobs SET bytes = bytes + new.bytes - old.bytes WHERE id = new.job_id;
+END;
+
+CREATE TRIGGER image_bytes_removed AFTER DELETE ON images BEGIN
+    UPDATE jobs SET bytes = bytes - old.bytes WHERE id = old.job_id;
 END;
 
 CREATE TRIGGER image_changed AFTER UPDATE OF status ON images BEGIN

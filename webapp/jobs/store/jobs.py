@@ -218,7 +218,7 @@ class JobRows:
         rows = self._db.query(
             "SELECT id, job_id, position, name, bytes, format, width, height, had_gps, status,"
             " error_code, error_message, thumbhash, placeholder, color, attempts, version, focal_x,"
-            " focal_y, found_x, found_y, alt,"
+            " focal_y, found_x, found_y, alt, coalesce(replaces, id) AS first_id,"
             " row_number() OVER (ORDER BY position, created) AS number FROM images"
             " WHERE job_id = :id ORDER BY number",
             id=job_id,

@@ -89,30 +89,29 @@ class ImageQueue:
         return bool(added)
 
     def replace(self, job_id: str, image_id: str, image: NewImage, client: str) -> bool:
-        """Queue another file in the place of an image that failed; return False if it did not.
+        """Write the row of a new image in the place of one that failed; return False if none did.
 
-        What was made of the failed one is not reused: its rows are deleted, and a sweep deletes the
+        The row of the failed one is deleted with all that was made of it; a sweep deletes those
         files.
         """
         with self._db.transaction():
-            now = self._now()
             replaced = self._db.execute(
-                "UPDATE images SET name = :name, bytes = :bytes, format = :format, width = :width,"
-                " height = :height, had_gps = :had_gps, status = 'waiting', queued = :now,"
-                " released = attempts, client = :client, finished = NULL, error_code = NULL,"
-                " error_message = NULL, thumbhash = NULL, placeholder = NULL, color = NULL,"
-                " focal_x = NULL, focal_y = NULL, alt = NULL"
+                "INSERT INTO images (id, job_id, position, replaces, name, bytes, format, width,"
+                " height, had_gps, created, queued, client, owner)"
+                " SELECT :id, job_id, position, coalesce(replaces, id), :name, :bytes, :format,"
+                " :width, :height, :had_gps, :now, :now, :client, owner FROM images"
                 " WHERE id = :image_id AND job_id = :job_id AND status = 'failed'"
                 f" AND EXISTS (SELECT 1 FROM jobs WHERE id = :job_id AND {EXISTS})",
-                **{**vars(image), "id": None},
+                **vars(image),
                 image_id=image_id,
                 job_id=job_id,
-                now=now,
+                now=self._now(),
                 client=client,
             )
             if replaced:
-                for table in ("thumbnails", "replaced_thumbnails"):
-                    self._db.execute(f"DELETE FROM {table} WHERE image_id = :id", id=image_id)
+                # First: a trigger subtracts their bytes from those of the image's job.
+                self._db.execute("DELETE FROM thumbnails WHERE image_id = :id", id=image_id)
+                self._db.execute("DELETE FROM images WHERE id = :id", id=image_id)
         return bool(replaced)
 
     def find_same(self, job_id: str, image: NewImage) -> str | None:
