@@ -1,9 +1,12 @@
 """The rows of jobs."""
 
 import json
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 from webapp.jobs.database import Database
@@ -51,11 +54,33 @@ _HAS_ENDED = (
 )
 
 
-def _missing(text: str, images: Sequence[Image]) -> tuple[MissingFile, ...]:
-    """Read the missing files without those that arrived since."""
-    arrived = {image.position for image in images}
-    files = [MissingFile(**file) for file in json.loads(text)]
-    return tuple(file for file in files if file.position not in arrived)
+Named = Iterable[tuple[int | None, str]]  # Positions and names.
+
+
+def _without(files: Sequence[MissingFile], there: Named) -> list[MissingFile]:
+    """Leave out the missing files that are at their positions.
+
+    The names are compared because two pages may give one position to two files. A page that is left
+    tells only the beginning of a name.
+    """
+    names: dict[int | None, list[str]] = defaultdict(list)
+    for position, name in sorted(there, key=itemgetter(1)):
+        names[position].append(name)
+
+    def is_there(file: MissingFile) -> bool:
+        others = names[file.position]
+        first = bisect_left(others, file.name)  # Others that begin with it follow.
+        return first < len(others) and others[first].startswith(file.name)
+
+    return [file for file in files if file.position is None or not is_there(file)]
+
+
+def _named(files: Iterable[MissingFile | Image]) -> Named:
+    return ((file.position, file.name) for file in files)
+
+
+def _read_missing(text: str) -> list[MissingFile]:
+    return [MissingFile(**file) for file in json.loads(text)]
 
 
 class JobRows:
@@ -113,7 +138,7 @@ class JobRows:
             is_too_large=bool(row["too_large"]),
             begun=datetime.fromtimestamp(row["begun"], UTC),
             images=images,
-            missing_files=_missing(row["missing_files"], images),
+            missing_files=tuple(_without(_read_missing(row["missing_files"]), _named(images))),
         )
 
     def owned(self, owner: str | None, before: float, limit: int) -> JobList:
@@ -359,22 +384,31 @@ class JobRows:
     def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
         """Close a job, also for images that are being uploaded.
 
-        `missing_files` are added to those of the last time, or replace them by their positions. A
-        file is not missing if an image arrived at its position.
+        `missing_files` are added to those of the last time, or replace them: by their positions and
+        names, or where a file of the same name is refused again for the same reason.
         """
-        self._db.execute(
-            "UPDATE jobs SET open_until = 0, version = version + 1, missing_files ="
-            " (SELECT json_group_array(json(value)) FROM"
-            " (SELECT value FROM json_each(jobs.missing_files)"
-            " WHERE value ->> 'position' IS NULL OR value ->> 'position' NOT IN"
-            " (SELECT value ->> 'position' FROM json_each(:missing_files))"
-            " UNION ALL SELECT value FROM json_each(:missing_files) LIMIT :limit)"
-            " WHERE value ->> 'position' IS NULL OR value ->> 'position' NOT IN"
-            " (SELECT position FROM images WHERE job_id = :id)) WHERE id = :id",
-            id=job_id,
-            missing_files=json.dumps([asdict(file) for file in missing_files]),
-            limit=MAX_MISSING,
-        )
+        with self._db.transaction():
+            rows = self._db.query("SELECT missing_files FROM jobs WHERE id = :id", id=job_id)
+            refused = {(file.name, file.reason) for file in missing_files if file.bytes is None}
+            before = [
+                file
+                for row in rows
+                for file in _read_missing(row["missing_files"])
+                if file.bytes is not None or (file.name, file.reason) not in refused
+            ]
+            before = _without(before, _named(missing_files))
+            new = _without(missing_files, _named(before))  # What was told in full before.
+            images = self._db.query(
+                "SELECT position, name FROM images WHERE job_id = :id", id=job_id
+            )
+            named = ((row["position"], row["name"]) for row in images)
+            missing = _without([*before, *new][:MAX_MISSING], named)
+            self._db.execute(
+                "UPDATE jobs SET open_until = 0, version = version + 1,"
+                " missing_files = :missing_files WHERE id = :id",
+                id=job_id,
+                missing_files=json.dumps([asdict(file) for file in missing]),
+            )
 
     def reopen(self, job_id: str, open_seconds: float, max_images: int) -> int | None:
         """Open a job again for some time, unless it does not exist or is full.

@@ -17,6 +17,7 @@ from webapp.jobs.store.rows import (
     EXISTS,
     LEASE_IS_OVER,
     MADE,
+    MISSING_POSITION,
     NEXT_POSITION,
     UNFINISHED,
     with_points,
@@ -60,8 +61,9 @@ class ImageQueue:
     ) -> bool:
         """Write the row of a new image, unless the job is deleted, closed or full.
 
-        The job then stays open for some time from now; None closes it. `client` is the address that
-        sent the image.
+        Without a position, it takes that of the missing file which it is, or else the last. The job
+        then stays open for some time from now; None closes it. `client` is the address that sent
+        the image.
         """
         with self._db.transaction():
             now = self._now()
@@ -69,8 +71,8 @@ class ImageQueue:
                 "INSERT INTO images"
                 " (id, job_id, position, name, bytes, format, width, height, had_gps, created,"
                 " queued, client, owner)"
-                " SELECT :id, :job_id, coalesce(:position, "
-                f"{NEXT_POSITION}), :name, :bytes, :format, :width, :height, :had_gps,"
+                f" SELECT :id, :job_id, coalesce(:position, {MISSING_POSITION}, {NEXT_POSITION}),"
+                " :name, :bytes, :format, :width, :height, :had_gps,"
                 " :now, :now, :client, coalesce(owner, '')"
                 f" FROM jobs WHERE id = :job_id AND {EXISTS} AND open_until > :now"
                 " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",

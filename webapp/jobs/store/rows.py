@@ -39,6 +39,14 @@ NEXT_POSITION = (
     " WHERE jobs.id = :job_id), 0))"
 )
 
+# That of the missing file which an image is, by its bytes and the beginning of its name; or NULL.
+MISSING_POSITION = (
+    "(SELECT value ->> 'position' FROM jobs, json_each(missing_files) WHERE jobs.id = :job_id"
+    " AND value ->> 'bytes' = :bytes AND instr(:name, value ->> 'name') = 1"
+    " AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = :job_id"
+    " AND position = value ->> 'position' AND name = :name) LIMIT 1)"
+)
+
 # What is read of a thumbnail, and kept of a replaced one.
 MADE = "image_id, folder, file_name, format, width, height, bytes, quality"
 

@@ -141,27 +141,30 @@ def create() -> ResponseReturnValue:
     except TooMuchKept as error:
         form.keep_hours.errors = [str(error)]
         return page(form), problem(error).status
+    refused: list[Refused] = []
     try:
-        refused = _add_all(job_id, files)
+        _add_all(job_id, files, refused)
     except BaseException:
         # Sending the form again would create half of the job twice.
         current_jobs().delete(job_id)
         raise
-    current_jobs().close(job_id, [MissingFile(file.name, file.detail) for file in refused])
+    _close(job_id, refused)
     if len(refused) == len(files):
         return page(form, refused), refused[0].problem.status
     return redirect(url_for("jobs.show", job_id=job_id), 303)
 
 
-def _add_all(job_id: str, files: Sequence[FileStorage]) -> list[Refused]:
-    """Add all acceptable files; return the refused ones."""
-    refused = []
+def _add_all(job_id: str, files: Sequence[FileStorage], refused: list[Refused]) -> None:
+    """Add all acceptable files; append the others to `refused`, also before an error."""
     for file in files:
         try:
             _add_image(job_id, file)
         except FILE_ERRORS as error:
             refused.append(Refused(clean_name(file.filename or ""), problem(error)))
-    return refused
+
+
+def _close(job_id: str, refused: Sequence[Refused]) -> None:
+    current_jobs().close(job_id, [MissingFile(file.name, file.detail) for file in refused])
 
 
 def _add_image(job_id: str, file: FileStorage, position: int | None = None) -> str:
@@ -181,9 +184,9 @@ def add_photos(job_id: UUID) -> ResponseReturnValue:
     current_jobs().reopen(str(job_id))
     refused: list[Refused] = []
     try:
-        refused = _add_all(str(job_id), files)
+        _add_all(str(job_id), files, refused)
     finally:
-        current_jobs().close(str(job_id), [MissingFile(file.name, file.detail) for file in refused])
+        _close(str(job_id), refused)
     return redirect(url_for("jobs.show", job_id=job_id), 303)
 
 
