@@ -142,6 +142,11 @@ class Image:
         return sum(thumbnail.bytes for thumbnail in self.thumbnails)
 
     @property
+    def largest(self) -> Thumbnail | None:
+        """Its widest thumbnail; None before it has any."""
+        return max(self.thumbnails, key=lambda one: one.width, default=None)
+
+    @property
     def is_transparent(self) -> bool:
         """True if it has transparent pixels, by a bit of its ThumbHash."""
         return bool(self.thumbhash and b64decode(self.thumbhash[:4])[2] > 127)
@@ -274,6 +279,13 @@ class Job(JobSummary):
     def can_retry(self) -> bool:
         """True if a second try can help one of its images."""
         return any(image.can_retry for image in self.images)
+
+    @property
+    def outcome(self) -> Literal["done", "failed"] | None:
+        """How it ended: failed if an image did, or a file is missing; None before its end."""
+        if not self.is_finished:
+            return None
+        return "failed" if self.counts.failed or self.missing else "done"
 
     @property
     def cover(self) -> Thumbnail | None:

@@ -42,6 +42,21 @@ def test_display_p3_can_be_kept(person: Person, jobs: Jobs) -> None:
     assert [output.color for output in recipe_of(newest_job(jobs)).outputs] == ["srgb", "keep"]
 
 
+@pytest.mark.parametrize(
+    ("query", "is_open"),
+    [
+        ("w=64", False),
+        ("w=64&color=keep", True),
+        ("w=64&quality=0", True),
+        ("w=64&color=srgb", False),
+    ],
+)
+def test_rest_of_a_size_is_open_where_it_is_filled_in(
+    person: Person, query: str, is_open: bool
+) -> None:
+    assert ("open" in person.page(f"/?{query}").one(".more").attributes) is is_open
+
+
 def test_background_can_be_transparent(person: Person, jobs: Jobs) -> None:
     own = {
         "outputs-0-width": "64",

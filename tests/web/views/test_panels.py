@@ -157,6 +157,25 @@ def test_remade_job_is_polled_as_fast_as_a_new_one(
     assert 'hx-trigger="every 500ms"' in person.get(path).text
 
 
+def test_guests_poll_as_fast_as_the_owner(person: Person, stranger: Person, clock: Clock) -> None:
+    path = person.submit(make_jpeg())
+    clock.advance(60)
+    for visitor in (person, stranger):
+        assert 'hx-trigger="every 1000ms"' in visitor.get(path).text
+
+
+def test_icon_of_the_tab_says_how_the_job_ended(person: Person, jobs: Jobs) -> None:
+    path, in_part = person.submit(make_jpeg()), person.submit(make_jpeg(), (b"words", "b.txt"))
+    assert icon_of(person, path).endswith("icon.svg")
+    work(jobs)
+    assert icon_of(person, path).endswith("icon-done.svg")
+    assert icon_of(person, in_part).endswith("icon-failed.svg")
+
+
+def icon_of(person: Person, path: str) -> str:
+    return person.page(path).value("#job-panel", "data-icon").partition("?")[0]
+
+
 def test_panel_with_an_undecodable_version_is_sent(person: Person) -> None:
     panel = person.client.get(
         person.submit(make_jpeg()) + "/panel", environ_overrides={"QUERY_STRING": "v=\xff"}

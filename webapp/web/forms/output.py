@@ -77,6 +77,19 @@ class OutputForm(Form):  # type: ignore[misc]
     animated = SwitchField("Stay animated, in WebP and GIF")
 
     @property
+    def more(self) -> list[Field]:
+        """All fields but its size, fit and formats."""
+        first = (self.width, self.height, self.fit, self.format)
+        return [field for field in self if field not in first]
+
+    @property
+    def has_more(self) -> bool:
+        """True if one of the other fields is filled in, or has an error."""
+        return any(
+            field.errors or (field.data and field.data != field.default) for field in self.more
+        )
+
+    @property
     def is_used(self) -> bool:
         """True if it has a size."""
         return any(_text(side.raw_data).strip() for side in (self.width, self.height))
