@@ -46,7 +46,7 @@ def backup(file: Path) -> None:
 @jobs.command()
 @click.argument("job_id")
 def delete(job_id: str) -> None:
-    """Delete JOB_ID with all its files, for everyone and at once."""
+    """Delete a job and all its files at once."""
     if not current_jobs().store.jobs.exists(job_id):
         raise click.ClickException("There is no such job.")
     current_jobs().delete(job_id)

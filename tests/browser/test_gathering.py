@@ -89,7 +89,7 @@ def test_button_and_retention_stay_in_view_on_a_phone(page: Page) -> None:
     for share in (0, 0.5, 1):
         page.evaluate("(share) => scrollTo(0, share * document.body.scrollHeight)", share)
         expect(make_button(page)).to_be_in_viewport(ratio=1)
-        expect(page.get_by_text("Deleted after 24 hours.")).to_be_in_viewport(ratio=1)
+        expect(page.get_by_text("Kept for 24 hours.")).to_be_in_viewport(ratio=1)
 
 
 @pytest.mark.parametrize("size", [(390, 800), (1440, 900), (1280, 600)])

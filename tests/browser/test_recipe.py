@@ -207,29 +207,29 @@ def test_copied_link_to_a_recipe_fills_in_the_form(page: Page) -> None:
     expect(page.locator("#outputs-0-fit :checked")).to_have_value("pad")
     expect(page.locator("#outputs-0-transparent")).to_be_checked()
     expect(page.locator("#outputs-1-width")).to_have_value("32")
-    page.get_by_label("Delete everything").select_option("after 3 days")
+    page.get_by_label("Keep everything").select_option("for 3 days")
     page.get_by_role("button", name="Copy link").click()
     expect(page).to_have_url(re.compile(re.escape(f"{RECIPE}&keep_hours=72")))
     page.reload()
-    expect(page.get_by_label("Delete everything")).to_have_value("72")
+    expect(page.get_by_label("Keep everything")).to_have_value("72")
 
 
 def test_last_recipe_is_remembered(page: Page) -> None:
     page.goto("/")
     fill_in_a_recipe(page)
-    page.get_by_label("Delete everything").select_option("after 1 hour")
+    page.get_by_label("Keep everything").select_option("for 1 hour")
     drop(page, {"a.jpg": make_jpeg()})
     make(page)
     page.goto("/")
     expect(page.locator(".presets :checked")).to_have_value("card")
-    expect(page.get_by_label("Delete everything")).to_have_value("1")
+    expect(page.get_by_label("Keep everything")).to_have_value("1")
     expect(page.locator("#outputs-0-height")).to_have_value("48")
     expect(page.locator("#outputs-1-width")).to_have_value("32")
 
 
 def test_retention_is_chosen(page: Page) -> None:
     page.goto("/")
-    page.get_by_label("Delete everything").select_option("after 7 days")
+    page.get_by_label("Keep everything").select_option("for 7 days")
     drop(page, {"a.jpg": make_jpeg()})
     make(page)
     kept = page.locator("time").first.get_attribute("datetime")

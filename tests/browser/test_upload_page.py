@@ -47,7 +47,7 @@ def test_own_size_and_retention_work_without_script(
     context = browser.new_context(java_script_enabled=False, base_url=base_url)
     page = context.new_page()
     page.goto("/?w=64&h=48&fit=cover&format=webp&format=jpeg")
-    page.get_by_label("Delete everything").select_option("after 1 hour")
+    page.get_by_label("Keep everything").select_option("for 1 hour")
     page.set_input_files("#images", write_files(tmp_path, {"a.jpg": make_jpeg(size=(400, 300))}))
     make_button(page).click()
     expect_done(page, "1 of 1 done")

@@ -100,7 +100,7 @@ def test_page_offers_nothing_shorter_than_the_current_retention(
     generous = replace(jobs.config, max_retention_hours=10_000)  # The settings were others.
     open_jobs(generous, clock).extend(id_of(path), 9000)
     assert offered_hours(person, path) == []
-    assert "Keep for" not in person.get(path).text
+    assert "hidden" in person.page(path).one("#keep").attributes
 
 
 def keep_extending(clock: Clock, jobs: Jobs, path: str, hours: float) -> None:
@@ -144,8 +144,9 @@ class TestUntilDeleted:
 
     def test_form_offers_it_last(self, person: Person) -> None:
         page = person.page("/")
-        assert page.texts("#keep_hours option")[-2:] == ["after 7 days", "only when I do"]
+        assert page.texts("#keep_hours option")[-2:] == ["for 7 days", "until I delete it"]
         assert page.value("#keep_hours option[selected]") == "24"
+        assert page.text(".brief") == "Kept for 24 hours. Anyone with the link can see it."
 
     def test_chosen_job_has_no_expiry(
         self, person: Person, jobs: Jobs, clock: Clock, kept: str

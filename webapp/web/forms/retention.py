@@ -45,6 +45,8 @@ def retention_choices() -> list[SelectChoice]:
     """List the choices of the field `keep_hours`."""
     config = current_config()
     choices = [
-        SelectChoice(f"{hours:g}", f"after {period(hours)}") for hours in _offered_hours(config)
+        SelectChoice(f"{hours:g}", f"for {period(hours)}") for hours in _offered_hours(config)
     ]
-    return [*choices, SelectChoice(f"{inf}", "only when I do")] if config.max_kept_mb else choices
+    if config.max_kept_mb:
+        choices.append(SelectChoice(f"{inf}", "until I delete it"))
+    return choices

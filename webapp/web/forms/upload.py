@@ -67,7 +67,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=MAX_SIZES + 1)
     responsive = FormField(ResponsiveForm)
     keep_hours = SelectField(
-        "Delete everything", choices=retention_choices, default=_default_retention
+        "Keep everything", choices=retention_choices, default=_default_retention
     )
 
     def __init__(self, **fields: Any) -> None:
