@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
+from tests.browser.lines import Line
 from tests.support.images import encode, make_jpeg
 
 FINISHED = "#job-panel:not([hx-get]) h1"
@@ -89,6 +90,17 @@ def submit(page: Page) -> None:
     """Submit the form, and wait for the job's page."""
     make_button(page).click()
     expect(page).to_have_url(re.compile("/jobs/"))
+
+
+def lose_by_reload(page: Page, line: Line) -> None:
+    """Submit the form, and load the page again once the first photo is done and no other sent."""
+    page.on("dialog", lambda dialog: dialog.accept())
+    line.hold(after=1)
+    submit(page)
+    expect(page.locator(".frame.done")).to_have_count(1)
+    page.goto(page.url)
+    line.release()
+    page.reload()
 
 
 def expect_done(page: Page, words: str) -> None:

@@ -13,6 +13,7 @@ from tests.browser.actions import (
     expect_done,
     expect_finished,
     gather,
+    lose_by_reload,
     make,
     make_button,
     submit,
@@ -123,17 +124,11 @@ def test_photos_are_sent_on_when_a_deleted_job_is_restored(
 def test_files_lost_by_a_reload_are_added_again_by_name_and_size(
     page: Page, line: Line, tmp_path: Path
 ) -> None:
-    page.on("dialog", lambda dialog: dialog.accept())
     photos = {f"{n}.jpg": make_jpeg(size=(300 + n, 200)) for n in range(3)}
     paths = write_files(tmp_path, photos)
     page.goto(f"{line.url}/?preset=square")
     page.locator("#images").set_input_files(paths)
-    line.hold(after=1)
-    submit(page)
-    expect(page.locator(".frame.done")).to_have_count(1)
-    page.goto(page.url)
-    line.release()
-    page.reload()
+    lose_by_reload(page, line)
     expect_finished(page, "1 of 3 done · 2 skipped")
     check_colors(page)
     other = write_files(tmp_path, {"other.jpg": make_jpeg()})
@@ -144,15 +139,9 @@ def test_files_lost_by_a_reload_are_added_again_by_name_and_size(
 
 
 def test_other_files_are_not_taken_for_missing_ones(page: Page, line: Line, tmp_path: Path) -> None:
-    page.on("dialog", lambda dialog: dialog.accept())
     page.goto(f"{line.url}/?preset=square")
     drop(page, {"a.jpg": make_jpeg(), "b.bmp": LARGE})
-    line.hold(after=1)
-    submit(page)
-    expect(page.locator(".frame.done")).to_have_count(1)
-    page.goto(page.url)
-    line.release()
-    page.reload()
+    lose_by_reload(page, line)
     again = write_files(tmp_path, {"b.bmp": b"of another size"})
     page.get_by_label("Add them again").set_input_files(again)
     expect(page.locator(".bar:visible")).to_have_text(
