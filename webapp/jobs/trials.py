@@ -110,7 +110,7 @@ class Trials:
     def _counted(self, client: str) -> Iterator[None]:
         with self._lock:
             if self._asked_by[client] >= AT_ONCE:
-                sentence = f"Your address tries {AT_ONCE} qualities already."
+                sentence = f"Your network is trying {AT_ONCE} qualities already."
                 raise TooManyTrials(sentence, RETRY_SECONDS)
             self._asked_by[client] += 1
         try:
