@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ from webapp.jobs.limits import ClientLimits
 from webapp.jobs.names import clean_name
 from webapp.jobs.store import Store
 from webapp.jobs.upload import Upload
+from webapp.recipes.outputs import InvalidRecipe
 from webapp.recipes.presets import PRESETS
 
 SQUARE = PRESETS["square"].recipe
@@ -217,6 +219,15 @@ def test_nothing_is_remade_while_the_disk_is_almost_full(
         with pytest.raises(NoSpace):
             again()
     assert jobs.job(job_id).counts.done == 1
+
+
+@pytest.mark.parametrize("point", [(0.5, -781.0), (1.01, 0.5), (nan, 0.5)])
+def test_focal_point_is_within_its_image(jobs: Jobs, point: tuple[float, float]) -> None:
+    job_id = submit(jobs, make_jpeg())
+    image = jobs.job(job_id).images[0]
+    with pytest.raises(InvalidRecipe):
+        jobs.set_focal_point(job_id, image.id, point, "127.0.0.1")
+    assert jobs.job(job_id).images[0].focal_point is None
 
 
 def test_upload_is_accepted_while_the_required_space_is_free(

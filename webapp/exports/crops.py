@@ -45,9 +45,10 @@ def whole_size(image: Image) -> Size:
 
 
 def clicked_point(image: Image, x: int, y: int) -> Point:
-    """Return the point of an image that a pixel on the contact sheet shows."""
+    """Return the point of an image that a pixel on the crops page shows, or the next inside."""
     width, height = whole_size(image)
-    return min((x + 0.5) / width, 1), min((y + 0.5) / height, 1)
+    column, row = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
+    return (column + 0.5) / width, (row + 0.5) / height
 
 
 def _locate(output: Output, thumbnail: Thumbnail, image: Image) -> Crop:

@@ -54,7 +54,14 @@ from webapp.jobs.store import Store
 from webapp.jobs.store.rows import expiry
 from webapp.jobs.trials import Trials
 from webapp.jobs.upload import Upload
-from webapp.recipes.outputs import Point, Recipe, RecipeLimits
+from webapp.recipes.outputs import (
+    INVALID_POINT,
+    InvalidRecipe,
+    Point,
+    Recipe,
+    RecipeLimits,
+    is_point,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -355,8 +362,11 @@ class Jobs:
     def set_focal_point(self, job_id: str, image_id: str, point: Point | None, client: str) -> None:
         """Set the focal point of an image, and make its thumbnails again.
 
-        None leaves it to the recipe. Raises ImageNotFound, NoSpace or TooManyWaiting.
+        None leaves it to the recipe. Raises InvalidRecipe, ImageNotFound, NoSpace or
+        TooManyWaiting.
         """
+        if point and not is_point(point):
+            raise InvalidRecipe("focus", INVALID_POINT)
         self._require_space()
         with self.limits.within_share(client):
             if not self.store.queue.set_focal_point(job_id, image_id, point, client):

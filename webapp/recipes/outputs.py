@@ -29,6 +29,7 @@ Point = tuple[float, float]  # In fractions of width and height.
 CENTRE: Point = (0.5, 0.5)
 Focus = Point | Literal["smart"]  # What a crop keeps in view; "smart" is where the detail is.
 INVALID_FOCUS = "The focal point must be smart, or two numbers from 0 to 1."
+INVALID_POINT = "The crop point must be two numbers from 0 to 1."
 
 # The format that "source" means where we do not write the source's own: JPEG for photos, PNG for
 # drawings and for formats with transparency.
@@ -64,6 +65,11 @@ MIN_BUDGET, MAX_BUDGET = 1000, 100_000_000  # Bytes.
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # It becomes a file name and a part of a URL.
 _COLOR = re.compile(r"#[0-9a-f]{6}|transparent")
+
+
+def is_point(point: Point) -> bool:
+    """Return whether a point is within its image."""
+    return all(0 <= part <= 1 for part in point)
 
 
 class InvalidRecipe(ValueError):
@@ -151,7 +157,7 @@ class Output:
             raise InvalidRecipe("format", "GIF is for animations; for a still picture, take png.")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise OutOfLimits("quality", "The quality must be from 1 to 100.")
-        if self.focus != "smart" and not all(0 <= part <= 1 for part in self.focus):
+        if self.focus != "smart" and not is_point(self.focus):
             raise InvalidRecipe("focus", INVALID_FOCUS)
         if self.max_bytes is not None and not MIN_BUDGET <= self.max_bytes <= MAX_BUDGET:
             raise OutOfLimits("max_kb", "The size limit must be from 1 to 100000 kB.")

@@ -8,6 +8,7 @@ from webapp.config import read_switch
 from webapp.recipes.outputs import (
     CENTRE,
     INVALID_FOCUS,
+    INVALID_POINT,
     Color,
     Fit,
     Focus,
@@ -58,7 +59,7 @@ def parse_focal_point(text: str) -> Point:
     """
     point = _point(text)
     if point is None:
-        raise InvalidRecipe("focus", "The focal point must be two numbers from 0 to 1.")
+        raise InvalidRecipe("focus", INVALID_POINT)
     return point
 
 

@@ -64,6 +64,20 @@ def test_click_on_a_photo_moves_its_point_without_script(
     assert new
 
 
+@pytest.mark.parametrize("far", ["99999", "9" * 400])
+def test_click_outside_a_photo_is_one_on_its_edge(
+    person: Person, jobs: Jobs, path: str, far: str
+) -> None:
+    image_id = job_at(jobs, path).images[0].id
+    for x, y, point in (("50", f"-{far}", (0.2, 0)), (far, "64", (1, 0.5))):
+        fields = {"point.x": x, "point.y": y, "x": "", "y": ""}
+        assert person.post(f"{path}/crops/{image_id}", **fields).status_code == 303
+        image = job_at(jobs, path).images[0]
+        assert image.focal_point == pytest.approx(point, abs=0.005)
+    work(jobs)
+    assert job_at(jobs, path).images[0].is_done
+
+
 def test_key_on_a_photo_uses_the_fields(person: Person, jobs: Jobs, path: str) -> None:
     image = job_at(jobs, path).images[0]
     fields = {"point.x": "0", "point.y": "0", "x": "0.2", "y": "0.3"}

@@ -108,7 +108,7 @@ def test_htmx_gets_the_reason_as_json(person: Person) -> None:
     image_id = person.page(path).value(".frame", "id").removeprefix("image-")
     answer = person.post_by_htmx(f"{path}/images/{image_id}/focus", x="", y="")
     assert answer.status_code == 422
-    assert (answer.json or {})["detail"] == "The focal point must be two numbers from 0 to 1."
+    assert (answer.json or {})["detail"] == "The crop point must be two numbers from 0 to 1."
 
 
 def test_only_the_owner_sets_the_focal_point(person: Person, stranger: Person, jobs: Jobs) -> None:
@@ -131,7 +131,7 @@ def test_focal_point_outside_the_image_is_refused(person: Person, x: str, y: str
     image_id = person.page(path).value(".frame", "id").removeprefix("image-")
     answer = person.post(f"{path}/images/{image_id}/focus", x=x, y=y)
     assert answer.status_code == 422
-    assert "<p>The focal point must be two numbers from 0 to 1.</p>" in answer.text
+    assert "<p>The crop point must be two numbers from 0 to 1.</p>" in answer.text
 
 
 @pytest.mark.parametrize(
