@@ -1,6 +1,7 @@
 """Trials of a quality: how many at once, and what goes wrong in a worker."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,11 @@ def plan(jobs: Jobs, data: bytes) -> Trial:
 
 def work_on(jobs: Jobs, trial: Trial) -> None:
     work_on_trial(jobs.store, jobs.storage, Decoder.from_config(jobs.config), trial)
+
+
+def find(jobs: Jobs, trial: Trial, name: str = "") -> Path | None:
+    """Find the file of a trial, or another one of its image."""
+    return jobs.storage.trial(trial.job_id, trial.image_id, name or trial.file_name)
 
 
 def test_only_some_trials_of_a_client_run_at_once(
@@ -63,10 +69,12 @@ def test_what_a_trial_was_composed_of_is_not_trusted(jobs: Jobs) -> None:
     trial = plan(jobs, make_jpeg())
     work_on(jobs, trial)
     for content in (b"{}", b"[1]", b"words", b'{"mode": "RGB", "size": [9, 9]}\nx'):
-        (jobs.storage.trials / trial.composed_path).write_bytes(content)
+        composed = find(jobs, trial, trial.composed_name)
+        assert composed
+        composed.write_bytes(content)
         again = replace(trial, recipe=RECIPE.with_changes(0, quality=31).to_json())
         work_on(jobs, again)
-        assert jobs.storage.trial(again.path) is None
+        assert find(jobs, again) is None
 
 
 def test_trial_costs_bytes_of_the_client(jobs: Jobs) -> None:

@@ -28,12 +28,13 @@ from pathlib import Path
 
 from webapp.jobs.models import Claim
 from webapp.jobs.upload import Upload
+from webapp.recipes.outputs import FORMATS
 
 logger = logging.getLogger(__name__)
 
 # <job>/<image>-<attempt>/<output>.<extension>
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_TRIAL = re.compile(rf"{_UUID}/{_UUID}-[0-9a-f]{{32}}(?:-[0-9]+)?\.[a-z]+", re.ASCII)
+_TRIAL = re.compile(r"[0-9a-f]{32}(?:-[0-9]+)?\.[a-z]+", re.ASCII)
 _PUBLISHED = re.compile(rf"{_UUID}/{_UUID}-[0-9]+/[a-z0-9-]+\.[a-z]+", re.ASCII)
 
 # Moving a deleted job under `tmp/` takes milliseconds: what is older was left by a crash.
@@ -43,6 +44,8 @@ ABANDONED_SECONDS = 12 * 3600.0
 # Replaced thumbnails stay this long: for a zip that is being downloaded, a gigabyte at 10 Mbit/s,
 # and for a tab that still shows them.
 REPLACED_SECONDS = 15 * 60.0
+# By the suffixes of their files: of what browsers are sent.
+TYPES_OF_TRIALS = {f".{format}": f"image/{format}" for format in FORMATS}
 TRIAL_SECONDS = 10 * 60.0  # They are made again where they are missed.
 # Not shorter if the disk is full: new thumbnails exist for seconds before their rows.
 REPLACED_SECONDS_IF_FULL = 60.0
@@ -184,16 +187,19 @@ class Storage:
         with suppress(OSError):  # The job has other images.
             target.parent.rmdir()
 
-    def trial(self, path: str) -> Path | None:
-        """Find a trial by its path below the folder of all, or None."""
-        file = self.trials / path
-        return file if _TRIAL.fullmatch(path) and file.is_file() else None
+    def trial(self, job_id: str, image_id: str, name: str) -> Path | None:
+        """Find a trial of an image by its name, or None."""
+        file = self._trial(job_id, image_id, name)
+        return file if _TRIAL.fullmatch(name) and file.is_file() else None
 
-    def keep_trial(self, made: Path, path: str) -> None:
-        """Move a finished trial to its path; a crash may lose it."""
-        target = self.trials / path
+    def keep_trial(self, made: Path, job_id: str, image_id: str, name: str) -> None:
+        """Move a finished trial of an image to its path; a crash may lose it."""
+        target = self._trial(job_id, image_id, name)
         target.parent.mkdir(mode=0o700, exist_ok=True)
         os.rename(made, target)
+
+    def _trial(self, job_id: str, image_id: str, name: str) -> Path:
+        return self.trials / job_id / f"{image_id}-{name}"
 
     def hide(self, job_id: str) -> None:
         """Move the thumbnails of a deleted job to where nothing serves them."""

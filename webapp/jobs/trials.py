@@ -49,20 +49,20 @@ class Trial:
         return Recipe.from_json(self.recipe).outputs[self.number]
 
     @property
-    def path(self) -> str:
-        """The path of its file, below the folder of all trials."""
+    def file_name(self) -> str:
+        """The name of its file, among the trials of its image."""
         return f"{self._stem}-{self.output.encoder_quality}.{self.output.format}"
 
     @property
-    def composed_path(self) -> str:
-        """The path of what all qualities are encoded from."""
+    def composed_name(self) -> str:
+        """The name of what all qualities are encoded from."""
         return f"{self._stem}.composed"
 
     @property
     def _stem(self) -> str:
         recipe = Recipe.from_json(self.recipe).with_changes(self.number, quality=None)
         parts = f"{ENGINE_VERSION} {self.number} {recipe.to_json()}"
-        return f"{self.job_id}/{self.image_id}-{sha256(parts.encode()).hexdigest()[:32]}"
+        return sha256(parts.encode()).hexdigest()[:32]
 
 
 def plan_trial(
@@ -91,7 +91,7 @@ class Trials:
 
         Raises NoSpace, or Busy for one of several reasons.
         """
-        if file := self._storage.trial(trial.path):
+        if file := self._find(trial):
             return file
         if not self._storage.has_space():
             raise NoSpace
@@ -101,10 +101,13 @@ class Trials:
             ask(trial)
             deadline = time.monotonic() + WAIT_SECONDS
             while time.monotonic() < deadline:
-                if file := self._storage.trial(trial.path):
+                if file := self._find(trial):
                     return file
                 time.sleep(PAUSE_SECONDS)
         raise NoWorkerFree("No worker was free to try this quality.", RETRY_SECONDS)
+
+    def _find(self, trial: Trial) -> Path | None:
+        return self._storage.trial(trial.job_id, trial.image_id, trial.file_name)
 
     @contextmanager
     def _counted(self, client: str) -> Iterator[None]:
@@ -122,21 +125,22 @@ class Trials:
 
 def work_on_trial(store: Store, storage: Storage, decoder: Decoder, trial: Trial) -> None:
     """Make the file of a trial, and charge its time and bytes to the client."""
-    if storage.trial(trial.path):
+    ids = trial.job_id, trial.image_id
+    if storage.trial(*ids, trial.file_name):
         return
     began = time.perf_counter()
-    original = storage.original(trial.job_id, trial.image_id)
-    composed = storage.trial(trial.composed_path)
+    composed = storage.trial(*ids, trial.composed_name)
     try:
         with storage.open_folder() as folder:
             made, new = folder / "made", folder / "composed"
             recipe = Recipe.from_json(trial.recipe)
+            original = storage.original(*ids)
             decoder.try_output(original, recipe, trial.number, composed or new, made)
             size = sum(file.stat().st_size for file in folder.iterdir())
             store.usage.add(trial.client, "bytes", size)
             if not composed:
-                storage.keep_trial(new, trial.composed_path)
-            storage.keep_trial(made, trial.path)
+                storage.keep_trial(new, *ids, trial.composed_name)
+            storage.keep_trial(made, *ids, trial.file_name)
     except FileNotFoundError:  # The job is deleted.
         return
     except ImageError as error:

@@ -16,9 +16,10 @@ from webapp.exports.markup import find_output, name_in_words
 from webapp.jobs.errors import ImageNotFound, JobNotFound
 from webapp.jobs.models import Image, Job
 from webapp.jobs.names import ALT_LENGTH
+from webapp.jobs.storage import TYPES_OF_TRIALS
 from webapp.jobs.tasks import ask_for_trial, notify_workers
 from webapp.jobs.trials import plan_trial
-from webapp.recipes.outputs import FORMATS, Output, Recipe
+from webapp.recipes.outputs import Output, Recipe
 from webapp.recipes.parsing import parse_focal_point, parse_quality
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, is_owner, require_owner
@@ -26,8 +27,6 @@ from webapp.web.errors import is_htmx
 from webapp.web.formatters import format_name
 from webapp.web.views.jobs import gone_page
 from webapp.web.views.responses import no_store, poll_interval_ms, send_picture
-
-TYPES_OF_TRIALS: dict[str, str] = {format: f"image/{format}" for format in FORMATS}
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
 
@@ -132,7 +131,7 @@ def try_quality(job_id: UUID, image_id: UUID) -> Response:
     quality = parse_quality(request.form.get("tried", ""))
     trial = plan_trial(job, image, output, shown.after, quality, client_name())
     file = current_jobs().trials.make(trial, partial(ask_for_trial, current_huey()))
-    url = url_for("images.trial", job_id=job_id, image_id=image_id, name=file.name)
+    url = url_for("images.trial", job_id=job_id, image_id=image_id, name=trial.file_name)
     made = replace(shown.after, bytes=file.stat().st_size, quality=quality)
     page = render_template("images/_trial.html", image=image, shown=shown, made=made, made_url=url)
     return no_store(page)
@@ -142,11 +141,10 @@ def try_quality(job_id: UUID, image_id: UUID) -> Response:
 def trial(job_id: UUID, image_id: UUID, name: str) -> Response:
     """Send the file of a trial, to the owner alone. Raises Forbidden or NotFound."""
     require_owner(str(job_id), "try qualities")
-    file = current_jobs().storage.trial(f"{job_id}/{name}")
-    mimetype = TYPES_OF_TRIALS.get(name.rpartition(".")[2])
-    if file is None or mimetype is None or not name.startswith(f"{image_id}-"):
+    file = current_jobs().storage.trial(str(job_id), str(image_id), name)
+    if file is None or file.suffix not in TYPES_OF_TRIALS:
         abort(404)
-    return send_picture(file, mimetype, "private, max-age=600, immutable")
+    return send_picture(file, TYPES_OF_TRIALS[file.suffix], "private, max-age=600, immutable")
 
 
 @blueprint.post("/quality")
