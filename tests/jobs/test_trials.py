@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import claims_of, files_left, submit, work
+from tests.support.jobs import age, claims_of, files_left, submit, sweep, work
 from webapp.config import MB
 from webapp.engine.decoder import Decoder
 from webapp.jobs.errors import Busy, NoWorkerFree, TooManyBytes
 from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.storage import TRIAL_SECONDS
 from webapp.jobs.trials import AT_ONCE, Trial, work_on_trial
 from webapp.recipes.outputs import Output, Recipe
 
@@ -75,6 +76,40 @@ def test_what_a_trial_was_composed_of_is_not_trusted(jobs: Jobs) -> None:
         again = replace(trial, recipe=RECIPE.with_changes(0, quality=31).to_json())
         work_on(jobs, again)
         assert find(jobs, again) is None
+
+
+class SweptDecoder(Decoder):
+    """A decoder that starts when the sweep deletes all trials."""
+
+    def try_output(
+        self, source: Path, recipe: Recipe, number: int, composed: Path, file: Path
+    ) -> None:
+        for trial in source.parents[2].glob("trials/*/*"):
+            trial.unlink()
+        super().try_output(source, recipe, number, composed, file)
+
+
+def test_sweep_does_not_harm_a_trial_that_began(jobs: Jobs) -> None:
+    trial = plan(jobs, make_jpeg())
+    work_on(jobs, trial)
+    jobs.storage.original(trial.job_id, trial.image_id).write_bytes(make_truncated())
+    again = replace(trial, recipe=RECIPE.with_changes(0, quality=31).to_json())
+    work_on_trial(jobs.store, jobs.storage, SweptDecoder.from_config(jobs.config), again)
+    assert find(jobs, again)
+    assert find(jobs, trial, trial.composed_name) is None
+
+
+def test_trial_that_is_used_stays(jobs: Jobs) -> None:
+    trial = plan(jobs, make_jpeg())
+    work_on(jobs, trial)
+    again = replace(trial, recipe=RECIPE.with_changes(0, quality=31).to_json())
+    age(jobs, TRIAL_SECONDS - 1)
+    assert find(jobs, trial)
+    work_on(jobs, again)
+    age(jobs, 2)
+    sweep(jobs)
+    assert find(jobs, trial)
+    assert find(jobs, trial, trial.composed_name)
 
 
 def test_trial_costs_bytes_of_the_client(jobs: Jobs) -> None:

@@ -188,9 +188,24 @@ class Storage:
             target.parent.rmdir()
 
     def trial(self, job_id: str, image_id: str, name: str) -> Path | None:
-        """Find a trial of an image by its name, or None."""
+        """Find a trial of an image by its name, or None. It stays as long as it is used."""
         file = self._trial(job_id, image_id, name)
-        return file if _TRIAL.fullmatch(name) and file.is_file() else None
+        if not _TRIAL.fullmatch(name):
+            return None
+        try:
+            self._touch(file)
+        except FileNotFoundError:
+            return None
+        return file
+
+    def link_trial(self, link: Path, job_id: str, image_id: str, name: str) -> bool:
+        """Link a trial to a path where no sweep deletes it; return False if there is none."""
+        try:
+            os.link(self._trial(job_id, image_id, name), link)
+        except FileNotFoundError:
+            return False
+        self._touch(link)
+        return True
 
     def keep_trial(self, made: Path, job_id: str, image_id: str, name: str) -> None:
         """Move a finished trial of an image to its path; a crash may lose it."""

@@ -129,17 +129,17 @@ def work_on_trial(store: Store, storage: Storage, decoder: Decoder, trial: Trial
     if storage.trial(*ids, trial.file_name):
         return
     began = time.perf_counter()
-    composed = storage.trial(*ids, trial.composed_name)
     try:
         with storage.open_folder() as folder:
-            made, new = folder / "made", folder / "composed"
+            made, composed = folder / "made", folder / "composed"
+            is_composed = storage.link_trial(composed, *ids, trial.composed_name)
             recipe = Recipe.from_json(trial.recipe)
             original = storage.original(*ids)
-            decoder.try_output(original, recipe, trial.number, composed or new, made)
-            size = sum(file.stat().st_size for file in folder.iterdir())
-            store.usage.add(trial.client, "bytes", size)
-            if not composed:
-                storage.keep_trial(new, *ids, trial.composed_name)
+            decoder.try_output(original, recipe, trial.number, composed, made)
+            new = [made] if is_composed else [made, composed]
+            store.usage.add(trial.client, "bytes", sum(file.stat().st_size for file in new))
+            if not is_composed:
+                storage.keep_trial(composed, *ids, trial.composed_name)
             storage.keep_trial(made, *ids, trial.file_name)
     except FileNotFoundError:  # The job is deleted.
         return
