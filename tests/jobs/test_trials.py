@@ -12,7 +12,7 @@ from webapp.engine.decoder import Decoder
 from webapp.jobs.errors import Busy, NoWorkerFree, TooManyBytes
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.storage import TRIAL_SECONDS
-from webapp.jobs.trials import AT_ONCE, Trial, work_on_trial
+from webapp.jobs.trials import AT_ONCE, Trial, Trials, work_on_trial
 from webapp.recipes.outputs import Output, Recipe
 
 RECIPE = Recipe((Output("a", 60, 40, quality=30),))
@@ -32,10 +32,8 @@ def find(jobs: Jobs, trial: Trial, name: str = "") -> Path | None:
     return jobs.storage.trial(trial.job_id, trial.image_id, name or trial.file_name)
 
 
-def test_only_some_trials_of_a_client_run_at_once(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("webapp.jobs.trials.WAIT_SECONDS", 0.05)
+def test_only_some_trials_of_a_client_run_at_once(jobs: Jobs) -> None:
+    jobs.trials = Trials(jobs.storage, jobs.limits, wait_seconds=0.05)
     codes = []
 
     def ask_meanwhile(trial: Trial) -> None:
@@ -58,11 +56,15 @@ def test_trial_that_is_there_needs_no_worker(jobs: Jobs) -> None:
     assert file.read_bytes().startswith(b"\xff\xd8\xff")
 
 
-def test_failed_trial_leaves_nothing_and_costs_its_time(jobs: Jobs) -> None:
+def test_failed_trial_leaves_a_note_and_costs_its_time(jobs: Jobs) -> None:
     trial = plan(jobs, make_truncated())
-    before = files_left(jobs)
+    before = set(files_left(jobs))
     work_on(jobs, trial)
-    assert files_left(jobs) == before
+    left = set(files_left(jobs)) - before
+    assert [Path(one).stat().st_size for one in left if Path(one).is_file()] == [0]
+    age(jobs, TRIAL_SECONDS + 1)
+    sweep(jobs)
+    assert set(files_left(jobs)) == before
     assert jobs.store.usage.spend(trial.client, "work", 0, 0) > 0
 
 

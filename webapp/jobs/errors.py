@@ -111,9 +111,10 @@ class Busy(Exception):
     """A limit of this client or of all clients is reached, for `retry_after` seconds."""
 
     code: str
+    then = "There is room again in {}."
 
     def __init__(self, sentence: str, retry_after: int) -> None:
-        super().__init__(f"{sentence} There is room again in {write_duration(retry_after)}.")
+        super().__init__(f"{sentence} {self.then.format(write_duration(retry_after))}")
         self.retry_after = retry_after
 
 
@@ -163,6 +164,14 @@ class NoWorkerFree(Busy):
     """No worker answered in time."""
 
     code = "no_worker_free"
+    then = "Try again in {}."
+
+
+class TrialFailed(Busy):
+    """A worker could not make a trial; its log has the cause."""
+
+    code = "trial_failed"
+    then = "Try again in {}."
 
 
 class QueueFull(Busy):

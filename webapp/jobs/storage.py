@@ -213,6 +213,17 @@ class Storage:
         target.parent.mkdir(mode=0o700, exist_ok=True)
         os.rename(made, target)
 
+    def note_failed_trial(self, job_id: str, image_id: str, name: str) -> None:
+        """Leave an empty file with the name of a failure."""
+        note = self._trial(job_id, image_id, name)
+        note.parent.mkdir(mode=0o700, exist_ok=True)
+        note.touch()
+        self._touch(note)
+
+    def forget_trial(self, job_id: str, image_id: str, name: str) -> None:
+        """Delete a file of a trial, if there is one."""
+        self._trial(job_id, image_id, name).unlink(missing_ok=True)
+
     def _trial(self, job_id: str, image_id: str, name: str) -> Path:
         return self.trials / job_id / f"{image_id}-{name}"
 

@@ -1,7 +1,7 @@
 """Trials: what a thumbnail would be in another quality, before its recipe is changed.
 
-Only workers decode. The web server asks them by a message and waits for the file. There is no row:
-a message that is lost costs one trial, and a sweep deletes the files some minutes later.
+Only workers decode. The web server asks them by a message and waits for the file. No row remembers
+them: a lost message costs one trial. A sweep deletes the files some minutes later.
 """
 
 import logging
@@ -17,7 +17,7 @@ from threading import Lock
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
 from webapp.engine.result import ENGINE_VERSION
-from webapp.jobs.errors import NoSpace, NoWorkerFree, TooManyTrials
+from webapp.jobs.errors import NoSpace, NoWorkerFree, TooManyTrials, TrialFailed
 from webapp.jobs.limits import ClientLimits
 from webapp.jobs.models import Image, Job, Thumbnail
 from webapp.jobs.storage import Storage
@@ -51,12 +51,21 @@ class Trial:
     @property
     def file_name(self) -> str:
         """The name of its file, among the trials of its image."""
-        return f"{self._stem}-{self.output.encoder_quality}.{self.output.format}"
+        return f"{self._quality_stem}.{self.output.format}"
+
+    @property
+    def failure_name(self) -> str:
+        """The name of the file that says that it failed."""
+        return f"{self._quality_stem}.failed"
 
     @property
     def composed_name(self) -> str:
         """The name of what all qualities are encoded from."""
         return f"{self._stem}.composed"
+
+    @property
+    def _quality_stem(self) -> str:
+        return f"{self._stem}-{self.output.encoder_quality}"
 
     @property
     def _stem(self) -> str:
@@ -80,9 +89,12 @@ def plan_trial(
 class Trials:
     """Ask workers for trials, within the limits of each client."""
 
-    def __init__(self, storage: Storage, limits: ClientLimits) -> None:
+    def __init__(
+        self, storage: Storage, limits: ClientLimits, wait_seconds: float = WAIT_SECONDS
+    ) -> None:
         self._storage = storage
         self._limits = limits
+        self._wait_seconds = wait_seconds
         self._asked_by: Counter[str] = Counter()
         self._lock = Lock()
 
@@ -91,23 +103,24 @@ class Trials:
 
         Raises NoSpace, or Busy for one of several reasons.
         """
-        if file := self._find(trial):
+        ids = trial.job_id, trial.image_id
+        if file := self._storage.trial(*ids, trial.file_name):
             return file
         if not self._storage.has_space():
             raise NoSpace
         self._limits.admit_work(trial.client)
         self._limits.admit_bytes(trial.client, 0, "bytes")
         with self._counted(trial.client):
+            self._storage.forget_trial(*ids, trial.failure_name)  # Of an earlier try.
             ask(trial)
-            deadline = time.monotonic() + WAIT_SECONDS
+            deadline = time.monotonic() + self._wait_seconds
             while time.monotonic() < deadline:
-                if file := self._find(trial):
+                if file := self._storage.trial(*ids, trial.file_name):
                     return file
+                if self._storage.trial(*ids, trial.failure_name):
+                    raise TrialFailed("This quality could not be tried.", RETRY_SECONDS)
                 time.sleep(PAUSE_SECONDS)
         raise NoWorkerFree("No worker was free to try this quality.", RETRY_SECONDS)
-
-    def _find(self, trial: Trial) -> Path | None:
-        return self._storage.trial(trial.job_id, trial.image_id, trial.file_name)
 
     @contextmanager
     def _counted(self, client: str) -> Iterator[None]:
@@ -129,22 +142,26 @@ def work_on_trial(store: Store, storage: Storage, decoder: Decoder, trial: Trial
     if storage.trial(*ids, trial.file_name):
         return
     began = time.perf_counter()
+    original = storage.original(*ids)
     try:
         with storage.open_folder() as folder:
             made, composed = folder / "made", folder / "composed"
             is_composed = storage.link_trial(composed, *ids, trial.composed_name)
             recipe = Recipe.from_json(trial.recipe)
-            original = storage.original(*ids)
             decoder.try_output(original, recipe, trial.number, composed, made)
             new = [made] if is_composed else [made, composed]
             store.usage.add(trial.client, "bytes", sum(file.stat().st_size for file in new))
             if not is_composed:
                 storage.keep_trial(composed, *ids, trial.composed_name)
             storage.keep_trial(made, *ids, trial.file_name)
-    except FileNotFoundError:  # The job is deleted.
-        return
-    except ImageError as error:
-        logger.warning("trial failed", extra={"image_id": trial.image_id, "code": error.code})
+    except Exception as error:
+        if not original.exists():  # The job is deleted.
+            return
+        storage.note_failed_trial(*ids, trial.failure_name)
+        if not isinstance(error, ImageError):
+            raise
+        facts = {"job_id": trial.job_id, "image_id": trial.image_id, "code": error.code}
+        logger.warning("trial failed", exc_info=True, extra=facts)
     finally:
         ms = round((time.perf_counter() - began) * 1000)
         store.usage.add(trial.client, "work", ms)

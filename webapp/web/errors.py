@@ -35,6 +35,7 @@ from webapp.jobs.errors import (
     RetentionNotOffered,
     TooManyImages,
     TooMuchKept,
+    TrialFailed,
 )
 from webapp.recipes.outputs import InvalidRecipe
 from webapp.web.access import AccessRequired
@@ -63,6 +64,7 @@ STATUS: dict[type[Exception], int] = {
     TooManyPixels: 413,
     QueueFull: 503,
     NoWorkerFree: 503,
+    TrialFailed: 503,
     Busy: 429,
     ImageError: 415,
 }

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from PIL import Image
 
-from tests.support.images import make_jpeg
+from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import age, answer_with_worker, files_left, job_at, recipe_of, sweep, work
 from tests.support.pages import Page
 from tests.support.people import Person
@@ -14,6 +14,7 @@ from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.storage import TRIAL_SECONDS
 from webapp.jobs.store import Store
+from webapp.jobs.trials import Trials
 
 PHOTO = make_jpeg(size=(1000, 700))
 
@@ -178,10 +179,29 @@ def test_client_without_work_left_is_told_when_there_is_some(
     assert "of work within an hour. There is room again in" in (answer.json or {})["detail"]
 
 
-def test_trial_that_no_worker_makes_is_given_up(
-    person: Person, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("webapp.jobs.trials.WAIT_SECONDS", 0.1)
+def test_trial_that_no_worker_makes_is_given_up(person: Person, path: str, jobs: Jobs) -> None:
+    jobs.trials = Trials(jobs.storage, jobs.limits, wait_seconds=0.1)
     answer = person.post_by_htmx(f"{path}/trials", after="640w.jpg", tried="30")
     assert answer.status_code == 503
-    assert (answer.json or {})["detail"].startswith("No worker was free to try this quality.")
+    assert (answer.json or {})["detail"] == (
+        "No worker was free to try this quality. Try again in 5 seconds."
+    )
+
+
+def test_trial_that_fails_says_so_and_can_be_tried_again(
+    app: Flask, person: Person, path: str, jobs: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
+    original = jobs.storage.original(*path.removeprefix("/jobs/").split("/images/"))
+    original.write_bytes(make_truncated())
+    answer = answer_with_worker(
+        app, lambda: person.post_by_htmx(f"{path}/trials", after="640w.jpg", tried="30")
+    )
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert (answer.json or {})["code"] == "trial_failed"
+    assert (answer.json or {})["detail"] == (
+        "This quality could not be tried. Try again in 5 seconds."
+    )
+    (logged,) = (one for one in caplog.records if one.message == "trial failed")
+    assert vars(logged)["code"] == "truncated"
+    original.write_bytes(PHOTO)
+    assert try_quality(app, person, path, "640w.jpg", "30").text("#trial").startswith("30 ")
