@@ -1,6 +1,8 @@
 """Trials of a quality: how many at once, and what goes wrong in a worker."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count, repeat
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from webapp.jobs.storage import TRIAL_SECONDS
 from webapp.jobs.trials import AT_ONCE, Trial, Trials, work_on_trial
 from webapp.recipes.outputs import Output, Recipe
 
+THREADS = 8  # Of a web process.
 RECIPE = Recipe((Output("a", 60, 40, quality=30),))
 
 
@@ -32,21 +35,46 @@ def find(jobs: Jobs, trial: Trial, name: str = "") -> Path | None:
     return jobs.storage.trial(trial.job_id, trial.image_id, name or trial.file_name)
 
 
-def test_only_some_trials_of_a_client_run_at_once(jobs: Jobs) -> None:
-    jobs.trials = Trials(jobs.storage, jobs.limits, wait_seconds=0.05)
+def ask_meanwhile(jobs: Jobs, trial: Trial, clients: Iterator[str]) -> Iterator[str]:
+    """Ask for a trial while another client waits for it, and so on; give the codes of errors."""
     codes = []
 
-    def ask_meanwhile(trial: Trial) -> None:
+    def ask(_: Trial) -> None:
         try:
-            jobs.trials.make(trial, ask_meanwhile)
+            jobs.trials.make(replace(trial, client=next(clients)), ask)
         except Busy as error:
             codes.append(error.code)
 
-    trial = plan(jobs, make_jpeg())
+    ask(trial)
+    return iter(codes)
+
+
+@pytest.fixture
+def hasty(jobs: Jobs) -> Jobs:
+    """Return jobs whose trials wait for a worker that lives, but is not free."""
+    jobs.store.operations.beat("worker")
+    jobs.trials = Trials(jobs.store, jobs.storage, jobs.limits, THREADS, wait_seconds=0.05)
+    return jobs
+
+
+def test_only_some_trials_of_a_client_run_at_once(hasty: Jobs) -> None:
+    trial = plan(hasty, make_jpeg())
     for _ in range(2):  # The second time, those of the first are over.
-        with pytest.raises(NoWorkerFree):
-            jobs.trials.make(trial, ask_meanwhile)
-    assert codes == ["too_many_trials", *["no_worker_free"] * (AT_ONCE - 1)] * 2
+        first, *others = ask_meanwhile(hasty, trial, repeat("192.0.2.1"))
+        assert first == "too_many_trials"
+        assert others == ["no_worker_free"] * AT_ONCE
+
+
+def test_trials_of_all_clients_take_half_of_the_threads(hasty: Jobs) -> None:
+    clients = (f"192.0.2.{number}" for number in count())
+    waited = list(ask_meanwhile(hasty, plan(hasty, make_jpeg()), clients))
+    assert waited == ["no_worker_free"] * (THREADS // 2 + 1)
+
+
+def test_trial_does_not_wait_where_no_worker_lives(jobs: Jobs) -> None:
+    trial = plan(jobs, make_jpeg())
+    with pytest.raises(NoWorkerFree, match="No worker is running"):
+        jobs.trials.make(trial, lambda _: pytest.fail("A worker is asked."))
 
 
 def test_trial_that_is_there_needs_no_worker(jobs: Jobs) -> None:
@@ -119,6 +147,7 @@ def test_trial_costs_bytes_of_the_client(jobs: Jobs) -> None:
     work_on(jobs, trial)
     limit = jobs.config.max_mb_per_hour * MB
     jobs.store.usage.add(trial.client, "bytes", limit - 60 * 40 * 3)  # As it was composed of more.
+    jobs.store.operations.beat("worker")
     with pytest.raises(TooManyBytes):
         jobs.trials.make(replace(trial, image_id=trial.job_id), lambda _: None)
 

@@ -161,7 +161,7 @@ class TooManyTrials(Busy):
 
 
 class NoWorkerFree(Busy):
-    """No worker answered in time."""
+    """No worker is there for a trial, or too many trials wait for one."""
 
     code = "no_worker_free"
     then = "Try again in {}."

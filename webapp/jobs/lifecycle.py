@@ -88,7 +88,7 @@ class Jobs:
         self.limits = limits
         self.config = config
         self.recipe_limits = RecipeLimits.from_config(config)
-        self.trials = Trials(storage, limits)
+        self.trials = Trials(store, storage, limits, config.web_threads)
         self._image_limits = ImageLimits.from_config(config)
 
     # Create

@@ -26,8 +26,7 @@ from webapp.recipes.outputs import Output, Recipe
 
 logger = logging.getLogger(__name__)
 
-# Of one client and one web process, of whose threads each takes one. A page asks for one at a time.
-AT_ONCE = 3
+AT_ONCE = 3  # Of one client and one web process. A page asks for one at a time.
 WAIT_SECONDS = 4.0  # Each worker may have an image first; a large one takes as long.
 RETRY_SECONDS = 5
 PAUSE_SECONDS = 0.005  # Between two looks for the file.
@@ -87,13 +86,22 @@ def plan_trial(
 
 
 class Trials:
-    """Ask workers for trials, within the limits of each client."""
+    """Ask workers for trials, within the limits of each client and of all."""
 
     def __init__(
-        self, storage: Storage, limits: ClientLimits, wait_seconds: float = WAIT_SECONDS
+        self,
+        store: Store,
+        storage: Storage,
+        limits: ClientLimits,
+        threads: int,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
+        self._store = store
         self._storage = storage
         self._limits = limits
+        # Each that waits holds one of the `threads` of this web process. Half of them stay free for
+        # all other requests.
+        self._most = max(threads // 2, 1)
         self._wait_seconds = wait_seconds
         self._asked_by: Counter[str] = Counter()
         self._lock = Lock()
@@ -110,6 +118,8 @@ class Trials:
             raise NoSpace
         self._limits.admit_work(trial.client)
         self._limits.admit_bytes(trial.client, 0, "bytes")
+        if not self._store.operations.count_workers():
+            raise NoWorkerFree("No worker is running.", RETRY_SECONDS)
         with self._counted(trial.client):
             self._storage.forget_trial(*ids, trial.failure_name)  # Of an earlier try.
             ask(trial)
@@ -128,6 +138,8 @@ class Trials:
             if self._asked_by[client] >= AT_ONCE:
                 sentence = f"Your network is trying {AT_ONCE} qualities already."
                 raise TooManyTrials(sentence, RETRY_SECONDS)
+            if self._asked_by.total() >= self._most:
+                raise NoWorkerFree("Too many qualities are tried at the moment.", RETRY_SECONDS)
             self._asked_by[client] += 1
         try:
             yield
