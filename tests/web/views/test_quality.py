@@ -164,6 +164,15 @@ def test_trial_counts_as_work_of_the_client(app: Flask, person: Person, path: st
     assert work_of(app) == first  # It is there already.
 
 
+def test_quality_that_is_used_costs_no_work(app: Flask, person: Person, path: str) -> None:
+    before = work_of(app)
+    page = try_quality(app, person, path, "640w.jpg", "80")
+    assert "/trials/" not in page.value("#after", "src")
+    assert " instead of " not in page.text("#trial")
+    assert page.text("#trial") == person.page(f"{path}?after=640w.jpg").text("#trial")
+    assert work_of(app) == before
+
+
 def work_of(app: Flask) -> int:
     store: Store = app.extensions["jobs"].store
     return sum(row["amount"] for row in store.db.query("SELECT * FROM usage WHERE what = 'work'"))

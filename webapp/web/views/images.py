@@ -129,10 +129,12 @@ def try_quality(job_id: UUID, image_id: UUID) -> Response:
     job, image = current_jobs().image(str(job_id), str(image_id))
     shown, output = _chosen(job, image)
     quality = parse_quality(request.form.get("tried", ""))
-    trial = plan_trial(job, image, output, shown.after, quality, client_name())
-    file = current_jobs().trials.make(trial, partial(ask_for_trial, current_huey()))
-    url = url_for("images.trial", job_id=job_id, image_id=image_id, name=trial.file_name)
-    made = replace(shown.after, bytes=file.stat().st_size, quality=quality)
+    made, url = shown.after, shown.after.url
+    if quality != made.quality:
+        trial = plan_trial(job, image, output, made, quality, client_name())
+        file = current_jobs().trials.make(trial, partial(ask_for_trial, current_huey()))
+        made = replace(made, bytes=file.stat().st_size, quality=quality)
+        url = url_for("images.trial", job_id=job_id, image_id=image_id, name=trial.file_name)
     page = render_template("images/_trial.html", image=image, shown=shown, made=made, made_url=url)
     return no_store(page)
 
