@@ -52,9 +52,9 @@ def test_keys_move_a_point_from_where_automatic_crops_look(page: Page, servers: 
     point.focus()
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("ArrowUp")
-    label = (
-        f"a.jpg. Crop point, {100 * x + 10:.0f} % from the left, {100 * y - 1:.0f} % from the top"
-    )
+    # The fields have hundredths.
+    left, top = (f"{100 * round(part, 2):.0f}" for part in (x + 0.1, y - 0.01))
+    label = f"a.jpg. Crop point, {left} % from the left, {top} % from the top"
     expect(page.get_by_role("status")).to_have_text(label)
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Undo, a.jpg")).to_be_visible()

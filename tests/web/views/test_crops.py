@@ -87,6 +87,15 @@ def test_key_on_a_photo_uses_the_fields(person: Person, jobs: Jobs, path: str) -
     assert person.post(f"{path}/crops/{image.id}", **fields).status_code == 422
 
 
+def test_words_and_fields_of_a_point_say_the_same(person: Person, jobs: Jobs, path: str) -> None:
+    image = job_at(jobs, path).images[0]
+    person.post(f"{path}/crops/{image.id}", x="0.29", y="0.58")
+    page = person.page(f"{path}/crops")
+    assert page.values("#focus-1 [type=number]") == ["0.29", "0.58"]
+    words = "Crop point, 29 % from the left, 58 % from the top"
+    assert page.values(".point", "aria-label")[0] == f"1.jpg. {words}"
+
+
 def test_undo_restores_the_point_before(person: Person, jobs: Jobs, path: str) -> None:
     image = job_at(jobs, path).images[0]
     answer = person.post(f"{path}/crops/{image.id}", x="0.2", y="0.3")
