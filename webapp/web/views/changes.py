@@ -1,6 +1,5 @@
 """Change a job: retry, cancel, extend, remake, enlarge, name, delete and restore."""
 
-import json
 from math import inf
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from webapp.web.formatters import time_left
 from webapp.web.forms.upload import UploadForm, read_upload_form
 from webapp.web.upload_request import chosen_files, received_upload
 from webapp.web.views.jobs import gone_page, list_interval_ms, render_panel
-from webapp.web.views.responses import no_store
+from webapp.web.views.responses import confirmed, no_store
 
 blueprint = Blueprint("changes", __name__, url_prefix="/jobs")
 
@@ -28,10 +27,7 @@ def _changed(job_id: UUID, done: str = "") -> ResponseReturnValue:
     `done` confirms the change, and is announced or flashed.
     """
     if is_htmx():
-        answer = no_store(render_panel(str(job_id), request.form.get("v", type=int)))
-        if done:
-            answer.headers["HX-Trigger"] = json.dumps({"confirm": done})
-        return answer
+        return confirmed(render_panel(str(job_id), request.form.get("v", type=int)), done)
     _tell(done)
     return redirect(url_for("jobs.show", job_id=job_id), 303)
 

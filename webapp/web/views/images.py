@@ -1,6 +1,5 @@
 """One image of a job: its thumbnails, comparisons and focal point."""
 
-import json
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -26,7 +25,7 @@ from webapp.web.clients import client_name, is_owner, require_owner
 from webapp.web.errors import is_htmx
 from webapp.web.formatters import format_name
 from webapp.web.views.jobs import gone_page
-from webapp.web.views.responses import no_store, poll_interval_ms, send_picture
+from webapp.web.views.responses import confirmed, no_store, poll_interval_ms, send_picture
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
 
@@ -108,10 +107,7 @@ def _changed(job_id: UUID, image_id: UUID, done: str = "") -> ResponseReturnValu
     if not is_htmx():
         return redirect(url_for("images.show", job_id=job_id, image_id=image_id), 303)
     job, image = current_jobs().image(str(job_id), str(image_id))
-    answer = no_store(_render("images/_panel.html", job, image))
-    if done:
-        answer.headers["HX-Trigger"] = json.dumps({"confirm": done})
-    return answer
+    return confirmed(_render("images/_panel.html", job, image), done)
 
 
 @blueprint.post("/alt")

@@ -1,5 +1,6 @@
 """Responses that several views share."""
 
+import json
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -31,6 +32,14 @@ def no_store(body: str, status: int = 200) -> Response:
     """Answer with what no cache may keep."""
     response = make_response(body, status)
     response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def confirmed(body: str, done: str) -> Response:
+    """Answer htmx with what changed, and confirm that in words if there are any."""
+    response = no_store(body)
+    if done:
+        response.headers["HX-Trigger"] = json.dumps({"confirm": done})
     return response
 
 
