@@ -78,7 +78,7 @@ def test_form_with_more_images_than_the_share_keeps_nothing(shared: Flask) -> No
     assert nothing_left(shared.extensions["jobs"])
 
 
-REMAKES = ["remake", "retry", "images/{}/again", "images/{}/focus", "images/{}/focus/clear"]
+REMAKES = ["remake", "retry", "images/{}/again", "images/{}/focus"]
 
 
 def make_job(app: Flask, images: int = 1) -> tuple[Person, str]:

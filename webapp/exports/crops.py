@@ -1,13 +1,15 @@
 """The crops of an image: the part that each shows, and how a point moves it."""
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from webapp.engine.geometry import plan, plan_contain
 from webapp.exports.markup import find_output
-from webapp.jobs.models import Image, Thumbnail
+from webapp.jobs.models import Image, Job, Thumbnail
 from webapp.recipes.outputs import CENTRE, Output, Point, Recipe, Size, default_name
 
-# CSS pixels of a whole photo on the contact sheet. A window of 320 has room for it.
+PAGE_LENGTH = 24  # Photos: a page of portraits, with their pictures about a megabyte.
+# CSS pixels of a whole photo on the crops page. A window of 320 has room for it.
 WHOLE_SIDE = 256
 
 
@@ -29,6 +31,31 @@ class Crop:
         return f"{self.left:g} {self.top:g} {self.width:g} {self.height:g}"
 
 
+@dataclass(frozen=True)
+class PageOfImages:
+    """Some images of a job, in their order."""
+
+    images: tuple[Image, ...]
+    number: int
+    count: int  # Of pages.
+
+
+def open_page(job: Job, number: int, image_id: str | None = None) -> PageOfImages:
+    """Return the page that has an image, or else the one of a number, or the nearest."""
+    count = max(ceil(len(job.images) / PAGE_LENGTH), 1)
+    places = (place for place, image in enumerate(job.images) if image.id == image_id)
+    if (place := next(places, None)) is not None:
+        number = place // PAGE_LENGTH + 1
+    number = min(max(number, 1), count)
+    return PageOfImages(job.images[(number - 1) * PAGE_LENGTH :][:PAGE_LENGTH], number, count)
+
+
+def write_undo(image: Image) -> str:
+    """Write the point of an image before it is moved: `<id>:0.5,0.25`, or `<id>:` for none."""
+    point = image.focal_point
+    return f"{image.id}:{point[0]:.6f},{point[1]:.6f}" if point else f"{image.id}:"
+
+
 def find_crops(image: Image, recipe: Recipe) -> list[Crop]:
     """List the crops of an image, each shape once, whatever its formats."""
     made = {thumbnail.output: thumbnail for thumbnail in reversed(image.thumbnails)}
@@ -39,7 +66,7 @@ def find_crops(image: Image, recipe: Recipe) -> list[Crop]:
 
 
 def whole_size(image: Image) -> Size:
-    """Return the size that a whole photo has on the contact sheet."""
+    """Return the size that a whole photo has on the crops page."""
     side = (WHOLE_SIDE, WHOLE_SIDE)
     return plan_contain(side, (image.width, image.height), enlarge=True).size
 

@@ -25,10 +25,8 @@ QUEUE_AGAIN = {
     "changes.enlarge",
     "changes.remake",
     "changes.retry",
-    "crops.set_point",
     "images.retry",
     "images.set_focal_point",
-    "images.clear_focal_point",
     "images.set_quality",
 }
 # For every method. Flask raises these itself after all hooks, of which one reads the form.

@@ -6,8 +6,8 @@ from tests.support.images import make_corners, make_jpeg, make_truncated
 from tests.support.jobs import id_of, job_at, work
 from tests.support.pages import Page
 from tests.support.people import Person
+from webapp.exports.crops import PAGE_LENGTH
 from webapp.jobs.lifecycle import Jobs
-from webapp.web.views.crops import PAGE_LENGTH
 
 PHOTO = make_jpeg(image=make_corners((400, 200)))
 PORTRAIT = make_jpeg(size=(200, 400))
@@ -21,11 +21,16 @@ def path(person: Person, jobs: Jobs) -> str:
     return path
 
 
+def move(path: str, image_id: str) -> str:
+    """Return the address to which the crops page of a job sends the point of an image."""
+    return f"{path}/images/{image_id}/focus?crops="
+
+
 def click(person: Person, jobs: Jobs, path: str, x: int, y: int, image: int = 0) -> None:
     """Click on a whole photo, as a browser without script sends it."""
     image_id = job_at(jobs, path).images[image].id
     fields = {"point.x": str(x), "point.y": str(y), "x": "", "y": ""}
-    assert person.post(f"{path}/crops/{image_id}", **fields).status_code == 303
+    assert person.post(move(path, image_id), **fields).status_code == 303
 
 
 def test_sheet_shows_each_crop_of_each_photo(person: Person, jobs: Jobs, path: str) -> None:
@@ -71,7 +76,7 @@ def test_click_outside_a_photo_is_one_on_its_edge(
     image_id = job_at(jobs, path).images[0].id
     for x, y, point in (("50", f"-{far}", (0.2, 0)), (far, "64", (1, 0.5))):
         fields = {"point.x": x, "point.y": y, "x": "", "y": ""}
-        assert person.post(f"{path}/crops/{image_id}", **fields).status_code == 303
+        assert person.post(move(path, image_id), **fields).status_code == 303
         image = job_at(jobs, path).images[0]
         assert image.focal_point == pytest.approx(point, abs=0.005)
     work(jobs)
@@ -81,15 +86,15 @@ def test_click_outside_a_photo_is_one_on_its_edge(
 def test_key_on_a_photo_uses_the_fields(person: Person, jobs: Jobs, path: str) -> None:
     image = job_at(jobs, path).images[0]
     fields = {"point.x": "0", "point.y": "0", "x": "0.2", "y": "0.3"}
-    person.post(f"{path}/crops/{image.id}", **fields)
+    person.post(move(path, image.id), **fields)
     assert job_at(jobs, path).images[0].focal_point == (0.2, 0.3)
     fields = {"point.x": "0", "point.y": "0", "x": "", "y": ""}
-    assert person.post(f"{path}/crops/{image.id}", **fields).status_code == 422
+    assert person.post(move(path, image.id), **fields).status_code == 422
 
 
 def test_words_and_fields_of_a_point_say_the_same(person: Person, jobs: Jobs, path: str) -> None:
     image = job_at(jobs, path).images[0]
-    person.post(f"{path}/crops/{image.id}", x="0.29", y="0.58")
+    person.post(move(path, image.id), x="0.29", y="0.58")
     page = person.page(f"{path}/crops")
     assert page.values("#focus-1 [type=number]") == ["0.29", "0.58"]
     words = "Crop point, 29 % from the left, 58 % from the top"
@@ -98,29 +103,40 @@ def test_words_and_fields_of_a_point_say_the_same(person: Person, jobs: Jobs, pa
 
 def test_undo_restores_the_point_before(person: Person, jobs: Jobs, path: str) -> None:
     image = job_at(jobs, path).images[0]
-    answer = person.post(f"{path}/crops/{image.id}", x="0.2", y="0.3")
-    first = person.page(answer.location)
-    assert first.values("[id^=undo] [name=automatic]") == [""]
-    answer = person.post(f"{path}/crops/{image.id}", x="0.9", y="0.9")
-    second = person.page(answer.location)
-    point = second.value("[id^=undo] [name=at]")
-    answer = person.post(f"{path}/crops/{image.id}", at=point, undone="")
+    answer = person.post(move(path, image.id), x="0.2", y="0.3")
+    assert person.page(answer.location).values("[name=undone]", "value") == [""]
+    answer = person.post(move(path, image.id), x="0.9", y="0.9")
+    point = person.page(answer.location).value("[name=undone]")
+    answer = person.post(move(path, image.id), undone=point, x="0.90", y="0.90")
     assert job_at(jobs, path).images[0].focal_point == (0.2, 0.3)
-    assert person.page(answer.location).all("[id^=undo]") == []
-    person.post(f"{path}/crops/{image.id}", automatic="", undone="")
+    assert person.page(answer.location).all("[name=undone]") == []
+    person.post(move(path, image.id), undone="")
     assert job_at(jobs, path).images[0].focal_point is None
+
+
+def test_only_the_last_move_can_be_undone(person: Person, jobs: Jobs, path: str) -> None:
+    first, second = job_at(jobs, path).images
+    answer = person.post_by_htmx(move(path, first.id), x="0.2", y="0.3", v="-1")
+    version, undo = Page(answer.text).values("#crops-poll input", "value")
+    fields = {"v": version, "undo": undo, "x": "0.4", "y": "0.4"}
+    page = Page(person.post_by_htmx(move(path, second.id), **fields).text)
+    assert page.values(".photo", "id") == [f"photo-{first.id}", f"photo-{second.id}"]
+    assert page.values("[name=undone]", "aria-label") == ["Undo, 2.jpg"]
+    answer = person.post(move(path, first.id), x="0.5", y="0.5")
+    assert answer.location.count("undo=") == 1
 
 
 def test_poll_sends_only_the_photos_that_changed(person: Person, jobs: Jobs, path: str) -> None:
     image = job_at(jobs, path).images[1]
     version = person.page(f"{path}/crops").value("#crops-poll [name=v]")
-    answer = person.post_by_htmx(f"{path}/crops/{image.id}", x="1", y="1", v=version)
+    answer = person.post_by_htmx(move(path, image.id), x="1", y="1", v=version)
     page = Page(answer.text)
     assert page.values(".photo", "id") == [f"photo-{image.id}"]
     poll = f"{page.polled()}&v={page.value('#crops-poll [name=v]')}"
     assert person.get(poll).status_code == 204
     work(jobs)
     undo = page.value("[name=undo]")
+    assert page.values("[name=undone]", "aria-label") == ["Undo, 2.jpg"]
     page = person.page(f"{poll}&undo={undo}")
     assert page.values(".photo", "id") == [f"photo-{image.id}"]
     assert page.polled() is None
@@ -163,7 +179,7 @@ def test_only_the_owner_sees_the_sheet_and_moves_points(
     image = job_at(jobs, path).images[0]
     assert stranger.get(f"{path}/crops").status_code == 403
     assert stranger.get(f"{path}/crops/changes").status_code == 403
-    assert stranger.post(f"{path}/crops/{image.id}", x="1", y="1").status_code == 403
+    assert stranger.post(move(path, image.id), x="1", y="1").status_code == 403
 
 
 def test_sheet_of_a_deleted_job_is_replaced(person: Person, jobs: Jobs, path: str) -> None:

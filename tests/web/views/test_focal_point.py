@@ -32,7 +32,7 @@ def test_cleared_focal_point_restores_the_crops(person: Person, jobs: Jobs) -> N
     path = person.submit(make_jpeg(image=make_corners((400, 200))), presets="avatar")
     focus = f"{path}/images/{job_at(jobs, path).images[0].id}/focus"
     made = []
-    for action, fields in ((focus, {"x": "1", "y": "0.5"}), (f"{focus}/clear", {})):
+    for action, fields in ((focus, {"x": "1", "y": "0.5"}), (focus, {"automatic": ""})):
         work(jobs)
         made.append(person.get(job_at(jobs, path).thumbnails[0].url).data)
         assert person.post(action, **fields).status_code == 303
@@ -46,7 +46,7 @@ def test_way_back_to_automatic_is_sent_with_a_focal_point(person: Person, jobs: 
     work(jobs)
     page = f"{path}/images/{job_at(jobs, path).images[0].id}"
     kinds = []
-    for action, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {}), ("", {})):
+    for action, fields in (("focus", {"x": "1", "y": "0"}), ("focus", {"automatic": ""}), ("", {})):
         kinds.append(person.page(page).value("#automatic", "type"))
         person.post(f"{page}/{action}", **fields)
     assert kinds == ["reset", "submit", "reset"]
@@ -84,7 +84,7 @@ def test_frames_of_automatic_crops_show_what_these_keep(person: Person, jobs: Jo
     assert automatic == ["50.0%", "0.0%", "50.0%", "100.0%"]
     person.post(f"{page}/focus", x="0", y="0")
     work(jobs)
-    person.post(f"{page}/focus/clear")  # Nothing is decoded for it: the crops are there.
+    person.post(f"{page}/focus", automatic="")  # Nothing is decoded for it: the crops are there.
     work(jobs)
     assert frame_of(person, page) == automatic
     assert "unset" in person.page(page).value(".marks", "class")
@@ -94,7 +94,7 @@ def test_htmx_gets_the_panel_for_a_new_focal_point(person: Person, jobs: Jobs) -
     path = person.submit(make_jpeg(), presets=["avatar", "web-set"])
     work(jobs)
     page = f"{path}/images/{job_at(jobs, path).images[0].id}"
-    for action, fields in (("focus", {"x": "1", "y": "0"}), ("focus/clear", {})):
+    for action, fields in (("focus", {"x": "1", "y": "0"}), ("focus", {"automatic": ""})):
         answer = person.post_by_htmx(f"{page}/{action}", after="avatar.webp", **fields)
         assert answer.status_code == 200
         assert answer.headers["Cache-Control"] == "no-store"
@@ -115,8 +115,8 @@ def test_only_the_owner_sets_the_focal_point(person: Person, stranger: Person, j
     path = person.submit(make_jpeg(), presets="avatar")
     focus = f"{path}/images/{job_at(jobs, path).images[0].id}/focus"
     person.post(focus, x="1", y="0")
-    for action in (focus, f"{focus}/clear"):
-        assert stranger.post(action, x="0", y="0").status_code == 403
+    for fields in ({"x": "0", "y": "0"}, {"automatic": ""}):
+        assert stranger.post(focus, **fields).status_code == 403
     assert job_at(jobs, path).images[0].focal_point == (1, 0)
 
 

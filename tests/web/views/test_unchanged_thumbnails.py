@@ -153,7 +153,7 @@ def test_focal_point_taken_back_restores_the_addresses_at_once(
     work(jobs)
     assert changed(before, urls(jobs, path)) == CROPS
     forbid_decoding(monkeypatch)
-    person.post(f"{path}/images/{job_at(jobs, path).images[0].id}/focus/clear")
+    person.post(f"{path}/images/{job_at(jobs, path).images[0].id}/focus", automatic="")
     work(jobs)
     assert urls(jobs, path) == before
 
@@ -164,7 +164,7 @@ def test_restored_thumbnails_stay_and_those_they_replaced_end(
     focus(person, jobs, path)
     work(jobs)
     replaced = urls(jobs, path)
-    person.post(f"{path}/images/{job_at(jobs, path).images[0].id}/focus/clear")
+    person.post(f"{path}/images/{job_at(jobs, path).images[0].id}/focus", automatic="")
     work(jobs)
     clock.advance(REPLACED_SECONDS + 60)
     sweep(jobs)
@@ -266,7 +266,7 @@ def test_thumbnail_swept_while_a_worker_keeps_it_is_made_again(
     work(jobs)
     focus(person, jobs, path)
     work(jobs)
-    person.post(f"{path}/images/{job_at(jobs, path).images[0].id}/focus/clear")
+    person.post(f"{path}/images/{job_at(jobs, path).images[0].id}/focus", automatic="")
     clock.advance(REPLACED_SECONDS + 60)
     plan = jobs_work.Claims.plan
 

@@ -10,7 +10,7 @@ from flask_wtf import FlaskForm
 
 from webapp.engine.header import SHOWN_BY_BROWSERS
 from webapp.exports.comparisons import Comparison, choose, compare
-from webapp.exports.crops import find_crops
+from webapp.exports.crops import clicked_point, find_crops
 from webapp.exports.markup import find_output, name_in_words
 from webapp.jobs.errors import ImageNotFound, JobNotFound
 from webapp.jobs.models import Image, Job
@@ -18,12 +18,13 @@ from webapp.jobs.names import ALT_LENGTH
 from webapp.jobs.storage import TYPES_OF_TRIALS
 from webapp.jobs.tasks import ask_for_trial, notify_workers
 from webapp.jobs.trials import plan_trial
-from webapp.recipes.outputs import Output, Recipe
+from webapp.recipes.outputs import Output, Point, Recipe
 from webapp.recipes.parsing import parse_focal_point, parse_quality
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, is_owner, require_owner
 from webapp.web.errors import is_htmx
 from webapp.web.formatters import format_name
+from webapp.web.views.crops import moved
 from webapp.web.views.jobs import gone_page
 from webapp.web.views.responses import confirmed, no_store, poll_interval_ms, send_picture
 
@@ -70,19 +71,32 @@ def original(job_id: UUID, image_id: UUID) -> Response:
 
 @blueprint.post("/focus")  # Pages that are open over an upgrade have this address.
 def set_focal_point(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
-    """Set the focal point `x`, `y`, in fractions of the width and height."""
+    """Set the focal point of an image, or leave it to the recipe if it is `automatic`.
+
+    With `crops` in the query, the answer is for the crops page.
+    """
     require_owner(str(job_id))
-    point = parse_focal_point(f"{request.form.get('x', '')},{request.form.get('y', '')}")
+    _, image = current_jobs().image(str(job_id), str(image_id))
+    point = None if "automatic" in request.form else _read_point(image)
     current_jobs().set_focal_point(str(job_id), str(image_id), point, client_name())
-    return _queued(job_id, image_id)
+    if "crops" not in request.args:
+        return _queued(job_id, image_id)
+    notify_workers(current_huey())
+    return moved(image)
 
 
-@blueprint.post("/focus/clear")
-def clear_focal_point(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
-    """Remove the focal point, and use that of the recipe."""
-    require_owner(str(job_id))
-    current_jobs().set_focal_point(str(job_id), str(image_id), None, client_name())
-    return _queued(job_id, image_id)
+def _read_point(image: Image) -> Point | None:
+    """Read a point: `undone`, where the picture was clicked, or `x` and `y`.
+
+    Raises InvalidRecipe. An empty `undone` is none.
+    """
+    form = request.form
+    if "undone" in form:
+        return parse_focal_point(form["undone"]) if form["undone"] else None
+    x, y = form.get("point.x", 0, type=int), form.get("point.y", 0, type=int)
+    if x or y:  # Both are 0 where the picture is pressed by a key: then the fields count.
+        return clicked_point(image, x, y)
+    return parse_focal_point(f"{form.get('x', '')},{form.get('y', '')}")
 
 
 @blueprint.post("/again")
