@@ -62,6 +62,17 @@ def test_keys_move_a_point_from_where_automatic_crops_look(page: Page, servers: 
     expect(point).to_be_focused()
 
 
+def test_keys_go_on_from_photo_to_photo(page: Page, servers: Servers) -> None:
+    open_sheet(page, servers)
+    first, second = page.locator(".point").all()
+    first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(second).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("status")).to_contain_text("b.jpg. Crop point, ")
+
+
 def test_click_moves_a_point_without_script(page: Page, servers: Servers, browser: Browser) -> None:
     open_sheet(page, servers)
     state = page.context.storage_state()
