@@ -94,6 +94,11 @@ def _seconds_until(moment: datetime) -> float:
     return moment.timestamp() - current_jobs().store.now()
 
 
+def replaced_minutes() -> float:
+    """Return for how long the links to replaced thumbnails work."""
+    return current_jobs().storage.replaced_seconds() / 60
+
+
 def format_name(format: str) -> str:
     """Write an image format by its proper name: `WebP`."""
     return {"webp": "WebP", "jp2": "JPEG 2000"}.get(format, format.upper())
@@ -125,4 +130,5 @@ def init_app(app: Flask) -> None:
         download_name=download_name,
     )
     app.jinja_env.tests["soon"] = is_soon
+    app.jinja_env.globals["replaced_minutes"] = replaced_minutes
     app.jinja_env.globals["job_name_length"] = JOB_NAME_LENGTH

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.support.images import make_jpeg
 from tests.support.jobs import claims_of, file_names, job_at, work, work_once
 from tests.support.pages import read_zip
@@ -49,6 +51,19 @@ MINUTES = f"{REPLACED_SECONDS / 60:g} more minutes"
 def test_remake_page_says_which_links_end(person: Person) -> None:
     page = person.get(f"{person.submit(make_jpeg())}/remake").text
     assert f"Links to files that are replaced work for {MINUTES}" in page
+
+
+def test_links_end_sooner_where_the_disk_is_full(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = person.submit(make_jpeg(), presets="avatar")
+    work(jobs)
+    monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 0)
+    image = job_at(jobs, path).images[0].id
+    for page in ("remake", "crops", f"images/{image}"):
+        text = person.get(f"{path}/{page}").text
+        assert "for 1 more minute" in text
+        assert MINUTES not in text
 
 
 def test_remake_leaves_out_cancelled_images(person: Person, jobs: Jobs) -> None:
