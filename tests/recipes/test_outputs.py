@@ -96,3 +96,11 @@ def test_responsive_set_is_every_width_in_every_format() -> None:
 def test_output_in_the_source_format_needs_its_own_name() -> None:
     with pytest.raises(InvalidRecipe, match="a name of its own"):
         combine([Output("a", 5, None, format=format) for format in ("jpeg", "source")], LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("card", "Card"), ("page-header", "Page header"), ("64x48-cover", ""), ("64x48-cover-2", "")],
+)
+def test_title_is_the_name_that_someone_gave(name: str, title: str) -> None:
+    assert Output(name, 64, 48, "cover").title == title

@@ -8,13 +8,12 @@ from webapp.engine.geometry import predict_sizes
 from webapp.exports.markup import find_output
 from webapp.jobs.models import Image, Job, Thumbnail
 from webapp.recipes.outputs import MAX_SIDE, Output, Recipe, Size
-from webapp.recipes.presets import PRESETS
 
 CROP_HEIGHT = 72  # CSS pixels.
 
 
 @dataclass(frozen=True)
-class Crop:
+class CropPreview:
     """One shape that is not the photo's own, and its thumbnail once it is made."""
 
     title: str
@@ -37,7 +36,7 @@ class Card:
     """The parts of a card."""
 
     whole: Thumbnail | None
-    crops: list[Crop]
+    crops: list[CropPreview]
     files: list[Files]
     count: int  # Of files, made or expected.
     is_smaller: bool  # The photo, than a size asked for.
@@ -57,7 +56,7 @@ def make_card(job: Job, recipe: Recipe, image: Image) -> Card:
     )
 
 
-def expected_crops(recipe: Recipe) -> list[Crop]:
+def expected_crops(recipe: Recipe) -> list[CropPreview]:
     """List the crops of a photo of which nothing is known yet."""
     sizes = predict_sizes(recipe.outputs, "jpeg", (MAX_SIDE, MAX_SIDE))
     return _crops(recipe, ((output, size, None) for output, size in sizes))
@@ -72,7 +71,7 @@ def _whole(job: Job, recipe: Recipe, image: Image) -> Thumbnail | None:
 Made = tuple[Output | None, Size, Thumbnail | None]
 
 
-def _crops(recipe: Recipe, made: Iterable[Made]) -> list[Crop]:
+def _crops(recipe: Recipe, made: Iterable[Made]) -> list[CropPreview]:
     """List each shape once, by the smallest file that is fine enough, or the largest.
 
     None if that is all there is, of the whole photo.
@@ -88,7 +87,9 @@ def _crops(recipe: Recipe, made: Iterable[Made]) -> list[Crop]:
     if len(best) == 1 and all(output.fit == "pad" for output in recipe.outputs):
         return []
     return [
-        Crop(_title(output), round(CROP_HEIGHT * size[0] / size[1]), thumbnail)
+        CropPreview(
+            output.title if output else "", round(CROP_HEIGHT * size[0] / size[1]), thumbnail
+        )
         for output, size, thumbnail in best.values()
     ]
 
@@ -105,13 +106,8 @@ def _files(made: Iterable[tuple[Output | None, Size, Thumbnail]]) -> Iterator[Fi
         groups.setdefault((thumbnail.output, size), []).append((output, thumbnail))
     for (name, size), group in groups.items():
         output = group[0][0]
-        title = f"{_title(output)} {_write(size)}".strip()
+        title = f"{output.title if output else ''} {_write(size)}".strip()
         yield Files(title, name, [one for _, one in group], _asked(output, size))
-
-
-def _title(output: Output | None) -> str:
-    known = PRESETS.get(output.name) if output else None
-    return known.title if known else ""
 
 
 def _asked(output: Output | None, size: Size) -> str:

@@ -6,7 +6,7 @@ from math import ceil
 from webapp.engine.geometry import plan, plan_contain
 from webapp.exports.markup import find_output
 from webapp.jobs.models import Image, Job, Thumbnail
-from webapp.recipes.outputs import CENTRE, Output, Point, Recipe, Size, default_name
+from webapp.recipes.outputs import CENTRE, Output, Point, Recipe, Size
 
 PAGE_LENGTH = 24  # Photos: a page of portraits, with their pictures about a megabyte.
 # CSS pixels of a whole photo on the crops page. A window of 320 has room for it.
@@ -85,7 +85,7 @@ def _locate(output: Output, thumbnail: Thumbnail, image: Image) -> Crop:
     left, top, right, bottom = plan(replace(output, focus=point or CENTRE), source).region
     across, down = 100 / source[0], 100 / source[1]
     return Crop(
-        _title(output),
+        output.title or f"{output.width} × {output.height}",
         thumbnail,
         point,
         left=left * across,
@@ -93,10 +93,3 @@ def _locate(output: Output, thumbnail: Thumbnail, image: Image) -> Crop:
         width=(right - left) * across,
         height=(bottom - top) * down,
     )
-
-
-def _title(output: Output) -> str:
-    """Return a name for a crop: `Card`, or its size where it has no name of its own."""
-    if output.name == default_name(output.width, output.height, output.fit, output.format):
-        return f"{output.width} × {output.height}"
-    return output.name.replace("-", " ").capitalize()

@@ -169,6 +169,14 @@ class Output:
                 "name", "The name of a size is 1 to 40 lower-case letters, digits and hyphens."
             )
 
+    @property
+    def title(self) -> str:
+        """Its name in words, such as `Card`; empty where it is named by its size."""
+        by_size = default_name(self.width, self.height, self.fit, self.format)
+        if re.fullmatch(rf"{by_size}(-\d+)?", self.name):
+            return ""
+        return self.name.replace("-", " ").capitalize()
+
     def check_sides(self, max_side: int) -> None:
         """Raise OutOfLimits unless sides are from 1 to `max_side`."""
         for side, value in (("width", self.width), ("height", self.height)):
