@@ -163,29 +163,31 @@ def read_answer(
     `files` has the files to make, by the numbers of their outputs. Raises the ImageError that the
     child answered, or Crashed if our program would never answer this.
     """
-    with _answer_checked(answer):
+    with _crashed_if_wrong():
+        _raise_error_in(answer)
         return _read_result(answer, recipe, files, limits)
 
 
 def _check_trial(answer: Any, format: Format, file: IO[bytes]) -> None:
     """Check a child's answer to a trial. Raises ImageError."""
-    with _answer_checked(answer):
+    with _crashed_if_wrong():
+        _raise_error_in(answer)
         _check_file(answer["bytes"], format, file)
 
 
 @contextmanager
-def _answer_checked(answer: Any) -> Iterator[None]:
-    """Raise the ImageError in an answer, or Crashed where the block finds it wrong."""
+def _crashed_if_wrong() -> Iterator[None]:
+    """Raise Crashed where the block finds an answer that our program would never give."""
     try:
-        if answer.keys() == {"error", "message"}:
-            code = _one_of(CHILD_ERRORS, answer["error"])
-            error = _ChildError(code, _sentence(answer["message"]))
-        else:
-            yield
-            return
+        yield
     except (AttributeError, KeyError, TypeError, ValueError) as cause:
         raise Crashed from cause
-    raise error
+
+
+def _raise_error_in(answer: Any) -> None:
+    """Raise the ImageError that a child answered, if it did."""
+    if answer.keys() == {"error", "message"}:
+        raise _ChildError(_one_of(CHILD_ERRORS, answer["error"]), _sentence(answer["message"]))
 
 
 def _require_full_disk(files: Sequence[IO[bytes]]) -> None:
