@@ -30,6 +30,10 @@ class Crop:
         """Its part as SVG's `viewBox`, of an image of 100 × 100."""
         return f"{self.left:g} {self.top:g} {self.width:g} {self.height:g}"
 
+    def width_at(self, height: int) -> int:
+        """Return the width that it has at a height, in CSS pixels."""
+        return max(round(height * self.thumbnail.width / self.thumbnail.height), 1)
+
 
 @dataclass(frozen=True)
 class PageOfImages:
