@@ -74,7 +74,7 @@ made = {"file_name": "square.jpg", "width": 100, "height": 100, "bytes": len(con
 header = {"format": "jpeg", "width": 90, "height": 60, "orientation": 1, "had_gps": False}
 hash = "TbYBBYAAAAAAAAAAAAAAAAAAAAAA"
 answer = {"header": header, "thumbhash": hash, "color": "#123456", "thumbnails": [made],
-          "smart": None}
+          "found_point": None}
 """
 
 
@@ -120,10 +120,10 @@ FORGERIES = {
     "a hash that is markup": "answer['thumbhash'] = '<script>alert(1)</script>'",
     "a colour that is a style": "answer['color'] = 'red; background: url(/)'",
     "a colour that ends in a new line": "answer['color'] += chr(10)",
-    "a point that is text": "answer['smart'] = '01'",
-    "a point outside of the image": "answer['smart'] = [0.5, 1.5]",
-    "a point that is no number": "answer['smart'] = [0.5, float('nan')]",
-    "a point of three numbers": "answer['smart'] = [0.5, 0.5, 0.5]",
+    "a point that is text": "answer['found_point'] = '01'",
+    "a point outside of the image": "answer['found_point'] = [0.5, 1.5]",
+    "a point that is no number": "answer['found_point'] = [0.5, float('nan')]",
+    "a point of three numbers": "answer['found_point'] = [0.5, 0.5, 0.5]",
     "an answer that is a list": "answer = [answer]",
     "an unknown error": "answer = {'error': 'file_lost', 'message': 'Gone.'}",
     "an error that is an object": "answer = {'error': {}, 'message': 'Gone.'}",

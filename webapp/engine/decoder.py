@@ -229,7 +229,7 @@ def _read_result(
     if not has_some or numbers != sorted(set(numbers)):
         raise ValueError(numbers)
     hash, color = _matched(_THUMBHASH, answer["thumbhash"]), _matched(_COLOR, answer["color"])
-    return Result(header, hash, color, thumbnails, _read_point(answer["smart"]))
+    return Result(header, hash, color, thumbnails, _read_point(answer["found_point"]))
 
 
 def _read_header(described: dict[str, Any], limits: ImageLimits) -> Header:

@@ -77,7 +77,7 @@ class Decoded:
 
     header: Header
     frame: Frame
-    smart: Point | None  # The focal point that was found, if an output asks for it.
+    found_point: Point | None  # The focal point that was found, if an output asks for it.
     plans: list[ResizePlan]  # As stored; one for each output, equal if outputs share a picture.
     orientation: int  # Still to be applied.
     profile: Profile | None
@@ -114,13 +114,14 @@ def decode(image: Image.Image, source: IO[bytes], outputs: Iterable[Output]) -> 
     frame = _read_with_vips(image, source, scale) if use_vips else None
     frame = frame or _read(image, source, scale)
     is_smart = any(output.fit == "cover" and output.focus == "smart" for output in outputs)
-    smart = _find_focal_point(frame, oriented, still_to_apply) if is_smart else None
+    found_point = _find_focal_point(frame, oriented, still_to_apply) if is_smart else None
     return Decoded(
         header=Header(format_of(image).lower(), *oriented, orientation, had_gps),
         frame=frame,
-        smart=smart,
+        found_point=found_point,
         plans=[
-            plan(output, oriented, smart).as_stored(oriented, still_to_apply) for output in outputs
+            plan(output, oriented, found_point).as_stored(oriented, still_to_apply)
+            for output in outputs
         ],
         orientation=still_to_apply,
         profile=image.info.get("icc_profile") or tag,

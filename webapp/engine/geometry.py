@@ -39,14 +39,14 @@ class ResizePlan:
         return ResizePlan((top, left, bottom, right), (self.size[1], self.size[0]))
 
 
-def plan(output: Output, source: Size, smart: Point | None = None) -> ResizePlan:
+def plan(output: Output, source: Size, found_point: Point | None = None) -> ResizePlan:
     """Return the plan of an output, given the oriented size of the source.
 
-    `smart` is the focal point found in the picture; before it is known, the centre stands for it.
+    `found_point` is where the detail is; before that is known, the centre stands for it.
     """
     if output.fit != "cover":
         return plan_contain(box_of(output), source, output.enlarge)
-    point = (smart or CENTRE) if output.focus == "smart" else output.focus
+    point = (found_point or CENTRE) if output.focus == "smart" else output.focus
     return _plan_cover(box_of(output), source, output.enlarge, point)
 
 

@@ -32,11 +32,11 @@ class Result:
     """Describe an image and the thumbnails made of it.
 
     `thumbhash` is a blurred preview in about 30 characters, `color` the dominant colour: `#rrggbb`.
-    `smart` is where the detail is, if an output asks for it.
+    `found_point` is where the detail is, if an output asks for it.
     """
 
     header: Header
     thumbhash: str
     color: str
     thumbnails: list[MadeThumbnail]
-    smart: Point | None = None
+    found_point: Point | None = None

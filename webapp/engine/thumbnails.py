@@ -63,7 +63,9 @@ def make_thumbnails(
     pictures = make_pictures(animation, decoded, outputs, limits)
     made = _write_all(pictures, decoded, outputs, write, source, kept)
     sample = _sample(pictures)
-    return Result(decoded.header, thumbhash(sample), dominant_color(sample), made, decoded.smart)
+    return Result(
+        decoded.header, thumbhash(sample), dominant_color(sample), made, decoded.found_point
+    )
 
 
 def _check_pixels(

@@ -127,8 +127,8 @@ class Claims:
             "placeholder": b64encode(placeholder).decode(),
             "color": result.color,
         }
-        if result.smart:  # Not for a point that the owner chose: the one before stays.
-            facts["found_x"], facts["found_y"] = result.smart
+        if result.found_point:  # Not for a point that the owner chose: the one before stays.
+            facts["found_x"], facts["found_y"] = result.found_point
         digests = [digest_of(output) for output in plan.recipe.outputs]
         thumbnails = [{**asdict(made), "digest": digests[made.number]} for made in new]
         stay = {number: (before, digests[number]) for number, before in kept.items()}
