@@ -1,4 +1,4 @@
-/** The contact sheet of a job's crops. */
+/** The crops page of a job. */
 
 import "./changes.js";
 import "./crop_point.js";

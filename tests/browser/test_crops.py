@@ -1,4 +1,4 @@
-"""The contact sheet of a job's crops."""
+"""The crops page of a job."""
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -17,14 +17,14 @@ FILES = {
 FINISHED = "#crops-poll:not([hx-get])"
 
 
-def open_sheet(page: Page, servers: Servers) -> None:
-    """Make crops of two photos, and open their contact sheet."""
+def open_crops(page: Page, servers: Servers) -> None:
+    """Make crops of two photos, and open their page."""
     page.goto(f"{make_job(page, servers, FILES, 'avatar', 'card')}/crops")
 
 
 def test_click_moves_the_crops_of_one_photo_and_can_be_undone(page: Page, servers: Servers) -> None:
     page.add_init_script(WATCH_SHIFTS)
-    open_sheet(page, servers)
+    open_crops(page, servers)
     first, second = page.locator(".photo").all()
     old = [one.get_attribute("src") for one in page.locator(".made").all()]
     first.locator(".point").click(position={"x": 250, "y": 20})
@@ -45,7 +45,7 @@ def test_click_moves_the_crops_of_one_photo_and_can_be_undone(page: Page, server
 
 
 def test_keys_move_a_point_from_where_automatic_crops_look(page: Page, servers: Servers) -> None:
-    open_sheet(page, servers)
+    open_crops(page, servers)
     point = page.locator(".point").first
     x, y = (float(point.get_attribute(f"data-{axis}") or 0) for axis in "xy")
     assert (x, y) != (0.5, 0.5)
@@ -63,7 +63,7 @@ def test_keys_move_a_point_from_where_automatic_crops_look(page: Page, servers: 
 
 
 def test_keys_go_on_from_photo_to_photo(page: Page, servers: Servers) -> None:
-    open_sheet(page, servers)
+    open_crops(page, servers)
     first, second = page.locator(".point").all()
     first.focus()
     page.keyboard.press("Tab")
@@ -74,7 +74,7 @@ def test_keys_go_on_from_photo_to_photo(page: Page, servers: Servers) -> None:
 
 
 def test_click_moves_a_point_without_script(page: Page, servers: Servers, browser: Browser) -> None:
-    open_sheet(page, servers)
+    open_crops(page, servers)
     state = page.context.storage_state()
     with browser.new_context(java_script_enabled=False, storage_state=state) as context:
         plain = context.new_page()

@@ -387,7 +387,7 @@ def test_crops_stay_in_place_while_they_are_made(
 
 
 @pytest.mark.parametrize("color", ["#0a6a96", "#84cdec", "#000000", "#ffffff", "#767676"])
-def test_line_point_and_frames_are_visible_on_any_image(
+def test_line_point_and_outlines_are_visible_on_any_image(
     page: Page, servers: Servers, color: str
 ) -> None:
     flat = encode(Image.new("RGB", (700, 500), color), "png")

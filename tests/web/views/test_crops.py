@@ -1,4 +1,4 @@
-"""The contact sheet of a job's crops."""
+"""The crops page of a job."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def click(person: Person, jobs: Jobs, path: str, x: int, y: int, image: int = 0)
     assert person.post(move(path, image_id), **fields).status_code == 303
 
 
-def test_sheet_shows_each_crop_of_each_photo(person: Person, jobs: Jobs, path: str) -> None:
+def test_page_shows_each_crop_of_each_photo(person: Person, jobs: Jobs, path: str) -> None:
     page = person.page(f"{path}/crops")
     made = {
         one.url
@@ -46,7 +46,7 @@ def test_sheet_shows_each_crop_of_each_photo(person: Person, jobs: Jobs, path: s
     assert [int(page.value(f"li:nth-child({n}) .point", "width")) for n in (1, 2)] == [256, 128]
 
 
-def test_pictures_of_the_sheet_are_small_and_lazy(person: Person, path: str) -> None:
+def test_pictures_of_the_page_are_small_and_lazy(person: Person, path: str) -> None:
     page = person.page(f"{path}/crops")
     assert {one.attributes.get("loading") for one in page.all("main img, .point")} == {"lazy"}
     assert all("/original" not in address for address in page.values("[src]", "src"))
@@ -155,7 +155,7 @@ def test_photo_that_is_being_made_says_so(person: Person, jobs: Jobs) -> None:
     assert page.polled() is None
 
 
-def test_sheet_of_many_photos_has_pages(person: Person, jobs: Jobs) -> None:
+def test_crops_of_many_photos_have_pages(person: Person, jobs: Jobs) -> None:
     path = person.submit(*[PORTRAIT] * (PAGE_LENGTH + 1), presets="avatar")
     last = job_at(jobs, path).images[-1]
     page = person.page(f"{path}/crops")
@@ -173,7 +173,7 @@ def test_job_without_crops_has_none_to_check(person: Person, jobs: Jobs) -> None
     assert "No size of this job is cropped." in person.page(f"{path}/crops").text("main")
 
 
-def test_only_the_owner_sees_the_sheet_and_moves_points(
+def test_only_the_owner_sees_the_crops_and_moves_points(
     person: Person, stranger: Person, jobs: Jobs, path: str
 ) -> None:
     image = job_at(jobs, path).images[0]
@@ -182,7 +182,7 @@ def test_only_the_owner_sees_the_sheet_and_moves_points(
     assert stranger.post(move(path, image.id), x="1", y="1").status_code == 403
 
 
-def test_sheet_of_a_deleted_job_is_replaced(person: Person, jobs: Jobs, path: str) -> None:
+def test_crops_page_of_a_deleted_job_is_replaced(person: Person, jobs: Jobs, path: str) -> None:
     jobs.delete(id_of(path))
     answer = person.get(f"{path}/crops/changes?v=1")
     assert answer.status_code == 200

@@ -61,32 +61,32 @@ def test_fields_are_empty_while_the_crops_are_automatic(person: Person, jobs: Jo
     assert person.page(page).values("#focus input[type=number]") == ["1.00", "0.25"]
 
 
-def test_frames_show_what_the_crops_keep(person: Person, jobs: Jobs) -> None:
+def test_outlines_show_what_the_crops_keep(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(size=(400, 200)), presets="avatar")
     work(jobs)
     page = f"{path}/images/{job_at(jobs, path).images[0].id}"
     person.post(f"{page}/focus", x="1", y="0.25")
-    assert frame_of(person, page) == ["50.0%", "0.0%", "50.0%", "100.0%"]
+    assert outline_of(person, page) == ["50.0%", "0.0%", "50.0%", "100.0%"]
 
 
-def frame_of(person: Person, page: str) -> list[str | None]:
-    frame = person.page(page).one(".mark")
-    return [frame.attributes[side] for side in ("x", "y", "width", "height")]
+def outline_of(person: Person, page: str) -> list[str | None]:
+    outline = person.page(page).one(".mark")
+    return [outline.attributes[side] for side in ("x", "y", "width", "height")]
 
 
-def test_frames_of_automatic_crops_show_what_these_keep(person: Person, jobs: Jobs) -> None:
+def test_outlines_of_automatic_crops_show_what_these_keep(person: Person, jobs: Jobs) -> None:
     photo = Image.new("RGB", (400, 200), "grey")
     photo.paste(make_picture(size=(80, 200)), (320, 0))
     path = person.submit(make_jpeg(image=photo), presets="avatar")
     work(jobs)
     page = f"{path}/images/{job_at(jobs, path).images[0].id}"
-    automatic = frame_of(person, page)
+    automatic = outline_of(person, page)
     assert automatic == ["50.0%", "0.0%", "50.0%", "100.0%"]
     person.post(f"{page}/focus", x="0", y="0")
     work(jobs)
     person.post(f"{page}/focus", automatic="")  # Nothing is decoded for it: the crops are there.
     work(jobs)
-    assert frame_of(person, page) == automatic
+    assert outline_of(person, page) == automatic
     assert "unset" in person.page(page).value(".marks", "class")
 
 
