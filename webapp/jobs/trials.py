@@ -111,8 +111,9 @@ class Trials:
 
         Raises NoSpace, or Busy for one of several reasons.
         """
-        ids = trial.job_id, trial.image_id
-        if file := self._storage.trial(*ids, trial.file_name):
+        made = trial.job_id, trial.image_id, trial.file_name
+        failure = trial.job_id, trial.image_id, trial.failure_name
+        if file := self._storage.trial(*made):
             return file
         if not self._storage.has_space():
             raise NoSpace
@@ -121,13 +122,13 @@ class Trials:
         if not self._store.operations.count_workers():
             raise NoWorkerFree("No worker is running.", RETRY_SECONDS)
         with self._counted(trial.client):
-            self._storage.forget_trial(*ids, trial.failure_name)  # Of an earlier try.
+            self._storage.forget_trial(*failure)  # Of an earlier try.
             ask(trial)
             deadline = time.monotonic() + self._wait_seconds
             while time.monotonic() < deadline:
-                if file := self._storage.trial(*ids, trial.file_name):
+                if file := self._storage.trial(*made):
                     return file
-                if self._storage.trial(*ids, trial.failure_name):
+                if self._storage.trial(*failure):
                     raise TrialFailed("This quality could not be tried.", RETRY_SECONDS)
                 time.sleep(PAUSE_SECONDS)
         raise NoWorkerFree("No worker was free to try this quality.", RETRY_SECONDS)
