@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count, repeat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,12 +112,10 @@ def test_what_a_trial_was_composed_of_is_not_trusted(jobs: Jobs) -> None:
 class SweptDecoder(Decoder):
     """A decoder that starts when the sweep deletes all trials."""
 
-    def try_output(
-        self, source: Path, recipe: Recipe, number: int, composed: Path, file: Path
-    ) -> None:
+    def try_output(self, source: Path, *parts: Any) -> None:
         for trial in source.parents[2].glob("trials/*/*"):
             trial.unlink()
-        super().try_output(source, recipe, number, composed, file)
+        super().try_output(source, *parts)
 
 
 def test_sweep_does_not_harm_a_trial_that_began(jobs: Jobs) -> None:
@@ -127,6 +126,21 @@ def test_sweep_does_not_harm_a_trial_that_began(jobs: Jobs) -> None:
     work_on_trial(jobs.store, jobs.storage, SweptDecoder.from_config(jobs.config), again)
     assert find(jobs, again)
     assert find(jobs, trial, trial.composed_name) is None
+
+
+class SlowDecoder(Decoder):
+    """A decoder that takes a second and more."""
+
+    def try_output(self, *parts: Any) -> None:
+        *_, on_wait = parts
+        on_wait()
+        super().try_output(*parts)
+
+
+def test_worker_lives_while_it_works_on_a_trial(jobs: Jobs) -> None:
+    trial = plan(jobs, make_jpeg())
+    work_on_trial(jobs.store, jobs.storage, SlowDecoder.from_config(jobs.config), trial)
+    assert jobs.store.operations.count_workers() == 1
 
 
 def test_trial_that_is_used_stays(jobs: Jobs) -> None:

@@ -122,13 +122,20 @@ class Decoder:
                 draft.unlink(missing_ok=True)
 
     def try_output(
-        self, source: Path, recipe: Recipe, number: int, composed: Path, file: Path
+        self,
+        source: Path,
+        recipe: Recipe,
+        number: int,
+        composed: Path,
+        file: Path,
+        on_wait: Callable[[], None] | None = None,
     ) -> None:
         """Write the file that an output of a recipe would become, in a decode child.
 
         The output's format must be resolved. `composed` is what its picture is kept in between two
-        tries; it is created the first time. Raises ImageError, OSError if the disk is full, or
-        client.Failed if the fault is ours; the new files are worthless then.
+        tries; it is created the first time. `on_wait` is called about once a second. Raises
+        ImageError, OSError if the disk is full, or client.Failed if the fault is ours; the new
+        files are worthless then.
         """
         request = {"recipe": recipe.to_json(), "limits": vars(self.image), "number": number}
         with (
@@ -136,7 +143,7 @@ class Decoder:
             composed.open("rb" if composed.exists() else "x+b") as pixels,
             file.open("x+b") as made,
         ):
-            answer = self._ask(request, [original, pixels, made], None)
+            answer = self._ask(request, [original, pixels, made], on_wait)
             if answer == {"disk_full": True}:
                 _require_full_disk([made])
             _check_trial(answer, cast(Format, recipe.outputs[number].format), made)

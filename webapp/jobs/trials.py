@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -22,6 +23,7 @@ from webapp.jobs.limits import ClientLimits
 from webapp.jobs.models import Image, Job, Thumbnail
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
+from webapp.jobs.worker import worker_name
 from webapp.recipes.outputs import Output, Recipe
 
 logger = logging.getLogger(__name__)
@@ -161,7 +163,8 @@ def work_on_trial(store: Store, storage: Storage, decoder: Decoder, trial: Trial
             made, composed = folder / "made", folder / "composed"
             is_composed = storage.link_trial(composed, *ids, trial.composed_name)
             recipe = Recipe.from_json(trial.recipe)
-            decoder.try_output(original, recipe, trial.number, composed, made)
+            beat = partial(store.operations.beat, worker_name())
+            decoder.try_output(original, recipe, trial.number, composed, made, beat)
             new = [made] if is_composed else [made, composed]
             store.usage.add(trial.client, "bytes", sum(file.stat().st_size for file in new))
             if not is_composed:
