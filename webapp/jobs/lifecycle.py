@@ -6,7 +6,7 @@ the workers.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
@@ -349,15 +349,15 @@ class Jobs:
         with self.limits.within_share(client):
             self.store.queue.set_recipe(job_id, recipe.to_json(), client)
 
-    def enlarge(self, job_id: str, output: str, client: str) -> None:
-        """Make the outputs of one name again, enlarged where an image is smaller.
+    def change_recipe(self, job_id: str, change: Callable[[Recipe], Recipe], client: str) -> None:
+        """Make the thumbnails of a job again, with a change of the recipe that it has then.
 
-        Raises JobNotFound, NoSpace or TooManyWaiting.
+        Raises JobNotFound, NoSpace or TooManyWaiting, or what `change` raises.
         """
         self._require_space()
         with self.limits.within_share(client):  # A transaction: no other change gets lost.
-            recipe = Recipe.from_json(self.job(job_id).recipe)
-            self.store.queue.set_recipe(job_id, recipe.with_enlarged(output).to_json(), client)
+            recipe = change(Recipe.from_json(self.job(job_id).recipe))
+            self.store.queue.set_recipe(job_id, recipe.to_json(), client)
 
     def set_focal_point(self, job_id: str, image_id: str, point: Point | None, client: str) -> None:
         """Set the focal point of an image, and make its thumbnails again.

@@ -278,6 +278,17 @@ class Recipe:
             )
         )
 
+    def with_quality(self, name: str, format: str, quality: int) -> "Recipe":
+        """Return this recipe with another quality of one output. Raises InvalidRecipe."""
+        return Recipe(
+            tuple(
+                replace(output, quality=quality)
+                if (output.name, output.format) == (name, format)
+                else output
+                for output in self.outputs
+            )
+        )
+
     def with_changes(self, number: int, **changes: Any) -> "Recipe":
         """Return this recipe with changes of one output. Raises InvalidRecipe."""
         changed = replace(self.outputs[number], **changes)

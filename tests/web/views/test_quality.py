@@ -1,5 +1,6 @@
 """Try the quality of one file, and use it for all images of a job."""
 
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import pytest
@@ -80,6 +81,27 @@ def test_used_quality_makes_one_size_of_all_images_again(
     new = [made for made in job.thumbnails if made.path not in before]
     assert [(made.file_name, made.quality) for made in new] == [("640w.webp", 30)] * 2
     assert {one.name: one.quality for one in recipe_of(job).outputs if one.quality} == {"640w": 30}
+
+
+def test_qualities_of_two_sizes_used_at_once_are_both_kept(
+    app: Flask, person: Person, jobs: Jobs, path: str
+) -> None:
+    names = ("320w.webp", "640w.webp", "320w.jpg", "640w.jpg")
+    token = person.token()
+    cookie = person.client.get_cookie("session")
+    assert cookie
+
+    def use(name: str, quality: int) -> None:
+        client = app.test_client()
+        client.set_cookie("session", cookie.value)
+        form = {"csrf_token": token, "after": name, "quality": str(quality)}
+        assert client.post(f"{path}/quality", data=form).status_code == 303
+
+    for quality in range(30, 36):
+        with ThreadPoolExecutor(len(names)) as pool:
+            list(pool.map(lambda name: use(name, quality), names))  # noqa: B023
+        qualities = [one.quality for one in recipe_of(job_at(jobs, job_of(path))).outputs]
+        assert qualities.count(quality) == len(names)
 
 
 def test_slider_starts_at_the_quality_that_is_used(person: Person, jobs: Jobs, path: str) -> None:

@@ -118,7 +118,9 @@ def remake(job_id: UUID) -> ResponseReturnValue:
 def enlarge(job_id: UUID, output: str) -> ResponseReturnValue:
     """Make one size of all images again, enlarged where they are smaller."""
     require_owner(str(job_id))
-    current_jobs().enlarge(str(job_id), output, client_name())
+    current_jobs().change_recipe(
+        str(job_id), lambda recipe: recipe.with_enlarged(output), client_name()
+    )
     notify_workers(current_huey())
     return _changed(job_id, "Every photo that is smaller than this size is enlarged.")
 

@@ -169,9 +169,11 @@ def set_quality(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
     job, image = current_jobs().image(str(job_id), str(image_id))
     _, output = _chosen(job, image)
     quality = parse_quality(request.form.get("tried" if is_htmx() else "quality", ""))
-    recipe = Recipe.from_json(job.recipe)
-    recipe = recipe.with_changes(recipe.outputs.index(output), quality=quality)
-    current_jobs().remake(job.id, recipe, client_name())
+    current_jobs().change_recipe(
+        job.id,
+        lambda recipe: recipe.with_quality(output.name, output.format, quality),
+        client_name(),
+    )
     return _queued(job_id, image_id)
 
 
