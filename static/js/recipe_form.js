@@ -41,7 +41,7 @@ outputs.addEventListener("click", (event) => {
 });
 
 /** Return the recipe as a query string, without the defaults. */
-export function recipeQuery() {
+function recipeQuery() {
   const query = new URLSearchParams();
   let number = 0;
   for (const part of form.querySelectorAll(".presets, .output, .responsive, .keep")) {
@@ -57,11 +57,6 @@ export function recipeQuery() {
     }
   }
   return query.toString();
-}
-
-/** Save the recipe in a cookie, from which the server fills in the form next time. */
-export function rememberRecipe() {
-  document.cookie = `recipe=${recipeQuery()}; path=/; max-age=31536000; samesite=lax`;
 }
 
 const link = document.getElementById("link-recipe");

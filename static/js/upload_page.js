@@ -4,7 +4,7 @@ import { ContactSheet } from "./contacts.js";
 import { add, added, gather } from "./gathering.js";
 import { announce, moveTo } from "./page.js";
 import { queue } from "./queue.js";
-import { clearProblems, rememberRecipe, showProblem } from "./recipe_form.js";
+import { clearProblems, showProblem } from "./recipe_form.js";
 import { rules, say } from "./rules.js";
 import { showPhoto, showPrice } from "./sizes.js";
 import { post, RequestError, retryWhileTransient } from "./upload.js";
@@ -151,7 +151,6 @@ async function begin() {
     return [followNewJob, await post(form.dataset.openUrl, recipe())]; // It may be edited while this waits.
   };
   const [followNewJob, job] = await retryWhileTransient(open, showWaiting, abort.signal);
-  rememberRecipe();
   moveTo(job.url);
   find("main").innerHTML = job.page;
   find("upload-style").remove();

@@ -238,3 +238,18 @@ def test_upload_to_a_full_disk_keeps_nothing(
     assert answer.status_code == 507
     assert "The server&#39;s disk is full" in answer.text
     assert nothing_left(jobs)
+
+
+def test_last_recipe_is_filled_in_with_and_without_script(script: Script) -> None:
+    script.upload((make_jpeg(), "a.jpg"), presets="avatar")
+    assert script.page("/").values(".preset [checked]") == ["avatar"]
+    own = {"outputs-0-width": "800", "outputs-0-format": "webp"}
+    script.create(presets="card", keep_hours="1", **own)
+    filled_in = script.page("/").filled_in()
+    assert {("presets", "card"), ("outputs-0-width", "800"), ("keep_hours", "1")} <= set(filled_in)
+
+
+def test_last_recipe_stays_after_a_wrong_one(script: Script) -> None:
+    script.create(presets="avatar")
+    script.send("/jobs/open", presets="nope")
+    assert script.page("/").values(".preset [checked]") == ["avatar"]

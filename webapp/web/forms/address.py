@@ -17,6 +17,7 @@ ADDRESS_NAMES = {
 }
 SWITCHES = ("transparent", "enlarge", "keep_copyright", "animated")
 ADDRESS_SIDES = {"w": "width", "h": "height"}
+SHORT_SIDES = {side: name for name, side in ADDRESS_SIDES.items()}
 
 
 def names_recipe(query: Iterable[str]) -> bool:

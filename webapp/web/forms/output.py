@@ -164,6 +164,13 @@ def add_error(field: Field, error: InvalidRecipe) -> InvalidRecipe:
     return InvalidRecipe(field.name, str(error))
 
 
+def given_values(field: Field) -> list[str]:
+    """List the texts that a field was given; its default only where several can be chosen."""
+    texts = [value.strip() for value in field.raw_data or [] if isinstance(value, str)]
+    is_one = not isinstance(field, SelectMultipleField)
+    return [text for text in texts if text and not (is_one and text == field.default)]
+
+
 def _text(values: list[object] | None) -> str:
     """Return the first text among the values of a field; a file is none."""
     return next((value for value in values or [] if isinstance(value, str)), "")

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import abort
 from flask_wtf import FlaskForm
@@ -33,6 +34,7 @@ from webapp.recipes.outputs import (
 from webapp.recipes.presets import PRESETS, preset
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.forms.address import (
+    SHORT_SIDES,
     SWITCHES,
     accepts,
     field_of_parameter,
@@ -45,6 +47,7 @@ from webapp.web.forms.output import (
     add_error,
     current_presets,
     default_presets,
+    given_values,
 )
 from webapp.web.forms.retention import retention_choices
 from webapp.web.upload_request import chosen_files
@@ -173,6 +176,25 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
             raise add_error(asked[error.output], error) from None
         except InvalidRecipe as error:
             raise add_error(self.presets, error) from None
+
+    @property
+    def query(self) -> str:
+        """The recipe as the query of an address, without the defaults of fields."""
+        pairs = [("preset", name) for name in self.presets.data or []]
+        used = [entry.form for entry in self.outputs if entry.form.is_used]
+        for number, size in enumerate(used, 1):
+            suffix = str(number) if number > 1 else ""
+            pairs += [
+                (SHORT_SIDES.get(field.short_name, field.short_name) + suffix, value)
+                for field in size
+                for value in given_values(field)
+            ]
+        if self.responsive.form.is_used:
+            fields = iter(self.responsive.form)
+            pairs += [(one.short_name, value) for one in fields for value in given_values(one)]
+        if self.keep_hours.data != self.keep_hours.default():
+            pairs.append(("keep_hours", self.keep_hours.data))
+        return urlencode(pairs)
 
     def _parts(self, max_side: int) -> Iterator[tuple[Field, Iterable[Output]]]:
         """Return the outputs of each part of the form, with its field for errors."""

@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.wrappers import Response
 
 from webapp.engine.errors import ImageError
 from webapp.jobs.errors import (
@@ -59,6 +60,7 @@ SAMPLES = (
     Sample("cutout.png", "Cut-out on transparency", 135, 180),
 )
 
+MAX_COOKIE = 4000  # Letters of a recipe; browsers keep no longer cookies.
 MAX_REASON = 300  # Letters of the reason why a file is missing,
 READ_REASON = 1000  # of which this many are read, before invisible ones are removed.
 # Of one file: others may be accepted.
@@ -95,12 +97,22 @@ def new() -> ResponseReturnValue:
 
 
 def _last_recipe() -> MultiDict[str, str]:
-    """Read the last recipe of this browser from the cookie that a script wrote."""
+    """Read the last recipe of this browser."""
     try:
         query = parse_qsl(request.cookies.get("recipe", ""), max_num_fields=MAX_FIELDS)
     except ValueError:
         return MultiDict()
     return MultiDict(query)
+
+
+def _remember(form: UploadForm, response: Response) -> Response:
+    """Write the recipe in a cookie, from which `new` fills in the next form."""
+    if len(form.query) <= MAX_COOKIE:
+        is_secure = current_config().cookie_secure
+        response.set_cookie(
+            "recipe", form.query, 365 * 86400, secure=is_secure, httponly=True, samesite="Lax"
+        )
+    return response
 
 
 def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
@@ -125,7 +137,9 @@ def open_job() -> ResponseReturnValue:
     recipe, hours = form.recipe(current_jobs().recipe_limits), form.retention_hours()
     job_id = current_jobs().submit(recipe, become_owner(), hours)
     page = render_panel(job_id, None)
-    return jsonify(url=url_for("jobs.show", job_id=job_id), page=page), 201
+    answer = jsonify(url=url_for("jobs.show", job_id=job_id), page=page)
+    answer.status_code = 201
+    return _remember(form, answer)
 
 
 @blueprint.post("/jobs")  # Pages that are open over an upgrade have this address.
@@ -151,7 +165,7 @@ def create() -> ResponseReturnValue:
     _close(job_id, refused)
     if len(refused) == len(files):
         return page(form, refused), refused[0].problem.status
-    return redirect(url_for("jobs.show", job_id=job_id), 303)
+    return _remember(form, redirect(url_for("jobs.show", job_id=job_id), 303))
 
 
 def _add_all(job_id: str, files: Sequence[FileStorage], refused: list[Refused]) -> None:
