@@ -82,8 +82,8 @@ export class ContactSheet {
     } else {
       well.textContent = item.name.split(".").at(-1).slice(0, 5).toUpperCase();
     }
-    if (item === this.#selected) this.#onSelect(item);
     this.#onPreview();
+    if (item === this.#selected) this.#onSelect(item);
   }
 }
 

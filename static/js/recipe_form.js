@@ -1,10 +1,7 @@
-/** The recipe form: add and remove sizes, show errors, link to the recipe. */
-
-import { announce } from "./page.js";
+/** The recipe form: add and remove sizes, show errors. */
 
 const outputs = document.getElementById("outputs");
 const form = outputs.closest("form");
-const ADDRESS_NAMES = { presets: "preset", width: "w", height: "h" };
 
 document.getElementById("add-output").addEventListener("click", () => {
   const last = outputs.lastElementChild;
@@ -18,7 +15,7 @@ document.getElementById("add-output").addEventListener("click", () => {
   output.querySelector(".remove-output").hidden = false;
   clearProblems(output);
   outputs.append(output);
-  form.dispatchEvent(new Event("recipe"));
+  form.dispatchEvent(new Event("input"));
   output.querySelector("input").focus();
 });
 
@@ -34,76 +31,20 @@ function renumber(output, number) {
 outputs.addEventListener("click", (event) => {
   if (!event.target.closest(".remove-output")) return;
   event.target.closest(".output").remove();
-  checkPixels();
   [...outputs.children].forEach(renumber); // The server counts from 0 and names fields in its errors.
-  form.dispatchEvent(new Event("recipe"));
+  form.dispatchEvent(new Event("input"));
   outputs.lastElementChild.querySelector("input").focus();
 });
 
-/** Return the recipe as a query string, without the defaults. */
-function recipeQuery() {
-  const query = new URLSearchParams();
-  let number = 0;
-  for (const part of form.querySelectorAll(".presets, .output, .responsive, .keep")) {
-    const sides = [...part.querySelectorAll("[name$=-width], [name$=-height], [name$=-widths]")];
-    if (sides.length && !sides.some((side) => side.value.trim())) continue;
-    if (part.matches(".output")) number += 1;
-    for (const { name, type, checked, value, dataset } of part.querySelectorAll("[name]")) {
-      const isTicked = type !== "checkbox" && type !== "radio" ? true : checked;
-      if (!isTicked || (type !== "checkbox" && value.trim() === dataset.default)) continue;
-      const field = name.split("-").at(-1);
-      const suffix = part.matches(".output") && number > 1 ? number : "";
-      query.append((ADDRESS_NAMES[field] ?? field) + suffix, value.trim());
-    }
-  }
-  return query.toString();
+form.addEventListener("input", () => clearProblems());
+
+/** Return what the form asks for, without its photos. */
+export function recipeFields() {
+  const fields = new FormData(form);
+  fields.delete("images");
+  fields.delete("csrf_token"); // Sent as a header, and renewed when needed.
+  return fields;
 }
-
-const link = document.getElementById("link-recipe");
-const linkLabel = link?.textContent;
-
-link?.addEventListener("click", async () => {
-  const address = new URL(`?${recipeQuery()}`, location.origin + location.pathname).href;
-  history.replaceState(null, "", address);
-  const copied = navigator.clipboard?.writeText(address) ?? Promise.reject();
-  // Browsers have a clipboard only on localhost or with TLS.
-  link.textContent = await copied.then(() => link.dataset.copied, () => link.dataset.kept);
-  announce(link.textContent);
-});
-
-const pixelsError = document.getElementById("pixels-error");
-let isTooLarge = false;
-
-/** Show an error while the outputs have too many pixels in total, counted as the server does. */
-function checkPixels() {
-  const wasTooLarge = isTooLarge;
-  isTooLarge = countPixels() > Number(pixelsError.dataset.maxPixels);
-  if (isTooLarge && !wasTooLarge) announce(pixelsError.textContent.trim());
-  pixelsError.hidden = !isTooLarge;
-}
-
-function countPixels() {
-  let pixels = 0;
-  for (const preset of form.querySelectorAll("[data-pixels]:checked")) {
-    pixels += Number(preset.dataset.pixels);
-  }
-  for (const part of form.querySelectorAll(".output, .responsive")) {
-    const value = (name) => part.querySelector(`[name$=-${name}]`)?.value.trim() ?? "";
-    const formats = part.querySelectorAll(".choices :checked").length;
-    const [width, height] = [Number(value("width")), Number(value("height"))];
-    pixels += formats * (width || height) * (height || width);
-    for (const side of new Set(value("widths").split(/[\s,]+/))) {
-      pixels += formats * Number(side) ** 2;
-    }
-  }
-  return pixels; // NaN, which is never too large, if a field is not a number.
-}
-
-form.addEventListener("input", () => {
-  clearProblems();
-  checkPixels();
-  if (link) link.textContent = linkLabel;
-});
 
 /** Show an error beside its field, or above the submit button if it has none. */
 export function showProblem({ message, field }) {
@@ -123,7 +64,7 @@ export function showProblem({ message, field }) {
 
 /** Hide earlier errors. */
 export function clearProblems(part = form) {
-  for (const error of part.querySelectorAll(".field-error")) error.hidden = true;
+  for (const error of part.querySelectorAll(".field-error:not(#excess)")) error.hidden = true;
   for (const control of part.querySelectorAll("[aria-invalid]")) {
     control.removeAttribute("aria-invalid");
   }

@@ -4,9 +4,9 @@ import { ContactSheet } from "./contacts.js";
 import { add, added, gather } from "./gathering.js";
 import { announce, moveTo } from "./page.js";
 import { queue } from "./queue.js";
-import { clearProblems, showProblem } from "./recipe_form.js";
+import { clearProblems, recipeFields, showProblem } from "./recipe_form.js";
 import { rules, say } from "./rules.js";
-import { showPhoto, showPrice } from "./sizes.js";
+import { countAgain, showPhoto } from "./sizes.js";
 import { post, RequestError, retryWhileTransient } from "./upload.js";
 
 const find = (id) => document.getElementById(id);
@@ -24,7 +24,7 @@ let abort = null; // Stops waiting for the job to be created.
 const contacts = new ContactSheet({
   onRemove: (item) => queue.remove(item),
   onSelect: showPhoto,
-  onPreview: () => showPrice(queue.photos), // Now its size is known.
+  onPreview: countAgain, // Now its size is known.
 });
 queue.useView(contacts, showChosen);
 
@@ -112,7 +112,7 @@ function showChosen() {
   if (wasChosen && !zone.hidden && isLost) input.focus();
   find("skipped").hidden = !missingCount;
   find("skipped-title").textContent = say("skipped", { skipped: missingCount });
-  showPrice(queue.photos);
+  countAgain();
 }
 
 // Create the job
@@ -148,7 +148,7 @@ function showWaiting(words) {
 async function begin() {
   const open = async () => {
     const [{ followNewJob }] = await loadJobPage();
-    return [followNewJob, await post(form.dataset.openUrl, recipe())]; // It may be edited while this waits.
+    return [followNewJob, await post(form.dataset.openUrl, recipeFields())]; // It may be edited while this waits.
   };
   const [followNewJob, job] = await retryWhileTransient(open, showWaiting, abort.signal);
   moveTo(job.url);
@@ -157,11 +157,4 @@ async function begin() {
   scrollTo(0, 0); // The submit button may have been far down.
   announce(say("uploading", { photos: queue.count }));
   followNewJob();
-}
-
-function recipe() {
-  const fields = new FormData(form);
-  fields.delete("images");
-  fields.delete("csrf_token"); // Sent as a header, and renewed when needed.
-  return fields;
 }

@@ -135,9 +135,7 @@ def test_too_many_pixels_are_reported_while_typing(page: Page) -> None:
     page.get_by_text("Add widths").click()
     expect(told).to_have_count(0)
     page.get_by_label("Widths, px").fill("2500, 3000")
-    expect(told).to_have_text(
-        "All sizes together have at most 64 megapixels. Choose fewer or smaller ones."
-    )
+    expect(told).to_contain_text("All sizes together have at most 64 megapixels. These have")
     page.get_by_label("Widths, px").fill("2500")
     expect(told).to_have_count(0)
     page.get_by_label("Widths, px").fill("2500, 3000")
@@ -212,19 +210,6 @@ def test_copied_link_to_a_recipe_fills_in_the_form(page: Page) -> None:
     expect(page).to_have_url(re.compile(re.escape(f"{RECIPE}&keep_hours=72")))
     page.reload()
     expect(page.get_by_label("Keep everything")).to_have_value("72")
-
-
-def test_last_recipe_is_remembered(page: Page) -> None:
-    page.goto("/")
-    fill_in_a_recipe(page)
-    page.get_by_label("Keep everything").select_option("for 1 hour")
-    drop(page, {"a.jpg": make_jpeg()})
-    make(page)
-    page.goto("/")
-    expect(page.locator(".presets :checked")).to_have_value("card")
-    expect(page.get_by_label("Keep everything")).to_have_value("1")
-    expect(page.locator("#outputs-0-height")).to_have_value("48")
-    expect(page.locator("#outputs-1-width")).to_have_value("32")
 
 
 def test_retention_is_chosen(page: Page) -> None:

@@ -30,7 +30,7 @@ def config(tmp_path: Path) -> Config:
 BRING_NO_IMAGE = {
     "access.sign_in", "access.sign_out", "changes.cancel", "changes.delete", "changes.extend",
     "changes.rename", "changes.restore", "images.set_alt", "images.try_quality", "uploads.close",
-    "uploads.reopen",
+    "uploads.draw_sizes", "uploads.reopen",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the scripts of the upload page have to know, from the modules that own it."""
+"""What scripts have to know of files, from the modules that own it."""
 
 from typing import Any
 
@@ -7,15 +7,12 @@ from webapp.engine.errors import Empty
 from webapp.engine.identify import FORMAT_PATTERN, HEAD, UNSUPPORTED_PATTERNS
 from webapp.jobs.errors import FileTooLarge, NoImages, TooManyImages
 from webapp.jobs.names import SYSTEM_FILES_PATTERN, UNNAMED, UNSEEN_PATTERN
-from webapp.recipes.outputs import DEFAULT_QUALITY, MAX_SIDE, REQUESTED_FORMATS, Output
-from webapp.recipes.presets import Preset
 from webapp.web.app_context import current_config
-from webapp.web.formatters import FILE_SIZES, format_name
-from webapp.web.forms.output import current_presets
+from webapp.web.formatters import FILE_SIZES
 
 
 def upload_rules() -> dict[str, Any]:
-    """Return the rules by which scripts check files and count thumbnails.
+    """Return the rules by which scripts check files.
 
     Patterns of bytes are for text that is read as Latin-1.
     """
@@ -36,23 +33,4 @@ def upload_rules() -> dict[str, Any]:
         "too_large": FileTooLarge.sentence,
         "too_many": str(TooManyImages(config.max_images)),
         "no_images": str(NoImages()),
-        "max_side": MAX_SIDE,
-        "qualities": DEFAULT_QUALITY,
-        "format_names": {name: format_name(name) for name in REQUESTED_FORMATS},
-        "presets": {preset.name: _describe(preset) for preset in current_presets()},
     }
-
-
-def _describe(preset: Preset) -> list[dict[str, object]]:
-    """List what scripts draw and count of a preset."""
-    outputs = preset.recipe.outputs
-    return [{"title": _title(preset, output), **_fields(output)} for output in outputs]
-
-
-def _title(preset: Preset, output: Output) -> str:
-    return preset.title if len(preset.recipe.outputs) == 1 else str(output.width or output.height)
-
-
-def _fields(output: Output) -> dict[str, object]:
-    names = ("name", "width", "height", "fit", "format", "background", "focus", "enlarge")
-    return {name: getattr(output, name) for name in names}

@@ -97,7 +97,7 @@ class OutputForm(Form):  # type: ignore[misc]
     def outputs(self, max_side: int) -> list[Output]:
         """Read the output of each format, in the words of `recipes`.
 
-        Raises InvalidRecipe, and adds it to the field.
+        Raises InvalidRecipe, with the name of a field.
         """
         if not self.is_used:
             return []
@@ -107,16 +107,13 @@ class OutputForm(Form):  # type: ignore[misc]
         formats = list(dict.fromkeys(self.format.data))
         # Formats without animation are stills, beside animated ones.
         moving = ANIMATED_FORMATS.intersection(formats) or formats
-        try:
-            _require_formats(self.format)
-            outputs = []
-            for format in formats:
-                animated = given["animated"] if format in moving else ""
-                outputs.append(parse_output({**given, "format": format, "animated": animated}))
-                outputs[-1].check_sides(max_side)
-            return outputs
-        except InvalidRecipe as error:
-            raise add_error(self[error.field], error) from None
+        _require_formats(self.format)
+        outputs = []
+        for format in formats:
+            animated = given["animated"] if format in moving else ""
+            outputs.append(parse_output({**given, "format": format, "animated": animated}))
+            outputs[-1].check_sides(max_side)
+        return outputs
 
 
 class ResponsiveForm(Form):  # type: ignore[misc]
@@ -138,7 +135,7 @@ class ResponsiveForm(Form):  # type: ignore[misc]
     def outputs(self, max_side: int) -> tuple[Output, ...]:
         """Read the outputs of the set.
 
-        Raises InvalidRecipe, and adds it to the field.
+        Raises InvalidRecipe, with the name of a field.
         """
         if not self.is_used:
             return ()
@@ -149,8 +146,8 @@ class ResponsiveForm(Form):  # type: ignore[misc]
                 output.check_sides(max_side)
             return outputs
         except InvalidRecipe as error:
-            field = self.formats if error.field == "format" else self.widths
-            raise add_error(field, error) from None
+            field = "formats" if error.field == "format" else "widths"
+            raise InvalidRecipe(field, str(error)) from None
 
 
 def _require_formats(field: Field) -> None:

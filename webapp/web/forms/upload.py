@@ -1,10 +1,9 @@
 """The forms that people fill in."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
-from typing import Any
+from typing import Any, Never
 from urllib.parse import urlencode
 
 from flask import abort
@@ -13,6 +12,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from wtforms import (
     Field,
     FieldList,
+    Form,
     FormField,
     MultipleFileField,
     SelectField,
@@ -77,7 +77,6 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         super().__init__(**fields)
         self.offered_presets = current_presets()
         self.max_sizes = _max_sizes()
-        self.max_megapixels = current_jobs().recipe_limits.max_output_megapixels
         self.not_understood: list[str] = []  # Of the address that filled in the form.
         self.left_out: list[str] = []  # Of sizes above the maximum.
 
@@ -167,15 +166,26 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
         Raises InvalidRecipe, and adds it to the field.
         """
         asked: dict[Output, Field] = {}  # And the first field that asks for it.
-        for field, outputs in self._parts(limits.max_side):
-            for output in outputs:
-                asked.setdefault(output, field)
+        for form, name, read in self._parts():
+            try:
+                for output in read(limits.max_side):
+                    asked.setdefault(output, form[name])
+            except InvalidRecipe as error:
+                raise add_error(form[error.field], error) from None
         try:
             return combine(asked, limits)
         except TooManyOutputs as error:
             raise add_error(asked[error.output], error) from None
         except InvalidRecipe as error:
             raise add_error(self.presets, error) from None
+
+    def outputs_so_far(self, limits: RecipeLimits) -> dict[Output, Form]:
+        """Map the outputs of all parts without a fault to the form of their part."""
+        asked: dict[Output, Form] = {}
+        for form, _, read in self._parts():
+            with suppress(InvalidRecipe):
+                asked |= dict.fromkeys(read(limits.max_side), form)
+        return asked
 
     @property
     def query(self) -> str:
@@ -196,20 +206,16 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
             pairs.append(("keep_hours", self.keep_hours.data))
         return urlencode(pairs)
 
-    def _parts(self, max_side: int) -> Iterator[tuple[Field, Iterable[Output]]]:
-        """Return the outputs of each part of the form, with its field for errors."""
-        try:
-            presets = [preset(name) for name in dict.fromkeys(self.presets.data or [])]
-        except InvalidRecipe as error:
-            raise add_error(self.presets, error) from None
-        yield self.presets, chain(*(one.recipe.outputs for one in presets))
+    def _parts(self) -> Iterator[tuple[Form, str, Callable[[int], Iterable[Output]]]]:
+        """Return the parts: each with the field that stands for it, and its outputs."""
+        yield self, "presets", self._preset_outputs
         for number, size in enumerate(entry.form for entry in self.outputs):
-            if number == MAX_SIZES:
-                sentence = f"A job has at most {MAX_SIZES} sizes of your own."
-                raise add_error(size.width, InvalidRecipe("outputs", sentence))
-            yield size.width, size.outputs(max_side)
-        responsive = self.responsive.form
-        yield responsive.widths, responsive.outputs(max_side)
+            yield size, "width", size.outputs if number < MAX_SIZES else _refuse_size
+        yield self.responsive.form, "widths", self.responsive.form.outputs
+
+    def _preset_outputs(self, _: int) -> Iterator[Output]:
+        for name in dict.fromkeys(self.presets.data or []):
+            yield from preset(name).recipe.outputs
 
     def retention_hours(self) -> float:
         """Return the chosen retention in hours.
@@ -234,6 +240,10 @@ def read_upload_form() -> UploadForm:
         return UploadForm()
     except ValueError:
         abort(400, "This form cannot be read. Load the page again.")
+
+
+def _refuse_size(_: int) -> Never:
+    raise InvalidRecipe("width", f"A job has at most {MAX_SIZES} sizes of your own.")
 
 
 def _max_sizes() -> int:

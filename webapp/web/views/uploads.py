@@ -1,8 +1,9 @@
 """Create a job: the upload page, its form, and images one by one."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.wrappers import Response
 
 from webapp.engine.errors import ImageError
+from webapp.exports.prints import SAMPLE, Photo, count_files, draw, read_photos
 from webapp.jobs.errors import (
     FileTooLarge,
     NoImages,
@@ -22,7 +24,7 @@ from webapp.jobs.errors import (
 from webapp.jobs.models import MAX_MISSING, MissingFile
 from webapp.jobs.names import clean_name, is_kept
 from webapp.jobs.tasks import notify_workers
-from webapp.recipes.outputs import InvalidRecipe
+from webapp.recipes.outputs import InvalidRecipe, Output, RecipeLimits, TooManyOutputs, combine
 from webapp.web.access import has_access
 from webapp.web.app_context import current_config, current_huey, current_jobs
 from webapp.web.clients import become_owner, client_name, require_owner
@@ -124,7 +126,50 @@ def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
         limits=current_config(),
         rules=upload_rules,
         refused=refused,
+        **_becomes(form, [], None),
     )
+
+
+def _becomes(form: UploadForm, photos: Sequence[Photo], selected: Photo | None) -> dict[str, Any]:
+    """Return what each photo becomes, for the templates.
+
+    The selected photo is drawn, or else the first sample.
+    """
+    limits = current_jobs().recipe_limits
+    asked = form.outputs_so_far(limits)
+    outputs = list(asked)[: limits.max_outputs]
+    return {
+        "asked": asked,
+        "excess": _excess(asked, limits),
+        "files": count_files(outputs, photos),
+        "groups": draw(outputs, selected or SAMPLE),
+        "picture": None if selected else SAMPLES[0].picture,
+        "selected": selected,
+    }
+
+
+def _excess(asked: Iterable[Output], limits: RecipeLimits) -> str:
+    """Say that outputs are too many or too large in all, or nothing."""
+    try:
+        combine(asked, limits)
+    except TooManyOutputs as error:
+        return str(error)
+    except InvalidRecipe:
+        pass  # It is told on submission: the form may not be complete yet.
+    return ""
+
+
+@blueprint.post("/sizes")
+def draw_sizes() -> ResponseReturnValue:
+    """Draw what each photo becomes, for a script that tells what it knows of the photos.
+
+    The answer has the parts of the upload page that show it.
+    """
+    form = read_upload_form()
+    photos = read_photos(request.form.get("photos", ""), current_config().max_images)
+    selected = next(iter(read_photos(request.form.get("selected", ""), 1)), None)
+    parts = render_template("uploads/sizes.html", form=form, **_becomes(form, photos, selected))
+    return jsonify(parts=parts)
 
 
 @blueprint.post("/jobs/open")
