@@ -1,4 +1,4 @@
-/** The page's address, title, icon, live region and notices. */
+/** The page's address, title, icon, live region, notices and menus. */
 
 const status = document.getElementById("status");
 const icon = document.querySelector("link[rel=icon]");
@@ -79,3 +79,9 @@ function hideNotice() {
 }
 
 document.addEventListener("click", hideNotice, true);
+
+// A menu closes with what it does: its rows may move, and a second tap must not hit another one.
+document.addEventListener("click", ({ target }) => {
+  if (!target.closest(".menu :is([type=submit], label.item)")) return;
+  for (const menu of document.querySelectorAll(".menu:popover-open")) menu.hidePopover();
+});

@@ -183,6 +183,31 @@ def test_other_tab_shows_that_the_job_was_deleted(page: Page, servers: Servers) 
     expect(other.locator("h1")).to_have_text("This job is deleted")
 
 
+def test_second_tap_on_keep_longer_hits_nothing(page: Page, servers: Servers) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
+    address = page.url
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Keep longer").dblclick()
+    expect(page.locator(NOTICE)).to_have_text("This job has 7 days left.")
+    expect(page.get_by_role("button", name="Delete this job")).to_be_hidden()
+    expect(page.locator(".frame")).to_have_count(1)
+    assert page.url == address
+
+
+def test_click_beside_an_open_menu_only_closes_it(page: Page, servers: Servers) -> None:
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
+    address = page.url
+    menu, photo = page.locator("#more"), page.locator("a.shot").bounding_box()
+    assert photo
+    page.get_by_role("button", name="More").click()
+    expect(menu).to_be_visible()
+    page.mouse.click(photo["x"] + 10, photo["y"] + photo["height"] - 10)
+    expect(menu).to_be_hidden()
+    draw(page)
+    assert page.url == address
+
+
 def test_job_is_named_on_the_list(page: Page, servers: Servers) -> None:
     list_jobs(page, servers)
     page.get_by_role("button", name="Rename a.jpg").click()

@@ -100,7 +100,13 @@ def test_page_offers_nothing_shorter_than_the_current_retention(
     generous = replace(jobs.config, max_retention_hours=10_000)  # The settings were others.
     open_jobs(generous, clock).extend(id_of(path), 9000)
     assert offered_hours(person, path) == []
-    assert "hidden" in person.page(path).one("#keep").attributes
+    assert not person.page(path).all("#keep button")
+
+
+def test_job_at_the_maximum_says_why_it_cannot_be_kept_longer(person: Person) -> None:
+    path = person.submit(make_jpeg(), keep_hours="168")
+    words = person.page(path).text("#keep")
+    assert words.startswith("This job is kept as long as this server allows, until ")
 
 
 def keep_extending(clock: Clock, jobs: Jobs, path: str, hours: float) -> None:
@@ -191,7 +197,7 @@ class TestUntilDeleted:
         page = person.page(answer.headers["Location"])
         assert page.texts("li.message") == ["This job is kept until you delete it."]
         assert job_at(jobs, path).expires is None
-        assert "hidden" in page.one("#keep").attributes
+        assert page.text("#keep") == "This job is kept until you delete it."
 
     def test_job_at_the_maximum_can_still_be_kept(self, person: Person) -> None:
         path = person.submit(make_jpeg(), keep_hours="168")
