@@ -14,17 +14,18 @@ document.addEventListener("submit", async (event) => {
   if (button.name === "as") remember(button.value);
   else if (!fields.has("as") && recall()) fields.set("as", recall());
   const address = `${form.action}?${new URLSearchParams(fields)}`;
-  const until = document.getElementById("links")?.textContent ?? "";
-  const { copy: verb, copied } = findDialog().dataset;
+  const { copy: verb, copied, [fields.get("as")]: lasting } = findDialog().dataset;
+  const until = lasting ?? document.getElementById("links")?.textContent ?? "";
   await copy(load(address), `${button.ariaLabel.replace(verb, copied)}. ${until}`.trim());
 });
 
 document.addEventListener("click", async ({ target }) => {
-  const button = target.closest("#share");
+  const button = target.closest(".share");
   if (!button) return;
-  const url = location.origin + location.pathname;
-  if (navigator.share) await navigator.share({ title: document.title, url }).catch(() => {});
-  else await copy(Promise.resolve(url), button.dataset.done);
+  const { title } = button.dataset;
+  const { href: url } = new URL(button.dataset.url, location);
+  if (navigator.share) await navigator.share({ title, url }).catch(() => {});
+  else await copy(Promise.resolve(url), button.querySelector(".done").textContent);
 });
 
 /** Load a text. Throws an error with a message for the user if that fails. */

@@ -1,5 +1,7 @@
 """Copying markup to the clipboard."""
 
+import re
+
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -19,7 +21,7 @@ def copied(page: Page, servers: Servers) -> Page:
     return page
 
 
-def copy(page: Page, kind: str = "HTML") -> None:
+def copy(page: Page, kind: str = "HTML with links to this server") -> None:
     page.get_by_role("button", name="Copy markup", exact=True).click()
     page.get_by_role("button", name=f"Copy {kind} of all photos").click()
 
@@ -53,7 +55,9 @@ def test_text_is_copied_over_plain_http(copied: Page) -> None:
     copied.add_init_script("delete Navigator.prototype.clipboard")
     copied.reload()
     copy(copied)
-    expect(copied.get_by_role("status")).to_contain_text("Copied HTML of all photos.")
+    expect(copied.get_by_role("status")).to_contain_text(
+        "Copied HTML with links to this server of all photos."
+    )
     assert copied.url == address
     clipboard_before.goto(address)
     assert clipboard(clipboard_before).startswith("<img src=")
@@ -110,6 +114,20 @@ def test_thumbnail_is_copied_in_the_last_chosen_format(
     assert clipboard(page) == f"![my cat]({url})\n"
 
 
+def test_each_copy_says_how_long_it_works(copied: Page) -> None:
+    copy(copied, "HTML for your site")
+    told = copied.get_by_role("status")
+    expect(told).to_have_text(
+        "Copied HTML for your site of all photos."
+        " Its pictures are the files of the zip. It works as long as you keep them."
+    )
+    expect(copied.locator("#copy-menu")).to_be_hidden()
+    copied.get_by_role("button", name="Share", exact=True).click()
+    expect(told).to_have_text(re.compile(r"^Link copied\. Anyone .* until \w.*\.$"))
+    assert "UTC" not in told.inner_text()
+    assert clipboard(copied) == copied.url
+
+
 @pytest.mark.usefixtures("copying")
 def test_responsive_set_is_copied_as_a_picture_element(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO, "b.jpg": PHOTO}, "web-set"))
@@ -117,7 +135,9 @@ def test_responsive_set_is_copied_as_a_picture_element(page: Page, servers: Serv
     expect(page.get_by_role("status")).to_contain_text("Copied markup of b.jpg")
     assert clipboard(page).count("<picture>") == 1
     copy(page)
-    expect(page.get_by_role("status")).to_contain_text("Copied HTML of all photos")
+    expect(page.get_by_role("status")).to_contain_text(
+        "Copied HTML with links to this server of all photos"
+    )
     text = clipboard(page)
     assert text.count("<picture>") == 2
     for part in ("srcset=", "sizes=", "width=", "height=", "alt="):

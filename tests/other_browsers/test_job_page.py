@@ -43,8 +43,8 @@ def paste(window: Driver) -> str:
 def test_markup_is_copied(window: Driver, servers: Servers) -> None:
     open_job(window, servers, "beach.jpg")
     window.click("Copy markup", "button")
-    window.click("Copy HTML of all photos")
-    window.see("Copied HTML of all photos.")
+    window.click("Copy HTML with links to this server of all photos")
+    window.see("Copied HTML with links to this server of all photos.")
     assert paste(window).startswith(f'<img src="{servers.url}/')
 
 

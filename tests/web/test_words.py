@@ -22,7 +22,7 @@ from webapp.jobs.lifecycle import Jobs
 
 WORDS = re.compile(r"\b(outputs?|recipes?|missing|refused?|rejected|address(es)?)\b", re.IGNORECASE)
 # What is read or heard beside the text.
-ATTRIBUTES = ("alt", "title", "placeholder", "aria-label", "data-title", "data-done", "content")
+ATTRIBUTES = ("alt", "title", "placeholder", "aria-label", "data-title", "data-relative", "content")
 # A sentence, or the part of one before a value.
 SENTENCE = re.compile(r"[A-Z][a-z']* [a-z]")
 # For operators and programs: descriptions of metrics, and what has no page.

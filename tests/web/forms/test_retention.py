@@ -170,6 +170,7 @@ class TestUntilDeleted:
         image = job_at(jobs, kept).images[0].id
         assert "kept until deleted" in person.page(kept).text("#job-panel")
         assert person.page(kept).text("#links") == "Links work until you delete this job."
+        assert person.page(kept).text(".share .done").endswith("until you delete this job.")
         assert person.page("/jobs").text(".job-time") == "kept until deleted"
         page = person.page(f"{kept}/images/{image}")
         assert page.text("#links") == "Links work until you delete this job."

@@ -80,6 +80,16 @@ def test_page_warns_that_its_link_gives_access(person: Person, stranger: Person)
     assert "here until" in stranger.get(path).text
 
 
+def test_menu_of_markup_has_what_lasts_first_and_says_how_long(person: Person) -> None:
+    page = person.page(person.submit(make_jpeg()))
+    lasting, linked = page.texts("#kinds .item")[:2]
+    assert lasting.startswith("HTML for your site")
+    assert lasting.endswith("lasts as long as you keep them")
+    assert linked.startswith("HTML with links to this server")
+    assert re.search(r"Shows at once, until \d.* UTC$", linked)
+    assert re.search(r"^Link copied\. .* until \d.* UTC\.$", page.text(".share .done"))
+
+
 def test_job_ids_cannot_be_guessed(person: Person) -> None:
     ids = [UUID(person.submit(make_jpeg()).removeprefix("/jobs/")) for _ in range(5)]
     assert {job_id.version for job_id in ids} == {4}  # 122 bits from the system's own source.
