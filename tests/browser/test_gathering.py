@@ -92,6 +92,19 @@ def test_button_and_retention_stay_in_view_on_a_phone(page: Page) -> None:
         expect(page.get_by_text("Kept for 24 hours.")).to_be_in_viewport(ratio=1)
 
 
+def test_photos_are_removed_on_the_corner_of_their_picture_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/")
+    drop(page, {"a.jpg": make_jpeg()})
+    picture = page.locator(".contact .well").bounding_box()
+    button = page.get_by_role("button", name="Remove a.jpg").bounding_box()
+    assert picture
+    assert button
+    assert (button["width"], button["height"]) == (44, 44)
+    assert button["y"] == picture["y"]
+    assert button["x"] + 44 == picture["x"] + picture["width"]
+
+
 @pytest.mark.parametrize("size", [(390, 800), (1440, 900), (1280, 600)])
 def test_page_has_no_scroll_area_inside(page: Page, size: tuple[int, int]) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
