@@ -1,6 +1,7 @@
 /** The list of jobs, which htmx polls and changes. */
 
 import "./changes.js";
+import "./copying.js";
 import "./polling.js";
 import "./times.js";
 

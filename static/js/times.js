@@ -11,5 +11,9 @@ function localize() {
   }
 }
 
+setInterval(() => {
+  for (const left of document.querySelectorAll(".seconds")) left.textContent = Math.max(left.textContent - 1, 0);
+}, 1000);
+
 document.addEventListener("htmx:after:swap", localize);
 localize();

@@ -1,5 +1,7 @@
 """List the jobs of a browser."""
 
+from datetime import datetime
+
 import pytest
 
 from tests.support.clock import Clock
@@ -69,12 +71,29 @@ def test_list_says_how_long_each_job_lasts(
     clock.advance(hours=hours)
     page = person.page("/jobs")
     assert page.text(".job-time") == words
-    assert page.value("time", "title").endswith(" UTC")
+    assert page.value(".job-time time", "title").endswith(" UTC")
     assert bool(page.all("time b")) == (hours > 23)  # Less than an hour is marked.
 
 
 def facts_of_the_list(person: Person) -> list[str]:
     return person.page("/jobs").texts(".job-row .facts li")
+
+def test_list_says_when_each_job_was_made(person: Person, clock: Clock) -> None:
+    path = person.submit(make_jpeg())
+    clock.advance(hours=2)
+    person.post(f"{path}/remake", presets="card")
+    page = person.page("/jobs")
+    made = datetime.fromisoformat(page.value(".job-times .fact time", "datetime"))
+    assert clock() - made.timestamp() == pytest.approx(2 * 3600, abs=1)
+    assert page.text(".job-times .fact").startswith("made ")
+
+
+def test_jobs_are_shared_from_the_list(person: Person) -> None:
+    path = person.submit(make_jpeg())
+    page = person.page("/jobs")
+    assert page.value(".share", "data-url") == path
+    assert page.text(".share .done").startswith("Link copied.")
+
 
 
 def poll(person: Person) -> str | None:
@@ -131,6 +150,7 @@ def test_list_that_is_open_shows_that_a_job_is_deleted_and_gone(
     line = changes.value(".undo", "hx-get")
     assert changes.value(".undo", "hx-trigger") == "load delay:61s"
     assert person.get(line).status_code == 204
+    assert changes.text(".undo .fact") == "60 seconds left"
     clock.advance(seconds=61)
     partial = person.page(line).one("hx-partial")
     assert partial.attributes == {"hx-target": f"#deleted-{id_of(path)}", "hx-swap": "delete"}
