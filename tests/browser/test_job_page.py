@@ -8,7 +8,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.actions import expect_done, expect_finished, make_button, write_files
 from tests.browser.jobs import PHOTO, create_job, make_job, work_on
-from tests.browser.measures import are_undistorted, check_colors, expect_to_fit
+from tests.browser.measures import (
+    are_undistorted,
+    check_colors,
+    check_on_screens,
+    draw,
+    expect_to_fit,
+)
 from tests.support.images import make_png, make_truncated
 from tests.support.servers import Servers
 
@@ -117,6 +123,30 @@ def test_name_from_right_to_left_keeps_the_words_around_it(page: Page, servers: 
 
 
 def test_many_photos_are_found_filtered_and_laid_out_in_rows(page: Page, idle: Servers) -> None:
+def test_guests_photos_fill_each_row_and_are_not_enlarged(
+    browser: Browser, page: Page, servers: Servers
+) -> None:
+    photos = {f"{number}.jpg": PHOTO for number in range(6)}
+    url = make_job(page, servers, {**photos, "small.jpg": make_png(size=(90, 60))}, "web-set")
+    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
+        guest = context.new_page()
+        guest.goto(url)
+        pictures = guest.locator(".plate")
+        expect(pictures).to_have_count(7)
+        boxes = pictures.evaluate_all("(all) => all.map((one) => one.getBoundingClientRect())")
+        rows_end = max(box["right"] for box in boxes if box["top"] == boxes[0]["top"])
+        assert rows_end == pytest.approx(1440 - 32, abs=1)
+        assert boxes[-1]["width"] <= 90
+        check_on_screens(guest)
+        guest.set_viewport_size({"width": 390, "height": 844})
+        draw(guest)
+        expect(pictures.first).to_have_js_property("offsetWidth", 358)
+        assert are_undistorted(guest, ".plate:last-child img")
+        pictures.first.locator("a").first.click()
+        guest.go_back()
+        expect(pictures).to_have_count(7)
+
+
     names = [f"photo {number:02}.jpg" for number in range(30)]
     page.goto(create_job(page, idle, {**dict.fromkeys(names, PHOTO), "cut.jpg": make_truncated()}))
     shown = page.locator(".frame > .sheet:visible")

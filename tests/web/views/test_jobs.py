@@ -236,6 +236,9 @@ def test_guest_of_a_running_job_follows_it(person: Person, stranger: Person, job
 def test_photos_are_found_by_name_and_laid_out_without_script(person: Person) -> None:
     files = [(make_jpeg(), name) for name in ("Beach.jpg", "cat.jpg")]
     path = person.upload(*files).headers["Location"]
+    shown = page.all(".plate img")[-1].attributes
+    plate = page.one(".plate").attributes
+    assert (plate["data-width"], plate["data-height"]) == (shown["width"], shown["height"])
     page = person.page(f"{path}?find=bea&show=failed&view=rows")
     assert page.texts(".frame:not(.unmatched) .frame-name") == ["Beach.jpg"]
     assert page.values(".look input[checked]") == ["failed", "rows"]
