@@ -18,6 +18,7 @@ class CropPreview:
 
     title: str
     width: int  # CSS pixels, at CROP_HEIGHT.
+    is_cut: bool  # Not the whole photo on a colour.
     thumbnail: Thumbnail | None
 
 
@@ -88,7 +89,10 @@ def _crops(recipe: Recipe, made: Iterable[Made]) -> list[CropPreview]:
         return []
     return [
         CropPreview(
-            output.title if output else "", round(CROP_HEIGHT * size[0] / size[1]), thumbnail
+            output.title if output else "",
+            round(CROP_HEIGHT * size[0] / size[1]),
+            bool(output and output.fit == "cover"),
+            thumbnail,
         )
         for output, size, thumbnail in best.values()
     ]

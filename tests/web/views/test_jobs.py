@@ -139,6 +139,22 @@ def test_only_an_opaque_picture_has_a_placeholder(person: Person, jobs: Jobs) ->
 def test_old_results_are_marked_while_new_ones_are_made(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg())
     work(jobs)
+def test_crops_lead_to_where_they_are_checked(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(size=(400, 300)), presets=["avatar", "square"])
+    work(jobs)
+    page, image = person.page(path), job_at(jobs, path).images[0].id
+    assert page.values(".crops a", "aria-label") == ["Check Avatar of 1.jpg"]
+    sheet, _, place = page.value(".crops a", "href").partition("#")
+    assert person.page(sheet).all(f"#{place} #focus-1")
+    assert place.endswith(image)
+    assert page.text("#check-crops") == "Check crops"
+    path = person.submit(make_jpeg(), presets=["square", "web-set"])
+    work(jobs)
+    page = person.page(path)
+    assert page.all(".crops img")  # The whole photo on a colour.
+    assert not page.all("#check-crops, .crops a")
+
+
     assert "previous result" not in person.get(path).text
     person.post(f"{path}/remake", presets="card")
     page = person.get(path).text
