@@ -93,7 +93,8 @@ def test_axe_finds_no_fault_on_the_job_page_in_any_state(page: Page, idle: Serve
     check_colors(page)
     page.go_back()
     page.locator("summary").first.click()
-    for menu in ("Copy markup", "More"):
+    for menu in ("Rename this job", "Copy markup", "More"):
+        page.keyboard.press("Escape")
         page.get_by_role("button", name=menu, exact=True).click()
         check_colors(page)
     page.get_by_role("button", name="Delete").click()
@@ -122,7 +123,6 @@ def test_name_from_right_to_left_keeps_the_words_around_it(page: Page, servers: 
     assert left["x"] + left["width"] <= right["x"] <= left["x"] + left["width"] + 20
 
 
-def test_many_photos_are_found_filtered_and_laid_out_in_rows(page: Page, idle: Servers) -> None:
 def test_guests_photos_fill_each_row_and_are_not_enlarged(
     browser: Browser, page: Page, servers: Servers
 ) -> None:
@@ -147,6 +147,7 @@ def test_guests_photos_fill_each_row_and_are_not_enlarged(
         expect(pictures).to_have_count(7)
 
 
+def test_many_photos_are_found_filtered_and_laid_out_in_rows(page: Page, idle: Servers) -> None:
     names = [f"photo {number:02}.jpg" for number in range(30)]
     page.goto(create_job(page, idle, {**dict.fromkeys(names, PHOTO), "cut.jpg": make_truncated()}))
     shown = page.locator(".frame > .sheet:visible")

@@ -155,7 +155,7 @@ class Image:
 def name_job(name: str | None, first_image: str | None, images: int) -> str:
     """Return the owner's name of a job, or its first image and how many follow."""
     if name or first_image is None:
-        return name or "No photos yet"
+        return name or "New job"
     return first_image if images == 1 else f"{first_image} and {images - 1} more"
 
 

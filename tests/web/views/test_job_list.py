@@ -27,11 +27,14 @@ def test_job_is_listed_by_its_first_image(person: Person) -> None:
     assert "<bdi>1.jpg</bdi> and 2 more" in person.get("/jobs").text
 
 
-def test_job_without_images_is_listed_as_waiting(script: Script) -> None:
-    script.create()
+def test_job_whose_photos_are_on_their_way_says_so(script: Script) -> None:
+    job = script.create()
     page = script.page("/jobs")
-    assert page.text("h2") == "No photos yet"
-    assert page.texts(".job-row .facts li") == ["waiting for photos"]
+    assert page.text("h2") == "New job"
+    assert page.texts(".job-row .facts li") == ["photos are being uploaded"]
+    page = script.page(job["url"])
+    assert page.text("h1") == "Uploading photos"
+    assert "0 photos" not in page.text("#job-panel")
 
 
 def test_list_shows_the_progress_of_each_job(person: Person, jobs: Jobs) -> None:
@@ -75,9 +78,6 @@ def test_list_says_how_long_each_job_lasts(
     assert bool(page.all("time b")) == (hours > 23)  # Less than an hour is marked.
 
 
-def facts_of_the_list(person: Person) -> list[str]:
-    return person.page("/jobs").texts(".job-row .facts li")
-
 def test_list_says_when_each_job_was_made(person: Person, clock: Clock) -> None:
     path = person.submit(make_jpeg())
     clock.advance(hours=2)
@@ -94,6 +94,9 @@ def test_jobs_are_shared_from_the_list(person: Person) -> None:
     assert page.value(".share", "data-url") == path
     assert page.text(".share .done").startswith("Link copied.")
 
+
+def facts_of_the_list(person: Person) -> list[str]:
+    return person.page("/jobs").texts(".job-row .facts li")
 
 
 def poll(person: Person) -> str | None:
@@ -147,10 +150,10 @@ def test_list_that_is_open_shows_that_a_job_is_deleted_and_gone(
     changes = person.page(address)
     assert changes.value("hx-partial:first-child", "hx-target") == f"#job-{id_of(path)}"
     assert changes.text(".undo p") == "1.jpg is deleted."
+    assert changes.text(".undo .fact") == "60 seconds left"
     line = changes.value(".undo", "hx-get")
     assert changes.value(".undo", "hx-trigger") == "load delay:61s"
     assert person.get(line).status_code == 204
-    assert changes.text(".undo .fact") == "60 seconds left"
     clock.advance(seconds=61)
     partial = person.page(line).one("hx-partial")
     assert partial.attributes == {"hx-target": f"#deleted-{id_of(path)}", "hx-swap": "delete"}

@@ -19,7 +19,7 @@ GONE = "/jobs/00000000-0000-4000-8000-000000000000"
 
 def test_page_shows_every_image_with_its_state(person: Person, jobs: Jobs) -> None:
     page = person.page(person.submit(make_jpeg(), make_jpeg()))
-    assert "0 of 2 done" in page.text()
+    assert page.text("h1") == "0 of 2 done"
     assert len(page.all(".frame.waiting")) == 2
 
 
@@ -74,9 +74,12 @@ def test_photo_smaller_than_a_size_is_marked(person: Person, jobs: Jobs) -> None
     assert "photo is smaller than 1200 × 630" in page.text(".thumbnails .tiny")
 
 
-def test_page_warns_that_its_link_gives_access(person: Person, stranger: Person) -> None:
+def test_page_warns_that_its_link_gives_access(
+    person: Person, stranger: Person, jobs: Jobs
+) -> None:
     path = person.submit(make_jpeg())
-    assert "anyone with the link can see it" in person.get(path).text
+    work(jobs)
+    assert "Anyone with the link can see this page" in person.get(path).text
     assert "here until" in stranger.get(path).text
 
 
@@ -136,9 +139,6 @@ def test_only_an_opaque_picture_has_a_placeholder(person: Person, jobs: Jobs) ->
     assert person.get(path).text.count('class="placeholder"') == 1
 
 
-def test_old_results_are_marked_while_new_ones_are_made(person: Person, jobs: Jobs) -> None:
-    path = person.submit(make_jpeg())
-    work(jobs)
 def test_crops_lead_to_where_they_are_checked(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg(size=(400, 300)), presets=["avatar", "square"])
     work(jobs)
@@ -155,6 +155,9 @@ def test_crops_lead_to_where_they_are_checked(person: Person, jobs: Jobs) -> Non
     assert not page.all("#check-crops, .crops a")
 
 
+def test_old_results_are_marked_while_new_ones_are_made(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg())
+    work(jobs)
     assert "previous result" not in person.get(path).text
     person.post(f"{path}/remake", presets="card")
     page = person.get(path).text
@@ -233,6 +236,9 @@ def test_guest_sees_a_gallery_of_what_is_done(person: Person, stranger: Person, 
     assert page.text("h1") == "1 photo"
     assert len(page.all(".plate")) == 1
     assert page.values(".plate a[download]", "download") == ["1-320w.webp"]
+    shown = page.all(".plate img")[-1].attributes
+    plate = page.one(".plate").attributes
+    assert (plate["data-width"], plate["data-height"]) == (shown["width"], shown["height"])
     assert not page.all("form:not([action$=out]), .tools, .skipped, .failed")
     cover = page.value("meta[property='og:image']", "content")
     assert cover.startswith("http://localhost/thumbnails/")
@@ -252,9 +258,6 @@ def test_guest_of_a_running_job_follows_it(person: Person, stranger: Person, job
 def test_photos_are_found_by_name_and_laid_out_without_script(person: Person) -> None:
     files = [(make_jpeg(), name) for name in ("Beach.jpg", "cat.jpg")]
     path = person.upload(*files).headers["Location"]
-    shown = page.all(".plate img")[-1].attributes
-    plate = page.one(".plate").attributes
-    assert (plate["data-width"], plate["data-height"]) == (shown["width"], shown["height"])
     page = person.page(f"{path}?find=bea&show=failed&view=rows")
     assert page.texts(".frame:not(.unmatched) .frame-name") == ["Beach.jpg"]
     assert page.values(".look input[checked]") == ["failed", "rows"]
