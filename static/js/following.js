@@ -9,11 +9,13 @@ let wasRunning = false;
 let wasIdle = false;
 let places = []; // The ids of where the focus was, the nearest first.
 
-/** Follow the new job of which this has become the page. */
-export function followJob() {
-  announcedQuarters = 0; // The upload page announces the start.
+/** Follow the new job of which this has become the page, and announce that. */
+export function followJob(words) {
+  announcedQuarters = 0;
   wasRunning = true;
   update();
+  const idle = document.querySelector("#attention .idle");
+  announce(idle ? `${words} ${idle.textContent}` : words);
   document.getElementById("job-heading").focus();
 }
 

@@ -7,10 +7,10 @@ import { followJob } from "./following.js";
 import { sendToJob } from "./sending.js";
 
 /** Go on as the page of a job that was just created, and send it what was chosen. */
-export function followNewJob() {
+export function followNewJob(words) {
   htmx.process(document.getElementById("main"));
   sendToJob({ isNew: true });
-  followJob();
+  followJob(words);
 }
 
 if (document.getElementById("frames")) sendToJob({ isNew: false });

@@ -155,6 +155,5 @@ async function begin() {
   find("main").innerHTML = job.page;
   find("upload-style").remove();
   scrollTo(0, 0); // The submit button may have been far down.
-  announce(say("uploading", { photos: queue.count }));
-  followNewJob();
+  followNewJob(say("uploading", { photos: queue.count }));
 }
