@@ -135,7 +135,7 @@ def test_sizes_of_a_job_are_changed(window: Driver, servers: Servers) -> None:
     window.click("Change sizes")
     window.click("Square", "label")
     window.click("Card", "label")
-    window.click("Make again")
+    window.click("Change sizes")
     window.see_heading("1 of 1 done")
     window.click("1 file of beach.jpg")
     window.see("Card 640 × 360")

@@ -116,8 +116,8 @@ def test_slider_starts_at_the_quality_that_is_used(person: Person, jobs: Jobs, p
 def test_quality_is_not_offered_where_there_is_none_to_choose(
     person: Person, stranger: Person, jobs: Jobs, path: str
 ) -> None:
-    assert "Quality of this file" in person.get(path).text
-    assert "Quality of this file" not in stranger.get(path).text
+    assert "Quality of this size" in person.get(path).text
+    assert "Quality of this size" not in stranger.get(path).text
     own = {"outputs-0-width": "300", "presets": []}
     for fields in ({"format": "png"}, {"format": "jpeg", "max_kb": "90"}):
         output = {f"outputs-0-{name}": value for name, value in fields.items()}
@@ -125,7 +125,7 @@ def test_quality_is_not_offered_where_there_is_none_to_choose(
         work(jobs)
         (image,) = job_at(jobs, page).images
         assert image.thumbnails
-        assert "Quality of this file" not in person.get(f"{page}/images/{image.id}").text
+        assert "Quality of this size" not in person.get(f"{page}/images/{image.id}").text
         name = image.thumbnails[0].file_name
         answer = person.post(f"{page}/images/{image.id}/quality", after=name, quality="30")
         assert answer.status_code == 404
