@@ -397,18 +397,22 @@ def test_photo_is_drawn_in_every_size_before_it_is_sent(page: Page) -> None:
     expect(page.locator(".thumbnails a:not(.download)")).to_have_count(18)
 
 
-def test_size_larger_than_the_photo_can_be_enlarged(page: Page) -> None:
-    page.goto("/?w=800&h=400&fit=cover&format=webp")
-    choose_preset(page, "none of them")
+@pytest.mark.parametrize(
+    "address", ["/?w=800&h=400&fit=cover&format=webp", "/?preset=social"], ids=["own", "preset"]
+)
+def test_size_larger_than_the_photo_can_be_enlarged(page: Page, address: str) -> None:
+    page.goto(address)
+    choose_preset(page, "social" if "social" in address else "none of them")
     drop(page, {"small.jpg": make_jpeg(size=(200, 200))})
     shown = page.locator(".print")
-    expect(shown).to_contain_text("200 × 100")
+    large = (1200, 630) if "social" in address else (800, 400)
+    expect(shown).to_contain_text("200 × 10")
     expect(shown).to_contain_text("photo is smaller")
     page.get_by_role("button", name="Enlarge").click()
-    expect(shown).to_contain_text("800 × 400")
+    expect(shown).to_contain_text(f"{large[0]} × {large[1]}")
     expect(shown).not_to_contain_text("photo is smaller")
     make(page)
-    assert natural_sizes(page)[1:] == [[800, 400]]  # The first is the whole photo.
+    assert natural_sizes(page)[1:] == [list(large)]  # The first is the whole photo.
 
 
 def test_sizes_are_drawn_of_the_last_choice(page: Page) -> None:

@@ -86,7 +86,6 @@ def test_size_larger_than_the_photo_is_marked(script: Script) -> None:
     page = drawn(script, selected="400x300 jpeg", presets="card")
     assert page.texts(".print-size") == ["400 × 225"]
     assert page.texts(".print-small") == ["photo is smaller"]
-    assert page.all(".print-enlarge") == []  # A preset has no box for it.
 
 
 def test_size_of_ones_own_can_be_enlarged(script: Script) -> None:
@@ -290,3 +289,36 @@ def test_link_leaves_defaults_out(script: Script) -> None:
     defaults = {"outputs-0-fit": "contain", "outputs-0-background": "#ffffff"}
     page = drawn(script, presets="card", keep_hours="24", **defaults)
     assert page.value("#link-recipe", "data-address") == "/?preset=card"
+
+
+# Presets that enlarge
+
+
+def test_preset_larger_than_the_photo_can_be_enlarged(script: Script, jobs: Jobs) -> None:
+    small = make_jpeg(size=(384, 202))
+    page = drawn(script, "384x202 jpeg", selected="384x202 jpeg", presets="social")
+    box = page.value(".print-enlarge", "data-box")
+    assert script.page("/").value(f"#{box}", "name") == "enlarged"
+    page = drawn(
+        script, "384x202 jpeg", selected="384x202 jpeg", presets="social", enlarged="social"
+    )
+    assert page.texts(".print-size") == ["1200 × 630"]
+    assert not page.all(".print-enlarge")
+    path = script.submit(small, presets="social", enlarged="social")
+    work(jobs)
+    (made,) = job_at(jobs, path).images[0].thumbnails
+    assert made.size == (1200, 630)
+
+
+def test_enlarged_preset_is_part_of_the_link_and_of_the_next_form(script: Script) -> None:
+    page = drawn(script, presets=["card", "social"], enlarged="social")
+    address = page.value("#link-recipe", "data-address")
+    assert "enlarged=social" in address
+    assert script.page(address).values("[name=enlarged][checked]") == ["social"]
+
+
+def test_change_of_sizes_shows_which_preset_enlarges(script: Script) -> None:
+    path = script.submit(make_jpeg(), presets=["card", "social"], enlarged="social")
+    page = script.page(f"{path}/remake")
+    assert page.values("[name=presets][checked]") == ["card", "social"]
+    assert page.values("[name=enlarged][checked]") == ["social"]

@@ -11,6 +11,7 @@ from webapp.web.forms.retention import retention_choices
 # Names of form fields in the address of a recipe; other fields keep their names.
 ADDRESS_NAMES = {
     "preset": "presets",
+    "enlarged": "enlarged",
     "widths": "responsive-widths",
     "formats": "responsive-formats",
     "keep_hours": "keep_hours",
@@ -32,7 +33,7 @@ def accepts(field: str, value: str) -> bool:
         return value in {choice.value for choice in retention_choices()}
     if not value.strip():
         return True
-    if field == "presets":
+    if field in ("presets", "enlarged"):
         return value in {one.name for one in current_presets()}
     if name in SWITCHES:
         return False

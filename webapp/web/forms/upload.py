@@ -66,6 +66,8 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     presets = SelectMultipleField(
         "Make from each photo", choices=list(PRESETS), default=default_presets
     )
+    # The presets that enlarge photos which are smaller.
+    enlarged = SelectMultipleField(choices=list(PRESETS))
     # WTForms drops entries above its limit: one more than ours shows that there were too many.
     outputs = FieldList(FormField(OutputForm), min_entries=1, max_entries=MAX_SIZES + 1)
     responsive = FormField(ResponsiveForm)
@@ -125,9 +127,17 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def from_recipe(cls, recipe: Recipe) -> "UploadForm":
         """Fill in a recipe: its presets, a responsive set, and the rest as sizes."""
         wanted = set(recipe.outputs)
-        presets = [one for one in current_presets() if wanted.issuperset(one.recipe.outputs)]
-        fields = MultiDict(("presets", one.name) for one in presets)
-        listed = wanted.difference(*(one.recipe.outputs for one in presets))
+        fields: MultiDict[str, str] = MultiDict()
+        listed = set(wanted)
+        for one in current_presets():
+            for enlarge in (False, True):
+                outputs = _preset_outputs(one.name, enlarge)
+                if wanted.issuperset(outputs):
+                    fields.add("presets", one.name)
+                    listed.difference_update(outputs)
+                    if enlarge:
+                        fields.add("enlarged", one.name)
+                    break
         own = [output for output in recipe.outputs if output in listed]
         widths, set_formats = _responsive_part(own)
         if widths:
@@ -191,6 +201,7 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
     def query(self) -> str:
         """The recipe as the query of an address, without the defaults of fields."""
         pairs = [("preset", name) for name in self.presets.data or []]
+        pairs += [("enlarged", name) for name in self.enlarged.data or []]
         used = [entry.form for entry in self.outputs if entry.form.is_used]
         for number, size in enumerate(used, 1):
             suffix = str(number) if number > 1 else ""
@@ -208,14 +219,14 @@ class UploadForm(FlaskForm):  # type: ignore[misc]
 
     def _parts(self) -> Iterator[tuple[Form, str, Callable[[int], Iterable[Output]]]]:
         """Return the parts: each with the field that stands for it, and its outputs."""
-        yield self, "presets", self._preset_outputs
+        yield self, "presets", self._outputs_of_presets
         for number, size in enumerate(entry.form for entry in self.outputs):
             yield size, "width", size.outputs if number < MAX_SIZES else _refuse_size
         yield self.responsive.form, "widths", self.responsive.form.outputs
 
-    def _preset_outputs(self, _: int) -> Iterator[Output]:
+    def _outputs_of_presets(self, _: int) -> Iterator[Output]:
         for name in dict.fromkeys(self.presets.data or []):
-            yield from preset(name).recipe.outputs
+            yield from _preset_outputs(name, name in (self.enlarged.data or []))
 
     def retention_hours(self) -> float:
         """Return the chosen retention in hours.
@@ -240,6 +251,12 @@ def read_upload_form() -> UploadForm:
         return UploadForm()
     except ValueError:
         abort(400, "This form cannot be read. Load the page again.")
+
+
+def _preset_outputs(name: str, enlarge: bool) -> list[Output]:
+    """List the outputs of a preset. Raises InvalidRecipe."""
+    outputs = preset(name).recipe.outputs
+    return [replace(output, enlarge=True) if enlarge else output for output in outputs]
 
 
 def _refuse_size(_: int) -> Never:
