@@ -2,4 +2,5 @@
 
 import "./changes.js";
 import "./crop_point.js";
+import "./focus.js";
 import "./polling.js";

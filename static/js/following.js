@@ -1,5 +1,6 @@
 /** The progress of a job that htmx polls: in the title, and announced at every quarter. */
 
+import "./focus.js"; // First: what is lost returns before the heading gets it.
 import { announce } from "./page.js";
 import { focusHeading, showPage } from "./panel.js";
 import { findPanel } from "./polling.js";
@@ -7,7 +8,6 @@ import { findPanel } from "./polling.js";
 let announcedQuarters = Infinity; // Of the images; infinite while there is no job.
 let wasRunning = false;
 let wasIdle = false;
-let places = []; // The ids of where the focus was, the nearest first.
 
 /** Follow the new job of which this has become the page, and announce that. */
 export function followJob(words) {
@@ -28,7 +28,6 @@ function update() {
   const panel = findPanel();
   const heading = panel?.querySelector("h1");
   if (!heading) return; // The upload page.
-  keepFocus();
   const isRunning = panel.hasAttribute("hx-get");
   const isNews = isRunning ? quarters() !== announcedQuarters : wasRunning;
   showPage(panel);
@@ -41,24 +40,6 @@ function update() {
   announcedQuarters = isRunning ? Math.max(quarters(), 0) : Infinity;
   wasRunning = isRunning;
   wasIdle = Boolean(idle);
-}
-
-/** Note where the focus is: a card that is replaced loses it, and a button may disappear. */
-document.addEventListener("htmx:before:swap", () => {
-  const { activeElement } = document;
-  const around = activeElement.closest(".frame, [popover]");
-  const ids = [activeElement.id, around?.id, "job-heading"].filter(Boolean);
-  places = activeElement === document.body ? [] : ids;
-});
-
-/** Return the focus to where it was, or near it. */
-function keepFocus() {
-  const { activeElement } = document;
-  if (activeElement !== document.body && activeElement.checkVisibility()) return;
-  const near = places.map((id) => document.getElementById(id)).find((one) => one?.checkVisibility());
-  if (!near) return;
-  if (near.tabIndex < 0) near.tabIndex = -1;
-  near.focus({ preventScroll: true });
 }
 
 document.addEventListener("htmx:after:swap", update);

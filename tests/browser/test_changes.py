@@ -188,7 +188,7 @@ def test_size_is_enlarged_from_its_row(page: Page, servers: Servers) -> None:
 def test_job_is_remade_with_another_recipe(page: Page, servers: Servers) -> None:
     page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
     change_sizes(page)
-    expect(page.locator("input[value=square]")).to_be_checked()
+    expect(page.locator("[name=presets][value=square]")).to_be_checked()
     choose_preset(page, "none of them")
     page.get_by_text("Add a size of your own").click()
     page.get_by_label("Width, px").first.fill("64")

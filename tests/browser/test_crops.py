@@ -60,6 +60,11 @@ def test_keys_move_a_point_from_where_automatic_crops_look(page: Page, servers: 
     expect(page.get_by_role("button", name="Undo, a.jpg")).to_be_visible()
     expect(point).to_have_attribute("aria-label", label)
     expect(point).to_be_focused()
+    undo = page.get_by_role("button", name="Undo, a.jpg")
+    undo.focus()
+    page.keyboard.press("Enter")
+    expect(undo).to_have_count(0)
+    expect(page.locator(".photo:focus")).to_contain_text("a.jpg")
 
 
 def test_keys_go_on_from_photo_to_photo(page: Page, servers: Servers) -> None:

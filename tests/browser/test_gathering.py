@@ -421,7 +421,7 @@ def test_sizes_are_drawn_of_the_last_choice(page: Page) -> None:
     first = hold(page, "**/sizes")
     page.locator("[value=square]").check()
     held = wait_for(page, first)
-    page.locator("[value=avatar]").check()
+    page.locator("[name=presets][value=avatar]").check()
     expect(title).to_have_text("Each photo becomes 3 files")
     with page.expect_request_finished(lambda request: request.url.endswith("/sizes")):
         held.continue_()

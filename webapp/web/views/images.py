@@ -96,6 +96,8 @@ def _read_point(image: Image) -> Point | None:
     x, y = form.get("point.x", 0, type=int), form.get("point.y", 0, type=int)
     if x or y:  # Both are 0 where the picture is pressed by a key: then the fields count.
         return clicked_point(image, x, y)
+    if "point.x" in form and not (form.get("x") or form.get("y")):
+        return image.focal_point
     return parse_focal_point(f"{form.get('x', '')},{form.get('y', '')}")
 
 
