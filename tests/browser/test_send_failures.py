@@ -27,6 +27,11 @@ from tests.support.servers import Servers, running, wait_until
 pytestmark = pytest.mark.browser
 
 
+# What the job's page needs is loaded.
+LOADED = """(parts) => {
+    const loaded = performance.getEntriesByType("resource").filter((one) => one.responseEnd);
+    return parts.every((part) => loaded.some(({ name }) => name.includes(part)));
+}"""
 LOST = "Connection lost. Uploading resumes automatically."
 
 
@@ -153,7 +158,7 @@ def test_dead_connection_loses_nothing(
         page.goto(f"{line.url}/?preset=square")
         drop(page, {f"{n}.bmp": LARGE for n in range(3)})
         expect(page.locator(".contact")).to_have_count(3)
-        page.wait_for_load_state("networkidle")  # What the job's page needs is loaded.
+        page.wait_for_function(LOADED, arg=["hx-upsert", "times.js", "job.css"])
         unanswered: list[bytes] = []
         left = carried
 

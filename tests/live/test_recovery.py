@@ -37,8 +37,14 @@ def settings() -> dict[str, object]:
 
 
 def meet_at_work(servers: Servers) -> int:
-    """Wait until a worker decodes; return its process id."""
-    pid: int = wait_until(servers.busy_workers, what="a worker at work")[0]
+    """Wait until a worker decodes an image that it has claimed; return its process id."""
+
+    def at_work() -> list[int]:
+        rows = servers.rows("SELECT claimed_by FROM images WHERE status = 'working'")
+        claimed = {int(worker.rpartition(":")[2]) for (worker,) in rows}
+        return [pid for pid in servers.busy_workers() if pid in claimed]
+
+    pid: int = wait_until(at_work, what="a worker at work")[0]
     return pid
 
 
