@@ -1,4 +1,4 @@
-"""Fixtures of all tests: an application with its own folder, its users, an engine."""
+"""Fixtures of all tests: an application in its folder, users, an engine."""
 
 from collections.abc import Iterator
 from pathlib import Path

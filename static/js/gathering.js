@@ -1,7 +1,6 @@
 /** Gather files for the queue: chosen, dropped or pasted ones. */
 
 import { cleanName, findFault, listDropped, listPasted, withoutSystemFiles } from "./files.js";
-import { announce } from "./page.js";
 import { queue } from "./queue.js";
 import { rules, say } from "./rules.js";
 

@@ -2,7 +2,7 @@
 
 import { cleanName } from "./files.js";
 import { Frames } from "./frames.js";
-import { add, added, gather } from "./gathering.js";
+import { added, gather } from "./gathering.js";
 import { announce, setTitle, showNotice } from "./page.js";
 import { refresh } from "./polling.js";
 import { queue } from "./queue.js";

@@ -82,7 +82,7 @@ def choose_preset(page: Page, name: str) -> None:
 
 
 def make_button(page: Page) -> Locator:
-    """Find the button that submits the form; it has the number of thumbnails, once it is known."""
+    """Find the button that submits the form; it names the thumbnails' number."""
     return page.get_by_role("button", name=re.compile("^Make .*thumbnails?$"))
 
 
@@ -93,7 +93,7 @@ def submit(page: Page) -> None:
 
 
 def lose_by_reload(page: Page, line: Line) -> None:
-    """Submit the form, and load the page again once the first photo is done and no other sent."""
+    """Submit the form; reload once the first photo alone is sent and done."""
     page.on("dialog", lambda dialog: dialog.accept())
     line.hold(after=1)
     submit(page)

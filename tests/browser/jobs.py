@@ -1,4 +1,4 @@
-"""Jobs that are created without the upload page, for tests of what comes after it."""
+"""Jobs created without the upload page, for tests of what comes after it."""
 
 import re
 from collections.abc import Mapping, Sequence

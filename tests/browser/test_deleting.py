@@ -95,7 +95,7 @@ def test_line_of_a_deleted_job_goes_after_a_minute(page: Page, servers: Servers)
 
 
 def removal(page: Page) -> str:
-    """Return what the server answers when a minute is over; its clock cannot be put forward."""
+    """Return what the server answers when a minute is over."""
     line = page.locator(".undo").get_attribute("id")
     return f'<hx-partial hx-target="#{line}" hx-swap="delete"></hx-partial>'
 

@@ -1,4 +1,4 @@
-"""A trial is the file that would be made, also when it is encoded from what was composed before."""
+"""A trial is the file that would be made, also from a composed picture."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Jobs that are kept until their owners delete them, and how much an owner may keep."""
+"""Jobs that are kept until their owners delete them, and the bound on them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

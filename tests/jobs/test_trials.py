@@ -37,7 +37,7 @@ def find(jobs: Jobs, trial: Trial, name: str = "") -> Path | None:
 
 
 def ask_meanwhile(jobs: Jobs, trial: Trial, clients: Iterator[str]) -> Iterator[str]:
-    """Ask for a trial while another client waits for it, and so on; give the codes of errors."""
+    """Ask for trials while others wait for theirs; return the codes of errors."""
     codes = []
 
     def ask(_: Trial) -> None:

@@ -1,4 +1,4 @@
-"""Recipes and focal points change while workers die: what stays right keeps its address."""
+"""Recipes and points change while workers die: what is right stays."""
 
 import os
 import random

@@ -37,7 +37,7 @@ def settings() -> dict[str, object]:
 
 
 def meet_at_work(servers: Servers) -> int:
-    """Wait until a worker decodes an image that it has claimed; return its process id."""
+    """Wait until a worker decodes an image that it claimed; return its pid."""
 
     def at_work() -> list[int]:
         rows = servers.rows("SELECT claimed_by FROM images WHERE status = 'working'")

@@ -70,7 +70,7 @@ class Driver(ABC):
 
     @abstractmethod
     def perform(self, kind: str, *steps: dict[str, Any]) -> None:
-        """Perform actions of WebDriver with the mouse ("pointer") or the keyboard ("key")."""
+        """Perform actions of WebDriver with the mouse ("pointer") or keys ("key")."""
 
     @abstractmethod
     def forget(self) -> None:

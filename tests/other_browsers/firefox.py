@@ -1,4 +1,4 @@
-"""Firefox, driven over WebDriver BiDi (w3.org/TR/webdriver-bidi), which it speaks itself."""
+"""Firefox, driven over WebDriver BiDi (w3.org/TR/webdriver-bidi)."""
 
 import json
 import re

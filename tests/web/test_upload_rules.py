@@ -1,4 +1,4 @@
-"""What scripts of the upload page know of formats, and what it shows before a file is sent."""
+"""What the upload page's scripts know, and what it shows before sending."""
 
 import re
 from pathlib import Path

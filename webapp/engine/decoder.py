@@ -184,7 +184,7 @@ def _check_trial(answer: Any, format: Format, file: IO[bytes]) -> None:
 
 @contextmanager
 def _crashed_if_wrong() -> Iterator[None]:
-    """Raise Crashed where the block finds an answer that our program would never give."""
+    """Raise Crashed if the block finds an answer our program never gives."""
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as cause:

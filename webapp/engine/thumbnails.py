@@ -117,7 +117,7 @@ def _write_all(
 
 
 def _look(picture: Picture, output: Output, rights: bytes) -> tuple[object, ...]:
-    """List all that an output's file depends on, but for its quality and limit of bytes."""
+    """List what an output's file depends on, but for quality and bytes."""
     return (
         picture.plan,
         output.format,

@@ -55,7 +55,7 @@ def open_page(job: Job, number: int, image_id: str | None = None) -> PageOfImage
 
 
 def write_undo(image: Image) -> str:
-    """Write the point of an image before it is moved: `<id>:0.5,0.25`, or `<id>:` for none."""
+    """Write an image's point before a move: `<id>:0.5,0.25`; `<id>:` for none."""
     point = image.focal_point
     return f"{image.id}:{point[0]:.6f},{point[1]:.6f}" if point else f"{image.id}:"
 
@@ -76,7 +76,7 @@ def whole_size(image: Image) -> Size:
 
 
 def clicked_point(image: Image, x: int, y: int) -> Point:
-    """Return the point of an image that a pixel on the crops page shows, or the next inside."""
+    """Return the point of an image at, or next to, a pixel on the crops page."""
     width, height = whole_size(image)
     column, row = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
     return (column + 0.5) / width, (row + 0.5) / height

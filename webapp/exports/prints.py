@@ -1,4 +1,4 @@
-"""What each photo becomes, before it is sent: its sizes drawn to scale, its files counted."""
+"""What each photo becomes: its sizes drawn to scale, its files counted."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

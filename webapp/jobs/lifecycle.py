@@ -350,7 +350,7 @@ class Jobs:
             self.store.queue.set_recipe(job_id, recipe.to_json(), client)
 
     def change_recipe(self, job_id: str, change: Callable[[Recipe], Recipe], client: str) -> None:
-        """Make the thumbnails of a job again, with a change of the recipe that it has then.
+        """Make the thumbnails of a job again, with a change of its current recipe.
 
         Raises JobNotFound, NoSpace or TooManyWaiting, or what `change` raises.
         """

@@ -282,7 +282,7 @@ class Job(JobSummary):
 
     @property
     def outcome(self) -> Literal["done", "failed"] | None:
-        """How it ended: failed if an image did, or a file is missing; None before its end."""
+        """How it ended: failed if an image or a file did; None before its end."""
         if not self.is_finished:
             return None
         return "failed" if self.counts.failed or self.missing else "done"

@@ -199,7 +199,7 @@ class Storage:
         return file
 
     def link_trial(self, link: Path, job_id: str, image_id: str, name: str) -> bool:
-        """Link a trial to a path where no sweep deletes it; return False if there is none."""
+        """Link a trial to a path that no sweep deletes; return False if there is none."""
         try:
             os.link(self._trial(job_id, image_id, name), link)
         except FileNotFoundError:

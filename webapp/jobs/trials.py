@@ -1,4 +1,4 @@
-"""Trials: what a thumbnail would be in another quality, before its recipe is changed.
+"""Trials: what a thumbnail would be in another quality of its recipe.
 
 Only workers decode. The web server asks them by a message and waits for the file. No row remembers
 them: a lost message costs one trial. A sweep deletes the files some minutes later.

@@ -22,7 +22,7 @@ def path(person: Person, jobs: Jobs) -> str:
 
 
 def move(path: str, image_id: str) -> str:
-    """Return the address to which the crops page of a job sends the point of an image."""
+    """Return the address to which the crops page sends the point of an image."""
     return f"{path}/images/{image_id}/focus?crops="
 
 

@@ -100,7 +100,7 @@ def facts_of_the_list(person: Person) -> list[str]:
 
 
 def poll(person: Person) -> str | None:
-    """Return what the list asks for next: all rows that may change, with their versions."""
+    """Return what the list asks for: rows that may change, with their versions."""
     page = person.page("/jobs")
     address = page.one("#jobs-poll").attributes.get("hx-get")
     known = page.values(".job-row [name=known]")

@@ -1,4 +1,4 @@
-"""A change makes only the thumbnails again that it changes; all others keep their addresses."""
+"""A change makes only what it changes again; all else keeps its address."""
 
 from dataclasses import replace
 from typing import Any

@@ -100,7 +100,7 @@ def correct_part_counts(file: IO[bytes]) -> bytes | None:
 
 
 def _find_tile_parts(reader: isobmff.BoxReader) -> Iterator[tuple[int, int, int]]:
-    """Find the parts of tiles: the start, the tile, and how many parts it says to have."""
+    """Find the parts of tiles: the start, the tile, and its number of parts."""
     at = 0
     if not reader.read(0, len(_CODESTREAM)).startswith(_CODESTREAM):
         at = next(start for kind, start, _ in reader.file_boxes() if kind == b"jp2c")

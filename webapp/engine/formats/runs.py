@@ -58,7 +58,7 @@ def check(image: ImageFile.ImageFile) -> None:
 def _read_runs(
     data: bytes, has_four_bits: bool, width: int, height: int
 ) -> tuple[bytes, list[tuple[int, int]]]:
-    """Return all indexes in the order of the runs, and where those that they skip begin and end.
+    """Return the indexes in the order of the runs, and the spans they skip.
 
     Raises Truncated if the data end before the picture does.
     """

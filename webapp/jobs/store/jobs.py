@@ -458,7 +458,7 @@ class JobRows:
         )
 
     def bytes_kept_with(self, job_id: str) -> int | None:
-        """Sum the bytes of all jobs that an owner keeps; None unless this job is one of them.
+        """Sum the bytes of an owner's kept jobs; None unless this job is one.
 
         Deleted ones count until their files are removed: they can be restored.
         """

@@ -91,7 +91,7 @@ class ImageQueue:
         return bool(added)
 
     def replace(self, job_id: str, image_id: str, image: NewImage, client: str) -> bool:
-        """Write the row of a new image in the place of one that failed; return False if none did.
+        """Write a new image in the place of one that failed; return False if none did.
 
         The row of the failed one is deleted with all that was made of it; a sweep deletes those
         files.

@@ -162,7 +162,7 @@ def add_error(field: Field, error: InvalidRecipe) -> InvalidRecipe:
 
 
 def given_values(field: Field) -> list[str]:
-    """List the texts that a field was given; its default only where several can be chosen."""
+    """List the texts of a field; its default only if several can be chosen."""
     texts = [value.strip() for value in field.raw_data or [] if isinstance(value, str)]
     is_one = not isinstance(field, SelectMultipleField)
     return [text for text in texts if text and not (is_one and text == field.default)]

@@ -71,7 +71,7 @@ def original(job_id: UUID, image_id: UUID) -> Response:
 
 @blueprint.post("/focus")  # Pages that are open over an upgrade have this address.
 def set_focal_point(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
-    """Set the focal point of an image, or leave it to the recipe if it is `automatic`.
+    """Set the focal point of an image, or leave it to the recipe: `automatic`.
 
     With `crops` in the query, the answer is for the crops page.
     """
@@ -136,7 +136,7 @@ def set_alt(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
 
 @blueprint.post("/trials")
 def try_quality(job_id: UUID, image_id: UUID) -> Response:
-    """Send what the file `after` would be in the quality `tried`, for the page of its image."""
+    """Send what the file `after` would be in the quality `tried`."""
     require_owner(str(job_id))
     job, image = current_jobs().image(str(job_id), str(image_id))
     shown, output = _chosen(job, image)
@@ -163,7 +163,7 @@ def trial(job_id: UUID, image_id: UUID, name: str) -> Response:
 
 @blueprint.post("/quality")
 def set_quality(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
-    """Set the quality of the output that the file `after` is of, for all images of the job.
+    """Set the quality of the output of the file `after`, for all images.
 
     The slider `tried` has it, or the field `quality` without script.
     """
@@ -180,7 +180,7 @@ def set_quality(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
 
 
 def _chosen(job: Job, image: Image) -> tuple[Comparison, Output]:
-    """Return the file `after` and its output. Raises NotFound if it has no quality to choose."""
+    """Return the file `after` and its output; raise NotFound without a quality."""
     recipe = Recipe.from_json(job.recipe)
     comparisons = compare(image, recipe, None)
     name = request.form.get("after")

@@ -161,7 +161,7 @@ def _excess(asked: Iterable[Output], limits: RecipeLimits) -> str:
 
 @blueprint.post("/sizes")
 def draw_sizes() -> ResponseReturnValue:
-    """Draw what each photo becomes, for a script that tells what it knows of the photos.
+    """Draw what each photo becomes, by what a script tells of the photos.
 
     The answer has the parts of the upload page that show it.
     """
