@@ -27,6 +27,7 @@ from bench import peers
 from bench.peers import FLOOR, OPENCV, OURS, PEERS, PYVIPS, SHARP, THUMBNAIL, Peer, Worker
 from bench.peers.worker import Job
 from bench.photos import MP12, MP24, MP100, Size, photo
+from bench.targets import Target
 
 ROUNDS = 15
 MEMORY_ROUNDS = 3
@@ -36,31 +37,6 @@ FIVE = (1024, 512, 256, 128, 64)
 TWO_PROCESSES = (OURS, SHARP, PYVIPS, OPENCV, THUMBNAIL)
 
 # What is measured
-
-
-@dataclass(frozen=True)
-class Target:
-    """Bound our figure: its ratio to that of a column, or without a column itself."""
-
-    limit: float
-    column: str = ""
-    at_least: bool = False
-    name: str = ""  # Of the column in this row, if it differs from the heading.
-
-    def __str__(self) -> str:
-        sign = "≥" if self.at_least else "≤"
-        if not self.column:
-            return f"{sign} {self.limit:g}"
-        return f"{sign} {self.limit:.2f} × {self.name or self.column}"
-
-    def verdict(self, figures: Mapping[str, float]) -> str:
-        """Return `yes` or `no`, or `?` without the peer."""
-        if self.column and self.column not in figures:
-            return "?"
-        reached = figures[OURS.column] / (figures[self.column] if self.column else 1)
-        return (
-            "yes" if (reached >= self.limit if self.at_least else reached <= self.limit) else "no"
-        )
 
 
 @dataclass(frozen=True)
