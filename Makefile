@@ -68,8 +68,8 @@ format: $(VENV)/dev ## Format code and templates
 type-check: $(VENV)/dev ## Check types only
 	@mypy
 
-bench: $(VENV)/dev ## Measure upload to thumbnail, here or at BASE_URL=
-	@python -m bench.upload $(BASE_URL)
+bench: $(VENV)/dev ## Measure upload to thumbnail beside thumbor, here or at BASE_URL= (ROUNDS=, ONLY=)
+	@python -m bench.service $(ROUNDS:%=--rounds %) $(BASE_URL:%=--base-url %) --only "$(ONLY)"
 
 .PHONY: screenshots
 screenshots: $(VENV)/dev browser ## Write every page in every state to artifacts/ (SCENES=; SCENES=readme for the README's pictures)
@@ -86,7 +86,7 @@ bench-engine: $(VENV)/dev ## Measure the engine beside its peers (ROUNDS=)
 	@python -m bench.engine $(ROUNDS)
 
 PEERS := bench/peers
-bench-peers: $(BIN)/python ## Install the peers of bench-engine (sharp needs npm)
+bench-peers: $(BIN)/python ## Install the peers of bench and bench-engine (sharp needs npm)
 	@python -m venv $(PEERS)/.venv
 	@$(PEERS)/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(PEERS)/requirements.txt
 	@if command -v npm >/dev/null; then npm install --prefix $(PEERS) --no-package-lock --no-audit --no-fund --silent; \

@@ -52,7 +52,8 @@ class Peer:
         return {} if self.name == "sharp" else consumer_environment()
 
 
-_PYTHON = str(HERE / ".venv" / "bin" / "python")
+ENVIRONMENT = HERE / ".venv"  # Of the peers that are written in Python.
+_PYTHON = str(ENVIRONMENT / "bin" / "python")
 OURS = Peer("ours", "ours", sys.executable)
 PILLOW = Peer("pillow", "ours, Pillow alone", sys.executable)
 FLOOR = Peer("floor", "floor", sys.executable)

@@ -1,0 +1,1 @@
+"""Measure the whole application, over HTTP, beside thumbor."""
