@@ -174,7 +174,7 @@ def test_web_workers_end_with_their_killed_server_during_an_upload(
     children = servers.children("web")
     assert len(children) == Config.web_workers
     with socket.create_connection(("127.0.0.1", servers.port)) as slow:
-        slow.sendall(UPLOAD_BEGINNING + bytes(200_000))
+        slow.sendall(UPLOAD_BEGINNING + bytes(300_000))
         receiving = servers.instance / "tmp"
         wait_until(lambda: list(receiving.glob("upload-*")), what="the upload's file")
         servers.processes["web"].kill()

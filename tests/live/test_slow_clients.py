@@ -40,7 +40,7 @@ def test_stalled_clients_are_disconnected(servers: Servers, client: Client, sent
 
 def test_stalled_upload_leaves_nothing(servers: Servers) -> None:
     with ExitStack() as stack:
-        stall(servers, BODY + bytes(200_000), 1, stack)
+        stall(servers, BODY + bytes(300_000), 1, stack)
         uploads = servers.instance / "tmp"
         wait_until(lambda: list(uploads.iterdir()), what="the upload's beginning")
         wait_until(lambda: not list(uploads.iterdir()), what="its end")

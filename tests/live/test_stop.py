@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from werkzeug.datastructures import FileStorage
-from werkzeug.test import encode_multipart
 
+from tests.support.forms import encode_form
 from tests.support.images import make_jpeg
 from tests.support.servers import (
     Client,
@@ -28,8 +28,8 @@ from webapp.config import ROOT, SECRETS
 
 pytestmark = pytest.mark.live
 
-PHOTO = make_jpeg() + bytes(200_000)  # Decoders ignore what follows its end.
-HALF = 150_000
+PHOTO = make_jpeg() + bytes(500_000)  # Decoders ignore what follows its end.
+HALF = 300_000
 
 
 @contextmanager
@@ -52,10 +52,10 @@ def serving(
 def test_upload_in_progress_survives_a_stop_and_a_start(
     tmp_path: Path,
 ) -> None:
-    boundary, body = encode_multipart({"file": FileStorage(BytesIO(PHOTO), "a.jpg")})
+    content_type, body = encode_form({"file": FileStorage(BytesIO(PHOTO), "a.jpg")})
     head = (
         "POST /upload_image HTTP/1.1\r\nHost: localhost\r\n"
-        f"Content-Type: multipart/form-data; boundary={boundary}\r\n"
+        f"Content-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     with serving(tmp_path) as (serve, client):

@@ -6,8 +6,9 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage
-from werkzeug.test import TestResponse, encode_multipart
+from werkzeug.test import TestResponse
 
+from tests.support.forms import encode_form
 from tests.support.images import make_jpeg
 from tests.support.pages import Page, check_page
 
@@ -18,13 +19,9 @@ def part(data: bytes, name: str) -> FileStorage:
 
 
 def multipart(**fields: Any) -> dict[str, Any]:
-    """Encode a form in memory: Werkzeug's client leaves files of large ones open.
-
-    The boundary is always the same: Werkzeug writes empty fields as no browser does, and may read
-    them wrongly where they fall on the edge of what it reads at a time.
-    """
-    boundary, data = encode_multipart(fields, boundary="boundary")
-    return {"data": data, "content_type": f"multipart/form-data; boundary={boundary}"}
+    """Encode a form in memory: Werkzeug's client leaves files of large ones open."""
+    content_type, data = encode_form(fields)
+    return {"data": data, "content_type": content_type}
 
 
 def find_token(page: str) -> str:

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from werkzeug.datastructures import FileStorage
-from werkzeug.test import encode_multipart
 
+from tests.support.forms import encode_form
 from webapp.config import PREFIX, ROOT, UNPREFIXED, environment_name
 
 BIN = Path(sys.executable).parent
@@ -116,8 +116,7 @@ class Client:
 
     def post(self, path: str, headers: Mapping[str, str] | None = None, **fields: Any) -> Answer:
         """Post a form, with or without files."""
-        boundary, body = encode_multipart(fields)
-        kind = f"multipart/form-data; boundary={boundary}"
+        kind, body = encode_form(fields)
         return self.request("POST", path, body, {"Content-Type": kind, **(headers or {})})
 
     def upload(self, data: bytes, name: str = "a.jpg") -> Answer:
