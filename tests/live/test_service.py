@@ -4,8 +4,10 @@ import os
 import signal
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from io import BytesIO
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from tests.support.pages import Page
 from tests.support.people import find_token
 from tests.support.servers import Client, Servers, environment, free_port, running, wait_until
 from webapp.config import ROOT
+from webapp.web.views.thumbnail_api import WAIT_SECONDS
 
 pytestmark = pytest.mark.live
 
@@ -27,6 +30,43 @@ def test_uploaded_image_becomes_a_thumbnail(client: Client) -> None:
     client.wait_for(job_id)
     answer = client.get(f"/download_thumbnail/{job_id}")
     assert Image.open(BytesIO(answer.body)).size == (100, 100)
+
+
+def test_status_is_read_once_a_second_while_a_job_is_processing(client: Client) -> None:
+    job_id = client.submit(make_jpeg())
+    started = time.monotonic()
+    reads = 1
+    while not client.finished(job_id):
+        reads += 1
+    assert reads <= 2 + (time.monotonic() - started) / WAIT_SECONDS
+
+
+def test_status_reads_leave_half_of_the_threads_free(tmp_path: Path) -> None:
+    with (
+        running(tmp_path / "instance", "web", web_workers=1, web_threads=2) as servers,
+        ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(closing(servers.client())) for _ in range(4)]
+        job_id = clients[0].submit(make_jpeg())
+        started = time.monotonic()
+        with ThreadPoolExecutor(len(clients)) as threads:
+            assert not any(threads.map(lambda client: client.finished(job_id), clients))
+        assert time.monotonic() - started < 2 * WAIT_SECONDS  # One waits at a time.
+
+
+def test_stopping_server_answers_status_reads_at_once(tmp_path: Path) -> None:
+    with (
+        running(tmp_path / "instance", "web", web_workers=1) as servers,
+        closing(servers.client()) as client,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        job_id = client.submit(make_jpeg())
+        tasks = Path(f"/proc/{servers.children('web')[0]}/task")
+        before = len(list(tasks.iterdir()))
+        answer = thread.submit(client.finished, job_id)
+        wait_until(lambda: len(list(tasks.iterdir())) > before, what="a thread that watches")
+        servers.processes["web"].terminate()
+        assert answer.result(WAIT_SECONDS / 2) is False
 
 
 def test_bad_image_leaves_others_alone(client: Client) -> None:

@@ -154,6 +154,10 @@ class Database:
         with _translate_disk_full():
             return self._db.conn.execute(sql, values).rowcount
 
+    def commits_of_others(self) -> int:
+        """Return a number that changes when another connection commits."""
+        return int(self._db.conn.execute("PRAGMA data_version").fetchone()[0])
+
     @contextmanager
     def relaxed_durability(self) -> Iterator[None]:
         """Skip fsync for writes that a power cut may take."""

@@ -12,6 +12,7 @@ from webapp.jobs.errors import MAY_PASS
 from webapp.recipes.outputs import Point, Recipe, Size
 
 Status = Literal["waiting", "working", "done", "failed", "cancelled"]
+_UNFINISHED: tuple[Status, Status] = ("waiting", "working")
 
 TILE_SIDE = 270  # Pixels; what a tile of the job page has.
 MAX_MISSING = 1000  # Files that a job remembers as missing.
@@ -134,7 +135,7 @@ class Image:
     @property
     def is_finished(self) -> bool:
         """True if its status is final."""
-        return self.status not in ("waiting", "working")
+        return self.status not in _UNFINISHED
 
     @property
     def bytes_made(self) -> int:
@@ -150,6 +151,23 @@ class Image:
     def is_transparent(self) -> bool:
         """True if it has transparent pixels, by a bit of its ThumbHash."""
         return bool(self.thumbhash and b64decode(self.thumbhash[:4])[2] > 127)
+
+
+@dataclass(frozen=True)
+class FirstImage:
+    """The first image of a job, and one of its thumbnails."""
+
+    job_id: str
+    version: int  # Of the job.
+    recipe: str
+    status: Status
+    error_message: str | None
+    path: str | None  # Of the thumbnail, below the folder of all thumbnails; None before it exists.
+
+    @property
+    def is_finished(self) -> bool:
+        """True if its status is final."""
+        return self.status not in _UNFINISHED
 
 
 def name_job(name: str | None, first_image: str | None, images: int) -> str:

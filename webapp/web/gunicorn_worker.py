@@ -1,4 +1,4 @@
-"""What we change in gunicorn: log lines, closing connections, timeouts.
+"""What we change in gunicorn: log lines, closing connections, stopping, timeouts.
 
 Written for gunicorn 27. `tests/web/test_gunicorn_worker.py` fails once gunicorn no longer needs it.
 """
@@ -51,6 +51,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
     `finish_request` runs in the accept loop. Since https://github.com/benoitc/gunicorn/pull/3590 it
     waits there up to 2 s for each client that does not hang up, and nothing is accepted meanwhile.
     """
+
+    def handle_exit(self, sig, frame):  # type: ignore[no-untyped-def]
+        """Answer at once the requests that wait for a change of a job."""
+        super().handle_exit(sig, frame)
+        self.wsgi.extensions["watch"].stop()
 
     def handle(self, conn):  # type: ignore[no-untyped-def]
         """Handle a request and return whether its connection is kept."""

@@ -3,7 +3,7 @@
 import json
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -13,6 +13,7 @@ from webapp.jobs.database import Database
 from webapp.jobs.models import (
     MAX_MISSING,
     Counts,
+    FirstImage,
     Image,
     Job,
     JobList,
@@ -307,6 +308,30 @@ class JobRows:
             counts=row["counts"],
             begun=begun,
         )
+
+    def versions(self, job_ids: Collection[str]) -> dict[str, int]:
+        """Read the versions of those jobs that exist."""
+        rows = self._db.query(
+            "SELECT id, version FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))"
+            f" AND {EXISTS}",
+            ids=json.dumps(list(job_ids)),
+            now=self._now(),
+        )
+        return {row["id"]: row["version"] for row in rows}
+
+    def first_image(self, job_id: str, file_name: str) -> FirstImage | None:
+        """Read the first image of a job, and the path of a thumbnail of it; or None."""
+        rows = self._db.query(
+            "SELECT job_id, jobs.version, recipe, status, error_message,"
+            " (SELECT folder || '/' || file_name FROM thumbnails"
+            " WHERE image_id = images.id AND file_name = :file_name) AS path"
+            " FROM jobs JOIN images ON job_id = jobs.id"
+            f" WHERE jobs.id = :id AND {EXISTS} ORDER BY position, images.created LIMIT 1",
+            id=job_id,
+            file_name=file_name,
+            now=self._now(),
+        )
+        return FirstImage(**rows[0]) if rows else None
 
     def pending_image(self, job_id: str, image_id: str) -> tuple[int, datetime] | None:
         """Return the version of an image that waits or is claimed, or None.

@@ -1,16 +1,18 @@
 """The routes of thumbnail-api, for its clients, which work unchanged."""
 
+import time
+from functools import lru_cache
 from uuid import UUID
 
 from flask import Blueprint, abort, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp.jobs.errors import JobGone, JobNotFound
-from webapp.jobs.models import Image
+from webapp.jobs.errors import JobNotFound
+from webapp.jobs.models import FirstImage
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.presets import PRESETS
-from webapp.web.app_context import current_config, current_huey, current_jobs
+from webapp.web.app_context import current_config, current_huey, current_jobs, current_watch
 from webapp.web.clients import become_owner, client_name
 from webapp.web.security import csrf
 from webapp.web.upload_request import received_upload
@@ -20,6 +22,8 @@ blueprint = Blueprint("thumbnail_api", __name__)
 csrf.exempt(blueprint)  # Programs have no page with a token.
 
 RECIPE = PRESETS["square"].recipe
+OUTPUT = RECIPE.outputs[0]
+WAIT_SECONDS = 1.0  # For a job to finish; clients may give up after some seconds.
 
 
 @blueprint.post("/upload_image")
@@ -38,13 +42,22 @@ def upload_image() -> ResponseReturnValue:
 
 @blueprint.get("/check_job_status/<job_id>")
 def check_job_status(job_id: str) -> ResponseReturnValue:
-    """Return the status of a job."""
-    image = _only_image(job_id)
+    """Return the status of a job.
+
+    A job that is processing may finish within a second: the answer waits for that, so that clients
+    poll less often.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    image = _first_image(job_id)
+    while not image.is_finished and current_watch().wait(
+        image.job_id, image.version, deadline - time.monotonic()
+    ):
+        image = _first_image(job_id)
     if not image.is_finished:
         return jsonify(status="Processing")
-    if image.is_failed:
+    if image.status == "failed":
         return jsonify(status="Error", error=image.error_message)
-    if not image.is_done and not _paths(image):  # Thumbnails that were made before still exist.
+    if not image.path:  # An image that was made before still has its thumbnail.
         return jsonify(status="Error", error="This image was cancelled.")
     thumbnail_url = url_for("thumbnail_api.download_thumbnail", job_id=job_id)
     return jsonify(status="Succeeded"), 303, {"Location": thumbnail_url}
@@ -53,10 +66,10 @@ def check_job_status(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/download_thumbnail/<job_id>")
 def download_thumbnail(job_id: str) -> ResponseReturnValue:
     """Send the thumbnail of a job."""
-    paths = _paths(_only_image(job_id))
-    if not paths:
+    path = _first_image(job_id).path
+    if not path:
         abort(404, "This job has no such thumbnail, or not yet.")
-    return thumbnails.thumbnail(paths[0])
+    return thumbnails.send(path)
 
 
 @blueprint.get("/docs")
@@ -67,20 +80,21 @@ def docs() -> str:
     )
 
 
-def _paths(image: Image) -> list[str]:
-    wanted = RECIPE.outputs[0].file_name
-    return [made.path for made in image.thumbnails if made.file_name == wanted]
-
-
-def _only_image(job_id: str) -> Image:
+def _first_image(job_id: str) -> FirstImage:
     """Read the image of a job created here, or the first one with this thumbnail.
 
-    Raises JobNotFound, also if the id is no UUID.
+    Raises JobNotFound, also if the id is no UUID, or the job is gone: its clients know no 410.
     """
     try:
-        job = current_jobs().job(str(UUID(job_id)))
-    except (ValueError, JobGone):  # Its clients know no jobs that are gone: 404.
+        image = current_jobs().store.jobs.first_image(str(UUID(job_id)), OUTPUT.file_name)
+    except ValueError:
         raise JobNotFound from None
-    if not job.images or RECIPE.outputs[0] not in Recipe.from_json(job.recipe).outputs:
+    if image is None or not _has_output(image.recipe):
         raise JobNotFound
-    return job.images[0]
+    return image
+
+
+@lru_cache
+def _has_output(recipe: str) -> bool:
+    """Return whether a recipe has the output of thumbnail-api."""
+    return OUTPUT in Recipe.from_json(recipe).outputs

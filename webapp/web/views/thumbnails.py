@@ -21,6 +21,11 @@ def thumbnail(path: str) -> Response:
     has expired or is deleted and its files are there.
     """
     current_jobs().require(path.partition("/")[0])
+    return send(path)
+
+
+def send(path: str) -> Response:
+    """Send the thumbnail at a path below the folder of all. Raises NotFound."""
     file = current_jobs().storage.thumbnail(path)
     mimetype = TYPES.get(path.rpartition(".")[2])
     if file is None or mimetype is None:

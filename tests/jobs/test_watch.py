@@ -1,0 +1,82 @@
+"""Waiting for a change of a job."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.images import make_jpeg
+from tests.support.jobs import work
+from tests.support.people import Person
+from tests.support.servers import wait_until
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.watch import JobWatch
+
+PLACES = 2
+LONG = 30.0  # Seconds; no test waits that long.
+
+
+@pytest.fixture
+def watch(jobs: Jobs) -> JobWatch:
+    return JobWatch(jobs.store, PLACES)
+
+
+@pytest.fixture
+def job_id(person: Person) -> str:
+    return person.submit(make_jpeg()).removeprefix("/jobs/")
+
+
+@contextmanager
+def waiting(
+    watch: JobWatch, jobs: Jobs, job_id: str, count: int = 1
+) -> Iterator[list[Future[bool]]]:
+    """Wait for a change of a job in other threads."""
+    version = jobs.progress(job_id).version
+    with ThreadPoolExecutor(count) as threads:
+        futures = [threads.submit(watch.wait, job_id, version, LONG) for _ in range(count)]
+        wait_until(lambda: len(watch._waits) == count, what="all to wait")
+        yield futures
+
+
+def test_all_who_wait_learn_of_a_change(watch: JobWatch, jobs: Jobs, job_id: str) -> None:
+    with waiting(watch, jobs, job_id, PLACES) as futures:
+        work(jobs)
+        assert [future.result(LONG) for future in futures] == [True, True]
+
+
+def test_change_before_the_wait_is_known_at_once(watch: JobWatch, jobs: Jobs, job_id: str) -> None:
+    version = jobs.progress(job_id).version
+    work(jobs)
+    assert watch.wait(job_id, version, LONG)
+
+
+def test_deleted_job_has_changed(watch: JobWatch, jobs: Jobs, job_id: str) -> None:
+    with waiting(watch, jobs, job_id) as futures:
+        jobs.delete(job_id)
+        assert futures[0].result(LONG)
+
+
+def test_another_job_is_no_change(watch: JobWatch, jobs: Jobs, job_id: str, person: Person) -> None:
+    with waiting(watch, jobs, job_id) as futures:
+        jobs.delete(person.submit(make_jpeg()).removeprefix("/jobs/"))
+        with pytest.raises(TimeoutError):
+            futures[0].result(0.05)
+        watch.stop()
+
+
+def test_wait_without_a_change_ends(watch: JobWatch, jobs: Jobs, job_id: str) -> None:
+    assert not watch.wait(job_id, jobs.progress(job_id).version, 0.01)
+
+
+def test_no_more_wait_than_there_are_places(watch: JobWatch, jobs: Jobs, job_id: str) -> None:
+    with waiting(watch, jobs, job_id, PLACES):
+        assert not watch.wait(job_id, jobs.progress(job_id).version, LONG)
+        watch.stop()
+
+
+def test_stop_ends_all_waits(watch: JobWatch, jobs: Jobs, job_id: str) -> None:
+    with waiting(watch, jobs, job_id, PLACES) as futures:
+        watch.stop()
+        assert [future.result(LONG) for future in futures] == [False, False]
+    assert not watch.wait(job_id, jobs.progress(job_id).version, LONG)
