@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import astuple
+from pathlib import Path
 from typing import Any
 
 from huey import crontab
@@ -21,6 +22,7 @@ from webapp.config import Config
 from webapp.engine import decoder
 from webapp.jobs.housekeeping import sweep
 from webapp.jobs.trials import WAIT_SECONDS, Trial, work_on_trial
+from webapp.jobs.wake_up import WakeUp
 from webapp.jobs.work import Claims
 from webapp.jobs.worker import ms_since, prepare, work_on_next_image, worker_name
 from webapp.sandbox import confinement
@@ -29,13 +31,23 @@ from webapp.sandbox.libc import die_with_parent
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0  # Between two beats of a worker; an idle one also looks for work.
+STOP_SECONDS = 0.05  # Between two looks of an idle worker at whether it shall stop.
 
 
 class NotificationStorage(SqliteStorage):  # type: ignore[misc]
-    """Skip fsync for messages: a lost message does no harm.
+    """Wake a worker for each message, and skip fsync: a lost message does no harm.
 
     Huey has no setting for that: `SqliteStorage._create_connection` sets no `synchronous`.
     """
+
+    def __init__(self, name: str, filename: Path) -> None:
+        super().__init__(name, filename)
+        self.wake_up = WakeUp(filename.with_suffix(".wake"))
+
+    def enqueue(self, data: bytes, priority: float | None = None) -> None:
+        """Store a message, and wake a worker that waits."""
+        super().enqueue(data, priority)
+        self.wake_up.send()
 
     def _create_connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection = super()._create_connection()
@@ -60,9 +72,6 @@ class ThumbnailHuey(Huey):  # type: ignore[misc]
         self._options = {
             "workers": config.workers,
             "worker_type": "process",
-            # Poll every 10 ms: the default back-off lets an upload wait for up to 10 s.
-            "initial_delay": 0.01,
-            "max_delay": 0.01,
             "health_check_interval": 0.5,  # A dead worker is replaced within this.
             # SIGTERM lets a worker finish its image; by default it interrupts it.
             "graceful_signal": "TERM",
@@ -108,11 +117,17 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
         super().loop(now)
 
     def sleep(self) -> None:
-        """Look for work whose message was lost, once a second and while there is some."""
+        """Wait for a message, and look once a second for work whose message was lost.
+
+        Huey's own `sleep` does not wait for messages: its workers look into the queue each time.
+        """
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + BEAT_SECONDS
             self._try(self._look)
-        super().sleep()
+        until = min(self._next_beat, self._next_look)
+        while time.monotonic() < until and not self.stop_flag.is_set():
+            if self.huey.storage.wake_up.wait(STOP_SECONDS):
+                break
 
     def _beat(self) -> None:
         self.huey.claims.store.operations.beat(worker_name())

@@ -1,0 +1,84 @@
+"""Waking processes that wait."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from webapp.jobs.wake_up import WakeUp
+
+LONG = 30.0  # Seconds; no test waits that long.
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "queue.wake"
+
+
+@pytest.fixture
+def worker(path: Path) -> Iterator[WakeUp]:
+    worker = WakeUp(path)
+    worker.wait(0)  # It creates the pipe.
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def sender(path: Path) -> WakeUp:
+    return WakeUp(path)
+
+
+def test_worker_is_not_woken_without_a_reason(worker: WakeUp) -> None:
+    assert not worker.wait(0.01)
+
+
+def test_sleeping_worker_is_woken(worker: WakeUp, sender: WakeUp) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        woken = thread.submit(worker.wait, LONG)
+        sender.send()
+        assert woken.result(LONG)
+
+
+def test_busy_worker_is_woken_when_it_waits(worker: WakeUp, sender: WakeUp) -> None:
+    sender.send()
+    assert worker.wait(LONG)
+    assert not worker.wait(0)
+
+
+def test_each_message_wakes_one_of_two_workers(path: Path, worker: WakeUp, sender: WakeUp) -> None:
+    other = WakeUp(path)
+    assert not other.wait(0)
+    sender.send()
+    sender.send()
+    assert worker.wait(LONG)
+    assert other.wait(LONG)
+    assert not worker.wait(0)
+    other.close()
+
+
+def test_message_without_a_worker_is_no_error(sender: WakeUp, path: Path) -> None:
+    sender.send()
+    os.mkfifo(path)
+    sender.send()
+
+
+def test_messages_that_no_worker_reads_are_no_error(worker: WakeUp, sender: WakeUp) -> None:
+    for _ in range(70_000):  # More than a pipe holds.
+        sender.send()
+    assert worker.wait(LONG)
+
+
+def test_worker_is_woken_after_its_pipe_was_deleted(
+    path: Path, worker: WakeUp, sender: WakeUp
+) -> None:
+    path.unlink()
+    assert not worker.wait(0)
+    sender.send()
+    assert worker.wait(LONG)
+
+
+def test_worker_polls_where_there_are_no_pipes(tmp_path: Path) -> None:
+    worker = WakeUp(tmp_path / "no folder" / "queue.wake")
+    assert worker.wait(LONG)
