@@ -1,5 +1,6 @@
 """The life of a job, with real files and rows."""
 
+import errno
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -127,6 +128,20 @@ def test_no_image_is_refused_and_leaves_nothing(jobs: Jobs) -> None:
     job_id = jobs.submit(SQUARE, "owner")
     with pytest.raises(ImageError):
         add_image(jobs, job_id, b"hello")
+    assert files_left(jobs) == []
+
+
+def test_upload_that_the_disk_does_not_take_leaves_nothing(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = jobs.submit(SQUARE, "owner")
+
+    def fail(upload: Upload) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Upload, "sync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        add_image(jobs, job_id, make_jpeg())
     assert files_left(jobs) == []
 
 

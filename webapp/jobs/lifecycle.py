@@ -237,8 +237,8 @@ class Jobs:
     @contextmanager
     def _original_stored(self, upload: Upload, job_id: str, image_id: str) -> Iterator[None]:
         """Store an upload as an original, unless the block fails to write its row."""
-        self.storage.keep_original(upload, job_id, image_id)
         try:
+            self.storage.keep_original(upload, job_id, image_id)
             yield
         except BaseException:
             self.storage.delete_original(job_id, image_id)

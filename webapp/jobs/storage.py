@@ -6,7 +6,8 @@
     instance/trials/<job>/<image>-<digest>…                what it would be in another quality
     instance/tmp/                                          uploads and thumbnails in progress
 
-A file or folder is written under `tmp/`, synced, and renamed, so a reader never sees half of one.
+A file or folder is written under `tmp/`, renamed, and synced before a row names it, so a reader
+never sees half of one.
 Ids are UUIDs that we made; an uploaded file's own name is never part of a path.
 
 Thumbnails that are made again get a new folder; what did not change stays where it is. So the
@@ -84,7 +85,7 @@ class Storage:
 
     def keep_original(self, upload: Upload, job_id: str, image_id: str) -> None:
         """Move a received upload to the path of an original."""
-        upload.sync()
+        upload.flush()
         self._touch(upload.path)  # Its age as an original begins now, however long the upload took.
         folder = self.originals / job_id
         for is_last in (False, False, True):
@@ -96,6 +97,8 @@ class Storage:
                 # Its job was deleted, or refused another image, in this moment.
                 if is_last:
                     raise
+        # Last: file systems with a journal write it once for all three, at the first.
+        upload.sync()
         _sync(folder)
         _sync(self.originals)
 
@@ -168,17 +171,18 @@ class Storage:
 
     def publish(self, finished: Path, folder: str) -> None:
         """Move a finished folder of thumbnails to its public path, in one step."""
-        for file in finished.iterdir():
-            file.chmod(0o640)
-            _sync(file)
+        names = os.listdir(finished)
+        for name in names:
+            (finished / name).chmod(0o640)
         self._touch(finished)  # Its age begins now, however old its first file is.
-        _sync(finished)
         target = self.thumbnails / folder
         target.parent.mkdir(exist_ok=True)
         target.parent.chmod(0o750)  # Not by mkdir: a strict umask would lock nginx out.
         os.rename(finished, target)
-        _sync(target.parent)
-        _sync(self.thumbnails)
+        # Last: file systems with a journal write it once for all, at the first. No row names the
+        # files yet.
+        for path in (*map(target.joinpath, names), target, target.parent, self.thumbnails):
+            _sync(path)
 
     def unpublish(self, folder: str) -> None:
         """Delete published thumbnails whose claim was lost."""
