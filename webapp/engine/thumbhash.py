@@ -92,8 +92,7 @@ def thumbhash_to_png(hash: str) -> bytes:
         _draw(read.channel(yellow_mean, yellow_scale), size),
         _draw(read.channel(red_mean, red_scale), size),
     ]
-    pixels = [_to_rgb(*pixel) for pixel in zip(*planes, strict=True)]
-    image = Image.frombytes("RGB", size, bytes(value for pixel in pixels for value in pixel))
+    image = Image.frombytes("RGB", size, _to_rgb(*planes))
     if has_alpha:
         opacities = _draw(read.channel(alpha_mean, alpha_scale, _ALPHA_TERMS), size)
         alpha = bytes(_level(opacity, 255) for opacity in opacities)
@@ -189,16 +188,15 @@ def _draw(channel: _Channel, size: Size) -> list[float]:
     """Return the sum of a channel's waves at each pixel of a picture."""
     width, height = size
     across, down = _cosines(width, channel.terms[0]), _cosines(height, channel.terms[1])
+    columns: list[list[tuple[float, list[float]]]] = [[] for _ in across]
+    for (x, y), wave in zip(_wave_numbers(channel.terms), channel.waves, strict=True):
+        columns[x].append((2 * wave, down[y]))
     plane = []
     for y in range(height):
         row = [channel.mean] * width
-        for x in range(channel.terms[0]):
-            strength = sum(
-                2 * wave * down[number[1]][y]
-                for number, wave in zip(_wave_numbers(channel.terms), channel.waves, strict=True)
-                if number[0] == x
-            )
-            row = [value + strength * cosine for value, cosine in zip(row, across[x], strict=True)]
+        for waves, cosines in zip(columns, across, strict=True):
+            strength = sum([wave * cosine[y] for wave, cosine in waves])
+            row = [value + strength * cosine for value, cosine in zip(row, cosines, strict=True)]
         plane += row
     return plane
 
@@ -208,11 +206,17 @@ def _dot(values: Iterable[float], weights: Iterable[float]) -> float:
     return sum(products)
 
 
-def _to_rgb(light: float, yellow: float, red: float) -> tuple[int, int, int]:
-    """Convert lightness, yellow - blue and red - green to 0..255."""
-    b = light - yellow * 2 / 3
-    r = (3 * light - b + red) / 2
-    return _level(r, 255), _level(r - red, 255), _level(b, 255)
+def _to_rgb(lights: Sequence[float], yellows: Sequence[float], reds: Sequence[float]) -> bytes:
+    """Convert planes of lightness, yellow - blue and red - green to bytes of RGB."""
+    colors: list[float] = []
+    for light, yellow, red in zip(lights, yellows, reds, strict=True):
+        b = light - yellow * 2 / 3
+        r = (3 * light - b + red) / 2
+        colors += (r, r - red, b)
+    # `_level` for each, without its calls.
+    return bytes(
+        [int(255 * color + 0.5) if 0 < color < 1 else 255 * (color > 0) for color in colors]
+    )
 
 
 def _level(fraction: float, highest: int) -> int:
