@@ -24,8 +24,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """Return settings with the test's own data folder; tests override this."""
-    return Config(instance=tmp_path / "instance")
+    """Return settings with the test's own data folder; tests override this.
+
+    With one thread, no request waits for a change: no worker runs beside most tests.
+    """
+    return Config(instance=tmp_path / "instance", web_threads=1)
 
 
 # The suite takes the same few examples each time, so that a test that fails fails again.

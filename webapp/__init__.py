@@ -22,7 +22,6 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     from webapp.jobs.storage import Storage
     from webapp.jobs.store import Store
     from webapp.jobs.tasks import create_huey
-    from webapp.jobs.watch import JobWatch
     from webapp.jobs.work import Claims
     from webapp.web import (
         compression,
@@ -48,7 +47,6 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     app.extensions["config"] = config
     app.extensions["jobs"] = Jobs(store, storage, ClientLimits(store, config), config)
     app.extensions["huey"] = create_huey(config, Claims(store, storage, config))
-    app.extensions["watch"] = JobWatch(store, config.web_threads // 2)
     request_log.init_app(app, config)
     limits.init_app(app)  # First, to refuse requests before they are read.
     security.init_app(app, config)

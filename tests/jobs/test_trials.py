@@ -18,7 +18,7 @@ from webapp.jobs.storage import TRIAL_SECONDS
 from webapp.jobs.trials import AT_ONCE, Trial, Trials, work_on_trial
 from webapp.recipes.outputs import Output, Recipe
 
-THREADS = 8  # Of a web process.
+MOST = 4  # Trials of a web process that may wait.
 RECIPE = Recipe((Output("a", 60, 40, quality=30),))
 
 
@@ -54,7 +54,7 @@ def ask_meanwhile(jobs: Jobs, trial: Trial, clients: Iterator[str]) -> Iterator[
 def hasty(jobs: Jobs) -> Jobs:
     """Return jobs whose trials wait for a worker that lives, but is not free."""
     jobs.store.operations.beat("worker")
-    jobs.trials = Trials(jobs.store, jobs.storage, jobs.limits, THREADS, wait_seconds=0.05)
+    jobs.trials = Trials(jobs.store, jobs.storage, jobs.limits, jobs.watch, MOST, wait_seconds=0.05)
     return jobs
 
 
@@ -69,7 +69,7 @@ def test_only_some_trials_of_a_client_run_at_once(hasty: Jobs) -> None:
 def test_trials_of_all_clients_take_half_of_the_threads(hasty: Jobs) -> None:
     clients = (f"192.0.2.{number}" for number in count())
     waited = list(ask_meanwhile(hasty, plan(hasty, make_jpeg()), clients))
-    assert waited == ["no_worker_free"] * (THREADS // 2 + 1)
+    assert waited == ["no_worker_free"] * (MOST + 1)
 
 
 def test_trial_does_not_wait_where_no_worker_lives(jobs: Jobs) -> None:

@@ -75,6 +75,22 @@ def test_no_more_wait_than_there_are_places(watch: JobWatch, jobs: Jobs, job_id:
         watch.stop()
 
 
+def test_lent_place_ends_one_wait(watch: JobWatch, jobs: Jobs, job_id: str) -> None:
+    with waiting(watch, jobs, job_id, PLACES) as futures:
+        with watch.lent_place():
+            wait_until(lambda: any(future.done() for future in futures), what="the end of one")
+            assert len(watch._waits) == PLACES - 1
+            assert not watch.wait(job_id, jobs.progress(job_id).version, LONG)
+        watch.stop()
+
+
+def test_lent_place_that_is_free_ends_no_wait(watch: JobWatch, jobs: Jobs, job_id: str) -> None:
+    with waiting(watch, jobs, job_id) as futures, watch.lent_place():
+        with pytest.raises(TimeoutError):
+            futures[0].result(0.05)
+        watch.stop()
+
+
 def test_stop_ends_all_waits(watch: JobWatch, jobs: Jobs, job_id: str) -> None:
     with waiting(watch, jobs, job_id, PLACES) as futures:
         watch.stop()

@@ -54,6 +54,7 @@ from webapp.jobs.store import Store
 from webapp.jobs.store.rows import expiry
 from webapp.jobs.trials import Trials
 from webapp.jobs.upload import Upload
+from webapp.jobs.watch import JobWatch
 from webapp.recipes.outputs import (
     INVALID_POINT,
     InvalidRecipe,
@@ -88,7 +89,10 @@ class Jobs:
         self.limits = limits
         self.config = config
         self.recipe_limits = RecipeLimits.from_config(config)
-        self.trials = Trials(store, storage, limits, config.web_threads)
+        # Half of the threads of a web process stay free for requests that do not wait.
+        places = config.web_threads // 2
+        self.watch = JobWatch(store, places)
+        self.trials = Trials(store, storage, limits, self.watch, max(places, 1))
         self._image_limits = ImageLimits.from_config(config)
 
     # Create

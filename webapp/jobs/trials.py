@@ -23,6 +23,7 @@ from webapp.jobs.limits import ClientLimits
 from webapp.jobs.models import Image, Job, Thumbnail
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
+from webapp.jobs.watch import JobWatch
 from webapp.jobs.worker import worker_name
 from webapp.recipes.outputs import Output, Recipe
 
@@ -95,15 +96,15 @@ class Trials:
         store: Store,
         storage: Storage,
         limits: ClientLimits,
-        threads: int,
+        watch: JobWatch,
+        most: int,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self._store = store
         self._storage = storage
         self._limits = limits
-        # Each that waits holds one of the `threads` of this web process. Half of them stay free for
-        # all other requests.
-        self._most = max(threads // 2, 1)
+        self._watch = watch  # Each trial waits in one of its places.
+        self._most = most
         self._wait_seconds = wait_seconds
         self._asked_by: Counter[str] = Counter()
         self._lock = Lock()
@@ -123,7 +124,7 @@ class Trials:
         self._limits.admit_bytes(trial.client, 0, "bytes")
         if not self._store.operations.count_workers():
             raise NoWorkerFree("No worker is running.", RETRY_SECONDS)
-        with self._counted(trial.client):
+        with self._counted(trial.client), self._watch.lent_place():
             self._storage.forget_trial(*failure)  # Of an earlier try.
             ask(trial)
             deadline = time.monotonic() + self._wait_seconds

@@ -3,6 +3,8 @@
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from webapp.jobs.store import Store
@@ -39,9 +41,9 @@ class JobWatch:
         self._is_stopped = False
 
     def wait(self, job_id: str, version: int, seconds: float) -> bool:
-        """Wait until a job no longer has a version; return False if it still may have.
+        """Wait until a job no longer has a version; return False if waiting has no use.
 
-        Returns False at once where too many threads wait already, and after `stop`.
+        That is when the time is over, where too many threads wait already, and after `stop`.
         """
         wait = _Wait(job_id, version)
         with self._condition:
@@ -58,6 +60,22 @@ class JobWatch:
         finally:
             with self._condition:
                 self._waits.discard(wait)
+
+    @contextmanager
+    def lent_place(self) -> Iterator[None]:
+        """Lend a place to a thread that waits for something else.
+
+        If none is free, one of those who wait goes on.
+        """
+        with self._condition:
+            self._places -= 1
+            if len(self._waits) > self._places and self._waits:
+                self._waits.pop().ended.set()
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._places += 1
 
     def stop(self) -> None:
         """End all waits now, and allow no more."""

@@ -5,7 +5,6 @@ from flask import current_app
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.tasks import ThumbnailHuey
-from webapp.jobs.watch import JobWatch
 
 
 def current_config() -> Config:
@@ -21,8 +20,3 @@ def current_jobs() -> Jobs:
 def current_huey() -> ThumbnailHuey:
     """Return the task queue of the current application."""
     return current_app.extensions["huey"]  # type: ignore[no-any-return]
-
-
-def current_watch() -> JobWatch:
-    """Return the watch of the current application, which waits for changes of jobs."""
-    return current_app.extensions["watch"]  # type: ignore[no-any-return]

@@ -55,7 +55,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
     def handle_exit(self, sig, frame):  # type: ignore[no-untyped-def]
         """Answer at once the requests that wait for a change of a job."""
         super().handle_exit(sig, frame)
-        self.wsgi.extensions["watch"].stop()
+        self.wsgi.extensions["jobs"].watch.stop()
 
     def handle(self, conn):  # type: ignore[no-untyped-def]
         """Handle a request and return whether its connection is kept."""

@@ -1,16 +1,23 @@
 """Poll the panel of a job: what is left to do, and when it changes."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from math import inf
 
 import pytest
 
+from tests.support.app import running_app
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
 from tests.support.jobs import claim, claims_of, finish, id_of, job_at, sweep, work, work_once
 from tests.support.pages import Page
 from tests.support.people import Person, Script
+from webapp.config import Config
 from webapp.jobs.health import estimate
 from webapp.jobs.lifecycle import Jobs
+from webapp.web.views.jobs import WAIT_SECONDS
+from webapp.web.views.responses import NEW_INTERVAL
 
 
 def test_page_shows_the_number_of_images_ahead(
@@ -147,6 +154,19 @@ def test_panel_is_sent_when_its_poll_slows_down(person: Person, jobs: Jobs, cloc
     assert 'hx-trigger="every 1000ms"' in panel.text
 
 
+def test_poll_of_a_new_job_waits_for_its_first_thumbnail(config: Config) -> None:
+    with running_app(replace(config, web_threads=2)) as app, ThreadPoolExecutor(1) as thread:
+        jobs, person = app.extensions["jobs"], Person(app.test_client())
+        path = person.submit(make_jpeg(), make_jpeg())
+        address = person.page(path).polled()
+        assert address
+        working, started, polls = thread.submit(work_once, jobs), time.monotonic(), 1
+        while 'src="/thumbnails/' not in person.get(address).text:
+            polls += 1
+        working.result()
+        assert polls <= 2 + (time.monotonic() - started) / WAIT_SECONDS
+
+
 def test_remade_job_is_polled_as_fast_as_a_new_one(
     person: Person, jobs: Jobs, clock: Clock
 ) -> None:
@@ -154,7 +174,7 @@ def test_remade_job_is_polled_as_fast_as_a_new_one(
     work(jobs)
     clock.advance(9000)
     person.post(f"{path}/remake", presets="card")
-    assert 'hx-trigger="every 500ms"' in person.get(path).text
+    assert f'hx-trigger="every {NEW_INTERVAL}ms"' in person.get(path).text
 
 
 def test_guests_poll_as_fast_as_the_owner(person: Person, stranger: Person, clock: Clock) -> None:

@@ -212,7 +212,7 @@ def test_client_without_work_left_is_told_when_there_is_some(
 
 def test_trial_that_no_worker_makes_is_given_up(person: Person, path: str, jobs: Jobs) -> None:
     jobs.store.operations.beat("worker")
-    jobs.trials = Trials(jobs.store, jobs.storage, jobs.limits, threads=2, wait_seconds=0.1)
+    jobs.trials = Trials(jobs.store, jobs.storage, jobs.limits, jobs.watch, 1, wait_seconds=0.1)
     answer = person.post_by_htmx(f"{path}/trials", after="640w.jpg", tried="30")
     assert answer.status_code == 503
     assert (answer.json or {})["detail"] == (

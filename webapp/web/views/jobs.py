@@ -1,5 +1,6 @@
 """Follow jobs: the list, the page of a job, and its fragments."""
 
+import time
 from collections.abc import Iterable
 from functools import partial
 from math import inf
@@ -31,6 +32,7 @@ from webapp.web.upload_rules import upload_rules
 from webapp.web.views.responses import no_store, poll_interval_ms, without_body
 
 VIEWS = ("sheet", "rows")  # The first is the default.
+WAIT_SECONDS = 1.0  # Of a poll for the first image of a job.
 LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
@@ -114,10 +116,12 @@ def panel(job_id: UUID) -> Response:
 
     That is if its version is still `v`, and its estimate still has the fingerprint `estimate`. It
     contains the images that changed since `v`; without `v`, all of the job. The panel of a finished
-    or deleted job does not poll.
+    or deleted job does not poll. A poll of a job without a finished image waits for the first.
     """
     since = request.args.get("v", type=int)
     try:
+        if since is not None:
+            _wait_for_first_image(str(job_id))
         if since is not None and (same := current_jobs().follow_unchanged(str(job_id), since)):
             job, estimate = same
             if request.args.get("estimate") == _fingerprint(estimate, job):
@@ -127,6 +131,19 @@ def panel(job_id: UUID) -> Response:
         return no_store(render_panel(str(job_id), since))
     except JobNotFound:
         return no_store(gone_page(str(job_id)))
+
+
+def _wait_for_first_image(job_id: str) -> None:
+    """Wait for the first finished image of a job: its page shows none before.
+
+    Waits for a second at most. Raises JobNotFound.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    job = current_jobs().progress(job_id)
+    while not job.counts.finished and current_jobs().watch.wait(
+        job_id, job.version, deadline - time.monotonic()
+    ):
+        job = current_jobs().progress(job_id)
 
 
 def gone_page(job_id: str, *, is_job_page: bool = True, has_focus: bool = False) -> str:
@@ -150,7 +167,8 @@ def render_panel(job_id: str, since: int | None) -> str:
 def _fingerprint(estimate: QueueEstimate, job: Job | Progress) -> str:
     """Return a fingerprint of what a panel shows that changes without its job."""
     seconds = "" if estimate.seconds is None else round_time(estimate.seconds)
-    return f"{estimate.ahead}-{seconds}-{estimate.has_workers:d}-{poll_interval_ms(job.begun)}"
+    interval = poll_interval_ms(job.begun, job.counts.finished)
+    return f"{estimate.ahead}-{seconds}-{estimate.has_workers:d}-{interval}"
 
 
 def _render(job_id: str, *, is_page: bool = False, since: int | None = None) -> str:
@@ -163,7 +181,7 @@ def _render(job_id: str, *, is_page: bool = False, since: int | None = None) -> 
         since=since,
         estimate=estimate,
         fingerprint=estimate and _fingerprint(estimate, job),
-        poll_ms=poll_interval_ms(job.begun),
+        poll_ms=poll_interval_ms(job.begun, job.counts.finished),
         form=FlaskForm(),
         card=partial(make_card, job, recipe),
         crops=expected_crops(recipe),

@@ -12,7 +12,7 @@ from webapp.jobs.models import FirstImage
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Recipe
 from webapp.recipes.presets import PRESETS
-from webapp.web.app_context import current_config, current_huey, current_jobs, current_watch
+from webapp.web.app_context import current_config, current_huey, current_jobs
 from webapp.web.clients import become_owner, client_name
 from webapp.web.security import csrf
 from webapp.web.upload_request import received_upload
@@ -49,7 +49,7 @@ def check_job_status(job_id: str) -> ResponseReturnValue:
     """
     deadline = time.monotonic() + WAIT_SECONDS
     image = _first_image(job_id)
-    while not image.is_finished and current_watch().wait(
+    while not image.is_finished and current_jobs().watch.wait(
         image.job_id, image.version, deadline - time.monotonic()
     ):
         image = _first_image(job_id)
