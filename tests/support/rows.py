@@ -7,6 +7,7 @@ NOW = 1_800_000_000.0
 LEASE = NOW + 8
 CAP = 5
 NO_LIMITS = HourLimits(work_ms=10**12, bytes=10**15)
+MAX_SLOW = 2
 
 
 def add_job(store: TimedStore, job_id: str = "job", expires: float = NOW + 1000) -> str:
@@ -15,12 +16,12 @@ def add_job(store: TimedStore, job_id: str = "job", expires: float = NOW + 1000)
 
 
 def add_image(store: TimedStore, image_id: str, created: float = NOW, max_images: int = 9) -> bool:
-    image = NewImage(image_id, None, f"{image_id}.jpg", 1000, "jpeg", 40, 30, False)
+    image = NewImage(image_id, None, f"{image_id}.jpg", 1000, "jpeg", 40, 30, False, False)
     return store.at(created).queue.add("job", image, 100, max_images, "127.0.0.1")
 
 
 def claim(store: TimedStore, worker: str = "w1", now: float = NOW) -> Claim:
-    claimed = store.at(now).queue.claim(worker, 8, CAP, NO_LIMITS)
+    claimed = store.at(now).queue.claim(worker, 8, CAP, NO_LIMITS, MAX_SLOW)
     assert claimed
     return claimed
 

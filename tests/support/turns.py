@@ -10,19 +10,33 @@ LEASE = NOW + 6
 HEAVY, VISITOR = "192.0.2.1", "192.0.2.2"
 
 
-def add(store: TimedStore, name: str, client: str, owner: str, queued: float = NOW) -> None:
+def add(
+    store: TimedStore,
+    name: str,
+    client: str,
+    owner: str,
+    queued: float = NOW,
+    is_slow: bool = False,
+) -> None:
     """Queue an image, in a job of its own."""
     store.at(NOW).jobs.add(name, owner, "[]", 1e6, 1e6)
-    add_to_job(store, name, name, client, queued)
+    add_to_job(store, name, name, client, queued, is_slow)
 
 
-def add_to_job(store: TimedStore, job_id: str, name: str, client: str, queued: float) -> None:
-    image = NewImage(name, None, f"{name}.jpg", 1000, "jpeg", 40, 30, False)
+def add_to_job(
+    store: TimedStore, job_id: str, name: str, client: str, queued: float, is_slow: bool = False
+) -> None:
+    image = NewImage(name, None, f"{name}.jpg", 1000, "jpeg", 40, 30, False, is_slow)
     assert store.at(queued).queue.add(job_id, image, 1e6, 99, client)
 
 
-def claim(store: TimedStore, now: float = NOW, worker: str = "w") -> Claim:
-    found = store.at(now).queue.claim(worker, 6, 5, NO_LIMITS)
+MAX_SLOW = 2
+
+
+def claim(
+    store: TimedStore, now: float = NOW, worker: str = "w", max_slow: int = MAX_SLOW
+) -> Claim:
+    found = store.at(now).queue.claim(worker, 6, 5, NO_LIMITS, max_slow)
     assert found
     return found
 
@@ -39,7 +53,7 @@ def end(store: TimedStore, claimed: Claim, now: float) -> None:
     assert store.at(now).queue.fail(claimed, "corrupt", "…")
 
 
-def fill(store: TimedStore, images: int, clients: int, owners: int) -> None:
+def fill(store: TimedStore, images: int, clients: int, owners: int, is_slow: bool = False) -> None:
     """Queue images, owner after owner."""
     with store.db.transaction() as db:
         db.conn.executemany(
@@ -50,11 +64,11 @@ def fill(store: TimedStore, images: int, clients: int, owners: int) -> None:
         numbers = [(number, number * owners // images) for number in range(images)]
         db.conn.executemany(
             "INSERT INTO images (id, job_id, position, name, bytes, format, width, height, had_gps,"
-            " created, queued, client, owner)"
-            " VALUES (?, ?, 1, 'a.jpg', 1, 'jpeg', 1, 1, 0, ?, ?, ?, ?)",
+            " slow, created, queued, client, owner)"
+            " VALUES (?, 'job' || ?, 1, 'a.jpg', 1, 'jpeg', 1, 1, 0, ?, ?, ?, ?, ?)",
             [
-                (f"{n}", f"job{owner}", n, n, f"198.51.100.{owner % clients}", f"owner{owner}")
-                for n, owner in numbers
+                (n, job, is_slow, n, n, f"198.51.100.{job % clients}", f"owner{job}")
+                for n, job in numbers
             ],
         )
 

@@ -67,6 +67,9 @@ from webapp.recipes.outputs import (
 logger = logging.getLogger(__name__)
 
 OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
+# An image of more work is slow: at most half of the workers decode such images. A photo of 12
+# megapixels takes 0.03 to 0.5 s.
+SLOW_SECONDS = 2.0
 REFUSALS = (
     FileTooLarge,
     ImageError,
@@ -236,6 +239,7 @@ class Jobs:
             width=header.width,
             height=header.height,
             had_gps=header.had_gps,
+            is_slow=header.work_seconds > SLOW_SECONDS,
         )
 
     @contextmanager

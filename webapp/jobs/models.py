@@ -419,6 +419,7 @@ class NewImage:
     width: int
     height: int
     had_gps: bool
+    is_slow: bool  # By its header: it promises much work.
 
 
 @dataclass(frozen=True)
@@ -434,6 +435,7 @@ class Claim:
     worker: str
     attempt: int
     waited: float  # Seconds in the queue.
+    is_slow: bool
     focal_point: Point | None
 
 

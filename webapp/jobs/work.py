@@ -55,6 +55,9 @@ class Claims:
         self.storage = storage
         self._lease_seconds = config.lease_seconds
         self._config = config
+        # Half of the workers at most, so that small images need not wait for slow ones.
+        self._max_slow = max(1, config.workers // 2)
+        self._rests = False
         # Thumbnails count on top of uploads, so a client gets the bytes of its uploads twice.
         self._hour_limits = HourLimits(
             work_ms=config.max_work_seconds_per_hour * 1000,
@@ -65,11 +68,17 @@ class Claims:
         """Claim the next image; None if none waits, or the disk has no room for it."""
         if not self._has_room():
             return None
-        return self.store.queue.claim(worker, self._lease_seconds, MAX_ATTEMPTS, self._hour_limits)
+        claim = self._claim(worker, 0) if self._rests else None
+        claim = claim or self._claim(worker, self._max_slow)
+        # A worker that is alone takes another image between two slow ones, if there is one.
+        self._rests = self._config.workers == 1 and claim is not None and claim.is_slow
+        return claim
 
     def has_work(self) -> bool:
         """Return whether an image can be claimed, and there is room to work on it."""
-        return self._has_room() and self.store.queue.has_claimable(MAX_ATTEMPTS, self._hour_limits)
+        return self._has_room() and self.store.queue.has_claimable(
+            MAX_ATTEMPTS, self._hour_limits, self._max_slow
+        )
 
     def renew(self, claim: Claim) -> None:
         """Extend the lease of a claim while its work goes on. Raises ClaimLost."""
@@ -176,6 +185,11 @@ class Claims:
         failed = self.store.queue.fail_exhausted(*WORKER_LOST, MAX_ATTEMPTS)
         for job_id, image_id in failed:
             log_failed(job_id, image_id, WORKER_LOST[0])
+
+    def _claim(self, worker: str, max_slow: int) -> Claim | None:
+        return self.store.queue.claim(
+            worker, self._lease_seconds, MAX_ATTEMPTS, self._hour_limits, max_slow
+        )
 
     def _has_room(self) -> bool:
         return self.storage.has_space(at_least=ROOM_FOR_WORK)

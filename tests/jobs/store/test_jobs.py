@@ -3,7 +3,18 @@
 import pytest
 
 from tests.support.jobs import TimedStore
-from tests.support.rows import CAP, FACTS, NO_LIMITS, NOW, ROW, add_image, add_job, claim, finish
+from tests.support.rows import (
+    CAP,
+    FACTS,
+    MAX_SLOW,
+    NO_LIMITS,
+    NOW,
+    ROW,
+    add_image,
+    add_job,
+    claim,
+    finish,
+)
 from tests.support.turns import count_steps
 from webapp.jobs.models import Progress
 from webapp.recipes.outputs import OVERVIEW
@@ -151,4 +162,4 @@ def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: TimedStore) 
     claimed = claim(store)
     store.jobs.delete("job")
     assert not finish(store, claimed)
-    assert store.queue.claim("w", 8, CAP, NO_LIMITS) is None
+    assert store.queue.claim("w", 8, CAP, NO_LIMITS, MAX_SLOW) is None

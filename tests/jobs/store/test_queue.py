@@ -7,6 +7,7 @@ from tests.support.rows import (
     CAP,
     FACTS,
     LEASE,
+    MAX_SLOW,
     NO_LIMITS,
     NOW,
     ROW,
@@ -29,7 +30,7 @@ def test_claimed_image_is_not_claimed_again(store: TimedStore) -> None:
     add_job(store)
     add_image(store, "a")
     claim(store)
-    assert store.at(NOW + 1).queue.claim("w2", 8, CAP, NO_LIMITS) is None
+    assert store.at(NOW + 1).queue.claim("w2", 8, CAP, NO_LIMITS, MAX_SLOW) is None
 
 
 def test_image_of_a_dead_worker_is_claimed_when_its_lease_ends(store: TimedStore) -> None:
@@ -43,7 +44,7 @@ def test_renewed_lease_keeps_the_image(store: TimedStore) -> None:
     add_job(store)
     add_image(store, "a")
     assert store.queue.renew(claim(store), 58)
-    assert store.at(LEASE + 1).queue.claim("w2", 8, CAP, NO_LIMITS) is None
+    assert store.at(LEASE + 1).queue.claim("w2", 8, CAP, NO_LIMITS, MAX_SLOW) is None
 
 
 def test_overtaken_worker_can_neither_finish_nor_fail_nor_renew(store: TimedStore) -> None:
@@ -82,7 +83,7 @@ def test_image_that_cost_five_workers_fails(store: TimedStore) -> None:
     for attempt in range(CAP):
         claim(store, now=NOW + 20 * attempt)
     later = NOW + 20 * CAP
-    assert store.at(later).queue.claim("w", 8, CAP, NO_LIMITS) is None
+    assert store.at(later).queue.claim("w", 8, CAP, NO_LIMITS, MAX_SLOW) is None
     assert len(store.queue.fail_exhausted("worker_lost", "…", CAP)) == 1
     assert state(store) == "failed"
 
@@ -115,7 +116,9 @@ def test_simultaneous_claims_get_different_images(store: TimedStore) -> None:
     claimed: list[str] = []
 
     def work() -> None:
-        while found := store.queue.claim(threading.current_thread().name, 8, CAP, NO_LIMITS):
+        while found := store.queue.claim(
+            threading.current_thread().name, 8, CAP, NO_LIMITS, MAX_SLOW
+        ):
             claimed.append(found.image_id)
         store.db.close()
 
@@ -132,5 +135,5 @@ def test_image_is_claimed_again_though_the_clock_was_set_back(store: TimedStore)
     add_image(store, "a")
     claim(store)
     before = NOW - 3600
-    assert store.at(before).queue.has_claimable(CAP, NO_LIMITS)
+    assert store.at(before).queue.has_claimable(CAP, NO_LIMITS, MAX_SLOW)
     assert claim(store, "w2", before).attempt == 2

@@ -13,6 +13,7 @@ from tests.support.schema import old_database
 from tests.support.turns import (
     HEAVY,
     LEASE,
+    MAX_SLOW,
     NO_LIMITS,
     NOW,
     VISITOR,
@@ -117,6 +118,63 @@ def test_image_that_cost_two_workers_waits_for_busy_clients(store: TimedStore) -
     assert names == ["heavy0", "heavy1", "poison"]
 
 
+def test_small_image_is_next_while_slow_ones_fill_their_lane(store: TimedStore) -> None:
+    for number in range(3):
+        add(store, f"slow{number}", HEAVY, "heavy", NOW + number, is_slow=True)
+    add(store, "small", VISITOR, "visitor", NOW + 9)
+    claims = [claim(store, worker=f"w{worker}", max_slow=1) for worker in range(2)]
+    assert [one.image_id for one in claims] == ["slow0", "small"]
+    assert not store.queue.has_claimable(5, NO_LIMITS, 1)
+
+
+def test_small_image_is_next_though_slow_ones_of_its_owner_are_older(store: TimedStore) -> None:
+    for number in range(3):
+        add(store, f"slow{number}", HEAVY, "heavy", NOW + number, is_slow=True)
+    add(store, "small", HEAVY, "heavy", NOW + 9)
+    assert [claim(store, max_slow=1).image_id for _ in range(2)] == ["slow0", "small"]
+
+
+def test_next_slow_image_follows_the_one_that_ended(store: TimedStore) -> None:
+    for number in range(3):
+        add(store, f"slow{number}", HEAVY, "heavy", NOW + number, is_slow=True)
+    end(store, claim(store, max_slow=1), NOW + 5)
+    assert claim(store, max_slow=1).image_id == "slow1"
+
+
+def test_slow_image_of_a_dead_worker_leaves_its_lane(store: TimedStore) -> None:
+    for number in range(2):
+        add(store, f"slow{number}", HEAVY, "heavy", NOW + number, is_slow=True)
+    claim(store, max_slow=1)
+    assert claim(store, LEASE + 1, max_slow=1).image_id == "slow0"
+
+
+def test_images_of_dead_workers_come_first_while_slow_ones_fill_their_lane(
+    store: TimedStore,
+) -> None:
+    add(store, "left", HEAVY, "heavy")
+    claim(store)
+    add(store, "slow", HEAVY, "heavy", NOW + 1, is_slow=True)
+    assert claim(store, NOW + 5, max_slow=1).is_slow
+    add(store, "small", VISITOR, "visitor", NOW + 5)
+    assert claim(store, LEASE + 1, max_slow=1).image_id == "left"
+
+
+def test_image_that_cost_two_workers_is_slow(store: TimedStore) -> None:
+    add(store, "poison", HEAVY, "heavy")
+    claims = [claim(store, NOW + 10 * attempt, max_slow=1) for attempt in range(3)]
+    assert [one.is_slow for one in claims] == [False, False, True]
+
+
+def test_image_that_timed_out_is_slow_when_it_is_tried_again(store: TimedStore) -> None:
+    for name in ("first", "second"):
+        add(store, name, HEAVY, "heavy")
+        store.queue.fail(claim(store), "timed_out", "…")
+        store.at(NOW + 1).queue.retry(name, None, HEAVY)
+    add(store, "small", VISITOR, "visitor", NOW + 2)
+    names = [claim(store, NOW + 3, max_slow=1).image_id for _ in range(2)]
+    assert names == ["first", "small"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("owners", [1, 1000, 10_000])
 def test_visitor_is_next_behind_ten_thousand_images_of_another_client(
@@ -146,12 +204,26 @@ def test_claim_reads_few_of_ten_thousand_images(
     assert steps / len(claims) < 3000
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("clients", "owners"), [(1, 1), (1, 1000), (1000, 1000), (1, 10_000), (10_000, 10_000)]
+)
+def test_claim_of_a_small_image_reads_few_of_ten_thousand_slow_ones(
+    store: TimedStore, clients: int, owners: int
+) -> None:
+    fill(store, 10_000, clients, owners, is_slow=True)
+    claim(store, max_slow=1)
+    assert count_steps(store, lambda: store.queue.has_claimable(5, NO_LIMITS, 1)) < 1000
+    add(store, "small", VISITOR, "visitor")
+    assert count_steps(store, lambda: claim(store, max_slow=1)) < 3000
+
+
 HOUR = HourLimits(work_ms=10_000, bytes=1_000_000)
 
 
 def next_within(store: TimedStore, now: float) -> str | None:
     """Claim the next image of a client that is within its hour."""
-    found = store.at(now).queue.claim("w", 6, 5, HOUR)
+    found = store.at(now).queue.claim("w", 6, 5, HOUR, MAX_SLOW)
     return found.image_id if found else None
 
 
@@ -163,8 +235,8 @@ def test_client_over_its_hourly_limit_waits_until_it_has_room(
     add(store, "visitor", VISITOR, "visitor", NOW + 9)
     store.at(NOW).usage.spend(HEAVY, what, amount, amount)
     assert [next_within(store, NOW + 10) for _ in range(2)] == ["visitor", None]
-    assert not store.at(NOW + 10).queue.has_claimable(5, HOUR)
-    assert store.at(NOW + 3601).queue.has_claimable(5, HOUR)
+    assert not store.at(NOW + 10).queue.has_claimable(5, HOUR, MAX_SLOW)
+    assert store.at(NOW + 3601).queue.has_claimable(5, HOUR, MAX_SLOW)
     # The visitor's comes first: its worker is gone since.
     assert [next_within(store, NOW + 3601) for _ in range(2)] == ["visitor", "heavy"]
 
@@ -177,12 +249,11 @@ def test_client_at_its_hourly_limit_gets_no_other_image(store: TimedStore) -> No
     assert next_within(store, NOW + 1) is None
 
 
-def test_claim_scans_images_only_by_an_index(store: TimedStore) -> None:
-    plan = store.db.query(
-        f"EXPLAIN QUERY PLAN {turns.NEXT_IMAGE}",
-        max_attempts=5,
-        **turns.hour_values(NO_LIMITS, NOW),
-    )
+@pytest.mark.parametrize("sql", [turns.SLOW_IN_HAND, turns.NEXT_IMAGE, turns.NEXT_QUICK_IMAGE])
+def test_claim_scans_images_only_by_an_index(store: TimedStore, sql: str) -> None:
+    values = {"max_attempts": 5, **turns.hour_values(NO_LIMITS, NOW)}
+    named = {name: value for name, value in values.items() if f":{name}" in sql}
+    plan = store.db.query(f"EXPLAIN QUERY PLAN {sql}", **named)
     reads = [row["detail"] for row in plan if re.match(r"(SCAN|SEARCH) images\b", row["detail"])]
     assert reads
     assert all(" INDEX " in read for read in reads), reads
@@ -206,11 +277,12 @@ class Definition:
     def image(self, image_id: str) -> dict[str, Any]:
         return self._store.db.query("SELECT * FROM images WHERE id = :id", id=image_id)[0]
 
-    def next(self, now: float) -> str:
+    def next(self, now: float) -> str | None:
         rows = self._store.db.query("SELECT * FROM images WHERE status IN ('waiting', 'working')")
         in_hand = [row for row in rows if row["status"] == "working" and row["lease"] >= now]
         clients = Counter(row["client"] for row in in_hand)
         owners = Counter((row["client"], row["owner"]) for row in in_hand)
+        is_lane_open = sum(row["slow"] for row in in_hand) < MAX_SLOW
 
         def key(row: dict[str, Any]) -> tuple[Any, ...]:
             if row["attempts"] - row["released"] > 1:
@@ -221,7 +293,10 @@ class Definition:
             turns = clients[client[0]], self.served[client], owners[owner], self.served[owner]
             return 2, *turns, row["queued"]
 
-        return str(min((row for row in rows if row not in in_hand), key=key)["id"])
+        chosen = [row for row in rows if row not in in_hand]
+        if not is_lane_open:
+            chosen = [row for row in chosen if not row["slow"] and key(row)[0] < 3]
+        return str(min(chosen, key=key)["id"]) if chosen else None
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -233,7 +308,7 @@ def test_next_image_is_the_one_of_the_definition(store: TimedStore, seed: int) -
         for number in range(60):
             client, owner = f"c{chance.choice('0011123')}", f"o{chance.choice('0001234')}"
             now += chance.random()
-            add(store, f"i{number}", client, owner, now)
+            add(store, f"i{number}", client, owner, now, is_slow=chance.random() < 0.3)
             definition.arrive(client, owner, now)
         held: list[Claim] = []
         for number in range(90):
@@ -252,9 +327,14 @@ def test_next_image_is_the_one_of_the_definition(store: TimedStore, seed: int) -
             now += 0.001  # Turns that began at one moment are in any order.
             for one in held:
                 store.at(now).queue.renew(one, 6)
-            expected = definition.image(definition.next(now))
-            held.append(claim(store, now, f"w{number}"))
-            assert held[-1].image_id == expected["id"]
+            before = {row["id"]: row for row in store.db.query("SELECT * FROM images")}
+            next_id = definition.next(now)
+            found = store.at(now).queue.claim(f"w{number}", 6, 5, NO_LIMITS, MAX_SLOW)
+            assert (found and found.image_id) == next_id
+            if found is None:
+                continue
+            expected = before[found.image_id]
+            held.append(found)
             if expected["status"] == "waiting" and expected["attempts"] - expected["released"] <= 1:
                 definition.serve(expected, now)
         assert_counts_are_right(store, "client_turns", "client")
@@ -263,11 +343,11 @@ def test_next_image_is_the_one_of_the_definition(store: TimedStore, seed: int) -
 
 def assert_counts_are_right(store: TimedStore, table: str, columns: str) -> None:
     kept = store.db.query(
-        f"SELECT {columns}, waiting FROM {table} WHERE waiting != 0 ORDER BY {columns}"
+        f"SELECT {columns}, waiting, quick FROM {table} WHERE waiting != 0 ORDER BY {columns}"
     )
     assert kept == store.db.query(
-        f"SELECT {columns}, count(*) AS waiting FROM images WHERE {rows.WAITING}"
-        f" GROUP BY {columns} ORDER BY {columns}"
+        f"SELECT {columns}, count(*) AS waiting, sum(NOT slow) AS quick FROM images"
+        f" WHERE {rows.WAITING} GROUP BY {columns} ORDER BY {columns}"
     )
 
 

@@ -71,10 +71,10 @@ def matches(head: bytes) -> bool:
 
 def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
     frame, xmp, exif_parts, exif_bytes = b"", b"", [], 0
-    end_of_file, has_scan = file.seek(0, os.SEEK_END), False
+    end_of_file, scans = file.seek(0, os.SEEK_END), 0
     for marker, start, end in _find_checked_segments(file, limits.max_jpeg_scans, _MAX_WALK):
-        has_scan = has_scan or marker == _SOS
-        if has_scan:  # Count the rest only.
+        scans += marker == _SOS
+        if scans:  # Count the rest only.
             continue
         if marker == _EOI or end > end_of_file:
             raise Truncated
@@ -93,7 +93,7 @@ def read_header(file: IO[bytes], limits: ImageLimits) -> Header:
         raise Corrupt
     check_size((width, height), "JPEG", limits)
     metadata = exif.parse(b"".join(exif_parts), xmp)
-    return Header.from_stored_size("jpeg", (width, height), *metadata)
+    return Header.from_stored_size("jpeg", (width, height), *metadata, scans)
 
 
 def check(file: IO[bytes], limits: ImageLimits) -> None:

@@ -4,9 +4,11 @@ CREATE TABLE client_turns (
     client TEXT PRIMARY KEY,
     waiting INTEGER NOT NULL,            -- its images that wait
     served REAL NOT NULL                 -- when a worker last had one of them, or the first came
-) STRICT, WITHOUT ROWID;
+, quick INTEGER NOT NULL DEFAULT 0 /* those of them that are not slow */) STRICT, WITHOUT ROWID;
 
 CREATE INDEX client_turns_next ON client_turns (served) WHERE waiting > 0;
+
+CREATE INDEX client_turns_quick ON client_turns (served) WHERE quick > 0;
 
 CREATE TABLE counters (
     what TEXT NOT NULL,                  -- 'accepted', 'refused', an image's last state, 'deleted'
@@ -47,7 +49,7 @@ CREATE TABLE images (
     error_message TEXT,
     created REAL NOT NULL,
     finished REAL
-, thumbhash TEXT, color TEXT, claimed REAL /* when the last claim began */, queued REAL NOT NULL DEFAULT 0 /* since when it waits for its turn */, focal_x REAL /* the focal point its owner chose, from 0 to 1 */, focal_y REAL, version INTEGER NOT NULL DEFAULT 0 /* of its job, as it changed */, client TEXT NOT NULL DEFAULT '' /* whose limits its work is of */, owner TEXT NOT NULL DEFAULT '' /* of its job */, placeholder TEXT /* a PNG of 16 pixels, in base64 */, alt TEXT /* as its owner wrote it; NULL: made of its name */, found_x REAL /* where the engine found the detail, from 0 to 1 */, found_y REAL, replaces TEXT /* the first image of its place, which failed */) STRICT;
+, thumbhash TEXT, color TEXT, claimed REAL /* when the last claim began */, queued REAL NOT NULL DEFAULT 0 /* since when it waits for its turn */, focal_x REAL /* the focal point its owner chose, from 0 to 1 */, focal_y REAL, version INTEGER NOT NULL DEFAULT 0 /* of its job, as it changed */, client TEXT NOT NULL DEFAULT '' /* whose limits its work is of */, owner TEXT NOT NULL DEFAULT '' /* of its job */, placeholder TEXT /* a PNG of 16 pixels, in base64 */, alt TEXT /* as its owner wrote it; NULL: made of its name */, found_x REAL /* where the engine found the detail, from 0 to 1 */, found_y REAL, replaces TEXT /* the first image of its place, which failed */, slow INTEGER NOT NULL DEFAULT 0 /* 1: much work, or it timed out, or cost two workers */) STRICT;
 
 CREATE INDEX images_claimable ON images (attempts - released > 1, queued)
     WHERE status IN ('waiting', 'working');
@@ -55,6 +57,9 @@ CREATE INDEX images_claimable ON images (attempts - released > 1, queued)
 CREATE INDEX images_finished ON images (finished) WHERE status = 'done';
 
 CREATE INDEX images_position ON images (job_id, position, created);
+
+CREATE INDEX images_quick_turns ON images (client, owner, queued)
+    WHERE status = 'waiting' AND attempts - released <= 1 AND NOT slow;
 
 CREATE INDEX images_turns ON images (client, owner, queued)
     WHERE status = 'waiting' AND attempts - released <= 1;
@@ -105,24 +110,25 @@ CREATE TRIGGER image_changed AFTER UPDATE OF status ON images BEGIN
 END;
 
 CREATE TRIGGER turn_awaited AFTER INSERT ON images WHEN new.status = 'waiting' BEGIN
-    INSERT INTO client_turns VALUES (new.client, 1, new.queued)
-        ON CONFLICT DO UPDATE SET waiting = waiting + 1;
-    INSERT INTO owner_turns VALUES (new.client, new.owner, 1, new.queued)
-        ON CONFLICT DO UPDATE SET waiting = waiting + 1;
+    INSERT INTO client_turns VALUES (new.client, 1, new.queued, NOT new.slow)
+        ON CONFLICT DO UPDATE SET waiting = waiting + 1, quick = quick + excluded.quick;
+    INSERT INTO owner_turns VALUES (new.client, new.owner, 1, new.queued, NOT new.slow)
+        ON CONFLICT DO UPDATE SET waiting = waiting + 1, quick = quick + excluded.quick;
 END;
 
 CREATE TRIGGER turn_awaited_again AFTER UPDATE OF status ON images
 WHEN new.status = 'waiting' AND new.attempts - new.released <= 1 BEGIN
-    INSERT INTO client_turns VALUES (new.client, 1, new.queued)
-        ON CONFLICT DO UPDATE SET waiting = waiting + 1;
-    INSERT INTO owner_turns VALUES (new.client, new.owner, 1, new.queued)
-        ON CONFLICT DO UPDATE SET waiting = waiting + 1;
+    INSERT INTO client_turns VALUES (new.client, 1, new.queued, NOT new.slow)
+        ON CONFLICT DO UPDATE SET waiting = waiting + 1, quick = quick + excluded.quick;
+    INSERT INTO owner_turns VALUES (new.client, new.owner, 1, new.queued, NOT new.slow)
+        ON CONFLICT DO UPDATE SET waiting = waiting + 1, quick = quick + excluded.quick;
 END;
 
 CREATE TRIGGER turn_deleted AFTER DELETE ON images
 WHEN old.status = 'waiting' AND old.attempts - old.released <= 1 BEGIN
-    UPDATE client_turns SET waiting = waiting - 1 WHERE client = old.client;
-    UPDATE owner_turns SET waiting = waiting - 1
+    UPDATE client_turns SET waiting = waiting - 1, quick = quick - (NOT old.slow)
+        WHERE client = old.client;
+    UPDATE owner_turns SET waiting = waiting - 1, quick = quick - (NOT old.slow)
         WHERE client = old.client AND owner = old.owner;
 END;
 
@@ -134,9 +140,9 @@ END;
 
 CREATE TRIGGER turn_taken AFTER UPDATE OF status ON images
 WHEN old.status = 'waiting' AND old.attempts - old.released <= 1 BEGIN
-    UPDATE client_turns SET waiting = waiting - 1,
+    UPDATE client_turns SET waiting = waiting - 1, quick = quick - (NOT old.slow),
         served = iif(new.status = 'working', new.claimed, served) WHERE client = old.client;
-    UPDATE owner_turns SET waiting = waiting - 1,
+    UPDATE owner_turns SET waiting = waiting - 1, quick = quick - (NOT old.slow),
         served = iif(new.status = 'working', new.claimed, served)
         WHERE client = old.client AND owner = old.owner;
 END;
@@ -179,11 +185,13 @@ CREATE TABLE owner_turns (
     client TEXT NOT NULL,
     owner TEXT NOT NULL,
     waiting INTEGER NOT NULL,
-    served REAL NOT NULL,
+    served REAL NOT NULL, quick INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (client, owner)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX owner_turns_next ON owner_turns (client, served) WHERE waiting > 0;
+
+CREATE INDEX owner_turns_quick ON owner_turns (client, served) WHERE quick > 0;
 
 CREATE TABLE replaced_thumbnails (
     image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE,

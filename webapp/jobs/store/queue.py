@@ -10,6 +10,7 @@ from math import inf
 from types import MappingProxyType
 from typing import Any
 
+from webapp.engine.errors import TimedOut
 from webapp.jobs.database import Database
 from webapp.jobs.errors import MAY_PASS
 from webapp.jobs.models import Claim, HourLimits, NewImage
@@ -22,7 +23,13 @@ from webapp.jobs.store.rows import (
     UNFINISHED,
     with_points,
 )
-from webapp.jobs.store.turns import IMAGES_AHEAD, NEXT_IMAGE, hour_values
+from webapp.jobs.store.turns import (
+    IMAGES_AHEAD,
+    NEXT_IMAGE,
+    NEXT_QUICK_IMAGE,
+    SLOW_IN_HAND,
+    hour_values,
+)
 from webapp.jobs.store.usage import Usage
 from webapp.recipes.outputs import Point
 
@@ -69,10 +76,10 @@ class ImageQueue:
             now = self._now()
             added = self._db.execute(
                 "INSERT INTO images"
-                " (id, job_id, position, name, bytes, format, width, height, had_gps, created,"
-                " queued, client, owner)"
+                " (id, job_id, position, name, bytes, format, width, height, had_gps, slow,"
+                " created, queued, client, owner)"
                 f" SELECT :id, :job_id, coalesce(:position, {MISSING_POSITION}, {NEXT_POSITION}),"
-                " :name, :bytes, :format, :width, :height, :had_gps,"
+                " :name, :bytes, :format, :width, :height, :had_gps, :is_slow,"
                 " :now, :now, :client, coalesce(owner, '')"
                 f" FROM jobs WHERE id = :job_id AND {EXISTS} AND open_until > :now"
                 " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
@@ -99,9 +106,9 @@ class ImageQueue:
         with self._db.transaction():
             replaced = self._db.execute(
                 "INSERT INTO images (id, job_id, position, replaces, name, bytes, format, width,"
-                " height, had_gps, created, queued, client, owner)"
+                " height, had_gps, slow, created, queued, client, owner)"
                 " SELECT :id, job_id, position, coalesce(replaces, id), :name, :bytes, :format,"
-                " :width, :height, :had_gps, :now, :now, :client, owner FROM images"
+                " :width, :height, :had_gps, :is_slow, :now, :now, :client, owner FROM images"
                 " WHERE id = :image_id AND job_id = :job_id AND status = 'failed'"
                 f" AND EXISTS (SELECT 1 FROM jobs WHERE id = :job_id AND {EXISTS})",
                 **vars(image),
@@ -129,7 +136,12 @@ class ImageQueue:
         return rows[0]["id"] if rows else None
 
     def claim(
-        self, worker: str, lease_seconds: float, max_attempts: int, limits: HourLimits
+        self,
+        worker: str,
+        lease_seconds: float,
+        max_attempts: int,
+        limits: HourLimits,
+        max_slow: int,
     ) -> Claim | None:
         """Claim the next image that waits or whose lease ended, in one transaction.
 
@@ -138,34 +150,44 @@ class ImageQueue:
         owner's images it is the oldest. Images of dead workers come first, once. Images that cost
         two workers come last: a poison image cannot hold up sound ones. The time that a dead worker
         had the image is charged to its client.
+
+        While `max_slow` slow images are claimed, the same is true among the others. An image is
+        slow if its header says so, if it timed out, or if it cost two workers.
         """
         with self._db.transaction():
             now = self._now()
-            chosen = self._db.query(
-                NEXT_IMAGE, max_attempts=max_attempts, **hour_values(limits, now)
-            )[0]["image"]
+            chosen = self._choose(now, max_attempts, limits, max_slow)
             if chosen is None:
                 return None
             self._usage.charge_work("rowid = :image", now, image=chosen)
             rows = self._db.query(
-                "UPDATE images SET status = 'working', attempts = attempts + 1,"
+                "UPDATE images SET slow = slow OR attempts - released > 1,"
+                " status = 'working', attempts = attempts + 1,"
                 " claimed_by = :worker, claimed = :now, lease = :lease WHERE rowid = :image"
                 " RETURNING id AS image_id, job_id, claimed_by AS worker, attempts AS attempt,"
-                " :now - queued AS waited, focal_x, focal_y,"
+                " :now - queued AS waited, slow AS is_slow, focal_x, focal_y,"
                 " (SELECT recipe FROM jobs WHERE jobs.id = job_id) AS recipe",
                 worker=worker,
                 now=now,
                 lease=now + lease_seconds,
                 image=chosen,
             )
-        return Claim(**with_points(rows[0]))
+        return Claim(**{**with_points(rows[0]), "is_slow": bool(rows[0]["is_slow"])})
 
-    def has_claimable(self, max_attempts: int, limits: HourLimits) -> bool:
+    def has_claimable(self, max_attempts: int, limits: HourLimits, max_slow: int) -> bool:
         """Return whether an image can be claimed."""
-        chosen = self._db.query(
-            NEXT_IMAGE, max_attempts=max_attempts, **hour_values(limits, self._now())
-        )
-        return chosen[0]["image"] is not None
+        with self._db.snapshot():
+            return self._choose(self._now(), max_attempts, limits, max_slow) is not None
+
+    def _choose(
+        self, now: float, max_attempts: int, limits: HourLimits, max_slow: int
+    ) -> int | None:
+        """Return the row of the image that claim() takes next, or None."""
+        slow = self._db.query(SLOW_IN_HAND, now=now)[0]["images"]
+        sql = NEXT_IMAGE if slow < max_slow else NEXT_QUICK_IMAGE
+        values = {"max_attempts": max_attempts} if slow < max_slow else {}
+        rows = self._db.query(sql, **hour_values(limits, now), **values)
+        return rows[0]["image"]  # type: ignore[no-any-return]
 
     def renew(self, claim: Claim, lease_seconds: float) -> bool:
         """Extend the lease of a claim from now; return False if it is lost."""
@@ -251,8 +273,9 @@ class ImageQueue:
             self._usage.charge_work(_HELD, now, **_held(claim))
             held = self._db.execute(
                 "UPDATE images SET status = 'failed', error_code = :code, error_message = :message,"
-                f" finished = :now, {_LET_GO} WHERE {_HELD}",
+                f" slow = slow OR :code = :timed_out, finished = :now, {_LET_GO} WHERE {_HELD}",
                 code=code,
+                timed_out=TimedOut.code,
                 message=message,
                 now=now,
                 **_held(claim),
@@ -447,7 +470,7 @@ class ImageQueue:
         """Estimate how many images of others come before a job's first and last.
 
         Only its waiting images count, and of the others' those that are claimed or have an earlier
-        turn. Exact if there is one worker and no image is added.
+        turn. Exact if there is one worker, no image is added, and none is slow.
         """
         with self._db.snapshot():
             rows = self._db.query(IMAGES_AHEAD, id=job_id, now=self._now())

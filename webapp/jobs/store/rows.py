@@ -28,6 +28,9 @@ UNFINISHED = "status IN ('waiting', 'working')"
 # Word for word as in the partial index images_turns. Images that cost two workers are left out.
 WAITING = "status = 'waiting' AND attempts - released <= 1"
 
+# Word for word as in the partial index images_quick_turns.
+QUICK = f"{WAITING} AND NOT slow"
+
 # A lease lasts for seconds. If it ends more than a minute from now, the clock was set back:
 # it counts as over then, or its image would wait for as long as the clock went back.
 LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"

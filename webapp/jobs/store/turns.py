@@ -3,7 +3,7 @@
 from typing import Any
 
 from webapp.jobs.models import HourLimits
-from webapp.jobs.store.rows import LEASE_IS_OVER, UNFINISHED, WAITING
+from webapp.jobs.store.rows import LEASE_IS_OVER, QUICK, UNFINISHED, WAITING
 from webapp.jobs.store.usage import WINDOW_MINUTES
 
 # How claim() finds the next image. Few clients and owners have images in workers' hands, as there
@@ -20,29 +20,34 @@ _IS_OVER_LIMIT = """((SELECT total(amount) FROM usage WHERE client = client_turn
     OR (SELECT total(amount) FROM usage WHERE client = client_turns.client
     AND what = 'bytes' AND minute > :over) >= :max_bytes)"""
 
-_NEXT_TURN = f"""{_CLAIMED},
-over_limit AS MATERIALIZED (SELECT client FROM client_turns
-    WHERE waiting > 0 AND {_IS_OVER_LIMIT}),
+
+def _next_turn(has_turn: str, which: str) -> str:
+    """Write SQL of tables, the last of which has the client and the owner whose turn it is.
+
+    `has_turn` counts the images of a client or owner that are `which`. Both are written as in the
+    partial indexes.
+    """
+    return f"""{_CLAIMED},
 next_client AS MATERIALIZED (SELECT coalesce(
-    (SELECT client FROM client_turns WHERE waiting > 0
+    (SELECT client FROM client_turns WHERE {has_turn}
         AND client NOT IN (SELECT client FROM busy) AND NOT {_IS_OVER_LIMIT}
         ORDER BY served LIMIT 1),
     (SELECT client_turns.client FROM busy JOIN client_turns USING (client)
-        WHERE waiting > 0 AND NOT {_IS_OVER_LIMIT} ORDER BY images, served LIMIT 1)) AS client),
+        WHERE {has_turn} AND NOT {_IS_OVER_LIMIT} ORDER BY images, served LIMIT 1)) AS client),
 next_owner AS MATERIALIZED (SELECT client, coalesce(
-    (SELECT owner FROM owner_turns WHERE client = next_client.client AND waiting > 0
+    (SELECT owner FROM owner_turns WHERE client = next_client.client AND {has_turn}
         AND owner NOT IN (SELECT owner FROM in_hand WHERE client = next_client.client)
         ORDER BY served LIMIT 1),
     (SELECT owner FROM in_hand JOIN owner_turns USING (client, owner)
-        WHERE client = next_client.client AND waiting > 0 ORDER BY images, served LIMIT 1))
-    AS owner FROM next_client)"""
-
-_LEFT = f"""(SELECT rowid FROM images WHERE status = 'working' AND {LEASE_IS_OVER}
-    AND attempts - released <= 1 ORDER BY queued LIMIT 1)"""
-
-_NEXT = f"""(SELECT (SELECT rowid FROM images WHERE {WAITING}
+        WHERE client = next_client.client AND {has_turn} ORDER BY images, served LIMIT 1))
+    AS owner FROM next_client),
+next_image AS (SELECT (SELECT rowid FROM images WHERE {which}
     AND images.client = next_owner.client AND images.owner = next_owner.owner
-    ORDER BY queued LIMIT 1) FROM next_owner)"""
+    ORDER BY queued LIMIT 1) AS image FROM next_owner)"""
+
+
+# Left by a dead worker. Those that cost two are late.
+_LEFT = f"status = 'working' AND {LEASE_IS_OVER} AND attempts - released <= 1"
 
 # Only asked where no client has a turn: few are left that could be over their limits.
 _LATE = f"""(SELECT rowid FROM images WHERE {UNFINISHED}
@@ -50,11 +55,23 @@ _LATE = f"""(SELECT rowid FROM images WHERE {UNFINISHED}
     AND client NOT IN (SELECT client FROM over_limit)
     ORDER BY attempts - released > 1, queued LIMIT 1)"""
 
-NEXT_IMAGE = f"WITH {_NEXT_TURN} SELECT coalesce({_LEFT}, {_NEXT}, {_LATE}) AS image"
+NEXT_IMAGE = f"""WITH {_next_turn("waiting > 0", WAITING)},
+over_limit AS MATERIALIZED (SELECT client FROM client_turns
+    WHERE waiting > 0 AND {_IS_OVER_LIMIT})
+SELECT coalesce((SELECT rowid FROM images WHERE {_LEFT} ORDER BY queued LIMIT 1), image, {_LATE})
+    AS image FROM next_image"""
+
+# While workers have as many slow images as they may. Those that cost two workers are slow, too.
+NEXT_QUICK_IMAGE = f"""WITH {_next_turn("quick > 0", QUICK)}
+SELECT coalesce((SELECT rowid FROM images WHERE {_LEFT} AND NOT slow ORDER BY queued LIMIT 1),
+    image) AS image FROM next_image"""
+
+SLOW_IN_HAND = f"""SELECT count(*) AS images FROM images
+    WHERE status = 'working' AND slow AND NOT {LEASE_IS_OVER}"""
 
 
 def hour_values(limits: HourLimits, now: float) -> dict[str, Any]:
-    """Return the values of NEXT_IMAGE that bound a client's hour."""
+    """Return the values of these queries that bound a client's hour."""
     return {
         "now": now,
         "over": int(now // 60) - WINDOW_MINUTES,
