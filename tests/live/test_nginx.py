@@ -24,6 +24,8 @@ from werkzeug.exceptions import (
     MethodNotAllowed,
     NotFound,
     RequestEntityTooLarge,
+    RequestHeaderFieldsTooLarge,
+    RequestURITooLarge,
 )
 
 from tests.support.images import make_jpeg
@@ -270,7 +272,7 @@ def raw(nginx: Client, head: bytes) -> str:
     ("head", "status", "code"),
     [
         (b"GET / HTTP/1.1\r\nAccept: text/html\r\nContent-Length: x\r\n\r\n", 400, "bad_request"),
-        (b"GET /%s HTTP/1.1\r\n\r\n" % (b"a" * 9000), 414, "request_uri_too_large"),
+        (b"GET /%s HTTP/1.1\r\n\r\n" % (b"a" * 9000), 414, "request_uri_too_long"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nCookie: %s\r\n\r\n" % (b"a" * 9000), 431,
          "request_header_fields_too_large"),
         (b"GET /form HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "not_found"),
@@ -287,7 +289,16 @@ def test_nginx_refuses_bad_requests_with_our_error_page(
     assert "Server: nginx\r\n" in beginning
 
 
-@pytest.mark.parametrize("error", [BadRequest(), NotFound(), MethodNotAllowed()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        BadRequest(),
+        NotFound(),
+        MethodNotAllowed(),
+        RequestURITooLarge(),
+        RequestHeaderFieldsTooLarge(),
+    ],
+)
 def test_error_pages_of_nginx_match_the_application(error: HTTPException) -> None:
     ours = problem(error)
     for words in (ours.code, f'"{ours.title}"', f'"{ours.detail}"'):

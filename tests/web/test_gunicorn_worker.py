@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from flask import Flask
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers import gthread
@@ -86,8 +87,9 @@ def test_gunicorn_waits_in_its_accept_loop(
 
 
 def test_our_accept_loop_does_not_wait(
-    our_worker: gthread.ThreadWorker, connection: gthread.TConn, client: socket.socket
+    our_worker: gthread.ThreadWorker, connection: gthread.TConn, client: socket.socket, app: Flask
 ) -> None:
+    our_worker.wsgi = app
     client.sendall(NOT_HTTP)
     assert our_worker.handle(connection) is False
     assert client.recv(100).startswith(b"HTTP/1.1 400 ")

@@ -82,10 +82,12 @@ TITLES = {
     413: "Content too large",
     414: "URI too long",
     415: "Unsupported media type",
+    417: "Expectation failed",
     422: "Unprocessable content",
     429: "Too many requests",
     431: "Request header fields too large",
     500: "Internal server error",
+    501: "Not implemented",
     503: "Service unavailable",
     507: "Insufficient storage",
 }
@@ -98,6 +100,10 @@ SENTENCES = {
     405: "This page does not accept this kind of request. Go back to the page you came from.",
     408: "The request stopped arriving. Send it again.",
     413: "The request is too large. Send fewer files.",
+    414: "This link is too long. Go back to the page you came from.",
+    417: "This server meets no expectation but 100-continue. Send the request without Expect.",
+    431: "Your browser sent too many cookies or headers. Delete the cookies of this site.",
+    501: "This server cannot read this Transfer-Encoding. Send the request with Content-Length.",
 }
 
 

@@ -1,24 +1,41 @@
-"""What we change in gunicorn: log lines, closing connections, stopping, timeouts.
+"""What we change in gunicorn: log lines, its own answers, stopping, closing connections, timeouts.
 
 Written for gunicorn 27. `tests/web/test_gunicorn_worker.py` fails once gunicorn no longer needs it.
 """
 
 import contextlib
 import logging
+import re
 import socket
 import struct
 import time
 from collections.abc import Iterable
+from typing import Any
 
-from gunicorn import glogging
+from gunicorn import glogging, util
+from gunicorn.http import errors, message, parser
 from gunicorn.sock import BaseSocket
 from gunicorn.workers import gthread
+from werkzeug.exceptions import default_exceptions
+from werkzeug.test import create_environ, run_wsgi_app
 
 from webapp import logs
 from webapp.config import load
+from webapp.web.limits import UNREADABLE
 
 DRAIN_SECONDS = 2.0  # As long as gunicorn's own close_graceful.
 DRAIN_PAUSE_SECONDS = 0.5  # Between two packets of a client that still sends.
+
+# As gunicorn answers requests that it cannot read; all others with 400.
+_STATUS = {
+    errors.LimitRequestLine: 414,
+    errors.ExpectationFailed: 417,
+    errors.LimitRequestHeaders: 431,
+    errors.UnsupportedTransferCoding: 501,
+}
+# Errors in the headers of answers: the fault is ours.
+_OF_ANSWERS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
+_ACCEPT = re.compile(rb"^accept:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -45,18 +62,62 @@ def _is_not_a_stall(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
 
 
-class Worker(gthread.ThreadWorker):  # type: ignore[misc]
-    """Close connections in the thread that served them, not in the accept loop.
+class Request(message.Request):  # type: ignore[misc]
+    """Leave what could be read of a request in the error that ended its reading."""
 
-    `finish_request` runs in the accept loop. Since https://github.com/benoitc/gunicorn/pull/3590 it
-    waits there up to 2 s for each client that does not hang up, and nothing is accepted meanwhile.
-    """
+    head = b""
+
+    def __init__(self, *args):  # type: ignore[no-untyped-def]
+        try:
+            super().__init__(*args)
+        except errors.ParseException as error:
+            error.request = self
+            raise
+
+    def parse_headers(self, data, from_trailer=False):  # type: ignore[no-untyped-def]
+        if not from_trailer:
+            self.head = data
+        return super().parse_headers(data, from_trailer)
+
+
+parser.RequestParser.mesg_class = Request
+
+
+class Worker(gthread.ThreadWorker):  # type: ignore[misc]
+    """Let the application answer what gunicorn cannot read, and close connections in threads."""
+
+    def handle_error(self, req, client, addr, exc):  # type: ignore[no-untyped-def]
+        """Answer with the headers and the page of the application.
+
+        A program gets JSON. If its headers could not be read, it gets the page too.
+        """
+        client_name = addr[0] if addr else ""  # None of a Unix socket.
+        if isinstance(exc, errors.ParseException) and not isinstance(exc, _OF_ANSWERS):
+            if not hasattr(exc, "request"):  # Of what is left of a body, after the answer.
+                return
+            # Not its text: that has what the client sent.
+            self.log.warning("Cannot read a request of %s: %s", client_name, type(exc).__name__)
+            environ = _environ_of(exc.request)
+            environ[UNREADABLE] = default_exceptions[_STATUS.get(type(exc), 400)]()
+        else:
+            environ = create_environ(headers={"Accept": "text/html"})
+            environ[UNREADABLE] = exc
+        environ["REMOTE_ADDR"] = client_name
+        body, status, headers = run_wsgi_app(self.wsgi, environ, buffered=True)
+        headers.extend({"Date": util.http_date(), "Connection": "close"})
+        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        with contextlib.suppress(OSError):  # The client is gone.
+            util.write_nonblock(client, head + b"".join(body))
 
     def handle_exit(self, sig, frame):  # type: ignore[no-untyped-def]
         """Answer at once the requests that wait for a change of a job."""
         super().handle_exit(sig, frame)
         self.wsgi.extensions["jobs"].watch.stop()
 
+    # `finish_request` runs in the accept loop. Since
+    # https://github.com/benoitc/gunicorn/pull/3590 it waits there up to 2 s for each client that
+    # does not hang up, and nothing is accepted meanwhile.
     def handle(self, conn):  # type: ignore[no-untyped-def]
         """Handle a request and return whether its connection is kept."""
         is_kept = super().handle(conn)
@@ -64,6 +125,16 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
             _drain(conn.sock)
             conn.close = lambda graceful=False: conn.sock.close()  # All that is left to do there.
         return is_kept
+
+
+def _environ_of(request: Request) -> dict[str, Any]:
+    """Create the environment of a request from the little that could be read of it."""
+    has_line = request.path is not None
+    environ = create_environ(method=request.method if has_line else "GET")
+    environ["PATH_INFO"] = util.unquote_to_wsgi_str(request.path if has_line else "/")
+    accepted = b",".join(_ACCEPT.findall(request.head)) if request.head else b"text/html"
+    environ["HTTP_ACCEPT"] = accepted.decode("latin-1")
+    return environ
 
 
 def _drain(connection: socket.socket) -> None:

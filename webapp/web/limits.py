@@ -29,6 +29,8 @@ QUEUE_AGAIN = {
     "images.set_focal_point",
     "images.set_quality",
 }
+# Where the environment of a request that gunicorn could not read has the error.
+UNREADABLE = "webapp.unreadable"
 # For every method. Flask raises these itself after all hooks, of which one reads the form.
 REFUSED_UNREAD = (SecurityError, RequestHeaderFieldsTooLarge, RequestURITooLarge)
 
@@ -58,6 +60,8 @@ def admit() -> None:
     Forbidden, SecurityError where the host is not one that we answer to,
     RequestHeaderFieldsTooLarge or RequestURITooLarge.
     """
+    if UNREADABLE in request.environ:
+        raise request.environ[UNREADABLE]
     if isinstance(request.routing_exception, REFUSED_UNREAD):
         raise request.routing_exception
     if request.method in SAFE_METHODS:
