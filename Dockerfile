@@ -13,8 +13,8 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_
 
 # Only the lock, so that a change of the code does not install everything again.
 WORKDIR /app
-COPY requirements-vips.txt .
-RUN python3 -m venv /venv && /venv/bin/pip install --require-hashes --no-deps -r requirements-vips.txt
+COPY requirements.txt .
+RUN python3 -m venv /venv && /venv/bin/pip install --require-hashes --no-deps -r requirements.txt
 
 COPY Procfile gunicorn.conf.py wsgi.py ./
 COPY webapp webapp

@@ -1,6 +1,6 @@
 # One verb for each task. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run vips test test-fast check fix format type-check bench lock vendor clean
+.PHONY: help run test test-fast check fix format type-check bench lock vendor clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,9 +13,6 @@ help: ## List the verbs
 
 run: $(VENV)/runtime ## Start the web server and the consumer at http://127.0.0.1:8000 (PORT=, HOST=)
 	@exec python -m webapp.serve
-
-vips: requirements-vips.txt | $(BIN)/python ## Install libvips: a third faster for PNG, WebP and large thumbnails
-	@$(call install,$<)
 
 # A file stays in one process, with its fixtures: an application, servers, a browser. What takes
 # longest starts first. Servers and browsers wait more than they work, so three files run at a time.
@@ -98,8 +95,7 @@ compare-images: $(VENV)/dev ## Compare our pictures of the images in DIR= with t
 
 lock: ## Update the hashed locks to pyproject.toml, or everything with LOCK_ARGS=--upgrade (needs uv)
 	@uv pip compile pyproject.toml -o requirements.txt $(LOCK) $(LOCK_ARGS)
-	@uv pip compile pyproject.toml --extra vips -o requirements-vips.txt $(LOCK) $(LOCK_ARGS)
-	@uv pip compile pyproject.toml --extra vips --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)
+	@uv pip compile pyproject.toml --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 .PHONY: schema
@@ -135,8 +131,10 @@ $(VENV)/dev: requirements-dev.txt | $(BIN)/python
 	@$(call install,$<)
 	@touch $@ $(VENV)/runtime
 
+# Of pyvips there is no wheel. Its build compiles a module for a libvips of the system, if it finds one by
+# pkg-config, in the place of the module that pyvips-binary has for its own.
 define install
-echo "Installing $(1) ..."; \
+echo "Installing $(1) ..."; export PKG_CONFIG=false; \
 if command -v uv >/dev/null; then uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r $(1); \
 else python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(1); fi
 endef

@@ -133,16 +133,25 @@ def test_libvips_decodes(format: str, make: Make, monkeypatch: pytest.MonkeyPatc
 
 
 def test_libvips_keeps_the_limits_of_the_sandbox(tmp_path: Path) -> None:
-    made = _make_in_sandbox(tmp_path)
+    (tmp_path / "large.png").write_bytes(make_png("RGB", (6000, 4000), compress_level=1))
+    made = make_by_command(tmp_path, THUMBNAIL_DECODE_MEMORY_MB="400")  # A quarter of the default.
     assert made.returncode == 0, made.stdout + made.stderr
     assert "1024 × 683" in made.stdout
 
 
-def _make_in_sandbox(folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Make a thumbnail of a large PNG in a process with a quarter of the memory."""
-    (folder / "large.png").write_bytes(make_png("RGB", (6000, 4000), compress_level=1))
+@pytest.mark.parametrize("error", ["ImportError", "OSError"], ids=["pyvips", "library"])
+def test_thumbnails_are_made_where_libvips_is_not_installed(tmp_path: Path, error: str) -> None:
+    (tmp_path / "pyvips.py").write_text(f"raise {error}")
+    (tmp_path / "large.png").write_bytes(make_png("RGB", (1500, 1000)))
+    made = make_by_command(tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "1024 × 683" in made.stdout
+
+
+def make_by_command(folder: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """Make a thumbnail of `large.png` in processes of their own, sandbox and all."""
     command = [sys.executable, "-m", "flask", "thumbnails", "make", "large.png", "--width", "1024"]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "THUMBNAIL_DECODE_MEMORY_MB": "400"}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
 
 

@@ -2,7 +2,7 @@
 
     make third-party
 
-It reads the packages that are installed here, in the versions of `requirements-vips.txt`, and the
+It reads the packages that are installed here, in the versions of `requirements.txt`, and the
 libraries that their wheels contain. Run it on Linux for x86-64: wheels differ by platform.
 """
 
@@ -54,9 +54,11 @@ def main() -> None:
     PAGE.write_text(text + tables())
 
 
-def locked(lock: str = "requirements-vips.txt") -> dict[str, str]:
-    """Return the version of each package in a lock file."""
-    return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / lock).read_text(), re.MULTILINE))
+def locked() -> dict[str, str]:
+    """Return the version of each package in the lock."""
+    return dict(
+        re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    )
 
 
 def tables() -> str:

@@ -1,8 +1,8 @@
 """Decode and resize with libvips, if it is faster and the result the same.
 
-libvips is optional (`pip install thumbnail-webapp[vips]`). Without it, or for a picture of an
-unusual kind, each function returns None and Pillow does the work. A size is (width, height), a
-region (left, top, right, bottom), in pixels.
+libvips is installed where it has a wheel. Without it, or for a picture of an unusual kind, each
+function returns None and Pillow does the work. A size is (width, height), a region (left, top,
+right, bottom), in pixels.
 """
 
 from mmap import ACCESS_READ, mmap
