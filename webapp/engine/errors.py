@@ -144,7 +144,7 @@ class Crashed(ImageError):
     def __init__(self) -> None:
         super().__init__(
             "This image stopped the decoder. It is probably damaged:"
-            " open it in an image editor, save it again and retry."
+            " open it in an image editor, save it again and upload that."
         )
 
 

@@ -394,7 +394,7 @@ class Jobs:
     def retry(self, job_id: str, image_id: str | None, client: str) -> None:
         """Retry an image, or all whose failure may pass, or else all cancelled ones.
 
-        Raises NoSpace or TooManyWaiting.
+        An image that would fail again stays as it is. Raises NoSpace or TooManyWaiting.
         """
         self._require_space()
         with self.limits.within_share(client):

@@ -179,7 +179,7 @@ def answer(error: Exception) -> Response:
 
 def _can_retry(status: int) -> bool:
     """Return whether loading the page again may help; a form is not sent again."""
-    return request.method == "GET" and (status == 429 or status >= 500)
+    return request.method == "GET" and (status == 429 or status >= 500) and status != 501
 
 
 def _page_before() -> str | None:

@@ -23,20 +23,51 @@ from webapp.engine.errors import TimedOut
 from webapp.jobs.lifecycle import Jobs
 
 
-def test_failed_image_is_retried(person: Person, jobs: Jobs) -> None:
-    path = person.submit(make_truncated(), make_jpeg())
-    work(jobs)
-    failed = next(image for image in job_at(jobs, path).images if image.is_failed)
-    person.post(f"{path}/images/{failed.id}/retry")
-    job = job_at(jobs, path)
-    assert (job.counts.waiting, job.counts.failed, job.counts.done) == (1, 0, 1)
-
-
 def run_out_of_time(jobs: Jobs, images: int = 1) -> None:
     """Fail the next images for a reason that may pass."""
     error = TimedOut(60)
     for _ in range(images):
         claims_of(jobs).fail(claim(jobs), error.code, str(error))
+
+
+def test_failed_image_is_retried(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_jpeg(), make_jpeg())
+    run_out_of_time(jobs, 2)
+    person.post(f"{path}/images/{job_at(jobs, path).images[0].id}/retry")
+    assert [image.status for image in job_at(jobs, path).images] == ["waiting", "failed"]
+
+
+CAN_PASS = {"timed_out", "out_of_memory", "worker_lost", "too_much_kept"}
+FAILS_AGAIN = {
+    *("corrupt", "truncated", "empty", "unsupported_format", "crashed", "byte_budget"),
+    *("too_many_pixels", "too_many_scans", "too_many_frames", "too_many_output_pixels"),
+    "file_lost",
+}
+
+
+def test_retry_is_offered_only_where_it_can_help(person: Person, jobs: Jobs) -> None:
+    codes = sorted(CAN_PASS | FAILS_AGAIN)
+    path = person.submit(*[make_jpeg()] * len(codes))
+    for code in codes:
+        claims_of(jobs).fail(claim(jobs), code, "…")
+    page = person.page(path)
+    for image in job_at(jobs, path).images:
+        can_pass = image.error_code in CAN_PASS
+        own = f"{path}/images/{image.id}"
+        assert bool(page.values(f"#retry-{image.id}", "id")) == can_pass, image.error_code
+        assert bool(page.values(f'form[action="{own}/replace"]', "action")) != can_pass
+        assert bool(person.page(own).values("#retry", "id")) == can_pass, image.error_code
+
+
+def test_image_that_would_fail_again_is_not_queued(person: Person, jobs: Jobs) -> None:
+    path = person.submit(make_truncated())
+    work(jobs)
+    failed = f"{path}/images/{job_at(jobs, path).images[0].id}"
+    for address in (f"{failed}/retry", f"{failed}/again"):
+        answer = person.post(address)
+        assert answer.status_code == 303
+        assert "its end was cut off" in person.get(answer.headers["Location"]).text
+        assert job_at(jobs, path).counts.failed == 1
 
 
 def test_failed_images_are_retried_without_limit(person: Person, jobs: Jobs) -> None:
@@ -57,7 +88,7 @@ def test_retry_of_failed_images_leaves_cancelled_ones(person: Person, jobs: Jobs
     assert [image.status for image in job_at(jobs, path).images] == ["waiting", "cancelled"]
 
 
-def test_damaged_image_is_retried_only_by_itself(person: Person, jobs: Jobs) -> None:
+def test_damaged_image_is_not_retried_with_the_others(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_truncated(), make_jpeg())
     work_once(jobs)
     run_out_of_time(jobs)

@@ -367,7 +367,7 @@ class ImageQueue:
         return bool(found)
 
     def retry(self, job_id: str, image_id: str | None, client: str) -> int:
-        """Queue again one image that failed or was cancelled, or many of a job.
+        """Queue again one image that was cancelled or whose failure may pass, or many of a job.
 
         Many are all whose failure may pass; if there are none, all that were cancelled.
         """
@@ -376,10 +376,9 @@ class ImageQueue:
             " status = 'failed' AND error_code IN (SELECT value FROM json_each(:codes)))"
         )
         return self._queue_again(
-            "job_id = :job_id AND status IN ('failed', 'cancelled') AND iif(:image_id IS NULL,"
+            f"{passing} AND iif(:image_id IS NULL,"
             # max() prefers 'failed' to 'cancelled', in the order of the alphabet.
-            f" {passing} AND status = (SELECT max(status) FROM images WHERE {passing}),"
-            " id = :image_id)",
+            f" status = (SELECT max(status) FROM images WHERE {passing}), id = :image_id)",
             client,
             job_id=job_id,
             image_id=image_id,
