@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageStat
 
+import webapp.engine.opening  # noqa: F401 - registers HEIC, for `make chaos` too
 from tests.support.profiles import Color, to_lab
 
 Size = tuple[int, int]
