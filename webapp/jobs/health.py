@@ -6,6 +6,7 @@ from math import ceil
 from webapp.jobs.models import Bucket, Counter, Job, KeptJobs, Progress
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
+from webapp.jobs.store.turns import most_slow
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ class Statistics:
 def estimate(store: Store, job: Job | Progress) -> QueueEstimate:
     """Estimate when a job is finished, from the time that the last images took."""
     with store.db.snapshot():
-        ahead, ahead_of_last = store.queue.count_ahead(job.id)
+        ahead, ahead_of_last, slow = store.queue.count_ahead(job.id)
         workers = store.operations.count_workers()
         mean = store.queue.mean_work_seconds()
     if mean is None or not workers or not job.counts.left:
         return QueueEstimate(ahead, None, bool(workers))
-    seconds = ceil((ahead_of_last + job.counts.left) * mean / workers)
-    return QueueEstimate(ahead, seconds, has_workers=True)
+    rounds = max((ahead_of_last + job.counts.left) / workers, slow / most_slow(workers))
+    return QueueEstimate(ahead, ceil(rounds * mean), has_workers=True)
 
 
 def read_health(store: Store, storage: Storage) -> Health:

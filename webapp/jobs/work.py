@@ -15,6 +15,7 @@ from webapp.jobs.limits import within_kept_limit
 from webapp.jobs.models import Claim, HourLimits
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
+from webapp.jobs.store.turns import most_slow
 from webapp.recipes.outputs import CENTRE, Output, Recipe
 
 MAX_ATTEMPTS = 5  # Workers that one image may cost before it fails.
@@ -55,8 +56,7 @@ class Claims:
         self.storage = storage
         self._lease_seconds = config.lease_seconds
         self._config = config
-        # Half of the workers at most, so that small images need not wait for slow ones.
-        self._max_slow = max(1, config.workers // 2)
+        self._max_slow = most_slow(config.workers)
         self._rests = False
         # Thumbnails count on top of uploads, so a client gets the bytes of its uploads twice.
         self._hour_limits = HourLimits(

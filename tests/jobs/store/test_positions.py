@@ -54,7 +54,7 @@ def test_number_ahead_equals_the_claims_of_others_before(store: TimedStore, seed
             end(store, in_hand, NOW + 100.5 + number)
     for job_id in job_ids:
         first, last = claimed.index(job_id), 59 - claimed[::-1].index(job_id)
-        assert told[job_id] == (first, last - claimed.count(job_id) + 1)
+        assert told[job_id] == (first, last - claimed.count(job_id) + 1, 0)
 
 
 @pytest.mark.slow

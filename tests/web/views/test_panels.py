@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.app import running_app
 from tests.support.clock import Clock
-from tests.support.images import make_jpeg
+from tests.support.images import make_jpeg, make_png_header
 from tests.support.jobs import claim, claims_of, finish, id_of, job_at, sweep, work, work_once
 from tests.support.pages import Page
 from tests.support.people import Person, Script
@@ -39,6 +39,19 @@ def test_time_left_follows_the_last_durations(clock: Clock, person: Person, jobs
     path = person.submit(make_jpeg(), make_jpeg(), make_jpeg())
     assert estimate(jobs.store, job_at(jobs, path)).seconds in (15, 16)
     assert "done in about 20 seconds" in person.get(path).text
+
+
+def test_time_left_of_slow_images_is_that_of_their_workers(
+    clock: Clock, person: Person, jobs: Jobs
+) -> None:
+    person.submit(make_jpeg())
+    claimed = claim(jobs)
+    clock.advance(10)
+    finish(jobs, claimed)
+    for worker in "abcd":  # Two of them may have slow images.
+        jobs.store.operations.beat(worker)
+    path = person.submit(*[make_png_header((9000, 9000))] * 6)
+    assert estimate(jobs.store, job_at(jobs, path)).seconds in (30, 31)
 
 
 def test_open_job_without_waiting_images_has_no_time_left(script: Script, jobs: Jobs) -> None:

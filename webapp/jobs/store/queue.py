@@ -465,21 +465,22 @@ class ImageQueue:
         )
         return bool(rows[0]["images"] >= count)
 
-    def count_ahead(self, job_id: str) -> tuple[int, int]:
+    def count_ahead(self, job_id: str) -> tuple[int, int, int]:
         """Estimate how many images of others come before a job's first and last.
 
-        Only its waiting images count, and of the others' those that are claimed or have an earlier
-        turn. Exact if there is one worker, no image is added, and none is slow.
+        Also returns how many of its own are slow. Only its waiting images count, and of the others'
+        those that are claimed or have an earlier turn. Exact if there is one worker, no image is
+        added, and none is slow.
         """
         with self._db.snapshot():
             rows = self._db.query(IMAGES_AHEAD, id=job_id, now=self._now())
             if not rows:  # Images that cost two workers come after all others.
                 rows = self._db.query(
-                    "SELECT total(waiting) AS images FROM client_turns WHERE EXISTS"
+                    "SELECT total(waiting) AS images, 0 AS slow FROM client_turns WHERE EXISTS"
                     " (SELECT 1 FROM images WHERE job_id = :id AND status = 'waiting')",
                     id=job_id,
                 )
-        return int(rows[0]["images"]), int(rows[-1]["images"])
+        return int(rows[0]["images"]), int(rows[-1]["images"]), rows[0]["slow"]
 
     def mean_work_seconds(self) -> float | None:
         """Return the mean work of the last 50 images, or None."""

@@ -70,6 +70,14 @@ SLOW_IN_HAND = f"""SELECT count(*) AS images FROM images
     WHERE status = 'working' AND slow AND NOT {LEASE_IS_OVER}"""
 
 
+def most_slow(workers: int) -> int:
+    """Return how many slow images workers may have at a time.
+
+    Half of them, so that small images need not wait.
+    """
+    return max(1, workers // 2)
+
+
 def hour_values(limits: HourLimits, now: float) -> dict[str, Any]:
     """Return the values of these queries that bound a client's hour."""
     return {
@@ -98,8 +106,8 @@ def _others_ahead(turns: str, in_hand: str, key: str, others: str) -> str:
 # that is another. First the images of its owner that are before it, then those of other owners of
 # its client, then those of other clients.
 IMAGES_AHEAD = f"""WITH {_CLAIMED},
-job AS MATERIALIZED (SELECT client, owner, count(*) AS waiting, min(queued) AS first,
-    max(queued) AS last FROM images WHERE job_id = :id AND {WAITING}
+job AS MATERIALIZED (SELECT client, owner, count(*) AS waiting, sum(slow) AS slow,
+    min(queued) AS first, max(queued) AS last FROM images WHERE job_id = :id AND {WAITING}
     GROUP BY client, owner ORDER BY first LIMIT 1),
 ends AS (SELECT client, owner, first AS queued, 0 AS own FROM job
     UNION SELECT client, owner, last, waiting - 1 FROM job),
@@ -116,5 +124,5 @@ of_client AS MATERIALIZED (SELECT client, own, client_turns.served,
     FROM of_owner AS mine CROSS JOIN client_turns USING (client) LEFT JOIN busy USING (client))
 SELECT ahead - own + {_others_ahead("client_turns", "busy", "client", "client != mine.client")}
     + (SELECT count(*) FROM images WHERE status = 'working' AND job_id != :id
-        AND NOT {LEASE_IS_OVER}) AS images
+        AND NOT {LEASE_IS_OVER}) AS images, (SELECT slow FROM job) AS slow
     FROM of_client AS mine ORDER BY own"""
