@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from webapp.jobs.wake_up import WakeUp
+from webapp.jobs.wake_up import WakeUp, WakeUps
 
 LONG = 30.0  # Seconds; no test waits that long.
 
@@ -82,3 +82,28 @@ def test_worker_is_woken_after_its_pipe_was_deleted(
 def test_worker_polls_where_there_are_no_pipes(tmp_path: Path) -> None:
     worker = WakeUp(tmp_path / "no folder" / "queue.wake")
     assert worker.wait(LONG)
+
+
+def test_all_who_joined_are_woken(tmp_path: Path) -> None:
+    folder = tmp_path / "watchers"
+    mine, other = WakeUps(folder).join(), WakeUp(folder / "1")
+    assert not mine.wait(0)
+    assert not other.wait(0)
+    WakeUps(folder).send()
+    assert mine.wait(LONG)
+    assert other.wait(LONG)
+    mine.close()
+    other.close()
+
+
+def test_pipe_of_a_process_that_ended_is_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "watchers"
+    ended = WakeUps(folder).join()
+    ended.wait(0)
+    ended.close()
+    WakeUps(folder).send()
+    assert not list(folder.iterdir())
+
+
+def test_wake_up_without_anyone_is_no_error(tmp_path: Path) -> None:
+    WakeUps(tmp_path / "watchers").send()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.support.jobs import work
 from tests.support.people import Person
 from tests.support.servers import wait_until
 from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.wake_up import WakeUps
 from webapp.jobs.watch import JobWatch
 
 PLACES = 2
@@ -18,8 +20,8 @@ LONG = 30.0  # Seconds; no test waits that long.
 
 
 @pytest.fixture
-def watch(jobs: Jobs) -> JobWatch:
-    return JobWatch(jobs.store, PLACES)
+def watch(jobs: Jobs, tmp_path: Path) -> JobWatch:
+    return JobWatch(jobs.store, PLACES, WakeUps(tmp_path / "watchers"))
 
 
 @pytest.fixture

@@ -54,7 +54,8 @@ from webapp.jobs.store import Store
 from webapp.jobs.store.rows import expiry
 from webapp.jobs.trials import Trials
 from webapp.jobs.upload import Upload
-from webapp.jobs.watch import JobWatch
+from webapp.jobs.wake_up import WakeUps
+from webapp.jobs.watch import WATCHERS, JobWatch
 from webapp.recipes.outputs import (
     INVALID_POINT,
     InvalidRecipe,
@@ -94,7 +95,7 @@ class Jobs:
         self.recipe_limits = RecipeLimits.from_config(config)
         # Half of the threads of a web process stay free for requests that do not wait.
         places = config.web_threads // 2
-        self.watch = JobWatch(store, places)
+        self.watch = JobWatch(store, places, WakeUps(config.instance / WATCHERS))
         self.trials = Trials(store, storage, limits, self.watch, max(places, 1))
         self._image_limits = ImageLimits.from_config(config)
 

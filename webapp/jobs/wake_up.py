@@ -1,4 +1,4 @@
-"""Wake a worker that waits, from any process."""
+"""Wake a process that waits, from any other."""
 
 import os
 import select
@@ -20,14 +20,21 @@ class WakeUp:
         self._reader = -1
         self._pid = 0  # Of the process that opened the reader.
 
-    def send(self) -> None:
-        """Wake one process that waits, or else the next that would."""
-        with suppress(OSError):  # No worker runs, or the pipe is full of bytes that none has read.
+    def send(self) -> bool:
+        """Wake one process that waits, or else the next that would.
+
+        Returns False if no process has opened the pipe.
+        """
+        try:
             writer = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
-            try:
+        except OSError:
+            return False
+        try:
+            with suppress(BlockingIOError):  # It is full of bytes that none has read.
                 os.write(writer, b"\0")
-            finally:
-                os.close(writer)
+        finally:
+            os.close(writer)
+        return True
 
     def wait(self, seconds: float) -> bool:
         """Wait for a byte for some seconds at most; return whether there was one.
@@ -61,3 +68,22 @@ class WakeUp:
             self._reader = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
             self._pid = os.getpid()
         return self._reader
+
+
+class WakeUps:
+    """Wake all processes that wait in a folder, each with a pipe of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def join(self) -> WakeUp:
+        """Return the pipe of this process."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        return WakeUp(self._folder / str(os.getpid()))
+
+    def send(self) -> None:
+        """Wake each process, and delete the pipes of those that ended."""
+        with suppress(OSError):  # None has joined, or another process deletes the same pipe.
+            for path in self._folder.iterdir():
+                if not WakeUp(path).send():
+                    path.unlink()

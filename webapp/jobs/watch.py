@@ -2,17 +2,17 @@
 
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from webapp.jobs.store import Store
+from webapp.jobs.wake_up import WakeUps
 
 logger = logging.getLogger(__name__)
 
-# Between two looks for commits. To wake up and look takes 0.08 ms of CPU time.
-LOOK_SECONDS = 0.004
+WATCHERS = "watchers"  # The folder of their pipes, in the data folder.
+LOOK_SECONDS = 0.05  # Between two looks for changes of which no worker tells.
 
 
 @dataclass(eq=False)
@@ -27,17 +27,17 @@ class _Wait:
 class JobWatch:
     """Let threads of this process wait for changes of jobs.
 
-    While others wait, a thread of its own looks at SQLite's counter of commits. When it changes, it
-    reads the versions of their jobs.
+    While others wait, a thread of its own looks at SQLite's counter of commits, as soon as a worker
+    sends a wake-up. When it changed, it reads the versions of their jobs.
     """
 
-    def __init__(self, store: Store, places: int) -> None:
+    def __init__(self, store: Store, places: int, wake_ups: WakeUps) -> None:
         self._store = store
         self._places = places  # How many threads may wait at the same time.
+        self._wake_ups = wake_ups
         self._waits: set[_Wait] = set()
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._has_new = False
         self._is_stopped = False
 
     def wait(self, job_id: str, version: int, seconds: float) -> bool:
@@ -50,12 +50,12 @@ class JobWatch:
             if self._is_stopped or len(self._waits) >= self._places:
                 return False
             self._waits.add(wait)
-            self._has_new = True
             if self._thread is None:  # Not earlier: a thread does not survive a fork.
                 self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
                 self._thread.start()
             self._condition.notify()
         try:
+            self._end_changed([wait])  # It may have changed since the version was read.
             return wait.ended.wait(seconds) and not self._is_stopped
         finally:
             with self._condition:
@@ -85,20 +85,21 @@ class JobWatch:
                 wait.ended.set()
 
     def _watch(self) -> None:
+        wake_up = self._wake_ups.join()
         commits = -1
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._waits)
-                waits, has_new, self._has_new = list(self._waits), self._has_new, False
+                waits = list(self._waits)
             try:
                 before, commits = commits, self._store.db.commits_of_others()
-                if has_new or commits != before:
+                if commits != before:
                     self._end_changed(waits)
             except Exception:  # Those who wait will see it too.
                 logger.exception("cannot watch jobs")
                 for wait in waits:
                     wait.ended.set()
-            time.sleep(LOOK_SECONDS)
+            wake_up.wait(LOOK_SECONDS)
 
     def _end_changed(self, waits: list[_Wait]) -> None:
         versions = self._store.jobs.versions({wait.job_id for wait in waits})
