@@ -1,6 +1,7 @@
 """Commands for operators, and to make thumbnails without a server."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -13,6 +14,7 @@ from flask.cli import AppGroup
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
 from webapp.engine.result import MadeThumbnail
+from webapp.jobs.check import fail_lost, lost_images, orphans
 from webapp.recipes.outputs import (
     COLORS,
     FITS,
@@ -50,6 +52,35 @@ def delete(job_id: str) -> None:
     if not current_jobs().store.jobs.exists(job_id):
         raise click.ClickException("There is no such job.")
     current_jobs().delete(job_id)
+
+
+@jobs.command()
+@click.option("--fix", is_flag=True, help="Delete such files, and mark such images as failed.")
+def check(fix: bool) -> None:
+    """Find files that belong to no job, and images whose files are missing.
+
+    It compares all files with the database; the server may run. Ends with code 1 if it found any
+    and did not fix them.
+    """
+    store, storage = current_jobs().store, current_jobs().storage
+    found: Counter[str] = Counter()
+    for path in orphans(store, storage):
+        found["files"] += 1
+        click.echo(f"{path} belongs to no job.")
+        try:
+            if fix:
+                storage.delete_path(path)
+        except OSError as error:
+            found["left"] += 1
+            click.echo(f"{path} cannot be deleted: {error}", err=True)
+    for image_id in lost_images(store, storage):
+        found["images"] += 1
+        click.echo(f"Image {image_id} misses a file.")
+        if fix:
+            fail_lost(store, storage, image_id)
+    click.echo(f"{found['files']} files without a job, {found['images']} images without a file.")
+    if found["left"] or (found and not fix):
+        raise SystemExit(1)
 
 
 @dataclass(frozen=True)

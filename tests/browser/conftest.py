@@ -44,7 +44,7 @@ def idle(web_alone: Servers) -> Iterator[Servers]:
     if consumer := web_alone.processes.pop("consumer", None):
         web_alone.kill_one(consumer)
     jobs = open_jobs(Config(instance=web_alone.instance))
-    for job_id in jobs.store.jobs.ids():
+    for job_id in list(jobs.store.jobs.ids()):
         jobs.delete(job_id)
     jobs.store.operations.forget_workers(inf)
     jobs.store.db.close()

@@ -95,7 +95,7 @@ def test_kept_job_lives_for_years(jobs: Jobs, clock: Clock, photo: bytes) -> Non
         clock.advance(hours=A_YEAR)
         sweep(jobs)
     (image,) = jobs.job(job_id).images
-    assert jobs.storage.has_files(job_id, image.id, image.thumbnails[0].folder)
+    assert jobs.storage.thumbnail(image.thumbnails[0].path)
     jobs.remake(job_id, CARD, "127.0.0.1")
     work(jobs)
     assert [made.output for made in jobs.job(job_id).thumbnails] == ["card"]
@@ -105,6 +105,21 @@ def test_kept_job_is_gone_once_its_owner_deletes_it(jobs: Jobs, clock: Clock, ph
     delete(jobs, clock, keep(jobs, photo))
     assert nothing_left(jobs)
     assert kept_bytes(jobs) == 0
+
+
+def test_sums_of_what_is_kept_are_those_of_the_jobs(jobs: Jobs, clock: Clock, photo: bytes) -> None:
+    first, second = keep(jobs, make_jpeg()), keep(jobs, make_jpeg(), owner="another")
+    submit(jobs, photo)
+    work(jobs)
+    jobs.extend(submit(jobs, make_jpeg()), inf)
+    fill(jobs, first)
+    keep(jobs, photo)  # Too large: it expires after all.
+    jobs.delete(second)
+    rows = jobs.store.db.query(
+        "SELECT '*' AS owner, count(*) AS jobs, sum(bytes) AS bytes FROM jobs WHERE expires = 9e999"
+        " UNION ALL SELECT owner, count(*), sum(bytes) FROM jobs WHERE expires = 9e999 GROUP BY 1"
+    )
+    assert jobs.store.db.query("SELECT * FROM kept ORDER BY owner") == rows
 
 
 def test_job_can_be_kept_later(jobs: Jobs, clock: Clock, photo: bytes) -> None:
@@ -214,8 +229,8 @@ class TestLimit:
         keep(jobs, make_jpeg() + bytes(MB - len(make_jpeg())))
         with pytest.raises(TooMuchKept, match="may keep 1 MB"):
             jobs.submit(SQUARE, "owner", keep_hours=inf)
-        assert jobs.store.jobs.ids("owner") == jobs.store.jobs.ids()
-        assert len(jobs.store.jobs.ids()) == 1
+        assert list(jobs.store.jobs.ids("owner")) == list(jobs.store.jobs.ids())
+        assert len(list(jobs.store.jobs.ids())) == 1
 
     def test_job_too_large_to_be_kept_stays_with_its_expiry(self, jobs: Jobs, photo: bytes) -> None:
         job_id = submit(jobs, photo, photo, photo)

@@ -166,7 +166,7 @@ def test_deleted_job_is_hidden_before_its_files_are_removed(
 ) -> None:
     job_id = submit(jobs, make_jpeg())
     work(jobs)
-    monkeypatch.setattr(jobs.storage, "empty_trash", lambda path: None)
+    monkeypatch.setattr(jobs.storage, "empty_trash", lambda path: iter(()))
     jobs.delete(job_id)
     roots = (jobs.storage.originals, jobs.storage.thumbnails)
     assert not any(list(root.iterdir()) for root in roots)
@@ -327,7 +327,8 @@ def test_crash_before_a_replacement_has_a_row_leaves_the_failed_image(
     job_id = submit(jobs, make_truncated())
     work(jobs)
     (image,) = jobs.job(job_id).images
-    monkeypatch.setattr(jobs.storage, "delete_original", lambda *_: None)  # The process is dead.
+    for cleanup in ("delete_original", "settle"):  # The process is dead.
+        monkeypatch.setattr(jobs.storage, cleanup, lambda *_: None)
 
     def crash(*_: object) -> bool:
         raise KeyboardInterrupt
@@ -337,6 +338,7 @@ def test_crash_before_a_replacement_has_a_row_leaves_the_failed_image(
         jobs.replace_image(job_id, image.id, upload, "b.jpg", "127.0.0.1")
     assert jobs.job(job_id).images == (image,)
     assert jobs.storage.original(job_id, image.id).read_bytes() == make_truncated()
+    monkeypatch.undo()
     age(jobs, 86_400)
     sweep(jobs)
     assert [file.name for file in (jobs.storage.originals / job_id).iterdir()] == [image.id]

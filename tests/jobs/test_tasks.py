@@ -4,22 +4,24 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from tests.support.clock import Clock
 from tests.support.images import make_jpeg
-from tests.support.jobs import claims_of, files_left, work_once
+from tests.support.jobs import claims_of, files_left, submit, work_once
 from tests.support.people import Person
 from webapp.config import Config
 from webapp.engine import decoder, errors
 from webapp.engine.decoder import Decoder
 from webapp.engine.limits import ImageLimits
-from webapp.jobs import worker
+from webapp.jobs import housekeeping, worker
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim, Image
-from webapp.jobs.tasks import notify_workers
+from webapp.jobs.tasks import ThumbnailWorker, notify_workers
 from webapp.jobs.work import MAX_ATTEMPTS, Claims
 from webapp.recipes.presets import PRESETS
 from webapp.sandbox import client
@@ -239,6 +241,25 @@ def test_failed_notification_is_logged(
 
 def test_upload_notifies_workers(app: Flask, image: Callable[[], Image]) -> None:
     assert app.extensions["huey"].pending_count() == 1
+
+
+def test_worker_takes_an_image_between_two_slices_of_a_sweep(
+    app: Flask, jobs: Jobs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expired = submit(jobs, make_jpeg(), make_jpeg())
+    clock.advance(hours=25)
+    huey = app.extensions["huey"]
+    huey.housekeeping.begin()
+    monkeypatch.setattr(housekeeping, "SLICE_SECONDS", 0)
+    job_id = submit(jobs, make_jpeg())
+    notify_workers(huey)
+    taker = ThumbnailWorker(huey, Event(), 0.001, 0.001, 1)
+    taker.loop()
+    assert jobs.job(job_id).is_finished
+    assert not huey.housekeeping.is_over
+    while not huey.housekeeping.is_over:
+        taker.loop()
+    assert not [file for file in files_left(jobs) if expired in file or "deleted-" in file]
 
 
 def test_message_of_an_older_version_is_understood(app: Flask) -> None:

@@ -72,7 +72,8 @@ def delete_replaced_until(over: Event, instance: Path) -> None:
     jobs = open_jobs(Config(instance=instance))
     with closing(jobs.store.db):
         while not over.wait(0.1):
-            delete_replaced(jobs.store, jobs.storage, time.time())
+            for _ in delete_replaced(jobs.store, jobs.storage, time.time()):
+                pass
 
 
 def test_unchanged_thumbnails_keep_their_addresses_through_kills_and_sweeps(
@@ -110,7 +111,8 @@ def test_unchanged_thumbnails_keep_their_addresses_through_kills_and_sweeps(
     assert {path: len(answer.body) for path, answer in answers.items()} == files
     assert {answer.status for answer in answers.values()} == {200}
     age(jobs, ABANDONED_SECONDS + 1)
-    delete_replaced(jobs.store, jobs.storage, time.time())
+    for _ in delete_replaced(jobs.store, jobs.storage, time.time()):
+        pass
     sweep(jobs)
     root = jobs.storage.thumbnails
     left = {str(file.relative_to(root)) for file in root.rglob("*.*") if file.is_file()}

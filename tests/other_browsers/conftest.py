@@ -30,7 +30,7 @@ def idle(web_alone: Servers) -> Iterator[Servers]:
     """A web server without a consumer or a job: what is uploaded waits."""
     yield web_alone
     jobs = open_jobs(Config(instance=web_alone.instance))
-    for job_id in jobs.store.jobs.ids():
+    for job_id in list(jobs.store.jobs.ids()):
         jobs.delete(job_id)
     jobs.store.db.close()
 

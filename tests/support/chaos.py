@@ -52,6 +52,7 @@ from tests.support.servers import (
     running,
 )
 from webapp.config import Config
+from webapp.jobs.check import lost_images, orphans
 from webapp.jobs.storage import ABANDONED_SECONDS
 
 UPLOADERS = 4
@@ -548,12 +549,19 @@ def _recoveries(run: Run, history: History) -> list[float]:
 
 
 def _sweep(instance: Path) -> list[str]:
-    """Sweep a folder whose files are all old; list what is left and has no row."""
+    """Sweep a folder whose files are all old; list what is left and has no row.
+
+    Counted here, and then by `flask jobs check`, which must find no less.
+    """
     long_ago = time.time() - ABANDONED_SECONDS - 1
     for path in [*instance.rglob("*"), instance]:
         os.utime(path, (long_ago, long_ago))
     jobs = open_jobs(Config(instance=instance))
     sweep(jobs)
+    checked = [
+        *(f"check found {path}" for path in orphans(jobs.store, jobs.storage)),
+        *(f"check misses a file of {image}" for image in lost_images(jobs.store, jobs.storage)),
+    ]
     jobs.store.db.close()  # First: no process may open a database with two libraries at once.
     with closing(connect(instance / "jobs.db")) as db:
         known: set[Any] = {
@@ -564,7 +572,8 @@ def _sweep(instance: Path) -> list[str]:
         }
     storage = jobs.storage
     return [
-        *(str(path) for path in storage.tmp.iterdir()),
+        *checked,
+        *(str(path) for folder in (storage.tmp, storage.unsettled) for path in folder.iterdir()),
         *(
             str(path)
             for folder in (storage.originals, storage.thumbnails)

@@ -61,7 +61,7 @@ def job_at(jobs: Jobs, path: str) -> Job:
 
 def newest_job(jobs: Jobs) -> Job:
     """Return the job that was made last."""
-    return jobs.job(jobs.store.jobs.ids()[0])
+    return jobs.job(next(jobs.store.jobs.ids()))
 
 
 def recipe_of(job: Job) -> Recipe:
@@ -150,13 +150,21 @@ def finish(jobs: Jobs, claimed: Claim) -> None:
 
 def sweep(jobs: Jobs) -> None:
     """Sweep as the consumer does each minute."""
-    housekeeping.sweep(jobs.store, jobs.storage)
+    for _ in housekeeping.sweep(jobs.store, jobs.storage):
+        pass
 
 
 def files_left(jobs: Jobs) -> list[str]:
     """List all files of all jobs, finished or not."""
     storage = jobs.storage
-    folders = (storage.originals, storage.thumbnails, storage.deleted, storage.trials, storage.tmp)
+    folders = (
+        storage.originals,
+        storage.thumbnails,
+        storage.deleted,
+        storage.trials,
+        storage.tmp,
+        storage.unsettled,
+    )
     return [str(path) for folder in folders for path in folder.rglob("*")]
 
 
@@ -169,4 +177,4 @@ def age(jobs: Jobs, seconds: float) -> None:
 
 def nothing_left(jobs: Jobs) -> bool:
     """Return whether there is no job, row or file."""
-    return not jobs.store.jobs.ids() and not files_left(jobs)
+    return not list(jobs.store.jobs.ids()) and not files_left(jobs)

@@ -111,7 +111,7 @@ def test_script_gets_the_code_of_a_missing_token(app: Flask) -> None:
 
 def test_program_uploads_with_a_bearer_token(client: FlaskClient, jobs: Jobs) -> None:
     assert submit(client, f"Bearer {TOKEN}").status_code == 202
-    assert len(jobs.store.jobs.ids()) == 1
+    assert len(list(jobs.store.jobs.ids())) == 1
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_job_beyond_the_limit_is_refused_with_retry_after(app: Flask, jobs: Jobs
     assert answer.json == {
         "detail": "Your network has made 2 jobs within an hour. There is room again in 60 minutes."
     }
-    assert len(jobs.store.jobs.ids()) == 2
+    assert len(list(jobs.store.jobs.ids())) == 2
 
 
 def test_person_without_script_gets_a_page_with_the_time(app: Flask, person: Person) -> None:

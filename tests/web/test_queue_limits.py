@@ -69,7 +69,7 @@ def test_share_holds_for_simultaneous_images(shared: Flask) -> None:
     with ThreadPoolExecutor(4) as pool:
         taken = list(pool.map(submit_one, range(8)))
     assert sum(taken) == 2
-    assert len(jobs.store.jobs.ids()) == 2
+    assert len(list(jobs.store.jobs.ids())) == 2
 
 
 def test_form_with_more_images_than_the_share_keeps_nothing(shared: Flask) -> None:
@@ -174,7 +174,7 @@ def test_client_over_its_byte_limit_can_cancel_and_delete(app: Flask, jobs: Jobs
     jobs.store.usage.spend("127.0.0.1", "bytes", 10**12, 10**13)
     assert request_remake(app, person, location, "cancel").status_code == 303
     assert request_remake(app, person, location, "delete").status_code == 303
-    assert jobs.store.jobs.ids() == []
+    assert list(jobs.store.jobs.ids()) == []
 
 
 def test_thumbnails_count_as_bytes_of_the_client(app: Flask, jobs: Jobs) -> None:

@@ -202,7 +202,7 @@ def test_form_of_another_site_replaces_no_session_over_plain_http(
     )
     assert answer.status_code == 403
     assert "Set-Cookie" not in answer.headers
-    assert jobs.store.jobs.ids() == []
+    assert list(jobs.store.jobs.ids()) == []
 
 
 @pytest.mark.parametrize("origin", ["http://Thumbs.test:8000", "https://thumbs.test:8000", None])

@@ -23,6 +23,7 @@ from zipstream import ZipStream
 from webapp.config import ROOT
 from webapp.exports.file_names import image_name, name_thumbnails, safe_name
 from webapp.exports.markup import Address, alt_text, write_image, write_job
+from webapp.jobs.check import fail_lost
 from webapp.jobs.errors import FILE_LOST
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Image, Job, Thumbnail
@@ -57,10 +58,12 @@ class NoThumbnails(Exception):
 def read_job(jobs: Jobs, job_id: str) -> Job:
     """Read a job as it is on the disk: an image without its files counts as failed.
 
-    The next sweep marks it so. Raises JobNotFound.
+    It is marked so. Raises JobNotFound.
     """
     job = jobs.job(job_id)
     lost = {image for image in job.images if not _has_files(image, jobs.storage)}
+    for image in lost:
+        fail_lost(jobs.store, jobs.storage, image.id)
     if lost:
         jobs.job(job_id)  # Raises if the job was deleted between the reads of rows and disk.
     return job.with_images(tuple(_lost(one) if one in lost else one for one in job.images))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
+from pathlib import Path
 from uuid import uuid4
 
 from webapp.config import MB, Config
@@ -17,6 +18,7 @@ from webapp.engine.errors import ImageError
 from webapp.engine.header import SHOWN_BY_BROWSERS
 from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
+from webapp.jobs.check import fail_lost
 from webapp.jobs.errors import (
     AltTextTooLong,
     Busy,
@@ -33,12 +35,11 @@ from webapp.jobs.errors import (
 )
 from webapp.jobs.events import (
     log_accepted,
-    log_deleted,
     log_deleted_with_undo,
     log_restored,
 )
 from webapp.jobs.health import QueueEstimate, estimate
-from webapp.jobs.housekeeping import place_thumbnails
+from webapp.jobs.housekeeping import delete_ended, place_thumbnails
 from webapp.jobs.limits import ClientLimits, within_kept_limit
 from webapp.jobs.models import (
     Image,
@@ -181,7 +182,9 @@ class Jobs:
             ):
                 if not self.store.queue.replace(job_id, image_id, image, client):
                     raise ImageNotFound
-        self.storage.delete_original(job_id, image_id)  # After a crash, a sweep does it.
+                # By this note, a sweep deletes the thumbnails, and after a crash the original.
+                self.storage.note_unsettled(f"{job_id}/{image_id}")
+        self.storage.delete_original(job_id, image_id)
         log_accepted(job_id, image)
 
     def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
@@ -251,7 +254,9 @@ class Jobs:
             yield
         except BaseException:
             self.storage.delete_original(job_id, image_id)
+            self.storage.settle(f"{job_id}/{image_id}")
             raise
+        self.storage.settle(f"{job_id}/{image_id}")
 
     @contextmanager
     def _counted_refusals(self, name: str) -> Iterator[None]:
@@ -325,6 +330,16 @@ class Jobs:
             raise self.not_found(job_id)
         return owns(owner, job_owner)
 
+    def thumbnail(self, path: str) -> Path | None:
+        """Find a published thumbnail by its path, or None.
+
+        Where the server has lost it, its image fails.
+        """
+        file = self.storage.thumbnail(path)
+        if file is None and (image_id := self.storage.image_of(path)):
+            fail_lost(self.store, self.storage, image_id)
+        return file
+
     def shows_original(self, image: Image) -> bool:
         """Return whether an original exists and browsers show it with our orientation.
 
@@ -333,7 +348,7 @@ class Jobs:
         if image.format not in SHOWN_BY_BROWSERS:
             return False
         if image.format != "webp":
-            return self.storage.has_files(image.job_id, image.id, None)
+            return self.storage.original(image.job_id, image.id).exists()
         try:
             path = self.storage.original(image.job_id, image.id)
             return read_header(path, self._image_limits).orientation == 1
@@ -423,9 +438,9 @@ class Jobs:
 
     def delete(self, job_id: str) -> None:
         """Delete a job, its rows and its files; its workers notice."""
-        self.store.jobs.delete(job_id)
-        self.storage.delete_job(job_id)
-        log_deleted(job_id)
+        self.store.jobs.end(job_id)  # From now on, a sweep does the rest after a crash.
+        for _ in delete_ended(self.store, self.storage, job_id):
+            pass
 
     def delete_with_undo(self, job_id: str) -> None:
         """Delete a job so that its owner can restore it for a minute.

@@ -5,6 +5,7 @@
     instance/deleted/<job>/<image>-<attempt>/<file>        those of a job that can be restored
     instance/trials/<job>/<image>-<digest>…                what it would be in another quality
     instance/tmp/                                          uploads and thumbnails in progress
+    instance/unsettled/                                    notes of files that may have no row
 
 A file or folder is written under `tmp/`, renamed, and synced before a row names it, so a reader
 never sees half of one.
@@ -13,6 +14,10 @@ Ids are UUIDs that we made; an uploaded file's own name is never part of a path.
 Thumbnails that are made again get a new folder; what did not change stays where it is. So the
 content of a URL never changes, and the URL of an unchanged thumbnail lives as long as its job. What
 was replaced keeps a row for some minutes; then a sweep deletes both.
+
+Before a file has its row, there is a note of it, which is deleted once its row says what became of
+it: a process that is killed in between leaves its note, by which a sweep finds the file. Notes are
+not synced: after a power cut, `flask jobs check` finds such files.
 """
 
 import filecmp
@@ -36,12 +41,14 @@ logger = logging.getLogger(__name__)
 # <job>/<image>-<attempt>/<output>.<extension>
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _TRIAL = re.compile(r"[0-9a-f]{32}(?:-[0-9]+)?\.[a-z]+", re.ASCII)
-_PUBLISHED = re.compile(rf"{_UUID}/{_UUID}-[0-9]+/[a-z0-9-]+\.[a-z]+", re.ASCII)
+_PUBLISHED = re.compile(rf"{_UUID}/(?P<image>{_UUID})-[0-9]+/[a-z0-9-]+\.[a-z]+", re.ASCII)
 
 # Moving a deleted job under `tmp/` takes milliseconds: what is older was left by a crash.
 REMOVING_SECONDS = 60.0
 # No upload or decode takes this long: what is older was left by a crash.
 ABANDONED_SECONDS = 12 * 3600.0
+# From a file to its row, it takes milliseconds; longer than replaced thumbnails stay.
+UNSETTLED_SECONDS = 3600.0
 # Replaced thumbnails stay this long: for a zip that is being downloaded, a gigabyte at 10 Mbit/s,
 # and for a tab that still shows them.
 REPLACED_SECONDS = 15 * 60.0
@@ -64,10 +71,11 @@ class Storage:
         self.deleted = root / "deleted"
         self.trials = root / "trials"
         self.tmp = root / "tmp"
+        self.unsettled = root / "unsettled"
         # nginx may be in our group and read thumbnails; the rest is private.
         for folder, mode in ((root, 0o750), (self.thumbnails, 0o750)):
             folder.mkdir(mode=mode, parents=True, exist_ok=True)
-        for folder in (self.originals, self.deleted, self.trials, self.tmp):
+        for folder in (self.originals, self.deleted, self.trials, self.tmp, self.unsettled):
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def free_bytes(self) -> int:
@@ -88,6 +96,7 @@ class Storage:
         upload.flush()
         self._touch(upload.path)  # Its age as an original begins now, however long the upload took.
         folder = self.originals / job_id
+        self.note_unsettled(f"{job_id}/{image_id}")
         for is_last in (False, False, True):
             folder.mkdir(mode=0o700, exist_ok=True)
             try:
@@ -105,12 +114,6 @@ class Storage:
     def original(self, job_id: str, image_id: str) -> Path:
         """Return the path of an image's original."""
         return self.originals / job_id / image_id
-
-    def has_files(self, job_id: str, image_id: str, folder: str | None) -> bool:
-        """Return whether an image has its original or, given a folder, its thumbnails."""
-        if folder is None:
-            return self.original(job_id, image_id).exists()
-        return (self.thumbnails / folder).exists()
 
     def delete_original(self, job_id: str, image_id: str) -> None:
         """Delete an original whose row could not be written."""
@@ -158,6 +161,11 @@ class Storage:
                 return file
         return None
 
+    def image_of(self, path: str) -> str | None:
+        """Return the id of the image that a thumbnail's path is of; None if it is no such path."""
+        published = _PUBLISHED.fullmatch(path)
+        return published["image"] if published else None
+
     def drop_same(self, made: Path, path: str) -> bool:
         """Delete a thumbnail that equals a published one; return whether it does."""
         file = self.thumbnails / path
@@ -176,6 +184,7 @@ class Storage:
             (finished / name).chmod(0o640)
         self._touch(finished)  # Its age begins now, however old its first file is.
         target = self.thumbnails / folder
+        self.note_unsettled(folder)
         target.parent.mkdir(exist_ok=True)
         target.parent.chmod(0o750)  # Not by mkdir: a strict umask would lock nginx out.
         os.rename(finished, target)
@@ -190,6 +199,7 @@ class Storage:
         shutil.rmtree(target, ignore_errors=True)
         with suppress(OSError):  # The job has other images.
             target.parent.rmdir()
+        self.settle(folder)
 
     def trial(self, job_id: str, image_id: str, name: str) -> Path | None:
         """Find a trial of an image by its name, or None. It stays as long as it is used."""
@@ -243,10 +253,6 @@ class Storage:
         """List the jobs that have hidden thumbnails."""
         return [path.name for path in self.deleted.iterdir()]
 
-    def delete_job(self, job_id: str) -> None:
-        """Delete all files of a job."""
-        self.empty_trash(self.move_to_trash(job_id))
-
     def move_to_trash(self, job_id: str) -> Path:
         """Move all files of a job to a folder under `tmp/`, at once, and return it."""
         trash = Path(tempfile.mkdtemp(prefix=_TRASH, dir=self.tmp))
@@ -256,49 +262,55 @@ class Storage:
                 os.rename(folder, trash / root.name)
         return trash
 
-    def empty_trash(self, trash: Path) -> None:
-        """Delete a folder of trash: a disk may take two seconds for 2000 files."""
+    def empty_trash(self, trash: Path) -> Iterator[None]:
+        """Delete a folder of trash in steps: a disk may take two seconds for 2000 files."""
         # A sweep deletes it too; the next one deletes what both leave.
         with suppress(FileNotFoundError):
-            shutil.rmtree(trash)
+            yield from _delete_tree(trash)
 
-    def sweep(self) -> None:
-        """Delete old trials, and what crashes left under `tmp/`.
+    def delete_old(self) -> Iterator[None]:
+        """Delete old trials, and what crashes left under `tmp/`, in steps.
 
         Uploads in progress are younger.
         """
         for job in self.trials.iterdir():
             for path in self._older(job, TRIAL_SECONDS):
                 path.unlink(missing_ok=True)
+                yield
             with suppress(OSError):  # It has others.
                 job.rmdir()
+            yield
         trash = {path for path in self._older(self.tmp, REMOVING_SECONDS) if _is_trash(path)}
-        for path in trash.union(self._older(self.tmp)):
+        for path in trash.union(self._older(self.tmp, ABANDONED_SECONDS)):
             try:
-                _remove(path)
+                yield from _delete_tree(path)
             except OSError:
                 logger.exception("cannot remove %s", path)
 
-    def abandoned_job_ids(self) -> set[str]:
-        """List the jobs whose folders are so old that they must have rows by now.
+    def note_unsettled(self, path: str) -> None:
+        """Note that an original or a folder of thumbnails may have no row.
 
-        A crash between a file and its row, or between a row and its files, leaves one without.
+        As `job/name`, below the folder of all. A note of an original is of all files of its image.
         """
-        return {path.name for path in (*self._older(self.originals), *self._older(self.thumbnails))}
+        note = self._note(path)
+        note.touch()
+        self._touch(note)
 
-    def old_paths(self) -> set[str]:
-        """List originals and folders of thumbnails that are useless without rows by now.
+    def settle(self, path: str) -> None:
+        """Delete the note of a path: its row is written, or its files are gone."""
+        self._note(path).unlink(missing_ok=True)
 
-        Each as `job/name`, below the folder of all. A crash between a file and its row leaves one
-        without.
-        """
-        ages = ((self.originals, ABANDONED_SECONDS), (self.thumbnails, self.replaced_seconds()))
-        return {
-            f"{job.name}/{path.name}"
-            for root, age in ages
-            for job in root.iterdir()
-            for path in self._older(job, age)
-        }
+    def is_unsettled(self, path: str) -> bool:
+        """Return whether there is a note of a path, or of its whole image."""
+        return self._note(path).exists() or self._note(path.rpartition("-")[0]).exists()
+
+    def left_unsettled(self) -> Iterator[str]:
+        """List the noted paths whose rows must be written by now."""
+        for note in self._older(self.unsettled, UNSETTLED_SECONDS):
+            yield note.name.replace(".", "/")
+
+    def _note(self, path: str) -> Path:
+        return self.unsettled / path.replace("/", ".")
 
     def replaced_seconds(self) -> float:
         """Return for how long replaced thumbnails stay."""
@@ -312,15 +324,31 @@ class Storage:
             file.parent.rmdir()
 
     def delete_path(self, path: str) -> None:
-        """Delete an original or a folder of thumbnails."""
-        (self.originals / path).unlink(missing_ok=True)
-        shutil.rmtree(self.thumbnails / path, ignore_errors=True)
+        """Delete an original with all thumbnails of its image, or one folder of thumbnails."""
+        original, folder = self.originals / path, self.thumbnails / path
+        original.unlink(missing_ok=True)
+        if folder.parent.exists():
+            for made in folder.parent.iterdir():
+                if made.name == folder.name or made.name.startswith(f"{folder.name}-"):
+                    for _ in _delete_tree(made):
+                        pass
+        for parent in (original.parent, folder.parent):
+            with suppress(OSError):  # The job has other images.
+                parent.rmdir()
+
+    def folders_of_jobs(self) -> Iterator[Path]:
+        """List the folder of each job's originals, then that of each one's thumbnails."""
+        for root in (self.originals, self.thumbnails):
+            with os.scandir(root) as entries:  # It reads the names a page at a time.
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        yield Path(entry.path)
 
     def _touch(self, path: Path) -> None:
         now = self._now()
         os.utime(path, (now, now))
 
-    def _older(self, folder: Path, age: float = ABANDONED_SECONDS) -> Iterator[Path]:
+    def _older(self, folder: Path, age: float) -> Iterator[Path]:
         limit = self._now() - age
         # Deleted in between, as each of its files may be; or a stray file.
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -334,11 +362,19 @@ def _is_trash(path: Path) -> bool:
     return path.name.startswith(_TRASH)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
+def _delete_tree(path: Path) -> Iterator[None]:
+    """Delete a file or a folder, one file or folder at each step."""
+    if not path.is_dir():
         path.unlink()
+        return
+    for folder, folders, files in os.walk(path, topdown=False):
+        for name in files:
+            os.unlink(os.path.join(folder, name))
+            yield
+        for name in folders:
+            os.rmdir(os.path.join(folder, name))
+            yield
+    path.rmdir()
 
 
 def _move_all(source: Path, target: Path) -> None:

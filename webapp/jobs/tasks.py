@@ -20,18 +20,19 @@ from huey.storage import SqliteStorage
 
 from webapp.config import Config
 from webapp.engine import decoder
-from webapp.jobs.housekeeping import sweep
+from webapp.jobs.housekeeping import Housekeeping
 from webapp.jobs.trials import WAIT_SECONDS, Trial, work_on_trial
 from webapp.jobs.wake_up import WakeUp, WakeUps
 from webapp.jobs.watch import WATCHERS
 from webapp.jobs.work import Claims
-from webapp.jobs.worker import ms_since, prepare, work_on_next_image, worker_name
+from webapp.jobs.worker import prepare, work_on_next_image, worker_name
 from webapp.sandbox import confinement
 from webapp.sandbox.libc import die_with_parent
 
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0  # Between two beats of a worker; an idle one also looks for work.
+SLICE_PAUSE = 0.01  # Seconds between two slices of a sweep, if no message comes.
 STOP_SECONDS = 0.05  # Between two looks of an idle worker at whether it shall stop.
 
 
@@ -70,6 +71,7 @@ class ThumbnailHuey(Huey):  # type: ignore[misc]
             "thumbnails", storage_class=NotificationStorage, results=False, filename=path
         )
         self.claims = claims
+        self.housekeeping = Housekeeping(claims.store, claims.storage)
         self._options = {
             "workers": config.workers,
             "worker_type": "process",
@@ -111,10 +113,12 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
         super().initialize()
 
     def loop(self, now: Any = None) -> None:
-        """Take one message, as Huey does, and beat once a second."""
+        """Take one message, as Huey does; beat once a second; go on with a sweep that began."""
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + BEAT_SECONDS
             self._try(self._beat)
+        if not self.huey.housekeeping.is_over:
+            self._try(self.huey.housekeeping.go_on)
         super().loop(now)
 
     def sleep(self) -> None:
@@ -125,6 +129,9 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + BEAT_SECONDS
             self._try(self._look)
+        if not self.huey.housekeeping.is_over:  # It goes on after a pause.
+            self.huey.storage.wake_up.wait(SLICE_PAUSE)
+            return
         until = min(self._next_beat, self._next_look)
         while time.monotonic() < until and not self.stop_flag.is_set():
             if self.huey.storage.wake_up.wait(STOP_SECONDS):
@@ -145,7 +152,7 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
         try:
             action()
         except Exception:
-            logger.exception("a worker's beat or look for work failed")
+            logger.exception("a worker's beat, sweep or look for work failed")
 
 
 class ThumbnailScheduler(Scheduler):  # type: ignore[misc]
@@ -179,9 +186,7 @@ def create_huey(config: Config, claims: Claims) -> ThumbnailHuey:
         watchers.send()
 
     def sweep_jobs() -> None:
-        began = time.perf_counter()
-        sweep(claims.store, claims.storage)
-        logger.info("swept", extra={"ms": ms_since(began)})
+        huey.housekeeping.begin()
 
     def try_output(asked: float, *values: Any) -> None:
         if time.time() - asked < WAIT_SECONDS:  # Else no one waits for it any more.

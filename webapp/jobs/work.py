@@ -148,6 +148,7 @@ class Claims:
         except (ClaimLost, TooMuchKept):
             self.storage.unpublish(path)
             raise
+        self.storage.settle(path)
 
     def finish_unchanged(self, claim: Claim, plan: Plan) -> None:
         """Finish an image whose thumbnails are all there. Raises ClaimLost."""

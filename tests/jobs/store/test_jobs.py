@@ -17,6 +17,7 @@ from tests.support.rows import (
 )
 from tests.support.turns import count_steps
 from webapp.jobs.models import Progress
+from webapp.jobs.store import jobs
 from webapp.recipes.outputs import OVERVIEW
 
 
@@ -44,8 +45,8 @@ def test_open_job_that_never_got_an_image_expires_early(store: TimedStore) -> No
     add_job(store, "empty")
     add_job(store)
     add_image(store, "a")
-    assert store.at(NOW + 150).jobs.expired_ids() == ["empty"]
-    store.jobs.delete_expired("empty")
+    assert store.at(NOW + 150).jobs.ended_ids(skip=0) == ["empty"]
+    store.jobs.delete("empty")
     assert not store.jobs.has_expired("empty")  # It was never promised to be kept.
 
 
@@ -153,7 +154,30 @@ def test_expired_job_is_not_found(store: TimedStore) -> None:
     add_job(store, expires=NOW + 10)
     assert store.at(NOW + 10).jobs.read("job") is None
     assert store.jobs.progress("job") is None
-    assert store.jobs.expired_ids() == ["job"]
+    assert store.jobs.ended_ids(skip=0) == ["job"]
+
+
+@pytest.mark.parametrize("owner", [None, "owner"])
+def test_ids_are_read_page_by_page_newest_first(
+    store: TimedStore, monkeypatch: pytest.MonkeyPatch, owner: str | None
+) -> None:
+    monkeypatch.setattr(jobs, "PAGE", 2)
+    for number in range(7):
+        store.at(NOW + number // 3).jobs.add(f"{number}", "owner", "[]", 1000, 100)
+    assert list(store.jobs.ids(owner)) == ["6", "5", "4", "3", "2", "1", "0"]
+    assert list(store.jobs.ids("another")) == []
+
+
+def test_job_deleted_while_ids_are_read_costs_no_other(
+    store: TimedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "PAGE", 2)
+    for number in range(5):
+        add_job(store, f"{number}")
+    ids = store.jobs.ids()
+    first = next(ids), next(ids)
+    store.jobs.delete(first[1])
+    assert (*first, *ids) == ("4", "3", "2", "1", "0")
 
 
 def test_deleted_job_takes_its_images_and_thumbnails_with_it(store: TimedStore) -> None:

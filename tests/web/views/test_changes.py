@@ -385,10 +385,10 @@ def test_visitor_with_the_link_can_view_but_not_delete(
     response = stranger.post(f"{path}/delete")
     assert response.status_code == 403
     assert "Only the browser that made this job" in response.text
-    assert jobs.store.jobs.ids()
+    assert list(jobs.store.jobs.ids())
 
 
 def test_delete_without_a_token_is_refused(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg())
     assert person.client.post(f"{path}/delete").status_code == 400
-    assert jobs.store.jobs.ids()
+    assert list(jobs.store.jobs.ids())

@@ -79,7 +79,7 @@ def test_new_addresses_written_during_a_sweep_keep_the_old(
     clock.advance(2 * REPLACED_SECONDS)
     (old,) = job_at(jobs, path).thumbnails
     jobs.remake(id_of(path), PRESETS["card"].recipe, "127.0.0.1")
-    run_after(monkeypatch, jobs.storage, "old_paths", partial(work, jobs))
+    run_after(monkeypatch, jobs.store.queue, "images_with_replaced", partial(work, jobs))
     sweep(jobs)
     assert person.get(old.url).status_code == 200
 
@@ -109,7 +109,7 @@ def test_repeated_remakes_keep_old_thumbnails_no_longer(
     old = replace_thumbnail(person, jobs, clock)
     for name in ("avatar", "social"):
         clock.advance(REPLACED_SECONDS / 2 + 60)
-        jobs.remake(jobs.store.jobs.ids()[0], PRESETS[name].recipe, "127.0.0.1")
+        jobs.remake(next(jobs.store.jobs.ids()), PRESETS[name].recipe, "127.0.0.1")
         work(jobs)
     sweep(jobs)
     assert person.get(old.url).status_code == 404
@@ -129,7 +129,7 @@ def test_old_thumbnails_are_deleted_with_their_job(
     person: Person, jobs: Jobs, clock: Clock
 ) -> None:
     replace_thumbnail(person, jobs, clock)
-    jobs.delete(jobs.store.jobs.ids()[0])
+    jobs.delete(next(jobs.store.jobs.ids()))
     assert nothing_left(jobs)
 
 

@@ -13,7 +13,7 @@ from webapp.engine import decoder
 from webapp.engine.decoder import Decoder
 from webapp.jobs import work as jobs_work
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.storage import REPLACED_SECONDS
+from webapp.jobs.storage import REPLACED_SECONDS, UNSETTLED_SECONDS
 from webapp.jobs.work import digest_of
 from webapp.recipes.outputs import Fit, Output
 
@@ -318,7 +318,7 @@ def test_worker_that_dies_before_its_rows_changes_nothing(
         dying.setattr(jobs.store.queue, "finish", die)
         work_once(jobs)
     assert urls(jobs, path) == before
-    clock.advance(REPLACED_SECONDS + 60)
+    clock.advance(UNSETTLED_SECONDS + 60)
     work(jobs)
     sweep(jobs)
     assert changed(before, urls(jobs, path)) == CROPS

@@ -44,7 +44,7 @@ def test_upload_page_shows_limits_retention_and_privacy(person: Person) -> None:
 def test_form_without_script_leads_to_the_job(person: Person, jobs: Jobs) -> None:
     response = person.upload((make_jpeg(), "a.jpg"), (make_png(), "b.png"))
     assert response.status_code == 303
-    assert response.headers["Location"] == f"/jobs/{jobs.store.jobs.ids()[0]}"
+    assert response.headers["Location"] == f"/jobs/{next(jobs.store.jobs.ids())}"
     assert [image.name for image in newest_job(jobs).images] == ["a.jpg", "b.png"]
 
 

@@ -173,13 +173,40 @@ CREATE TABLE jobs (
 , missing_files TEXT NOT NULL DEFAULT '[]'
     /* JSON: the name, the reason and the position of each */, deleted REAL /* when its owner deleted it */, name TEXT /* that its owner chose */, bytes INTEGER NOT NULL DEFAULT 0 /* of its originals and thumbnails */, too_large INTEGER NOT NULL DEFAULT 0 /* to be kept, as its owner chose */) STRICT;
 
+CREATE INDEX jobs_created ON jobs (created);
+
 CREATE INDEX jobs_deleted ON jobs (deleted) WHERE deleted IS NOT NULL;
 
 CREATE INDEX jobs_expires ON jobs (expires);
 
-CREATE INDEX jobs_kept ON jobs (owner, bytes) WHERE expires = 9e999;
+CREATE INDEX jobs_open ON jobs (open_until) WHERE open_until > 0;
 
 CREATE INDEX jobs_owner ON jobs (owner, created);
+
+CREATE TRIGGER kept_added AFTER INSERT ON jobs WHEN new.expires = 9e999 BEGIN
+    INSERT INTO kept VALUES (coalesce(new.owner, ''), 1, new.bytes), ('*', 1, new.bytes)
+        ON CONFLICT DO UPDATE SET jobs = jobs + 1, bytes = bytes + excluded.bytes;
+END;
+
+CREATE TRIGGER kept_changed AFTER UPDATE OF expires, bytes ON jobs
+WHEN old.expires = 9e999 OR new.expires = 9e999 BEGIN
+    INSERT INTO kept SELECT value, (new.expires = 9e999) - (old.expires = 9e999),
+        (new.expires = 9e999) * new.bytes - (old.expires = 9e999) * old.bytes
+        FROM json_each(json_array(coalesce(new.owner, ''), '*')) WHERE true
+        ON CONFLICT DO UPDATE SET jobs = jobs + excluded.jobs, bytes = bytes + excluded.bytes;
+END;
+
+CREATE TRIGGER kept_removed AFTER DELETE ON jobs WHEN old.expires = 9e999 BEGIN
+    UPDATE kept SET jobs = jobs - 1, bytes = bytes - old.bytes
+        WHERE owner IN (coalesce(old.owner, ''), '*');
+    DELETE FROM kept WHERE jobs = 0 AND owner = coalesce(old.owner, '');
+END;
+
+CREATE TABLE kept (
+    owner TEXT PRIMARY KEY,              -- '*': all of them
+    jobs INTEGER NOT NULL,               -- that are kept until their owner deletes them
+    bytes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE owner_turns (
     client TEXT NOT NULL,
@@ -239,6 +266,8 @@ CREATE TABLE usage (
     amount INTEGER NOT NULL,
     PRIMARY KEY (client, what, minute)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX usage_minute ON usage (minute);
 
 CREATE TABLE workers (
     name TEXT PRIMARY KEY,

@@ -3,9 +3,10 @@
 import json
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from math import inf
 from operator import itemgetter
 from typing import Any
 
@@ -48,12 +49,16 @@ STRIP_LENGTH = 40  # Pictures; this many fit side by side on a 4K screen.
 _MADE = ", ".join(f"thumbnails.{column}" for column in MADE.split(", "))
 
 
-_HAS_ENDED = (
-    "expires <= :now OR (open_until <= :now"
-    " AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = jobs.id))"
-    f" OR (deleted IS NOT NULL AND NOT ({CAN_RESTORE}))"
+# How jobs end: they expire, or were left open without an image, or their owners deleted them and
+# can no longer restore them. There is an index for each.
+_ENDS = (
+    "expires <= :now",
+    "open_until > 0 AND open_until <= :now"
+    " AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = jobs.id)",
+    f"deleted IS NOT NULL AND NOT ({CAN_RESTORE})",
 )
 
+PAGE = 1000  # Ids that are read at a time.
 
 Named = Iterable[tuple[int | None, str]]  # Positions and names.
 
@@ -153,7 +158,8 @@ class JobRows:
                 limit=limit,
             )
             listed = self._listed(rows[:limit])
-            deleted = self._job_rows(f"owner = :owner AND {CAN_RESTORE}", owner=owner)
+            # By the index of deleted jobs: an owner may have many.
+            deleted = self._job_rows(f"+owner = :owner AND {CAN_RESTORE}", owner=owner)
             deleted.sort(key=lambda row: row["undo_seconds"], reverse=True)
             restorable = self._listed(deleted)
         older = rows[limit - 1]["created"] if len(rows) > limit else None
@@ -269,15 +275,24 @@ class JobRows:
                 self._db.execute("UPDATE jobs SET version = version + 1 WHERE id = :id", id=job_id)
         return bool(found)
 
-    def ids(self, owner: str | None = None) -> list[str]:
-        """List the ids of one owner's jobs, or of all, newest first."""
+    def ids(self, owner: str | None = None) -> Iterator[str]:
+        """Read the ids of one owner's jobs, or of all, newest first.
+
+        A page at a time: a reader may be slow, and keeps neither memory nor a snapshot.
+        """
+        place = {"created": inf, "number": 0}
         whose = "" if owner is None else " AND owner = :owner"
-        rows = self._db.query(
-            f"SELECT id FROM jobs WHERE {EXISTS}{whose} ORDER BY created DESC",
+        while rows := self._db.query(
+            f"SELECT id, created, rowid AS number FROM jobs WHERE {EXISTS}{whose}"
+            " AND (created, rowid) < (:created, :number)"
+            " ORDER BY created DESC, rowid DESC LIMIT :page",
             now=self._now(),
             owner=owner,
-        )
-        return [row["id"] for row in rows]
+            page=PAGE,
+            **place,
+        ):
+            yield from (row["id"] for row in rows)
+            place = {"created": rows[-1]["created"], "number": rows[-1]["number"]}
 
     def owner(self, job_id: str) -> str | None:
         """Return the owner of a job, empty if it has none; None if there is no such job."""
@@ -365,13 +380,35 @@ class JobRows:
             )
         )
 
-    def expired_ids(self) -> list[str]:
-        """List the jobs that expired, or were left open without an image.
-
-        And those that their owners deleted, and can no longer restore.
-        """
-        rows = self._db.query(f"SELECT id FROM jobs WHERE {_HAS_ENDED}", now=self._now())
+    def ended_ids(self, skip: int) -> list[str]:
+        """List some jobs that have ended, but leave out so many of the first."""
+        ended = " UNION ALL ".join(f"SELECT id FROM jobs WHERE {end}" for end in _ENDS)
+        rows = self._db.query(
+            f"{ended} LIMIT :page OFFSET :skip", now=self._now(), page=PAGE, skip=skip
+        )
         return [row["id"] for row in rows]
+
+    def has_ended(self, job_id: str) -> bool:
+        """Return whether a job has ended, and its rows are still there.
+
+        It was perhaps extended or restored since it was listed.
+        """
+        ended = " OR ".join(f"({end})" for end in _ENDS)
+        sql = f"SELECT 1 FROM jobs WHERE id = :id AND ({ended})"
+        return bool(self._db.query(sql, id=job_id, now=self._now()))
+
+    def close_left_open(self) -> int:
+        """Close some jobs whose time for more images is over; return their number.
+
+        They are closed for all already. So the index of open jobs has no others.
+        """
+        return self._db.execute(
+            "UPDATE jobs SET open_until = 0 WHERE id IN (SELECT id FROM jobs WHERE open_until > 0"
+            " AND open_until <= :now AND EXISTS (SELECT 1 FROM images WHERE job_id = jobs.id)"
+            " LIMIT :page)",
+            now=self._now(),
+            page=PAGE,
+        )
 
     def is_deleted(self, job_id: str) -> bool:
         """Return whether a job is deleted, and its rows are still there."""
@@ -488,16 +525,15 @@ class JobRows:
         Deleted ones count until their files are removed: they can be restored.
         """
         rows = self._db.query(
-            f"SELECT sum(bytes) AS bytes FROM jobs WHERE {IS_KEPT}"
-            f" AND owner = (SELECT owner FROM jobs WHERE id = :id AND {IS_KEPT})",
+            "SELECT kept.bytes FROM jobs JOIN kept ON kept.owner = jobs.owner"
+            f" WHERE id = :id AND {IS_KEPT}",
             id=job_id,
         )
-        return rows[0]["bytes"]  # type: ignore[no-any-return]
+        return rows[0]["bytes"] if rows else None
 
     def kept(self) -> KeptJobs:
         """Count all jobs that owners keep until they delete them."""
-        sql = f"SELECT count(*) AS jobs, coalesce(sum(bytes), 0) AS bytes FROM jobs WHERE {IS_KEPT}"
-        return KeptJobs(**self._db.query(sql)[0])
+        return KeptJobs(**self._db.query("SELECT jobs, bytes FROM kept WHERE owner = '*'")[0])
 
     def rename(self, job_id: str, name: str) -> bool:
         """Name a job; empty, its images name it. Return False if there is none."""
@@ -511,37 +547,44 @@ class JobRows:
             )
         )
 
-    def delete(self, job_id: str) -> None:
-        """Delete a job's rows."""
-        with self._db.transaction():
-            self._delete(job_id, self._now())
+    def end(self, job_id: str) -> None:
+        """Mark a job as deleted for good: no one can restore it."""
+        self._db.execute("UPDATE jobs SET deleted = 0 WHERE id = :id", id=job_id)
 
-    def delete_expired(self, job_id: str) -> bool:
-        """Delete a job's rows, and remember it if it has expired.
+    def delete_images(self, job_id: str, count: int) -> bool:
+        """Delete the rows of so many images of a job; return whether it may have more.
 
-        Returns False if it was extended or restored meanwhile.
+        Those that workers have stay.
         """
+        deleted = self._db.execute(
+            "DELETE FROM images WHERE rowid IN (SELECT rowid FROM images WHERE job_id = :id"
+            " AND status != 'working' LIMIT :count)",
+            id=job_id,
+            count=count,
+        )
+        return deleted == count
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job's rows; remember it if it has expired and no one deleted it."""
         with self._db.transaction():
             now = self._now()
-            ended = f"SELECT 1 FROM jobs WHERE id = :id AND ({_HAS_ENDED})"
-            if not self._db.query(ended, id=job_id, now=now):
-                return False
             self._db.execute(
                 "INSERT INTO expired_jobs SELECT id, :now FROM jobs"
-                " WHERE id = :id AND expires <= :now ON CONFLICT DO NOTHING",
+                " WHERE id = :id AND expires <= :now AND deleted IS NULL ON CONFLICT DO NOTHING",
                 id=job_id,
                 now=now,
             )
-            self._delete(job_id, now)
-        return True
+            self._usage.charge_work("job_id = :job_id", now, job_id=job_id)
+            self._db.execute("DELETE FROM jobs WHERE id = :id", id=job_id)
 
-    def _delete(self, job_id: str, now: float) -> None:
-        self._usage.charge_work("job_id = :job_id", now, job_id=job_id)
-        self._db.execute("DELETE FROM jobs WHERE id = :id", id=job_id)
-
-    def forget_expired(self, before: float) -> None:
-        """Forget the expired jobs that were deleted before a time."""
-        self._db.execute("DELETE FROM expired_jobs WHERE deleted < :before", before=before)
+    def forget_expired(self, before: float) -> int:
+        """Forget some expired jobs that were deleted before a time; return their number."""
+        return self._db.execute(
+            "DELETE FROM expired_jobs WHERE id IN (SELECT id FROM expired_jobs"
+            " WHERE deleted < :before LIMIT :page)",
+            before=before,
+            page=PAGE,
+        )
 
     def count_thumbnails(self, job_id: str) -> int:
         """Count the thumbnails of a job that its recipe asked for."""

@@ -5,7 +5,7 @@ the claim that allows it, so any number of processes may try at the same time.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 from types import MappingProxyType
 from typing import Any
@@ -505,10 +505,19 @@ class ImageQueue:
         )
         return [(row["path"], row["digest"]) for row in rows]
 
-    def images_with_replaced(self, before: float) -> list[str]:
-        """List the images of which a thumbnail was replaced before a time."""
-        sql = "SELECT DISTINCT image_id FROM replaced_thumbnails WHERE replaced < :before"
-        return [row["image_id"] for row in self._db.query(sql, before=before)]
+    def images_with_replaced(self, before: float, skip: int = 0) -> list[str]:
+        """List some images of which a thumbnail was replaced before a time.
+
+        Leaves out so many of the first, and those of deleted jobs, whose files are hidden.
+        """
+        rows = self._db.query(
+            "SELECT DISTINCT image_id FROM replaced_thumbnails JOIN images ON images.id = image_id"
+            " JOIN jobs ON jobs.id = job_id WHERE replaced < :before AND deleted IS NULL"
+            " LIMIT 1000 OFFSET :skip",
+            before=before,
+            skip=skip,
+        )
+        return [row["image_id"] for row in rows]
 
     def forget_replaced(self, image_id: str, before: float) -> list[str]:
         """Delete an image's rows that were replaced before a time; return the paths.
@@ -525,40 +534,58 @@ class ImageQueue:
         )
         return [row["path"] for row in rows]
 
-    def expected_files(self) -> list[tuple[str, str, str | None]]:
-        """List the images that must have files: job, image, and folder of its thumbnails.
+    def ids(self) -> Iterator[str]:
+        """Read the ids of all images, a page at a time."""
+        after = 0
+        while rows := self._db.query(
+            "SELECT rowid AS number, id FROM images WHERE rowid > :after ORDER BY rowid LIMIT 1000",
+            after=after,
+        ):
+            yield from (row["id"] for row in rows)
+            after = rows[-1]["number"]
 
-        The folder is None before there are any. Claimed images are left out: their worker looks. So
-        are those of deleted jobs, whose thumbnails are hidden.
+    def expected_files(self, image_id: str) -> list[tuple[str, str | None]]:
+        """List the files that an image must have: its job, and the path of each thumbnail.
+
+        The path is None before there are any: then it must have its original. A claimed image has
+        none: its worker looks. Nor has one of a deleted job, whose thumbnails are hidden.
         """
         rows = self._db.query(
-            "SELECT DISTINCT job_id, id, folder FROM images"
-            " LEFT JOIN thumbnails ON image_id = images.id WHERE status IN ('waiting', 'done')"
-            " AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_id AND deleted IS NULL)"
+            "SELECT job_id, folder || '/' || file_name AS path FROM images"
+            " LEFT JOIN thumbnails ON image_id = images.id"
+            " WHERE images.id = :id AND status IN ('waiting', 'done')"
+            f" AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_id AND {EXISTS})",
+            id=image_id,
+            now=self._now(),
         )
-        return [(row["job_id"], row["id"], row["folder"]) for row in rows]
+        return [(row["job_id"], row["path"]) for row in rows]
 
-    def known_paths(self) -> set[str]:
-        """List all paths that belong to rows: `job/image` and the folders of thumbnails."""
+    def known_paths(self, job_id: str) -> set[str]:
+        """List the paths that rows of a job have: `job/image`, and folders of thumbnails."""
         rows = self._db.query(
-            "SELECT job_id || '/' || id AS place FROM images UNION SELECT folder FROM thumbnails"
-            " UNION SELECT folder FROM replaced_thumbnails"
+            "SELECT job_id || '/' || id AS place FROM images WHERE job_id = :job_id"
+            " UNION SELECT folder FROM images JOIN thumbnails ON image_id = id"
+            " WHERE job_id = :job_id"
+            " UNION SELECT folder FROM images JOIN replaced_thumbnails ON image_id = id"
+            " WHERE job_id = :job_id",
+            job_id=job_id,
         )
         return {row["place"] for row in rows}
 
     def fail_without_files(self, image_id: str, code: str, message: str) -> bool:
-        """Mark an image as failed whose files are lost, and delete its thumbnails' rows."""
+        """Mark an image as failed whose files are lost; those that are left are replaced."""
         with self._db.transaction():
+            now = self._now()
             failed = self._db.execute(
                 "UPDATE images SET status = 'failed', error_code = :code, error_message = :message,"
                 f" finished = :now, {_LET_GO} WHERE id = :id AND status IN ('waiting', 'done')",
                 id=image_id,
                 code=code,
                 message=message,
-                now=self._now(),
+                now=now,
             )
             if failed:
-                self._db.execute("DELETE FROM thumbnails WHERE image_id = :id", id=image_id)
+                self._replace_thumbnails(image_id, now)
         return bool(failed)
 
 

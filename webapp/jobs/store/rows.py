@@ -14,8 +14,7 @@ BEGUN = "coalesce((SELECT max(queued) FROM images WHERE job_id = jobs.id), jobs.
 # Whether a row of `jobs` is a job that its owner and others see.
 EXISTS = "expires > :now AND deleted IS NULL"
 
-# A job that is kept until its owner deletes it expires at infinity. Word for word as in the partial
-# index jobs_kept.
+# A job that is kept until its owner deletes it expires at infinity.
 IS_KEPT = "expires = 9e999"
 
 # Whether the owner of a deleted job can still undo it. If the clock was set back by more, not.

@@ -1,15 +1,16 @@
 """Follow jobs: the list, the page of a job, and its fragments."""
 
+import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import islice
 from math import inf
 from uuid import UUID
 
 from flask import (
     Blueprint,
     Response,
-    jsonify,
     render_template,
     request,
 )
@@ -59,8 +60,22 @@ def index() -> ResponseReturnValue:
         return no_store(page)
     if current_config().list_all_jobs:
         require_access()  # The id of a job is the key to it.
-        return jsonify(job_ids=current_jobs().store.jobs.ids())
-    return jsonify(job_ids=current_jobs().store.jobs.ids(owner) if owner else [])
+        return _stream_ids(current_jobs().store.jobs.ids())
+    return _stream_ids(current_jobs().store.jobs.ids(owner) if owner else iter(()))
+
+
+def _stream_ids(ids: Iterator[str]) -> Response:
+    """Write ids as JSON in little memory, as there may be a million."""
+
+    def write() -> Iterator[str]:
+        yield '{"job_ids":['
+        separator = ""
+        while page := list(islice(ids, 1000)):
+            yield separator + json.dumps(page).strip("[]")
+            separator = ", "
+        yield "]}\n"
+
+    return Response(write(), mimetype="application/json")
 
 
 @blueprint.get("/rows")

@@ -26,7 +26,7 @@ def thumbnail(path: str) -> Response:
 
 def send(path: str) -> Response:
     """Send the thumbnail at a path below the folder of all. Raises NotFound."""
-    file = current_jobs().storage.thumbnail(path)
+    file = current_jobs().thumbnail(path)
     mimetype = TYPES.get(path.rpartition(".")[2])
     if file is None or mimetype is None:
         abort(404)
