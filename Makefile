@@ -89,6 +89,12 @@ bench-peers: $(BIN)/python ## Install the peers of bench and bench-engine (sharp
 	@if command -v npm >/dev/null; then npm install --prefix $(PEERS) --no-package-lock --no-audit --no-fund --silent; \
 		else echo "npm is not installed: sharp is left out" >&2; fi
 
+.PHONY: bench-scale
+IMAGES ?= 1000000
+EXPIRED ?= 10000
+bench-scale: $(VENV)/dev ## Measure beside a million images (IMAGES=), and while 10,000 jobs expire (EXPIRED=)
+	@python -m bench.scale $(IMAGES) $(EXPIRED)
+
 .PHONY: compare-images
 compare-images: $(VENV)/dev ## Compare our pictures of the images in DIR= with those of other programs, in artifacts/
 	@python -m bench.compare_images "$(DIR)"
