@@ -1,6 +1,7 @@
 """An image that takes over its decode child gains only its own thumbnails."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from flask import Flask
 
 from tests.support import attacker
 from tests.support.images import make_jpeg, make_png
-from tests.support.jobs import claims_of, files_left, job_at, work, work_once
+from tests.support.jobs import claims_of, files_left, job_at, submit, work, work_once
 from tests.support.people import Person
 from webapp.config import Config
 from webapp.engine import decoder
@@ -17,8 +18,9 @@ from webapp.engine.errors import ImageError
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Image
 from webapp.jobs.trials import Trial, work_on_trial
-from webapp.jobs.work import MAX_ATTEMPTS
+from webapp.jobs.work import MAX_ATTEMPTS, Claims
 from webapp.recipes.outputs import Output, Recipe
+from webapp.sandbox import client
 from webapp.sandbox.client import ForkServer
 
 pytestmark = pytest.mark.slow
@@ -66,9 +68,8 @@ def take_over(
 
 
 # An honest answer to a recipe of the square alone, as Python; attacks change it.
-HONEST = """
+ANSWER = """
 content = bytes.fromhex("ffd8ff") + b"as good as any"
-os.write(descriptors[1], content)
 made = {"file_name": "square.jpg", "width": 100, "height": 100, "bytes": len(content),
         "format": "jpeg", "quality": 80}
 header = {"format": "jpeg", "width": 90, "height": 60, "orientation": 1, "had_gps": False}
@@ -76,6 +77,8 @@ hash = "TbYBBYAAAAAAAAAAAAAAAAAAAAAA"
 answer = {"header": header, "thumbhash": hash, "color": "#123456", "thumbnails": [made],
           "found_point": None}
 """
+WRITE = "\nwrite(0, content)\n"
+HONEST = ANSWER + WRITE
 
 
 def test_honest_answer_is_accepted(take_over: Callable[..., Image]) -> None:
@@ -95,6 +98,7 @@ FORGERIES = {
     "a list of names": "made['file_name'] = ['square.jpg']",
     "another format": "made['format'] = 'png'",
     "an unknown format": "made['format'] = 'html'",
+    "more than it says": "write(0, content)",
     "another length": "made['bytes'] += 1",
     "a length that is a float": "made['bytes'] = float(made['bytes'])",
     "no width": "del made['width']",
@@ -109,7 +113,7 @@ FORGERIES = {
     "thumbnails that are none": "answer['thumbnails'] = 7",
     "a thousand thumbnails": "answer['thumbnails'] = [made] * 500",
     "a file that is no image":
-        "os.lseek(descriptors[1], 0, 0); os.write(descriptors[1], b'<html>')",
+        "content = b'<html>'",
     "an unknown source format": "header['format'] = 'svg'",
     "an endless source": "header['width'] = 10**9",
     "a negative source": "header['height'] = -60",
@@ -147,16 +151,17 @@ FORGERIES = {
 def test_forged_answer_fails_its_own_image_alone(
     take_over: Callable[..., Image], jobs: Jobs, code: str
 ) -> None:
-    image = take_over(HONEST + code)
+    image = take_over(ANSWER + code + WRITE)
     assert (image.status, image.error_code) == ("failed", "crashed")
     originals = [jobs.storage.originals / image.job_id, *jobs.storage.originals.rglob(image.id)]
     assert sorted(files_left(jobs)) == sorted(map(str, originals))
 
 
-# What is asked for a trial gets one descriptor more, of a file that the next trial reads.
+# A trial has a second file, of what the next one reads. The first trial has one descriptor, as the
+# image has; its request has the number of an output.
 TRIAL = """
-if len(descriptors) == 3:
-    os.write(descriptors[2], content)
+if "number" in request:
+    write(1, b"composed")
     answer = {"bytes": len(content)}
     """
 
@@ -168,13 +173,13 @@ if len(descriptors) == 3:
         ("answer['bytes'] += 1", 0),
         ("answer = None", 0),
         ("answer = {'error': 'corrupt', 'message': 'No.'}", 0),
-        ("os.lseek(descriptors[2], 0, 0); os.write(descriptors[2], b'<html>')", 0),
+        ("answer['bytes'] = 6; content = b'<html>'", 0),
     ],
 )
 def test_forged_trial_keeps_nothing(
     take_over: Callable[..., Image], jobs: Jobs, code: str, files: int
 ) -> None:
-    image = take_over(HONEST + TRIAL + code)
+    image = take_over(ANSWER + TRIAL + code + WRITE)
     recipe = Recipe((Output("a", 9, 9),)).to_json()
     trial = Trial(image.job_id, image.id, recipe, 0, "192.0.2.1")
     work_on_trial(jobs.store, jobs.storage, decoder.Decoder.from_config(jobs.config), trial)
@@ -205,21 +210,51 @@ def test_error_from_a_child_is_shown_as_text(
     assert "<script>alert" not in person.get(f"/jobs/{image.job_id}").text
 
 
-def test_file_that_grows_after_the_answer_keeps_its_size(
+# It goes on after its answer, and sends content for the files of the next image.
+GOES_ON = """
+def go_on():
+    own = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, os.dup(channel))
+    own.recvmsg(1, 0, socket.MSG_PEEK)  # Until the next request.
+    while True:
+        outcome(lambda: os.write(channel, b"c" + bytes(4) + b"more"))
+threading.Thread(target=go_on, daemon=True).start()
+"""
+
+
+def test_published_thumbnail_never_changes(
+    take_over: Callable[..., Image], jobs: Jobs, server: ForkServer
+) -> None:
+    def attack(code: str) -> bytes:
+        return make_jpeg() + attacker.MARK + code.encode()
+
+    take_over(HONEST)  # Starts the server.
+    job_id = submit(jobs, attack(HONEST + GOES_ON), attack(HONEST))
+    work_once(jobs)
+    assert server._kept  # It may get the next image of its job,
+    work(jobs)
+    first, second = jobs.job(job_id).images
+    # which it can spoil; then a new child makes that one.
+    for image in (first, second):
+        (made,) = image.thumbnails
+        content = (jobs.storage.thumbnails / made.path).read_bytes()
+        assert content == b"\xff\xd8\xffas good as any"
+
+
+def test_next_image_of_a_job_does_not_fail_for_the_one_before(
     take_over: Callable[..., Image], jobs: Jobs
 ) -> None:
-    image = take_over(
-        HONEST
-        + """
-def grow():
-    while True:
-        os.write(descriptors[1], b"more")
-for _ in range(4):
-    threading.Thread(target=grow, daemon=True).start()
+    take_over(HONEST)
+    spoiled = "sys.is_spoiled = True"
+    refuse = """
+if hasattr(sys, "is_spoiled"):
+    answer = {"error": "corrupt", "message": "No."}
 """
-    )
-    for made in image.thumbnails:  # It is refused, or the child was dead before it was read.
-        assert (jobs.storage.thumbnails / made.path).stat().st_size == made.bytes
+    images = [
+        make_jpeg() + attacker.MARK + code.encode() for code in (HONEST + spoiled, HONEST + refuse)
+    ]
+    job_id = submit(jobs, *images)
+    work(jobs)
+    assert [image.status for image in jobs.job(job_id).images] == ["done", "done"]
 
 
 def test_zip_leaves_out_forged_file_names(
@@ -304,8 +339,16 @@ for number in range(512):
         pass
 answer = {"error": "corrupt", "message": "".join(sorted(kinds))}
 """
-    # Two files, /dev/null three times, a socket.
-    assert take_over(code).error_message == "--cccs"
+    # The original, /dev/null three times, a socket.
+    assert take_over(code).error_message == "-cccs"
+
+
+def test_child_has_no_file_that_it_could_write(take_over: Callable[..., Image]) -> None:
+    code = """
+flags = fcntl.fcntl(descriptors[0], fcntl.F_GETFL)
+answer = {"error": "corrupt", "message": str(flags & os.O_ACCMODE == os.O_RDONLY)}
+"""
+    assert take_over(code).error_message == "True"
 
 
 @pytest.mark.parametrize(
@@ -349,44 +392,35 @@ def test_silent_child_is_killed_at_its_time_limit(take_over: Callable[..., Image
 
 
 def test_file_over_the_limit_is_refused(take_over: Callable[..., Image], jobs: Jobs) -> None:
-    code = """
-os.lseek(descriptors[1], 99_999_999, 0)
-os.write(descriptors[1], b"x")
-answer = {"error": "corrupt", "message": outcome(lambda: os.write(descriptors[1], b"x"))}
-"""
-    assert take_over(code).error_message == "EFBIG"
+    code = "while True: os.write(channel, b'c' + bytes(4) + bytes(65_536))"
+    assert take_over(code).error_code == "crashed"
     assert list(jobs.storage.tmp.iterdir()) == []
 
 
-def test_false_report_of_a_full_disk_costs_an_attempt(
-    take_over: Callable[..., Image], jobs: Jobs
+def test_image_whose_child_is_always_killed_ends(
+    take_over: Callable[..., Image],
+    jobs: Jobs,
+    server: ForkServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(Exception, match="said that the disk is full, and it is not"):
-        take_over('answer = {"disk_full": True}')
-    for _ in range(MAX_ATTEMPTS - 1):
-        with pytest.raises(Exception, match="said that the disk is full, and it is not"):
+    # As the kernel does where it has less memory than a child may have.
+    def kill(*_: object) -> None:
+        pid = server._process.pid
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+
+    take_over(HONEST)  # Starts the server.
+    monkeypatch.setattr(client, "_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(Claims, "renew", kill)
+    job_id = submit(jobs, make_jpeg() + attacker.MARK + b"while True: time.sleep(60)")
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(client.Failed, match="was killed"):
             work_once(jobs)
     claims_of(jobs).fail_exhausted()
-    (job_id,) = jobs.store.jobs.ids()
     assert jobs.job(job_id).images[0].error_code == "worker_lost"
 
 
-def test_disk_that_the_child_filled_itself_is_not_full(
-    take_over: Callable[..., Image], jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The disk is checked without the files of the child.
-    written: list[int] = []
-
-    def posix_fallocate(descriptor: int, start: int, length: int) -> None:
-        written.append(os.fstat(descriptor).st_size)
-
-    monkeypatch.setattr(os, "posix_fallocate", posix_fallocate)
-    with pytest.raises(Exception, match="said that the disk is full, and it is not"):
-        take_over('os.write(descriptors[1], bytes(10_000_000))\nanswer = {"disk_full": True}')
-    assert written == [0]
-
-
-def test_next_image_gets_a_new_child(
+def test_image_of_another_job_gets_a_new_child(
     take_over: Callable[..., Image], jobs: Jobs, app: Flask
 ) -> None:
     # The next child sees nothing of what this one changed in its memory.

@@ -1,7 +1,6 @@
 """What a worker does with one image, and with what can go wrong."""
 
 import errno
-import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -145,19 +144,6 @@ def test_image_waits_for_a_full_disk_as_long_as_it_takes(
             assert claims_of(jobs).has_work()
     work_once(jobs)
     assert image().status == "done"
-
-
-def test_full_disk_in_the_child_keeps_the_image_waiting(
-    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def posix_fallocate(*args: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(decoder.server, "run", lambda *args: {"disk_full": True})
-    monkeypatch.setattr(os, "posix_fallocate", posix_fallocate)
-    with pytest.raises(OSError, match="No space"):
-        work_once(jobs)
-    assert image().status == "waiting"
 
 
 def test_attempt_is_given_back_when_the_disk_has_room(

@@ -132,7 +132,7 @@ class SlowDecoder(Decoder):
     """A decoder that takes a second and more."""
 
     def try_output(self, *parts: Any) -> None:
-        *_, on_wait = parts
+        *_, on_wait, _ = parts
         on_wait()
         super().try_output(*parts)
 

@@ -28,6 +28,8 @@ pytestmark = pytest.mark.live
 
 LEASE = 1.5  # Seconds; 6 by default.
 RECOVERY = LEASE + 4  # Until an image runs again, or one without a notification is found.
+# A worker has a decode server with a child; the scheduler, which is one of the three, has neither.
+SPARES = ([2, 2, 0], [2, 0, 2], [0, 2, 2])
 ORPHANS = 2.0  # Seconds that a process may outlive its parent.
 
 
@@ -76,6 +78,16 @@ def test_image_of_a_killed_consumer_runs_again_after_its_restart(
     servers.processes["consumer"].wait()
     servers.start_one("consumer")
     wait_until(lambda: runs_again(servers, job_id), RECOVERY, "another worker")
+    finish(client, job_id)
+
+
+def test_image_of_a_killed_decode_child_runs_again_soon(
+    servers: Servers, client: Client, scan: bytes
+) -> None:
+    job_id = client.submit(scan)
+    for child in decode_children_of(meet_at_work(servers)):
+        os.kill(child, signal.SIGKILL)
+    wait_until(lambda: runs_again(servers, job_id), RECOVERY, "another attempt")
     finish(client, job_id)
 
 
@@ -163,9 +175,17 @@ def test_decode_child_ends_with_its_killed_worker(
     client.submit(scan)
     worker = meet_at_work(servers)
     children = descendants_of(worker)
-    assert len(children) == 2  # Its decode server, and the child of that.
+    assert len(children) >= 2  # Its decode server, and children of that.
     os.kill(worker, signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, children)), ORPHANS, "the child's end")
+
+
+def test_decode_child_of_a_finished_job_ends_soon(servers: Servers, client: Client) -> None:
+    finish(client, client.submit(make_jpeg()))
+    wait_until(
+        lambda: [len(descendants_of(pid)) for pid in servers.children("consumer")] in SPARES,
+        what="no child but the next one of each worker",
+    )
 
 
 def test_web_workers_end_with_their_killed_server_during_an_upload(

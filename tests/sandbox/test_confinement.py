@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import platform
-import select
 import signal
 import subprocess
 import sys
@@ -155,10 +154,7 @@ for action in (lambda: open("/etc/hostname"), lambda: os.listdir("/"), lambda: o
 def test_child_of_root_is_nobody_and_has_no_capability() -> None:
     # Its server reads its status, because the child itself cannot.
     server = ForkServer("tests.support.attacker")
-    server.run("", [], LIMITS)
-    select.select([server._control], [], [], 20)
-    pid = server._process.pid
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    child = server.run("answer = os.getpid()", [], LIMITS, group="kept")
     status = dict(
         line.split(":\t") for line in Path(f"/proc/{child}/status").read_text().splitlines()
     )
@@ -209,5 +205,5 @@ def decode(server: ForkServer, image: bytes, recipe: Recipe, folder: Path) -> An
         made = [opened.enter_context(tempfile.TemporaryFile()) for _ in recipe.outputs]
         limits = vars(ImageLimits.from_config(Config()))
         request = {"recipe": recipe.to_json(), "kept": [], "limits": limits}
-        descriptors = [source.fileno(), *(file.fileno() for file in made)]
-        return server.run(request, descriptors, LIMITS)
+        files = dict(enumerate(made))
+        return server.run(request, [source.fileno()], LIMITS, files=files)

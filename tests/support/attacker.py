@@ -8,6 +8,7 @@ request itself, or what stands behind MARK in the source. It answers with what i
 
 import ctypes
 import errno
+import fcntl  # noqa: F401
 
 # For the code, which finds in memory what it wants to use: a child opens no file.
 import json  # noqa: F401
@@ -52,14 +53,15 @@ def is_socket(descriptor: int) -> bool:
         return False
 
 
-def run(request: Any, descriptors: Sequence[int]) -> Any:
+def run(request: Any, descriptors: Sequence[int], write: server.Write) -> Any:
     """Run the code, with the names of this module and those of its own arguments."""
     if isinstance(request, str):
         code = request
     else:
         code = os.pread(descriptors[0], 1_000_000, 0).partition(MARK)[2].decode()
     channel = next(number for number in range(3, 100) if is_socket(number))
-    names = {**globals(), "descriptors": descriptors, "channel": channel, "answer": None}
+    given = {"request": request, "descriptors": descriptors, "write": write, "channel": channel}
+    names = {**globals(), **given, "answer": None}
     exec(code, names)
     return names["answer"]
 

@@ -54,6 +54,7 @@ from tests.support.servers import (
 from webapp.config import Config
 from webapp.jobs.check import lost_images, orphans
 from webapp.jobs.storage import ABANDONED_SECONDS
+from webapp.jobs.work import MAX_ATTEMPTS
 
 UPLOADERS = 4
 IN_FLIGHT = 16  # Uploads pause while so many images wait: the pace is that of the machine.
@@ -460,8 +461,9 @@ def _judge(run: Run) -> Report:
     only = {job_id: image_id for image_id, (job_id, *_) in rows.items()}
     history = _read_history(run)
     hit = {id for kill in run.kills for id in kill.image_ids}
-    # A decode child that is killed is taken for one that needed too much memory.
-    excused = {id for kill in run.kills if kill.victim == "decode child" for id in kill.image_ids}
+    cost = Counter(
+        id for kill in run.kills if kill.signal == signal.SIGKILL for id in kill.image_ids
+    )
     report = Report(
         refused=run.refused,
         unanswered=run.unanswered,
@@ -483,7 +485,9 @@ def _judge(run: Run) -> Report:
                 report.done += 1
             else:
                 report.lost.append(title)
-            if not _is_just(image.name, state, code) and image_id not in excused:
+            if code == "worker_lost" and cost[image_id] >= MAX_ATTEMPTS:
+                continue  # A slow image may cost all its attempts before its time is over.
+            if not _is_just(image.name, state, code):
                 report.unjust.append(title)
             if image.name in CLEAN and image_id not in hit and seconds:
                 report.wait.append(seconds)
@@ -539,7 +543,7 @@ def _recoveries(run: Run, history: History) -> list[float]:
     """
     seconds = []
     for kill in run.kills:
-        if kill.victim == "decode child" or kill.signal != signal.SIGKILL:
+        if kill.signal != signal.SIGKILL:
             continue
         for image_id in kill.image_ids:
             later = [change for change in history[image_id] if change[0] > kill.at]

@@ -16,9 +16,11 @@ from webapp.sandbox import seccomp, server
 STRICT = seccomp.assemble(platform.machine(), deny=seccomp.KILL)
 
 
-def make(request: Any, descriptors: Sequence[int]) -> Any:
+def make(request: Any, descriptors: Sequence[int], write: server.Write) -> Any:
     """Make thumbnails; or list a folder, to show that this is the end of a child."""
-    return os.listdir("/") if request == "listdir" else decode_server.answer(request, descriptors)
+    if request == "listdir":
+        return os.listdir("/")
+    return decode_server.answer(request, descriptors, write)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Make thumbnails in a decode child, and check everything that it answers.
 
 This is the caller's side; `decode_server` runs in the other process. An image may have taken over
-its child, which can then answer anything and write anything into its files.
+its child, which can then answer and send anything, for the images of its job that follow too.
 """
 
 import os
@@ -36,6 +36,8 @@ from webapp.recipes.outputs import MAX_SIDE, Format, Output, Point, Recipe
 from webapp.sandbox import client
 
 LARGEST_FILE = 100_000_000  # Bytes; the largest thumbnail as an uncompressed PNG has 67 million.
+
+MADE, COMPOSED = 0, 1  # The numbers of a trial's files.
 
 _HEAD = 12  # Bytes that tell the format of a file.
 _SIGNATURES: Mapping[str, re.Pattern[bytes]] = {
@@ -87,13 +89,14 @@ class Decoder:
         folder: Path,
         on_wait: Callable[[], None] | None = None,
         kept: Collection[int] = (),
+        job_id: str | None = None,
     ) -> Result:
         """Make the thumbnails of a recipe in a decode child.
 
-        The outputs whose numbers are in `kept` have their thumbnails already. The child gets only
-        descriptors: of the source to read, and of an empty file to write for each other output. A
-        file gets its name after it is checked. `on_wait` is called about once a
-        second meanwhile. On an error, no file is left in the folder.
+        The outputs whose numbers are in `kept` have their thumbnails already. A file gets its name
+        after it is checked. `on_wait` is called about once a second meanwhile. On an error, no file
+        is left in the folder. Images of one job may be decoded by the same child, one after the
+        other; without a job, the child is new.
         Raises ImageError, OSError if the disk is full, or client.Failed if the fault is ours.
         """
         request = {
@@ -110,10 +113,11 @@ class Decoder:
                     number: opened.enter_context(draft.open("x+b"))
                     for number, draft in drafts.items()
                 }
-                answer = self._ask(request, [original, *files.values()], on_wait)
-                if answer == {"disk_full": True}:
-                    _require_full_disk(list(files.values()))
-                result = read_answer(answer, recipe, files, self.image)
+
+                def read(answer: Any) -> Result:
+                    return read_answer(answer, recipe, files, self.image)
+
+                result: Result = self._run(request, [original], files, read, on_wait, job_id)
             for made in result.thumbnails:
                 drafts[made.number].rename(folder / made.file_name)
             return result
@@ -129,31 +133,51 @@ class Decoder:
         composed: Path,
         file: Path,
         on_wait: Callable[[], None] | None = None,
+        job_id: str | None = None,
     ) -> None:
         """Write the file that an output of a recipe would become, in a decode child.
 
         The output's format must be resolved. `composed` is what its picture is kept in between two
-        tries; it is created the first time. `on_wait` is called about once a second. Raises
-        ImageError, OSError if the disk is full, or client.Failed if the fault is ours; the new
-        files are worthless then.
+        tries; it is created the first time. `on_wait` is called about once a second, and `job_id`
+        is that of the image. Raises ImageError, OSError if the disk is full, or client.Failed if
+        the fault is ours; the new files are worthless then.
         """
         request = {"recipe": recipe.to_json(), "limits": vars(self.image), "number": number}
-        with (
-            source.open("rb") as original,
-            composed.open("rb" if composed.exists() else "x+b") as pixels,
-            file.open("x+b") as made,
-        ):
-            answer = self._ask(request, [original, pixels, made], on_wait)
-            if answer == {"disk_full": True}:
-                _require_full_disk([made])
-            _check_trial(answer, cast(Format, recipe.outputs[number].format), made)
+        format = cast(Format, recipe.outputs[number].format)
+        with ExitStack() as opened:
+            sources = [opened.enter_context(source.open("rb"))]
+            files = {MADE: opened.enter_context(file.open("x+b"))}
+            if composed.exists():
+                sources.append(opened.enter_context(composed.open("rb")))
+            else:
+                files[COMPOSED] = opened.enter_context(composed.open("x+b"))
 
-    def _ask(
-        self, request: Any, files: Sequence[IO[bytes]], on_wait: Callable[[], None] | None
+            def read(answer: Any) -> None:
+                _check_trial(answer, format, files[MADE])
+
+            self._run(request, sources, files, read, on_wait, job_id)
+
+    def _run(
+        self,
+        request: Any,
+        sources: Sequence[IO[bytes]],
+        files: Mapping[int, IO[bytes]],
+        read: Callable[[Any], Any],
+        on_wait: Callable[[], None] | None,
+        job_id: str | None,
     ) -> Any:
-        """Run a decode child; return its answer, or raise ImageError."""
+        """Run a decode child; return what its answer is read as, or raise ImageError."""
+        descriptors = [source.fileno() for source in sources]
         try:
-            return server.run(request, [file.fileno() for file in files], self.process, on_wait)
+            return server.run(
+                request,
+                descriptors,
+                self.process,
+                on_wait,
+                files=files,
+                read=read,
+                group=job_id,
+            )
         except client.ChildTimedOut:
             raise TimedOut(self.process.wall_seconds) from None
         except client.ChildOutOfMemory:
@@ -195,19 +219,6 @@ def _raise_error_in(answer: Any) -> None:
     """Raise the ImageError that a child answered, if it did."""
     if answer.keys() == {"error", "message"}:
         raise _ChildError(_one_of(CHILD_ERRORS, answer["error"]), _sentence(answer["message"]))
-
-
-def _require_full_disk(files: Sequence[IO[bytes]]) -> None:
-    """Raise OSError if the disk is full, and client.Failed if it is not.
-
-    The files are emptied first, because the child may have filled the disk itself; then the disk
-    must have room for the largest file. A child that lies costs its image an attempt each time; a
-    full disk costs none.
-    """
-    for file in files:
-        os.ftruncate(file.fileno(), 0)
-    os.posix_fallocate(files[0].fileno(), 0, LARGEST_FILE)
-    raise client.Failed("A decode child said that the disk is full, and it is not.")
 
 
 class _ChildError(ImageError):

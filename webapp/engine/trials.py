@@ -33,7 +33,9 @@ def try_output(
     empty. All of the recipe decides how the source is scaled on the way, so the file is the same
     as that of `make_thumbnails`, byte by byte. Raises ImageError.
     """
-    if os.fstat(composed.fileno()).st_size:
+    size = composed.seek(0, os.SEEK_END)
+    composed.seek(0)
+    if size:
         picture = _read(composed)
     else:
         picture = _compose(source, recipe, number, limits)

@@ -6,7 +6,11 @@ from webapp.config import MB
 from webapp.engine.errors import ImageError
 
 FILE_LOST = ("file_lost", "The server has lost this image's files. Upload it again.")
-WORKER_LOST = ("worker_lost", "This image failed after several attempts. Try again later.")
+# Also of an image for which the kernel has not enough memory: it kills the decode child.
+WORKER_LOST = (
+    "worker_lost",
+    "This image failed after several attempts. Try again later, or export it smaller.",
+)
 
 
 class JobNotFound(LookupError):

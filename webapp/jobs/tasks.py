@@ -138,6 +138,7 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
                 break
 
     def _beat(self) -> None:
+        decoder.server.end_idle()
         self.huey.claims.store.operations.beat(worker_name())
 
     def _look(self) -> None:

@@ -165,7 +165,7 @@ def work_on_trial(store: Store, storage: Storage, decoder: Decoder, trial: Trial
             is_composed = storage.link_trial(composed, *ids, trial.composed_name)
             recipe = Recipe.from_json(trial.recipe)
             beat = partial(store.operations.beat, worker_name())
-            decoder.try_output(original, recipe, trial.number, composed, made, beat)
+            decoder.try_output(original, recipe, trial.number, composed, made, beat, trial.job_id)
             new = [made] if is_composed else [made, composed]
             store.usage.add(trial.client, "bytes", sum(file.stat().st_size for file in new))
             if not is_composed:

@@ -61,7 +61,9 @@ def _work_on(claim: Claim, claims: Claims, decoder: Decoder) -> None:
     renew = partial(claims.renew, claim)
     with claims.storage.open_folder() as folder:
         try:
-            made = decoder.make_thumbnails(source, plan.recipe, folder, renew, plan.kept)
+            made = decoder.make_thumbnails(
+                source, plan.recipe, folder, renew, plan.kept, claim.job_id
+            )
             claims.finish(claim, plan, folder, made, _draw(made.thumbhash))
         except (ImageError, TooMuchKept) as error:
             claims.fail(claim, error.code, str(error))

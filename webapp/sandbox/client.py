@@ -1,16 +1,22 @@
 """Run a function in a confined child process: the caller's side.
 
 Each caller starts a fork server of its own, `python -m <module>`, where the module calls
-`server.serve`. The server has an empty environment and nothing of the caller's memory, and keeps
-one child ready. The two exchange
+`server.serve`. The server has an empty environment and nothing of the caller's memory. It forks the
+next child while one works; that one confines itself and waits. They exchange packets
 
-    on the server's standard input, a socket of packets:
-        server   the process id of a child that is ready, with a socket to it
-        caller   NEXT: it has killed the child
-        server   the child's exit code or minus its signal; then the next child
+    on the server's standard input, a socket:
+        caller   {"fork": null}, or {"end": the process id of a child that it killed}
+        server   {"child": its process id}, with a socket to it
+                 {"ended": process id, "status": exit code or minus a signal, "cpu": seconds}
     on the socket to a child:
+        child    READY
         caller   JSON of [request, limits], with the descriptors that the function gets
-        child    JSON of [kind, value]; nothing if it ends without an answer
+        child    CONTENT, the number of a file in 4 bytes, and what comes next in it; repeated
+        child    ANSWER and JSON of [kind, value]; nothing if it ends without an answer
+
+A child that answered may be kept for the next request of its group. Bytes that it worked on may
+have taken it over, and it goes on while the caller reads. So it gets no file to write: the caller
+writes what it sends.
 """
 
 import atexit
@@ -20,25 +26,39 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import IO, Any
 
 # Both sides keep these.
 MAX_REQUEST = 100_000  # Bytes of JSON. A recipe of 200 outputs has half of that.
 MAX_DESCRIPTORS = 250  # The kernel passes 253 at a time.
 MAX_ANSWER = 100_000  # Bytes of JSON. More than any honest answer; the sender is not trusted.
+MAX_CONTENT = 1 << 16  # Bytes of a file in one packet.
 MAX_TRACEBACK = 10_000  # Characters.
-NEXT = b"next"
+READY, CONTENT, ANSWER = b"r", b"c", b"a"  # The first byte of a child's packets.
+FILE_NUMBER = struct.Struct(">I")
+
+# A child is kept for so many runs, and for so long. A new one costs 5 ms of a processor more than
+# a kept one, so a higher number would save little; and a child that was taken over ends sooner.
+MAX_RUNS = 50
+MAX_LIFE_SECONDS = 60.0
+IDLE_SECONDS = 2.0  # While it waits, it holds the memory of its largest image.
 
 _TRIES = 3  # To find a server or a child that was not killed meanwhile.
+_EXIT_SECONDS = (
+    1.0  # From the end of a child's socket to its own, while the kernel frees its memory.
+)
 _WAIT_SECONDS = 1.0  # Between two calls of on_wait.
 _SERVER_SECONDS = 20.0  # For a server to start or to answer; these take 0.2 s and 0.001 s.
+_LARGEST_PACKET = max(1 + MAX_ANSWER, 1 + FILE_NUMBER.size + MAX_CONTENT)
 _ROOT = Path(__file__).parents[2]  # Where `python -m` finds the module.
 # The variables that the server inherits: how the C library allocates memory.
 _ALLOCATOR = ("MALLOC_", "GLIBC_TUNABLES")
@@ -95,10 +115,31 @@ class ChildCrashed(SandboxError):
 
 
 class Failed(Exception):
-    """The function raised, or the server ended; the message is for the log.
+    """The function raised, the server ended, or the child was killed.
 
-    Not a SandboxError: the fault is in the program or the machine, not in the request.
+    The message is for the log. Not a SandboxError: the fault is in the program or the machine, not
+    in the request.
     """
+
+
+@dataclass
+class _Child:
+    """A child: its process id, the socket to it, and what it did."""
+
+    pid: int
+    channel: socket.socket
+    group: str | None = None
+    limits: RunLimits | None = None
+    runs: int = 0
+    first_use: float = 0.0  # By time.monotonic().
+    last_use: float = 0.0
+    end: tuple[int, float] | None = None  # Its exit code or minus its signal; processor time.
+
+    @property
+    def is_worn(self) -> bool:
+        """True if it had enough runs or time."""
+        age = time.monotonic() - self.first_use
+        return self.runs >= MAX_RUNS or age >= MAX_LIFE_SECONDS
 
 
 class ForkServer:
@@ -127,110 +168,256 @@ class ForkServer:
             )
         ours.settimeout(_SERVER_SECONDS)
         self._control, self._pid = ours, os.getpid()
+        self._spare: _Child | None = None  # Received while another message was awaited.
+        self._kept: _Child | None = None
+        self._tell(fork=None)
         atexit.register(self.stop)
 
     def stop(self) -> None:
-        """Kill the server; its child ends with it."""
+        """Kill the server; its children end with it."""
         if self._pid != os.getpid():
             return
         self._pid = 0
         atexit.unregister(self.stop)
+        for child in (self._spare, self._kept):
+            if child:
+                child.channel.close()
         self._control.close()
         self._process.kill()
         self._process.wait()
 
+    def end_idle(self) -> None:
+        """End the kept child if its group had no work for a while. Call this now and then."""
+        if self._pid == os.getpid() and self._kept:
+            is_idle = time.monotonic() - self._kept.last_use >= IDLE_SECONDS
+            if is_idle or self._kept.is_worn:
+                with _signals_held():
+                    self._end_kept()
+
     def run(
         self,
         request: Any,
-        descriptors: Iterable[int],
+        descriptors: Sequence[int],
         limits: RunLimits,
         on_wait: Callable[[], None] | None = None,
+        *,
+        files: Mapping[int, IO[bytes]] = MappingProxyType({}),
+        read: Callable[[Any], Any] = lambda result: result,
+        group: str | None = None,
     ) -> Any:
-        """Call the server's function in a child process and return its result.
+        """Call the server's function in a child process, and return `read` of its result.
 
-        The function gets the request, which must be JSON, and the open descriptors. If the kernel
-        supports it, it reaches no other file, process or network. `on_wait` is called about once a
-        second meanwhile. The child has ended when this returns, also when `on_wait` raises or an
-        interrupt arrives. The result is only as trustworthy as the bytes that the child worked on.
-        Raises SandboxError, or Failed with the traceback if the function raised.
+        The function gets the request, which must be JSON, and the open descriptors. What it writes
+        into a file by its number, this process writes into `files`. If the kernel supports it, the
+        function reaches no other file, process or network. `on_wait` is called about once a second
+        meanwhile.
+
+        The result is only as trustworthy as the bytes that the child worked on. Without a group,
+        the child is new, and is killed afterwards. With one, it may have worked for the group
+        before, and all its runs together have the processor time and the memory of `limits`. If it
+        fails then, or `read` raises, a new child repeats the request: no error comes of an earlier
+        run. Raises SandboxError, Failed (with the traceback if the function raised), what `read` or
+        `on_wait` raises, or OSError if a file cannot be written.
         """
         message = json.dumps([request, asdict(limits)]).encode()
         if len(message) > MAX_REQUEST:
             raise ValueError(f"A request of {len(message)} bytes is too long.")
         for _ in range(_TRIES):
-            run: _Run | None = None
-            try:
-                self._wait_for_child(on_wait)
-                with _signals_held():
-                    run = self._take_child()
-                socket.send_fds(run.channel, [message], list(descriptors))
-                answer = _read_answer(run.channel, limits, on_wait)
-            except ConnectionError:  # The child was killed before it read the request.
-                continue
-            finally:
-                with _signals_held():
-                    status = self._end(run) if run else 0
-            if status < 0 and status != -signal.SIGKILL:
-                # All children share one memory layout. Replace it, or crashes would reveal it.
-                self.stop()
-            return _read_result(answer, status, limits)
+            with self._child_at_work(group, limits, on_wait) as child:
+                error: Exception
+                try:
+                    socket.send_fds(child.channel, [message], descriptors)
+                    result = self._receive(child, limits, files, on_wait)
+                except ConnectionError:  # The child was killed before it read the request.
+                    continue
+                except (SandboxError, Failed) as caught:
+                    error = caught
+                else:
+                    try:
+                        result = read(result)
+                    except Exception as caught:
+                        error = caught
+                    else:
+                        child.runs += 1
+                        child.last_use = time.monotonic()
+                        return result
+                if not child.runs:
+                    raise error
+                self._end(child)  # Before the next one reads from the same place of the file.
+            _rewind(descriptors, files)
         raise Failed("Each child was killed before it read its request.")
 
+    @contextmanager
+    def _child_at_work(
+        self, group: str | None, limits: RunLimits, on_wait: Callable[[], None] | None
+    ) -> Iterator[_Child]:
+        """Give the block a child; keep it if it did a run, and end it otherwise."""
+        with _signals_held():
+            child = self._take_kept(group, limits)
+        try:
+            if child is None:
+                self._wait_for_child(on_wait)
+                with _signals_held():
+                    child = self._take_child()
+                    child.group, child.limits, child.first_use = group, limits, time.monotonic()
+                self._await_ready(child, on_wait)
+            runs = child.runs
+            yield child
+        finally:
+            with _signals_held():
+                if child and child.runs > runs and group is not None and not child.is_worn:
+                    self._kept = child
+                elif child:
+                    self._kill(child)
+
+    def _take_kept(self, group: str | None, limits: RunLimits) -> _Child | None:
+        """Return the kept child if it may work for a group; end it otherwise."""
+        if self._pid != os.getpid() or not self._kept:
+            return None
+        child = self._kept
+        is_same = group is not None and (child.group, child.limits) == (group, limits)
+        if is_same and not child.is_worn:
+            self._kept = None
+            return child
+        self._end_kept()
+        return None
+
+    def _end_kept(self) -> None:
+        child, self._kept = self._kept, None
+        if child:
+            self._kill(child)
+
     def _wait_for_child(self, on_wait: Callable[[], None] | None) -> None:
-        """Wait until the next child is ready or the server ended.
+        """Wait until the next child is there or the server ended.
 
         Raises Failed if neither happens in time.
         """
         with _signals_held():
             self.start()
+        if self._spare:
+            return
         try:
-            _wait(self._control, _SERVER_SECONDS, on_wait)
-        except ChildTimedOut:
+            _wait(self._control, time.monotonic() + _SERVER_SECONDS, on_wait)
+        except TimeoutError:
             self.stop()
             raise Failed(f"python -m {self._module} hangs.") from None
 
-    def _take_child(self) -> "_Run":
-        """Receive the next child; start the server again if it was killed.
+    def _take_child(self) -> _Child:
+        """Receive the next child, and have the server fork another one.
 
-        Raises Failed if the server does not start.
+        Starts the server again if it was killed. Raises Failed if it does not start.
         """
         for _ in range(_TRIES):
             self.start()
-            message: bytes = b""
-            descriptors: list[int] = []
-            if self._process.poll() is None:  # Else its child ended with it.
+            if self._process.poll() is None:  # Else its children ended with it.
                 with suppress(OSError):
-                    message, descriptors, _, _ = socket.recv_fds(self._control, 20, 1)
-            if message:
-                return _Run(int(message), socket.socket(fileno=descriptors[0]))
+                    while not self._spare and self._hear():
+                        pass
+                    if child := self._spare:
+                        self._spare = None
+                        self._tell(fork=None)
+                        return child
             self.stop()
         raise Failed(f"python -m {self._module} ended without a child.")
 
-    def _end(self, run: "_Run") -> int:
-        """Kill a child and return its exit code or minus its signal.
+    def _await_ready(self, child: _Child, on_wait: Callable[[], None] | None) -> None:
+        """Wait until a child is confined. Raises Failed, or ConnectionError if it was killed."""
+        try:
+            _wait(child.channel, time.monotonic() + _SERVER_SECONDS, on_wait)
+        except TimeoutError:
+            self.stop()
+            raise Failed("A child hangs before its request.") from None
+        message = child.channel.recv(MAX_ANSWER)
+        if message != READY:
+            raise Failed(f"A child was not ready. {message.decode()}")
 
-        A child that answered is killed too: it may have threads that go on. The server has not
-        reaped it yet, so no other process has its number.
+    def _receive(
+        self,
+        child: _Child,
+        limits: RunLimits,
+        files: Mapping[int, IO[bytes]],
+        on_wait: Callable[[], None] | None,
+    ) -> Any:
+        """Write the files that a child sends, and return the result that it answers.
+
+        Raises SandboxError or Failed, ConnectionError if it was killed before it read its request,
+        or OSError of a file.
         """
-        run.channel.close()
-        status = b""
-        if self._process.poll() is None:  # Else its child ended with it.
-            os.kill(run.child, signal.SIGKILL)
+        deadline = time.monotonic() + limits.wall_seconds
+        sizes = dict.fromkeys(files, 0)
+        while True:
+            try:
+                _wait(child.channel, deadline, on_wait)
+            except TimeoutError:
+                raise ChildTimedOut(limits.wall_seconds) from None
+            packet = child.channel.recv(_LARGEST_PACKET + 1)
+            if packet[:1] == ANSWER and len(packet) <= _LARGEST_PACKET:
+                for file in files.values():
+                    file.flush()
+                return _read_answer(packet[1:], limits)
+            if not packet:
+                raise self._explain(child, limits)
+            number, content = _read_content(packet)
+            if number not in sizes or sizes[number] + len(content) > limits.file_bytes:
+                raise ChildCrashed(-signal.SIGKILL)
+            sizes[number] += len(content)
+            files[number].write(content)
+
+    def _explain(self, child: _Child, limits: RunLimits) -> Exception:
+        """Return the error of a child that ended without an answer."""
+        has_ended = _has_ended(
+            child.pid
+        )  # Else it closed its socket, which our program never does.
+        status, cpu_seconds = self._end(child)
+        if status == -signal.SIGXCPU or (
+            status == -signal.SIGKILL and cpu_seconds >= limits.cpu_seconds
+        ):
+            return ChildTimedOut(limits.cpu_seconds)
+        if status == -signal.SIGKILL and has_ended:
+            return Failed("A child was killed, by the kernel for want of memory or by an operator.")
+        if status < 0 and status != -signal.SIGKILL:
+            # All children share one memory layout. Replace it, or crashes would reveal it.
+            self.stop()
+        return ChildCrashed(status)
+
+    def _end(self, child: _Child) -> tuple[int, float]:
+        """End a child; return its exit code or minus its signal, and its processor time."""
+        with _signals_held():
+            self._kill(child)
             with suppress(OSError):
-                self._control.send(NEXT)
-                status = self._control.recv(20)
-        if not status:
+                while not child.end and (message := self._hear()):
+                    if message.get("ended") == child.pid:
+                        child.end = message["status"], message["cpu"]
+            if child.end:
+                return child.end
             self.stop()  # Its children end with it.
-            raise Failed(f"python -m {self._module} ended.")
-        return int(status)
+        raise Failed(f"python -m {self._module} ended.")
 
+    def _kill(self, child: _Child) -> None:
+        """Kill a child, unless that was done; its server will reap it.
 
-@dataclass(frozen=True)
-class _Run:
-    """A working child: its process id and the socket to it."""
+        The server has not reaped it yet, so no other process has its number.
+        """
+        if child.channel.fileno() < 0:
+            return
+        child.channel.close()
+        if self._pid == os.getpid() and self._process.poll() is None:  # Else it ended with it.
+            os.kill(child.pid, signal.SIGKILL)
+            with suppress(OSError):
+                self._tell(end=child.pid)
 
-    child: int
-    channel: socket.socket
+    def _tell(self, **command: int | None) -> None:
+        self._control.send(json.dumps(command).encode())
+
+    def _hear(self) -> Any:
+        """Receive a message of the server, and keep the child in it; None if it ended."""
+        message, descriptors, _, _ = socket.recv_fds(self._control, 200, 1)
+        if not message:
+            return None
+        told = json.loads(message)
+        if descriptors:
+            self._spare = _Child(told["child"], socket.socket(fileno=descriptors[0]))
+        return told
 
 
 @contextmanager
@@ -244,33 +431,24 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _read_answer(
-    channel: socket.socket, limits: RunLimits, on_wait: Callable[[], None] | None
-) -> bytes:
-    """Read what the child sends; empty if it ends without an answer.
-
-    Raises ChildTimedOut, or ChildCrashed if it sends more than an honest child would.
-    """
-    _wait(channel, limits.wall_seconds, on_wait)
-    answer = channel.recv(MAX_ANSWER + 1)
-    if len(answer) > MAX_ANSWER:
-        raise ChildCrashed(-signal.SIGKILL)
-    return answer
+def _has_ended(pid: int) -> bool:
+    """Wait until a child whose socket is closed has ended; return False if it goes on."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        return bool(select.select([pidfd], [], [], _EXIT_SECONDS)[0])
+    finally:
+        os.close(pidfd)
 
 
-def _wait(source: socket.socket, seconds: float, on_wait: Callable[[], None] | None) -> None:
-    """Wait until there is something to read or the other side ended.
-
-    Raises ChildTimedOut.
-    """
-    deadline = time.monotonic() + seconds
+def _wait(source: socket.socket, deadline: float, on_wait: Callable[[], None] | None) -> None:
+    """Wait until there is something to read or the other side ended. Raises TimeoutError."""
     next_wait = time.monotonic() + _WAIT_SECONDS
     poll = select.poll()
     poll.register(source, select.POLLIN)
     while True:
         now = time.monotonic()
         if now >= deadline:
-            raise ChildTimedOut(seconds)
+            raise TimeoutError
         if now >= next_wait:
             next_wait = now + _WAIT_SECONDS
             if on_wait:
@@ -279,21 +457,34 @@ def _wait(source: socket.socket, seconds: float, on_wait: Callable[[], None] | N
             return
 
 
-def _read_result(answer: bytes, status: int, limits: RunLimits) -> Any:
+def _read_content(packet: bytes) -> tuple[int, bytes]:
+    """Return the number of a file and what comes next in it. Raises ChildCrashed."""
+    start = 1 + FILE_NUMBER.size
+    if packet[:1] != CONTENT or not start < len(packet) <= start + MAX_CONTENT:
+        raise ChildCrashed(-signal.SIGKILL)
+    return FILE_NUMBER.unpack(packet[1:start])[0], packet[start:]
+
+
+def _read_answer(answer: bytes, limits: RunLimits) -> Any:
     """Return the result in an answer, or raise the error in it."""
-    if status == -signal.SIGXCPU:
-        raise ChildTimedOut(limits.cpu_seconds)
     try:
         # JSON, never pickle: a child that hostile bytes took over could send code in a pickle.
         kind, value = json.loads(answer)
     except (ValueError, TypeError, RecursionError):
-        if status == -signal.SIGKILL and not answer:  # The kernel ran out of memory and killed it.
-            raise ChildOutOfMemory(limits.memory_bytes) from None
-        raise ChildCrashed(status) from None
+        raise ChildCrashed(-signal.SIGKILL) from None
     if kind == "result":
         return value
     if kind == "memory":
         raise ChildOutOfMemory(limits.memory_bytes)
     if kind != "failed" or not isinstance(value, str) or len(value) > MAX_TRACEBACK:
-        raise ChildCrashed(status)
+        raise ChildCrashed(-signal.SIGKILL)
     raise Failed(value)
+
+
+def _rewind(descriptors: Iterable[int], files: Mapping[int, IO[bytes]]) -> None:
+    """Undo what a child did to its files: it read from some, and sent for others."""
+    for descriptor in descriptors:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    for file in files.values():
+        file.seek(0)
+        file.truncate()

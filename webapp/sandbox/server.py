@@ -1,10 +1,11 @@
-"""Fork confined children, one for each run: the server's side.
+"""Fork confined children: the server's side.
 
 A module that `client.ForkServer` starts with `python -m` calls `serve`. A child cannot open a file,
 so its function must find everything in memory: the module imports all that it needs beforehand.
 """
 
 import contextlib
+import errno
 import gc
 import json
 import math
@@ -15,23 +16,29 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from webapp.sandbox.client import (
-    MAX_ANSWER,
+    ANSWER,
+    CONTENT,
+    FILE_NUMBER,
+    MAX_CONTENT,
     MAX_DESCRIPTORS,
     MAX_REQUEST,
     MAX_TRACEBACK,
-    NEXT,
+    READY,
     RunLimits,
 )
 from webapp.sandbox.confinement import confine
 from webapp.sandbox.libc import die_with_parent
 
-Function = Callable[[Any, Sequence[int]], Any]
+# It gets the request and the open descriptors, which it closes, and a function that writes into a
+# file of the caller. What it returns must be JSON.
+Write = Callable[[int, bytes], None]
+Function = Callable[[Any, Sequence[int], Write], Any]
 
-_READY = b"ready"
 # How many threads a child's user may have beyond those that it had when the server started. The
 # kernel counts them by user: a desktop may start hundreds meanwhile.
 _MORE_THREADS = 1000
@@ -40,7 +47,7 @@ _UNPRIVILEGED = 65534  # The id of the user and the group without rights.
 
 
 def serve(function: Function) -> None:
-    """Fork one child after another until the caller ends.
+    """Fork children until the caller ends.
 
     The caller's process id is the first argument of this program.
     """
@@ -51,15 +58,13 @@ def serve(function: Function) -> None:
     os.chdir("/")
     max_threads = count_threads(_user_of_child()) + _MORE_THREADS
     gc.freeze()  # Garbage collection in the children would copy these pages.
-    with socket.socket(fileno=sys.stdin.fileno()) as control:
-        try:
-            while True:
-                child = _start_child(control, function, max_threads)
-                if control.recv(len(NEXT)) != NEXT:
-                    break
-                control.send(str(_reap(child)).encode())
-        except ConnectionError:
-            pass  # The caller ended.
+    with socket.socket(fileno=sys.stdin.fileno()) as control, contextlib.suppress(ConnectionError):
+        while message := control.recv(100):  # Else the caller ended.
+            command = json.loads(message)
+            if "fork" in command:
+                _start_child(control, function, max_threads)
+            else:
+                _reap(control, command["end"])
 
 
 def count_threads(user: int) -> int:
@@ -76,39 +81,48 @@ def count_threads(user: int) -> int:
     return count
 
 
-def _start_child(control: socket.socket, function: Function, max_threads: int) -> int:
-    """Fork a child and send it to the caller; return its process id."""
+def _start_child(control: socket.socket, function: Function, max_threads: int) -> None:
+    """Fork a child and send it to the caller."""
     parent = os.getpid()
     callers, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with callers, childs:
         child = os.fork()
         if child == 0:
             _run_child(childs, parent, function, max_threads)
-        childs.close()
-        message = callers.recv(MAX_ANSWER)
-        if message != _READY:
-            sys.exit(f"A child ended with {_reap(child)} before it was ready. {message.decode()}")
-        socket.send_fds(control, [str(child).encode()], [callers.fileno()])
-    return child
+        socket.send_fds(control, [json.dumps({"child": child}).encode()], [callers.fileno()])
 
 
-def _reap(child: int) -> int:
-    """Wait until a child ends; return its exit code or minus its signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def _reap(control: socket.socket, child: int) -> None:
+    """Wait until a child ends; tell the caller how."""
+    _, status, used = os.wait4(child, 0)
+    end = {
+        "ended": child,
+        "status": os.waitstatus_to_exitcode(status),
+        "cpu": used.ru_utime + used.ru_stime,
+    }
+    control.send(json.dumps(end).encode())
 
 
 def _run_child(
     channel: socket.socket, parent: int, function: Function, max_threads: int
 ) -> NoReturn:
-    """Confine this process, call the function, send its answer and exit."""
+    """Confine this process, and call the function for each request until the end."""
     exit_code = 1
     try:
-        os.write(channel.fileno(), _confine(channel.fileno(), parent, max_threads))
-        message, descriptors, _, _ = socket.recv_fds(channel, MAX_REQUEST, MAX_DESCRIPTORS)
-        if message:  # Else the caller ended.
-            request, limits = json.loads(message)
-            _set_limits(RunLimits(**limits))
-            os.write(channel.fileno(), _answer(function, request, descriptors))
+        ready = _confine(channel.fileno(), parent, max_threads)
+        os.write(channel.fileno(), ready)
+        has_limits = False
+        while ready == READY:
+            message, descriptors, _, _ = socket.recv_fds(channel, MAX_REQUEST, MAX_DESCRIPTORS)
+            if not message:  # The caller ended.
+                break
+            request, values = json.loads(message)
+            limits = RunLimits(**values)
+            if not has_limits:  # All its requests have the same, and share them.
+                _set_limits(limits)
+                has_limits = True
+            write = partial(_send, channel.fileno(), limits.file_bytes, {})
+            os.write(channel.fileno(), ANSWER + _answer(function, request, descriptors, write))
         exit_code = 0
     finally:
         # Skip clean-up and flushing: those are the server's, and this is a copy of it.
@@ -116,7 +130,7 @@ def _run_child(
 
 
 def _confine(channel: int, parent: int, max_threads: int) -> bytes:
-    """Confine this process; return _READY or the traceback of a failure."""
+    """Confine this process; return READY or the traceback of a failure."""
     try:
         _drop_root()
         die_with_parent(parent)  # Only now: a change of user would undo it.
@@ -125,7 +139,19 @@ def _confine(channel: int, parent: int, max_threads: int) -> bytes:
         confine()
     except BaseException:
         return traceback.format_exc().encode()
-    return _READY
+    return READY
+
+
+def _send(channel: int, limit: int, sizes: dict[int, int], number: int, content: bytes) -> None:
+    """Send what comes next in a file of the caller; `sizes` has what was sent of each."""
+    sizes[number] = sizes.get(number, 0) + len(content)
+    if sizes[number] > limit:  # The caller would refuse it.
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    head = CONTENT + FILE_NUMBER.pack(number)
+    rest = memoryview(content)
+    while rest:
+        os.write(channel, head + rest[:MAX_CONTENT])
+        rest = rest[MAX_CONTENT:]
 
 
 def _user_of_child() -> int:
@@ -159,8 +185,7 @@ def _close_descriptors(channel: int) -> None:
 def _set_limits(limits: RunLimits) -> None:
     _set_limit(resource.RLIMIT_CORE, 0)
     _set_limit(resource.RLIMIT_NOFILE, _MAX_OPEN_FILES)
-    # Writing beyond this one raises OSError (EFBIG): Python ignores SIGXFSZ.
-    _set_limit(resource.RLIMIT_FSIZE, limits.file_bytes)
+    _set_limit(resource.RLIMIT_FSIZE, 0)  # It has no file to write.
     _set_limit(resource.RLIMIT_CPU, math.ceil(limits.cpu_seconds))
     _set_limit(resource.RLIMIT_AS, limits.memory_bytes)
 
@@ -178,10 +203,10 @@ def _set_limit(which: int, value: int) -> None:
     resource.setrlimit(which, (value, ceiling))
 
 
-def _answer(function: Function, request: Any, descriptors: Sequence[int]) -> bytes:
+def _answer(function: Function, request: Any, descriptors: Sequence[int], write: Write) -> bytes:
     """Call the function; return JSON of its result or its failure."""
     try:
-        return json.dumps(["result", function(request, descriptors)]).encode()
+        return json.dumps(["result", function(request, descriptors, write)]).encode()
     except MemoryError:
         return b'["memory", null]'
     except BaseException:
