@@ -47,14 +47,12 @@ def children_of(server: ForkServer) -> list[int]:
 
 def next_child(server: ForkServer) -> int:
     """Return the child that waits for the next request, once it is the only one."""
-
-    def only() -> list[int] | None:
-        children = children_of(server)
-        return children if len(children) == 1 else None
-
     server.start()
-    (child,) = wait_until(only, what="one child")
-    return int(child)
+    while not server._spare:
+        assert server._hear()
+    child = server._spare.pid
+    wait_until(lambda: children_of(server) == [child], what="the end of all others")
+    return child
 
 
 def lives(process: int) -> bool:
@@ -272,6 +270,15 @@ def test_server_that_was_killed_is_replaced(server: ForkServer) -> None:
     server.start()
     server._process.kill()
     server._process.wait()
+    assert server.run("answer = 1", [], ROOMY) == 1
+
+
+def test_child_that_was_killed_before_it_was_ready_is_replaced(server: ForkServer) -> None:
+    child = next_child(server)
+    os.kill(child, signal.SIGKILL)
+    wait_until(lambda: not lives(child))
+    assert server._spare
+    server._spare.channel.recv(1)  # As if it had not sent READY.
     assert server.run("answer = 1", [], ROOMY) == 1
 
 

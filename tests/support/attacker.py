@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from webapp.engine import decode_server  # noqa: F401
+from webapp.engine import decode_server
 from webapp.sandbox import server
 
 MARK = b"\n# The decoder is taken over by:\n"
@@ -68,4 +68,4 @@ def run(request: Any, descriptors: Sequence[int], write: server.Write) -> Any:
 
 if __name__ == "__main__":
     SERVERS_MEMORY = Path("/proc/self/maps").read_text()
-    server.serve(run)
+    server.serve(run, decode_server.warm_up)

@@ -25,4 +25,4 @@ def make(request: Any, descriptors: Sequence[int], write: server.Write) -> Any:
 
 if __name__ == "__main__":
     seccomp.PROGRAM = ctypes.create_string_buffer(STRICT)
-    server.serve(make)
+    server.serve(make, decode_server.warm_up)

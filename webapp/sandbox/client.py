@@ -1,13 +1,13 @@
 """Run a function in a confined child process: the caller's side.
 
 Each caller starts a fork server of its own, `python -m <module>`, where the module calls
-`server.serve`. The server has an empty environment and nothing of the caller's memory. It forks the
-next child while one works; that one confines itself and waits. They exchange packets
+`server.serve`. The server has an empty environment and nothing of the caller's memory. It forks a
+child ahead, which confines itself and waits. They exchange packets
 
     on the server's standard input, a socket:
-        caller   {"fork": null}, or {"end": the process id of a child that it killed}
-        server   {"child": its process id}, with a socket to it
-                 {"ended": process id, "status": exit code or minus a signal, "cpu": seconds}
+        caller   FORK; END and the process id of a child that it killed
+        server   the process id of a new child, with a socket to it
+                 or of one that ended, its exit code or minus its signal, and its processor time
     on the socket to a child:
         child    READY
         caller   JSON of [request, limits], with the descriptors that the function gets
@@ -43,7 +43,8 @@ MAX_DESCRIPTORS = 250  # The kernel passes 253 at a time.
 MAX_ANSWER = 100_000  # Bytes of JSON. More than any honest answer; the sender is not trusted.
 MAX_CONTENT = 1 << 16  # Bytes of a file in one packet.
 MAX_TRACEBACK = 10_000  # Characters.
-READY, CONTENT, ANSWER = b"r", b"c", b"a"  # The first byte of a child's packets.
+FORK, END = b"f", b"e"  # The first byte of the caller's packets to the server.
+READY, CONTENT, ANSWER = b"r", b"c", b"a"  # And of a child's to the caller.
 FILE_NUMBER = struct.Struct(">I")
 
 # A child is kept for so many runs, and for so long. A new one costs 5 ms of a processor more than
@@ -170,7 +171,7 @@ class ForkServer:
         self._control, self._pid = ours, os.getpid()
         self._spare: _Child | None = None  # Received while another message was awaited.
         self._kept: _Child | None = None
-        self._tell(fork=None)
+        self._control.send(FORK)
         atexit.register(self.stop)
 
     def stop(self) -> None:
@@ -226,6 +227,8 @@ class ForkServer:
             with self._child_at_work(group, limits, on_wait) as child:
                 error: Exception
                 try:
+                    if not child.runs:
+                        self._await_ready(child, on_wait)
                     socket.send_fds(child.channel, [message], descriptors)
                     result = self._receive(child, limits, files, on_wait)
                 except ConnectionError:  # The child was killed before it read the request.
@@ -251,20 +254,26 @@ class ForkServer:
     def _child_at_work(
         self, group: str | None, limits: RunLimits, on_wait: Callable[[], None] | None
     ) -> Iterator[_Child]:
-        """Give the block a child; keep it if it did a run, and end it otherwise."""
+        """Give the block a child; keep it if it did a run, and end it otherwise.
+
+        A new one is replaced when it ends its run, not while the processor is busy with that.
+        """
         with _signals_held():
             child = self._take_kept(group, limits)
+        is_new = child is None
         try:
             if child is None:
                 self._wait_for_child(on_wait)
                 with _signals_held():
                     child = self._take_child()
                     child.group, child.limits, child.first_use = group, limits, time.monotonic()
-                self._await_ready(child, on_wait)
             runs = child.runs
             yield child
         finally:
             with _signals_held():
+                if child and is_new and self._pid == os.getpid():
+                    with suppress(OSError):
+                        self._control.send(FORK)
                 if child and child.runs > runs and group is not None and not child.is_worn:
                     self._kept = child
                 elif child:
@@ -303,7 +312,7 @@ class ForkServer:
             raise Failed(f"python -m {self._module} hangs.") from None
 
     def _take_child(self) -> _Child:
-        """Receive the next child, and have the server fork another one.
+        """Receive the next child.
 
         Starts the server again if it was killed. Raises Failed if it does not start.
         """
@@ -315,7 +324,6 @@ class ForkServer:
                         pass
                     if child := self._spare:
                         self._spare = None
-                        self._tell(fork=None)
                         return child
             self.stop()
         raise Failed(f"python -m {self._module} ended without a child.")
@@ -328,6 +336,8 @@ class ForkServer:
             self.stop()
             raise Failed("A child hangs before its request.") from None
         message = child.channel.recv(MAX_ANSWER)
+        if not message:
+            raise ConnectionError
         if message != READY:
             raise Failed(f"A child was not ready. {message.decode()}")
 
@@ -386,8 +396,9 @@ class ForkServer:
             self._kill(child)
             with suppress(OSError):
                 while not child.end and (message := self._hear()):
-                    if message.get("ended") == child.pid:
-                        child.end = message["status"], message["cpu"]
+                    pid, *end = message.split()
+                    if end and int(pid) == child.pid:
+                        child.end = int(end[0]), float(end[1])
             if child.end:
                 return child.end
             self.stop()  # Its children end with it.
@@ -404,20 +415,14 @@ class ForkServer:
         if self._pid == os.getpid() and self._process.poll() is None:  # Else it ended with it.
             os.kill(child.pid, signal.SIGKILL)
             with suppress(OSError):
-                self._tell(end=child.pid)
+                self._control.send(END + str(child.pid).encode())
 
-    def _tell(self, **command: int | None) -> None:
-        self._control.send(json.dumps(command).encode())
-
-    def _hear(self) -> Any:
-        """Receive a message of the server, and keep the child in it; None if it ended."""
-        message, descriptors, _, _ = socket.recv_fds(self._control, 200, 1)
-        if not message:
-            return None
-        told = json.loads(message)
+    def _hear(self) -> bytes:
+        """Receive a packet of the server, and keep the child in it; empty if it ended."""
+        message, descriptors, _, _ = socket.recv_fds(self._control, 100, 1)
         if descriptors:
-            self._spare = _Child(told["child"], socket.socket(fileno=descriptors[0]))
-        return told
+            self._spare = _Child(int(message), socket.socket(fileno=descriptors[0]))
+        return message
 
 
 @contextmanager

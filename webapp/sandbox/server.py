@@ -23,7 +23,9 @@ from typing import Any, NoReturn
 from webapp.sandbox.client import (
     ANSWER,
     CONTENT,
+    END,
     FILE_NUMBER,
+    FORK,
     MAX_CONTENT,
     MAX_DESCRIPTORS,
     MAX_REQUEST,
@@ -32,7 +34,8 @@ from webapp.sandbox.client import (
     RunLimits,
 )
 from webapp.sandbox.confinement import confine
-from webapp.sandbox.libc import die_with_parent
+from webapp.sandbox.libc import LIBC, die_with_parent
+from webapp.sandbox.pages import Ranges, copy_pages, find_written_pages
 
 # It gets the request and the open descriptors, which it closes, and a function that writes into a
 # file of the caller. What it returns must be JSON.
@@ -43,13 +46,15 @@ Function = Callable[[Any, Sequence[int], Write], Any]
 # kernel counts them by user: a desktop may start hundreds meanwhile.
 _MORE_THREADS = 1000
 _MAX_OPEN_FILES = 512
+_WARM_UPS = 10  # From the ninth on, Python 3.11 runs code that it adapted: it writes to it no more.
 _UNPRIVILEGED = 65534  # The id of the user and the group without rights.
 
 
-def serve(function: Function) -> None:
+def serve(function: Function, warm_up: Callable[[], None]) -> None:
     """Fork children until the caller ends.
 
-    The caller's process id is the first argument of this program.
+    `warm_up` does what the function does, on something small. It must start no threads: the
+    children would miss them. The caller's process id is the first argument of this program.
     """
     die_with_parent(int(sys.argv[1]))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # The caller stops us.
@@ -57,14 +62,33 @@ def serve(function: Function) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # The caller blocked all when it started us.
     os.chdir("/")
     max_threads = count_threads(_user_of_child()) + _MORE_THREADS
-    gc.freeze()  # Garbage collection in the children would copy these pages.
+    written = _warm_up(warm_up)
     with socket.socket(fileno=sys.stdin.fileno()) as control, contextlib.suppress(ConnectionError):
         while message := control.recv(100):  # Else the caller ended.
-            command = json.loads(message)
-            if "fork" in command:
-                _start_child(control, function, max_threads)
+            if message == FORK:
+                _start_child(control, function, max_threads, written)
             else:
-                _reap(control, command["end"])
+                _reap(control, int(message.removeprefix(END)))
+
+
+def _warm_up(warm_up: Callable[[], None]) -> Ranges:
+    """Do once what each child would repeat; return the pages that it writes all the same."""
+    for _ in range(_WARM_UPS):
+        warm_up()
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise RuntimeError("The warm-up left a thread.")
+    _settle_memory()
+    written = find_written_pages(warm_up)
+    _settle_memory()
+    return written
+
+
+def _settle_memory() -> None:
+    """Leave as little as possible that a child would copy."""
+    gc.collect()
+    gc.freeze()  # Garbage collection in the children would copy these pages.
+    # A child gets new memory from the kernel for less than a copy of what is free here.
+    getattr(LIBC, "malloc_trim", int)(0)
 
 
 def count_threads(user: int) -> int:
@@ -81,35 +105,34 @@ def count_threads(user: int) -> int:
     return count
 
 
-def _start_child(control: socket.socket, function: Function, max_threads: int) -> None:
+def _start_child(
+    control: socket.socket, function: Function, max_threads: int, written: Ranges
+) -> None:
     """Fork a child and send it to the caller."""
     parent = os.getpid()
     callers, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with callers, childs:
         child = os.fork()
         if child == 0:
-            _run_child(childs, parent, function, max_threads)
-        socket.send_fds(control, [json.dumps({"child": child}).encode()], [callers.fileno()])
+            _run_child(childs, parent, function, max_threads, written)
+        socket.send_fds(control, [str(child).encode()], [callers.fileno()])
 
 
 def _reap(control: socket.socket, child: int) -> None:
     """Wait until a child ends; tell the caller how."""
     _, status, used = os.wait4(child, 0)
-    end = {
-        "ended": child,
-        "status": os.waitstatus_to_exitcode(status),
-        "cpu": used.ru_utime + used.ru_stime,
-    }
-    control.send(json.dumps(end).encode())
+    cpu_seconds = used.ru_utime + used.ru_stime
+    control.send(f"{child} {os.waitstatus_to_exitcode(status)} {cpu_seconds}".encode())
 
 
 def _run_child(
-    channel: socket.socket, parent: int, function: Function, max_threads: int
+    channel: socket.socket, parent: int, function: Function, max_threads: int, written: Ranges
 ) -> NoReturn:
     """Confine this process, and call the function for each request until the end."""
     exit_code = 1
     try:
         ready = _confine(channel.fileno(), parent, max_threads)
+        copy_pages(written)
         os.write(channel.fileno(), ready)
         has_limits = False
         while ready == READY:
