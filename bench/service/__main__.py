@@ -126,11 +126,13 @@ class Bench:
         self.figures.add(rows.READER, OURS, reads.cost * 1000)
 
     def _read_panel(self, contestant: Contestant) -> None:
-        """Poll the panel of a job to which nothing is sent."""
+        """Poll the panel of an open job with a thumbnail; polls before that would wait."""
         page = Page.load(contestant.host, contestant.port)
         connection = page.connect()
         page.open_job(connection)
+        page.upload(connection, page.encode(rows.SENT.path, 1))
         connection.close()
+        next(page.follow())
         assert page.poll, page.panel
         reads = read(contestant, page.poll[0], 204, READ_SECONDS, page.cookies)
         self.figures.add(rows.PANEL, OURS, reads.rate)

@@ -63,6 +63,11 @@ class Page:
         opened = self._post(connection, "/jobs/open", form)
         self.job, self.panel = addresses_of(opened), opened["page"]
 
+    def encode(self, photo: Path, position: int) -> Body:
+        """Encode the form with one photo."""
+        file = part(photo.read_bytes(), f"{position}.jpg")
+        return encode_form(position=position, images=file)
+
     def upload(self, connection: Connection, body: Body) -> None:
         """Upload one photo."""
         image = self._post(connection, self.job["images_url"], body)
@@ -117,11 +122,8 @@ class _Own(threading.local):
 
 def drop(host: str, port: int, photo: Path, count: int) -> Drop:
     """Drop so many photos at once, and wait for the thumbnails of all."""
-    content, page = photo.read_bytes(), Page.load(host, port)
-    bodies = [
-        encode_form(position=position, images=part(content, f"{position}.jpg"))
-        for position in range(1, count + 1)
-    ]
+    page = Page.load(host, port)
+    bodies = [page.encode(photo, position) for position in range(1, count + 1)]
     own = _Own(page)
     start = time.perf_counter()
     page.open_job(own.connection)
