@@ -2,12 +2,14 @@
 
 import os
 import resource
+from collections import Counter
 
 from webapp.config import load
 from webapp.sandbox.libc import die_with_parent
 from webapp.web.gunicorn_worker import Logger, Worker, time_out_stalled_clients
 
 _config = load()
+_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 _host = f"[{_config.host}]" if ":" in _config.host else _config.host
 
 bind = f"{_host}:{_config.port}"
@@ -35,12 +37,21 @@ def when_ready(server):  # type: ignore[no-untyped-def]
     server.log.info("Thumbnails is at http://%s", bind)
 
 
-def post_fork(server, worker):  # type: ignore[no-untyped-def]
-    """End the worker with the server.
+def pre_fork(server, worker):  # type: ignore[no-untyped-def]
+    """Choose the core that the fewest other workers have."""
+    taken = Counter(other.core for other in server.WORKERS.values())
+    worker.core = min(_CORES, key=taken.__getitem__)
 
-    A stalled upload would keep it alive, and its port taken.
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]
+    """End the worker with the server, and keep it on its core.
+
+    A stalled upload would keep it alive, and its port taken. One thread of a Python process runs at
+    a time: to wake the next on another core takes a third of the time of a small request.
     """
     die_with_parent(server.pid)
+    if hasattr(os, "sched_setaffinity"):  # Only Linux has it.
+        os.sched_setaffinity(0, {worker.core})
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]

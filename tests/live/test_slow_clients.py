@@ -2,6 +2,7 @@
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -52,6 +53,24 @@ def test_stalled_upload_gets_an_error_that_allows_a_retry(servers: Servers) -> N
         answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"Send it again." in answer
+
+
+def test_clients_that_send_without_pause_leave_turns_to_others(
+    servers: Servers, client: Client
+) -> None:
+    request = b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n"
+    requests = (request + b"\r\n") * 1000 + request + b"Connection: close\r\n\r\n"
+
+    with ExitStack() as stack, ThreadPoolExecutor(2 * THREADS) as threads:
+        busy = []
+        for _ in range(THREADS):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", servers.port)))
+            threads.submit(connection.sendall, requests)
+            busy.append(
+                threads.submit(lambda one: all(iter(lambda: one.recv(100_000), b"")), connection)
+            )
+        assert all(client.get("/healthcheck").status for _ in range(3))
+        assert not any(reading.done() for reading in busy)
 
 
 def test_clients_that_send_nothing_take_no_thread(servers: Servers, client: Client) -> None:
