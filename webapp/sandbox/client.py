@@ -60,6 +60,8 @@ _EXIT_SECONDS = (
 _WAIT_SECONDS = 1.0  # Between two calls of on_wait.
 _SERVER_SECONDS = 20.0  # For a server to start or to answer; these take 0.2 s and 0.001 s.
 _LARGEST_PACKET = max(1 + MAX_ANSWER, 1 + FILE_NUMBER.size + MAX_CONTENT)
+# All but the real-time ones, for which Python has no names and nothing here a handler.
+_SIGNALS = [number for number in signal.valid_signals() if isinstance(number, signal.Signals)]
 _ROOT = Path(__file__).parents[2]  # Where `python -m` finds the module.
 # The variables that the server inherits: how the C library allocates memory.
 _ALLOCATOR = ("MALLOC_", "GLIBC_TUNABLES")
@@ -430,7 +432,7 @@ def _signals_held() -> Iterator[None]:
     """Block signals while one would make us lose track of the child."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # It may raise what arrived before.
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
