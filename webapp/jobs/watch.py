@@ -47,7 +47,7 @@ class JobWatch:
         """
         wait = _Wait(job_id, version)
         with self._condition:
-            if self._is_stopped or len(self._waits) >= self._places:
+            if self._is_stopped or not self.has_place:
                 return False
             self._waits.add(wait)
             if self._thread is None:  # Not earlier: a thread does not survive a fork.
@@ -60,6 +60,11 @@ class JobWatch:
         finally:
             with self._condition:
                 self._waits.discard(wait)
+
+    @property
+    def has_place(self) -> bool:
+        """True if one more thread may wait."""
+        return len(self._waits) < self._places
 
     @contextmanager
     def lent_place(self) -> Iterator[None]:

@@ -17,7 +17,6 @@ from webapp.config import Config
 from webapp.jobs.health import estimate
 from webapp.jobs.lifecycle import Jobs
 from webapp.web.views.jobs import WAIT_SECONDS
-from webapp.web.views.responses import NEW_INTERVAL
 
 
 def test_page_shows_the_number_of_images_ahead(
@@ -167,10 +166,11 @@ def test_panel_is_sent_when_its_poll_slows_down(person: Person, jobs: Jobs, cloc
     assert 'hx-trigger="every 1000ms"' in panel.text
 
 
-def test_poll_of_a_new_job_waits_for_its_first_thumbnail(config: Config) -> None:
+@pytest.mark.parametrize("images", [1, 2])
+def test_polls_of_a_new_job_wait_for_news(config: Config, images: int) -> None:
     with running_app(replace(config, web_threads=2)) as app, ThreadPoolExecutor(1) as thread:
         jobs, person = app.extensions["jobs"], Person(app.test_client())
-        path = person.submit(make_jpeg(), make_jpeg())
+        path = person.submit(*[make_jpeg()] * images)
         address = person.page(path).polled()
         assert address
         working, started, polls = thread.submit(work_once, jobs), time.monotonic(), 1
@@ -180,6 +180,24 @@ def test_poll_of_a_new_job_waits_for_its_first_thumbnail(config: Config) -> None
         assert polls <= 2 + (time.monotonic() - started) / WAIT_SECONDS
 
 
+def test_poll_does_not_wait_for_more_than_its_page_shows(config: Config) -> None:
+    with running_app(replace(config, web_threads=2)) as app:
+        jobs, person = app.extensions["jobs"], Person(app.test_client())
+        path = person.submit(make_jpeg(), make_jpeg())
+        address = person.page(path).polled()
+        assert address
+        work_once(jobs)
+        started = time.monotonic()
+        assert 'src="/thumbnails/' in person.get(address).text
+        assert time.monotonic() - started < WAIT_SECONDS
+
+
+def test_polls_follow_each_other_faster_where_they_wait(config: Config) -> None:
+    with running_app(replace(config, web_threads=2)) as app:
+        person = Person(app.test_client())
+        assert 'hx-trigger="every 50ms"' in person.get(person.submit(make_jpeg())).text
+
+
 def test_remade_job_is_polled_as_fast_as_a_new_one(
     person: Person, jobs: Jobs, clock: Clock
 ) -> None:
@@ -187,7 +205,7 @@ def test_remade_job_is_polled_as_fast_as_a_new_one(
     work(jobs)
     clock.advance(9000)
     person.post(f"{path}/remake", presets="card")
-    assert f'hx-trigger="every {NEW_INTERVAL}ms"' in person.get(path).text
+    assert 'hx-trigger="every 500ms"' in person.get(path).text
 
 
 def test_guests_poll_as_fast_as_the_owner(person: Person, stranger: Person, clock: Clock) -> None:

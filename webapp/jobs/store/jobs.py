@@ -334,6 +334,17 @@ class JobRows:
         )
         return {row["id"]: row["version"] for row in rows}
 
+    def had_finished_image(self, job_id: str, version: int) -> bool:
+        """Return whether an image of a job has not changed since a version, and is finished."""
+        return bool(
+            self._db.query(
+                "SELECT 1 FROM images WHERE job_id = :id AND version <= :version"
+                f" AND NOT {UNFINISHED} LIMIT 1",
+                id=job_id,
+                version=version,
+            )
+        )
+
     def first_image(self, job_id: str, file_name: str) -> FirstImage | None:
         """Read the first image of a job, and the path of a thumbnail of it; or None."""
         rows = self._db.query(

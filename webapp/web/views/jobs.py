@@ -30,10 +30,10 @@ from webapp.web.errors import asks_for_html
 from webapp.web.formatters import round_time
 from webapp.web.forms.retention import can_be_kept, later_hours
 from webapp.web.upload_rules import upload_rules
-from webapp.web.views.responses import no_store, poll_interval_ms, without_body
+from webapp.web.views.responses import FASTEST, no_store, poll_interval_ms, without_body
 
 VIEWS = ("sheet", "rows")  # The first is the default.
-WAIT_SECONDS = 1.0  # Of a poll for the first image of a job.
+WAIT_SECONDS = 0.45  # Of a poll for news; the pause after it makes the fastest interval.
 LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
@@ -131,12 +131,12 @@ def panel(job_id: UUID) -> Response:
 
     That is if its version is still `v`, and its estimate still has the fingerprint `estimate`. It
     contains the images that changed since `v`; without `v`, all of the job. The panel of a finished
-    or deleted job does not poll. A poll of a job without a finished image waits for the first.
+    or deleted job does not poll. A poll of a new job waits for its first finished image or its end.
     """
     since = request.args.get("v", type=int)
     try:
         if since is not None:
-            _wait_for_first_image(str(job_id))
+            _wait_for_news(str(job_id), since)
         if since is not None and (same := current_jobs().follow_unchanged(str(job_id), since)):
             job, estimate = same
             if request.args.get("estimate") == _fingerprint(estimate, job):
@@ -148,17 +148,28 @@ def panel(job_id: UUID) -> Response:
         return no_store(gone_page(str(job_id)))
 
 
-def _wait_for_first_image(job_id: str) -> None:
-    """Wait for the first finished image of a job: its page shows none before.
+def _wait_for_news(job_id: str, since: int) -> None:
+    """Wait for the first finished image of a new job, or for the end of the job.
 
-    Waits for a second at most. Raises JobNotFound.
+    A person looks at its page, of version `since`, for these. Raises JobNotFound.
     """
     deadline = time.monotonic() + WAIT_SECONDS
+    is_empty = not current_jobs().store.jobs.had_finished_image(job_id, since)
     job = current_jobs().progress(job_id)
-    while not job.counts.finished and current_jobs().watch.wait(
-        job_id, job.version, deadline - time.monotonic()
+    while (
+        not job.is_finished
+        and not (is_empty and job.counts.finished)
+        and poll_interval_ms(job.begun) == FASTEST
+        and current_jobs().watch.wait(job_id, job.version, deadline - time.monotonic())
     ):
         job = current_jobs().progress(job_id)
+
+
+def _panel_interval_ms(job: Job | Progress) -> int:
+    """Return the poll interval of a panel: short where its polls can wait."""
+    interval = poll_interval_ms(job.begun)
+    can_wait = interval == FASTEST and current_jobs().watch.has_place
+    return interval - round(WAIT_SECONDS * 1000) if can_wait else interval
 
 
 def gone_page(job_id: str, *, is_job_page: bool = True, has_focus: bool = False) -> str:
@@ -182,8 +193,7 @@ def render_panel(job_id: str, since: int | None) -> str:
 def _fingerprint(estimate: QueueEstimate, job: Job | Progress) -> str:
     """Return a fingerprint of what a panel shows that changes without its job."""
     seconds = "" if estimate.seconds is None else round_time(estimate.seconds)
-    interval = poll_interval_ms(job.begun, job.counts.finished)
-    return f"{estimate.ahead}-{seconds}-{estimate.has_workers:d}-{interval}"
+    return f"{estimate.ahead}-{seconds}-{estimate.has_workers:d}-{_panel_interval_ms(job)}"
 
 
 def _render(job_id: str, *, is_page: bool = False, since: int | None = None) -> str:
@@ -196,7 +206,7 @@ def _render(job_id: str, *, is_page: bool = False, since: int | None = None) -> 
         since=since,
         estimate=estimate,
         fingerprint=estimate and _fingerprint(estimate, job),
-        poll_ms=poll_interval_ms(job.begun, job.counts.finished),
+        poll_ms=_panel_interval_ms(job),
         form=FlaskForm(),
         card=partial(make_card, job, recipe),
         crops=expected_crops(recipe),

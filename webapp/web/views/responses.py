@@ -11,8 +11,8 @@ from webapp.jobs.models import Thumbnail
 from webapp.web.app_context import current_jobs
 
 # Up to an age in seconds, a page polls at an interval in milliseconds.
-NEW_SECONDS, NEW_INTERVAL = 3, 50  # While a job has no finished image.
-POLL_INTERVALS = ((30, 500), (120, 1000), (600, 2000), (inf, 5000))
+FASTEST = 500
+POLL_INTERVALS = ((30, FASTEST), (120, 1000), (600, 2000), (inf, 5000))
 
 # An image runs no script, whatever it contains. A browser that opens one in a tab centres it by
 # inline styles of its own. deploy/nginx sends the same for thumbnails.
@@ -23,14 +23,9 @@ PICTURE_HEADERS = {
 }
 
 
-def poll_interval_ms(begun: datetime, finished: int | None = None) -> int:
-    """Return the poll interval in milliseconds: long jobs are polled less often.
-
-    It is short for a new job of which no image is finished yet: each of its polls waits for that.
-    """
+def poll_interval_ms(begun: datetime) -> int:
+    """Return the poll interval in milliseconds: long jobs are polled less often."""
     age = current_jobs().store.now() - begun.timestamp()
-    if finished == 0 and age < NEW_SECONDS:
-        return NEW_INTERVAL
     return next(milliseconds for limit, milliseconds in POLL_INTERVALS if age < limit)
 
 
