@@ -1,6 +1,8 @@
 """Settings of gunicorn, which reads this file by itself."""
 
+import contextlib
 import os
+import random
 import resource
 from collections import Counter
 
@@ -38,9 +40,12 @@ def when_ready(server):  # type: ignore[no-untyped-def]
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
-    """Choose the core that the fewest other workers have."""
+    """Choose the core that the fewest other workers have.
+
+    Of several, any: other servers on this machine choose too.
+    """
     taken = Counter(other.core for other in server.WORKERS.values())
-    worker.core = min(_CORES, key=taken.__getitem__)
+    worker.core = min(_CORES, key=lambda core: (taken[core], random.random()))
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
@@ -50,7 +55,7 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
     a time: to wake the next on another core takes a third of the time of a small request.
     """
     die_with_parent(server.pid)
-    if hasattr(os, "sched_setaffinity"):  # Only Linux has it.
+    with contextlib.suppress(AttributeError, OSError):  # Not on Linux, or the core is taken away.
         os.sched_setaffinity(0, {worker.core})
 
 

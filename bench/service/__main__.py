@@ -40,7 +40,7 @@ from bench.service.contestants import (
     start_thumbor,
     thumbor_version,
 )
-from bench.service.drop import Page, drop
+from bench.service.drop import drop
 from bench.service.reads import read
 from bench.targets import OURS
 
@@ -81,8 +81,6 @@ class Bench:
             ours = contestants[0]
             if self._is_wanted(rows.STATUS):
                 self._read_status(ours)
-            if isinstance(ours, Ours) and self._is_wanted(rows.PANEL):
-                self._read_panel(ours)
             if isinstance(ours, Ours) and self._is_wanted(rows.ALL):
                 self._drop(ours, folder)
 
@@ -124,18 +122,6 @@ class Bench:
         reads = read(contestant, f"/check_job_status/{photo_id}", 303, READ_SECONDS, {})
         self.figures.add(rows.STATUS, OURS, reads.rate)
         self.figures.add(rows.READER, OURS, reads.cost * 1000)
-
-    def _read_panel(self, contestant: Contestant) -> None:
-        """Poll the panel of an open job with a thumbnail; polls before that would wait."""
-        page = Page.load(contestant.host, contestant.port)
-        connection = page.connect()
-        page.open_job(connection)
-        page.upload(connection, page.encode(rows.SENT.path, 1))
-        connection.close()
-        next(page.follow())
-        assert page.poll, page.panel
-        reads = read(contestant, page.poll[0], 204, READ_SECONDS, page.cookies)
-        self.figures.add(rows.PANEL, OURS, reads.rate)
 
     def _drop(self, contestant: Contestant, folder: Path) -> None:
         seen = drop(contestant.host, contestant.port, rows.SENT.path, rows.DROPPED)

@@ -86,7 +86,6 @@ STATUS = Row(
     f"Reads of a finished job's status, {CLIENTS} connections, a second",
     Target(3000, at_least=True),
 )
-PANEL = Row(f"Polls of an unchanged panel, {CLIENTS} connections, a second")
 READER = Row("CPU of the load generator for a status read, ms")
 ROWS = (
     *SENT.rows,
@@ -97,7 +96,6 @@ ROWS = (
     FIRST,
     ALL,
     STATUS,
-    PANEL,
     READER,
 )
 

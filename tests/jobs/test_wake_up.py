@@ -1,8 +1,10 @@
 """Waking processes that wait."""
 
 import os
+import resource
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -80,8 +82,23 @@ def test_worker_is_woken_after_its_pipe_was_deleted(
 
 
 def test_worker_polls_where_there_are_no_pipes(tmp_path: Path) -> None:
-    worker = WakeUp(tmp_path / "no folder" / "queue.wake")
+    (tmp_path / "file").touch()
+    worker = WakeUp(tmp_path / "file" / "queue.wake")
     assert worker.wait(LONG)
+
+
+def test_process_with_many_open_files_is_woken(path: Path, sender: WakeUp) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    worker = WakeUp(path)
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while stack.enter_context(path.parent.joinpath("file").open("w")).fileno() < 1024:
+            pass
+        assert not worker.wait(0)
+        stack.callback(worker.close)
+        sender.send()
+        assert worker.wait(LONG)
 
 
 def test_all_who_joined_are_woken(tmp_path: Path) -> None:

@@ -157,7 +157,6 @@ class Image:
 class FirstImage:
     """The first image of a job, and one of its thumbnails."""
 
-    job_id: str
     version: int  # Of the job.
     recipe: str
     status: Status

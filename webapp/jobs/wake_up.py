@@ -46,7 +46,9 @@ class WakeUp:
         except OSError:
             time.sleep(min(seconds, POLL_SECONDS))
             return True
-        if not select.select([reader], [], [], seconds)[0]:
+        poll = select.poll()
+        poll.register(reader, select.POLLIN)
+        if not poll.poll(seconds * 1000):
             return False
         with suppress(BlockingIOError):  # Another process was faster.
             os.read(reader, 1)
@@ -62,6 +64,7 @@ class WakeUp:
         """Open the pipe once in each process, and again where its file was deleted."""
         if self._pid != os.getpid() or not os.fstat(self._reader).st_nlink:
             self.close()
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
             with suppress(FileExistsError):
                 os.mkfifo(self._path, 0o600)
             # For writing too: a pipe without a writer is always ready to read.
@@ -78,7 +81,6 @@ class WakeUps:
 
     def join(self) -> WakeUp:
         """Return the pipe of this process."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
         return WakeUp(self._folder / str(os.getpid()))
 
     def send(self) -> None:

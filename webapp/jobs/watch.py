@@ -2,9 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from webapp.jobs.store import Store
 from webapp.jobs.wake_up import WakeUps
@@ -13,6 +15,16 @@ logger = logging.getLogger(__name__)
 
 WATCHERS = "watchers"  # The folder of their pipes, in the data folder.
 LOOK_SECONDS = 0.05  # Between two looks for changes of which no worker tells.
+
+
+class Versioned(Protocol):
+    """What was read of a job."""
+
+    @property
+    def version(self) -> int: ...  # Of the job.
+
+
+V = TypeVar("V", bound=Versioned)
 
 
 @dataclass(eq=False)
@@ -61,6 +73,19 @@ class JobWatch:
             with self._condition:
                 self._waits.discard(wait)
 
+    def read_until(
+        self, job_id: str, read: Callable[[], V], is_news: Callable[[V], bool], seconds: float
+    ) -> V:
+        """Read something of a job until it is news, again after each change of the job.
+
+        Returns what was read last, when the time is over or waiting has no use.
+        """
+        deadline = time.monotonic() + seconds
+        value = read()
+        while not is_news(value) and self.wait(job_id, value.version, deadline - time.monotonic()):
+            value = read()
+        return value
+
     @property
     def has_place(self) -> bool:
         """True if one more thread may wait."""
@@ -95,9 +120,11 @@ class JobWatch:
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._waits)
-                waits = list(self._waits)
+            waits: list[_Wait] = []
             try:
                 before, commits = commits, self._store.db.commits_of_others()
+                with self._condition:  # After that: later ones look at the rows themselves.
+                    waits = list(self._waits)
                 if commits != before:
                     self._end_changed(waits)
             except Exception:  # Those who wait will see it too.

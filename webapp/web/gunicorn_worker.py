@@ -116,7 +116,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
     def handle_exit(self, sig, frame):  # type: ignore[no-untyped-def]
         """Answer at once the requests that wait for a change of a job."""
         super().handle_exit(sig, frame)
-        self.wsgi.extensions["jobs"].watch.stop()
+        if self.booted:
+            self.wsgi.extensions["jobs"].watch.stop()
 
     # `finish_request` runs in the accept loop. Since
     # https://github.com/benoitc/gunicorn/pull/3590 it waits there up to 2 s for each client that

@@ -348,7 +348,7 @@ class JobRows:
     def first_image(self, job_id: str, file_name: str) -> FirstImage | None:
         """Read the first image of a job, and the path of a thumbnail of it; or None."""
         rows = self._db.query(
-            "SELECT job_id, jobs.version, recipe, status, error_message,"
+            "SELECT jobs.version, recipe, status, error_message,"
             " (SELECT folder || '/' || file_name FROM thumbnails"
             " WHERE image_id = images.id AND file_name = :file_name) AS path"
             " FROM jobs JOIN images ON job_id = jobs.id"

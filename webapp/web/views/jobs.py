@@ -1,7 +1,6 @@
 """Follow jobs: the list, the page of a job, and its fragments."""
 
 import json
-import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -153,19 +152,17 @@ def _wait_for_news(job_id: str, since: int) -> None:
 
     A person looks at its page, of version `since`, for these. Raises JobNotFound.
     """
-    deadline = time.monotonic() + WAIT_SECONDS
     is_empty = not current_jobs().store.jobs.had_finished_image(job_id, since)
-    job = current_jobs().progress(job_id)
-    while (
-        not job.is_finished
-        and not (is_empty and job.counts.finished)
-        and poll_interval_ms(job.begun) == FASTEST
-        and current_jobs().watch.wait(job_id, job.version, deadline - time.monotonic())
-    ):
-        job = current_jobs().progress(job_id)
+
+    def is_news(job: Progress) -> bool:
+        is_new = poll_interval_ms(job.begun) == FASTEST
+        return job.is_finished or bool(is_empty and job.counts.finished) or not is_new
+
+    read = partial(current_jobs().progress, job_id)
+    current_jobs().watch.read_until(job_id, read, is_news, WAIT_SECONDS)
 
 
-def _panel_interval_ms(job: Job | Progress) -> int:
+def _panel_interval_ms(job: Job) -> int:
     """Return the poll interval of a panel: short where its polls can wait."""
     interval = poll_interval_ms(job.begun)
     can_wait = interval == FASTEST and current_jobs().watch.has_place
@@ -193,7 +190,7 @@ def render_panel(job_id: str, since: int | None) -> str:
 def _fingerprint(estimate: QueueEstimate, job: Job | Progress) -> str:
     """Return a fingerprint of what a panel shows that changes without its job."""
     seconds = "" if estimate.seconds is None else round_time(estimate.seconds)
-    return f"{estimate.ahead}-{seconds}-{estimate.has_workers:d}-{_panel_interval_ms(job)}"
+    return f"{estimate.ahead}-{seconds}-{estimate.has_workers:d}-{poll_interval_ms(job.begun)}"
 
 
 def _render(job_id: str, *, is_page: bool = False, since: int | None = None) -> str:

@@ -1,7 +1,7 @@
 """The routes of thumbnail-api, for its clients, which work unchanged."""
 
-import time
-from functools import lru_cache
+from functools import lru_cache, partial
+from operator import attrgetter
 from uuid import UUID
 
 from flask import Blueprint, abort, jsonify, render_template, request, url_for
@@ -47,12 +47,9 @@ def check_job_status(job_id: str) -> ResponseReturnValue:
     A job that is processing may finish within a second: the answer waits for that, so that clients
     poll less often.
     """
-    deadline = time.monotonic() + WAIT_SECONDS
-    image = _first_image(job_id)
-    while not image.is_finished and current_jobs().watch.wait(
-        image.job_id, image.version, deadline - time.monotonic()
-    ):
-        image = _first_image(job_id)
+    job_id = _read_id(job_id)
+    read, is_finished = partial(_first_image, job_id), attrgetter("is_finished")
+    image = current_jobs().watch.read_until(job_id, read, is_finished, WAIT_SECONDS)
     if not image.is_finished:
         return jsonify(status="Processing")
     if image.status == "failed":
@@ -66,7 +63,7 @@ def check_job_status(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/download_thumbnail/<job_id>")
 def download_thumbnail(job_id: str) -> ResponseReturnValue:
     """Send the thumbnail of a job."""
-    path = _first_image(job_id).path
+    path = _first_image(_read_id(job_id)).path
     if not path:
         abort(404, "This job has no such thumbnail, or not yet.")
     return thumbnails.send(path)
@@ -80,15 +77,20 @@ def docs() -> str:
     )
 
 
+def _read_id(text: str) -> str:
+    """Return the id of a job as we write it. Raises JobNotFound."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise JobNotFound from None
+
+
 def _first_image(job_id: str) -> FirstImage:
     """Read the image of a job created here, or the first one with this thumbnail.
 
-    Raises JobNotFound, also if the id is no UUID, or the job is gone: its clients know no 410.
+    Raises JobNotFound, also if the job is gone: its clients know no 410.
     """
-    try:
-        image = current_jobs().store.jobs.first_image(str(UUID(job_id)), OUTPUT.file_name)
-    except ValueError:
-        raise JobNotFound from None
+    image = current_jobs().store.jobs.first_image(job_id, OUTPUT.file_name)
     if image is None or not _has_output(image.recipe):
         raise JobNotFound
     return image
