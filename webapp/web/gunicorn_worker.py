@@ -103,7 +103,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
             environ = _environ_of(exc.request)
             environ[UNREADABLE] = default_exceptions[_STATUS.get(type(exc), 400)]()
         else:
-            environ = create_environ(headers={"Accept": "text/html"})
+            environ = _environ_of(req) if req else create_environ(headers={"Accept": "text/html"})
             environ[UNREADABLE] = exc
         environ["REMOTE_ADDR"] = client_name
         body, status, headers = run_wsgi_app(self.wsgi, environ, buffered=True)
