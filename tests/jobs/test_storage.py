@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from webapp.jobs.storage import ABANDONED_SECONDS, Storage
+from webapp.jobs.storage import ABANDONED_SECONDS, REMOVING_SECONDS, Storage
 
 
 @pytest.fixture
@@ -84,6 +84,24 @@ def test_deleted_job_leaves_nothing(storage: Storage) -> None:
 def test_deleting_twice_is_no_error(storage: Storage) -> None:
     delete_job(storage)
     delete_job(storage)
+
+
+def test_two_sweeps_delete_the_same_job_to_its_end(
+    storage: Storage, caplog: pytest.LogCaptureFixture
+) -> None:
+    for attempt in range(1, 4):
+        publish(storage, attempt=attempt)
+    trash = storage.move_to_trash("job")
+    long_ago = time.time() - REMOVING_SECONDS - 1
+    os.utime(trash, (long_ago, long_ago))
+    first, second = storage.empty_trash(trash), storage.delete_old()
+    next(first)
+    next(second)
+    assert sum(1 for _ in first) >= 3
+    for _ in second:
+        pass
+    assert list(storage.tmp.iterdir()) == []
+    assert not caplog.messages
 
 
 def test_sweep_removes_what_crashes_left_and_spares_work_in_progress(storage: Storage) -> None:

@@ -43,7 +43,8 @@ _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _TRIAL = re.compile(r"[0-9a-f]{32}(?:-[0-9]+)?\.[a-z]+", re.ASCII)
 _PUBLISHED = re.compile(rf"{_UUID}/(?P<image>{_UUID})-[0-9]+/[a-z0-9-]+\.[a-z]+", re.ASCII)
 
-# Moving a deleted job under `tmp/` takes milliseconds: what is older was left by a crash.
+# Moving a deleted job to a folder under `tmp/` takes milliseconds. Emptying that may take longer,
+# and a crash may leave it: after this time, any sweep deletes what is in it.
 REMOVING_SECONDS = 60.0
 # No upload or decode takes this long: what is older was left by a crash.
 ABANDONED_SECONDS = 12 * 3600.0
@@ -264,9 +265,7 @@ class Storage:
 
     def empty_trash(self, trash: Path) -> Iterator[None]:
         """Delete a folder of trash in steps: a disk may take two seconds for 2000 files."""
-        # A sweep deletes it too; the next one deletes what both leave.
-        with suppress(FileNotFoundError):
-            yield from _delete_tree(trash)
+        return _delete_tree(trash)
 
     def delete_old(self) -> Iterator[None]:
         """Delete old trials, and what crashes left under `tmp/`, in steps.
@@ -363,18 +362,21 @@ def _is_trash(path: Path) -> bool:
 
 
 def _delete_tree(path: Path) -> Iterator[None]:
-    """Delete a file or a folder, one file or folder at each step."""
+    """Delete a file or a folder, one file or folder at each step.
+
+    Another process may delete the same at the same time.
+    """
     if not path.is_dir():
-        path.unlink()
+        path.unlink(missing_ok=True)
         return
     for folder, folders, files in os.walk(path, topdown=False):
-        for name in files:
-            os.unlink(os.path.join(folder, name))
-            yield
-        for name in folders:
-            os.rmdir(os.path.join(folder, name))
-            yield
-    path.rmdir()
+        for delete, names in ((os.unlink, files), (os.rmdir, folders)):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    delete(os.path.join(folder, name))
+                yield
+    with suppress(FileNotFoundError):
+        path.rmdir()
 
 
 def _move_all(source: Path, target: Path) -> None:
