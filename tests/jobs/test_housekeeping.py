@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,12 @@ from webapp.jobs import housekeeping
 from webapp.jobs.errors import FILE_LOST, ClaimLost
 from webapp.jobs.housekeeping import Housekeeping
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.storage import REMOVING_SECONDS, UNSETTLED_SECONDS, Storage
+from webapp.jobs.storage import (
+    REMOVING_SECONDS,
+    REPLACED_SECONDS,
+    UNSETTLED_SECONDS,
+    Storage,
+)
 from webapp.recipes.presets import PRESETS
 
 
@@ -106,8 +112,13 @@ def test_job_that_expires_while_a_worker_has_it_leaves_nothing(jobs: Jobs, clock
     assert nothing_left(jobs)
 
 
+@pytest.mark.parametrize("error", [PermissionError, sqlite3.IntegrityError, KeyError])
 def test_sweep_continues_after_a_job_that_cannot_be_removed(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, clock: Clock
+    jobs: Jobs,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    clock: Clock,
+    error: type[Exception],
 ) -> None:
     stuck, expired = submit(jobs, make_jpeg()), submit(jobs, make_jpeg())
     clock.advance(hours=25)
@@ -115,7 +126,7 @@ def test_sweep_continues_after_a_job_that_cannot_be_removed(
 
     def move_to_trash(job_id: str) -> Path:
         if job_id == stuck:
-            raise PermissionError(job_id)
+            raise error(job_id)
         return move(job_id)
 
     with monkeypatch.context() as patch:
@@ -125,6 +136,51 @@ def test_sweep_continues_after_a_job_that_cannot_be_removed(
     assert f"cannot remove {stuck}" in caplog.text
     sweep(jobs)
     assert nothing_left(jobs)
+
+
+def test_sweep_continues_after_thumbnails_that_cannot_be_removed(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    job_id = submit(jobs, make_jpeg(), make_jpeg())
+    work(jobs)
+    before = [image.thumbnails[0].path for image in jobs.job(job_id).images]
+    jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
+    work(jobs)
+    clock.advance(seconds=REPLACED_SECONDS + 1)
+    delete, stuck = jobs.storage.delete_thumbnail, [""]
+
+    def delete_thumbnail(path: str) -> None:
+        stuck[0] = stuck[0] or path
+        if path == stuck[0]:
+            raise sqlite3.IntegrityError(path)
+        delete(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs.storage, "delete_thumbnail", delete_thumbnail)
+        sweep(jobs)
+    assert [path for path in before if jobs.storage.thumbnail(path)] == stuck
+    sweep(jobs)
+    assert not jobs.storage.thumbnail(stuck[0])
+
+
+def test_images_pass_between_two_jobs_that_cannot_be_removed(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    for _ in range(2):
+        submit(jobs, make_jpeg())
+    clock.advance(hours=25)
+    tries = []
+
+    def delete_images(job_id: str, count: int) -> bool:
+        tries.append(job_id)
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(jobs.store.jobs, "delete_images", delete_images)
+    monkeypatch.setattr(housekeeping, "SLICE_SECONDS", 0)
+    begun = Housekeeping(jobs.store, jobs.storage)
+    begun.begin()
+    begun.go_on()
+    assert len(tries) == 1
 
 
 # What a killed process leaves

@@ -89,6 +89,7 @@ def _delete_all_ended(store: Store, storage: Storage) -> Iterator[None]:
             with _logged_errors(job_id):
                 yield from delete_ended(store, storage, job_id)
             skip += store.jobs.has_ended(job_id)  # It cannot be deleted.
+            yield
     while store.jobs.close_left_open():
         yield
 
@@ -153,7 +154,7 @@ def delete_replaced(store: Store, storage: Storage, before: float) -> Iterator[N
                 with store.db.relaxed_durability(), store.db.transaction():
                     for path in store.queue.forget_replaced(image_id, before):
                         storage.delete_thumbnail(path)
-            except OSError:
+            except Exception:
                 logger.exception("cannot remove thumbnails of %s", image_id)
                 skip += 1
             yield
@@ -175,5 +176,5 @@ def _forget(store: Store) -> Iterator[None]:
 def _logged_errors(what: str) -> Iterator[None]:
     try:
         yield
-    except OSError:
+    except Exception:
         logger.exception("cannot remove %s", what)
