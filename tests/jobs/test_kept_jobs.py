@@ -115,6 +115,7 @@ def test_sums_of_what_is_kept_are_those_of_the_jobs(jobs: Jobs, clock: Clock, ph
     fill(jobs, first)
     keep(jobs, photo)  # Too large: it expires after all.
     jobs.delete(second)
+    keep(jobs, photo, photo, photo, owner="a third")  # So large that nothing of theirs is kept.
     rows = jobs.store.db.query(
         "SELECT '*' AS owner, count(*) AS jobs, sum(bytes) AS bytes FROM jobs WHERE expires = 9e999"
         " UNION ALL SELECT owner, count(*), sum(bytes) FROM jobs WHERE expires = 9e999 GROUP BY 1"

@@ -194,6 +194,7 @@ WHEN old.expires = 9e999 OR new.expires = 9e999 BEGIN
         (new.expires = 9e999) * new.bytes - (old.expires = 9e999) * old.bytes
         FROM json_each(json_array(coalesce(new.owner, ''), '*')) WHERE true
         ON CONFLICT DO UPDATE SET jobs = jobs + excluded.jobs, bytes = bytes + excluded.bytes;
+    DELETE FROM kept WHERE jobs = 0 AND owner = coalesce(new.owner, '');
 END;
 
 CREATE TRIGGER kept_removed AFTER DELETE ON jobs WHEN old.expires = 9e999 BEGIN
