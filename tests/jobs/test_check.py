@@ -8,9 +8,11 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
+from tests.support.clock import Clock
 from tests.support.images import make_jpeg
 from tests.support.jobs import add_image, files_left, job_at, received, submit, sweep, work
 from tests.support.people import Person
+from webapp.jobs import housekeeping
 from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.presets import PRESETS
 
@@ -115,6 +117,22 @@ def test_check_spares_files_whose_rows_are_being_written(
     add_image(jobs, job_id, make_jpeg())
     work(jobs)
     assert jobs.job(job_id).counts.done == 1
+
+
+def test_check_spares_files_of_a_job_that_is_being_deleted(
+    jobs: Jobs, check: Callable[..., Result], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "IMAGES_AT_ONCE", 1)
+    job_id = submit(jobs, make_jpeg())
+    work(jobs)
+    clock.advance(hours=25)
+    deletion = housekeeping.delete_ended(jobs.store, jobs.storage, job_id)
+    next(deletion)
+    assert (jobs.storage.originals / job_id).exists()
+    assert check().output == "0 files without a job, 0 images without a file.\n"
+    for _ in deletion:
+        pass
+    assert check().exit_code == 0
 
 
 def test_job_deleted_during_a_check_is_not_found_lost(

@@ -44,7 +44,8 @@ def _job_missing(store: Store, storage: Storage, image_id: str) -> str | None:
 def orphans(store: Store, storage: Storage) -> Iterator[str]:
     """Find originals and folders of thumbnails without a row, as `job/name`.
 
-    What is unsettled is not one: a process is about to write its row, or the next sweep looks.
+    What is unsettled is not one: a process is about to write its row, or the next sweep looks. Nor
+    is a file of a job that has ended: its rows are deleted in steps, and its files after them.
     """
     for folder in storage.folders_of_jobs():
         job_id = folder.name
@@ -53,10 +54,12 @@ def orphans(store: Store, storage: Storage) -> Iterator[str]:
         except FileNotFoundError:  # The job was deleted in this moment.
             continue
         for path in found - store.queue.known_paths(job_id):
-            # In this order: a row comes before its note goes, and files go before their rows.
+            # In this order: a row comes before its note goes, rows of images go before the row of
+            # their job, and all files before that.
             if (
                 not storage.is_unsettled(path)
                 and path not in store.queue.known_paths(job_id)
+                and not store.jobs.has_ended(job_id)
                 and (folder.parent / path).exists()
             ):
                 yield path
