@@ -122,5 +122,27 @@ def test_pipe_of_a_process_that_ended_is_deleted(tmp_path: Path) -> None:
     assert not list(folder.iterdir())
 
 
+def test_pipe_that_another_process_deletes_first_keeps_no_one_asleep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "watchers"
+    mine = WakeUps(folder).join()
+    assert not mine.wait(0)
+    os.mkfifo(folder / "0")  # Of a process that ended.
+    unlink = Path.unlink
+
+    def unlink_second(path: Path, **options: bool) -> None:
+        unlink(path)
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", unlink_second)
+    monkeypatch.setattr(
+        Path, "iterdir", lambda folder: map(folder.joinpath, ["0", str(os.getpid())])
+    )
+    WakeUps(folder).send()
+    assert mine.wait(0)
+    mine.close()
+
+
 def test_wake_up_without_anyone_is_no_error(tmp_path: Path) -> None:
     WakeUps(tmp_path / "watchers").send()

@@ -85,7 +85,8 @@ class WakeUps:
 
     def send(self) -> None:
         """Wake each process, and delete the pipes of those that ended."""
-        with suppress(OSError):  # None has joined, or another process deletes the same pipe.
+        with suppress(OSError):  # None has joined.
             for path in self._folder.iterdir():
-                if not WakeUp(path).send():
-                    path.unlink()
+                with suppress(OSError):  # It ends just now, or another process deletes its pipe.
+                    if not WakeUp(path).send():
+                        path.unlink()
