@@ -1,7 +1,7 @@
 """What a worker does with one image, and with what can go wrong."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -21,6 +21,8 @@ from webapp.jobs import housekeeping, worker
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Claim, Image
 from webapp.jobs.tasks import ThumbnailWorker, notify_workers
+from webapp.jobs.wake_up import WakeUp, WakeUps
+from webapp.jobs.watch import WATCHERS
 from webapp.jobs.work import MAX_ATTEMPTS, Claims
 from webapp.recipes.presets import PRESETS
 from webapp.sandbox import client
@@ -227,6 +229,51 @@ def test_failed_notification_is_logged(
 
 def test_upload_notifies_workers(app: Flask, image: Callable[[], Image]) -> None:
     assert app.extensions["huey"].pending_count() == 1
+
+
+@pytest.fixture
+def watcher(jobs: Jobs) -> Iterator[WakeUp]:
+    """Wait as a web process does."""
+    watcher = WakeUps(jobs.config.instance / WATCHERS).join()
+    assert not watcher.wait(0)
+    yield watcher
+    watcher.close()
+
+
+def test_finished_image_wakes_those_who_wait(
+    jobs: Jobs, image: Callable[[], Image], watcher: WakeUp
+) -> None:
+    work_once(jobs)
+    assert image().status == "done"
+    assert watcher.wait(0)
+
+
+def test_failed_image_wakes_those_who_wait(
+    jobs: Jobs, image: Callable[[], Image], watcher: WakeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(monkeypatch, client.ChildTimedOut(30))
+    work_once(jobs)
+    assert image().status == "failed"
+    assert watcher.wait(0)
+
+
+def test_image_that_used_up_its_attempts_wakes_those_who_wait(
+    jobs: Jobs, image: Callable[[], Image], watcher: WakeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(monkeypatch, client.Failed("Traceback …"))
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(client.Failed):
+            work_once(jobs)
+    assert not watcher.wait(0)
+    claims_of(jobs).fail_exhausted()
+    assert image().status == "failed"
+    assert watcher.wait(0)
+
+
+def test_message_without_an_image_wakes_no_one(app: Flask, watcher: WakeUp) -> None:
+    app.extensions["huey"].work.call_local()
+    app.extensions["huey"].claims.fail_exhausted()
+    assert not watcher.wait(0)
 
 
 def test_worker_takes_an_image_between_two_slices_of_a_sweep(

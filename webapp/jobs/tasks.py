@@ -22,8 +22,7 @@ from webapp.config import Config
 from webapp.engine import decoder
 from webapp.jobs.housekeeping import Housekeeping
 from webapp.jobs.trials import WAIT_SECONDS, Trial, work_on_trial
-from webapp.jobs.wake_up import WakeUp, WakeUps
-from webapp.jobs.watch import WATCHERS
+from webapp.jobs.wake_up import WakeUp
 from webapp.jobs.work import Claims
 from webapp.jobs.worker import prepare, work_on_next_image, worker_name
 from webapp.sandbox import confinement
@@ -180,11 +179,8 @@ def create_huey(config: Config, claims: Claims) -> ThumbnailHuey:
     huey = ThumbnailHuey(config, claims)
     image_decoder = decoder.Decoder.from_config(config)
 
-    watchers = WakeUps(config.instance / WATCHERS)
-
     def work() -> None:
         work_on_next_image(claims, image_decoder)
-        watchers.send()
 
     def sweep_jobs() -> None:
         huey.housekeeping.begin()

@@ -16,6 +16,8 @@ from webapp.jobs.models import Claim, HourLimits
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.store.turns import most_slow
+from webapp.jobs.wake_up import WakeUps
+from webapp.jobs.watch import WATCHERS
 from webapp.recipes.outputs import CENTRE, Output, Recipe
 
 MAX_ATTEMPTS = 5  # Workers that one image may cost before it fails.
@@ -49,7 +51,7 @@ def digest_of(output: Output) -> str:
 
 
 class Claims:
-    """Hand out images to workers, and store their results."""
+    """Hand out images to workers, store their results, and wake those who wait for them."""
 
     def __init__(self, store: Store, storage: Storage, config: Config) -> None:
         self.store = store
@@ -58,6 +60,7 @@ class Claims:
         self._config = config
         self._max_slow = most_slow(config.workers)
         self._rests = False
+        self._watchers = WakeUps(config.instance / WATCHERS)
         # Thumbnails count on top of uploads, so a client gets the bytes of its uploads twice.
         self._hour_limits = HourLimits(
             work_ms=config.max_work_seconds_per_hour * 1000,
@@ -149,6 +152,7 @@ class Claims:
             self.storage.unpublish(path)
             raise
         self.storage.settle(path)
+        self._watchers.send()
 
     def finish_unchanged(self, claim: Claim, plan: Plan) -> None:
         """Finish an image whose thumbnails are all there. Raises ClaimLost."""
@@ -158,11 +162,13 @@ class Claims:
         }
         if not self.store.queue.finish(claim, {}, "", [], stay):
             raise ClaimLost
+        self._watchers.send()
 
     def fail(self, claim: Claim, code: str, message: str) -> None:
         """Mark an image as failed, for a reason that its owner reads. Raises ClaimLost."""
         if not self.store.queue.fail(claim, code, message):
             raise ClaimLost
+        self._watchers.send()
 
     def release(self, claim: Claim) -> None:
         """Return an image to the queue as if it had not been claimed.
@@ -186,6 +192,8 @@ class Claims:
         failed = self.store.queue.fail_exhausted(*WORKER_LOST, MAX_ATTEMPTS)
         for job_id, image_id in failed:
             log_failed(job_id, image_id, WORKER_LOST[0])
+        if failed:
+            self._watchers.send()
 
     def _claim(self, worker: str, max_slow: int) -> Claim | None:
         return self.store.queue.claim(
