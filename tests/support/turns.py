@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from tests.support.jobs import TimedStore
-from webapp.jobs.models import Claim, HourLimits, NewImage
+from tests.support.rows import MAX_SLOW, NO_LIMITS
+from webapp.jobs.models import Claim, NewImage
 
 NOW = 1_800_000_000.0
 LEASE = NOW + 6
@@ -30,18 +31,12 @@ def add_to_job(
     assert store.at(queued).queue.add(job_id, image, 1e6, 99, client)
 
 
-MAX_SLOW = 2
-
-
 def claim(
     store: TimedStore, now: float = NOW, worker: str = "w", max_slow: int = MAX_SLOW
 ) -> Claim:
     found = store.at(now).queue.claim(worker, 6, 5, NO_LIMITS, max_slow)
     assert found
     return found
-
-
-NO_LIMITS = HourLimits(work_ms=10**12, bytes=10**15)
 
 
 def claim_name(store: TimedStore, now: float = NOW) -> str:

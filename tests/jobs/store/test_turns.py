@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from tests.support.jobs import TimedStore
+from tests.support.rows import MAX_SLOW, NO_LIMITS
 from tests.support.schema import old_database
 from tests.support.turns import (
     HEAVY,
     LEASE,
-    MAX_SLOW,
-    NO_LIMITS,
     NOW,
     VISITOR,
     add,
