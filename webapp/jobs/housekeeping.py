@@ -65,7 +65,8 @@ def sweep(store: Store, storage: Storage) -> Iterator[None]:
     """Remove what expired and what crashes left behind, in steps of some milliseconds.
 
     An error stops nothing else. No step leaves a transaction open. A power cut may undo the last
-    ones: then the next sweep does them again.
+    steps: then the next sweep does them again. Where it undoes what was done to files, but not to
+    their rows, only `flask jobs check` finds the files.
     """
     before = store.now() - storage.replaced_seconds()
     for part in (

@@ -117,7 +117,7 @@ class Storage:
         return self.originals / job_id / image_id
 
     def delete_original(self, job_id: str, image_id: str) -> None:
-        """Delete an original whose row could not be written."""
+        """Delete an original that has no row: it was not written, or is deleted."""
         self.original(job_id, image_id).unlink(missing_ok=True)
         with suppress(OSError):  # The job has other images.
             (self.originals / job_id).rmdir()
