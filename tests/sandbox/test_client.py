@@ -30,6 +30,7 @@ BRIEF = RunLimits(
     memory_bytes=1_000_000_000, wall_seconds=0.2, cpu_seconds=30.0, file_bytes=10_000_000
 )
 FOR_EVER = "while True: time.sleep(60)"
+SENDING = "while True: write(0, b'x')"
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,11 @@ def test_wall_limit_kills(server: ForkServer) -> None:
         server.run(FOR_EVER, [], BRIEF)
     assert caught.value.seconds == 0.2
     assert next_child(server)
+
+
+def test_wall_limit_kills_a_child_that_sends(server: ForkServer, tmp_path: Path) -> None:
+    with (tmp_path / "made").open("wb") as made, pytest.raises(ChildTimedOut):
+        server.run(SENDING, [], BRIEF, files={0: made})
 
 
 def test_cpu_limit_kills(server: ForkServer) -> None:
@@ -218,6 +224,19 @@ def test_on_wait_is_called_repeatedly(server: ForkServer, monkeypatch: pytest.Mo
 
     with pytest.raises(RuntimeError):
         server.run(FOR_EVER, [], ROOMY, on_wait=give_up_at_the_third)
+
+
+def test_on_wait_is_called_while_a_child_sends(
+    server: ForkServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(client, "_WAIT_SECONDS", 0.2)
+
+    def give_up() -> None:
+        raise RuntimeError
+
+    limits = RunLimits(1_000_000_000, wall_seconds=2.0, cpu_seconds=30.0, file_bytes=10_000_000)
+    with (tmp_path / "made").open("wb") as made, pytest.raises(RuntimeError):
+        server.run(SENDING, [], limits, files={0: made}, on_wait=give_up)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

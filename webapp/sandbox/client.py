@@ -145,6 +145,32 @@ class _Child:
         return self.runs >= MAX_RUNS or age >= MAX_LIFE_SECONDS
 
 
+class _Waits:
+    """The waits of one run, which call its `on_wait` about once a second.
+
+    They share a clock: a child that sends something now and then holds up no call.
+    """
+
+    def __init__(self, on_wait: Callable[[], None] | None) -> None:
+        self._on_wait = on_wait
+        self._next_call = time.monotonic() + _WAIT_SECONDS
+
+    def wait(self, source: socket.socket, deadline: float) -> None:
+        """Wait until there is something to read or the other side ended. Raises TimeoutError."""
+        poll = select.poll()
+        poll.register(source, select.POLLIN)
+        while True:
+            now = time.monotonic()
+            if now >= deadline:
+                raise TimeoutError
+            if now >= self._next_call:
+                self._next_call = now + _WAIT_SECONDS
+                if self._on_wait:
+                    self._on_wait()
+            if poll.poll(math.ceil((min(deadline, self._next_call) - now) * 1000)):
+                return
+
+
 class ForkServer:
     """Start the fork server of a module, and run its function in children.
 
@@ -225,14 +251,15 @@ class ForkServer:
         message = json.dumps([request, asdict(limits)]).encode()
         if len(message) > MAX_REQUEST:
             raise ValueError(f"A request of {len(message)} bytes is too long.")
+        waits = _Waits(on_wait)
         for _ in range(_TRIES):
-            with self._child_at_work(group, limits, on_wait) as child:
+            with self._child_at_work(group, limits, waits) as child:
                 error: Exception
                 try:
                     if not child.runs:
-                        self._await_ready(child, on_wait)
+                        self._await_ready(child, waits)
                     socket.send_fds(child.channel, [message], descriptors)
-                    result = self._receive(child, limits, files, on_wait)
+                    result = self._receive(child, limits, files, waits)
                 except ConnectionError:  # The child was killed before it read the request.
                     continue
                 except (SandboxError, Failed) as caught:
@@ -254,7 +281,7 @@ class ForkServer:
 
     @contextmanager
     def _child_at_work(
-        self, group: str | None, limits: RunLimits, on_wait: Callable[[], None] | None
+        self, group: str | None, limits: RunLimits, waits: _Waits
     ) -> Iterator[_Child]:
         """Give the block a child; keep it if it did a run, and end it otherwise.
 
@@ -265,7 +292,7 @@ class ForkServer:
         is_new = child is None
         try:
             if child is None:
-                self._wait_for_child(on_wait)
+                self._wait_for_child(waits)
                 with _signals_held():
                     child = self._take_child()
                     child.group, child.limits, child.first_use = group, limits, time.monotonic()
@@ -298,7 +325,7 @@ class ForkServer:
         if child:
             self._kill(child)
 
-    def _wait_for_child(self, on_wait: Callable[[], None] | None) -> None:
+    def _wait_for_child(self, waits: _Waits) -> None:
         """Wait until the next child is there or the server ended.
 
         Raises Failed if neither happens in time.
@@ -308,7 +335,7 @@ class ForkServer:
         if self._spare:
             return
         try:
-            _wait(self._control, time.monotonic() + _SERVER_SECONDS, on_wait)
+            waits.wait(self._control, time.monotonic() + _SERVER_SECONDS)
         except TimeoutError:
             self.stop()
             raise Failed(f"python -m {self._module} hangs.") from None
@@ -330,10 +357,10 @@ class ForkServer:
             self.stop()
         raise Failed(f"python -m {self._module} ended without a child.")
 
-    def _await_ready(self, child: _Child, on_wait: Callable[[], None] | None) -> None:
+    def _await_ready(self, child: _Child, waits: _Waits) -> None:
         """Wait until a child is confined. Raises Failed, or ConnectionError if it was killed."""
         try:
-            _wait(child.channel, time.monotonic() + _SERVER_SECONDS, on_wait)
+            waits.wait(child.channel, time.monotonic() + _SERVER_SECONDS)
         except TimeoutError:
             self.stop()
             raise Failed("A child hangs before its request.") from None
@@ -348,7 +375,7 @@ class ForkServer:
         child: _Child,
         limits: RunLimits,
         files: Mapping[int, IO[bytes]],
-        on_wait: Callable[[], None] | None,
+        waits: _Waits,
     ) -> Any:
         """Write the files that a child sends, and return the result that it answers.
 
@@ -359,7 +386,7 @@ class ForkServer:
         sizes = dict.fromkeys(files, 0)
         while True:
             try:
-                _wait(child.channel, deadline, on_wait)
+                waits.wait(child.channel, deadline)
             except TimeoutError:
                 raise ChildTimedOut(limits.wall_seconds) from None
             packet = child.channel.recv(_LARGEST_PACKET + 1)
@@ -445,23 +472,6 @@ def _has_ended(pid: int) -> bool:
         return bool(select.select([pidfd], [], [], _EXIT_SECONDS)[0])
     finally:
         os.close(pidfd)
-
-
-def _wait(source: socket.socket, deadline: float, on_wait: Callable[[], None] | None) -> None:
-    """Wait until there is something to read or the other side ended. Raises TimeoutError."""
-    next_wait = time.monotonic() + _WAIT_SECONDS
-    poll = select.poll()
-    poll.register(source, select.POLLIN)
-    while True:
-        now = time.monotonic()
-        if now >= deadline:
-            raise TimeoutError
-        if now >= next_wait:
-            next_wait = now + _WAIT_SECONDS
-            if on_wait:
-                on_wait()
-        if poll.poll(math.ceil((min(deadline, next_wait) - now) * 1000)):
-            return
 
 
 def _read_content(packet: bytes) -> tuple[int, bytes]:
