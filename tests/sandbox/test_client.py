@@ -465,6 +465,30 @@ else:
     assert (answer, (tmp_path / "made").read_text()) == ("sound", "source")
 
 
+def test_what_a_child_sent_before_its_request_is_undone(server: ForkServer, tmp_path: Path) -> None:
+    # It answers, waits until the next request lies in its socket, and ends without a look at it.
+    # Most of what it sends is written before it ends: the socket holds a few of these packets.
+    code = """
+os.write(channel, b'a["result", "first"]')
+waiting = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, os.dup(channel))
+waiting.recvmsg(1, 0, socket.MSG_PEEK)
+for _ in range(20):
+    write(0, bytes(65_536))
+os._exit(0)
+"""
+    with (tmp_path / "made").open("wb") as made:
+        server.run(code, [], ROOMY, files={0: made}, group="poisoned")
+        server.run("write(0, b'sound')", [], ROOMY, files={0: made}, group="poisoned")
+    assert (tmp_path / "made").read_bytes() == b"sound"
+
+
+def test_kept_child_whose_server_was_killed_is_replaced(server: ForkServer) -> None:
+    child = server.run(PID, [], ROOMY, group="kept")
+    server._process.kill()
+    server._process.wait()
+    assert server.run(PID, [], ROOMY, group="kept") != child
+
+
 @pytest.mark.parametrize("error", ["crashed", "wrong"])
 def test_child_that_failed_is_not_kept(server: ForkServer, error: str) -> None:
     code = {"crashed": "os._exit(3)", "wrong": "answer = 'wrong'"}[error]

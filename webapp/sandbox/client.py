@@ -254,14 +254,14 @@ class ForkServer:
         waits = _Waits(on_wait)
         for _ in range(_TRIES):
             with self._child_at_work(group, limits, waits) as child:
-                error: Exception
+                error: Exception | None = None
                 try:
                     if not child.runs:
                         self._await_ready(child, waits)
                     socket.send_fds(child.channel, [message], descriptors)
                     result = self._receive(child, limits, files, waits)
-                except ConnectionError:  # The child was killed before it read the request.
-                    continue
+                except ConnectionError:  # The child ended before it read the request.
+                    pass
                 except (SandboxError, Failed) as caught:
                     error = caught
                 else:
@@ -273,11 +273,15 @@ class ForkServer:
                         child.runs += 1
                         child.last_use = time.monotonic()
                         return result
-                if not child.runs:
+                if error and not child.runs:
                     raise error
-                self._end(child)  # Before the next one reads from the same place of the file.
+                if child.runs:
+                    # The next one reads from the same place of the files. A look at a message takes
+                    # its descriptors but leaves it unread.
+                    with suppress(Failed):  # Its server ended, and so did the child.
+                        self._end(child)
             _rewind(descriptors, files)
-        raise Failed("Each child was killed before it read its request.")
+        raise Failed("Each child ended before it read its request.")
 
     @contextmanager
     def _child_at_work(
@@ -379,7 +383,7 @@ class ForkServer:
     ) -> Any:
         """Write the files that a child sends, and return the result that it answers.
 
-        Raises SandboxError or Failed, ConnectionError if it was killed before it read its request,
+        Raises SandboxError or Failed, ConnectionError if it ended before it read its request,
         or OSError of a file.
         """
         deadline = time.monotonic() + limits.wall_seconds
