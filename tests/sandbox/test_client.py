@@ -1,4 +1,5 @@
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from tests.support.servers import wait_until
 from webapp.config import ROOT
-from webapp.sandbox import client
+from webapp.sandbox import client, seccomp
 from webapp.sandbox.client import (
     ChildCrashed,
     ChildOutOfMemory,
@@ -20,8 +21,11 @@ from webapp.sandbox.client import (
     RunLimits,
     SandboxError,
 )
+from webapp.sandbox.libc import LIBC
 
 pytestmark = pytest.mark.slow
+
+PR_SET_CHILD_SUBREAPER = 36  # From <linux/prctl.h>.
 
 ROOMY = RunLimits(
     memory_bytes=1_000_000_000, wall_seconds=30.0, cpu_seconds=30.0, file_bytes=10_000_000
@@ -177,6 +181,22 @@ def test_child_that_hides_its_end_is_killed(server: ForkServer) -> None:
     assert next_child(server)
 
 
+def test_child_that_hides_behind_the_end_of_its_first_thread_has_crashed(
+    server: ForkServer,
+) -> None:
+    number = seccomp.ALLOWED_CALLS["exit"][["x86_64", "aarch64"].index(platform.machine())]
+    code = f"""
+def hide():
+    os.closerange(3, 100)
+    time.sleep(60)
+
+threading.Thread(target=hide).start()
+syscall({number}, 0)
+"""
+    with pytest.raises(ChildCrashed):
+        server.run(code, [], ROOMY)
+
+
 def test_file_beyond_the_limit_is_refused(server: ForkServer, tmp_path: Path) -> None:
     with (tmp_path / "made").open("wb") as made:
         server.run("write(0, bytes(10_000_000))", [], ROOMY, files={0: made})
@@ -312,6 +332,22 @@ def test_end_of_the_server_is_not_blamed_on_the_child(server: ForkServer) -> Non
     with pytest.raises(Failed, match="ended"):
         server.run(FOR_EVER, [], ROOMY, on_wait=lambda: server._process.kill())
     assert server.run("answer = 1", [], ROOMY) == 1
+
+
+def test_end_of_the_server_is_told_after_its_children_are_reaped(server: ForkServer) -> None:
+    child = next_child(server)
+
+    def end_both() -> None:
+        server._process.kill()
+        server._process.wait()
+        os.waitpid(child, 0)
+
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)  # It is ours then, and not that of process 1.
+    try:
+        with pytest.raises(Failed, match="ended"):
+            server.run(FOR_EVER, [], ROOMY, on_wait=end_both)
+    finally:
+        LIBC.prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 def test_server_that_hangs_is_replaced(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,9 +54,9 @@ MAX_LIFE_SECONDS = 60.0
 IDLE_SECONDS = 2.0  # While it waits, it holds the memory of its largest image.
 
 _TRIES = 3  # To find a server or a child that was not killed meanwhile.
-_EXIT_SECONDS = (
-    1.0  # From the end of a child's socket to its own, while the kernel frees its memory.
-)
+# From the end of a child's socket to its own, while the kernel frees its memory.
+_EXIT_SECONDS = 1.0
+_EXIT_STEP_SECONDS = 0.002  # Between two looks whether it ended.
 _WAIT_SECONDS = 1.0  # Between two calls of on_wait.
 _SERVER_SECONDS = 20.0  # For a server to start or to answer; these take 0.2 s and 0.001 s.
 _LARGEST_PACKET = max(1 + MAX_ANSWER, 1 + FILE_NUMBER.size + MAX_CONTENT)
@@ -408,9 +408,8 @@ class ForkServer:
 
     def _explain(self, child: _Child, limits: RunLimits) -> Exception:
         """Return the error of a child that ended without an answer."""
-        has_ended = _has_ended(
-            child.pid
-        )  # Else it closed its socket, which our program never does.
+        # A child that goes on closed its socket, which our program never does.
+        has_ended = _has_ended(child.pid)
         status, cpu_seconds = self._end(child)
         if status == -signal.SIGXCPU or (
             status == -signal.SIGKILL and cpu_seconds >= limits.cpu_seconds
@@ -470,12 +469,22 @@ def _signals_held() -> Iterator[None]:
 
 
 def _has_ended(pid: int) -> bool:
-    """Wait until a child whose socket is closed has ended; return False if it goes on."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        return bool(select.select([pidfd], [], [], _EXIT_SECONDS)[0])
-    finally:
-        os.close(pidfd)
+    """Wait until a child whose socket is closed has ended; return False if it goes on.
+
+    Reads its status: old kernels, and the filters of some containers, refuse pidfd_open.
+    """
+    deadline = time.monotonic() + _EXIT_SECONDS
+    while True:
+        try:
+            status = Path(f"/proc/{pid}/status").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):  # Its server ended too: it was reaped.
+            return True
+        # The first thread of a process is a zombie while others go on.
+        if b"\nState:\tZ" in status and b"\nThreads:\t1\n" in status:
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_EXIT_STEP_SECONDS)
 
 
 def _read_content(packet: bytes) -> tuple[int, bytes]:
