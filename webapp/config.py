@@ -151,7 +151,7 @@ class Config:
         20,
         "Outputs of one recipe, 200 at most. The largest sets in use have 10 widths in 2 formats.",
         minimum=1,
-        maximum=200,  # A decode child gets a descriptor for each, the kernel passes 253.
+        maximum=200,  # The longest recipes of so many fit in sandbox.client.MAX_REQUEST.
     )
     max_side: int = setting(4096, "Longest side of an output, in pixels.", minimum=1, maximum=4096)
     max_output_megapixels: float = setting(

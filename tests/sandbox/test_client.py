@@ -302,7 +302,7 @@ def test_nothing_leaks_after_many_runs(server: ForkServer) -> None:
 def test_limits_are_set_in_the_child(server: ForkServer) -> None:
     names = ("AS", "FSIZE", "CPU", "CORE", "NOFILE")
     code = f"answer = [resource.getrlimit(getattr(resource, 'RLIMIT_' + n))[0] for n in {names}]"
-    assert server.run(code, [], ROOMY) == [1_000_000_000, 0, 30, 0, 512]
+    assert server.run(code, [], ROOMY) == [1_000_000_000, 0, 30, 0, 32]
 
 
 def test_server_that_was_killed_is_replaced(server: ForkServer) -> None:
@@ -364,6 +364,11 @@ def test_server_that_hangs_is_replaced(server: ForkServer, monkeypatch: pytest.M
 def test_request_that_is_too_long_is_refused(server: ForkServer) -> None:
     with pytest.raises(ValueError, match="too long"):
         server.run("#" * 100_000, [], ROOMY)
+
+
+def test_request_with_too_many_descriptors_is_refused(server: ForkServer) -> None:
+    with pytest.raises(ValueError, match="3 descriptors are too many"):
+        server.run("", [0, 0, 0], ROOMY)
 
 
 def test_server_starts_beside_threads_of_any_name() -> None:

@@ -38,8 +38,8 @@ from types import MappingProxyType
 from typing import IO, Any
 
 # Both sides keep these.
-MAX_REQUEST = 100_000  # Bytes of JSON. A recipe of 200 outputs has half of that.
-MAX_DESCRIPTORS = 250  # The kernel passes 253 at a time.
+MAX_REQUEST = 100_000  # Bytes of JSON. The longest recipe of 200 outputs has 74,000.
+MAX_DESCRIPTORS = 2  # An original, and what one trial composed for the next.
 MAX_ANSWER = 100_000  # Bytes of JSON. More than any honest answer; the sender is not trusted.
 MAX_CONTENT = 1 << 16  # Bytes of a file in one packet.
 MAX_TRACEBACK = 10_000  # Characters.
@@ -251,6 +251,8 @@ class ForkServer:
         message = json.dumps([request, asdict(limits)]).encode()
         if len(message) > MAX_REQUEST:
             raise ValueError(f"A request of {len(message)} bytes is too long.")
+        if len(descriptors) > MAX_DESCRIPTORS:
+            raise ValueError(f"{len(descriptors)} descriptors are too many.")
         waits = _Waits(on_wait)
         for _ in range(_TRIES):
             with self._child_at_work(group, limits, waits) as child:

@@ -45,7 +45,8 @@ Function = Callable[[Any, Sequence[int], Write], Any]
 # How many threads a child's user may have beyond those that it had when the server started. The
 # kernel counts them by user: a desktop may start hundreds meanwhile.
 _MORE_THREADS = 1000
-_MAX_OPEN_FILES = 512
+# A decoder has 7 at most: standard streams, its socket, two sources, a mapped one.
+_MAX_OPEN_FILES = 32
 _WARM_UPS = 10  # From the ninth on, Python 3.11 runs code that it adapted: it writes to it no more.
 _UNPRIVILEGED = 65534  # The id of the user and the group without rights.
 
