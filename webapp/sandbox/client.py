@@ -69,12 +69,12 @@ _ALLOCATOR = ("MALLOC_", "GLIBC_TUNABLES")
 
 @dataclass(frozen=True)
 class RunLimits:
-    """Limit one run: its address space, time, and each file it writes."""
+    """Limit a child and its runs."""
 
-    memory_bytes: int
-    wall_seconds: float
-    cpu_seconds: float
-    file_bytes: int
+    memory_bytes: int  # The address space of the child, in all its runs.
+    wall_seconds: float  # Of each run.
+    cpu_seconds: float  # Of all its runs together.
+    file_bytes: int  # What a run sends for each file.
 
 
 class SandboxError(Exception):
