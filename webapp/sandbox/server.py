@@ -88,8 +88,9 @@ def _settle_memory() -> None:
     """Leave as little as possible that a child would copy."""
     gc.collect()
     gc.freeze()  # Garbage collection in the children would copy these pages.
-    # A child gets new memory from the kernel for less than a copy of what is free here.
-    getattr(LIBC, "malloc_trim", int)(0)
+    if hasattr(LIBC, "malloc_trim"):  # Only glibc has it.
+        # A child gets new memory from the kernel for less than a copy of what is free here.
+        LIBC.malloc_trim(0)
 
 
 def count_threads(user: int) -> int:
