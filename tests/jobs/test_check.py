@@ -62,6 +62,18 @@ def test_check_of_what_belongs_together_finds_nothing(
     assert files_left(jobs) == before
 
 
+@pytest.mark.parametrize("path", ["originals/photos/a", "thumbnails/photos/a"])
+def test_check_finds_files_that_others_put_there(
+    jobs: Jobs, check: Callable[..., Result], path: str
+) -> None:
+    stray = jobs.config.instance / path
+    stray.parent.mkdir()
+    stray.touch()
+    assert check().output.startswith("photos/a belongs to no job.\n")
+    assert check("--fix").exit_code == 0
+    assert not stray.exists()
+
+
 @pytest.mark.parametrize("lose", [lose_original, lose_thumbnails, lose_one_thumbnail])
 def test_check_fails_images_whose_files_are_missing(
     jobs: Jobs, check: Callable[..., Result], lose: Callable[[Jobs], Path]

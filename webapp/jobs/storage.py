@@ -301,7 +301,8 @@ class Storage:
 
     def is_unsettled(self, path: str) -> bool:
         """Return whether there is a note of a path, or of its whole image."""
-        return self._note(path).exists() or self._note(path.rpartition("-")[0]).exists()
+        image = path.rpartition("-")[0]
+        return self._note(path).exists() or bool(image and self._note(image).exists())
 
     def left_unsettled(self) -> Iterator[str]:
         """List the noted paths whose rows must be written by now."""
