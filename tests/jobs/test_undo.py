@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,11 @@ from tests.support.jobs import (
     work,
     work_once,
 )
+from webapp.engine.decoder import Decoder
 from webapp.jobs.errors import ClaimLost, JobClosed, JobDeleted, JobNotFound
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.storage import REPLACED_SECONDS
+from webapp.jobs.worker import work_on_next_image
 from webapp.recipes.presets import PRESETS
 
 CLIENT = "127.0.0.1"
@@ -156,6 +159,23 @@ def test_images_of_a_deleted_job_are_not_worked_on_until_it_is_restored(jobs: Jo
     assert depth(jobs) == 1
     work(jobs)
     assert jobs.job(job_id).counts.done == 2
+
+
+def test_thumbnails_published_while_their_job_is_deleted_do_not_come_back(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(jobs, make_jpeg())
+    claims = claims_of(jobs)
+    publish = claims.storage.publish
+
+    def publish_before_the_deletion(*arguments: Any) -> None:
+        publish(*arguments)
+        jobs.delete_with_undo(job_id)
+
+    monkeypatch.setattr(claims.storage, "publish", publish_before_the_deletion)
+    work_on_next_image(claims, Decoder.from_config(jobs.config))
+    assert restore(jobs, job_id)
+    assert not (jobs.storage.thumbnails / job_id).exists()
 
 
 def test_worker_loses_its_claim_of_a_deleted_job_and_no_attempt(jobs: Jobs) -> None:

@@ -71,7 +71,7 @@ logger = logging.getLogger(__name__)
 OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
 # An image of more work is slow: at most half of the workers decode such images. A photo of 12
 # megapixels takes 0.03 to 0.5 s.
-SLOW_SECONDS = 2.0
+SLOW_SECONDS = 1.0
 REFUSALS = (
     FileTooLarge,
     ImageError,

@@ -195,11 +195,11 @@ class Storage:
             _sync(path)
 
     def unpublish(self, folder: str) -> None:
-        """Delete published thumbnails whose claim was lost."""
-        target = self.thumbnails / folder
-        shutil.rmtree(target, ignore_errors=True)
-        with suppress(OSError):  # The job has other images.
-            target.parent.rmdir()
+        """Delete published thumbnails whose claim was lost, also if they are hidden since."""
+        for root in (self.thumbnails, self.deleted):
+            shutil.rmtree(root / folder, ignore_errors=True)
+            with suppress(OSError):  # The job has other images.
+                (root / folder).parent.rmdir()
         self.settle(folder)
 
     def trial(self, job_id: str, image_id: str, name: str) -> Path | None:
