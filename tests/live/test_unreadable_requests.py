@@ -96,10 +96,17 @@ def test_head_gets_headers_alone(client: Client) -> None:
     assert int(headers["Content-Length"]) > 0
 
 
-def test_nothing_of_an_unreadable_header_is_logged(servers: Servers, client: Client) -> None:
-    send(client, b"GET / HTTP/1.1\r\nCookie secret\r\n\r\n")
-    wait_until(lambda: "InvalidHeader" in servers.output(), what="a line in the log")
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [(b"Cookie secret", "InvalidHeader"), (b"Transfer-Encoding: secret", "UnsupportedTransfer")],
+)
+def test_nothing_of_an_unreadable_header_is_logged(
+    servers: Servers, client: Client, header: bytes, kind: str
+) -> None:
+    send(client, b"GET / HTTP/1.1\r\nHost: x\r\n" + header + b"\r\n\r\n")
+    wait_until(lambda: f": {kind}" in servers.output(), what="a line in the log")
     assert "secret" not in servers.output()
+    assert "Traceback" not in servers.output()
 
 
 def test_rest_of_a_body_that_cannot_be_read_gets_no_second_answer(client: Client) -> None:

@@ -7,6 +7,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from tests.support.forms import field, multipart_of, urlencoded
+from tests.support.images import make_jpeg
 from tests.support.people import Person
 
 
@@ -52,6 +53,15 @@ def test_form_with_too_much_beside_its_files_is_refused(
     person: Person, path: str, form: dict[str, Any]
 ) -> None:
     assert send(person, path, **form).status_code == 413
+
+
+@pytest.mark.parametrize("names", ["", '; filename="x.jpg"'])
+def test_name_of_a_file_may_be_encoded(app: Flask, person: Person, names: str) -> None:
+    head = f"Content-Disposition: form-data; name=\"images\"{names}; filename*=UTF-8''%E2%82%AC.jpg"
+    photo = make_jpeg().decode("latin-1")
+    form = multipart_of(field("presets", "square") + f"--b\r\n{head}\r\n\r\n{photo}\r\n")
+    answer = send(person, "/jobs", **{**form, "data": form["data"].decode().encode("latin-1")})
+    assert "€.jpg" in person.get(answer.headers["Location"]).text
 
 
 @pytest.mark.parametrize("path", ["/jobs/open", "/upload_image", "/sign-in"])

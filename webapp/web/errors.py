@@ -155,7 +155,8 @@ def _http_problem(error: HTTPException) -> Problem:
 def answer(error: Exception) -> Response:
     """Answer a request that failed."""
     found = problem(error)
-    is_expected = found.status == 507 or isinstance(error, Busy)  # A limit, not a fault.
+    # A limit of ours or of HTTP, not a fault.
+    is_expected = found.status in (501, 507) or isinstance(error, Busy)
     if found.status >= 500 and not is_expected:
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
     if request.blueprint == "thumbnail_api":

@@ -17,6 +17,7 @@ from werkzeug.exceptions import (
     RequestURITooLarge,
 )
 from werkzeug.formparser import FormDataParser
+from werkzeug.http import parse_options_header
 
 from webapp.jobs.errors import NoImages, TooManyImages
 from webapp.jobs.upload import Upload
@@ -87,10 +88,11 @@ class FormParser(FormDataParser):
                 elif event is None:
                     fields.append((name, text.decode(errors="replace")))
                 elif isinstance(event, MultipartSegment):
-                    name, text, file = event.name or "", bytearray(), None
-                    if event.filename is not None:
-                        upload = self.stream_factory(None, None, event.filename)
-                        file = FileStorage(upload, event.filename, name)
+                    _, options = parse_options_header(event["Content-Disposition"])
+                    name, text, file = options.get("name", ""), bytearray(), None
+                    if (file_name := options.get("filename")) is not None:
+                        upload = self.stream_factory(None, None, file_name)
+                        file = FileStorage(upload, file_name, name)
                         files.append((name, file))
                         others -= FILE_HEADER_BYTES
                 elif file is not None:
