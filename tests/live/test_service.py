@@ -116,7 +116,7 @@ def test_graceful_stop_finishes_the_image_in_progress(tmp_path: Path, scan: byte
 
 def test_queue_file_can_be_removed_while_all_runs(tmp_path: Path) -> None:
     with (
-        running(tmp_path / "instance", workers=1) as servers,
+        running(tmp_path / "instance", workers=1, web_workers=1) as servers,
         closing(servers.client()) as client,
     ):
         for file in servers.instance.glob("queue.db*"):
