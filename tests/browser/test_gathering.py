@@ -96,6 +96,7 @@ def test_photos_are_removed_on_the_corner_of_their_picture_on_a_phone(page: Page
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto("/")
     drop(page, {"a.jpg": make_jpeg()})
+    expect(page.locator(".contact .well img")).to_be_visible()  # Its preview replaces the frame.
     picture = page.locator(".contact .well").bounding_box()
     button = page.get_by_role("button", name="Remove a.jpg").bounding_box()
     assert picture
