@@ -1,4 +1,4 @@
-"""Compare an instance with a million images with an empty one, and measure what expiry costs.
+"""Measure beside a million images, and while many jobs expire.
 
     make bench-scale                              a million images, 10,000 jobs that expire
     make bench-scale IMAGES=50000 EXPIRED=1000
@@ -160,7 +160,7 @@ def measure_requests(visitors: tuple[Visitor, Visitor]) -> None:
 
 
 def measure_rows(pair: tuple[Jobs, Jobs]) -> None:
-    """Print the time of what workers do with rows, and that of a sweep with nothing to do."""
+    """Print the time of what workers do with rows, and of an idle sweep."""
     wall: tuple[Times, Times] = (defaultdict(list), defaultdict(list))
     work: tuple[Times, Times] = (defaultdict(list), defaultdict(list))
     for number in range(5 * ROUNDS):
@@ -256,14 +256,14 @@ WAITS = "SELECT claimed - created FROM images WHERE created BETWEEN ? AND ?"
 
 
 def _upload(client: Client) -> None:
-    """Send a small image, and wait until it is made, so that no image waits for another."""
+    """Send a small image, and wait until its thumbnail is made."""
     job_id = client.submit(make_jpeg())
     while not client.finished(job_id):
         time.sleep(0.005)
 
 
 def main() -> None:
-    """Measure with the numbers of images, and of jobs that expire, of the command line."""
+    """Measure with the numbers of images and expiring jobs that are given."""
     images, expired = map(int, sys.argv[1:])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -54,7 +54,7 @@ def seed(
     expires_in: tuple[float, float] = (DAY, 7 * DAY),
     kept_share: float = 0.1,
 ) -> None:
-    """Write jobs of so many images; the first and the last of them expire in some seconds."""
+    """Write jobs of so many images; the first and last expire in seconds."""
     storage = Storage(instance)
     with closing(Database(instance / "jobs.db")) as database:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -1500000"):

@@ -1,4 +1,4 @@
-"""Kept connections: an HTTP client that costs little, for it shares the cores with the server.
+"""An HTTP client with a kept connection, which takes little CPU time.
 
 A small request takes it 60 microseconds, nearly all in the kernel; http.client takes 300.
 """
@@ -33,7 +33,10 @@ class Server(Protocol):
 
 
 def is_whole(answer: bytes) -> bool:
-    """Return whether all of an answer has arrived: its length is told, or it has no body."""
+    """Return whether all of an answer has arrived.
+
+    Its length is told, or it has no body.
+    """
     end = answer.find(b"\r\n\r\n")
     if end < 0:
         return False

@@ -1,4 +1,4 @@
-"""The applications that are measured: how to start them, and what their clients request."""
+"""Start the applications that are measured, and send their requests."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Drop photos on the upload page: the requests that its scripts send, without a browser.
+"""Send what the scripts of the upload page send for dropped photos.
 
 static/js/queue.js uploads two files at a time, and htmx polls the panel. The other connections of a
 browser, which opens six, fetch the thumbnails that the panel shows.
@@ -91,7 +91,7 @@ class Page:
         return (unescape(found[1]), int(found[2]) / 1000) if found else None
 
     def follow(self) -> Iterator[tuple[str, str]]:
-        """Poll until the job is finished; yield images and the addresses of their thumbnails."""
+        """Poll until the job is finished; yield images and their thumbnails' URLs."""
         connection = self.connect()
         while poll := self.poll:
             url, interval = poll

@@ -1,4 +1,4 @@
-"""Repeat one small request on several connections, at little cost: the load generator.
+"""Generate load: repeat one small request on several connections.
 
 It reads nothing but lengths, and runs in a process of its own.
 """

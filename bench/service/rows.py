@@ -45,7 +45,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table. Where another column than thumbor's is the peer, it is named."""
+    """A row of the table; its peer is thumbor unless another is named."""
 
     title: str
     target: Target | None = None

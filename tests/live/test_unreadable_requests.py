@@ -16,7 +16,7 @@ PROGRAM = b"Host: x\r\nAccept: */*\r\n"
 
 
 def send(client: Client, request: bytes) -> tuple[int, dict[str, str], str]:
-    """Send what no client sends; return the status, the headers and the body of the answer."""
+    """Send what no client sends; return the answer's status, headers and body."""
     with socket.create_connection((client.host, client.port), timeout=30) as connection:
         connection.sendall(request)
         head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")

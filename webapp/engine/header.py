@@ -58,7 +58,7 @@ class Header:
 
     @property
     def work_seconds(self) -> float:
-        """About how long one core takes for a small thumbnail: the header promises so much work.
+        """The seconds that one core takes for a small thumbnail, about.
 
         Frames of an animation are not counted: only some outputs decode more than the first.
         """

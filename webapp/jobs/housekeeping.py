@@ -62,7 +62,7 @@ class Housekeeping:
 
 
 def sweep(store: Store, storage: Storage) -> Iterator[None]:
-    """Remove what expired and what crashes left behind, in steps of some milliseconds.
+    """Remove what expired and what crashes left behind, in short steps.
 
     An error stops nothing else. No step leaves a transaction open. A power cut may undo the last
     steps: then the next sweep does them again. Where it undoes what was done to files, but not to
@@ -134,7 +134,7 @@ def place_thumbnails(store: Store, storage: Storage, job_id: str) -> None:
 
 
 def _settle_all(store: Store, storage: Storage) -> Iterator[None]:
-    """Delete what processes that were killed had no time to write rows of, or to delete."""
+    """Delete files that killed processes left without rows, by their notes."""
     for path in storage.left_unsettled():
         with _logged_errors(path):
             if path not in store.queue.known_paths(path.partition("/")[0]):

@@ -163,7 +163,7 @@ class Storage:
         return None
 
     def image_of(self, path: str) -> str | None:
-        """Return the id of the image that a thumbnail's path is of; None if it is no such path."""
+        """Return the id of the image of a thumbnail's path, or None."""
         published = _PUBLISHED.fullmatch(path)
         return published["image"] if published else None
 
@@ -195,7 +195,7 @@ class Storage:
             _sync(path)
 
     def unpublish(self, folder: str) -> None:
-        """Delete published thumbnails whose claim was lost, also if they are hidden since."""
+        """Delete published thumbnails whose claim was lost, also hidden ones."""
         for root in (self.thumbnails, self.deleted):
             shutil.rmtree(root / folder, ignore_errors=True)
             with suppress(OSError):  # The job has other images.
@@ -324,7 +324,7 @@ class Storage:
             file.parent.rmdir()
 
     def delete_path(self, path: str) -> None:
-        """Delete an original with all thumbnails of its image, or one folder of thumbnails."""
+        """Delete an original with all its thumbnails, or one folder of them."""
         original, folder = self.originals / path, self.thumbnails / path
         original.unlink(missing_ok=True)
         if folder.parent.exists():

@@ -112,7 +112,7 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
         super().initialize()
 
     def loop(self, now: Any = None) -> None:
-        """Take one message, as Huey does; beat once a second; go on with a sweep that began."""
+        """Take one message, as Huey does; also beat, and go on with a sweep."""
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + BEAT_SECONDS
             self._try(self._beat)

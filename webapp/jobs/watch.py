@@ -120,17 +120,17 @@ class JobWatch:
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._waits)
-            waits: list[_Wait] = []
             try:
                 before, commits = commits, self._store.db.commits_of_others()
                 with self._condition:  # After that: later ones look at the rows themselves.
                     waits = list(self._waits)
                 if commits != before:
                     self._end_changed(waits)
-            except Exception:  # Those who wait will see it too.
+            except Exception:
                 logger.exception("cannot watch jobs")
-                for wait in waits:
-                    wait.ended.set()
+                with self._condition:  # Those who wait will see it too.
+                    for wait in self._waits:
+                        wait.ended.set()
             wake_up.wait(LOOK_SECONDS)
 
     def _end_changed(self, waits: list[_Wait]) -> None:

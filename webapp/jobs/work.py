@@ -51,7 +51,7 @@ def digest_of(output: Output) -> str:
 
 
 class Claims:
-    """Hand out images to workers, store their results, and wake those who wait for them."""
+    """Hand out images to workers, store their results, and send wake-ups."""
 
     def __init__(self, store: Store, storage: Storage, config: Config) -> None:
         self.store = store

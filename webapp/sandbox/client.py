@@ -156,7 +156,10 @@ class _Waits:
         self._next_call = time.monotonic() + _WAIT_SECONDS
 
     def wait(self, source: socket.socket, deadline: float) -> None:
-        """Wait until there is something to read or the other side ended. Raises TimeoutError."""
+        """Wait until there is something to read, or the other side ended.
+
+        Raises TimeoutError.
+        """
         poll = select.poll()
         poll.register(source, select.POLLIN)
         while True:
@@ -216,7 +219,10 @@ class ForkServer:
         self._process.wait()
 
     def end_idle(self) -> None:
-        """End the kept child if its group had no work for a while. Call this now and then."""
+        """End the kept child if its group had no work for a while.
+
+        Call this now and then.
+        """
         if self._pid == os.getpid() and self._kept:
             is_idle = time.monotonic() - self._kept.last_use >= IDLE_SECONDS
             if is_idle or self._kept.is_worn:
@@ -364,7 +370,10 @@ class ForkServer:
         raise Failed(f"python -m {self._module} ended without a child.")
 
     def _await_ready(self, child: _Child, waits: _Waits) -> None:
-        """Wait until a child is confined. Raises Failed, or ConnectionError if it was killed."""
+        """Wait until a child is confined.
+
+        Raises Failed, or ConnectionError if it was killed.
+        """
         try:
             waits.wait(child.channel, time.monotonic() + _SERVER_SECONDS)
         except TimeoutError:
@@ -471,7 +480,7 @@ def _signals_held() -> Iterator[None]:
 
 
 def _has_ended(pid: int) -> bool:
-    """Wait until a child whose socket is closed has ended; return False if it goes on.
+    """Wait for a child whose socket is closed; return whether it ended.
 
     Reads its status: old kernels, and the filters of some containers, refuse pidfd_open.
     """

@@ -97,6 +97,9 @@ def _join(pages: Iterable[int]) -> Ranges:
 
 
 def copy_pages(ranges: Ranges) -> None:
-    """Copy pages that this process shares. An older kernel copies them when they are written."""
+    """Copy pages that this process shares with its parent.
+
+    A kernel that cannot copies them when they are written.
+    """
     for address, length in ranges:
         _madvise(address, length, _POPULATE_WRITE)

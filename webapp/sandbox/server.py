@@ -73,7 +73,7 @@ def serve(function: Function, warm_up: Callable[[], None]) -> None:
 
 
 def _warm_up(warm_up: Callable[[], None]) -> Ranges:
-    """Do once what each child would repeat; return the pages that it writes all the same."""
+    """Do once what each child would repeat; return the pages it still writes."""
     for _ in range(_WARM_UPS):
         warm_up()
     if len(os.listdir("/proc/self/task")) > 1:
@@ -168,7 +168,10 @@ def _confine(channel: int, parent: int, max_threads: int) -> bytes:
 
 
 def _send(channel: int, limit: int, sizes: dict[int, int], number: int, content: bytes) -> None:
-    """Send what comes next in a file of the caller; `sizes` has what was sent of each."""
+    """Send what comes next in a file of the caller.
+
+    `sizes` has what was sent of each file.
+    """
     sizes[number] = sizes.get(number, 0) + len(content)
     if sizes[number] > limit:  # The caller would refuse it.
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))

@@ -1,4 +1,4 @@
-"""What we change in gunicorn: log lines, its own answers, stopping, connections, timeouts.
+"""What we change in gunicorn: logs, answers, stopping, connections.
 
 Written for gunicorn 27. `tests/web/test_gunicorn_worker.py` fails once gunicorn no longer needs it.
 """
@@ -87,7 +87,7 @@ parser.RequestParser.mesg_class = Request
 
 
 class Worker(gthread.ThreadWorker):  # type: ignore[misc]
-    """Let the application answer what gunicorn cannot read, and close connections in threads."""
+    """Let the application answer what gunicorn cannot read."""
 
     def handle_error(self, req, client, addr, exc):  # type: ignore[no-untyped-def]
         """Answer with the headers and the page of the application.
@@ -123,7 +123,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
     # https://github.com/benoitc/gunicorn/pull/3590 it waits there up to 2 s for each client that
     # does not hang up, and nothing is accepted meanwhile.
     def handle(self, conn):  # type: ignore[no-untyped-def]
-        """Handle some requests that follow each other; return whether the connection is kept.
+        """Handle requests that follow each other; return if the client is kept.
 
         A client that has read an answer often sends its next request at once. Gunicorn passes the
         connection to its accept loop and back before, for a fifth of the time of a small request.

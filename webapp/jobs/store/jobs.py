@@ -335,7 +335,10 @@ class JobRows:
         return {row["id"]: row["version"] for row in rows}
 
     def had_finished_image(self, job_id: str, version: int) -> bool:
-        """Return whether an image of a job has not changed since a version, and is finished."""
+        """Return whether a job had a finished image at a version.
+
+        One that changed since does not count.
+        """
         return bool(
             self._db.query(
                 "SELECT 1 FROM images WHERE job_id = :id AND version <= :version"

@@ -367,9 +367,9 @@ class ImageQueue:
         return bool(found)
 
     def retry(self, job_id: str, image_id: str | None, client: str) -> int:
-        """Queue again one image that was cancelled or whose failure may pass, or many of a job.
+        """Queue images again that were cancelled or whose failure may pass.
 
-        Many are all whose failure may pass; if there are none, all that were cancelled.
+        One image; or of a job all whose failure may pass, or if there are none, all cancelled ones.
         """
         passing = (
             "job_id = :job_id AND (status = 'cancelled' OR"
@@ -545,7 +545,7 @@ class ImageQueue:
             after = rows[-1]["number"]
 
     def expected_files(self, image_id: str) -> list[tuple[str, str | None]]:
-        """List the files that an image must have: its job, and the path of each thumbnail.
+        """List the files that an image must have, each with its job's id.
 
         The path is None before there are any: then it must have its original. A claimed image has
         none: its worker looks. Nor has one of a deleted job, whose thumbnails are hidden.

@@ -22,7 +22,7 @@ _IS_OVER_LIMIT = """((SELECT total(amount) FROM usage WHERE client = client_turn
 
 
 def _next_turn(has_turn: str, which: str) -> str:
-    """Write SQL of tables, the last of which has the client and the owner whose turn it is.
+    """Return SQL of tables; the last one has whose turn it is.
 
     `has_turn` counts the images of a client or owner that are `which`. Both are written as in the
     partial indexes.

@@ -152,14 +152,14 @@ def _wait_for_news(job_id: str, since: int) -> None:
 
     A person looks at its page, of version `since`, for these. Raises JobNotFound.
     """
-    is_empty = not current_jobs().store.jobs.had_finished_image(job_id, since)
+    jobs = current_jobs()
 
     def is_news(job: Progress) -> bool:
-        is_new = poll_interval_ms(job.begun) == FASTEST
-        return job.is_finished or bool(is_empty and job.counts.finished) or not is_new
+        if job.is_finished or poll_interval_ms(job.begun) > FASTEST:
+            return True
+        return bool(job.counts.finished) and not jobs.store.jobs.had_finished_image(job_id, since)
 
-    read = partial(current_jobs().progress, job_id)
-    current_jobs().watch.read_until(job_id, read, is_news, WAIT_SECONDS)
+    jobs.watch.read_until(job_id, partial(jobs.progress, job_id), is_news, WAIT_SECONDS)
 
 
 def _panel_interval_ms(job: Job) -> int:
