@@ -61,6 +61,19 @@ def test_job_is_finished_when_its_last_image_is(jobs: Jobs) -> None:
     assert (job.is_finished, job.counts.done, job.counts.total) == (True, 2, 2)
 
 
+def test_status_of_a_job_follows_from_its_images(jobs: Jobs) -> None:
+    job_id = jobs.submit(SQUARE, "owner")
+    seen = [jobs.job(job_id).status]
+    add_image(jobs, job_id, make_jpeg())
+    work(jobs)
+    seen.append(jobs.job(job_id).status)
+    add_image(jobs, job_id, make_truncated())
+    work(jobs)
+    jobs.close(job_id)
+    seen.append(jobs.job(job_id).status)
+    assert seen == ["waiting", "working", "failed"]
+
+
 def test_job_is_kept_for_exactly_its_retention(jobs: Jobs) -> None:
     job = jobs.job(jobs.submit(PRESETS["square"].recipe, "owner", keep_hours=24))
     assert job.expires

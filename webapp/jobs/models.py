@@ -227,6 +227,16 @@ class JobSummary:
         """True if the job is closed and the status of each image is final."""
         return not self.is_open and self.counts.is_finished
 
+    @property
+    def status(self) -> Status:
+        """The status of the job, which follows from those of its images."""
+        counts = self.counts
+        if not self.is_finished:
+            return "working" if counts.working or counts.finished else "waiting"
+        if counts.failed or not counts.total:
+            return "failed"
+        return "done" if counts.done else "cancelled"
+
 
 @dataclass(frozen=True)
 class MissingFile:
