@@ -17,6 +17,7 @@ from tests.support.people import Person, Script, find_token, multipart, part, up
 from webapp.config import Config, ConfigError, load
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import MAX_WRONG_TOKENS
+from webapp.web.limits import SAFE_METHODS
 
 TOKEN = "a-token-that-is-hard-to-guess"
 
@@ -186,7 +187,9 @@ def test_every_change_needs_the_new_token(config: Config) -> None:
                 continue
             path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: ids[found[1]], rule.rule)
             form = multipart(csrf_token=token, presets="card", hours="100", x="0", y="0")
-            answer = person.client.post(path, headers={"Accept": "application/json"}, **form)
+            (method,) = (rule.methods or set()) - SAFE_METHODS
+            accept = {"Accept": "application/json"}
+            answer = person.client.open(path, method=method, headers=accept, **form)
             assert answer.status_code == 401, path
             assert (answer.json or {}).get("code") == "access_token_required" or (
                 rule.endpoint == "thumbnail_api.upload_image"

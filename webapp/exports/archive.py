@@ -88,7 +88,7 @@ def pack(job: Job, storage: Storage, pattern: str) -> ZipStream:
         raise NoThumbnails(job.is_finished)
     archive = ZipStream(sized=True)
     archive.add(_index(job, paths), "index.html")
-    archive.add(_manifest(job, paths), "manifest.json")
+    archive.add(_write_manifest(job, paths), "manifest.json")
     if job.counts.failed or job.missing:
         archive.add(_errors(job), "errors.txt")
     for thumbnail, path in paths.items():
@@ -142,7 +142,12 @@ def _index(job: Job, paths: Paths) -> str:
     )
 
 
-def _manifest(job: Job, paths: Paths) -> str:
+def write_manifest(job: Job, pattern: str) -> str:
+    """Write the manifest of a job so far, as JSON. Raises InvalidPattern."""
+    return _write_manifest(job, _paths(job, pattern))
+
+
+def _write_manifest(job: Job, paths: Paths) -> str:
     recipe = Recipe.from_json(job.recipe)
     manifest = {
         "version": VERSION,

@@ -115,12 +115,18 @@ class Jobs:
         return job_id
 
     def submit_image(
-        self, recipe: Recipe, owner: str | None, upload: Upload, name: str, client: str
+        self,
+        recipe: Recipe,
+        owner: str | None,
+        upload: Upload,
+        name: str,
+        client: str,
+        keep_hours: float | None = None,
     ) -> str:
         """Create a whole job of one image in one transaction, and return its id.
 
-        It costs half of what the three steps cost. Raises NoSpace, FileTooLarge, ImageError or
-        TooManyWaiting; nothing is kept then.
+        It costs half of what the three steps cost. Raises NoSpace, FileTooLarge, ImageError,
+        TooManyWaiting or TooMuchKept; nothing is kept then.
         """
         with self._counted_refusals(name):
             image = self._read(upload, name)
@@ -128,8 +134,9 @@ class Jobs:
             with (
                 self._original_stored(upload, job_id, image.id),
                 self.limits.within_share(client),
+                within_kept_limit(self.store, job_id, self.config),
             ):
-                self._add_job(job_id, recipe, owner)
+                self._add_job(job_id, recipe, owner, keep_hours)
                 self.store.queue.add(job_id, image, None, 1, client)
         log_accepted(job_id, image)
         return job_id

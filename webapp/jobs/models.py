@@ -366,6 +366,7 @@ class Job(JobSummary):
 class ListedJob(JobSummary):
     """A job as the list of jobs shows it."""
 
+    number: int  # Of its row.
     created: datetime
     expires: datetime | None  # None: it is kept until its owner deletes it.
     begun: datetime  # When its last image was queued.
@@ -403,7 +404,7 @@ class JobList:
 
     jobs: tuple[ListedJob, ...]
     deleted: tuple[ListedJob, ...]  # All that can be restored, the last deleted first.
-    older: float | None  # The next page has those created before; None on the last.
+    next: tuple[float, int] | None  # The next page has those before this place; None on the last.
 
 
 @dataclass(frozen=True)

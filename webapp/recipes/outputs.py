@@ -6,7 +6,7 @@ These are values: checked once when they are created, never changed after. Sizes
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, product
 from math import ceil
@@ -63,8 +63,9 @@ EXTENSIONS: Mapping[Format, str] = {
 MAX_SIDE = 4096  # Pixels of the largest thumbnail that we make.
 MIN_BUDGET, MAX_BUDGET = 1000, 100_000_000  # Bytes.
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")  # It becomes a file name and a part of a URL.
-_COLOR = re.compile(r"#[0-9a-f]{6}|transparent")
+NAME_PATTERN = "^[a-z0-9][a-z0-9-]{0,39}$"  # It becomes a file name and a part of a URL.
+BACKGROUND_PATTERN = "^(#[0-9a-f]{6}|transparent)$"
+_NAME, _COLOR = re.compile(NAME_PATTERN), re.compile(BACKGROUND_PATTERN)
 
 
 def is_point(point: Point) -> bool:
@@ -75,7 +76,7 @@ def is_point(point: Point) -> bool:
 class InvalidRecipe(ValueError):
     """An output or recipe cannot be made; the message says why.
 
-    `field` is the name of the wrong field.
+    `field` is the name of the wrong field, and `others` are what else is wrong.
     """
 
     code = "invalid_recipe"
@@ -83,6 +84,7 @@ class InvalidRecipe(ValueError):
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence)
         self.field = field
+        self.others: tuple[InvalidRecipe, ...] = ()
 
 
 class OutOfLimits(InvalidRecipe):
@@ -137,35 +139,40 @@ class Output:
     color: Color = "srgb"
 
     def __post_init__(self) -> None:
-        """Raise InvalidRecipe if this output cannot be made."""
-        self.check_sides(MAX_SIDE)
+        """Raise InvalidRecipe if this output cannot be made, with all that is wrong."""
+        errors = list(self._find_errors())
+        if errors:
+            errors[0].others = tuple(errors[1:])
+            raise errors[0]
+
+    def _find_errors(self) -> Iterator["InvalidRecipe"]:
+        yield from self._excessive_sides(MAX_SIDE)
         if self.fit not in FITS:
-            raise InvalidRecipe("fit", f"The fit must be one of {', '.join(FITS)}.")
+            yield InvalidRecipe("fit", f"The fit must be one of {', '.join(FITS)}.")
         if self.width is None and self.height is None:
-            raise InvalidRecipe("width", "Give a width, a height or both.")
-        if self.fit != "contain" and (self.width is None or self.height is None):
-            raise InvalidRecipe("height", f"Fit {self.fit} needs both a width and a height.")
+            yield InvalidRecipe("width", "Give a width, a height or both.")
+        elif self.fit != "contain" and self.has_free_side:
+            yield InvalidRecipe("height", f"Fit {self.fit} needs both a width and a height.")
         if self.format not in REQUESTED_FORMATS:
-            raise InvalidRecipe(
-                "format", f"The format must be one of {', '.join(REQUESTED_FORMATS)}."
-            )
+            formats = ", ".join(REQUESTED_FORMATS)
+            yield InvalidRecipe("format", f"The format must be one of {formats}.")
+        elif self.animated and self.format not in ANIMATED_FORMATS:
+            yield InvalidRecipe("format", "An animation is made as webp, gif or source.")
+        elif self.format == "gif" and not self.animated:
+            yield InvalidRecipe("format", "GIF is for animations; for a still picture, take png.")
         if self.color not in COLORS:
-            raise InvalidRecipe("color", f"The colours must be one of {', '.join(COLORS)}.")
-        if self.animated and self.format not in ANIMATED_FORMATS:
-            raise InvalidRecipe("format", "An animation is made as webp, gif or source.")
-        if self.format == "gif" and not self.animated:
-            raise InvalidRecipe("format", "GIF is for animations; for a still picture, take png.")
+            yield InvalidRecipe("color", f"The colours must be one of {', '.join(COLORS)}.")
         if self.quality is not None and not 1 <= self.quality <= 100:
-            raise OutOfLimits("quality", "The quality must be from 1 to 100.")
+            yield OutOfLimits("quality", "The quality must be from 1 to 100.")
         if self.focus != "smart" and not is_point(self.focus):
-            raise InvalidRecipe("focus", INVALID_FOCUS)
+            yield InvalidRecipe("focus", INVALID_FOCUS)
         if self.max_bytes is not None and not MIN_BUDGET <= self.max_bytes <= MAX_BUDGET:
-            raise OutOfLimits("max_kb", "The size limit must be from 1 to 100000 kB.")
+            yield OutOfLimits("max_kb", "The size limit must be from 1 to 100000 kB.")
         if not _COLOR.fullmatch(self.background):
             sentence = "The background must be a colour like #ffffff, or transparent."
-            raise InvalidRecipe("background", sentence)
+            yield InvalidRecipe("background", sentence)
         if not _NAME.fullmatch(self.name):
-            raise InvalidRecipe(
+            yield InvalidRecipe(
                 "name", "The name of a size is 1 to 40 lower-case letters, digits and hyphens."
             )
 
@@ -179,9 +186,13 @@ class Output:
 
     def check_sides(self, max_side: int) -> None:
         """Raise OutOfLimits unless sides are from 1 to `max_side`."""
+        for error in self._excessive_sides(max_side):
+            raise error
+
+    def _excessive_sides(self, max_side: int) -> Iterator["OutOfLimits"]:
         for side, value in (("width", self.width), ("height", self.height)):
             if value is not None and not 1 <= value <= max_side:
-                raise OutOfLimits(side, f"The {side} must be from 1 to {max_side} pixels.")
+                yield OutOfLimits(side, f"The {side} must be from 1 to {max_side} pixels.")
 
     def with_resolved_format(self, source_format: str, is_animated: bool) -> "Output":
         """Return this output with "source" replaced by the format to write.

@@ -5,10 +5,13 @@ log gets the cause.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import Flask, Response, jsonify, make_response, render_template, request
+import msgspec
+from flask import Flask, Response, g, jsonify, make_response, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
+from msgspec import UNSET
 from werkzeug.exceptions import (
     ClientDisconnected,
     HTTPException,
@@ -39,6 +42,9 @@ from webapp.jobs.errors import (
 )
 from webapp.recipes.outputs import InvalidRecipe
 from webapp.web.access import AccessRequired
+from webapp.web.api.errors import ImageFailed, InvalidRequest, UnreadableBody, UnsupportedBody
+from webapp.web.api.schemas import FieldError
+from webapp.web.api.schemas import Problem as ProblemDetails
 from webapp.web.limits import RequestTooLarge
 
 logger = logging.getLogger(__name__)
@@ -67,6 +73,10 @@ STATUS: dict[type[Exception], int] = {
     TrialFailed: 503,
     Busy: 429,
     ImageError: 415,
+    ImageFailed: 422,
+    InvalidRequest: 422,
+    UnreadableBody: 400,
+    UnsupportedBody: 415,
 }
 
 TITLES = {
@@ -115,6 +125,7 @@ class Problem:
     code: str
     detail: str
     field: str | None = None
+    errors: Sequence[FieldError] = ()  # Every wrong field of a request of the API.
 
     @property
     def title(self) -> str:
@@ -126,7 +137,8 @@ def problem(error: Exception) -> Problem:
     """Describe an error, of ours or of the framework's."""
     for known, status in STATUS.items():
         if isinstance(error, known):
-            return Problem(status, error.code, str(error), getattr(error, "field", None))  # type: ignore[attr-defined]
+            field, errors = getattr(error, "field", None), getattr(error, "errors", ())
+            return Problem(status, error.code, str(error), field, errors)  # type: ignore[attr-defined]
     if isinstance(error, CSRFError):
         sentence = "This page was open too long or belongs to another session. Reload it."
         return Problem(400, "csrf", sentence)
@@ -159,7 +171,11 @@ def answer(error: Exception) -> Response:
     is_expected = found.status in (501, 507) or isinstance(error, Busy)
     if found.status >= 500 and not is_expected:
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    if request.blueprint == "thumbnail_api":
+    if request.path.startswith("/api/"):
+        # After a SecurityError, there is no host to name.
+        origin = "" if isinstance(error, SecurityError) else request.host_url.rstrip("/")
+        response = _answer_program(found, origin)
+    elif request.blueprint == "thumbnail_api":
         response = jsonify(detail=found.detail)
     elif is_htmx() or not asks_for_html() or isinstance(error, SecurityError):
         # Scripts show the sentence. After a SecurityError, a page would have no host to link to.
@@ -176,6 +192,20 @@ def answer(error: Exception) -> Response:
     if isinstance(error, HTTPException):  # Such as Allow, of a 405.
         response.headers.extend((n, v) for n, v in error.get_headers() if n != "Content-Type")
     return response
+
+
+def _answer_program(found: Problem, origin: str) -> Response:
+    """Answer a request of the API with problem details (RFC 9457)."""
+    details = ProblemDetails(
+        type=f"{origin}{url_for('thumbnail_api.docs')}#{found.code}",
+        title=found.title,
+        status=found.status,
+        detail=found.detail,
+        instance=g.request_id,
+        code=found.code,
+        errors=list(found.errors) or UNSET,
+    )
+    return Response(msgspec.json.encode(details), mimetype="application/problem+json")
 
 
 def _can_retry(status: int) -> bool:

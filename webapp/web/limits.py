@@ -16,10 +16,22 @@ from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import client_name
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # They change nothing.
-MAKE_JOBS = {"uploads.open_job", "uploads.create", "thumbnail_api.upload_image"}
+MAKE_JOBS = {
+    "uploads.open_job",
+    "uploads.create",
+    "thumbnail_api.upload_image",
+    "api.create_job",
+}
 NEED_NO_ACCESS = {"access.sign_in", "access.sign_out", None}  # None: no route matches.
 OTHER_MB = 1  # Of a form without images.
-TAKE_IMAGES = {*MAKE_JOBS, "uploads.add_images", "uploads.add_photos", "changes.replace"}
+TAKE_IMAGES = {
+    *MAKE_JOBS,
+    "uploads.add_images",
+    "uploads.add_photos",
+    "changes.replace",
+    "api.add_image",
+    "api.replace_image",
+}
 # These queue existing images again.
 QUEUE_AGAIN = {
     "changes.enlarge",
@@ -28,6 +40,9 @@ QUEUE_AGAIN = {
     "images.retry",
     "images.set_focal_point",
     "images.set_quality",
+    "api.remake_job",
+    "api.retry_image",
+    "api.retry_job",
 }
 # Where the environment of a request that gunicorn could not read has the error.
 UNREADABLE = "webapp.unreadable"

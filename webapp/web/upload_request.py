@@ -23,14 +23,14 @@ from webapp.jobs.errors import NoImages, TooManyImages
 from webapp.jobs.upload import Upload
 from webapp.web.app_context import current_config, current_jobs
 
-TAKE_SEVERAL = {"uploads.create", "uploads.add_photos"}
+TAKE_SEVERAL = {"uploads.create", "uploads.add_photos", "api.create_job"}
 # Fields of a query, of the recipe's cookie, or of a form besides its files: 50 sizes of up to 17
 # fields, as each format is one, and those of the whole recipe.
 MAX_FIELDS = 900
 # Bytes of a form besides its files: a script sends the names of up to 1000 missing files, and why.
 MAX_TEXT_BYTES = 250_000
 FILE_HEADER_BYTES = 1000  # Bytes that each file adds to these: its name, in any script.
-# Bytes to read of a form at a time. Gunicorn receives up to 1 MB, and copies the rest at each read.
+# Bytes to read of a body at a time. Gunicorn receives up to 1 MB, and copies the rest at each read.
 _CHUNK_BYTES = 262_144
 # Bytes of all headers, as nginx has it by default. Gunicorn lets 800 kB through.
 MAX_HEADER_BYTES = 32_768
@@ -164,6 +164,14 @@ class UploadRequest(Request):
         upload = current_jobs().open_upload()
         self._uploads.append(upload)
         return cast(IO[bytes], upload)
+
+    def receive_body(self) -> Upload:
+        """Receive the body as one file in the data folder."""
+        upload = current_jobs().open_upload()
+        self._uploads.append(upload)
+        while chunk := self.stream.read(_CHUNK_BYTES):
+            upload.write(chunk)
+        return upload
 
     def close(self) -> None:
         """Close the request, also one that ended in the middle of a file."""

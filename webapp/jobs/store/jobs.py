@@ -147,14 +147,18 @@ class JobRows:
             missing_files=tuple(_without(_read_missing(row["missing_files"]), _named(images))),
         )
 
-    def owned(self, owner: str | None, before: float, limit: int) -> JobList:
-        """List the newest jobs of an owner before a time, and the deleted ones."""
+    def owned(self, owner: str | None, before: tuple[float, int], limit: int) -> JobList:
+        """List the newest jobs of an owner before a place, and the deleted ones.
+
+        A place is a time and the number of a row, of several jobs of one time.
+        """
         with self._db.snapshot():
             rows = self._job_rows(
-                f"owner = :owner AND {EXISTS} AND created < :before"
-                " ORDER BY created DESC LIMIT :limit + 1",
+                f"owner = :owner AND {EXISTS} AND (created, rowid) < (:created, :number)"
+                " ORDER BY created DESC, rowid DESC LIMIT :limit + 1",
                 owner=owner,
-                before=before,
+                created=before[0],
+                number=before[1],
                 limit=limit,
             )
             listed = self._listed(rows[:limit])
@@ -162,8 +166,9 @@ class JobRows:
             deleted = self._job_rows(f"+owner = :owner AND {CAN_RESTORE}", owner=owner)
             deleted.sort(key=lambda row: row["undo_seconds"], reverse=True)
             restorable = self._listed(deleted)
-        older = rows[limit - 1]["created"] if len(rows) > limit else None
-        return JobList(listed, restorable, older)
+        last = listed[-1] if len(rows) > limit else None
+        place = (rows[limit - 1]["created"], last.number) if last else None
+        return JobList(listed, restorable, place)
 
     def listed(self, owner: str | None, job_ids: Sequence[str]) -> tuple[ListedJob, ...]:
         """Read some jobs of an owner as the list shows them.
@@ -181,12 +186,14 @@ class JobRows:
 
     def _job_rows(self, which: str, **values: Any) -> list[dict[str, Any]]:
         return self._db.query(
-            "SELECT jobs.id, jobs.version, jobs.created, expires, open_until > :now AS is_open,"
+            "SELECT jobs.id, jobs.number, jobs.version, jobs.created, expires,"
+            " open_until > :now AS is_open,"
             f" {BEGUN}, jobs.name, (SELECT name FROM images WHERE job_id = jobs.id"
             " ORDER BY position, created LIMIT 1) AS first_image, deleted + :undo - :now"
             f" AS undo_seconds, {COUNTS}, json_array_length(missing_files) AS missing"
-            f" FROM (SELECT * FROM jobs WHERE {which}) AS jobs"
-            " LEFT JOIN images ON job_id = jobs.id GROUP BY jobs.id ORDER BY jobs.created DESC",
+            f" FROM (SELECT rowid AS number, * FROM jobs WHERE {which}) AS jobs"
+            " LEFT JOIN images ON job_id = jobs.id GROUP BY jobs.id"
+            " ORDER BY jobs.created DESC, jobs.number DESC",
             now=self._now(),
             undo=UNDO_SECONDS,
             **values,

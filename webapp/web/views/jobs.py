@@ -49,7 +49,7 @@ def index() -> ResponseReturnValue:
         if owner:
             become_owner()  # For longer: only its owner can delete a job that does not expire.
         before = request.args.get("before", inf, type=float)
-        listed = current_jobs().store.jobs.owned(owner, before, LISTED_JOBS)
+        listed = current_jobs().store.jobs.owned(owner, (before, 0), LISTED_JOBS)
         page = render_template(
             "jobs/index.html",
             listed=listed,

@@ -1,0 +1,52 @@
+"""What this server offers: presets, formats and limits."""
+
+from flask import Response
+
+from webapp.engine.header import READ_FORMATS
+from webapp.recipes.outputs import FORMATS
+from webapp.recipes.presets import offered_presets
+from webapp.web.api import schemas
+from webapp.web.api.answers import answer
+from webapp.web.api.operations import Answer, operation
+from webapp.web.api.reading import MAX_WAIT_SECONDS
+from webapp.web.api.representations import describe_recipe
+from webapp.web.app_context import current_config, current_jobs
+
+
+@operation("GET", "/presets", tag="Server", answers=(Answer(200, "The presets.", schemas.Presets),))
+def list_presets() -> Response:
+    """List the presets that the limits of this server allow."""
+    presets = [
+        schemas.Preset(
+            name=one.name,
+            title=one.title,
+            description=one.description,
+            outputs=describe_recipe(one.recipe),
+        )
+        for one in offered_presets(current_jobs().recipe_limits)
+    ]
+    return answer(schemas.Presets(presets=presets))
+
+
+@operation("GET", "/formats", tag="Server", answers=(Answer(200, "The formats.", schemas.Formats),))
+def list_formats() -> Response:
+    """List the formats that are read, and those that are written."""
+    return answer(schemas.Formats(reads=sorted(READ_FORMATS), writes=list(FORMATS)))
+
+
+@operation("GET", "/limits", tag="Server", answers=(Answer(200, "The limits.", schemas.Limits),))
+def list_limits() -> Response:
+    """List the limits of this server."""
+    config = current_config()
+    limits = {
+        name: getattr(config, name)
+        for name in schemas.Limits.__struct_fields__
+        if hasattr(config, name)
+    }
+    return answer(
+        schemas.Limits(
+            **limits,
+            can_keep_until_deleted=config.max_kept_mb > 0,
+            max_wait_seconds=MAX_WAIT_SECONDS,
+        )
+    )

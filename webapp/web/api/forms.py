@@ -1,0 +1,147 @@
+"""Read what job a request asks for: as JSON, as a form, or as an image with a query."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from typing import cast
+
+import msgspec
+from flask import request
+from werkzeug.datastructures import MultiDict
+
+from webapp.jobs.upload import Upload
+from webapp.recipes.outputs import Output, Recipe
+from webapp.recipes.parsing import parse_output
+from webapp.web.api import schemas
+from webapp.web.api.errors import UnsupportedBody
+from webapp.web.api.operations import FORM, JSON, Parameter
+from webapp.web.api.reading import (
+    Problems,
+    convert,
+    escape,
+    noting,
+    read_hours,
+    read_json,
+    read_recipe,
+)
+from webapp.web.upload_request import UploadRequest, received_upload
+
+FORMS = (FORM, "application/x-www-form-urlencoded")
+UNNAMED = "image"  # A raw body without a name.
+
+# The fields of a form or a query that describe one output, in the words of pages and commands.
+OUTPUT_FIELDS = tuple(name for name in schemas.Output.__struct_fields__ if name != "name")
+FORM_FIELDS = tuple(name for name in schemas.NewJobForm.__struct_fields__ if name != "files")
+OTHER_QUERY = {"wait", "filename"}
+FORM_PARAMETERS = (
+    *(
+        Parameter(
+            one.name, "query", one.type, "As the field of the form, for an image as the body."
+        )
+        for one in msgspec.structs.fields(schemas.NewJobForm)
+        if one.name != "files"
+    ),
+    Parameter("filename", "query", str, "The name of an image that is the body."),
+)
+
+
+@dataclass(frozen=True)
+class AskedJob:
+    """A job that a request asks for, and the files that came with it."""
+
+    recipe: Recipe
+    name: str
+    keep_hours: float | None  # None: as long as the settings say; infinite: until it is deleted.
+    files: Sequence[tuple[Upload, str]] = ()
+
+
+def read_new_job() -> AskedJob:
+    """Read what job the request asks for: as JSON, as a form, or as an image.
+
+    Raises InvalidRequest, UnreadableBody or UnsupportedBody.
+    """
+    problems = Problems()
+    if request.mimetype in FORMS:
+        sent = [*request.args.items(multi=True), *request.form.items(multi=True)]
+        job = _read_fields(MultiDict(sent), problems)
+        sent_files = [file for _, file in request.files.items(multi=True)]
+        files = [(received_upload(file), file.filename or "") for file in sent_files]
+    elif request.mimetype == JSON:
+        job = _read_job(read_json(schemas.NewJob, problems), problems)
+        files = []
+    elif request.content_length:
+        job = _read_fields(request.args, problems)
+        files = [read_image()]
+    else:
+        job = _read_fields(request.args, problems)
+        files = []
+    problems.raise_if_any()
+    assert job is not None
+    return replace(job, files=files)
+
+
+def read_image() -> tuple[Upload, str]:
+    """Receive a raw body as an image; return it with the `filename` of the query.
+
+    Raises UnsupportedBody if the body is of a type that is no image's.
+    """
+    kind = request.mimetype
+    if kind and not kind.startswith("image/") and kind != "application/octet-stream":
+        raise UnsupportedBody("Send an image, with its Content-Type or application/octet-stream.")
+    received = cast(UploadRequest, request).receive_body()
+    return received, request.args.get("filename", UNNAMED)
+
+
+def _read_job(asked: schemas.NewJob | None, problems: Problems) -> AskedJob | None:
+    if asked is None:
+        return None
+    recipe = read_recipe(asked.presets, asked.outputs, problems)
+    hours = read_hours(asked.keep_hours, problems)
+    return AskedJob(recipe, asked.name, hours) if recipe else None
+
+
+def _read_fields(fields: MultiDict[str, str], problems: Problems) -> AskedJob | None:
+    """Read a job from the fields of a form, or of a query.
+
+    They are presets, a recipe as JSON, and the fields of one output.
+    """
+    for name in sorted(fields.keys() - set(FORM_FIELDS) - OTHER_QUERY):
+        problems.add(f"/{escape(name)}", "There is no such field.")
+    asked = _read_recipe_field(fields.get("recipe", ""), problems)
+    outputs: list[schemas.Output | Output] = [*asked.outputs]
+    outputs += _read_output_fields(fields, problems)
+    recipe = read_recipe([*fields.getlist("preset"), *asked.presets], outputs, problems)
+    hours = _read_hours_field(fields.get("keep_hours", ""), problems)
+    if recipe is None:
+        return None
+    return AskedJob(recipe, fields.get("name", ""), hours)
+
+
+def _read_recipe_field(text: str, problems: Problems) -> schemas.Recipe:
+    if not text:
+        return schemas.Recipe()
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        problems.add("/recipe", 'This must be JSON, as {"presets": ["card"]}.')
+        return schemas.Recipe()
+    return convert(value, schemas.Recipe, problems, "/recipe") or schemas.Recipe()
+
+
+def _read_output_fields(fields: MultiDict[str, str], problems: Problems) -> Iterator[Output]:
+    """Read one output in each format that is named."""
+    given = {name: fields[name] for name in OUTPUT_FIELDS if fields.get(name, "").strip()}
+    for format in (fields.getlist("format") or [""]) if given else ():
+        with noting(problems, ""):
+            yield parse_output({**given, "format": format})
+
+
+def _read_hours_field(text: str, problems: Problems) -> float | None:
+    if not text:
+        return None
+    try:
+        hours = float(text)
+    except ValueError:
+        problems.add("/keep_hours", "This must be a number above 0.")
+        return None
+    return read_hours(None if hours == inf else hours, problems)

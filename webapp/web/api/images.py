@@ -1,0 +1,155 @@
+"""Add images to a job, read and change them."""
+
+from typing import Annotated
+from uuid import UUID
+
+from flask import Response
+from flask.typing import ResponseReturnValue
+from msgspec import UNSET, Meta
+
+from webapp.jobs.tasks import notify_workers
+from webapp.web.api import schemas
+from webapp.web.api.answers import answer, answer_job
+from webapp.web.api.forms import read_image
+from webapp.web.api.operations import (
+    BINARY,
+    IF_NONE_MATCH,
+    IMAGE,
+    JSON,
+    Answer,
+    Parameter,
+    operation,
+)
+from webapp.web.api.reading import Problems, read_json, read_position
+from webapp.web.api.representations import describe_image
+from webapp.web.app_context import current_huey, current_jobs
+from webapp.web.clients import client_name, require_owner
+
+FILENAME = Parameter("filename", "query", str, "The name of the file, as people see it.")
+POSITION = Parameter(
+    "position",
+    "query",
+    Annotated[int, Meta(ge=0, le=999_999)],
+    "The place among the images of the job. An image that you send a second time, because the"
+    " answer was lost, is not added again at the same place.",
+)
+CHANGED = (Answer(200, "The image.", schemas.Image),)
+
+
+@operation(
+    "PUT",
+    "/jobs/<uuid:job_id>/images",
+    tag="Images",
+    parameters=(FILENAME, POSITION),
+    bodies={IMAGE: None, BINARY: None},
+    answers=(Answer(201, "The new image.", schemas.Image, headers=("Location",)),),
+    errors=(403, 404, 409, 410, 411, 413, 415, 422, 429, 503, 507),
+)
+def add_image(job_id: UUID) -> ResponseReturnValue:
+    """Add an image to an open job, as the body of the request.
+
+    Work on it begins at once. Send several side by side, with their positions.
+    """
+    require_owner(str(job_id))
+    upload, name = read_image()
+    image_id = current_jobs().add_image(str(job_id), upload, name, read_position(), client_name())
+    notify_workers(current_huey())
+    image = describe_image(current_jobs().image(str(job_id), image_id)[1])
+    return answer(image, 201), {"Location": image.url}
+
+
+@operation(
+    "GET",
+    "/jobs/<uuid:job_id>/images/<uuid:image_id>",
+    tag="Images",
+    parameters=(IF_NONE_MATCH,),
+    answers=(
+        Answer(200, "The image.", schemas.Image, headers=("ETag",)),
+        Answer(304, "Nothing changed since the answer with this ETag."),
+    ),
+    errors=(404, 410),
+)
+def get_image(job_id: UUID, image_id: UUID) -> Response:
+    """Read one image of a job."""
+    return _answer_image(str(job_id), str(image_id))
+
+
+@operation(
+    "PUT",
+    "/jobs/<uuid:job_id>/images/<uuid:image_id>",
+    tag="Images",
+    parameters=(FILENAME,),
+    bodies={IMAGE: None, BINARY: None},
+    answers=(Answer(200, "The job, with the new image.", schemas.Job),),
+    errors=(403, 404, 410, 411, 413, 415, 422, 429, 503, 507),
+)
+def replace_image(job_id: UUID, image_id: UUID) -> Response:
+    """Put another image in the place of one that failed. It has an id of its own."""
+    require_owner(str(job_id))
+    upload, name = read_image()
+    current_jobs().replace_image(str(job_id), str(image_id), upload, name, client_name())
+    notify_workers(current_huey())
+    return answer_job(str(job_id))
+
+
+@operation(
+    "PATCH",
+    "/jobs/<uuid:job_id>/images/<uuid:image_id>",
+    tag="Images",
+    bodies={JSON: schemas.ImageChanges},
+    answers=CHANGED,
+    errors=(403, 404, 410, 415, 422, 429, 503, 507),
+)
+def change_image(job_id: UUID, image_id: UUID) -> Response:
+    """Change the focal point or the alternative text of an image.
+
+    Another focal point makes the crops of the image again.
+    """
+    require_owner(str(job_id))
+    jobs, problems = current_jobs(), Problems()
+    changes = read_json(schemas.ImageChanges, problems) or schemas.ImageChanges()
+    problems.raise_if_any()
+    if changes.focal_point is not UNSET:
+        jobs.limits.admit_images(client_name())
+    with jobs.store.db.transaction():  # Both changes or none.
+        if changes.alt is not UNSET:
+            jobs.set_alt(str(job_id), str(image_id), changes.alt)
+        if changes.focal_point is not UNSET:
+            jobs.set_focal_point(str(job_id), str(image_id), changes.focal_point, client_name())
+    if changes.focal_point is not UNSET:
+        notify_workers(current_huey())
+    return _answer_image(str(job_id), str(image_id))
+
+
+@operation(
+    "POST",
+    "/jobs/<uuid:job_id>/images/<uuid:image_id>/retry",
+    tag="Images",
+    answers=CHANGED,
+    errors=(403, 404, 410, 429, 503, 507),
+)
+def retry_image(job_id: UUID, image_id: UUID) -> Response:
+    """Retry an image that was cancelled, or whose failure may pass."""
+    require_owner(str(job_id))
+    current_jobs().retry(str(job_id), str(image_id), client_name())
+    notify_workers(current_huey())
+    return _answer_image(str(job_id), str(image_id))
+
+
+@operation(
+    "POST",
+    "/jobs/<uuid:job_id>/images/<uuid:image_id>/cancel",
+    tag="Images",
+    answers=CHANGED,
+    errors=(403, 404, 410),
+)
+def cancel_image(job_id: UUID, image_id: UUID) -> Response:
+    """Cancel an image that waits."""
+    require_owner(str(job_id))
+    current_jobs().store.queue.cancel(str(job_id), str(image_id))
+    return _answer_image(str(job_id), str(image_id))
+
+
+def _answer_image(job_id: str, image_id: str) -> Response:
+    """Answer with an image. Raises JobNotFound or ImageNotFound."""
+    return answer(describe_image(current_jobs().image(job_id, image_id)[1]))

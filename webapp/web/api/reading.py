@@ -1,0 +1,284 @@
+"""Read what requests of the API say, and find every wrong field."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import inf, isfinite
+from typing import Any, TypeVar, get_args, get_origin
+
+import msgspec
+from flask import request
+from msgspec import UNSET, Struct, UnsetType
+from werkzeug.http import parse_dict_header
+
+from webapp.recipes.outputs import InvalidRecipe, Output, Recipe, combine, default_name
+from webapp.recipes.presets import preset
+from webapp.web.api import schemas
+from webapp.web.api.errors import InvalidRequest, UnreadableBody, UnsupportedBody
+from webapp.web.api.operations import JSON
+from webapp.web.app_context import current_config, current_jobs
+
+MAX_WAIT_SECONDS = 30
+PAGE_SIZE = 50  # Jobs of a page, where nothing else is asked for.
+
+S = TypeVar("S", bound=Struct)
+
+
+class Problems:
+    """Collect what is wrong with a request."""
+
+    def __init__(self) -> None:
+        self.found: list[schemas.FieldError] = []
+
+    def add(self, pointer: str, sentence: str) -> None:
+        """Add an error of the field at a JSON pointer."""
+        self.found.append(schemas.FieldError(detail=sentence, pointer=f"#{pointer}"))
+
+    def add_invalid(self, pointer: str, error: InvalidRecipe) -> None:
+        """Add all errors of an output or a recipe at a JSON pointer."""
+        for one in (error, *error.others):
+            self.add(f"{pointer}/{one.field}", str(one))
+
+    def raise_if_any(self) -> None:
+        """Raise InvalidRequest if something is wrong."""
+        if self.found:
+            raise InvalidRequest(self.found)
+
+
+# Values
+
+
+def convert(value: Any, kind: type[S], problems: Problems, pointer: str = "") -> S | None:
+    """Convert decoded JSON to a type; add every wrong field to the problems."""
+    if not isinstance(value, dict):
+        problems.add(pointer, f"This must be {_describe(kind)}.")
+        return None
+    before = len(problems.found)
+    values: dict[str, Any] = {}
+    fields = {one.encode_name: one for one in msgspec.structs.fields(kind)}
+    for name in sorted(value.keys() - fields.keys()):
+        problems.add(f"{pointer}/{escape(name)}", "There is no such field.")
+    for name, one in fields.items():
+        if name in value:
+            values[name] = _convert(value[name], one.type, problems, f"{pointer}/{name}")
+        elif one.required:
+            problems.add(f"{pointer}/{name}", "This field is missing.")
+    return kind(**values) if len(problems.found) == before else None
+
+
+def _convert(value: Any, kind: Any, problems: Problems, pointer: str) -> Any:
+    item = _item_of(kind)
+    if item is not None and isinstance(value, list):
+        places = enumerate(value)
+        return [convert(one, item, problems, f"{pointer}/{place}") for place, one in places]
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        problems.add(pointer, f"This must be {_describe(kind)}.")
+        return None
+
+
+def _item_of(kind: Any) -> type[Struct] | None:
+    """Return the type of the items where a type is a list of objects, perhaps optional."""
+    for one in (kind, *get_args(kind)):
+        if get_origin(one) is list and issubclass(get_args(one)[0], Struct):
+            return get_args(one)[0]  # type: ignore[no-any-return]
+    return None
+
+
+def escape(name: str) -> str:
+    """Write a name as a part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _describe(kind: Any) -> str:
+    """Describe a type in words, by its JSON schema."""
+    return describe_schema(msgspec.json.schema(kind))
+
+
+def describe_schema(schema: Mapping[str, Any]) -> str:
+    """Describe what a JSON schema allows in words: `a whole number from 1 to 100`."""
+    if "anyOf" in schema:
+        kinds = [describe_schema(one) for one in schema["anyOf"]]
+        return " or ".join(dict.fromkeys(kinds))
+    if "enum" in schema:
+        return "one of " + ", ".join(str(one) for one in schema["enum"])
+    if "const" in schema:
+        return str(schema["const"])
+    match schema.get("type"):
+        case "integer" | "number" as kind:
+            return ("a whole number" if kind == "integer" else "a number") + _bounds(schema)
+        case "string":
+            return _describe_text(schema)
+        case "boolean":
+            return "true or false"
+        case "null":
+            return "null"
+        case "array" if "prefixItems" in schema:
+            items = schema["prefixItems"]
+            return f"a list of {len(items)} numbers{_bounds(items[0])}"
+        case "array":
+            return "a list"
+    return "an object"
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    if "maximum" in schema:
+        return f" from {schema['minimum']} to {schema['maximum']}"
+    if "exclusiveMinimum" in schema:
+        return f" above {schema['exclusiveMinimum']}"
+    return ""
+
+
+def _describe_text(schema: Mapping[str, Any]) -> str:
+    if "maxLength" in schema:
+        return f"text of at most {schema['maxLength']} characters"
+    return f"text like {schema['pattern']}" if "pattern" in schema else "text"
+
+
+# Recipes
+
+
+def read_recipe(
+    presets: Sequence[str], outputs: Sequence[schemas.Output | Output], problems: Problems
+) -> Recipe | None:
+    """Read a recipe of presets and outputs, within the limits of the settings.
+
+    Adds what is wrong to the problems, and returns None then.
+    """
+    before = len(problems.found)
+    limits = current_jobs().recipe_limits
+    chosen: list[Output] = []
+    for place, name in enumerate(presets):
+        try:
+            chosen += preset(name).recipe.outputs
+        except InvalidRecipe as error:
+            problems.add(f"/presets/{place}", str(error))
+    for place, one in enumerate(outputs):
+        with noting(problems, f"/outputs/{place}"):
+            output = one if isinstance(one, Output) else _to_output(one)
+            output.check_sides(limits.max_side)
+            chosen.append(output)
+    if len(problems.found) > before:
+        return None
+    if not chosen and problems.found:  # Perhaps one of these was meant.
+        return None
+    if not chosen:
+        problems.add("/outputs", "Name a preset, or describe at least one output.")
+        return None
+    with noting(problems, ""):
+        return combine(chosen, limits)
+    return None
+
+
+@contextmanager
+def noting(problems: Problems, pointer: str) -> Iterator[None]:
+    """Add an InvalidRecipe of the block to the problems."""
+    try:
+        yield
+    except InvalidRecipe as error:
+        problems.add_invalid(pointer, error)
+
+
+def _to_output(asked: schemas.Output) -> Output:
+    """Create an output. Raises InvalidRecipe."""
+    fields = msgspec.structs.asdict(asked)
+    max_kb = fields.pop("max_kb")
+    fields["name"] = asked.name or default_name(asked.width, asked.height, asked.fit, asked.format)
+    return Output(**fields, max_bytes=None if max_kb is None else max_kb * 1000)
+
+
+# Requests
+
+
+def read_json(kind: type[S], problems: Problems) -> S | None:
+    """Read the JSON body of the request; an empty body is an empty object.
+
+    Raises UnreadableBody or UnsupportedBody.
+    """
+    if request.content_length and request.mimetype != JSON:
+        raise UnsupportedBody(f"Send JSON, with Content-Type: {JSON}.")
+    body = request.get_data() or b"{}"
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableBody(f"This is not JSON: {error}.") from None
+    return convert(value, kind, problems)
+
+
+def read_hours(hours: float | UnsetType | None, problems: Problems) -> float | None:
+    """Read for how many hours a job is asked to be kept; `null` is infinite.
+
+    Returns None if nothing is asked for.
+    """
+    config = current_config()
+    if hours is UNSET:
+        return None
+    if hours is None and config.max_kept_mb:
+        return inf
+    if hours is None or not (isfinite(hours) and hours > 0):
+        problems.add(
+            "/keep_hours", f"This must be a number from 0 to {config.max_retention_hours:g}."
+        )
+        return None
+    return hours
+
+
+def read_position() -> int | None:
+    """Read the `position` of the query. Raises InvalidRequest."""
+    return _read_number("position", 999_999)
+
+
+def read_limit() -> int:
+    """Read the `limit` of the query. Raises InvalidRequest."""
+    limit = _read_number("limit", schemas.MAX_PAGE, least=1)
+    return PAGE_SIZE if limit is None else limit
+
+
+def read_wait() -> int:
+    """Read how many seconds the answer may wait for the end of a job.
+
+    They are those of the query's `wait`, or of the header Prefer (RFC 7240). Raises InvalidRequest
+    for a wrong query; a wrong header counts for nothing.
+    """
+    seconds = _read_number("wait", 999_999)
+    if seconds is None:
+        text = parse_dict_header(request.headers.get("Prefer", "")).get("wait") or ""
+        seconds = int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0
+    return min(seconds, MAX_WAIT_SECONDS)
+
+
+def read_cursor() -> tuple[float, int]:
+    """Read the `cursor` of the query: the place of the last job of the page before.
+
+    Raises InvalidRequest.
+    """
+    cursor = request.args.get("cursor")
+    if cursor is None:
+        return inf, 0
+    try:
+        created, number = urlsafe_b64decode(cursor).decode().split(" ")
+        return float.fromhex(created), int(number)
+    except (ValueError, OverflowError):
+        raise _invalid(
+            "cursor", "This is not the place of a page. Begin without a cursor."
+        ) from None
+
+
+def write_cursor(place: tuple[float, int]) -> str:
+    """Write a place as a cursor that read_cursor reads."""
+    return urlsafe_b64encode(f"{place[0].hex()} {place[1]}".encode()).decode()
+
+
+def _read_number(name: str, most: int, least: int = 0) -> int | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
+        raise _invalid(name, f"This must be a whole number from {least} to {most}.")
+    return int(text)
+
+
+def _invalid(name: str, sentence: str) -> InvalidRequest:
+    return InvalidRequest([schemas.FieldError(detail=sentence, pointer=f"#/{name}")])

@@ -1,0 +1,133 @@
+"""Describe jobs, images and recipes in the types of the API."""
+
+from typing import Any
+
+from flask import request, url_for
+
+from webapp.exports.markup import alt_text
+from webapp.jobs import models
+from webapp.recipes import outputs
+from webapp.web.api import schemas
+
+
+def describe_job(job: models.Job) -> schemas.Job:
+    """Describe a job with its images."""
+    origin = _origin()
+    return schemas.Job(
+        **_summarize(job, origin),
+        recipe=describe_recipe(outputs.Recipe.from_json(job.recipe)),
+        images=[_describe_image(image, origin) for image in job.images],
+        missing_files=[
+            schemas.MissingFile(name=file.name, reason=file.reason) for file in job.missing_files
+        ],
+    )
+
+
+def summarize_job(job: models.ListedJob) -> schemas.JobSummary:
+    """Describe a job of a list."""
+    return schemas.JobSummary(**_summarize(job, _origin()))
+
+
+def describe_image(image: models.Image) -> schemas.Image:
+    """Describe an image with its thumbnails."""
+    return _describe_image(image, _origin())
+
+
+def describe_recipe(recipe: outputs.Recipe) -> list[schemas.Output]:
+    """Describe the outputs of a recipe."""
+    return [
+        schemas.Output(
+            name=output.name,
+            width=output.width,
+            height=output.height,
+            fit=output.fit,
+            format=output.format,
+            quality=output.quality,
+            max_kb=None if output.max_bytes is None else output.max_bytes // 1000,
+            background=output.background,
+            focus=output.focus,
+            enlarge=output.enlarge,
+            keep_copyright=output.keep_copyright,
+            animated=output.animated,
+            color=output.color,
+        )
+        for output in recipe.outputs
+    ]
+
+
+def job_url(job_id: str) -> str:
+    """Return the absolute URL of a job in the API."""
+    return f"{_origin()}/api/v1/jobs/{job_id}"
+
+
+def _origin() -> str:
+    return request.host_url.rstrip("/")
+
+
+def _summarize(job: models.Job | models.ListedJob, origin: str) -> dict[str, Any]:
+    url = f"{origin}/api/v1/jobs/{job.id}"
+    counts = job.counts
+    return {
+        "id": job.id,
+        "title": job.title,
+        "name": job.name,
+        "status": job.status,
+        "is_open": job.is_open,
+        "is_finished": job.is_finished,
+        "created": job.created,
+        "expires": job.expires,
+        "counts": schemas.Counts(
+            waiting=counts.waiting,
+            working=counts.working,
+            done=counts.done,
+            failed=counts.failed,
+            cancelled=counts.cancelled,
+            total=counts.total,
+        ),
+        "links": schemas.JobLinks(
+            job=url,
+            page=f"{origin}{url_for('jobs.show', job_id=job.id)}",
+            images=f"{url}/images",
+            zip=f"{url}/thumbnails.zip",
+            manifest=f"{url}/manifest.json",
+            markup=f"{url}/markup",
+        ),
+    }
+
+
+def _describe_image(image: models.Image, origin: str) -> schemas.Image:
+    return schemas.Image(
+        id=image.id,
+        url=f"{origin}/api/v1/jobs/{image.job_id}/images/{image.id}",
+        number=image.number,
+        position=image.position,
+        name=image.name,
+        bytes=image.bytes,
+        format=image.format,
+        width=image.width,
+        height=image.height,
+        status=image.status,
+        error=(
+            schemas.ImageError(code=image.error_code or "", detail=image.error_message or "")
+            if image.is_failed
+            else None
+        ),
+        focal_point=image.focal_point,
+        found_point=image.found_point,
+        alt=alt_text(image),
+        had_gps=bool(image.had_gps),
+        thumbhash=image.thumbhash,
+        color=image.color,
+        thumbnails=[
+            schemas.Thumbnail(
+                output=made.output,
+                url=f"{origin}{made.url}",
+                width=made.width,
+                height=made.height,
+                bytes=made.bytes,
+                format=made.format,
+                quality=made.quality,
+            )
+            for made in image.thumbnails
+        ],
+    )

@@ -1,0 +1,307 @@
+"""What requests of the API contain, and what its answers contain.
+
+These types decode requests and encode answers, and the OpenAPI document describes them. Sizes are
+in pixels, times in UTC.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from webapp.jobs.models import Status
+from webapp.jobs.names import ALT_LENGTH
+from webapp.recipes.outputs import (
+    BACKGROUND_PATTERN,
+    CENTRE,
+    MAX_BUDGET,
+    MAX_SIDE,
+    MIN_BUDGET,
+    NAME_PATTERN,
+    Color,
+    Fit,
+    RequestedFormat,
+)
+
+
+def says(description: str) -> Meta:
+    """Describe a field in the OpenAPI document."""
+    return Meta(description=description)
+
+
+MAX_PAGE = 200
+PageSize = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
+Pixels = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Point = tuple[Fraction, Fraction]
+Hours = Annotated[float, Meta(gt=0)]
+
+
+class Output(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One thumbnail to make from each image. It has a width, a height or both."""
+
+    name: Annotated[
+        Annotated[str, Meta(pattern=NAME_PATTERN)] | None,
+        says("The name of its files. Without one, it is made from the size, like `640w`."),
+    ] = None
+    width: Pixels | None = None
+    height: Pixels | None = None
+    fit: Annotated[
+        Fit,
+        says(
+            "`contain` stays inside the box, `cover` fills it and is cropped, `pad` fills it with"
+            " the background."
+        ),
+    ] = "contain"
+    format: Annotated[RequestedFormat, says("`source` is the format of the image.")] = "jpeg"
+    quality: Annotated[
+        Annotated[int, Meta(ge=1, le=100)] | None,
+        says("Without one, that of the format."),
+    ] = None
+    max_kb: Annotated[
+        Annotated[int, Meta(ge=MIN_BUDGET // 1000, le=MAX_BUDGET // 1000)] | None,
+        says("The quality is lowered until the file has at most so many kilobytes."),
+    ] = None
+    background: Annotated[
+        Annotated[str, Meta(pattern=BACKGROUND_PATTERN)],
+        says("`#rrggbb` or `transparent`."),
+    ] = "#ffffff"
+    focus: Annotated[
+        Literal["smart"] | Point,
+        says("What a crop keeps in view: a point, in fractions of width and height, or `smart`."),
+    ] = CENTRE
+    enlarge: Annotated[bool, says("Enlarge images that are smaller.")] = False
+    keep_copyright: Annotated[bool, says("Keep copyright and author of the EXIF.")] = False
+    animated: Annotated[bool, says("Keep an animation, as `webp`, `gif` or `source`.")] = False
+    color: Annotated[Color, says("`keep` keeps Display P3.")] = "srgb"
+
+
+class Recipe(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The outputs to make from each image: those of presets, then your own."""
+
+    presets: Annotated[list[str], says("The names of presets.")] = []
+    outputs: list[Output] = []
+
+
+class NewJob(Recipe, kw_only=True, forbid_unknown_fields=True):
+    """A job to create. Without a `url` it is open, and takes images until it is closed."""
+
+    name: Annotated[str, says("The title of its page, and the name of its zip.")] = ""
+    keep_hours: Annotated[
+        Hours | UnsetType | None,
+        says("How long it is kept. `null`: until you delete it, where the server allows that."),
+    ] = UNSET
+
+
+class NewJobForm(Struct, kw_only=True):
+    """A job to create, as a form. `format` may be given several times."""
+
+    files: Annotated[list[bytes], says("The images, as files of any field names.")] = []
+    preset: Annotated[list[str], says("The names of presets.")] = []
+    recipe: Annotated[str, says('A recipe as JSON, like `{"outputs": [{"width": 640}]}`.')] = ""
+    name: Annotated[str, says("The title of its page, and the name of its zip.")] = ""
+    keep_hours: Annotated[str, says("As in JSON; `inf`: until you delete it.")] = ""
+    width: Annotated[Pixels | None, says("Of one output, which the next fields describe.")] = None
+    height: Pixels | None = None
+    fit: Fit = "contain"
+    format: list[RequestedFormat] = field(default_factory=lambda: ["jpeg"])
+    quality: int | None = None
+    max_kb: int | None = None
+    background: str = "#ffffff"
+    focus: Annotated[str, says("`smart`, or a point like `0.3,0.7`.")] = ""
+    color: Color = "srgb"
+    enlarge: bool = False
+    keep_copyright: bool = False
+    animated: bool = False
+
+
+class JobChanges(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change of a job. What is not given stays."""
+
+    name: str | UnsetType = UNSET
+    keep_hours: Annotated[
+        Hours | UnsetType | None,
+        says(
+            "Keep it for so many hours from now; a longer time stays. `null`: until you delete it."
+        ),
+    ] = UNSET
+    presets: list[str] | UnsetType = UNSET
+    outputs: list[Output] | UnsetType = UNSET
+    focal_point: Annotated[
+        Point | UnsetType | None,
+        says("What crops of all images keep in view. `null` leaves it to the recipe."),
+    ] = UNSET
+
+
+class ImageChanges(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change of an image. What is not given stays."""
+
+    focal_point: Annotated[
+        Point | UnsetType | None,
+        says("What crops keep in view. `null` leaves it to the recipe."),
+    ] = UNSET
+    alt: Annotated[
+        Annotated[str, Meta(max_length=ALT_LENGTH)] | UnsetType,
+        says("The alternative text in markup. If it is empty, the name is used."),
+    ] = UNSET
+
+
+class Counts(Struct, kw_only=True):
+    """The number of images in each status."""
+
+    waiting: int
+    working: int
+    done: int
+    failed: int
+    cancelled: int
+    total: int
+
+
+class Thumbnail(Struct, kw_only=True):
+    """One file made from an image."""
+
+    output: str
+    url: str
+    width: int
+    height: int
+    bytes: int
+    format: str
+    quality: Annotated[int | None, says("`null` where the format is lossless.")]
+
+
+class ImageError(Struct, kw_only=True):
+    """Why an image failed."""
+
+    code: str
+    detail: str
+
+
+class Image(Struct, kw_only=True):
+    """One image of a job. If it is not done, its thumbnails are those from before."""
+
+    id: str
+    url: str
+    number: Annotated[int, says("Its place in the job, from 1.")]
+    position: Annotated[int, says("The place that its sender gave it.")]
+    name: str
+    bytes: int
+    format: str
+    width: Annotated[int, says("As it is seen, after its orientation is applied.")]
+    height: int
+    status: Status
+    error: Annotated[ImageError | None, says("Of an image that failed.")]
+    focal_point: Annotated[Point | None, says("As you chose it.")]
+    found_point: Annotated[Point | None, says("Where the server found the detail.")]
+    alt: str
+    had_gps: Annotated[bool, says("Whether it contained a location. No thumbnail does.")]
+    thumbhash: Annotated[str | None, says("A placeholder, in base64.")]
+    color: Annotated[str | None, says("The average colour, as `#rrggbb`.")]
+    thumbnails: list[Thumbnail]
+
+
+class MissingFile(Struct, kw_only=True):
+    """A file that was meant for a job and is not in it."""
+
+    name: str
+    reason: str
+
+
+class JobLinks(Struct, kw_only=True):
+    """The addresses of a job."""
+
+    job: str
+    page: Annotated[str, says("The page for people.")]
+    images: Annotated[str, says("Where images are added.")]
+    zip: str
+    manifest: str
+    markup: str
+
+
+class JobSummary(Struct, kw_only=True):
+    """A job without its images."""
+
+    id: str
+    title: Annotated[str, says("The name that you gave it, or that its images give it.")]
+    name: str | None
+    status: Annotated[Status, says("It follows from those of its images.")]
+    is_open: Annotated[bool, says("Whether it takes more images.")]
+    is_finished: Annotated[bool, says("Whether it is closed and no image waits or is worked on.")]
+    created: datetime
+    expires: Annotated[datetime | None, says("`null`: it is kept until you delete it.")]
+    counts: Counts
+    links: JobLinks
+
+
+class Job(JobSummary, kw_only=True):
+    """A job with its images and their thumbnails."""
+
+    recipe: list[Output]
+    images: list[Image]
+    missing_files: list[MissingFile]
+
+
+class JobPage(Struct, kw_only=True):
+    """Your jobs, newest first. The header `Link` has the next page."""
+
+    jobs: list[JobSummary]
+    next: Annotated[str | None, says("The address of the next page.")]
+
+
+class Preset(Struct, kw_only=True):
+    """A named recipe."""
+
+    name: str
+    title: str
+    description: str
+    outputs: list[Output]
+
+
+class Presets(Struct, kw_only=True):
+    """The presets that the limits of this server allow."""
+
+    presets: list[Preset]
+
+
+class Formats(Struct, kw_only=True):
+    """The formats that are read and written."""
+
+    reads: list[str]
+    writes: list[str]
+
+
+class Limits(Struct, kw_only=True):
+    """The limits of this server."""
+
+    max_file_mb: int
+    max_request_mb: int
+    max_images: Annotated[int, says("Images of a job.")]
+    max_megapixels: Annotated[float, says("Of a JPEG or PNG.")]
+    max_megapixels_other: Annotated[float, says("Of any other format.")]
+    max_outputs: int
+    max_side: Annotated[int, says("Pixels of the longer side of an output.")]
+    max_output_megapixels: Annotated[float, says("Of all outputs of an image together.")]
+    max_jobs_per_hour: int
+    max_mb_per_hour: int
+    retention_hours: float
+    max_retention_hours: float
+    can_keep_until_deleted: bool
+    max_wait_seconds: int
+
+
+class FieldError(Struct, kw_only=True, omit_defaults=True):
+    """One field that is wrong."""
+
+    detail: str
+    pointer: Annotated[str, says("A JSON pointer, as `#/outputs/0/width`.")]
+
+
+class Problem(Struct, kw_only=True):
+    """An error (RFC 9457)."""
+
+    type: Annotated[str, says("The address of words about this error.")]
+    title: str
+    status: int
+    detail: Annotated[str, says("A sentence for people.")]
+    instance: Annotated[str, says("The id of the request, as in the log of the server.")]
+    code: Annotated[str, says("What a program tells errors apart by.")]
+    errors: Annotated[list[FieldError] | UnsetType, says("Every field that is wrong.")] = UNSET
