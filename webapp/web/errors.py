@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from flask import Flask, Response, g, jsonify, make_response, render_template, request, url_for
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from msgspec import UNSET
 from werkzeug.exceptions import (
@@ -197,7 +197,7 @@ def answer(error: Exception) -> Response:
 def _answer_program(found: Problem, origin: str) -> Response:
     """Answer a request of the API with problem details (RFC 9457)."""
     details = ProblemDetails(
-        type=f"{origin}{url_for('thumbnail_api.docs')}#{found.code}",
+        type=f"{origin}/docs#{found.code}",
         title=found.title,
         status=found.status,
         detail=found.detail,
