@@ -101,7 +101,6 @@ def create_job() -> ResponseReturnValue:
     """
     asked = read_new_job()
     job_id = _create(asked)
-    notify_workers(current_huey())
     if asked.name:
         current_jobs().rename(job_id, asked.name)
     if asks_for_picture() and len(asked.files) == len(asked.recipe.outputs) == 1:
@@ -114,7 +113,11 @@ def _create(asked: AskedJob) -> str:
     jobs, owner = current_jobs(), become_owner()
     if len(asked.files) == 1:
         ((upload, name),) = asked.files
-        return jobs.submit_image(asked.recipe, owner, upload, name, client_name(), asked.keep_hours)
+        job_id = jobs.submit_image(
+            asked.recipe, owner, upload, name, client_name(), asked.keep_hours
+        )
+        notify_workers(current_huey())
+        return job_id
     job_id = jobs.submit(asked.recipe, owner, asked.keep_hours)
     if asked.files:
         try:
@@ -131,6 +134,7 @@ def _add_all(job_id: str, files: Sequence[tuple[Upload, str]]) -> list[MissingFi
     for upload, name in files:
         try:
             current_jobs().add_image(job_id, upload, name, None, client_name())
+            notify_workers(current_huey())
         except FILE_ERRORS as error:
             refused.append(MissingFile(clean_name(name), str(error)))
             if len(refused) == len(files):

@@ -185,7 +185,9 @@ def _to_output(asked: schemas.Output) -> Output:
     """Create an output. Raises InvalidRecipe."""
     fields = msgspec.structs.asdict(asked)
     max_kb = fields.pop("max_kb")
-    fields["name"] = asked.name or default_name(asked.width, asked.height, asked.fit, asked.format)
+    if asked.name is None:
+        by_size = default_name(asked.width, asked.height, asked.fit, asked.format)
+        fields["name"] = by_size if asked.width or asked.height else "without-size"
     return Output(**fields, max_bytes=None if max_kb is None else max_kb * 1000)
 
 

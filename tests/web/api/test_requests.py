@@ -1,0 +1,115 @@
+"""What requests of the API say wrong, all at once."""
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.support.images import make_jpeg
+from tests.support.jobs import nothing_left
+from tests.support.programs import JOBS, create, wrong_fields
+from webapp.jobs.lifecycle import Jobs
+
+JSON = "application/json"
+
+
+def test_every_wrong_field_is_told(client: FlaskClient, jobs: Jobs) -> None:
+    outputs = [
+        {"width": 0, "fit": "fill", "sharpen": True},
+        {"format": "webp"},
+        {"width": 64, "fit": "cover", "format": "gif"},
+        {"width": 64},
+    ]
+    body = {"outputs": outputs, "keep_hours": "long", "a/b~c": 1}
+    assert wrong_fields(client.post(JOBS, json=body)) == {
+        "#/a~1b~0c": "There is no such field.",
+        "#/outputs/0/sharpen": "There is no such field.",
+        "#/outputs/0/width": "This must be a whole number from 1 to 4096 or null.",
+        "#/outputs/0/fit": "This must be one of contain, cover, pad.",
+        "#/keep_hours": "This must be a number above 0 or null.",
+    }
+    # What is wrong of sound fields is found once all are of their types.
+    assert wrong_fields(client.post(JOBS, json={"outputs": outputs[1:]})) == {
+        "#/outputs/0/width": "Give a width, a height or both.",
+        "#/outputs/1/height": "Fit cover needs both a width and a height.",
+        "#/outputs/1/format": "GIF is for animations; for a still picture, take png.",
+    }
+    assert nothing_left(jobs)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "#/outputs"),
+        ({"presets": ["poster"]}, "#/presets/0"),
+        ({"presets": "square"}, "#/presets"),
+        ({"outputs": [{"width": 64}] * 2, "name": 5}, "#/name"),
+        ({"outputs": [[]]}, "#/outputs/0"),
+        ({"outputs": [{"width": 4096 + n} for n in (1,)]}, "#/outputs/0/width"),
+        ({"outputs": [{"width": n} for n in range(1, 40)]}, "#/outputs"),
+        ({"outputs": [{"width": 64, "name": "A B"}]}, "#/outputs/0/name"),
+        ({"outputs": [{"width": 64, "focus": [0, 7]}]}, "#/outputs/0/focus"),
+        ({"presets": ["square"], "keep_hours": None}, "#/keep_hours"),
+        ([], "#"),
+        (None, "#"),
+    ],
+)
+def test_wrong_field_is_pointed_at(client: FlaskClient, body: Any, pointer: str) -> None:
+    assert list(wrong_fields(client.post(JOBS, data=json.dumps(body), content_type=JSON))) == [
+        pointer
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "pointer"),
+    [
+        ("wdth", "64", "#/wdth"),
+        ("width", "wide", "#/width"),
+        ("format", "bmp", "#/format"),
+        ("recipe", "{", "#/recipe"),
+        ("recipe", '{"outputs": [{"width": 0}]}', "#/recipe/outputs/0/width"),
+        ("preset", "poster", "#/presets/0"),
+        ("keep_hours", "-1", "#/keep_hours"),
+        ("keep_hours", "nan", "#/keep_hours"),
+    ],
+)
+def test_wrong_field_of_a_form_is_pointed_at(
+    client: FlaskClient, jobs: Jobs, field: str, value: str, pointer: str
+) -> None:
+    assert pointer in wrong_fields(create(client, make_jpeg(), **{field: value}))
+    assert nothing_left(jobs)
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b'{"a": 1e999}x'])
+def test_body_that_is_not_json_is_refused(client: FlaskClient, body: bytes) -> None:
+    answer = client.post(JOBS, data=body, content_type=JSON)
+    assert (answer.status_code, answer.json["code"]) == (400, "unreadable_body")  # type: ignore[index]
+
+
+def test_change_is_sent_as_json(client: FlaskClient) -> None:
+    url = create(client, make_jpeg()).headers["Location"]
+    answer = client.patch(url, data="name=Spring", content_type="text/plain")
+    assert (answer.status_code, answer.json["code"]) == (415, "unsupported_body")  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [("wait=soon", "#/wait"), ("limit=0", "#/limit"), ("cursor=x", "#/cursor")],
+)
+def test_wrong_query_is_pointed_at(client: FlaskClient, query: str, pointer: str) -> None:
+    url = JOBS if "wait" not in query else create(client, make_jpeg()).headers["Location"]
+    assert list(wrong_fields(client.get(f"{url}?{query}"))) == [pointer]
+
+
+def test_error_has_words_for_programs_and_people(client: FlaskClient) -> None:
+    answer = client.get(f"{JOBS}/00000000-0000-4000-8000-000000000000")
+    assert answer.mimetype == "application/problem+json"
+    assert answer.json == {
+        "type": "http://localhost/docs#job_not_found",
+        "title": "Not found",
+        "status": 404,
+        "detail": "There is no job at this link. It may have expired, or was deleted.",
+        "instance": answer.headers["X-Request-ID"],
+        "code": "job_not_found",
+    }
