@@ -80,6 +80,7 @@ def test_one_request_answers_with_the_thumbnail(app: Flask, client: FlaskClient)
     answer = picture(app, client, make_jpeg(), preset="avatar")
     assert (answer.status_code, answer.mimetype) == (200, "image/webp")
     assert Image.open(io.BytesIO(answer.data)).size == (80, 80)  # The photo is no larger.
+    assert 'filename="1-avatar.webp"' in answer.headers["Content-Disposition"]
     job: Any = client.get(answer.headers["Link"].split(">")[0][1:]).json
     assert job["images"][0]["thumbnails"][0]["url"].endswith(answer.headers["Content-Location"])
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from flask import Response, request
 
+from webapp.exports.file_names import image_name
 from webapp.jobs.models import JobSummary
 from webapp.web.api import schemas
 from webapp.web.api.errors import ImageFailed
@@ -16,7 +17,7 @@ from webapp.web.api.reading import read_wait
 from webapp.web.api.representations import describe_job, job_url
 from webapp.web.app_context import current_jobs
 from webapp.web.views import thumbnails
-from webapp.web.views.responses import without_body
+from webapp.web.views.responses import content_disposition, without_body
 
 RETRY_SECONDS = 1  # Between two reads of a job that is not finished.
 
@@ -89,6 +90,10 @@ def answer_picture(job_id: str) -> Response:
     thumbnail = image.thumbnails[0]
     response = thumbnails.send(thumbnail.path)
     response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Content-Disposition"] = content_disposition(
+        "inline", f"{image_name(image.name)}-{thumbnail.file_name}"
+    )
+    del response.headers["Expires"]
     response.headers["Content-Location"] = thumbnail.url
     response.headers["Link"] = f'<{job_url(job_id)}>; rel="describedby"'
     return response

@@ -1,13 +1,11 @@
 """Download a job: its thumbnails in a zip, and the markup that shows them."""
 
-import unicodedata
-from urllib.parse import quote
 from uuid import UUID
 
 from flask import Blueprint, Response, abort, request
 
 from webapp.exports.archive import NoThumbnails, address_in_zip, archive_name, pack, read_job
-from webapp.exports.file_names import DEFAULT_PATTERN, check_pattern, safe_name
+from webapp.exports.file_names import DEFAULT_PATTERN, check_pattern
 from webapp.exports.markup import (
     RELATIVE,
     WRITERS,
@@ -22,7 +20,7 @@ from webapp.jobs.models import Job
 from webapp.recipes.outputs import Recipe
 from webapp.web.app_context import current_jobs
 from webapp.web.clients import client_name
-from webapp.web.views.responses import address_here, without_body
+from webapp.web.views.responses import address_here, content_disposition, without_body
 
 blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")
 
@@ -44,7 +42,7 @@ def archive(job_id: UUID) -> Response:
     # A later zip may have more files: ranges of the two do not fit.
     response.accept_ranges = "none"
     response.cache_control.no_store = True
-    response.headers["Content-Disposition"] = _attachment(archive_name(job))
+    response.headers["Content-Disposition"] = content_disposition("attachment", archive_name(job))
     return response
 
 
@@ -112,13 +110,3 @@ def _write(job_id: str, of: str, write: Writer, pattern: str | None) -> str:
 
 def _address(job: Job, pattern: str | None) -> Address:
     return address_here if pattern is None else address_in_zip(job, pattern)
-
-
-def _attachment(name: str) -> str:
-    """Return the Content-Disposition of a download (RFC 6266).
-
-    `filename` is in ASCII for old clients. It is made safe after NFKD, which turns full-width
-    quotes, stars and slashes into the plain characters.
-    """
-    plain = safe_name(unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode())
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

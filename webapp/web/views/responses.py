@@ -1,12 +1,16 @@
 """Responses that several views share."""
 
 import json
+import unicodedata
 from datetime import datetime
 from math import inf
 from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
 
 from flask import Response, abort, make_response, request, send_file
 
+from webapp.exports.file_names import safe_name
 from webapp.jobs.models import Thumbnail
 from webapp.web.app_context import current_jobs
 
@@ -73,3 +77,13 @@ def send_picture(file: Path, mimetype: str, cache_control: str) -> Response:
 def address_here(thumbnail: Thumbnail) -> str:
     """Return the absolute URL of a thumbnail on this server."""
     return request.host_url.rstrip("/") + thumbnail.url
+
+
+def content_disposition(kind: Literal["attachment", "inline"], name: str) -> str:
+    """Return the Content-Disposition of a file with a name (RFC 6266).
+
+    `filename` is in ASCII for old clients. It is made safe after NFKD, which turns full-width
+    quotes, stars and slashes into the plain characters.
+    """
+    plain = safe_name(unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode())
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
