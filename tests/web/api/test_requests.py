@@ -49,6 +49,7 @@ def test_every_wrong_field_is_told(client: FlaskClient, jobs: Jobs) -> None:
         ({"outputs": [{"width": 4096 + n} for n in (1,)]}, "#/outputs/0/width"),
         ({"outputs": [{"width": n} for n in range(1, 40)]}, "#/outputs"),
         ({"outputs": [{"width": 64, "name": "A B"}]}, "#/outputs/0/name"),
+        ({"outputs": [{"width": 64, "background": "red"}]}, "#/outputs/0/background"),
         ({"outputs": [{"width": 64, "focus": [0, 7]}]}, "#/outputs/0/focus"),
         ({"presets": ["square"], "keep_hours": None}, "#/keep_hours"),
         ([], "#"),
@@ -79,6 +80,16 @@ def test_wrong_field_of_a_form_is_pointed_at(
 ) -> None:
     assert pointer in wrong_fields(create(client, make_jpeg(), **{field: value}))
     assert nothing_left(jobs)
+
+
+def test_answer_to_many_wrong_fields_is_short(client: FlaskClient) -> None:
+    body = {"outputs": [{"width": 0}] * 10_000}
+    assert len(wrong_fields(client.post(JOBS, json=body))) == 50
+
+
+def test_long_json_is_refused_unread(client: FlaskClient) -> None:
+    answer = client.post(JOBS, data=b" " * 300_000, content_type=JSON)
+    assert (answer.status_code, answer.json["code"]) == (413, "request_too_large")  # type: ignore[index]
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b'{"a": 1e999}x'])

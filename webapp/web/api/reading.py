@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 from flask import request
 from msgspec import UNSET, Struct, UnsetType
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_dict_header
 
 from webapp.recipes.outputs import InvalidRecipe, Output, Recipe, combine, default_name
@@ -20,6 +21,8 @@ from webapp.web.api.operations import JSON
 from webapp.web.app_context import current_config, current_jobs
 
 MAX_WAIT_SECONDS = 30
+MAX_JSON_BYTES = 250_000  # A recipe has some kB.
+MAX_ERRORS = 50
 PAGE_SIZE = 50  # Jobs of a page, where nothing else is asked for.
 
 S = TypeVar("S", bound=Struct)
@@ -32,8 +35,13 @@ class Problems:
         self.found: list[schemas.FieldError] = []
 
     def add(self, pointer: str, sentence: str) -> None:
-        """Add an error of the field at a JSON pointer."""
+        """Add an error of the field at a JSON pointer.
+
+        Raises InvalidRequest if there are so many that no one reads them.
+        """
         self.found.append(schemas.FieldError(detail=sentence, pointer=f"#{pointer}"))
+        if len(self.found) == MAX_ERRORS:
+            raise InvalidRequest(self.found)
 
     def add_invalid(self, pointer: str, error: InvalidRecipe) -> None:
         """Add all errors of an output or a recipe at a JSON pointer."""
@@ -132,9 +140,9 @@ def _bounds(schema: Mapping[str, Any]) -> str:
 
 
 def _describe_text(schema: Mapping[str, Any]) -> str:
-    if "maxLength" in schema:
-        return f"text of at most {schema['maxLength']} characters"
-    return f"text like {schema['pattern']}" if "pattern" in schema else "text"
+    if "pattern" in schema:
+        return str(schema["description"])
+    return f"text of at most {schema['maxLength']} characters" if "maxLength" in schema else "text"
 
 
 # Recipes
@@ -197,10 +205,12 @@ def _to_output(asked: schemas.Output) -> Output:
 def read_json(kind: type[S], problems: Problems) -> S | None:
     """Read the JSON body of the request; an empty body is an empty object.
 
-    Raises UnreadableBody or UnsupportedBody.
+    Raises InvalidRequest, UnreadableBody, UnsupportedBody or RequestEntityTooLarge.
     """
     if request.content_length and request.mimetype != JSON:
         raise UnsupportedBody(f"Send JSON, with Content-Type: {JSON}.")
+    if (request.content_length or 0) > MAX_JSON_BYTES:
+        raise RequestEntityTooLarge
     body = request.get_data() or b"{}"
     try:
         value = msgspec.json.decode(body)

@@ -31,6 +31,13 @@ def says(description: str) -> Meta:
 
 MAX_PAGE = 200
 PageSize = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
+OutputName = Annotated[
+    str,
+    Meta(pattern=NAME_PATTERN, description="1 to 40 lower-case letters, digits and hyphens"),
+]
+Background = Annotated[
+    str, Meta(pattern=BACKGROUND_PATTERN, description="a colour like #ffffff, or transparent")
+]
 Pixels = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Point = tuple[Fraction, Fraction]
@@ -41,7 +48,7 @@ class Output(Struct, kw_only=True, forbid_unknown_fields=True):
     """One thumbnail to make from each image. It has a width, a height or both."""
 
     name: Annotated[
-        Annotated[str, Meta(pattern=NAME_PATTERN)] | None,
+        OutputName | None,
         says("The name of its files. Without one, it is made from the size, like `640w`."),
     ] = None
     width: Pixels | None = None
@@ -62,10 +69,7 @@ class Output(Struct, kw_only=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=MIN_BUDGET // 1000, le=MAX_BUDGET // 1000)] | None,
         says("The quality is lowered until the file has at most so many kilobytes."),
     ] = None
-    background: Annotated[
-        Annotated[str, Meta(pattern=BACKGROUND_PATTERN)],
-        says("`#rrggbb` or `transparent`."),
-    ] = "#ffffff"
+    background: Background = "#ffffff"
     focus: Annotated[
         Literal["smart"] | Point,
         says("What a crop keeps in view: a point, in fractions of width and height, or `smart`."),
