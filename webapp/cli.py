@@ -11,6 +11,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
+from webapp.cli_tokens import tokens
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
 from webapp.engine.result import MadeThumbnail
@@ -215,3 +216,4 @@ def init_app(app: Flask) -> None:
     """Register the commands."""
     app.cli.add_command(jobs)
     app.cli.add_command(thumbnails)
+    app.cli.add_command(tokens)

@@ -1,4 +1,7 @@
-"""What one client may use: jobs, bytes, work, downloads and queue."""
+"""What one client may use: jobs, bytes, work, downloads and queue.
+
+A client is an address, or an API token, which may have limits of its own.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ from webapp.jobs.errors import (
     TooMuchWork,
     write_duration,
 )
+from webapp.jobs.models import is_token
 from webapp.jobs.store import Store
 
 logger = logging.getLogger(__name__)
@@ -68,14 +72,14 @@ class ClientLimits:
         if self._store.queue.has_unfinished(self._max_waiting):
             raise QueueFull("Too many images are waiting.", QUEUE_SECONDS)
         if self._store.queue.has_unfinished_of(client, self._max_waiting_of_client):
-            raise self._too_many_waiting()
+            raise self._too_many_waiting(client)
         self.admit_work(client)
 
     def admit_work(self, client: str) -> None:
         """Check that a client has time of workers left in this hour. Raises TooMuchWork."""
         limit = self._max_work_seconds
         if wait := self._store.usage.spend(client, "work", 0, limit * 1000 - 1):
-            used = f"Your network has used {write_duration(limit)} of work within an hour."
+            used = f"{_name(client)} has used {write_duration(limit)} of work within an hour."
             raise TooMuchWork(used, wait)
 
     @contextmanager
@@ -90,7 +94,12 @@ class ClientLimits:
             yield
             excess = self._max_waiting_of_client + 1
             if had_some and self._store.queue.has_unfinished_of(client, excess):
-                raise self._too_many_waiting()
+                raise self._too_many_waiting(client)
+
+    def mb_per_hour(self, client: str) -> int:
+        """Return the megabytes that a client may send within an hour."""
+        token = self._store.tokens.of_client(client)
+        return (token and token.mb_per_hour) or self._max_mb_per_hour
 
     def admit_bytes(self, client: str, count: int, what: str) -> None:
         """Count bytes that a client sends.
@@ -98,19 +107,20 @@ class ClientLimits:
         They are counted as `what`: "bytes" of images, or "form bytes" of all else. Raises
         TooManyBytes.
         """
-        limit = self._max_mb_per_hour
+        limit = self.mb_per_hour(client)
         if wait := self._store.usage.spend(client, what, count, limit * MB):
             raise TooManyBytes(
-                f"Your network has used its {limit} MB of this hour, uploads and thumbnails"
+                f"{_name(client)} has used its {limit} MB of this hour, uploads and thumbnails"
                 " together.",
                 wait,
             )
 
     def admit_job(self, client: str) -> None:
         """Count one more job of a client. Raises TooManyJobs."""
-        limit = self._max_jobs_per_hour
+        token = self._store.tokens.of_client(client)
+        limit = (token and token.jobs_per_hour) or self._max_jobs_per_hour
         if wait := self._store.usage.spend(client, "jobs", 1, limit):
-            raise TooManyJobs(f"Your network has made {limit} jobs within an hour.", wait)
+            raise TooManyJobs(f"{_name(client)} has made {limit} jobs within an hour.", wait)
 
     def admit_packing(self, client: str, job_id: str) -> None:
         """Count the thumbnails that a client downloads as one file.
@@ -120,7 +130,7 @@ class ClientLimits:
         count, limit = self._store.jobs.count_thumbnails(job_id), self._max_packed_per_hour
         if count and (wait := self._store.usage.spend(client, "packed", count, limit)):
             raise TooManyPacked(
-                f"Your network has downloaded {limit} thumbnails in zips and markup this hour.",
+                f"{_name(client)} has downloaded {limit} thumbnails in zips and markup this hour.",
                 wait,
             )
 
@@ -140,9 +150,15 @@ class ClientLimits:
         except Exception:
             logger.exception("cannot count a refusal")
 
-    def _too_many_waiting(self) -> TooManyWaiting:
+    def _too_many_waiting(self, client: str) -> TooManyWaiting:
         limit = self._max_waiting_of_client
         images = f"{limit:,} images" if limit != 1 else "1 image"
         return TooManyWaiting(
-            f"At most {images} of your network may wait at the same time.", QUEUE_SECONDS
+            f"At most {images} of {_name(client).lower()} may wait at the same time.",
+            QUEUE_SECONDS,
         )
+
+
+def _name(client: str) -> str:
+    """Return what a sentence calls a client."""
+    return "This token" if is_token(client) else "Your network"

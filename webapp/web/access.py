@@ -1,21 +1,55 @@
-"""The access token."""
+"""Who has access: the access token, and what is sent in its place."""
 
 import hmac
 from hashlib import sha256
 
 from flask import current_app, request, session
 
+from webapp.jobs.tokens import is_api_token
 from webapp.web.app_context import current_config, current_jobs
-from webapp.web.clients import client_name
+from webapp.web.clients import bearer_token, client_address, current_token
+
+# Clients of thumbnail-api may send a Bearer token that means nothing to us, as they always could.
+TAKE_ANY_BEARER = {"jobs.index", "operations.healthcheck", "static", None}  # None: no route.
+HAVE_OWN_TOKEN = {"operations.metrics"}
 
 
 class AccessRequired(Exception):
     """Only those who know the access token may do this."""
 
     code = "access_token_required"
+    challenge = "Bearer"  # The header WWW-Authenticate.
 
     def __init__(self) -> None:
         super().__init__("This needs the access token. Sign in, or send it as a Bearer token.")
+
+
+class InvalidToken(Exception):
+    """The bearer token of a request is neither an API token nor the access token."""
+
+    code = "token_invalid"
+    challenge = 'Bearer error="invalid_token"'
+
+    def __init__(self) -> None:
+        super().__init__("This token is unknown or was revoked. Ask the operator for a new one.")
+
+
+def admit_bearer() -> None:
+    """Refuse a bearer token that is none of ours, rather than take its sender for anyone.
+
+    What looks like an API token is refused everywhere. Raises InvalidToken, or TooManyAttempts.
+    """
+    sent = bearer_token()
+    if not sent or request.endpoint in HAVE_OWN_TOKEN:
+        return
+    is_for_others = request.endpoint in TAKE_ANY_BEARER or request.blueprint == "thumbnail_api"
+    if is_for_others and not is_api_token(sent):
+        return
+    access_token = current_config().access_token.encode()
+    is_right = current_token() is not None or hmac.compare_digest(sent, access_token)
+    current_jobs().limits.admit_attempt(client_address(), is_right)
+    if not is_right:
+        raise InvalidToken
 
 
 def require_access() -> None:
@@ -28,11 +62,11 @@ def require_access() -> None:
 
 
 def has_access() -> bool:
-    """Return whether the client signed in, sends the token, or needs none.
+    """Return whether the client signed in, sends a token, or needs none.
 
     Raises TooManyAttempts.
     """
-    if not current_config().access_token:
+    if not current_config().access_token or current_token():
         return True
     if sent := bearer_token():
         return is_token(sent, current_config().access_token)
@@ -45,19 +79,13 @@ def sign_in() -> None:
     session["access"] = _fingerprint()
 
 
-def bearer_token() -> bytes:
-    """Return the bearer token of the request, as bytes; empty if there is none."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
-
-
 def is_token(sent: bytes, token: str) -> bool:
     """Compare a sent token in constant time.
 
     Raises TooManyAttempts: a client has few guesses, of all tokens together.
     """
     is_right = hmac.compare_digest(sent, token.encode())
-    current_jobs().limits.admit_attempt(client_name(), is_right)
+    current_jobs().limits.admit_attempt(client_address(), is_right)
     return is_right
 
 

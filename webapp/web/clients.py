@@ -1,15 +1,26 @@
-"""The client of a request: the address that limits count, and the owner of jobs."""
+"""The client of a request, which limits count, and the owner of jobs.
+
+Both are those of the API token that the request carries. Else the client is the address, and the
+owner is the person whom the proxy in front names, or the browser by its session.
+"""
 
 import secrets
 from ipaddress import IPv6Address, ip_address
 
-from flask import abort, request, session
+from flask import abort, g, request, session
 
-from webapp.jobs.models import Job, owns
+from webapp.jobs.models import ApiToken, Job, owns
+from webapp.jobs.tokens import find_token, is_api_token
 from webapp.web.app_context import current_jobs
 
 
 def client_name() -> str:
+    """Return what limits count by: an API token, or the address."""
+    token = current_token()
+    return token.owner if token else client_address()
+
+
+def client_address() -> str:
     """Return the address that limits count by; unlike a cookie, it cannot be dropped.
 
     Of IPv6, the first half: clients choose the rest.
@@ -25,13 +36,31 @@ def client_name() -> str:
     return str(address)
 
 
+def bearer_token() -> bytes:
+    """Return the bearer token of the request, as bytes; empty if there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
+
+
+def current_token() -> ApiToken | None:
+    """Return the valid API token that the request carries, or None; looked up once."""
+    if "api_token" not in g:
+        sent = bearer_token()
+        g.api_token = find_token(current_jobs().store, sent) if is_api_token(sent) else None
+    return g.api_token  # type: ignore[no-any-return]
+
+
 def current_owner() -> str | None:
-    """Return the owner id in the session, or None before the first upload page."""
+    """Return the owner of what the request submits, or None if there is none yet."""
+    if token := current_token():
+        return token.owner
     return session.get("owner")
 
 
 def become_owner() -> str:
-    """Return the owner id in the session; create it if there is none."""
+    """Return the owner of what the request submits; a browser becomes one with its session."""
+    if token := current_token():
+        return token.owner
     session.permanent = True
     return session.setdefault("owner", secrets.token_urlsafe(16))  # type: ignore[no-any-return]
 

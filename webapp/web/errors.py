@@ -41,7 +41,7 @@ from webapp.jobs.errors import (
     TrialFailed,
 )
 from webapp.recipes.outputs import InvalidRecipe
-from webapp.web.access import AccessRequired
+from webapp.web.access import AccessRequired, InvalidToken
 from webapp.web.api.errors import ImageFailed, InvalidRequest, UnreadableBody, UnsupportedBody
 from webapp.web.api.schemas import FieldError
 from webapp.web.api.schemas import Problem as ProblemDetails
@@ -54,6 +54,7 @@ STATUS: dict[type[Exception], int] = {
     AccessRequired: 401,
     AltTextTooLong: 422,
     ImageNotFound: 404,
+    InvalidToken: 401,
     JobGone: 410,
     JobNotFound: 404,
     NoThumbnails: 404,
@@ -185,8 +186,8 @@ def answer(error: Exception) -> Response:
         ways = {"can_retry": _can_retry(found.status), "back": _page_before()}
         response = make_response(render_template("errors/error.html", **words, **ways))
     response.status_code = found.status
-    if isinstance(error, AccessRequired):
-        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, AccessRequired | InvalidToken):
+        response.headers["WWW-Authenticate"] = error.challenge
     if isinstance(error, Busy):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, HTTPException):  # Such as Allow, of a 405.

@@ -11,7 +11,7 @@ from werkzeug.exceptions import (
 
 from webapp.config import MB
 from webapp.jobs.errors import Busy
-from webapp.web.access import AccessRequired, require_access
+from webapp.web.access import AccessRequired, InvalidToken, admit_bearer, require_access
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import client_name
 
@@ -71,8 +71,8 @@ def admit() -> None:
 
     The length that a request announces counts towards the client's limit, even if the request then
     fails, because receiving the body costs the same.
-    Raises AccessRequired, Busy, RequestTooLarge, LengthRequired where nothing is announced,
-    Forbidden, SecurityError where the host is not one that we answer to,
+    Raises AccessRequired, InvalidToken, Busy, RequestTooLarge, LengthRequired where nothing is
+    announced, Forbidden, SecurityError where the host is not one that we answer to,
     RequestHeaderFieldsTooLarge or RequestURITooLarge.
     """
     if UNREADABLE in request.environ:
@@ -80,6 +80,7 @@ def admit() -> None:
     if isinstance(request.routing_exception, REFUSED_UNREAD):
         raise request.routing_exception
     if request.method in SAFE_METHODS:
+        admit_bearer()
         return
     _refuse_other_sites()
     takes_images = request.endpoint in TAKE_IMAGES
@@ -87,8 +88,9 @@ def admit() -> None:
     if size is None and (takes_images or "Transfer-Encoding" in request.headers):
         abort(411, "Send the length of the request as Content-Length.")
     try:
+        admit_bearer()
         _admit_bytes_and_jobs(size or 0, takes_images)
-    except (AccessRequired, Busy, RequestTooLarge) as error:
+    except (AccessRequired, InvalidToken, Busy, RequestTooLarge) as error:
         if takes_images:
             current_jobs().limits.count_refused(error.code)
         raise
@@ -110,13 +112,16 @@ def _refuse_other_sites() -> None:
 def _admit_bytes_and_jobs(size: int, takes_images: bool) -> None:
     if request.endpoint not in NEED_NO_ACCESS:
         require_access()
+    limits, client = current_jobs().limits, client_name()
     brings_work = takes_images or request.endpoint in QUEUE_AGAIN
     if brings_work:
-        current_jobs().limits.admit_images(client_name())
-    limit_mb = current_config().max_request_mb if takes_images else OTHER_MB
+        limits.admit_images(client)
+    limit_mb = OTHER_MB
+    if takes_images:
+        limit_mb = min(current_config().max_request_mb, limits.mb_per_hour(client))
     if size > limit_mb * MB:  # First, or it would count towards the client's hour.
         raise RequestTooLarge(size, limit_mb)
     # Counted apart: a client over its hour can still cancel, delete and sign out.
-    current_jobs().limits.admit_bytes(client_name(), size, "bytes" if brings_work else "form bytes")
+    limits.admit_bytes(client, size, "bytes" if brings_work else "form bytes")
     if request.endpoint in MAKE_JOBS:
-        current_jobs().limits.admit_job(client_name())
+        limits.admit_job(client)

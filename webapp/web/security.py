@@ -6,11 +6,14 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-from flask import Flask, Response
+from flask import Flask, Request, Response
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp.config import Config
+from webapp.jobs.tokens import is_api_token
+from webapp.web.clients import bearer_token, current_token
 
 CSP = {
     "default-src": "'none'",
@@ -36,7 +39,36 @@ HEADERS = {
     ", publickey-credentials-get=(), usb=()",
 }
 
-csrf = CSRFProtect()
+
+class FormProtection(CSRFProtect):  # type: ignore[misc]
+    """Protect what browsers send by themselves; no page can make them send an API token."""
+
+    def protect(self, apply_exemptions: bool = False) -> None:
+        """Check the token of the form, unless the request is that of an API token."""
+        if not current_token():
+            super().protect(apply_exemptions)
+
+
+csrf = FormProtection()
+
+
+class Sessions(SecureCookieSessionInterface):
+    """Keep the session of a browser from requests that another proof of identity comes with."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Read the session; it is empty if this request may not use it."""
+        if _has_no_session():
+            return self.session_class()
+        return super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Write the session, unless this request may not use it."""
+        if not _has_no_session():
+            super().save_session(app, session, response)
+
+
+def _has_no_session() -> bool:
+    return is_api_token(bearer_token())
 
 
 def init_app(app: Flask, config: Config) -> None:
@@ -55,6 +87,7 @@ def init_app(app: Flask, config: Config) -> None:
         WTF_CSRF_SSL_STRICT=False,  # It compares hosts, and a proxy may change ours.
         WTF_CSRF_TIME_LIMIT=None,  # As long as the session: a page left open still works.
     )
+    app.session_interface = Sessions()
     csrf.init_app(app)
     headers = {**HEADERS}
     if config.hsts_days:

@@ -11,6 +11,7 @@ from webapp.jobs.database import Database
 from webapp.jobs.store.jobs import JobRows
 from webapp.jobs.store.operations import Operations
 from webapp.jobs.store.queue import ImageQueue
+from webapp.jobs.store.tokens import ApiTokens
 from webapp.jobs.store.usage import Usage
 
 
@@ -24,3 +25,4 @@ class Store:
         self.jobs = JobRows(self.db, self.usage, now)
         self.queue = ImageQueue(self.db, self.usage, now)
         self.operations = Operations(self.db, now)
+        self.tokens = ApiTokens(self.db, now)

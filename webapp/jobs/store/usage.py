@@ -21,21 +21,27 @@ class Usage:
 
         Returns 0, or the seconds until it fits.
         """
+        if not amount:  # Nothing is written: a write would wait for the writes of others.
+            return self._seconds_until_fits(client, what, 0, limit)
         with self._db.relaxed_durability(), self._db.transaction():
-            now = self._now()
-            minute = int(now // 60)
-            rows = self._db.query(
-                "SELECT minute, amount FROM usage WHERE client = :client AND what = :what"
-                " AND minute > :over ORDER BY minute",
-                client=client,
-                what=what,
-                over=minute - WINDOW_MINUTES,
-            )
-            excess = sum(row["amount"] for row in rows) + amount - limit
-            if excess <= 0:
-                if amount:
-                    self.add(client, what, amount)
-                return 0
+            wait = self._seconds_until_fits(client, what, amount, limit)
+            if not wait:
+                self.add(client, what, amount)
+            return wait
+
+    def _seconds_until_fits(self, client: str, what: str, amount: int, limit: int) -> int:
+        now = self._now()
+        minute = int(now // 60)
+        rows = self._db.query(
+            "SELECT minute, amount FROM usage WHERE client = :client AND what = :what"
+            " AND minute > :over ORDER BY minute",
+            client=client,
+            what=what,
+            over=minute - WINDOW_MINUTES,
+        )
+        excess = sum(row["amount"] for row in rows) + amount - limit
+        if excess <= 0:
+            return 0
         last = minute
         for row in rows:
             excess -= row["amount"]

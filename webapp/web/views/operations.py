@@ -9,8 +9,9 @@ from prometheus_client.exposition import choose_encoder
 from werkzeug.datastructures import WWWAuthenticate
 
 from webapp.jobs.health import read_health, read_statistics
-from webapp.web.access import bearer_token, is_token
+from webapp.web.access import is_token
 from webapp.web.app_context import current_config, current_jobs
+from webapp.web.clients import bearer_token
 from webapp.web.metrics import StatisticsCollector
 
 logger = logging.getLogger(__name__)
