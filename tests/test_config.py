@@ -85,6 +85,14 @@ def test_switches_accept_the_usual_words(text: str, value: bool) -> None:
             "THUMBNAIL_ALLOWED_HOSTS must be host names like pictures.example.com, not",
         ),
         ("THUMBNAIL_ALLOWED_HOSTS", "thumbs.example:8000", "must be host names"),
+        ("THUMBNAIL_USER_HEADER", "Remote-User", "count it in THUMBNAIL_TRUSTED_PROXIES."),
+        ("THUMBNAIL_USER_HEADER", "Remote_User", "must be the name of a header like Remote-User"),
+        ("THUMBNAIL_USER_HEADER_PROXIES", "10.0.0.1/8", "must be addresses or networks like"),
+        ("THUMBNAIL_USER_HEADER_PROXIES", "proxy.internal", "must be addresses or networks like"),
+        ("THUMBNAIL_CORS_ORIGINS", "app.example.com", "must be origins like https://app.example."),
+        ("THUMBNAIL_CORS_ORIGINS", "https://a.example/", "must be origins like"),
+        ("THUMBNAIL_CORS_ORIGINS", "https://*.example", "must be origins like"),
+        ("THUMBNAIL_CORS_ORIGINS", "null", "must be origins like"),
         ("PORT", "99999", "PORT must be from 1 to 65,535, not 99999."),
         ("PORT", "http", 'PORT must be a whole number, not "http".'),
     ],
@@ -95,6 +103,13 @@ def test_wrong_setting_ends_with_a_sentence_that_names_it(
     with pytest.raises(ConfigError) as caught:
         load({variable: text})
     assert sentence in str(caught.value)
+
+
+def test_origins_are_written_as_browsers_do() -> None:
+    sent = "HTTPS://App.example:443 http://127.0.0.1:5173 capacitor://localhost"
+    expected = "https://app.example http://127.0.0.1:5173 capacitor://localhost"
+    assert load({"THUMBNAIL_CORS_ORIGINS": sent}).cors_origins == expected
+    assert load({"THUMBNAIL_CORS_ORIGINS": "*"}).cors_origins == "*"
 
 
 def test_share_of_the_queue_may_equal_the_largest_job() -> None:

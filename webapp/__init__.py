@@ -26,12 +26,14 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     from webapp.web import (
         api,
         compression,
+        cors,
         errors,
         formatters,
         limits,
         request_log,
         security,
         static_files,
+        users,
         views,
     )
 
@@ -51,6 +53,8 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     request_log.init_app(app, config)
     limits.init_app(app)  # First, to refuse requests before they are read.
     security.init_app(app, config)
+    cors.init_app(app, config)
+    users.init_app(app)
     static_files.init_app(app)
     compression.init_app(app)
     errors.init_app(app)

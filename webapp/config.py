@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from ipaddress import ip_network
 from math import ceil, inf
 from pathlib import Path
 from typing import Any, Literal, NewType, get_args
@@ -37,6 +38,9 @@ class ConfigError(SystemExit):
 
 Host = NewType("Host", str)
 HostNames = NewType("HostNames", str)  # Separated by spaces.
+HeaderName = NewType("HeaderName", str)
+Networks = NewType("Networks", str)  # Separated by spaces.
+Origins = NewType("Origins", str)  # Separated by spaces, or `*`.
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -225,6 +229,23 @@ class Config:
         " are trusted. They must pass on `Host`; `X-Forwarded-Host` is ignored.",
         minimum=0,
     )
+    user_header: HeaderName = setting(
+        "",
+        "Header in which a proxy in front names the person whom it has signed in, such as"
+        " `Remote-User`. A person then has access, and the same jobs in every browser. Empty:"
+        " none.",
+    )
+    user_header_proxies: Networks = setting(
+        "127.0.0.0/8 ::1",
+        "Addresses or networks of the proxies that may send `THUMBNAIL_USER_HEADER`, separated by"
+        " spaces. From any other address it is ignored.",
+    )
+    cors_origins: Origins = setting(
+        "",
+        "Origins whose pages may use `/api/` from a browser, such as `https://app.example.com`,"
+        " separated by spaces; `*` is all. They act by an API token, never as the visitor. Empty:"
+        " none.",
+    )
     log_format: LogFormat = setting(
         "text", "Format of log lines: `text`, or `json` with one object a line."
     )
@@ -290,6 +311,11 @@ def _check(config: Config) -> None:
                 f"{environment_name(name)} must have at least {shortest} characters:"
                 " `openssl rand -hex 16` creates one."
             )
+    if config.user_header and not config.trusted_proxies:
+        raise ConfigError(
+            "THUMBNAIL_USER_HEADER needs a proxy that sets it: count it in"
+            " THUMBNAIL_TRUSTED_PROXIES."
+        )
     if config.max_retention_hours < config.retention_hours:
         raise ConfigError(
             "THUMBNAIL_MAX_RETENTION_HOURS must not be less than THUMBNAIL_RETENTION_HOURS."
@@ -363,6 +389,30 @@ def _parse_host_names(text: str) -> str:
     return " ".join(names)
 
 
+def _parse_header_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]*", text):
+        raise ValueError(text)
+    return text
+
+
+def _parse_networks(text: str) -> str:
+    return " ".join(str(ip_network(network)) for network in text.split())
+
+
+def _parse_origins(text: str) -> str:
+    """Parse origins as browsers write them: lower case, no default port, no path."""
+    if text == "*":
+        return text
+    origins = text.lower().split()
+    pattern = r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?"
+    if not all(re.fullmatch(pattern, origin) for origin in origins):
+        raise ValueError(text)
+    ports = {"http://": ":80", "https://": ":443"}
+    for scheme, port in ports.items():
+        origins = [o.removesuffix(port) if o.startswith(scheme) else o for o in origins]
+    return " ".join(origins)
+
+
 def _parse_path(text: str) -> Path:
     if not text:
         raise ValueError(text)
@@ -394,6 +444,9 @@ _PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     str: ("text", str),
     Host: ("an address of this machine", _parse_host),
     HostNames: ("host names like pictures.example.com", _parse_host_names),
+    HeaderName: ("the name of a header like Remote-User", _parse_header_name),
+    Networks: ("addresses or networks like 10.0.0.0/8", _parse_networks),
+    Origins: ("origins like https://app.example.com, or *", _parse_origins),
     Path: ("a path", _parse_path),
     LogFormat: _parse_choice(LogFormat),
     LogLevel: _parse_choice(LogLevel),

@@ -8,6 +8,7 @@ from flask import current_app, request, session
 from webapp.jobs.tokens import is_api_token
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import bearer_token, client_address, current_token
+from webapp.web.users import current_user
 
 # Clients of thumbnail-api may send a Bearer token that means nothing to us, as they always could.
 TAKE_ANY_BEARER = {"jobs.index", "operations.healthcheck", "static", None}  # None: no route.
@@ -43,7 +44,8 @@ def admit_bearer() -> None:
     if not sent or request.endpoint in HAVE_OWN_TOKEN:
         return
     is_for_others = request.endpoint in TAKE_ANY_BEARER or request.blueprint == "thumbnail_api"
-    if is_for_others and not is_api_token(sent):
+    # A proxy that signs people in may send a Bearer token of its own with their requests.
+    if (is_for_others or current_user()) and not is_api_token(sent):
         return
     access_token = current_config().access_token.encode()
     is_right = current_token() is not None or hmac.compare_digest(sent, access_token)
@@ -62,11 +64,11 @@ def require_access() -> None:
 
 
 def has_access() -> bool:
-    """Return whether the client signed in, sends a token, or needs none.
+    """Return whether the client signed in, here or at a proxy, sends a token, or needs none.
 
     Raises TooManyAttempts.
     """
-    if not current_config().access_token or current_token():
+    if not current_config().access_token or current_token() or current_user():
         return True
     if sent := bearer_token():
         return is_token(sent, current_config().access_token)

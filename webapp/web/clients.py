@@ -12,6 +12,8 @@ from flask import abort, g, request, session
 from webapp.jobs.models import ApiToken, Job, owns
 from webapp.jobs.tokens import find_token, is_api_token
 from webapp.web.app_context import current_jobs
+from webapp.web.cors import is_of_no_one
+from webapp.web.users import current_user
 
 
 def client_name() -> str:
@@ -52,17 +54,28 @@ def current_token() -> ApiToken | None:
 
 def current_owner() -> str | None:
     """Return the owner of what the request submits, or None if there is none yet."""
-    if token := current_token():
-        return token.owner
-    return session.get("owner")
+    return _proven_owner() or session.get("owner")
 
 
-def become_owner() -> str:
-    """Return the owner of what the request submits; a browser becomes one with its session."""
-    if token := current_token():
-        return token.owner
+def become_owner() -> str | None:
+    """Return the owner of what the request submits; a browser becomes one with its session.
+
+    A page of another site has none, unless it has an API token.
+    """
+    if owner := _proven_owner():
+        return owner
+    if is_of_no_one():
+        return None
     session.permanent = True
     return session.setdefault("owner", secrets.token_urlsafe(16))  # type: ignore[no-any-return]
+
+
+def _proven_owner() -> str | None:
+    """Return the owner that an API token or a proxy in front proves. No session has such an id."""
+    if token := current_token():
+        return token.owner
+    user = current_user()
+    return f"user:{user}" if user else None
 
 
 def require_owner(job_id: str, act: str = "change it") -> None:

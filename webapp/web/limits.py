@@ -14,6 +14,7 @@ from webapp.jobs.errors import Busy
 from webapp.web.access import AccessRequired, InvalidToken, admit_bearer, require_access
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import client_name
+from webapp.web.cors import comes_from_other_site, may_call_api
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # They change nothing.
 MAKE_JOBS = {
@@ -100,12 +101,9 @@ def _refuse_other_sites() -> None:
     """Refuse requests that pages of other sites make browsers send.
 
     They would use up the visitor's limits, and the cookie of the answer would replace the
-    visitor's. Browsers send Origin always and Sec-Fetch-Site over HTTPS; programs send neither.
-    Behind a proxy that ends TLS, the scheme in Origin is not the scheme that we see.
+    visitor's. An allowed site may use the API, where its requests have no cookie.
     """
-    host, origin = request.host.lower(), request.headers.get("Origin")
-    is_ours = origin is None or origin.lower() in (f"http://{host}", f"https://{host}")
-    if not is_ours or request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+    if comes_from_other_site() and not may_call_api():
         abort(403, "Only programs and this site's own pages may send this.")
 
 

@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from webapp.config import Config
 from webapp.jobs.tokens import is_api_token
 from webapp.web.clients import bearer_token, current_token
+from webapp.web.cors import is_of_no_one
 
 CSP = {
     "default-src": "'none'",
@@ -53,7 +54,7 @@ csrf = FormProtection()
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Keep the session of a browser from requests that another proof of identity comes with."""
+    """Keep the session of a browser from pages of other sites, and from API tokens."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Read the session; it is empty if this request may not use it."""
@@ -68,7 +69,7 @@ class Sessions(SecureCookieSessionInterface):
 
 
 def _has_no_session() -> bool:
-    return is_api_token(bearer_token())
+    return is_of_no_one() or is_api_token(bearer_token())
 
 
 def init_app(app: Flask, config: Config) -> None:
