@@ -51,7 +51,12 @@ NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/loca
 
 @pytest.fixture(scope="module")
 def settings() -> dict[str, object]:
-    return {"trusted_proxies": 1, "web_workers": 1, "web_threads": 2}
+    return {
+        "trusted_proxies": 1,
+        "web_workers": 1,
+        "web_threads": 2,
+        "user_header": "Remote-User",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +134,39 @@ def test_page_is_compressed_once_by_the_application_alone(nginx: Client) -> None
     assert answer.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(answer.body).startswith(b"<!DOCTYPE html>")
     assert "Content-Encoding" not in nginx.request("GET", "/jobs", headers=headers).headers
+
+
+def test_client_cannot_name_itself_as_a_user(nginx: Client) -> None:
+    for name in ("Remote-User", "remote_user", "Remote_User"):
+        headers = {"Accept": "text/html", name: "alice"}
+        assert b"Signed in as" not in nginx.request("GET", "/docs", headers=headers).body
+
+
+def test_sign_in_of_the_documents_names_the_user(servers: Servers) -> None:
+    document = (ROOT / "docs/operations.md").read_text()
+    (example,) = re.findall(r"```nginx\n(.*?)```", document, re.DOTALL)
+    port = free_port()
+    location, check = re.findall(r"location .*? \{\n(.*?)\n\}", example, re.DOTALL)
+    check = check.replace("127.0.0.1:9091", f"127.0.0.1:{port}")
+    auth = f"server {{ listen 127.0.0.1:{port}; add_header Remote-User alice; return 200; }}"
+
+    def sign_in(shipped: str) -> str:
+        assert 'proxy_set_header Remote-User "";' in shipped
+        edited = shipped.replace('proxy_set_header Remote-User "";', location)
+        check_at = f"location = /sign-in-check {{ {check} }} location / {{"
+        return auth + edited.replace("location / {", check_at, 1)
+
+    with running_nginx(servers, sign_in) as client:
+        headers = {"Accept": "text/html", "Remote-User": "mallory"}
+        page = client.request("GET", "/docs", headers=headers).body
+        assert b"Signed in as <bdi>alice</bdi>" in page
+        job_id = client.submit(make_jpeg())
+        with closing(servers.client()) as direct:
+            listed = direct.request("GET", "/jobs", headers={"Remote-User": "alice"}).body
+            # Not every proxy drops such names, of which gunicorn would make the same variable.
+            headers = {"Accept": "text/html", "Remote_User": "mallory"}
+            assert b"Signed in as" not in direct.request("GET", "/docs", headers=headers).body
+        assert job_id.encode() in listed
 
 
 def test_nginx_serves_thumbnails_with_the_headers_of_flask(nginx: Client, servers: Servers) -> None:
