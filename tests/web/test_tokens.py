@@ -247,6 +247,14 @@ class TestLimits:
         assert answer.status_code == 413
         assert "the limit is 1 MB" in answer.text
 
+    def test_program_reads_its_own_limits(self, app: Flask, client: FlaskClient) -> None:
+        def limits(headers: dict[str, str]) -> list[int]:
+            found = client.get("/api/v1/limits", headers=headers).json or {}
+            return [found["max_jobs_per_hour"], found["max_mb_per_hour"]]
+
+        sent = [JSON, new_token(app), new_token(app, "shop", jobs=7, mb=9)]
+        assert [limits(headers) for headers in sent] == [[2, 2], [2, 2], [7, 9]]
+
     def test_own_turns_are_the_token_s(self, app: Flask, client: FlaskClient, jobs: Jobs) -> None:
         upload(client, new_token(app))
         token = jobs.store.tokens.all()[0]

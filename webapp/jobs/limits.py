@@ -101,6 +101,11 @@ class ClientLimits:
         token = self._store.tokens.of_client(client)
         return (token and token.mb_per_hour) or self._max_mb_per_hour
 
+    def jobs_per_hour(self, client: str) -> int:
+        """Return how many jobs a client may make within an hour."""
+        token = self._store.tokens.of_client(client)
+        return (token and token.jobs_per_hour) or self._max_jobs_per_hour
+
     def admit_bytes(self, client: str, count: int, what: str) -> None:
         """Count bytes that a client sends.
 
@@ -117,8 +122,7 @@ class ClientLimits:
 
     def admit_job(self, client: str) -> None:
         """Count one more job of a client. Raises TooManyJobs."""
-        token = self._store.tokens.of_client(client)
-        limit = (token and token.jobs_per_hour) or self._max_jobs_per_hour
+        limit = self.jobs_per_hour(client)
         if wait := self._store.usage.spend(client, "jobs", 1, limit):
             raise TooManyJobs(f"{_name(client)} has made {limit} jobs within an hour.", wait)
 

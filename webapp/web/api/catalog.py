@@ -11,6 +11,7 @@ from webapp.web.api.operations import Answer, operation
 from webapp.web.api.reading import MAX_WAIT_SECONDS
 from webapp.web.api.representations import describe_recipe
 from webapp.web.app_context import current_config, current_jobs
+from webapp.web.clients import client_name
 
 
 @operation("GET", "/presets", tag="Server", answers=(Answer(200, "The presets.", schemas.Presets),))
@@ -36,13 +37,18 @@ def list_formats() -> Response:
 
 @operation("GET", "/limits", tag="Server", answers=(Answer(200, "The limits.", schemas.Limits),))
 def list_limits() -> Response:
-    """List the limits of this server."""
-    config = current_config()
+    """List the limits of this server, and what you may use in an hour.
+
+    An API token may have jobs and megabytes of its own.
+    """
+    config, client, own = current_config(), client_name(), current_jobs().limits
     limits = {
         name: getattr(config, name)
         for name in schemas.Limits.__struct_fields__
         if hasattr(config, name)
     }
+    limits["max_jobs_per_hour"] = own.jobs_per_hour(client)
+    limits["max_mb_per_hour"] = own.mb_per_hour(client)
     return answer(
         schemas.Limits(
             **limits,
