@@ -16,11 +16,15 @@ from webapp.config import Config
 # Playwright's five seconds are few on a machine with other work. Only tests that fail take longer.
 expect.set_options(timeout=15_000)
 
+# Allowed to use the API. The same host: browsers send cookies to it from there too.
+OTHER_SITE = "http://127.0.0.1:5173"
+
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("browser")
-    with running(folder / "instance", workers=1, max_file_mb=10) as servers:
+    settings = {"workers": 1, "max_file_mb": 10, "cors_origins": OTHER_SITE}
+    with running(folder / "instance", **settings) as servers:
         yield servers
 
 
