@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import work
@@ -17,6 +18,7 @@ from tests.support.people import Person, upload_image
 from webapp import logs
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.tokens import create_token
 
 HOSTILE = 'a\n2026-01-01T00:00:00.000Z ERROR web[1] fake\x1b[31m\u202e "job_id": 1\x9b.jpg'
 
@@ -177,6 +179,16 @@ def test_secrets_of_a_request_are_not_logged(person: Person, log_text: Callable[
     lines = log_text()
     assert "path=/jobs" in lines
     assert "SECRET" not in lines
+
+
+def test_request_with_an_api_token_is_logged_with_its_id(
+    client: FlaskClient, jobs: Jobs, log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    token = create_token(jobs.store, "build")
+    client.get("/jobs", headers={"Authorization": f"Bearer {token}"})
+    (line,) = log_lines()
+    assert line["token"] == jobs.store.tokens.all()[0].id
+    assert str(token) not in str(line)
 
 
 def test_every_response_has_its_own_request_id(person: Person) -> None:

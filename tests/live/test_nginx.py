@@ -159,7 +159,7 @@ def test_sign_in_of_the_documents_names_the_user(servers: Servers) -> None:
     with running_nginx(servers, sign_in) as client:
         headers = {"Accept": "text/html", "Remote-User": "mallory"}
         page = client.request("GET", "/docs", headers=headers).body
-        assert b"Signed in as <bdi>alice</bdi>" in page
+        assert b"Signed in as </span><bdi>alice</bdi>" in page
         job_id = client.submit(make_jpeg())
         with closing(servers.client()) as direct:
             listed = direct.request("GET", "/jobs", headers={"Remote-User": "alice"}).body

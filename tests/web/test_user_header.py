@@ -62,7 +62,7 @@ def test_person_needs_no_access_token(app: Flask) -> None:
     alice = behind_proxy(app, "alice")
     assert alice.client.get("/sign-in").headers["Location"] == "/"
     page = alice.get("/").text
-    assert "Signed in as <bdi>alice</bdi>" in page
+    assert "Signed in as </span><bdi>alice</bdi>" in page
     assert "Sign out" not in page
     assert status_of_upload(behind_proxy(app, None)) == 401
 
@@ -103,7 +103,7 @@ def test_header_that_is_no_name_is_ignored(app: Flask, name: str) -> None:
 def test_names_may_have_any_letters(app: Flask) -> None:
     sent = "Zoë <zoe@example.com>".encode().decode("latin-1")
     assert (
-        "Signed in as <bdi>Zoë &lt;zoe@example.com&gt;</bdi>"
+        "Signed in as </span><bdi>Zoë &lt;zoe@example.com&gt;</bdi>"
         in behind_proxy(app, sent).get("/").text
     )
 

@@ -42,6 +42,7 @@ def init_app(app: Flask, config: Config) -> None:
                 "ms": round((time.perf_counter() - g.began) * 1000, 1),
                 "bytes": response.content_length,
                 "client": request.remote_addr,
+                **({"token": g.api_token.id} if g.get("api_token") else {}),
             },
         )
         return response
