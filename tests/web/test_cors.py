@@ -170,6 +170,11 @@ def test_page_of_another_site_makes_jobs_of_no_one(app: Flask, victim: Person) -
     assert owners(app)[1:] == [None]
 
 
+def test_page_of_another_site_gives_the_visitor_no_session(client: FlaskClient) -> None:
+    assert create(client, ALLOWED).status_code == 202
+    assert client.get_cookie("session") is None
+
+
 def test_page_of_another_site_is_not_the_user_of_a_proxy(app: Flask, client: FlaskClient) -> None:
     user = {"Remote-User": "alice", "X-Forwarded-For": "192.0.2.1"}
     for headers in (user, user | ALLOWED):

@@ -60,16 +60,16 @@ def comes_from_other_site() -> bool:
     Browsers send Origin with all but simple reads, and Sec-Fetch-Site over HTTPS; programs send
     neither. Behind a proxy that ends TLS, the scheme in Origin is not the scheme that we see.
     """
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        return True
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return False
     try:
         host = request.host.lower()
     except SecurityError:  # Not a name of ours. It is refused for that, but first come sessions.
         return True
-    origin = request.headers.get("Origin")
-    is_ours = origin is None or origin.lower() in (f"http://{host}", f"https://{host}")
-    return not is_ours or request.headers.get("Sec-Fetch-Site", "none") not in (
-        "none",
-        "same-origin",
-    )
+    return origin.lower() not in (f"http://{host}", f"https://{host}")
 
 
 def is_of_no_one() -> bool:
