@@ -166,8 +166,8 @@ class Config:
     )
     max_jobs_per_hour: int = setting(
         5000,
-        "Jobs of one client in an hour. A client is an address, so a whole office may be one, and a"
-        " program may send each image as a job.",
+        "Jobs of one client in an hour. A client is an API token or an address, so a whole office"
+        " may be one, and a program may send each image as a job.",
         minimum=1,
     )
     max_mb_per_hour: int = setting(
