@@ -28,6 +28,12 @@ def log_restored(job_id: str) -> None:
     logger.info("job restored", extra={"job_id": job_id})
 
 
+def log_reused(job_id: str, image_id: str, made_of: str) -> None:
+    """Log an image that is done at once, with the thumbnails of another one."""
+    facts = {"job_id": job_id, "image_id": image_id, "made_of": made_of}
+    logger.info("image reused", extra=facts)
+
+
 def log_failed(job_id: str, image_id: str, code: str) -> None:
     """Log a failure that no worker saw."""
     logger.error("image failed", extra={"job_id": job_id, "image_id": image_id, "code": code})

@@ -8,6 +8,7 @@ the workers.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -37,6 +38,7 @@ from webapp.jobs.events import (
     log_accepted,
     log_deleted_with_undo,
     log_restored,
+    log_reused,
 )
 from webapp.jobs.health import QueueEstimate, estimate
 from webapp.jobs.housekeeping import delete_ended, place_thumbnails
@@ -50,6 +52,7 @@ from webapp.jobs.models import (
     owns,
 )
 from webapp.jobs.names import ALT_LENGTH, clean_alt, clean_job_name, clean_name
+from webapp.jobs.reuse import Copies, copies_published, find_made
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.store.rows import expiry
@@ -96,7 +99,8 @@ class Jobs:
         self.recipe_limits = RecipeLimits.from_config(config)
         # Half of the threads of a web process stay free for requests that do not wait.
         places = config.web_threads // 2
-        self.watch = JobWatch(store, places, WakeUps(config.instance / WATCHERS))
+        self._watchers = WakeUps(config.instance / WATCHERS)
+        self.watch = JobWatch(store, places, self._watchers)
         self.trials = Trials(store, storage, limits, self.watch, max(places, 1))
         self._image_limits = ImageLimits.from_config(config)
 
@@ -122,23 +126,33 @@ class Jobs:
         name: str,
         client: str,
         keep_hours: float | None = None,
+        *,
+        reuses: bool = False,
     ) -> str:
         """Create a whole job of one image in one transaction, and return its id.
 
-        It costs half of what the three steps cost. Raises NoSpace, FileTooLarge, ImageError,
-        TooManyWaiting or TooMuchKept; nothing is kept then.
+        It costs half of what the three steps cost. With `reuses`, an image is done at once where
+        its owner has thumbnails of the same bytes and recipe. Raises NoSpace, FileTooLarge,
+        ImageError, TooManyWaiting or TooMuchKept; nothing is kept then.
         """
         with self._counted_refusals(name):
             image = self._read(upload, name)
             job_id = str(uuid4())
+            made = None
+            if reuses and owner:
+                image = replace(image, sha256=upload.sha256)
+                made = find_made(self.store, job_id, image, owner, recipe.to_json())
             with (
                 self._original_stored(upload, job_id, image.id),
+                copies_published(self.store, self.storage, made, job_id, image.id) as copies,
                 self.limits.within_share(client),
                 within_kept_limit(self.store, job_id, self.config),
             ):
                 self._add_job(job_id, recipe, owner, keep_hours)
                 self.store.queue.add(job_id, image, None, 1, client)
-        log_accepted(job_id, image)
+                if copies:
+                    copies.finish(image.id)
+        self._log_added(job_id, image, copies)
         return job_id
 
     def open_upload(self) -> Upload:
@@ -146,13 +160,21 @@ class Jobs:
         return self.storage.open_upload(self.config.max_file_mb * MB)
 
     def add_image(
-        self, job_id: str, upload: Upload, name: str, position: int | None, client: str
+        self,
+        job_id: str,
+        upload: Upload,
+        name: str,
+        position: int | None,
+        client: str,
+        *,
+        reuses: bool = False,
     ) -> str:
         """Add a received file to an open job, and return the image's id.
 
         Files that are sent side by side arrive in any order: `position` keeps that of the uploader.
         A file that arrives a second time at its position, because the answer was lost, is not added
-        again. Raises NoSpace, FileTooLarge, ImageError, JobNotFound, JobClosed, TooManyImages,
+        again. With `reuses`, it is done at once where its owner has thumbnails of the same bytes
+        and recipe. Raises NoSpace, FileTooLarge, ImageError, JobNotFound, JobClosed, TooManyImages,
         TooManyWaiting or TooMuchKept; nothing is kept then.
         """
         with self._counted_refusals(name):
@@ -160,8 +182,13 @@ class Jobs:
             before = self.store.queue.find_same(job_id, image)
             if before is not None:
                 return before
+            made = None
+            if reuses and (known := self.store.jobs.owner_and_recipe(job_id)):
+                image = replace(image, sha256=upload.sha256)
+                made = find_made(self.store, job_id, image, *known)
             with (
                 self._original_stored(upload, job_id, image.id),
+                copies_published(self.store, self.storage, made, job_id, image.id) as copies,
                 self.limits.within_share(client),
                 within_kept_limit(self.store, job_id, self.config, lets_new_expire=True),
             ):
@@ -169,7 +196,9 @@ class Jobs:
                     job_id, image, OPEN_SECONDS, self.config.max_images, client
                 ):
                     self._refuse(job_id)
-        log_accepted(job_id, image)
+                if copies:
+                    copies.finish(image.id)
+        self._log_added(job_id, image, copies)
         return image.id
 
     def replace_image(
@@ -252,6 +281,12 @@ class Jobs:
             had_gps=header.had_gps,
             is_slow=header.work_seconds > SLOW_SECONDS,
         )
+
+    def _log_added(self, job_id: str, image: NewImage, copies: Copies | None) -> None:
+        log_accepted(job_id, image)
+        if copies and copies.are_used:
+            log_reused(job_id, image.id, copies.image_id)
+            self._watchers.send()
 
     @contextmanager
     def _original_stored(self, upload: Upload, job_id: str, image_id: str) -> Iterator[None]:

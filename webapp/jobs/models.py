@@ -1,12 +1,12 @@
 """Values of jobs, images and the queue."""
 
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from webapp.jobs.errors import MAY_PASS
 from webapp.recipes.outputs import Point, Recipe, Size
@@ -141,6 +141,7 @@ class Image:
     focal_point: Point | None  # Chosen by the owner.
     found_point: Point | None  # Where the detail is; None where no crop asked for it.
     alt: str | None  # Written by the owner.
+    is_reused: bool  # Its thumbnails were made before, of the same bytes in another image.
     first_id: str  # Of the image that it replaces, or of the first of several; or its own.
     thumbnails: tuple[Thumbnail, ...]
     overview: Thumbnail | None  # Small and uncropped.
@@ -357,6 +358,11 @@ class Job(JobSummary):
         return max(photos, key=lambda made: made.width, default=self.preview(image))
 
     @property
+    def is_reused(self) -> bool:
+        """True if all its thumbnails were made before, for another job."""
+        return bool(self.images) and all(image.is_reused for image in self.images)
+
+    @property
     def has_crops(self) -> bool:
         """True if an output of its recipe crops."""
         return Recipe.from_json(self.recipe).crops
@@ -463,6 +469,22 @@ class NewImage:
     height: int
     had_gps: bool
     is_slow: bool  # By its header: it promises much work.
+    sha256: str | None = None  # Of its bytes; None if its thumbnails may not be reused.
+
+
+@dataclass(frozen=True)
+class MadeBefore:
+    """The thumbnails of a finished image with the same bytes, for the same outputs."""
+
+    image_id: str
+    recipe: str  # That asks for them.
+    facts: Mapping[str, Any]  # What decoding found, by the columns of its row.
+    thumbnails: Sequence[dict[str, Any]]  # Their rows, with their numbers in the recipe.
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file, by its path."""
+        return {f"{made['folder']}/{made['file_name']}": made["bytes"] for made in self.thumbnails}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ A file or folder is written under `tmp/`, renamed, and synced before a row names
 never sees half of one.
 Ids are UUIDs that we made; an uploaded file's own name is never part of a path.
 
+The attempt 0 is of thumbnails that were made of the same bytes in another image.
+
 Thumbnails that are made again get a new folder; what did not change stays where it is. So the
 content of a URL never changes, and the URL of an unchanged thumbnail lives as long as its job. What
 was replaced keeps a row for some minutes; then a sweep deletes both.
@@ -28,7 +30,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -194,6 +196,25 @@ class Storage:
         for path in (*map(target.joinpath, names), target, target.parent, self.thumbnails):
             _sync(path)
 
+    def reused_folder(self, job_id: str, image_id: str) -> str:
+        """Return the path of thumbnails that no claim of their image made."""
+        return f"{job_id}/{image_id}-0"
+
+    def publish_copies(self, sizes: Mapping[str, int], folder: str) -> bool:
+        """Publish thumbnails in another folder too, by their paths and bytes.
+
+        They are hard links where the file system has them, so they cost no space. No file of either
+        folder is ever written to again, and each goes by itself. Returns False, with nothing
+        published, if one cannot be read or has other bytes.
+        """
+        with self.open_folder() as made:
+            for path, size in sizes.items():
+                file = self.thumbnail_file(path)
+                if file is None or not _copy(file, made / file.name, size):
+                    return False
+            self.publish(made, folder)
+        return True
+
     def unpublish(self, folder: str) -> None:
         """Delete published thumbnails whose claim was lost, also hidden ones."""
         for root in (self.thumbnails, self.deleted):
@@ -356,6 +377,20 @@ class Storage:
                 with suppress(FileNotFoundError):
                     if path.stat().st_mtime < limit:
                         yield path
+
+
+def _copy(source: Path, target: Path, size: int) -> bool:
+    """Copy a file of so many bytes, as a hard link if possible; return whether that worked."""
+    try:
+        try:
+            os.link(source, target)
+        except FileNotFoundError:
+            return False
+        except OSError:  # There are none, or the file has as many as it can.
+            shutil.copyfile(source, target)
+        return target.stat().st_size == size
+    except OSError:
+        return False
 
 
 def _is_trash(path: Path) -> bool:

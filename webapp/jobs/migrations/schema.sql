@@ -44,6 +44,24 @@ CREATE TABLE expired_jobs (id TEXT PRIMARY KEY, deleted REAL NOT NULL) STRICT, W
 
 CREATE INDEX expired_jobs_deleted ON expired_jobs (deleted);
 
+CREATE TABLE idempotency_keys (
+    owner TEXT NOT NULL,                 -- who sent it: an owner, or 'client:' and an address
+    key TEXT NOT NULL,
+    attempt TEXT NOT NULL,               -- the request that has it now, or had it last
+    lease REAL NOT NULL,                 -- it has it until then
+    fingerprint TEXT,                    -- of that request, once it has made a job
+    job_id TEXT REFERENCES jobs ON DELETE CASCADE,
+    is_whole INTEGER NOT NULL DEFAULT 0, -- 1: all that the request brought is in the job
+    status INTEGER,                      -- of the answer, once there is one
+    headers TEXT,                        -- JSON: those that tell of the job
+    body BLOB,                           -- NULL: the job tells it
+    PRIMARY KEY (owner, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_keys_job ON idempotency_keys (job_id);
+
+CREATE INDEX idempotency_keys_unused ON idempotency_keys (lease) WHERE job_id IS NULL;
+
 CREATE TABLE images (
     id TEXT PRIMARY KEY,
     job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
@@ -64,17 +82,19 @@ CREATE TABLE images (
     error_message TEXT,
     created REAL NOT NULL,
     finished REAL
-, thumbhash TEXT, color TEXT, claimed REAL /* when the last claim began */, queued REAL NOT NULL DEFAULT 0 /* since when it waits for its turn */, focal_x REAL /* the focal point its owner chose, from 0 to 1 */, focal_y REAL, version INTEGER NOT NULL DEFAULT 0 /* of its job, as it changed */, client TEXT NOT NULL DEFAULT '' /* whose limits its work is of */, owner TEXT NOT NULL DEFAULT '' /* of its job */, placeholder TEXT /* a PNG of 16 pixels, in base64 */, alt TEXT /* as its owner wrote it; NULL: made of its name */, found_x REAL /* where the engine found the detail, from 0 to 1 */, found_y REAL, replaces TEXT /* the first image of its place, which failed */, slow INTEGER NOT NULL DEFAULT 0 /* 1: much work, or it timed out, or cost two workers */) STRICT;
+, thumbhash TEXT, color TEXT, claimed REAL /* when the last claim began */, queued REAL NOT NULL DEFAULT 0 /* since when it waits for its turn */, focal_x REAL /* the focal point its owner chose, from 0 to 1 */, focal_y REAL, version INTEGER NOT NULL DEFAULT 0 /* of its job, as it changed */, client TEXT NOT NULL DEFAULT '' /* whose limits its work is of */, owner TEXT NOT NULL DEFAULT '' /* of its job */, placeholder TEXT /* a PNG of 16 pixels, in base64 */, alt TEXT /* as its owner wrote it; NULL: made of its name */, found_x REAL /* where the engine found the detail, from 0 to 1 */, found_y REAL, replaces TEXT /* the first image of its place, which failed */, slow INTEGER NOT NULL DEFAULT 0 /* 1: much work, or it timed out, or cost two workers */, sha256 TEXT /* of its bytes, where its sender may reuse thumbnails */, reused INTEGER NOT NULL DEFAULT 0 /* 1: its thumbnails were there */, first_claimed REAL /* when its first claim began */) STRICT;
 
 CREATE INDEX images_claimable ON images (attempts - released > 1, queued)
     WHERE status IN ('waiting', 'working');
 
-CREATE INDEX images_finished ON images (finished) WHERE status = 'done';
+CREATE INDEX images_finished ON images (finished) WHERE status = 'done' AND NOT reused;
 
 CREATE INDEX images_position ON images (job_id, position, created);
 
 CREATE INDEX images_quick_turns ON images (client, owner, queued)
     WHERE status = 'waiting' AND attempts - released <= 1 AND NOT slow;
+
+CREATE INDEX images_sha256 ON images (owner, sha256, created) WHERE sha256 IS NOT NULL;
 
 CREATE INDEX images_turns ON images (client, owner, queued)
     WHERE status = 'waiting' AND attempts - released <= 1;
@@ -100,6 +120,11 @@ WHEN old.status IN ('waiting', 'working') AND new.status NOT IN ('waiting', 'wor
         iif(new.error_code IS 'job_deleted', 'deleted', new.status),
         iif(new.error_code IS 'job_deleted', '', coalesce(new.error_code, '')), 1 WHERE true
         ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+
+CREATE TRIGGER first_claim_noted AFTER UPDATE OF status ON images
+WHEN old.attempts = 0 AND new.status = 'working' BEGIN
+    UPDATE images SET first_claimed = new.claimed WHERE id = new.id;
 END;
 
 CREATE TRIGGER image_added AFTER INSERT ON images BEGIN

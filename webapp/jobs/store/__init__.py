@@ -12,6 +12,7 @@ from webapp.jobs.store.jobs import JobRows
 from webapp.jobs.store.operations import Operations
 from webapp.jobs.store.queue import ImageQueue
 from webapp.jobs.store.tokens import ApiTokens
+from webapp.jobs.store.reuse import ReusedImages
 from webapp.jobs.store.usage import Usage
 
 
@@ -24,5 +25,6 @@ class Store:
         self.usage = Usage(self.db, now)
         self.jobs = JobRows(self.db, self.usage, now)
         self.queue = ImageQueue(self.db, self.usage, now)
+        self.reuse = ReusedImages(self.db, self.usage, now)
         self.operations = Operations(self.db, now)
         self.tokens = ApiTokens(self.db, now)

@@ -257,7 +257,8 @@ class JobRows:
         rows = self._db.query(
             "SELECT id, job_id, position, name, bytes, format, width, height, had_gps, status,"
             " error_code, error_message, thumbhash, placeholder, color, attempts, version, focal_x,"
-            " focal_y, found_x, found_y, alt, coalesce(replaces, id) AS first_id,"
+            " focal_y, found_x, found_y, alt, reused AS is_reused,"
+            " coalesce(replaces, id) AS first_id,"
             " row_number() OVER (ORDER BY position, created) AS number FROM images"
             " WHERE job_id = :id ORDER BY number",
             id=job_id,
@@ -309,6 +310,15 @@ class JobRows:
             now=self._now(),
         )
         return rows[0]["owner"] if rows else None
+
+    def owner_and_recipe(self, job_id: str) -> tuple[str, str] | None:
+        """Return the owner and the recipe of a job; None if it has no owner, or is none."""
+        rows = self._db.query(
+            f"SELECT owner, recipe FROM jobs WHERE id = :id AND owner != '' AND {EXISTS}",
+            id=job_id,
+            now=self._now(),
+        )
+        return (rows[0]["owner"], rows[0]["recipe"]) if rows else None
 
     def progress(self, job_id: str) -> Progress | None:
         """Read the progress of a job, or None."""

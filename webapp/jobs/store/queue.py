@@ -77,9 +77,9 @@ class ImageQueue:
             added = self._db.execute(
                 "INSERT INTO images"
                 " (id, job_id, position, name, bytes, format, width, height, had_gps, slow,"
-                " created, queued, client, owner)"
+                " sha256, created, queued, client, owner)"
                 f" SELECT :id, :job_id, coalesce(:position, {MISSING_POSITION}, {NEXT_POSITION}),"
-                " :name, :bytes, :format, :width, :height, :had_gps, :is_slow,"
+                " :name, :bytes, :format, :width, :height, :had_gps, :is_slow, :sha256,"
                 " :now, :now, :client, coalesce(owner, '')"
                 f" FROM jobs WHERE id = :job_id AND {EXISTS} AND open_until > :now"
                 " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
@@ -396,7 +396,7 @@ class ImageQueue:
             self._usage.charge_work(which, now, **values)
             return self._db.execute(
                 "UPDATE images SET status = 'waiting', queued = :now, released = attempts,"
-                " claimed_by = NULL, lease = NULL, client = :client, finished = NULL,"
+                " claimed_by = NULL, lease = NULL, client = :client, finished = NULL, reused = 0,"
                 f" error_code = NULL, error_message = NULL WHERE {which}"
                 " AND EXISTS (SELECT 1 FROM jobs WHERE id = job_id AND deleted IS NULL)",
                 now=now,
@@ -486,7 +486,8 @@ class ImageQueue:
         """Return the mean work of the last 50 images, or None."""
         rows = self._db.query(
             "SELECT avg(finished - claimed) AS mean FROM (SELECT finished, claimed FROM images"
-            " WHERE status = 'done' AND finished IS NOT NULL ORDER BY finished DESC LIMIT 50)"
+            " WHERE status = 'done' AND NOT reused AND finished IS NOT NULL"
+            " ORDER BY finished DESC LIMIT 50)"
         )
         return rows[0]["mean"]  # type: ignore[no-any-return]
 
@@ -578,7 +579,8 @@ class ImageQueue:
             now = self._now()
             failed = self._db.execute(
                 "UPDATE images SET status = 'failed', error_code = :code, error_message = :message,"
-                f" finished = :now, {_LET_GO} WHERE id = :id AND status IN ('waiting', 'done')",
+                f" finished = :now, reused = 0, {_LET_GO}"
+                " WHERE id = :id AND status IN ('waiting', 'done')",
                 id=image_id,
                 code=code,
                 message=message,
