@@ -178,6 +178,16 @@ class TrialFailed(Busy):
     then = "Try again in {}."
 
 
+class KeyInUse(Busy):
+    """Another request with the same idempotency key is still running."""
+
+    code = "idempotency_key_in_use"
+    then = "Try again in {}."
+
+    def __init__(self) -> None:
+        super().__init__("The first request with this Idempotency-Key is still running.", 2)
+
+
 class QueueFull(Busy):
     """The queue is full: another image would wait for too long."""
 

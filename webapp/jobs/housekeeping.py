@@ -165,6 +165,7 @@ def _forget(store: Store) -> Iterator[None]:
     with store.db.relaxed_durability():
         store.operations.forget_workers(store.now() - FORGET_WORKERS_SECONDS)
         store.usage.forget()
+        store.idempotency.forget()
     yield
     while True:
         with store.db.relaxed_durability():

@@ -29,6 +29,7 @@ from webapp.jobs.errors import (
     JobDeleted,
     JobExpired,
     JobNotFound,
+    KeyInUse,
     NoSpace,
     TooManyImages,
     TooManyWaiting,
@@ -44,6 +45,7 @@ from webapp.jobs.health import QueueEstimate, estimate
 from webapp.jobs.housekeeping import delete_ended, place_thumbnails
 from webapp.jobs.limits import ClientLimits, within_kept_limit
 from webapp.jobs.models import (
+    Hold,
     Image,
     Job,
     MissingFile,
@@ -106,16 +108,24 @@ class Jobs:
 
     # Create
 
-    def submit(self, recipe: Recipe, owner: str | None, keep_hours: float | None = None) -> str:
+    def submit(
+        self,
+        recipe: Recipe,
+        owner: str | None,
+        keep_hours: float | None = None,
+        *,
+        hold: Hold | None = None,
+    ) -> str:
         """Create an open job without images, and return its id, which cannot be guessed.
 
         Without `keep_hours` it is kept for as long as the settings say; with infinity, until its
-        owner deletes it. Raises NoSpace or TooMuchKept.
+        owner deletes it. `hold` is of the idempotency key that makes it. Raises NoSpace,
+        TooMuchKept or KeyInUse.
         """
         self._require_space()
         job_id = str(uuid4())
         with within_kept_limit(self.store, job_id, self.config, coming=1):  # An image has more.
-            self._add_job(job_id, recipe, owner, keep_hours)
+            self._add_job(job_id, recipe, owner, keep_hours, hold)
         return job_id
 
     def submit_image(
@@ -128,12 +138,14 @@ class Jobs:
         keep_hours: float | None = None,
         *,
         reuses: bool = False,
+        hold: Hold | None = None,
     ) -> str:
         """Create a whole job of one image in one transaction, and return its id.
 
         It costs half of what the three steps cost. With `reuses`, an image is done at once where
-        its owner has thumbnails of the same bytes and recipe. Raises NoSpace, FileTooLarge,
-        ImageError, TooManyWaiting or TooMuchKept; nothing is kept then.
+        its owner has thumbnails of the same bytes and recipe. `hold` is of the idempotency key that
+        makes it. Raises NoSpace, FileTooLarge, ImageError, TooManyWaiting, TooMuchKept or KeyInUse;
+        nothing is kept then.
         """
         with self._counted_refusals(name):
             image = self._read(upload, name)
@@ -148,7 +160,9 @@ class Jobs:
                 self.limits.within_share(client),
                 within_kept_limit(self.store, job_id, self.config),
             ):
-                self._add_job(job_id, recipe, owner, keep_hours)
+                self._add_job(job_id, recipe, owner, keep_hours, hold)
+                if hold:
+                    self.store.idempotency.complete(job_id)
                 self.store.queue.add(job_id, image, None, 1, client)
                 if copies:
                     copies.finish(image.id)
@@ -228,7 +242,9 @@ class Jobs:
 
         A job without images is deleted. Raises JobNotFound.
         """
-        self.store.jobs.close(job_id, missing_files)  # First: no image can be added from here on.
+        with self.store.db.transaction():  # First: no image can be added from here on.
+            self.store.jobs.close(job_id, missing_files)
+            self.store.idempotency.complete(job_id)
         if not self.progress(job_id).counts.total:
             self.delete(job_id)
 
@@ -244,11 +260,18 @@ class Jobs:
         return position
 
     def _add_job(
-        self, job_id: str, recipe: Recipe, owner: str | None, keep_hours: float | None = None
+        self,
+        job_id: str,
+        recipe: Recipe,
+        owner: str | None,
+        keep_hours: float | None = None,
+        hold: Hold | None = None,
     ) -> None:
         hours = self.config.retention_hours if keep_hours is None else keep_hours
         keep_seconds = min(hours, self._max_retention_hours(owner, hours)) * 3600
         self.store.jobs.add(job_id, owner, recipe.to_json(), keep_seconds, OPEN_SECONDS)
+        if hold and not self.store.idempotency.link(hold, job_id):
+            raise KeyInUse
 
     def _require_space(self) -> None:
         if not self.storage.has_space():
@@ -483,6 +506,17 @@ class Jobs:
         self.store.jobs.end(job_id)  # From now on, a sweep does the rest after a crash.
         for _ in delete_ended(self.store, self.storage, job_id):
             pass
+
+    def discard_part(self, hold: Hold, job_id: str) -> None:
+        """Delete a job of which a process that died made only a part.
+
+        Its idempotency key then makes another. Raises KeyInUse if another request has that.
+        """
+        with self.store.db.transaction():
+            if not self.store.idempotency.unlink(hold):
+                raise KeyInUse
+            self.store.jobs.end(job_id)
+        self.delete(job_id)
 
     def delete_with_undo(self, job_id: str) -> None:
         """Delete a job so that its owner can restore it for a minute.

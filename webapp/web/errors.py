@@ -31,6 +31,7 @@ from webapp.jobs.errors import (
     JobClosed,
     JobGone,
     JobNotFound,
+    KeyInUse,
     NoImages,
     NoSpace,
     NoWorkerFree,
@@ -45,6 +46,7 @@ from webapp.web.access import AccessRequired, InvalidToken
 from webapp.web.api.errors import ImageFailed, InvalidRequest, UnreadableBody, UnsupportedBody
 from webapp.web.api.schemas import FieldError
 from webapp.web.api.schemas import Problem as ProblemDetails
+from webapp.web.idempotency import KeyInvalid, KeyReused
 from webapp.web.limits import RequestTooLarge
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,9 @@ STATUS: dict[type[Exception], int] = {
     JobClosed: 409,
     FileTooLarge: 413,
     RequestTooLarge: 413,
+    KeyInvalid: 400,
+    KeyInUse: 409,
+    KeyReused: 422,
     NoImages: 422,
     NoSpace: 507,
     TooManyImages: 422,

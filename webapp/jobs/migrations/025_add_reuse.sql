@@ -17,6 +17,9 @@ CREATE TABLE idempotency_keys (
 
 CREATE INDEX idempotency_keys_job ON idempotency_keys (job_id);
 
+-- A caller without an owner becomes one by its first job.
+CREATE INDEX idempotency_keys_key ON idempotency_keys (key, owner);
+
 CREATE INDEX idempotency_keys_unused ON idempotency_keys (lease) WHERE job_id IS NULL;
 
 ALTER TABLE images ADD COLUMN sha256 TEXT /* of its bytes, where its sender may reuse thumbnails */;

@@ -60,6 +60,8 @@ CREATE TABLE idempotency_keys (
 
 CREATE INDEX idempotency_keys_job ON idempotency_keys (job_id);
 
+CREATE INDEX idempotency_keys_key ON idempotency_keys (key, owner);
+
 CREATE INDEX idempotency_keys_unused ON idempotency_keys (lease) WHERE job_id IS NULL;
 
 CREATE TABLE images (
