@@ -12,8 +12,8 @@ from webapp.jobs.store.idempotency import IdempotencyKeys
 from webapp.jobs.store.jobs import JobRows
 from webapp.jobs.store.operations import Operations
 from webapp.jobs.store.queue import ImageQueue
-from webapp.jobs.store.tokens import ApiTokens
 from webapp.jobs.store.reuse import ReusedImages
+from webapp.jobs.store.tokens import ApiTokens
 from webapp.jobs.store.usage import Usage
 
 

@@ -52,7 +52,9 @@ def add_image(job_id: UUID) -> ResponseReturnValue:
     """
     require_owner(str(job_id))
     upload, name = read_image()
-    image_id = current_jobs().add_image(str(job_id), upload, name, read_position(), client_name())
+    image_id = current_jobs().add_image(
+        str(job_id), upload, name, read_position(), client_name(), reuses=True
+    )
     notify_workers(current_huey())
     image = describe_image(current_jobs().image(str(job_id), image_id)[1])
     return answer(image, 201), {"Location": image.url}

@@ -1,6 +1,7 @@
 """Create, follow, change and delete jobs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from flask import Response, url_for
@@ -9,7 +10,7 @@ from msgspec import UNSET
 
 from webapp.engine.errors import ImageError
 from webapp.jobs.errors import FileTooLarge, TooManyImages
-from webapp.jobs.models import MissingFile
+from webapp.jobs.models import Hold, MissingFile
 from webapp.jobs.names import clean_name
 from webapp.jobs.tasks import notify_workers
 from webapp.jobs.upload import Upload
@@ -19,6 +20,7 @@ from webapp.web.api.forms import FORM_PARAMETERS, AskedJob, read_new_job
 from webapp.web.api.operations import (
     BINARY,
     FORM,
+    IDEMPOTENCY_KEY,
     IF_NONE_MATCH,
     IMAGE,
     JSON,
@@ -39,6 +41,7 @@ from webapp.web.api.reading import (
 from webapp.web.api.representations import summarize_job
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import become_owner, client_name, current_owner, require_owner
+from webapp.web.idempotency import idempotent
 
 # Of one file: others of the same request may be accepted.
 FILE_ERRORS = (ImageError, FileTooLarge, TooManyImages)
@@ -76,7 +79,7 @@ FOUND = (
     "POST",
     "/jobs",
     tag="Jobs",
-    parameters=(*FORM_PARAMETERS, *WAIT),
+    parameters=(*FORM_PARAMETERS, *WAIT, IDEMPOTENCY_KEY),
     bodies={JSON: schemas.NewJob, FORM: schemas.NewJobForm, IMAGE: None, BINARY: None},
     answers=(
         *NEW,
@@ -86,7 +89,7 @@ FOUND = (
             media_types=(IMAGE,),
         ),
     ),
-    errors=(413, 415, 422, 429, 503, 507),
+    errors=(400, 409, 413, 415, 422, 429, 503, 507),
 )
 def create_job() -> ResponseReturnValue:
     """Create a job.
@@ -99,26 +102,36 @@ def create_job() -> ResponseReturnValue:
     With a wait, the answer comes when the job is finished. For a job of one image and one output,
     `Accept: image/*` then answers with the thumbnail.
     """
-    asked = read_new_job()
-    job_id = _create(asked)
-    if asked.name:
-        current_jobs().rename(job_id, asked.name)
-    if asks_for_picture() and len(asked.files) == len(asked.recipe.outputs) == 1:
-        return answer_picture(job_id)
-    return answer_job(job_id, is_new=True)
+    with idempotent() as attempt:
+        asked = read_new_job()
+        if first := attempt.replay(replace(asked, files=()), asked.files):
+            return first
+        job_id = attempt.job_id or _create(asked, attempt.hold)
+        if asked.name:
+            current_jobs().rename(job_id, asked.name)
+        if asks_for_picture() and len(asked.files) == len(asked.recipe.outputs) == 1:
+            return attempt.answer(answer_picture(job_id))
+        return attempt.answer(answer_job(job_id, is_new=True))
 
 
-def _create(asked: AskedJob) -> str:
+def _create(asked: AskedJob, hold: Hold | None) -> str:
     """Create the job that is asked for, with its files, and return its id."""
     jobs, owner = current_jobs(), become_owner()
     if len(asked.files) == 1:
         ((upload, name),) = asked.files
         job_id = jobs.submit_image(
-            asked.recipe, owner, upload, name, client_name(), asked.keep_hours
+            asked.recipe,
+            owner,
+            upload,
+            name,
+            client_name(),
+            asked.keep_hours,
+            reuses=True,
+            hold=hold,
         )
         notify_workers(current_huey())
         return job_id
-    job_id = jobs.submit(asked.recipe, owner, asked.keep_hours)
+    job_id = jobs.submit(asked.recipe, owner, asked.keep_hours, hold=hold)
     if asked.files:
         try:
             jobs.close(job_id, _add_all(job_id, asked.files))
@@ -133,7 +146,7 @@ def _add_all(job_id: str, files: Sequence[tuple[Upload, str]]) -> list[MissingFi
     refused: list[MissingFile] = []
     for upload, name in files:
         try:
-            current_jobs().add_image(job_id, upload, name, None, client_name())
+            current_jobs().add_image(job_id, upload, name, None, client_name(), reuses=True)
             notify_workers(current_huey())
         except FILE_ERRORS as error:
             refused.append(MissingFile(clean_name(name), str(error)))

@@ -77,6 +77,12 @@ WAIT = (
     ),
     Parameter("Prefer", "header", str, "`wait=10` waits as the parameter `wait` does."),
 )
+IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key",
+    "header",
+    str,
+    "A new UUID for each job. The same request with the same key gets the first answer again.",
+)
 IF_NONE_MATCH = Parameter(
     "If-None-Match",
     "header",

@@ -118,6 +118,7 @@ def _describe_image(image: models.Image, origin: str) -> schemas.Image:
         had_gps=bool(image.had_gps),
         thumbhash=image.thumbhash,
         color=image.color,
+        is_reused=bool(image.is_reused),
         thumbnails=[
             schemas.Thumbnail(
                 output=made.output,

@@ -200,6 +200,9 @@ class Image(Struct, kw_only=True):
     had_gps: Annotated[bool, says("Whether it contained a location. No thumbnail does.")]
     thumbhash: Annotated[str | None, says("A placeholder, in base64.")]
     color: Annotated[str | None, says("The average colour, as `#rrggbb`.")]
+    is_reused: Annotated[
+        bool, says("Whether its thumbnails were there: you sent the same bytes before.")
+    ]
     thumbnails: list[Thumbnail]
 
 
