@@ -105,6 +105,12 @@ def test_gauges_show_the_current_state(
     assert (metric("free_disk_bytes") or 0) > 0
 
 
+def test_pause_is_measured(metric: Callable[..., float | None], jobs: Jobs) -> None:
+    assert metric("paused") == 0
+    jobs.store.operations.pause("")
+    assert metric("paused") == 1
+
+
 def test_new_service_has_counters_at_zero(metric: Callable[..., float | None]) -> None:
     assert metric("uploads_total", outcome="accepted", code="") == 0
     assert metric("images_total", outcome="done", code="") == 0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from webapp.jobs.models import Bucket, Counter, Job, KeptJobs, Progress
+from webapp.jobs.models import Bucket, Counter, Job, KeptJobs, Pause, Progress
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.store.turns import most_slow
@@ -16,6 +16,7 @@ class QueueEstimate:
     ahead: int  # Images of other owners that are processed before its own.
     seconds: int | None  # Until it is finished; None if there is nothing to estimate from.
     has_workers: bool
+    pause: Pause | None  # Until it ends, the job waits.
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Health:
     last_beat_seconds: float | None  # Since any worker was alive; None if none ever was.
     queue_depth: int  # Images that are waiting or being worked on.
     oldest_wait_seconds: float  # Of the images that wait for a worker.
+    paused: bool  # By an operator.
     free_disk_bytes: int
 
 
@@ -46,10 +48,11 @@ def estimate(store: Store, job: Job | Progress) -> QueueEstimate:
         ahead, ahead_of_last, slow = store.queue.count_ahead(job.id)
         workers = store.operations.count_workers()
         mean = store.queue.mean_work_seconds()
-    if mean is None or not workers or not job.counts.left:
-        return QueueEstimate(ahead, None, bool(workers))
+        pause = store.operations.read_pause()
+    if mean is None or not workers or not job.counts.left or pause:
+        return QueueEstimate(ahead, None, bool(workers), pause)
     rounds = max((ahead_of_last + job.counts.left) / workers, slow / most_slow(workers))
-    return QueueEstimate(ahead, ceil(rounds * mean), has_workers=True)
+    return QueueEstimate(ahead, ceil(rounds * mean), has_workers=True, pause=None)
 
 
 def read_health(store: Store, storage: Storage) -> Health:
@@ -61,6 +64,7 @@ def read_health(store: Store, storage: Storage) -> Health:
         last_beat_seconds=None if beat is None else round(now - beat, 3),
         queue_depth=queue.depth,
         oldest_wait_seconds=0.0 if oldest is None else round(now - oldest, 3),
+        paused=store.operations.read_pause() is not None,
         free_disk_bytes=storage.free_bytes(),
     )
 

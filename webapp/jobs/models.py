@@ -545,10 +545,19 @@ class HourLimits:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """That an operator paused the work, and why."""
+
+    since: datetime
+    reason: str  # In the operator's words, or empty.
+
+
+@dataclass(frozen=True)
 class Queue:
     """The length of the queue, and its workers."""
 
     depth: int  # Images that are waiting or being worked on.
+    working: int  # Those of them that are being worked on.
     oldest: float | None  # When the image was queued that has waited longest.
     workers: int  # Those that are alive.
     last_beat: float | None  # Of any worker, alive or not.

@@ -120,6 +120,8 @@ class Trials:
             return file
         if not self._storage.has_space():
             raise NoSpace
+        if self._store.operations.read_pause():
+            raise NoWorkerFree("Work is paused by the operator.", RETRY_SECONDS)
         self._limits.admit_work(trial.client)
         self._limits.admit_bytes(trial.client, 0, "bytes")
         if not self._store.operations.count_workers():
@@ -153,9 +155,12 @@ class Trials:
 
 
 def work_on_trial(store: Store, storage: Storage, decoder: Decoder, trial: Trial) -> None:
-    """Make the file of a trial, and charge its time and bytes to the client."""
+    """Make the file of a trial, and charge its time and bytes to the client.
+
+    A pause is for trials too: the operator wants the machine or its files for something else.
+    """
     ids = trial.job_id, trial.image_id
-    if storage.trial(*ids, trial.file_name):
+    if storage.trial(*ids, trial.file_name) or store.operations.read_pause():
         return
     began = time.perf_counter()
     original = storage.original(*ids)

@@ -2,13 +2,14 @@
 
 from datetime import datetime
 from math import ceil
+from zlib import crc32
 
 from flask import Flask
 from markupsafe import Markup
 
 from webapp.config import MB
 from webapp.exports.file_names import download_name
-from webapp.jobs.models import Thumbnail
+from webapp.jobs.models import Pause, Thumbnail
 from webapp.jobs.names import JOB_NAME_LENGTH
 from webapp.web.app_context import current_jobs
 
@@ -114,12 +115,18 @@ def placeholder_url(thumbnail: Thumbnail, placeholder: str) -> Markup:
     )
 
 
+def pause_fingerprint(pause: Pause | None) -> str:
+    """Return a fingerprint of what a page shows of a pause; empty for none."""
+    return f"{crc32(pause.reason.encode()):08x}" if pause else ""
+
+
 def init_app(app: Flask) -> None:
     """Register the filters, and trim the lines that only templates need."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         about=about,
         filesize=filesize,
+        fingerprint=pause_fingerprint,
         period=period,
         placeholder_url=placeholder_url,
         saving=saving,

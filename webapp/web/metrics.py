@@ -75,6 +75,7 @@ def _gauges(health: Health, kept: KeptJobs) -> Iterator[Metric]:
         ("queue_depth", "Images that wait or are being worked on.", health.queue_depth),
         ("oldest_wait_seconds", "Age of the oldest that waits.", health.oldest_wait_seconds),
         ("workers", "Workers of the consumer that are alive.", health.workers),
+        ("paused", "1 while an operator pauses the work, else 0.", int(health.paused)),
         ("free_disk_bytes", "Room left on the data's disk.", health.free_disk_bytes),
         ("kept_jobs", "Jobs that are kept until their owners delete them.", kept.jobs),
         ("kept_bytes", "Their originals and thumbnails.", kept.bytes),

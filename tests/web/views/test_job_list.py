@@ -123,6 +123,7 @@ def test_list_asks_for_all_running_jobs_at_once(person: Person, jobs: Jobs) -> N
         f"#job-{id_of(first)}",
         f"#job-{id_of(second)}",
         "#jobs-poll",
+        "#jobs-pause",
     }
     assert changes.all("[name=known]") == []
     assert changes.polled() is None  # Nothing is running: it stops.

@@ -61,3 +61,11 @@ def test_service_with_a_broken_database_is_unhealthy(client: FlaskClient, jobs: 
         "web": "ok",
         "database": "failed",
     }
+
+
+def test_paused_service_is_healthy_and_says_so(client: FlaskClient, jobs: Jobs) -> None:
+    jobs.store.operations.beat("w1")
+    assert (client.get("/healthcheck").json or {})["paused"] is False
+    jobs.store.operations.pause("")
+    response = client.get("/healthcheck")
+    assert (response.status_code, (response.json or {})["paused"]) == (200, True)

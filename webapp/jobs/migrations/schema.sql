@@ -263,6 +263,12 @@ CREATE INDEX owner_turns_next ON owner_turns (client, served) WHERE waiting > 0;
 
 CREATE INDEX owner_turns_quick ON owner_turns (client, served) WHERE quick > 0;
 
+CREATE TABLE pause (
+    id INTEGER PRIMARY KEY CHECK (id = 1), -- one row while the work is paused, and none else
+    since REAL NOT NULL,
+    reason TEXT NOT NULL                   -- in the operator's words, or empty
+) STRICT;
+
 CREATE TABLE replaced_thumbnails (
     image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
     folder TEXT NOT NULL,

@@ -1,9 +1,10 @@
-"""The rows of workers, and the counters and histograms for operators."""
+"""The rows of workers and of a pause, and counters and histograms for operators."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from webapp.jobs.database import Database
-from webapp.jobs.models import Bucket, Counter, Queue
+from webapp.jobs.models import Bucket, Counter, Pause, Queue
 from webapp.jobs.store.rows import UNFINISHED
 
 ALIVE_SECONDS = 5.0  # A worker beats every second; after five it is considered dead.
@@ -13,7 +14,7 @@ _IS_ALIVE = "beat > :alive_since AND beat < :alive_since + 60"
 
 
 class Operations:
-    """Read and write the rows of workers, counters and durations."""
+    """Read and write the rows of workers, a pause, counters and durations."""
 
     def __init__(self, db: Database, now: Callable[[], float]) -> None:
         self._db = db
@@ -37,6 +38,26 @@ class Operations:
         """Delete the rows of workers without a beat since a time."""
         self._db.execute("DELETE FROM workers WHERE beat < :before", before=before)
 
+    def pause(self, reason: str) -> None:
+        """Let workers take nothing new; if they do not already, with another reason."""
+        self._db.execute(
+            "INSERT INTO pause VALUES (1, :now, :reason)"
+            " ON CONFLICT DO UPDATE SET reason = excluded.reason",
+            now=self._now(),
+            reason=reason,
+        )
+
+    def resume(self) -> bool:
+        """End a pause; return False if there was none."""
+        return bool(self._db.execute("DELETE FROM pause"))
+
+    def read_pause(self) -> Pause | None:
+        """Return the pause of the work, or None."""
+        rows = self._db.query("SELECT since, reason FROM pause")
+        if not rows:
+            return None
+        return Pause(datetime.fromtimestamp(rows[0]["since"], UTC), rows[0]["reason"])
+
     def read_queue(self) -> Queue:
         """Read the length of the queue and its workers.
 
@@ -48,6 +69,7 @@ class Operations:
         )
         rows = self._db.query(
             f"SELECT (SELECT count(*) FROM images WHERE {UNFINISHED}) AS depth,"
+            " (SELECT count(*) FROM images WHERE status = 'working') AS working,"
             f" (SELECT min(queued) FROM (SELECT * FROM ({waiting.format(0)})"
             f" UNION ALL SELECT * FROM ({waiting.format(1)}))) AS oldest,"
             f" (SELECT count(*) FROM workers WHERE {_IS_ALIVE}) AS workers,"

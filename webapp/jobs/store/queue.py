@@ -153,6 +153,8 @@ class ImageQueue:
 
         While `max_slow` slow images are claimed, the same is true among the others. An image is
         slow if its header says so, if it timed out, or if it cost two workers.
+
+        While an operator pauses the work, there is none.
         """
         with self._db.transaction():
             now = self._now()
@@ -183,6 +185,8 @@ class ImageQueue:
         self, now: float, max_attempts: int, limits: HourLimits, max_slow: int
     ) -> int | None:
         """Return the row of the image that claim() takes next, or None."""
+        if self._db.query("SELECT 1 FROM pause"):
+            return None
         slow = self._db.query(SLOW_IN_HAND, now=now)[0]["images"]
         sql = NEXT_IMAGE if slow < max_slow else NEXT_QUICK_IMAGE
         values = {"max_attempts": max_attempts} if slow < max_slow else {}

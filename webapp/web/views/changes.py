@@ -184,7 +184,8 @@ def _changed_row(job_id: UUID, shown: str, announcement: str) -> ResponseReturnV
         shown=shown,
         announcement=announcement,
         has_focus=True,
-        has_new_interval=poll_ms is not None,
+        has_new_poll=poll_ms is not None,
         poll_ms=poll_ms,
+        pause=current_jobs().store.operations.read_pause(),
     )
     return no_store(changes)

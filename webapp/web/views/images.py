@@ -23,7 +23,7 @@ from webapp.recipes.parsing import parse_focal_point, parse_quality
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, is_owner, require_owner
 from webapp.web.errors import is_htmx
-from webapp.web.formatters import format_name
+from webapp.web.formatters import format_name, pause_fingerprint
 from webapp.web.views.crops import moved
 from webapp.web.views.jobs import gone_page
 from webapp.web.views.responses import confirmed, no_store, poll_interval_ms, send_picture
@@ -42,7 +42,8 @@ def show(job_id: UUID, image_id: UUID) -> Response:
 def panel(job_id: UUID, image_id: UUID) -> Response:
     """Send the changing part of an image's page; 204 if nothing changed.
 
-    That is if the image's version is still `v`, and the poll interval still `poll`.
+    That is if the image's version is still `v`, the poll interval still `poll`, and what is shown
+    of a pause still has the fingerprint `pause`.
     """
     try:
         if _is_unchanged(str(job_id), str(image_id)):
@@ -197,7 +198,9 @@ def _is_unchanged(job_id: str, image_id: str) -> bool:
         return False
     version, begun = pending
     known = request.args.get("v", type=int), request.args.get("poll", type=int)
-    return known == (version, poll_interval_ms(begun))
+    pause = current_jobs().store.operations.read_pause()
+    is_same_pause = request.args.get("pause", "") == pause_fingerprint(pause)
+    return known == (version, poll_interval_ms(begun)) and is_same_pause
 
 
 def _render(template: str, job: Job, image: Image) -> str:
@@ -216,6 +219,7 @@ def _render(template: str, job: Job, image: Image) -> str:
         alt_by_name=name_in_words(image.name),
         alt_length=ALT_LENGTH,
         poll_ms=poll_interval_ms(job.begun),
+        pause=None if image.is_finished else current_jobs().store.operations.read_pause(),
         form=FlaskForm(),
     )
 

@@ -26,7 +26,7 @@ from webapp.web.access import require_access
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import become_owner, current_owner, is_owner
 from webapp.web.errors import asks_for_html
-from webapp.web.formatters import round_time
+from webapp.web.formatters import pause_fingerprint, round_time
 from webapp.web.forms.retention import can_be_kept, later_hours
 from webapp.web.upload_rules import upload_rules
 from webapp.web.views.responses import FASTEST, no_store, poll_interval_ms, without_body
@@ -55,6 +55,7 @@ def index() -> ResponseReturnValue:
             listed=listed,
             is_first=before == inf,
             poll_ms=list_interval_ms(listed.jobs),
+            pause=current_jobs().store.operations.read_pause(),
         )
         return no_store(page)
     if current_config().list_all_jobs:
@@ -83,7 +84,7 @@ def rows() -> Response:
 
     Each of `known` is the id and the version of a row that the page shows. `poll` is its interval,
     which becomes longer, and empty when nothing is running any more. Without it, this is about rows
-    of deleted jobs.
+    of deleted jobs. `pause` is the fingerprint of what the page shows of a pause.
     """
     shown = request.args.getlist("known")[:LISTED_JOBS]
     known = dict(row.split(":", 1) for row in shown if ":" in row)
@@ -92,16 +93,21 @@ def rows() -> Response:
     gone = known.keys() - {job.id for job in listed}
     poll_ms = list_interval_ms(listed)
     is_poll = "poll" in request.args
-    has_new_interval = is_poll and request.args.get("poll", type=int) != poll_ms
-    if not changed and not gone and not has_new_interval:
+    pause = current_jobs().store.operations.read_pause()
+    known_pause = request.args.get("pause", "")
+    has_new_poll = is_poll and (
+        request.args.get("poll", type=int) != poll_ms or known_pause != pause_fingerprint(pause)
+    )
+    if not changed and not gone and not has_new_poll:
         return no_store("", 204)
     changes = render_template(
         "jobs/_changes.html",
         changed=changed,
         gone=gone,
         shown="job" if is_poll else "deleted",
-        has_new_interval=has_new_interval,
+        has_new_poll=has_new_poll,
         poll_ms=poll_ms,
+        pause=pause,
     )
     return no_store(changes)
 
@@ -190,7 +196,8 @@ def render_panel(job_id: str, since: int | None) -> str:
 def _fingerprint(estimate: QueueEstimate, job: Job | Progress) -> str:
     """Return a fingerprint of what a panel shows that changes without its job."""
     seconds = "" if estimate.seconds is None else round_time(estimate.seconds)
-    return f"{estimate.ahead}-{seconds}-{estimate.has_workers:d}-{poll_interval_ms(job.begun)}"
+    interval, pause = poll_interval_ms(job.begun), pause_fingerprint(estimate.pause)
+    return f"{estimate.ahead}-{seconds}-{estimate.has_workers:d}-{interval}-{pause}"
 
 
 def _render(job_id: str, *, is_page: bool = False, since: int | None = None) -> str:

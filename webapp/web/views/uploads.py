@@ -126,6 +126,7 @@ def page(form: UploadForm, refused: Sequence[Refused] = ()) -> str:
         limits=current_config(),
         rules=upload_rules,
         refused=refused,
+        pause=current_jobs().store.operations.read_pause(),
         **_becomes(form, [], None),
     )
 
