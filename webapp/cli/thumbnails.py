@@ -1,21 +1,17 @@
-"""Commands for operators, and to make thumbnails without a server."""
+"""Make thumbnails without a server."""
 
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import click
-from flask import Flask
 from flask.cli import AppGroup
 
-from webapp.cli_tokens import tokens
 from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
 from webapp.engine.result import MadeThumbnail
-from webapp.jobs.check import fail_lost, lost_images, orphans
 from webapp.recipes.outputs import (
     COLORS,
     FITS,
@@ -31,57 +27,7 @@ from webapp.sandbox.client import Failed
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.formatters import filesize, format_name, saving
 
-jobs = AppGroup("jobs", help="Manage the jobs of the server.")
-thumbnails = AppGroup("thumbnails", help="Make thumbnails without a server.")
-
-
-@jobs.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def backup(file: Path) -> None:
-    """Copy the database of jobs to FILE, which must not exist; the server may run."""
-    try:
-        current_jobs().store.db.backup(file)
-    except OSError as error:
-        raise click.ClickException(f"The backup failed: {error}") from None
-    click.echo(f"{file}: {filesize(file.stat().st_size)}")
-
-
-@jobs.command()
-@click.argument("job_id")
-def delete(job_id: str) -> None:
-    """Delete a job and all its files at once."""
-    if not current_jobs().store.jobs.exists(job_id):
-        raise click.ClickException("There is no such job.")
-    current_jobs().delete(job_id)
-
-
-@jobs.command()
-@click.option("--fix", is_flag=True, help="Delete such files, and mark such images as failed.")
-def check(fix: bool) -> None:
-    """Find files that belong to no job, and images whose files are missing.
-
-    It compares all files with the database; the server may run. Ends with code 1 if it found any
-    and did not fix them.
-    """
-    store, storage = current_jobs().store, current_jobs().storage
-    found: Counter[str] = Counter()
-    for path in orphans(store, storage):
-        found["files"] += 1
-        click.echo(f"{path} belongs to no job.")
-        try:
-            if fix:
-                storage.delete_path(path)
-        except OSError as error:
-            found["left"] += 1
-            click.echo(f"{path} cannot be deleted: {error}", err=True)
-    for image_id in lost_images(store, storage):
-        found["images"] += 1
-        click.echo(f"Image {image_id} misses a file.")
-        if fix:
-            fail_lost(store, storage, image_id)
-    click.echo(f"{found['files']} files without a job, {found['images']} images without a file.")
-    if found["left"] or (found and not fix):
-        raise SystemExit(1)
+commands = AppGroup("thumbnails", help="Make thumbnails without a server.")
 
 
 @dataclass(frozen=True)
@@ -94,7 +40,7 @@ class Outcome:
     error: str | None = None
 
 
-@thumbnails.command()
+@commands.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--preset", "presets", multiple=True, type=click.Choice(list(PRESETS)))
 @click.option("--width", help="Pixels.")
@@ -210,10 +156,3 @@ def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
             filesize(made.bytes),
             saving(1 - made.bytes / outcome.source.stat().st_size),
         )
-
-
-def init_app(app: Flask) -> None:
-    """Register the commands."""
-    app.cli.add_command(jobs)
-    app.cli.add_command(thumbnails)
-    app.cli.add_command(tokens)

@@ -1,6 +1,5 @@
-"""The commands make thumbnails and backups."""
+"""Make thumbnails from files, without a server."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,7 @@ from flask import Flask
 from PIL import Image
 
 from tests.support.images import make_animation, make_jpeg
-from tests.support.jobs import id_of, nothing_left
-from tests.support.people import Person
 from webapp.engine import decoder
-from webapp.jobs.lifecycle import Jobs
 from webapp.sandbox.client import Failed
 
 
@@ -140,23 +136,3 @@ def test_wrong_option_is_an_error(
     result = make(app, photo, *options)
     assert result.exit_code == 2
     assert sentence in result.output
-
-
-def test_backup_is_written_and_its_size_reported(app: Flask, tmp_path: Path) -> None:
-    result = app.test_cli_runner().invoke(args=["jobs", "backup", str(tmp_path / "copy.db")])
-    assert result.exit_code == 0
-    assert re.search(r"copy\.db: \d+ kB", result.output)
-
-
-def test_backup_does_not_overwrite_a_file(app: Flask, photo: Path) -> None:
-    result = app.test_cli_runner().invoke(args=["jobs", "backup", str(photo)])
-    assert (result.exit_code, "The backup failed" in result.output) == (1, True)
-
-
-def test_operator_deletes_a_job(app: Flask, person: Person, jobs: Jobs) -> None:
-    job_id = id_of(person.submit(make_jpeg()))
-    delete = ["jobs", "delete", job_id]
-    assert app.test_cli_runner().invoke(args=delete).exit_code == 0
-    assert nothing_left(jobs)
-    again = app.test_cli_runner().invoke(args=delete)
-    assert (again.exit_code, "There is no such job" in again.output) == (1, True)

@@ -12,12 +12,12 @@ from webapp.jobs.names import clean_job_name
 from webapp.jobs.tokens import create_token
 from webapp.web.app_context import current_jobs
 
-tokens = AppGroup("tokens", help="Manage the API tokens of programs.")
+commands = AppGroup("tokens", help="Manage the API tokens of programs.")
 
 _HEADING = ("Name", "Id", "Created", "Last used", "Jobs/hour", "MB/hour", "Jobs", "Revoked")
 
 
-@tokens.command()
+@commands.command()
 @click.argument("name")
 @click.option("--jobs-per-hour", type=click.IntRange(1), help="Instead of what the settings say.")
 @click.option("--mb-per-hour", type=click.IntRange(1), help="Instead of what the settings say.")
@@ -36,7 +36,7 @@ def create(name: str, jobs_per_hour: int | None, mb_per_hour: int | None) -> Non
     click.echo("Programs send it as: Authorization: Bearer <token>", err=True)
 
 
-@tokens.command("list")
+@commands.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def list_(as_json: bool) -> None:
     """List all tokens, with their limits, jobs and last use. Times are UTC."""
@@ -51,7 +51,7 @@ def list_(as_json: bool) -> None:
         click.echo("  ".join(cells).rstrip())
 
 
-@tokens.command()
+@commands.command()
 @click.argument("name")
 def revoke(name: str) -> None:
     """Revoke the token called NAME at once; its jobs stay until they expire."""
