@@ -70,8 +70,8 @@ def _line(fields: dict[str, Any]) -> str:
     time, level, process, pid, _, message = (fields.pop(key) for key in heads)
     traceback = fields.pop("traceback", "").splitlines()
     values = "".join(f" {key}={_quoted(str(value))}" for key, value in fields.items())
-    first = f"{time} {level} {process}[{pid}] {_escaped(message)}{values}"
-    return "\n  ".join([first, *map(_escaped, traceback)])
+    first = f"{time} {level} {process}[{pid}] {escape(message)}{values}"
+    return "\n  ".join([first, *map(escape, traceback)])
 
 
 def _quoted(value: str) -> str:
@@ -81,7 +81,8 @@ def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=not value.isprintable())
 
 
-def _escaped(text: str) -> str:
+def escape(text: str) -> str:
+    """Escape what a terminal would not print as it is."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -2,10 +2,10 @@
 
 from flask import Flask
 
-from webapp.cli import jobs, thumbnails, tokens
+from webapp.cli import jobs, service, thumbnails, tokens
 
 
 def init_app(app: Flask) -> None:
-    """Register the group of commands of each module."""
-    for module in (jobs, thumbnails, tokens):
+    """Register the group of each module; that of `jobs` has the commands of `service` too."""
+    for module in (jobs, service, thumbnails, tokens):
         app.cli.add_command(module.commands)

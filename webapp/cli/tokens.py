@@ -1,12 +1,12 @@
 """Commands for API tokens."""
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
 from flask.cli import AppGroup
 
+from webapp.cli.output import as_json, write_json, write_table
 from webapp.jobs.models import ListedToken
 from webapp.jobs.names import clean_job_name
 from webapp.jobs.tokens import create_token
@@ -37,18 +37,14 @@ def create(name: str, jobs_per_hour: int | None, mb_per_hour: int | None) -> Non
 
 
 @commands.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@as_json
 def list_(as_json: bool) -> None:
     """List all tokens, with their limits, jobs and last use. Times are UTC."""
     found = current_jobs().store.tokens.all()
     if as_json:
-        click.echo(json.dumps([_facts(token) for token in found], indent=2, ensure_ascii=False))
-        return
-    rows = [_HEADING, *map(_row, found)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        write_json([_facts(token) for token in found])
+    else:
+        write_table([_HEADING, *map(_row, found)])
 
 
 @commands.command()

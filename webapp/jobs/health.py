@@ -1,7 +1,8 @@
 """The state of the consumer and the queue, and when a job will be finished."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 from webapp.jobs.models import Bucket, Counter, Job, KeptJobs, Pause, Progress
 from webapp.jobs.storage import Storage
@@ -26,6 +27,7 @@ class Health:
     workers: int  # Those that are alive.
     last_beat_seconds: float | None  # Since any worker was alive; None if none ever was.
     queue_depth: int  # Images that are waiting or being worked on.
+    working: int  # Those of them that are being worked on.
     oldest_wait_seconds: float  # Of the images that wait for a worker.
     paused: bool  # By an operator.
     free_disk_bytes: int
@@ -40,6 +42,21 @@ class Statistics:
     work: list[Bucket]  # From an image's last claim to its end.
     kept: KeptJobs
     health: Health
+
+
+def quantile(buckets: Sequence[Bucket], part: float) -> float | None:
+    """Estimate the duration that a part of all did not exceed, as Prometheus does.
+
+    Durations are taken as even within a bucket. None if there are none.
+    """
+    rank, before, least = part * sum(bucket.count for bucket in buckets), 0, 0.0
+    for bucket in buckets:
+        if bucket.count and before + bucket.count >= rank:
+            if bucket.up_to == inf:
+                return least
+            return least + (bucket.up_to - least) * (rank - before) / bucket.count
+        before, least = before + bucket.count, bucket.up_to
+    return None
 
 
 def estimate(store: Store, job: Job | Progress) -> QueueEstimate:
@@ -63,6 +80,7 @@ def read_health(store: Store, storage: Storage) -> Health:
         workers=queue.workers,
         last_beat_seconds=None if beat is None else round(now - beat, 3),
         queue_depth=queue.depth,
+        working=queue.working,
         oldest_wait_seconds=0.0 if oldest is None else round(now - oldest, 3),
         paused=store.operations.read_pause() is not None,
         free_disk_bytes=storage.free_bytes(),

@@ -472,14 +472,15 @@ class Jobs:
         if not self.store.jobs.set_alt(job_id, image_id, alt or None):
             raise ImageNotFound
 
-    def retry(self, job_id: str, image_id: str | None, client: str) -> None:
+    def retry(self, job_id: str, image_id: str | None, client: str) -> int:
         """Retry an image, or all whose failure may pass, or else all cancelled ones.
 
-        An image that would fail again stays as it is. Raises NoSpace or TooManyWaiting.
+        An image that would fail again stays as it is. Returns the number of images that wait again.
+        Raises NoSpace or TooManyWaiting.
         """
         self._require_space()
         with self.limits.within_share(client):
-            self.store.queue.retry(job_id, image_id, client)
+            return self.store.queue.retry(job_id, image_id, client)
 
     def extend(self, job_id: str, hours: float) -> datetime | None:
         """Keep a job for some hours from now, up to the maximum since its creation.

@@ -438,6 +438,23 @@ class ListedJob(JobSummary):
 
 
 @dataclass(frozen=True)
+class StoredJob(JobSummary):
+    """A job as operators list it."""
+
+    owner: str | None
+    created: datetime
+    expires: datetime | None  # None: it is kept until its owner deletes it.
+    name: str | None  # That its owner chose.
+    first_image: str | None  # Its name.
+    bytes: int  # Of its originals and thumbnails.
+
+    @property
+    def title(self) -> str:
+        """The name that its owner chose, or its images give it."""
+        return name_job(self.name, self.first_image, self.counts.total)
+
+
+@dataclass(frozen=True)
 class JobList:
     """A page of the list of jobs, newest first."""
 

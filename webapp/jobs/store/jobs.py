@@ -3,7 +3,7 @@
 import json
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from math import inf
@@ -22,6 +22,8 @@ from webapp.jobs.models import (
     ListedJob,
     MissingFile,
     Progress,
+    Status,
+    StoredJob,
     Thumbnail,
 )
 from webapp.jobs.store.rows import (
@@ -58,7 +60,21 @@ _ENDS = (
     f"deleted IS NOT NULL AND NOT ({CAN_RESTORE})",
 )
 
+_HAS = "EXISTS (SELECT 1 FROM images WHERE job_id = jobs.id AND status = '{}')"
+_RUNS = f"(open_until > :now OR id IN (SELECT job_id FROM images WHERE {UNFINISHED}))"
+
+# What a job of a status has, so that not all jobs are read with their images.
+_MAY_BE: Mapping[Status, str] = {
+    "waiting": _RUNS,
+    "working": _RUNS,
+    "done": _HAS.format("done"),
+    "failed": f"({_HAS.format('failed')} OR NOT EXISTS"
+    " (SELECT 1 FROM images WHERE job_id = jobs.id))",
+    "cancelled": _HAS.format("cancelled"),
+}
+
 PAGE = 1000  # Ids that are read at a time.
+PAGE_OF_JOBS = 100  # Jobs with the counts of their images, of which each may have 500.
 
 Named = Iterable[tuple[int | None, str]]  # Positions and names.
 
@@ -87,6 +103,19 @@ def _named(files: Iterable[MissingFile | Image]) -> Named:
 
 def _read_missing(text: str) -> list[MissingFile]:
     return [MissingFile(**file) for file in json.loads(text)]
+
+
+def _stored(row: dict[str, Any]) -> StoredJob:
+    values = {name: value for name, value in row.items() if name != "number"}
+    times = {
+        "created": datetime.fromtimestamp(row["created"], UTC),
+        "expires": expiry(row["expires"]),
+    }
+    return StoredJob(**with_counts({**values, **times, "is_open": bool(row["is_open"])}))
+
+
+def _totals(rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
+    return rows[0]["jobs"], rows[0]["bytes"] or 0
 
 
 class JobRows:
@@ -300,6 +329,82 @@ class JobRows:
             **place,
         ):
             yield from (row["id"] for row in rows)
+            place = {"created": rows[-1]["created"], "number": rows[-1]["number"]}
+
+    def newest(self, owner: str | None = None, status: Status | None = None) -> Iterator[StoredJob]:
+        """Read one owner's jobs, or those of all, of any status or one, newest first.
+
+        A page at a time, as `ids` does.
+        """
+        place = {"created": inf, "number": 0}
+        which = f"{EXISTS} AND (created, rowid) < (:created, :number)"
+        which += "" if owner is None else " AND owner = :owner"
+        which += f" AND {_MAY_BE[status]}" if status else ""
+        while rows := self._stored_rows(
+            f"{which} ORDER BY created DESC, rowid DESC LIMIT {PAGE_OF_JOBS}", owner=owner, **place
+        ):
+            place = {"created": rows[-1]["created"], "number": rows[-1]["number"]}
+            yield from (job for job in map(_stored, rows) if status in (None, job.status))
+
+    def stored(self, job_id: str) -> StoredJob | None:
+        """Read a job as operators list it, expired or deleted or not; or None."""
+        rows = self._stored_rows("id = :id", id=job_id)
+        return _stored(rows[0]) if rows else None
+
+    def _stored_rows(self, which: str, **values: Any) -> list[dict[str, Any]]:
+        return self._db.query(
+            "SELECT jobs.id, number, jobs.version, jobs.owner, jobs.created, expires, jobs.name,"
+            " jobs.bytes, open_until > :now AS is_open, (SELECT name FROM images"
+            f" WHERE job_id = jobs.id ORDER BY position, created LIMIT 1) AS first_image, {COUNTS}"
+            f" FROM (SELECT *, rowid AS number FROM jobs WHERE {which}) AS jobs"
+            " LEFT JOIN images ON job_id = jobs.id"
+            " GROUP BY jobs.id ORDER BY jobs.created DESC, number DESC",
+            now=self._now(),
+            **values,
+        )
+
+    def find(self, prefix: str) -> list[str]:
+        """List at most two ids that begin with some letters."""
+        rows = self._db.query(
+            "SELECT id FROM jobs WHERE id >= :first AND id < :first || '~' ORDER BY id LIMIT 2",
+            first=prefix,
+        )
+        return [row["id"] for row in rows]
+
+    def totals(self) -> tuple[int, int]:
+        """Count all jobs, and the bytes of their originals and thumbnails."""
+        return _totals(self._db.query("SELECT count(*) AS jobs, sum(bytes) AS bytes FROM jobs"))
+
+    def ended_totals(self) -> tuple[int, int]:
+        """Count the jobs that have ended, and their bytes."""
+        ended = " UNION ".join(f"SELECT rowid FROM jobs WHERE {end}" for end in _ENDS)
+        sql = f"SELECT count(*) AS jobs, sum(bytes) AS bytes FROM jobs WHERE rowid IN ({ended})"
+        return _totals(self._db.query(sql, now=self._now()))
+
+    def made_before(
+        self, before: float, *, finished_only: bool, with_kept: bool
+    ) -> Iterator[tuple[str, int]]:
+        """Read the ids and bytes of jobs made before a time, oldest first, in pages.
+
+        Those that are kept until their owners delete them are left out unless asked for.
+        """
+        place = {"created": -inf, "number": 0}
+        which = "" if with_kept else f" AND NOT {IS_KEPT}"
+        if finished_only:
+            which += (
+                " AND open_until <= :now AND NOT EXISTS"
+                f" (SELECT 1 FROM images WHERE job_id = jobs.id AND {UNFINISHED})"
+            )
+        while rows := self._db.query(
+            "SELECT id, bytes, created, rowid AS number FROM jobs WHERE created <= :before"
+            f" AND (created, rowid) > (:created, :number){which}"
+            " ORDER BY created, rowid LIMIT :page",
+            before=before,
+            now=self._now(),
+            page=PAGE,
+            **place,
+        ):
+            yield from ((row["id"], row["bytes"]) for row in rows)
             place = {"created": rows[-1]["created"], "number": rows[-1]["number"]}
 
     def owner(self, job_id: str) -> str | None:
