@@ -102,6 +102,21 @@ def test_health_shows_when_the_consumer_stops_and_starts(servers: Servers, clien
     wait_until(lambda: client.get("/healthcheck").status == 200, what="a healthy answer")
 
 
+def test_paused_workers_finish_what_they_have_and_take_nothing_new(
+    servers: Servers, client: Client, scan: bytes
+) -> None:
+    at_work = client.submit(scan)
+    wait_until(servers.busy_workers, what="a worker at work")
+    assert "Work is paused." in servers.command("jobs", "pause")
+    waiting = client.submit(make_jpeg())
+    client.wait_for(at_work)
+    wait_until(lambda: not servers.messages(), what="workers that looked for the other image")
+    health = client.get("/healthcheck").json
+    assert (health["paused"], health["working"], health["queue_depth"]) == (True, 0, 1)
+    assert "Work goes on." in servers.command("jobs", "resume")
+    client.wait_for(waiting)
+
+
 def test_graceful_stop_finishes_the_image_in_progress(tmp_path: Path, scan: bytes) -> None:
     with (
         running(tmp_path / "instance", workers=1) as servers,

@@ -235,6 +235,18 @@ class Servers:
         with contextlib.closing(sqlite3.connect(self.instance / "jobs.db", timeout=20)) as db:
             return db.execute(sql, values).fetchall()
 
+    def messages(self) -> int:
+        """Count the messages that no worker has taken."""
+        with contextlib.closing(sqlite3.connect(self.instance / "queue.db", timeout=20)) as db:
+            return int(db.execute("SELECT count(*) FROM task").fetchone()[0])
+
+    def command(self, *arguments: str) -> str:
+        """Run `flask` with arguments, as operators do; return what it printed."""
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=self._environ, check=True, capture_output=True, text=True
+        ).stdout
+
     def web_peak(self) -> int:
         """Return the peak resident memory of the web processes, in bytes."""
         return sum(_peak_of(pid) for pid in self.children("web"))
