@@ -54,7 +54,8 @@ class Stage:
     addresses: Mapping[str, str]  # Of the jobs, by what there is to see.
 
     def enter(self, page: Page, path: str) -> None:
-        """Open a page as the owner of the jobs, whose workers are alive."""
+        """Open a page as the owner of the jobs, whose workers are alive and not paused."""
+        self.jobs.store.operations.resume()
         session = {"name": "session", "value": self.owner.cookies["session"], "url": self.url}
         page.context.add_cookies([session])  # type: ignore[list-item]
         # Without a worker there is no telling when a job is finished; this one is for a slow test.
@@ -290,6 +291,16 @@ def job_without_workers(page: Page, stage: Stage) -> None:
     stage.jobs.store.operations.forget_workers(inf)
     page.reload()
     expect(page.locator("#attention .idle")).to_be_visible()
+
+
+@scene
+def job_paused(page: Page, stage: Stage) -> None:
+    """The operator paused the work, for a reason of several lines on a phone."""
+    stage.enter(page, "{waiting}")
+    reason = "We move all photos to a new disk, which takes until three o'clock in the afternoon."
+    stage.jobs.store.operations.pause(reason)
+    page.reload()
+    expect(page.locator("#attention .paused")).to_be_visible()
 
 
 @scene
