@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from webapp.config import ConfigError, load
+from webapp.config import ConfigError, load, read_private_hosts
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +38,28 @@ def test_host_and_port_have_no_prefix() -> None:
 )
 def test_host_names_are_separated_by_spaces_or_commas(text: str, names: str) -> None:
     assert load({"THUMBNAIL_ALLOWED_HOSTS": text}).allowed_hosts == names
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("", []),
+        ("Hooks.internal, b:80", [("hooks.internal", None, None), ("b", None, 80)]),
+        ("10.1.2.3 10.0.0.0/8:9", [(None, "10.1.2.3/32", None), (None, "10.0.0.0/8", 9)]),
+        ("::1 [fd00::/8]:9", [(None, "::1/128", None), (None, "fd00::/8", 9)]),
+    ],
+)
+def test_private_hosts_are_names_addresses_or_networks_with_ports(
+    text: str, hosts: list[tuple[str | None, str | None, int | None]]
+) -> None:
+    allowed = load({"THUMBNAIL_ALLOWED_PRIVATE_HOSTS": text}).allowed_private_hosts
+
+    read = read_private_hosts(allowed)
+    networks = [host.network and str(host.network) for host in read]
+    names_and_ports = [(host.name, host.port) for host in read]
+    assert list(zip(names_and_ports, networks, strict=True)) == [
+        ((name, port), network) for name, network, port in hosts
+    ]
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("Yes", True), ("0", False), ("", False)])
@@ -93,6 +115,11 @@ def test_switches_accept_the_usual_words(text: str, value: bool) -> None:
         ("THUMBNAIL_CORS_ORIGINS", "https://a.example/", "must be origins like"),
         ("THUMBNAIL_CORS_ORIGINS", "https://*.example", "must be origins like"),
         ("THUMBNAIL_CORS_ORIGINS", "null", "must be origins like"),
+        ("THUMBNAIL_ALLOWED_PRIVATE_HOSTS", "10.0.0.1/8", "must be hosts like"),
+        ("THUMBNAIL_ALLOWED_PRIVATE_HOSTS", "10.0.0.999", "must be hosts like"),
+        ("THUMBNAIL_ALLOWED_PRIVATE_HOSTS", "hooks:0", "must be hosts like"),
+        ("THUMBNAIL_ALLOWED_PRIVATE_HOSTS", "http://hooks", "must be hosts like"),
+        ("THUMBNAIL_ALLOWED_PRIVATE_HOSTS", "*", "must be hosts like"),
         ("PORT", "99999", "PORT must be from 1 to 65,535, not 99999."),
         ("PORT", "http", 'PORT must be a whole number, not "http".'),
     ],

@@ -10,7 +10,7 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from math import ceil, inf
 from pathlib import Path
 from typing import Any, Literal, NewType, get_args
@@ -41,6 +41,7 @@ HostNames = NewType("HostNames", str)  # Separated by spaces.
 HeaderName = NewType("HeaderName", str)
 Networks = NewType("Networks", str)  # Separated by spaces.
 Origins = NewType("Origins", str)  # Separated by spaces, or `*`.
+PrivateHosts = NewType("PrivateHosts", str)  # As `read_private_hosts` reads them.
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -206,6 +207,24 @@ class Config:
     )
     decode_memory_mb: int = setting(
         1500, "Megabytes of address space for the process that decodes one image.", minimum=256
+    )
+    fetch_urls: bool = setting(
+        False,
+        "Let programs give the addresses of images instead of files. The server then makes requests"
+        " to other servers that strangers name.",
+    )
+    fetch_seconds: float = setting(
+        30.0,
+        "Seconds that the fetch of one image may take, redirects included. In 30 s, 50 MB come at"
+        " 14 Mbit/s.",
+        minimum=0.1,
+        maximum=600,
+    )
+    allowed_private_hosts: PrivateHosts = setting(
+        "",
+        "Hosts in private networks that fetches and webhooks may reach: names, addresses or"
+        " networks, each with a port where it is not 80 or 443, separated by spaces or commas, such"
+        " as `hooks.internal:8080 10.1.0.0/16 [fd00::5]:9000`. Empty: none.",
     )
     list_all_jobs: bool = setting(
         False,
@@ -413,6 +432,39 @@ def _parse_origins(text: str) -> str:
     return " ".join(origins)
 
 
+@dataclass(frozen=True)
+class PrivateHost:
+    """A host, or a network of hosts, that the server may reach though it is private."""
+
+    name: str | None  # None for a network.
+    network: IPv4Network | IPv6Network | None
+    port: int | None  # None: one that any public host may have.
+
+
+def read_private_hosts(text: str) -> tuple[PrivateHost, ...]:
+    """Read names, addresses and networks, each perhaps with a port. Raises ValueError."""
+    return tuple(map(_read_private_host, re.split(r"[\s,]+", text.strip(", ")) if text else []))
+
+
+def _read_private_host(text: str) -> PrivateHost:
+    found = re.fullmatch(r"(?:\[(?P<v6>[^]]+)\]|(?P<host>[^:]+))(?::(?P<port>[0-9]{1,5}))?", text)
+    if found:
+        host, port = found["v6"] or found["host"], found["port"]
+    else:  # An IPv6 address has brackets only where a port follows.
+        host, port = text, None
+    if port and not 0 < int(port) < 65536:
+        raise ValueError(text)
+    number = int(port) if port else None
+    if ":" in host or re.fullmatch(r"[0-9./]+", host):
+        return PrivateHost(None, ip_network(host), number)
+    return PrivateHost(_parse_host_names(host), None, number)
+
+
+def _parse_private_hosts(text: str) -> str:
+    read_private_hosts(text)
+    return text
+
+
 def _parse_path(text: str) -> Path:
     if not text:
         raise ValueError(text)
@@ -447,6 +499,10 @@ _PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     HeaderName: ("the name of a header like Remote-User", _parse_header_name),
     Networks: ("addresses or networks like 10.0.0.0/8", _parse_networks),
     Origins: ("origins like https://app.example.com, or *", _parse_origins),
+    PrivateHosts: (
+        "hosts like hooks.internal:8080 or networks like 10.1.0.0/16",
+        _parse_private_hosts,
+    ),
     Path: ("a path", _parse_path),
     LogFormat: _parse_choice(LogFormat),
     LogLevel: _parse_choice(LogLevel),

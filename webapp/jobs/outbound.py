@@ -1,0 +1,357 @@
+"""Send requests to servers that strangers name, and read bounded answers.
+
+requests-hardened resolves a host once, checks its address, and connects to that address; the
+certificate is checked by name. Here are the limits that it leaves to us: which URLs, how many
+redirects, how long in all, and no unpacking of bodies.
+"""
+
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from math import ceil
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests_hardened import Config as HardenedConfig
+from requests_hardened import HTTPSession
+from requests_hardened.ip_filter import InvalidIPAddress
+from requests_hardened.ip_filter_adapter import IPFilterAdapter
+
+from webapp.config import Config
+from webapp.jobs.urls import PORTS, AddressRefused, Guard, InvalidUrl, RequestRefused
+
+USER_AGENT = "thumbnail-webapp"
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 10.0  # Without a byte from the server.
+CHUNK = 64 * 1024  # Bytes of a body that are read at a time.
+MAX_PAUSE = 3600  # Seconds that a server may ask us to wait.
+REDIRECTS = {301, 302, 303, 307, 308}
+
+
+class RequestFailed(Exception):
+    """A request was made, or its host looked up, and that failed."""
+
+    code: str
+    sentence: str
+    may_pass = False  # True where a second try can help,
+    retry_after: int | None = None  # at the earliest after so many seconds.
+
+    def __init__(self) -> None:
+        super().__init__(self.sentence)
+
+
+class HostUnknown(RequestFailed):
+    """The name of the host does not resolve."""
+
+    code = "host_unknown"
+    sentence = "There is no host of this name. Check the address."
+
+
+class ResolverFailed(HostUnknown):
+    """The name of the host cannot be resolved at the moment."""
+
+    may_pass = True
+
+
+class Unreachable(RequestFailed):
+    """There was no connection, or it broke off, or what came was not HTTP."""
+
+    code = "url_unreachable"
+    sentence = "The other server cannot be reached, or it broke off. Try again later."
+    may_pass = True
+
+
+class RequestTimedOut(RequestFailed):
+    """The server was silent for too long, or all of it took too long."""
+
+    code = "url_timed_out"
+    sentence = "The other server took too long. Try again later."
+    may_pass = True
+
+
+class TlsFailed(RequestFailed):
+    """The server has no certificate for its name that we trust."""
+
+    code = "url_tls_failed"
+    sentence = "The other server has no valid certificate for this name."
+
+
+class TooManyRedirects(RequestFailed):
+    """The server redirects on and on."""
+
+    code = "too_many_redirects"
+    sentence = "The address redirects too often. Give the last one."
+
+
+class EncodingRefused(RequestFailed):
+    """The body is compressed, though we asked for it as it is."""
+
+    code = "url_encoding_refused"
+    sentence = "The other server sends this file only compressed. Give another address."
+
+
+class Answered(RequestFailed):
+    """The server answered with a status other than 200."""
+
+    code = "url_answered"
+    sentence = "The other server answered {status} instead of the file."
+
+    def __init__(self, status: int, retry_after: int | None) -> None:
+        self.sentence = self.sentence.format(status=status)
+        super().__init__()
+        self.may_pass = status in (408, 425, 429) or status >= 500
+        self.retry_after = retry_after
+
+
+class _Clock:
+    """End all connections of one request at its deadline, whatever they wait for.
+
+    A timeout of a socket begins again with each byte: a server that drips would hold us for ever.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+
+    @property
+    def is_over(self) -> bool:
+        """True after the deadline."""
+        return time.monotonic() >= self._deadline
+
+    def __enter__(self) -> "_Clock":
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            for watched in self._sockets:
+                watched.close()
+            self._sockets.clear()
+
+    def timeouts(self) -> tuple[float, float]:
+        """Return how long to wait for a connection, and for a byte."""
+        left = max(self._deadline - time.monotonic(), 0.001)
+        return min(CONNECT_SECONDS, left), min(READ_SECONDS, left)
+
+    def watch(self, connection: socket.socket) -> None:
+        """End a connection at the deadline.
+
+        A duplicate is kept: TLS takes the descriptor from its socket.
+        """
+        with self._lock:
+            self._sockets.append(connection.dup())
+        if self.is_over:
+            self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            for watched in self._sockets:
+                with suppress(OSError):
+                    watched.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The status and headers of an answer, whose body is still to be read."""
+
+    url: str  # The last one, after all redirects.
+    status: int
+    headers: Mapping[str, str]
+    _response: requests.Response
+    _clock: _Clock
+
+    @property
+    def retry_after(self) -> int | None:
+        """After how many seconds the server wants to be asked again, an hour at most."""
+        text = self.headers.get("Retry-After", "").strip()
+        if text.isdecimal() and text.isascii():
+            return min(int(text[:9]), MAX_PAUSE)
+        with suppress(ValueError, OverflowError):
+            seconds = ceil(parsedate_to_datetime(text).timestamp() - time.time())
+            return min(max(seconds, 0), MAX_PAUSE)
+        return None
+
+    def read(self) -> Iterator[bytes]:
+        """Read the body, in pieces, as it was sent. Raises RequestFailed."""
+        if self.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+            raise EncodingRefused
+        while piece := self._read_piece():
+            yield piece
+
+    def _read_piece(self) -> bytes:
+        with _translated(self._clock):
+            piece: bytes = self._response.raw.read(CHUNK, decode_content=False)
+            if not piece and self._clock.is_over:
+                raise RequestTimedOut  # Without a length, this looks like the end of the body.
+            return piece
+
+
+class _GuardedAdapter(IPFilterAdapter):  # type: ignore[misc]
+    """Connect only to addresses that the guard allows, and let the clock end connections."""
+
+    def __init__(self, guard: Guard, clock: _Clock, scheme: str) -> None:
+        self._guard = guard
+        self._clock = clock
+        self._scheme = scheme
+        super().__init__(is_https_proto=scheme == "https")
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
+    ) -> tuple[Any, Any]:
+        """Resolve the host and replace it by its address. Raises RequestRefused."""
+        parts = urlsplit(request.url or "")
+        name, port = parts.hostname or "", parts.port or PORTS[self._scheme]
+        if address := self._guard.allowed_private(name, port):
+            host, options = HTTPAdapter.build_connection_pool_key_attributes(
+                self, request, verify, cert
+            )
+            # As IPFilterAdapter does, which refuses all private addresses.
+            request.headers["Host"] = parts.netloc
+            if self._scheme == "https":
+                options.update(assert_hostname=name, server_hostname=name)
+            host["host"] = f"[{address}]" if address.version == 6 else str(address)
+            return host, options
+        host, options = super().build_connection_pool_key_attributes(request, verify, cert)
+        self._guard.check_public(ipaddress.ip_address(host["host"].strip("[]")), port)
+        return host, options
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return connections to a host which the clock ends."""
+        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        clock = self._clock
+
+        class Watched(pool.ConnectionCls):  # type: ignore[misc,name-defined]
+            def _new_conn(self) -> socket.socket:
+                connection: socket.socket = super()._new_conn()
+                clock.watch(connection)
+                return connection
+
+        pool.ConnectionCls = Watched
+        return pool
+
+
+class _Session(HTTPSession):  # type: ignore[misc]
+    """Follow no redirects."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return none: else requests reads the whole body of a redirect into memory."""
+
+
+@contextmanager
+def send(
+    config: Config,
+    method: str,
+    url: str,
+    *,
+    seconds: float,
+    max_redirects: int = 0,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+) -> Iterator[Answer]:
+    """Send a request and yield the answer, whatever its status.
+
+    `seconds` are for all of it: redirects, and reading the body in the block. Raises
+    RequestRefused or RequestFailed.
+    """
+    guard = Guard(config)
+    with ExitStack() as stack:
+        clock = stack.enter_context(_Clock(seconds))
+        session = stack.enter_context(_open_session(guard, clock))
+        for _ in range(max_redirects + 1):
+            response = _send_once(session, guard, clock, method, url, headers, body)
+            stack.callback(response.close)
+            target = response.headers.get("Location")
+            if not max_redirects or response.status_code not in REDIRECTS or not target:
+                yield Answer(url, response.status_code, response.headers, response, clock)
+                return
+            url = _join(url, target)
+        raise TooManyRedirects
+
+
+def _open_session(guard: Guard, clock: _Clock) -> _Session:
+    session = _Session(
+        HardenedConfig(
+            ip_filter_enable=True,
+            ip_filter_allow_loopback_ips=False,
+            never_redirect=True,
+            default_timeout=(CONNECT_SECONDS, READ_SECONDS),
+            user_agent_override=USER_AGENT,
+        )
+    )
+    session.trust_env = False  # No proxies and no passwords of the environment.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers["Accept-Encoding"] = "identity"
+    for scheme in PORTS:
+        session.mount(f"{scheme}://", _GuardedAdapter(guard, clock, scheme))
+    return session
+
+
+def _send_once(
+    session: _Session,
+    guard: Guard,
+    clock: _Clock,
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None,
+    body: bytes | None,
+) -> requests.Response:
+    guard.check(url)
+    with _translated(clock):
+        request = session.prepare_request(requests.Request(method, url, headers, data=body))
+        guard.check(request.url or "")  # As it is used: requests may read it in another way.
+        response: requests.Response = session.send(request, stream=True, timeout=clock.timeouts())
+        if clock.is_over:  # It may have ended the headers.
+            response.close()
+            raise RequestTimedOut
+        return response
+
+
+def _join(url: str, target: str) -> str:
+    try:  # Headers are read as Latin-1, and browsers read them as UTF-8.
+        return urljoin(url, target.encode("latin-1").decode())
+    except ValueError:
+        raise InvalidUrl from None
+
+
+@contextmanager
+def _translated(clock: _Clock) -> Iterator[None]:
+    """Turn the errors of all libraries into ours."""
+    try:
+        yield
+    except (RequestRefused, RequestFailed):
+        raise
+    except InvalidIPAddress:
+        raise AddressRefused from None
+    except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, UnicodeError):
+        raise InvalidUrl from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise _failure(error, clock) from error
+
+
+def _failure(error: Exception, clock: _Clock) -> RequestFailed:
+    causes = [error, error.__cause__, error.__context__]
+    unresolved = next((one for one in causes if isinstance(one, socket.gaierror)), None)
+    if unresolved:
+        is_over = unresolved.errno == socket.EAI_AGAIN
+        return ResolverFailed() if is_over else HostUnknown()
+    timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+    if clock.is_over or any(isinstance(one, timeouts) for one in causes):
+        return RequestTimedOut()
+    tls = (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError)
+    if any(isinstance(one, tls) for one in causes):
+        return TlsFailed()
+    return Unreachable()
