@@ -12,6 +12,9 @@ WORKER_LOST = (
     "This image failed after several attempts. Try again later, or export it smaller.",
 )
 
+FETCH_LOST = ("fetch_lost", "This photo could not be fetched in several attempts. Upload it.")
+FETCH_CANCELLED = ("fetch_cancelled", "It was cancelled before it was fetched.")
+
 
 class JobNotFound(LookupError):
     """There is no such job, or no more."""
@@ -48,6 +51,16 @@ class JobClosed(Exception):
 
     def __init__(self) -> None:
         super().__init__("This job takes no more images. Start a new one.")
+
+
+class FetchingIsOff(Exception):
+    """The settings allow no fetches."""
+
+    code = "fetching_is_off"
+    field = "url"
+
+    def __init__(self) -> None:
+        super().__init__("This server fetches no photos from addresses. Upload the file.")
 
 
 class NoImages(Exception):

@@ -21,8 +21,11 @@ from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
 from webapp.jobs.check import fail_lost
 from webapp.jobs.errors import (
+    FETCH_CANCELLED,
     AltTextTooLong,
     Busy,
+    ClaimLost,
+    FetchingIsOff,
     FileTooLarge,
     ImageNotFound,
     JobClosed,
@@ -45,6 +48,7 @@ from webapp.jobs.health import QueueEstimate, estimate
 from webapp.jobs.housekeeping import delete_ended, place_thumbnails
 from webapp.jobs.limits import ClientLimits, within_kept_limit
 from webapp.jobs.models import (
+    FetchClaim,
     Hold,
     Image,
     Job,
@@ -54,13 +58,15 @@ from webapp.jobs.models import (
     owns,
 )
 from webapp.jobs.names import ALT_LENGTH, clean_alt, clean_job_name, clean_name
+from webapp.jobs.outbound_process import WAKE_UP
 from webapp.jobs.reuse import Copies, copies_published, find_made
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.store.rows import expiry
 from webapp.jobs.trials import Trials
 from webapp.jobs.upload import Upload
-from webapp.jobs.wake_up import WakeUps
+from webapp.jobs.urls import Guard, RequestRefused
+from webapp.jobs.wake_up import WakeUp, WakeUps
 from webapp.jobs.watch import WATCHERS, JobWatch
 from webapp.recipes.outputs import (
     INVALID_POINT,
@@ -78,10 +84,12 @@ OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some upl
 # megapixels takes 0.03 to 0.5 s.
 SLOW_SECONDS = 1.0
 REFUSALS = (
+    FetchingIsOff,
     FileTooLarge,
     ImageError,
     JobClosed,
     NoSpace,
+    RequestRefused,
     TooManyImages,
     TooManyWaiting,
     TooMuchKept,
@@ -105,6 +113,8 @@ class Jobs:
         self.watch = JobWatch(store, places, self._watchers)
         self.trials = Trials(store, storage, limits, self.watch, max(places, 1))
         self._image_limits = ImageLimits.from_config(config)
+        self._guard = Guard(config)
+        self._fetchers = WakeUp(config.instance / WAKE_UP)
 
     # Create
 
@@ -215,6 +225,51 @@ class Jobs:
         self._log_added(job_id, image, copies)
         return image.id
 
+    def add_url(
+        self, job_id: str, url: str, name: str | None, position: int | None, client: str
+    ) -> str:
+        """Let an image be fetched for an open job, and return the fetch's id.
+
+        It counts as an image of the job, which stays open until it is there or failed. Without
+        `name`, it has the one that the other server tells. A URL that comes a second time at its
+        position is not added again. Raises FetchingIsOff, RequestRefused, NoSpace, JobNotFound,
+        JobClosed, TooManyImages or TooManyWaiting; nothing is kept then.
+        """
+        chosen = clean_name(name) if name else None
+        with self._counted_refusals(chosen or "of a URL"):
+            if not self.config.fetch_urls:
+                raise FetchingIsOff
+            self._guard.check(url)
+            self._require_space()
+            before = self.store.fetches.find_same(job_id, position, url)
+            if before is not None:
+                return before
+            fetch_id = str(uuid4())
+            with self.limits.within_share(client):
+                if not self.store.fetches.add(
+                    job_id, fetch_id, url, chosen, position, client, self.config.max_images
+                ):
+                    self._refuse(job_id)
+        self._fetchers.send()
+        return fetch_id
+
+    def add_fetched(self, claim: FetchClaim, upload: Upload, name: str) -> str:
+        """Add a file that was fetched to its job, and return the image's id.
+
+        The fetch ends with that. Raises NoSpace, FileTooLarge, ImageError, TooMuchKept or
+        ClaimLost; nothing is kept then.
+        """
+        with self._counted_refusals(name):
+            image = self._read(upload, name, claim.position)
+            with (
+                self._original_stored(upload, claim.job_id, image.id),
+                within_kept_limit(self.store, claim.job_id, self.config, lets_new_expire=True),
+            ):
+                if not self.store.fetches.finish(claim, image, OPEN_SECONDS):
+                    raise ClaimLost
+        log_accepted(claim.job_id, image)
+        return image.id
+
     def replace_image(
         self, job_id: str, image_id: str, upload: Upload, name: str, client: str
     ) -> None:
@@ -240,12 +295,12 @@ class Jobs:
     def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
         """Take no more images, and remember which files are missing.
 
-        A job without images is deleted. Raises JobNotFound.
+        A job without images or fetches is deleted. Raises JobNotFound.
         """
         with self.store.db.transaction():  # First: no image can be added from here on.
             self.store.jobs.close(job_id, missing_files)
             self.store.idempotency.complete(job_id)
-        if not self.progress(job_id).counts.total:
+        if not self.progress(job_id).counts.total and not self.store.fetches.has_some(job_id):
             self.delete(job_id)
 
     def reopen(self, job_id: str) -> int:
@@ -335,7 +390,7 @@ class Jobs:
 
     def _refuse(self, job_id: str) -> None:
         """Raise the reason why a job took no image."""
-        if not self.progress(job_id).is_open:
+        if not self.progress(job_id).is_receiving:
             raise JobClosed
         raise TooManyImages(self.config.max_images)
 
@@ -471,6 +526,12 @@ class Jobs:
             raise AltTextTooLong(ALT_LENGTH)
         if not self.store.jobs.set_alt(job_id, image_id, alt or None):
             raise ImageNotFound
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel the images of a job that wait, and those that are still to be fetched."""
+        with self.store.db.transaction():
+            self.store.queue.cancel(job_id)
+            self.store.fetches.cancel(job_id, *FETCH_CANCELLED, OPEN_SECONDS)
 
     def retry(self, job_id: str, image_id: str | None, client: str) -> int:
         """Retry an image, or all whose failure may pass, or else all cancelled ones.

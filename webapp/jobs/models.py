@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from webapp.jobs.errors import MAY_PASS
+from webapp.jobs.names import name_in_url
 from webapp.recipes.outputs import Point, Recipe, Size
 
 Status = Literal["waiting", "working", "done", "failed", "cancelled"]
@@ -254,7 +255,14 @@ class JobSummary:
     id: str
     version: int  # Increases with every change that a page shows.
     is_open: bool
+    is_closing: bool  # It takes no more images, and closes after its last fetch.
+    fetching: int  # Images that are still to be fetched.
     counts: Counts
+
+    @property
+    def is_receiving(self) -> bool:
+        """True if more images may come from its owner."""
+        return self.is_open and not self.is_closing
 
     @property
     def is_finished(self) -> bool:
@@ -280,6 +288,39 @@ class MissingFile:
     reason: str
     position: int | None = None  # Among the images of its uploader.
     bytes: int | None = None  # Unless its bytes were refused: the same file can be added again.
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """An image that is got from another server, or was, or could not be."""
+
+    id: str
+    position: int
+    url: str
+    name: str | None  # That its owner gave it.
+    status: Status
+    error_code: str | None
+    error_message: str | None
+    image_id: str | None  # What it became.
+
+    @property
+    def shown_name(self) -> str:
+        """The name to show as long as there is no image."""
+        return self.name or name_in_url(self.url)
+
+
+@dataclass(frozen=True)
+class FetchClaim:
+    """A fetch that one process may work on until its lease ends."""
+
+    id: str
+    job_id: str
+    position: int
+    url: str
+    name: str | None
+    client: str
+    attempt: int  # Its token.
+    tries: int  # Attempts that were not given back, with this one.
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from urllib.parse import unquote, urlsplit
 
 UNSEEN = ("Cc", "Cf", "Cs")  # Unicode's categories of control, format and surrogate characters.
 JOINERS = "\u200c\u200d"  # They join or separate letters: scripts and emoji need them.
@@ -48,3 +49,10 @@ def clean_name(name: str) -> str:
         ending = dot + suffix if stem and len(suffix) <= 5 else ""
         shown = shown[: NAME_LENGTH - len(ending) - 1] + "…" + ending
     return shown if shown.strip(JOINERS) else UNNAMED
+
+
+def name_in_url(url: str) -> str:
+    """Return the name of the file in a URL, or else of the host."""
+    parts = urlsplit(url)
+    name = clean_name(unquote(parts.path))
+    return clean_name(parts.hostname or "") if name == UNNAMED else name

@@ -6,6 +6,7 @@ redirects, how long in all, and no unpacking of bodies.
 """
 
 import ipaddress
+import logging
 import socket
 import ssl
 import threading
@@ -35,6 +36,8 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0  # Without a byte from the server.
 CHUNK = 64 * 1024  # Bytes of a body that are read at a time.
 MAX_PAUSE = 3600  # Seconds that a server may ask us to wait.
+# At the level of debugging it logs URLs, some of which are keys to what they lead to.
+logging.getLogger("urllib3").setLevel(logging.INFO)
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -173,6 +176,12 @@ class Answer:
     headers: Mapping[str, str]
     _response: requests.Response
     _clock: _Clock
+
+    @property
+    def length(self) -> int | None:
+        """The length of the body, if the headers tell it."""
+        text = self.headers.get("Content-Length", "")
+        return int(text[:20]) if text.isdecimal() and text.isascii() else None
 
     @property
     def retry_after(self) -> int | None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 _ASKS_EVERY = 4_000_000  # Bytes of an upload between two checks of the disk's free space.
 
@@ -70,6 +71,12 @@ class Upload:
     def flush(self) -> None:
         """Flush the buffer, so that opening the path shows all bytes."""
         self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the file, and delete it unless it was kept as an original."""

@@ -26,6 +26,7 @@ from webapp.exports.file_names import InvalidPattern
 from webapp.jobs.errors import (
     AltTextTooLong,
     Busy,
+    FetchingIsOff,
     FileTooLarge,
     ImageNotFound,
     JobClosed,
@@ -41,6 +42,7 @@ from webapp.jobs.errors import (
     TooMuchKept,
     TrialFailed,
 )
+from webapp.jobs.urls import RequestRefused
 from webapp.recipes.outputs import InvalidRecipe
 from webapp.web.access import AccessRequired, InvalidToken
 from webapp.web.api.errors import ImageFailed, InvalidRequest, UnreadableBody, UnsupportedBody
@@ -55,6 +57,7 @@ logger = logging.getLogger(__name__)
 STATUS: dict[type[Exception], int] = {
     AccessRequired: 401,
     AltTextTooLong: 422,
+    FetchingIsOff: 403,
     ImageNotFound: 404,
     InvalidToken: 401,
     JobGone: 410,
@@ -70,6 +73,7 @@ STATUS: dict[type[Exception], int] = {
     NoSpace: 507,
     TooManyImages: 422,
     TooMuchKept: 507,
+    RequestRefused: 422,
     RetentionNotOffered: 422,
     InvalidPattern: 422,
     InvalidRecipe: 422,

@@ -8,6 +8,7 @@ from pathlib import Path
 from time import time
 
 from webapp.jobs.database import Database
+from webapp.jobs.store.fetches import Fetches
 from webapp.jobs.store.idempotency import IdempotencyKeys
 from webapp.jobs.store.jobs import JobRows
 from webapp.jobs.store.operations import Operations
@@ -28,5 +29,6 @@ class Store:
         self.queue = ImageQueue(self.db, self.usage, now)
         self.reuse = ReusedImages(self.db, self.usage, now)
         self.idempotency = IdempotencyKeys(self.db, now)
+        self.fetches = Fetches(self.db, self.queue, now)
         self.operations = Operations(self.db, now)
         self.tokens = ApiTokens(self.db, now)

@@ -31,6 +31,8 @@ from webapp.jobs.store.rows import (
     CAN_RESTORE,
     COUNTS,
     EXISTS,
+    FETCHING,
+    IMAGES_AND_FETCHES,
     IS_KEPT,
     MADE,
     NEXT_POSITION,
@@ -152,7 +154,7 @@ class JobRows:
         now = self._now()
         with self._db.snapshot():
             rows = self._db.query(
-                f"SELECT *, {BEGUN} FROM jobs WHERE id = :id AND {EXISTS}",
+                f"SELECT *, {BEGUN}, {FETCHING} FROM jobs WHERE id = :id AND {EXISTS}",
                 id=job_id,
                 now=now,
             )
@@ -164,6 +166,8 @@ class JobRows:
             id=row["id"],
             version=row["version"],
             is_open=row["open_until"] > now,
+            is_closing=bool(row["is_closing"]),
+            fetching=row["fetching"],
             counts=Counts.of(images),
             owner=row["owner"],
             name=row["name"],
@@ -216,8 +220,8 @@ class JobRows:
     def _job_rows(self, which: str, **values: Any) -> list[dict[str, Any]]:
         return self._db.query(
             "SELECT jobs.id, jobs.number, jobs.version, jobs.created, expires,"
-            " open_until > :now AS is_open,"
-            f" {BEGUN}, jobs.name, (SELECT name FROM images WHERE job_id = jobs.id"
+            f" open_until > :now AS is_open, {BEGUN}, {FETCHING}, jobs.name,"
+            " (SELECT name FROM images WHERE job_id = jobs.id"
             " ORDER BY position, created LIMIT 1) AS first_image, deleted + :undo - :now"
             f" AS undo_seconds, {COUNTS}, json_array_length(missing_files) AS missing"
             f" FROM (SELECT rowid AS number, * FROM jobs WHERE {which}) AS jobs"
@@ -428,7 +432,8 @@ class JobRows:
     def progress(self, job_id: str) -> Progress | None:
         """Read the progress of a job, or None."""
         rows = self._db.query(
-            f"SELECT jobs.version, open_until > :now AS is_open, {BEGUN}, {COUNTS}"
+            f"SELECT jobs.version, open_until > :now AS is_open, {BEGUN}, {FETCHING},"
+            f" {COUNTS}"
             " FROM jobs LEFT JOIN images ON job_id = jobs.id"
             f" WHERE jobs.id = :id AND {EXISTS} GROUP BY jobs.id",
             id=job_id,
@@ -442,6 +447,8 @@ class JobRows:
             id=job_id,
             version=row["version"],
             is_open=bool(row["is_open"]),
+            is_closing=bool(row["is_closing"]),
+            fetching=row["fetching"],
             counts=row["counts"],
             begun=begun,
         )
@@ -582,6 +589,8 @@ class JobRows:
     def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
         """Close a job, also for images that are being uploaded.
 
+        If fetches are pending, the last one closes it, and until then it takes no more.
+
         `missing_files` are added to those of the last time, or replace them: by their positions and
         names, or where a file of the same name is refused again for the same reason.
         """
@@ -602,7 +611,8 @@ class JobRows:
             named = ((row["position"], row["name"]) for row in images)
             missing = _without([*before, *new][:MAX_MISSING], named)
             self._db.execute(
-                "UPDATE jobs SET open_until = 0, version = version + 1,"
+                "UPDATE jobs SET closes = open_until = 9e999,"
+                " open_until = iif(open_until = 9e999, open_until, 0), version = version + 1,"
                 " missing_files = :missing_files WHERE id = :id",
                 id=job_id,
                 missing_files=json.dumps([asdict(file) for file in missing]),
@@ -615,9 +625,9 @@ class JobRows:
         """
         now = self._now()
         rows = self._db.query(
-            "UPDATE jobs SET open_until = :open_until, version = version + 1 WHERE id = :job_id"
-            f" AND {EXISTS}"
-            " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images"
+            "UPDATE jobs SET open_until = iif(open_until = 9e999, open_until, :open_until),"
+            f" closes = 0, version = version + 1 WHERE id = :job_id AND {EXISTS}"
+            f" AND {IMAGES_AND_FETCHES} < :max_images"
             f" RETURNING {NEXT_POSITION} AS position",
             job_id=job_id,
             now=now,

@@ -16,6 +16,7 @@ from webapp.jobs.errors import MAY_PASS
 from webapp.jobs.models import Claim, HourLimits, NewImage
 from webapp.jobs.store.rows import (
     EXISTS,
+    IMAGES_AND_FETCHES,
     LEASE_IS_OVER,
     MADE,
     MISSING_POSITION,
@@ -43,6 +44,14 @@ _IS_HELD_BACK = "status = 'cancelled' AND error_code = 'job_deleted'"
 _HELD = "id = :image_id AND status = 'working' AND claimed_by = :worker AND attempts = :attempt"
 
 _REPLACED = "image_id = :id AND folder = :folder AND file_name = :file_name"
+
+_NEW_IMAGE = (
+    "INSERT INTO images (id, job_id, position, name, bytes, format, width, height, had_gps, slow,"
+    f" sha256, created, queued, client, owner) SELECT :id, :job_id,"
+    f" coalesce(:position, {MISSING_POSITION}, {NEXT_POSITION}), :name, :bytes, :format, :width,"
+    " :height, :had_gps, :is_slow, :sha256, :now, :now, :client, coalesce(owner, '') FROM jobs"
+    " WHERE id = :job_id"
+)
 
 _TO_REMAKE = (
     "(status IN ('working', 'done', 'failed') OR status = 'cancelled'"
@@ -75,14 +84,8 @@ class ImageQueue:
         with self._db.transaction():
             now = self._now()
             added = self._db.execute(
-                "INSERT INTO images"
-                " (id, job_id, position, name, bytes, format, width, height, had_gps, slow,"
-                " sha256, created, queued, client, owner)"
-                f" SELECT :id, :job_id, coalesce(:position, {MISSING_POSITION}, {NEXT_POSITION}),"
-                " :name, :bytes, :format, :width, :height, :had_gps, :is_slow, :sha256,"
-                " :now, :now, :client, coalesce(owner, '')"
-                f" FROM jobs WHERE id = :job_id AND {EXISTS} AND open_until > :now"
-                " AND (SELECT count(*) FROM images WHERE job_id = :job_id) < :max_images",
+                f"{_NEW_IMAGE} AND {EXISTS} AND open_until > :now AND NOT closes"
+                f" AND {IMAGES_AND_FETCHES} < :max_images",
                 **vars(image),
                 job_id=job_id,
                 now=now,
@@ -91,11 +94,16 @@ class ImageQueue:
             )
             if added:
                 self._db.execute(
-                    "UPDATE jobs SET open_until = :open_until WHERE id = :job_id",
+                    "UPDATE jobs SET open_until = :open_until"
+                    " WHERE id = :job_id AND open_until != 9e999",  # Else it waits for fetches.
                     job_id=job_id,
                     open_until=0 if open_seconds is None else now + open_seconds,
                 )
         return bool(added)
+
+    def add_fetched(self, job_id: str, image: NewImage, client: str) -> None:
+        """Write the row of an image that was fetched, also if its job is closed by now."""
+        self._db.execute(_NEW_IMAGE, **vars(image), job_id=job_id, now=self._now(), client=client)
 
     def replace(self, job_id: str, image_id: str, image: NewImage, client: str) -> bool:
         """Write a new image in the place of one that failed; return False if none did.
@@ -455,16 +463,23 @@ class ImageQueue:
         )
 
     def has_unfinished(self, count: int) -> bool:
-        """Return whether at least `count` images wait or are claimed."""
-        sql = f"SELECT 1 FROM images WHERE {UNFINISHED} LIMIT 1 OFFSET :before"
+        """Return whether at least `count` images wait or are claimed, or are to be fetched."""
+        sql = (
+            f"SELECT 1 FROM images WHERE {UNFINISHED}"
+            f" UNION ALL SELECT 1 FROM fetches WHERE {UNFINISHED} LIMIT 1 OFFSET :before"
+        )
         return bool(self._db.query(sql, before=count - 1))
 
     def has_unfinished_of(self, client: str, count: int) -> bool:
-        """Return whether at least `count` images of a client wait or are claimed."""
+        """Return whether at least `count` images of a client wait or are claimed.
+
+        Those that are to be fetched count, too, but not of deleted jobs.
+        """
         rows = self._db.query(
             "SELECT coalesce((SELECT waiting FROM client_turns WHERE client = :client), 0)"
             " + (SELECT count(*) FROM images WHERE status = 'working' AND client = :client)"
-            " AS images",
+            f" + (SELECT count(*) FROM fetches WHERE {UNFINISHED} AND client = :client AND EXISTS"
+            " (SELECT 1 FROM jobs WHERE jobs.id = job_id AND deleted IS NULL)) AS images",
             client=client,
         )
         return bool(rows[0]["images"] >= count)

@@ -21,7 +21,8 @@ IS_KEPT = "expires = 9e999"
 UNDO_SECONDS = 60.0
 CAN_RESTORE = f"deleted BETWEEN :now - {UNDO_SECONDS} AND :now + {UNDO_SECONDS} AND expires > :now"
 
-# Word for word as in the partial index images_claimable: else SQLite does not use the index.
+# Word for word as in the partial indexes images_claimable and fetches_pending: else SQLite does not
+# use them.
 UNFINISHED = "status IN ('waiting', 'working')"
 
 # Word for word as in the partial index images_turns. Images that cost two workers are left out.
@@ -34,9 +35,10 @@ QUICK = f"{WAITING} AND NOT slow"
 # it counts as over then, or its image would wait for as long as the clock went back.
 LEASE_IS_OVER = "(lease < :now OR lease > :now + 60)"
 
-# One after those of a job's images and of the files that it misses.
+# One after those of a job's images, of its fetches, and of the files that it misses.
 NEXT_POSITION = (
     "1 + max(coalesce((SELECT max(position) FROM images WHERE job_id = :job_id), 0),"
+    " coalesce((SELECT max(position) FROM fetches WHERE job_id = :job_id), 0),"
     " coalesce((SELECT max(value ->> 'position') FROM jobs, json_each(missing_files)"
     " WHERE jobs.id = :job_id), 0))"
 )
@@ -47,6 +49,18 @@ MISSING_POSITION = (
     " AND value ->> 'bytes' = :bytes AND instr(:name, value ->> 'name') = 1"
     " AND NOT EXISTS (SELECT 1 FROM images WHERE job_id = :job_id"
     " AND position = value ->> 'position' AND name = :name) LIMIT 1)"
+)
+
+# How many images a job has, with those that are still to be fetched.
+IMAGES_AND_FETCHES = (
+    "((SELECT count(*) FROM images WHERE job_id = :job_id)"
+    f" + (SELECT count(*) FROM fetches WHERE job_id = :job_id AND {UNFINISHED}))"
+)
+
+# How many fetches of a job are pending, and whether it closes after them.
+FETCHING = (
+    f"(SELECT count(*) FROM fetches WHERE job_id = jobs.id AND {UNFINISHED}) AS fetching,"
+    " jobs.closes AS is_closing"
 )
 
 # What is read of a thumbnail, and kept of a replaced one.
@@ -67,7 +81,8 @@ def with_times(row: dict[str, Any]) -> dict[str, Any]:
     """Convert timestamps to datetime and 0/1 to bool."""
     times = {name: datetime.fromtimestamp(row[name], UTC) for name in ("created", "begun")}
     times_and_expiry = {**times, "expires": expiry(row["expires"])}
-    return {**row, **times_and_expiry, "is_open": bool(row["is_open"])}
+    switches = {name: bool(row[name]) for name in ("is_open", "is_closing")}
+    return {**row, **times_and_expiry, **switches}
 
 
 def with_counts(row: dict[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,10 @@ def replace(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
 def cancel(job_id: UUID, image_id: UUID | None = None) -> ResponseReturnValue:
     """Cancel one waiting image, or all of them."""
     require_owner(str(job_id))
-    current_jobs().store.queue.cancel(str(job_id), str(image_id) if image_id else None)
+    if image_id:
+        current_jobs().store.queue.cancel(str(job_id), str(image_id))
+    else:
+        current_jobs().cancel(str(job_id))
     return _changed(job_id)
 
 
