@@ -19,9 +19,10 @@ from webapp.jobs.errors import (
     TooManyWaiting,
 )
 from webapp.jobs.fetches import PAUSES, FetchWork
-from webapp.jobs.lifecycle import OPEN_SECONDS, Jobs
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.limits import OPEN_SECONDS
 from webapp.jobs.models import Fetch
-from webapp.jobs.urls import RequestRefused
+from webapp.jobs.outbound_errors import RequestRefused
 from webapp.recipes.presets import PRESETS
 
 PHOTO = make_image(size=(40, 30), format="jpeg")
@@ -67,7 +68,7 @@ def allow(jobs: Jobs, port: int, **settings: Any) -> Jobs:
 
 
 def fetch_work(jobs: Jobs, is_stopping: Callable[[], bool] = lambda: False) -> FetchWork:
-    return FetchWork(jobs, lambda: None, is_stopping)
+    return FetchWork(jobs.store, jobs.storage, jobs.config, lambda: None, is_stopping)
 
 
 def fetch_all(jobs: Jobs) -> None:

@@ -21,8 +21,9 @@ from tests.support.origins import (
     say_nothing,
 )
 from webapp.config import Config
-from webapp.jobs.outbound import RequestFailed, send
-from webapp.jobs.urls import Guard, RequestRefused
+from webapp.jobs.outbound import send
+from webapp.jobs.outbound_errors import RequestFailed, RequestRefused
+from webapp.jobs.urls import Guard
 
 SECONDS = 0.5  # For all of a request, where a server does not hurry.
 HEAD = b"HTTP/1.1 200 OK\r\n"

@@ -28,8 +28,9 @@ pytestmark = pytest.mark.live
 
 LEASE = 1.5  # Seconds; 6 by default.
 RECOVERY = LEASE + 4  # Until an image runs again, or one without a notification is found.
-# A worker has a decode server with a child; the scheduler, which is one of the three, has neither.
-SPARES = ([2, 2, 0], [2, 0, 2], [0, 2, 2])
+# A worker has a decode server with a child. The scheduler and the process for requests to other
+# servers have neither.
+SPARES = [0, 0, 2, 2]
 ORPHANS = 2.0  # Seconds that a process may outlive its parent.
 
 
@@ -156,12 +157,12 @@ def test_hung_worker_is_overtaken_and_cannot_publish_when_it_wakes(
 
 
 def test_workers_end_with_their_killed_consumer(servers: Servers, client: Client) -> None:
-    def all_three() -> list[int] | None:
-        """List two workers and the scheduler, once a dead one is replaced."""
+    def all_four() -> list[int] | None:
+        """List all children, once a dead one is replaced."""
         children = servers.children("consumer")
-        return children if len(children) == 3 else None
+        return children if len(children) == len(SPARES) else None
 
-    children = wait_until(all_three, what="all workers")
+    children = wait_until(all_four, what="all workers")
     servers.processes["consumer"].kill()
     servers.processes["consumer"].wait()
     wait_until(lambda: not any(map(is_alive, children)), ORPHANS, "the workers' end")
@@ -183,7 +184,7 @@ def test_decode_child_ends_with_its_killed_worker(
 def test_decode_child_of_a_finished_job_ends_soon(servers: Servers, client: Client) -> None:
     finish(client, client.submit(make_jpeg()))
     wait_until(
-        lambda: [len(descendants_of(pid)) for pid in servers.children("consumer")] in SPARES,
+        lambda: sorted(len(descendants_of(pid)) for pid in servers.children("consumer")) == SPARES,
         what="no child but the next one of each worker",
     )
 

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from email.message import Message
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
-from webapp.config import MB
+from webapp.config import MB, Config
 from webapp.disk import is_disk_full
 from webapp.engine.errors import ImageError
 from webapp.jobs.errors import (
@@ -23,15 +24,20 @@ from webapp.jobs.errors import (
     NoSpace,
     TooMuchKept,
 )
-from webapp.jobs.lifecycle import OPEN_SECONDS, Jobs
+from webapp.jobs.limits import OPEN_SECONDS, ClientLimits
 from webapp.jobs.models import FetchClaim
 from webapp.jobs.names import name_in_url
-from webapp.jobs.outbound import Answer, Answered, RequestFailed, send
+from webapp.jobs.outbound_errors import Answered, RequestFailed, RequestRefused
 from webapp.jobs.outbound_process import THREADS
+from webapp.jobs.storage import Storage
+from webapp.jobs.store import Store
 from webapp.jobs.upload import Upload
-from webapp.jobs.urls import RequestRefused
 from webapp.jobs.wake_up import WakeUps
 from webapp.jobs.watch import WATCHERS
+
+if TYPE_CHECKING:
+    from webapp.jobs.lifecycle import Jobs
+    from webapp.jobs.outbound import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -56,24 +62,31 @@ class FetchWork:
     """Hand out fetches to threads, and do them."""
 
     def __init__(
-        self, jobs: Jobs, notify: Callable[[], None], is_stopping: Callable[[], bool]
+        self,
+        store: Store,
+        storage: Storage,
+        config: Config,
+        notify: Callable[[], None],
+        is_stopping: Callable[[], bool],
     ) -> None:
-        self._jobs = jobs
-        self._rows = jobs.store.fetches
+        self._store = store
+        self._storage = storage
+        self._config = config
+        self._rows = store.fetches
         self._notify = notify  # The workers, of an image.
         self._is_stopping = is_stopping
-        self._watchers = WakeUps(jobs.config.instance / WATCHERS)
+        self._watchers = WakeUps(config.instance / WATCHERS)
 
     def take(self) -> Callable[[], None] | None:
         """Claim the next fetch; return what does it, or None."""
-        config = self._jobs.config
+        config = self._config
         if not config.fetch_urls:  # It was on when they were added.
             ended = self._rows.fail_all(FetchingIsOff.code, str(FetchingIsOff()), OPEN_SECONDS)
         else:
             ended = self._rows.fail_exhausted(len(PAUSES) + 1, *FETCH_LOST, OPEN_SECONDS)
         if ended:
             self._watchers.send()
-        if not config.fetch_urls or not self._jobs.storage.has_space():
+        if not config.fetch_urls or not self._storage.has_space():
             return None
         claim = self._rows.claim(config.fetch_seconds + LEASE_SECONDS, MAX_OF_CLIENT)
         return partial(self._work_on, claim) if claim else None
@@ -101,8 +114,22 @@ class FetchWork:
             else:  # Its lease ends then, and this counts as a try.
                 logger.exception("a fetch failed", extra=_ids(claim))
 
+    @cached_property
+    def _jobs(self) -> "Jobs":
+        """The jobs of these rows and files, as the web server has them.
+
+        What reads headers and makes requests is imported with the first fetch: where there are
+        none, this process has 25 MB less.
+        """
+        from webapp.jobs.lifecycle import Jobs
+
+        limits = ClientLimits(self._store, self._config)
+        return Jobs(self._store, self._storage, limits, self._config)
+
     def _fetch(self, claim: FetchClaim) -> None:
-        config, jobs = self._jobs.config, self._jobs
+        from webapp.jobs.outbound import send
+
+        config, jobs = self._config, self._jobs
         with (
             send(
                 config,
@@ -122,12 +149,12 @@ class FetchWork:
         self._notify()
         self._watchers.send()
 
-    def _receive(self, answer: Answer, upload: Upload, client: str) -> None:
+    def _receive(self, answer: "Answer", upload: Upload, client: str) -> None:
         """Write a body into an upload, and count it towards the limit of its client.
 
         Raises FileTooLarge before it is read, if its length says so.
         """
-        limit = self._jobs.config.max_file_mb
+        limit = self._config.max_file_mb
         if answer.length is not None and answer.length > upload.limit:
             raise FileTooLarge(answer.length, limit)
         uncharged = 0
@@ -143,8 +170,8 @@ class FetchWork:
                     self._jobs.limits.admit_bytes(client, charged, "bytes")
         finally:
             if uncharged:  # All that came counts, also if it was for nothing.
-                with self._jobs.store.db.relaxed_durability():
-                    self._jobs.store.usage.add(client, "bytes", uncharged)
+                with self._store.db.relaxed_durability():
+                    self._store.usage.add(client, "bytes", uncharged)
 
     def _fail(self, claim: FetchClaim, code: str, message: str) -> None:
         if self._rows.fail(claim, code, message, OPEN_SECONDS):
@@ -152,7 +179,7 @@ class FetchWork:
             self._watchers.send()
 
 
-def name_of(answer: Answer, url: str) -> str:
+def name_of(answer: "Answer", url: str) -> str:
     """Return the name of a file, as its server tells it, or else its URL."""
     text = answer.headers.get("Content-Disposition", "")
     if 0 < len(text) < MAX_DISPOSITION:

@@ -46,7 +46,7 @@ from webapp.jobs.events import (
 )
 from webapp.jobs.health import QueueEstimate, estimate
 from webapp.jobs.housekeeping import delete_ended, place_thumbnails
-from webapp.jobs.limits import ClientLimits, within_kept_limit
+from webapp.jobs.limits import OPEN_SECONDS, ClientLimits, within_kept_limit
 from webapp.jobs.models import (
     FetchClaim,
     Hold,
@@ -58,6 +58,7 @@ from webapp.jobs.models import (
     owns,
 )
 from webapp.jobs.names import ALT_LENGTH, clean_alt, clean_job_name, clean_name
+from webapp.jobs.outbound_errors import RequestRefused
 from webapp.jobs.outbound_process import WAKE_UP
 from webapp.jobs.reuse import Copies, copies_published, find_made
 from webapp.jobs.storage import Storage
@@ -65,7 +66,7 @@ from webapp.jobs.store import Store
 from webapp.jobs.store.rows import expiry
 from webapp.jobs.trials import Trials
 from webapp.jobs.upload import Upload
-from webapp.jobs.urls import Guard, RequestRefused
+from webapp.jobs.urls import Guard
 from webapp.jobs.wake_up import WakeUp, WakeUps
 from webapp.jobs.watch import WATCHERS, JobWatch
 from webapp.recipes.outputs import (
@@ -79,7 +80,6 @@ from webapp.recipes.outputs import (
 
 logger = logging.getLogger(__name__)
 
-OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
 # An image of more work is slow: at most half of the workers decode such images. A photo of 12
 # megapixels takes 0.03 to 0.5 s.
 SLOW_SECONDS = 1.0

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 # A full queue has room for hundreds again after this, and asking sooner would only add to the load.
 QUEUE_SECONDS = 20
+OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
 NEW_SECONDS = 3600.0  # How old a job may be that expires after all; some uploads are slow.
 MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few times.
 

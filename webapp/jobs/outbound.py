@@ -29,91 +29,29 @@ from requests_hardened.ip_filter import InvalidIPAddress
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
 
 from webapp.config import Config
-from webapp.jobs.urls import PORTS, AddressRefused, Guard, InvalidUrl, RequestRefused
+from webapp.jobs.outbound_errors import (
+    AddressRefused,
+    EncodingRefused,
+    HostUnknown,
+    InvalidUrl,
+    RequestFailed,
+    RequestRefused,
+    RequestTimedOut,
+    ResolverFailed,
+    TlsFailed,
+    TooManyRedirects,
+    Unreachable,
+)
+from webapp.jobs.urls import PORTS, Guard
 
 USER_AGENT = "thumbnail-webapp"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0  # Without a byte from the server.
-CHUNK = 64 * 1024  # Bytes of a body that are read at a time.
+CHUNK = 64 * 1024  # Bytes of a body that are read at a time, or as many as are there.
 MAX_PAUSE = 3600  # Seconds that a server may ask us to wait.
 # At the level of debugging it logs URLs, some of which are keys to what they lead to.
 logging.getLogger("urllib3").setLevel(logging.INFO)
 REDIRECTS = {301, 302, 303, 307, 308}
-
-
-class RequestFailed(Exception):
-    """A request was made, or its host looked up, and that failed."""
-
-    code: str
-    sentence: str
-    may_pass = False  # True where a second try can help,
-    retry_after: int | None = None  # at the earliest after so many seconds.
-
-    def __init__(self) -> None:
-        super().__init__(self.sentence)
-
-
-class HostUnknown(RequestFailed):
-    """The name of the host does not resolve."""
-
-    code = "host_unknown"
-    sentence = "There is no host of this name. Check the address."
-
-
-class ResolverFailed(HostUnknown):
-    """The name of the host cannot be resolved at the moment."""
-
-    may_pass = True
-
-
-class Unreachable(RequestFailed):
-    """There was no connection, or it broke off, or what came was not HTTP."""
-
-    code = "url_unreachable"
-    sentence = "The other server cannot be reached, or it broke off. Try again later."
-    may_pass = True
-
-
-class RequestTimedOut(RequestFailed):
-    """The server was silent for too long, or all of it took too long."""
-
-    code = "url_timed_out"
-    sentence = "The other server took too long. Try again later."
-    may_pass = True
-
-
-class TlsFailed(RequestFailed):
-    """The server has no certificate for its name that we trust."""
-
-    code = "url_tls_failed"
-    sentence = "The other server has no valid certificate for this name."
-
-
-class TooManyRedirects(RequestFailed):
-    """The server redirects on and on."""
-
-    code = "too_many_redirects"
-    sentence = "The address redirects too often. Give the last one."
-
-
-class EncodingRefused(RequestFailed):
-    """The body is compressed, though we asked for it as it is."""
-
-    code = "url_encoding_refused"
-    sentence = "The other server sends this file only compressed. Give another address."
-
-
-class Answered(RequestFailed):
-    """The server answered with a status other than 200."""
-
-    code = "url_answered"
-    sentence = "The other server answered {status} instead of the file."
-
-    def __init__(self, status: int, retry_after: int | None) -> None:
-        self.sentence = self.sentence.format(status=status)
-        super().__init__()
-        self.may_pass = status in (408, 425, 429) or status >= 500
-        self.retry_after = retry_after
 
 
 class _Clock:
@@ -203,7 +141,7 @@ class Answer:
 
     def _read_piece(self) -> bytes:
         with _translated(self._clock):
-            piece: bytes = self._response.raw.read(CHUNK, decode_content=False)
+            piece: bytes = self._response.raw.read1(CHUNK, decode_content=False)
             if not piece and self._clock.is_over:
                 raise RequestTimedOut  # Without a length, this looks like the end of the body.
             return piece

@@ -15,11 +15,13 @@ from typing import Any
 
 from huey import crontab
 from huey.api import Huey
-from huey.consumer import Consumer, Scheduler, Worker
+from huey.consumer import BaseProcess, Consumer, Scheduler, Worker
 from huey.storage import SqliteStorage
 
 from webapp.config import Config
 from webapp.engine import decoder
+from webapp.jobs import outbound_process
+from webapp.jobs.fetches import FetchWork
 from webapp.jobs.housekeeping import Housekeeping
 from webapp.jobs.trials import WAIT_SECONDS, Trial, work_on_trial
 from webapp.jobs.wake_up import WakeUp
@@ -69,6 +71,7 @@ class ThumbnailHuey(Huey):  # type: ignore[misc]
         super().__init__(
             "thumbnails", storage_class=NotificationStorage, results=False, filename=path
         )
+        self.config = config
         self.claims = claims
         self.housekeeping = Housekeeping(claims.store, claims.storage)
         self._options = {
@@ -167,11 +170,60 @@ class ThumbnailScheduler(Scheduler):  # type: ignore[misc]
         super().initialize()
 
 
+class OutboundProcess(BaseProcess):  # type: ignore[misc]
+    """Make requests to other servers, which may be slow, beside the workers."""
+
+    process_name = "Outbound"
+
+    def initialize(self) -> None:
+        """Bind this process's life to the consumer's."""
+        die_with_parent(consumer_pid())
+
+    def loop(self) -> None:
+        """Do all that is due until the consumer stops."""
+        huey, is_stopping = self.huey, self.stop_flag.is_set
+        fetches = FetchWork(
+            huey.claims.store,
+            huey.claims.storage,
+            huey.config,
+            lambda: notify_workers(huey),
+            is_stopping,
+        )
+        wake_up = WakeUp(huey.config.instance / outbound_process.WAKE_UP)
+        outbound_process.run([fetches], wake_up, is_stopping)
+
+
 class ThumbnailConsumer(Consumer):  # type: ignore[misc]
-    """Run our workers: Huey reads their classes from its consumer's attributes."""
+    """Run our workers, and the process that makes requests to other servers.
+
+    Huey reads the classes of the others from its consumer's attributes.
+    """
 
     worker_class = ThumbnailWorker
     scheduler_class = ThumbnailScheduler
+
+    def start(self) -> None:
+        """Start all processes."""
+        super().start()
+        self._start_outbound()
+
+    def check_worker_health(self) -> bool:
+        """Replace the processes that died."""
+        if not self._outbound.is_alive():
+            logger.warning("the process for requests to other servers died: starting another")
+            self._start_outbound()
+        return bool(super().check_worker_health())
+
+    def _join_workers(self) -> bool:
+        """Wait for all processes to stop by themselves; return whether they did."""
+        have_stopped = super()._join_workers()
+        self._outbound.join(outbound_process.STOP_SECONDS + 1)  # It stopped meanwhile.
+        return bool(have_stopped) and not self._outbound.is_alive()
+
+    def _start_outbound(self) -> None:
+        process = OutboundProcess(self.huey, self.stop_flag)
+        self._outbound = self._create_process(process, "Outbound")
+        self._outbound.start()
 
 
 def create_huey(config: Config, claims: Claims) -> ThumbnailHuey:

@@ -10,63 +10,21 @@ import socket
 from urllib.parse import urlsplit
 
 from webapp.config import Config, PrivateHost, read_private_hosts
+from webapp.jobs.outbound_errors import (
+    MAX_URL,
+    AddressRefused,
+    CredentialsRefused,
+    InvalidUrl,
+    PortRefused,
+    SchemeRefused,
+)
 
-MAX_URL = 2000  # Characters; signed links of object stores have about 1,000.
 PORTS = {"http": 80, "https": 443}
 _UNICAST = ipaddress.ip_network("2000::/3")  # All of IPv6 that is given out to the public.
 # Public by its number, but in every virtual machine of Azure it answers with their secrets.
 _WIRE_SERVER = ipaddress.ip_address("168.63.129.16")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-class RequestRefused(Exception):
-    """A request to another server is not made; the same URL is never allowed."""
-
-    code: str
-    sentence: str
-    field = "url"
-
-    def __init__(self) -> None:
-        super().__init__(self.sentence)
-
-
-class InvalidUrl(RequestRefused):
-    """The text is not a URL with a host."""
-
-    code = "url_invalid"
-    sentence = (
-        "This is not an address of the web. It must begin with https:// or http://, and have at"
-        f" most {MAX_URL} characters."
-    )
-
-
-class SchemeRefused(RequestRefused):
-    """The URL is neither of http nor of https."""
-
-    code = "url_scheme_refused"
-    sentence = "Only addresses that begin with https:// or http:// are allowed."
-
-
-class CredentialsRefused(RequestRefused):
-    """The URL contains a user name or a password."""
-
-    code = "url_credentials_refused"
-    sentence = "An address with a user name or a password is not allowed. Give one without."
-
-
-class PortRefused(RequestRefused):
-    """The port of the URL is neither 80 nor 443."""
-
-    code = "url_port_refused"
-    sentence = "Only the ports 80 and 443 are allowed. Give an address without another port."
-
-
-class AddressRefused(RequestRefused):
-    """The host is not on the public Internet."""
-
-    code = "address_refused"
-    sentence = "This server makes no requests to that host. Give an address on the public Internet."
 
 
 class Guard:

@@ -42,7 +42,7 @@ from webapp.jobs.errors import (
     TooMuchKept,
     TrialFailed,
 )
-from webapp.jobs.urls import RequestRefused
+from webapp.jobs.outbound_errors import RequestRefused
 from webapp.recipes.outputs import InvalidRecipe
 from webapp.web.access import AccessRequired, InvalidToken
 from webapp.web.api.errors import ImageFailed, InvalidRequest, UnreadableBody, UnsupportedBody
