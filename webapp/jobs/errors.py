@@ -60,7 +60,7 @@ class FetchingIsOff(Exception):
     field = "url"
 
     def __init__(self) -> None:
-        super().__init__("This server fetches no photos from addresses. Upload the file.")
+        super().__init__("This server fetches no photos from links. Upload the file.")
 
 
 class NoImages(Exception):

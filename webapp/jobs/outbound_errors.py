@@ -22,7 +22,7 @@ class InvalidUrl(RequestRefused):
 
     code = "url_invalid"
     sentence = (
-        "This is not an address of the web. It must begin with https:// or http://, and have at"
+        "This is not a link to a file. It must begin with https:// or http://, and have at"
         f" most {MAX_URL} characters."
     )
 
@@ -31,28 +31,28 @@ class SchemeRefused(RequestRefused):
     """The URL is neither of http nor of https."""
 
     code = "url_scheme_refused"
-    sentence = "Only addresses that begin with https:// or http:// are allowed."
+    sentence = "Only links that begin with https:// or http:// are allowed."
 
 
 class CredentialsRefused(RequestRefused):
     """The URL contains a user name or a password."""
 
     code = "url_credentials_refused"
-    sentence = "An address with a user name or a password is not allowed. Give one without."
+    sentence = "A link with a user name or a password is not allowed. Give one without."
 
 
 class PortRefused(RequestRefused):
     """The port of the URL is neither 80 nor 443."""
 
     code = "url_port_refused"
-    sentence = "Only the ports 80 and 443 are allowed. Give an address without another port."
+    sentence = "Only the ports 80 and 443 are allowed. Give a link without another port."
 
 
 class AddressRefused(RequestRefused):
     """The host is not on the public Internet."""
 
     code = "address_refused"
-    sentence = "This server makes no requests to that host. Give an address on the public Internet."
+    sentence = "This server makes no requests to that host. Give a link to the public Internet."
 
 
 class RequestFailed(Exception):
@@ -71,7 +71,7 @@ class HostUnknown(RequestFailed):
     """The name of the host does not resolve."""
 
     code = "host_unknown"
-    sentence = "There is no host of this name. Check the address."
+    sentence = "There is no host of this name. Check the link."
 
 
 class ResolverFailed(HostUnknown):
@@ -107,14 +107,14 @@ class TooManyRedirects(RequestFailed):
     """The server redirects on and on."""
 
     code = "too_many_redirects"
-    sentence = "The address redirects too often. Give the last one."
+    sentence = "This link redirects too often. Give the last one."
 
 
 class EncodingRefused(RequestFailed):
     """The body is compressed, though we asked for it as it is."""
 
     code = "url_encoding_refused"
-    sentence = "The other server sends this file only compressed. Give another address."
+    sentence = "The other server sends this file only compressed. Give another link."
 
 
 class Answered(RequestFailed):
