@@ -14,6 +14,7 @@ from tests.support.people import Person, upload_image
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import MAX_WRONG_TOKENS
+from webapp.recipes.presets import PRESETS
 
 TOKEN = "long-and-very-secret"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -82,6 +83,14 @@ def test_images_are_counted_by_outcome(
     work(jobs)
     assert metric("images_total", outcome="done", code="") == 1
     assert metric("images_total", outcome="failed", code="truncated") == 1
+
+
+def test_fetches_are_counted_by_outcome(jobs: Jobs, metric: Callable[..., float | None]) -> None:
+    jobs = Jobs(jobs.store, jobs.storage, jobs.limits, replace(jobs.config, fetch_urls=True))
+    job_id = jobs.submit(PRESETS["square"].recipe, "owner")
+    jobs.add_url(job_id, "https://pictures.example/cat.jpg", None, None, "client")
+    jobs.cancel(job_id)
+    assert metric("fetches_total", outcome="cancelled", code="fetch_cancelled") == 1
 
 
 @pytest.mark.parametrize("what", ["wait", "work"])

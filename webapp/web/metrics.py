@@ -19,7 +19,8 @@ from prometheus_client.registry import Collector
 from webapp.jobs.health import Health, Statistics
 from webapp.jobs.models import Bucket, Counter, KeptJobs
 
-UPLOADS = ("accepted", "refused")  # Of `counters`; the others are outcomes of images.
+UPLOADS = ("accepted", "refused")  # Of `counters`;
+FETCH = "fetch "  # the prefix of outcomes of fetches; the others are outcomes of images.
 
 
 class StatisticsCollector(Collector):
@@ -52,11 +53,16 @@ def _counters(counters: Sequence[Counter]) -> Iterator[Metric]:
         " that were queued again.",
         labels=labels,
     )
+    fetches = CounterMetricFamily(
+        "thumbnails_fetches",
+        "Images to get from other servers: done, failed with a code, or cancelled.",
+        labels=labels,
+    )
     for counter in counters:
-        family = uploads if counter.what in UPLOADS else images
-        family.add_metric((counter.what, counter.code), counter.count)
-    yield uploads
-    yield images
+        outcome = counter.what.removeprefix(FETCH)
+        family = uploads if outcome in UPLOADS else images if outcome == counter.what else fetches
+        family.add_metric((outcome, counter.code), counter.count)
+    yield from (uploads, images, fetches)
 
 
 def _histogram(what: str, why: str, buckets: Sequence[Bucket]) -> Metric:
