@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.app import place_databases
 from tests.support.clock import Clock
 from tests.support.images import make_image
 from tests.support.jobs import add_image, files_left, open_jobs, sweep
@@ -20,7 +22,7 @@ from webapp.jobs.errors import (
 )
 from webapp.jobs.fetches import PAUSES, FetchWork
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.limits import OPEN_SECONDS
+from webapp.jobs.limits import NEW_SECONDS, OPEN_SECONDS
 from webapp.jobs.models import Fetch
 from webapp.jobs.outbound_errors import RequestRefused
 from webapp.recipes.presets import PRESETS
@@ -49,6 +51,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def jobs(config: Config, clock: Clock) -> Jobs:
+    place_databases(config.instance)
     return open_jobs(config, clock)
 
 
@@ -470,6 +473,19 @@ def test_fetches_of_a_job_that_ended_leave_nothing(jobs: Jobs, clock: Clock) -> 
     sweep(jobs)
 
     assert not jobs.store.fetches.of_job(job_id)
+    assert not files_left(jobs)
+
+
+def test_a_kept_job_gets_no_more_than_its_owner_may_keep(jobs: Jobs, clock: Clock) -> None:
+    with origin(answer(PHOTO + bytes(2 * MB))) as server:
+        jobs = allow(jobs, server.port, max_kept_mb=1)
+        job_id = jobs.submit(PRESETS["square"].recipe, "owner", inf)
+        jobs.add_url(job_id, server.url, None, None, "client")
+
+        clock.stop(NOW + NEW_SECONDS)  # Its links are in use by now.
+        fetch_all(jobs)
+
+    assert only_fetch(jobs, job_id).error_code == "too_much_kept"
     assert not files_left(jobs)
 
 
