@@ -80,6 +80,8 @@ class FetchWork:
     def take(self) -> Callable[[], None] | None:
         """Claim the next fetch; return what does it, or None."""
         config = self._config
+        if not self._rows.has_pending():
+            return None
         if not config.fetch_urls:  # It was on when they were added.
             ended = self._rows.fail_all(FetchingIsOff.code, str(FetchingIsOff()), OPEN_SECONDS)
         else:

@@ -220,6 +220,11 @@ class ThumbnailConsumer(Consumer):  # type: ignore[misc]
         self._outbound.join(outbound_process.STOP_SECONDS + 1)  # It stopped meanwhile.
         return bool(have_stopped) and not self._outbound.is_alive()
 
+    def _interrupt_workers(self) -> None:
+        """End all processes now. What has no worker's signals may be killed at any moment."""
+        self._outbound.kill()
+        super()._interrupt_workers()
+
     def _start_outbound(self) -> None:
         process = OutboundProcess(self.huey, self.stop_flag)
         self._outbound = self._create_process(process, "Outbound")

@@ -96,6 +96,10 @@ class Fetches:
         sql = "SELECT 1 FROM fetches WHERE job_id = :job_id LIMIT 1"
         return bool(self._db.query(sql, job_id=job_id))
 
+    def has_pending(self) -> bool:
+        """Return whether any job waits for a fetch; without a lock."""
+        return bool(self._db.query(f"SELECT 1 FROM fetches WHERE {UNFINISHED} LIMIT 1"))
+
     def claim(self, lease_seconds: float, max_of_client: int) -> FetchClaim | None:
         """Claim the next fetch: of the client with the fewest in hand, the one that was due first.
 
