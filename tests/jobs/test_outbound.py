@@ -22,7 +22,7 @@ from tests.support.origins import (
 )
 from webapp.config import Config
 from webapp.jobs.outbound import send
-from webapp.jobs.outbound_errors import RequestFailed, RequestRefused
+from webapp.jobs.outbound_errors import RequestFailed, RequestRefused, RequestTimedOut
 from webapp.jobs.urls import Guard
 
 SECONDS = 10.0  # For all of a request;
@@ -295,6 +295,18 @@ def test_a_bad_server_holds_no_one_for_longer_than_the_limit(
 
         assert code_of(server.url, server.host, SHORT) == code
         assert time.monotonic() - began < SHORT + 1
+
+
+def test_a_silent_server_does_not_hold_up_a_stop() -> None:
+    with origin(say_nothing) as server, pytest.raises(RequestTimedOut):
+        config = Config(allowed_private_hosts=server.host)  # type: ignore[arg-type]
+        began = time.monotonic()
+        asked = server.requests
+
+        with send(config, "GET", server.url, seconds=SECONDS, is_stopping=lambda: bool(asked)):
+            pass
+
+    assert time.monotonic() - began < 2
 
 
 def test_an_endless_body_is_read_in_pieces() -> None:

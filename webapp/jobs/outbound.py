@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -48,6 +48,7 @@ USER_AGENT = "thumbnail-webapp"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0  # Without a byte from the server.
 CHUNK = 64 * 1024  # Bytes of a body that are read at a time, or as many as are there.
+LOOK_SECONDS = 0.25  # Between two looks at whether this process is to stop.
 MAX_PAUSE = 3600  # Seconds that a server may ask us to wait.
 # At the level of debugging it logs URLs, some of which are keys to what they lead to.
 logging.getLogger("urllib3").setLevel(logging.INFO)
@@ -55,29 +56,30 @@ REDIRECTS = {301, 302, 303, 307, 308}
 
 
 class _Clock:
-    """End all connections of one request at its deadline, whatever they wait for.
+    """End all connections of one request at its deadline, or when this process is to stop.
 
     A timeout of a socket begins again with each byte: a server that drips would hold us for ever.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, is_stopping: Callable[[], bool]) -> None:
         self._deadline = time.monotonic() + seconds
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
+        self._is_stopping = is_stopping
+        self._is_closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="clock", daemon=True)
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
 
     @property
     def is_over(self) -> bool:
-        """True after the deadline."""
-        return time.monotonic() >= self._deadline
+        """True after the deadline, and when this process is to stop."""
+        return time.monotonic() >= self._deadline or self._is_stopping()
 
     def __enter__(self) -> "_Clock":
-        self._timer.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        self._is_closed.set()
         with self._lock:
             for watched in self._sockets:
                 watched.close()
@@ -88,7 +90,7 @@ class _Clock:
         left = max(self._deadline - time.monotonic(), 0.001)
         return min(CONNECT_SECONDS, left), min(READ_SECONDS, left)
 
-    def watch(self, connection: socket.socket) -> None:
+    def add(self, connection: socket.socket) -> None:
         """End a connection at the deadline.
 
         A duplicate is kept: TLS takes the descriptor from its socket.
@@ -97,6 +99,13 @@ class _Clock:
             self._sockets.append(connection.dup())
         if self.is_over:
             self._end()
+
+    def _watch(self) -> None:
+        while not self.is_over:
+            left = max(self._deadline - time.monotonic(), 0)
+            if self._is_closed.wait(min(left, LOOK_SECONDS)):
+                return
+        self._end()
 
     def _end(self) -> None:
         with self._lock:
@@ -184,7 +193,7 @@ class _GuardedAdapter(IPFilterAdapter):  # type: ignore[misc]
         class Watched(pool.ConnectionCls):  # type: ignore[misc,name-defined]
             def _new_conn(self) -> socket.socket:
                 connection: socket.socket = super()._new_conn()
-                clock.watch(connection)
+                clock.add(connection)
                 return connection
 
         pool.ConnectionCls = Watched
@@ -208,15 +217,16 @@ def send(
     max_redirects: int = 0,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[Answer]:
     """Send a request and yield the answer, whatever its status.
 
-    `seconds` are for all of it: redirects, and reading the body in the block. Raises
-    RequestRefused or RequestFailed.
+    `seconds` are for all of it: redirects, and reading the body in the block. It ends earlier where
+    `is_stopping`. Raises RequestRefused or RequestFailed.
     """
     guard = Guard(config)
     with ExitStack() as stack:
-        clock = stack.enter_context(_Clock(seconds))
+        clock = stack.enter_context(_Clock(seconds, is_stopping))
         session = stack.enter_context(_open_session(guard, clock))
         for _ in range(max_redirects + 1):
             response = _send_once(session, guard, clock, method, url, headers, body)
