@@ -11,7 +11,7 @@ import pytest
 from tests.support.app import place_databases
 from tests.support.clock import Clock
 from tests.support.images import make_image
-from tests.support.jobs import add_image, files_left, open_jobs, sweep
+from tests.support.jobs import add_image, files_left, open_jobs, sweep, work
 from tests.support.origins import Behaviour, answer, flood, hang_up, origin, redirect, say_nothing
 from webapp.config import MB, Config
 from webapp.jobs.errors import (
@@ -165,6 +165,19 @@ def test_a_url_that_is_sent_twice_at_its_position_is_fetched_once(jobs: Jobs) ->
 
     assert first == second
     assert only_fetch(jobs, job_id).position == 7
+
+
+def test_an_image_that_its_owner_had_before_is_done_at_once(jobs: Jobs) -> None:
+    with origin(answer(PHOTO)) as server:
+        jobs = allow(jobs, server.port)
+        first = submit(jobs, server.url)
+        fetch_all(jobs)
+        work(jobs)
+
+        second = submit(jobs, server.url)
+        fetch_all(jobs)
+
+    assert [jobs.progress(job_id).counts.done for job_id in (first, second)] == [1, 1]
 
 
 def test_a_redirect_is_followed(jobs: Jobs) -> None:

@@ -52,6 +52,7 @@ from webapp.jobs.models import (
     Hold,
     Image,
     Job,
+    MadeBefore,
     MissingFile,
     NewImage,
     Progress,
@@ -207,9 +208,8 @@ class Jobs:
             if before is not None:
                 return before
             made = None
-            if reuses and (known := self.store.jobs.owner_and_recipe(job_id)):
-                image = replace(image, sha256=upload.sha256)
-                made = find_made(self.store, job_id, image, *known)
+            if reuses:
+                image, made = self._find_made(job_id, image, upload)
             with (
                 self._original_stored(upload, job_id, image.id),
                 copies_published(self.store, self.storage, made, job_id, image.id) as copies,
@@ -256,18 +256,23 @@ class Jobs:
     def add_fetched(self, claim: FetchClaim, upload: Upload, name: str) -> str:
         """Add a file that was fetched to its job, and return the image's id.
 
-        The fetch ends with that. Raises NoSpace, FileTooLarge, ImageError, TooMuchKept or
+        The fetch ends with that. It is done at once where its owner has thumbnails of the same
+        bytes and recipe. Raises NoSpace, FileTooLarge, ImageError, TooMuchKept or
         ClaimLost; nothing is kept then.
         """
         with self._counted_refusals(name):
-            image = self._read(upload, name, claim.position)
+            job_id = claim.job_id
+            image, made = self._find_made(job_id, self._read(upload, name, claim.position), upload)
             with (
-                self._original_stored(upload, claim.job_id, image.id),
-                within_kept_limit(self.store, claim.job_id, self.config, lets_new_expire=True),
+                self._original_stored(upload, job_id, image.id),
+                copies_published(self.store, self.storage, made, job_id, image.id) as copies,
+                within_kept_limit(self.store, job_id, self.config, lets_new_expire=True),
             ):
                 if not self.store.fetches.finish(claim, image, OPEN_SECONDS):
                     raise ClaimLost
-        log_accepted(claim.job_id, image)
+                if copies:
+                    copies.finish(image.id)
+        self._log_added(job_id, image, copies)
         return image.id
 
     def replace_image(
@@ -359,6 +364,16 @@ class Jobs:
             had_gps=header.had_gps,
             is_slow=header.work_seconds > SLOW_SECONDS,
         )
+
+    def _find_made(
+        self, job_id: str, image: NewImage, upload: Upload
+    ) -> tuple[NewImage, MadeBefore | None]:
+        """Hash an upload, and find an image of its owner with the same thumbnails."""
+        known = self.store.jobs.owner_and_recipe(job_id)
+        if not known:
+            return image, None
+        image = replace(image, sha256=upload.sha256)
+        return image, find_made(self.store, job_id, image, *known)
 
     def _log_added(self, job_id: str, image: NewImage, copies: Copies | None) -> None:
         log_accepted(job_id, image)

@@ -50,7 +50,7 @@ def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -
     else:
         job = jobs.job(job_id)
         status = 200
-        if (is_new or is_changed) and not (job.is_finished or job.is_open):
+        if (is_new or is_changed) and not (job.is_finished or job.is_receiving):
             status = 202
         elif is_new:
             status = 201

@@ -72,7 +72,7 @@ def _summarize(job: models.Job | models.ListedJob, origin: str) -> dict[str, Any
         "title": job.title,
         "name": job.name,
         "status": job.status,
-        "is_open": job.is_open,
+        "is_open": job.is_receiving,
         "is_finished": job.is_finished,
         "created": job.created,
         "expires": job.expires,
