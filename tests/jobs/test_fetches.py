@@ -521,6 +521,22 @@ def test_a_process_that_dies_loses_and_doubles_nothing(jobs: Jobs, clock: Clock)
     assert len([path for path in files_left(jobs) if job_id in path]) == 2  # Folder and file.
 
 
+def test_a_long_fetch_is_claimed_once(jobs: Jobs) -> None:
+    jobs = open_jobs(replace(jobs.config, fetch_seconds=600), jobs.store.now)
+    submit(jobs, "https://pictures.example/cat.jpg")
+
+    assert fetch_work(jobs).take()
+    assert fetch_work(jobs).take() is None
+
+
+def test_a_clock_that_is_set_back_holds_up_no_fetch(jobs: Jobs, clock: Clock) -> None:
+    submit(jobs, "https://pictures.example/cat.jpg")
+
+    clock.stop(NOW - 24 * 3600)
+
+    assert fetch_work(jobs).take()
+
+
 def test_a_fetch_that_costs_a_few_processes_fails(jobs: Jobs, clock: Clock) -> None:
     job_id = submit(jobs, "https://pictures.example/cat.jpg")
     for number in range(len(PAUSES) + 2):

@@ -14,7 +14,6 @@ from webapp.jobs.store.queue import ImageQueue
 from webapp.jobs.store.rows import (
     EXISTS,
     IMAGES_AND_FETCHES,
-    LEASE_IS_OVER,
     NEXT_POSITION,
     UNFINISHED,
 )
@@ -23,9 +22,14 @@ _HELD = "id = :fetch_id AND status = 'working' AND attempts = :attempt"
 
 _ENDED = "lease = NULL, client = ''"
 
+# A lease lasts up to 615 s, for the longest fetch that the settings allow, and a pause up to 600.
+# One that ends later is over, as for images: the clock was set back.
+_LEASE_IS_OVER = "(lease < :now OR lease > :now + 660)"
+_IS_DUE = "(due <= :now OR due > :now + 660)"
+
 # Due, or left by a process that died; of a job that is not deleted.
 _CLAIMABLE = (
-    f"({UNFINISHED} AND iif(status = 'waiting', due <= :now, {LEASE_IS_OVER}))"
+    f"{UNFINISHED} AND iif(status = 'waiting', {_IS_DUE}, {_LEASE_IS_OVER})"
     f" AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_id AND {EXISTS})"
 )
 
@@ -109,7 +113,7 @@ class Fetches:
             now = self._now()
             rows = self._db.query(
                 "WITH in_hand AS MATERIALIZED (SELECT client, count(*) AS fetches FROM fetches"
-                f" WHERE {UNFINISHED} AND status = 'working' AND NOT {LEASE_IS_OVER}"
+                f" WHERE {UNFINISHED} AND status = 'working' AND NOT {_LEASE_IS_OVER}"
                 " GROUP BY client)"
                 " SELECT fetches.rowid AS number FROM fetches LEFT JOIN in_hand USING (client)"
                 f" WHERE {_CLAIMABLE} AND coalesce(in_hand.fetches, 0) < :max_of_client"
@@ -175,7 +179,7 @@ class Fetches:
 
     def fail_exhausted(self, max_tries: int, code: str, message: str, open_seconds: float) -> int:
         """Fail the fetches that cost too many processes; return their number."""
-        lost = f"{UNFINISHED} AND status = 'working' AND {LEASE_IS_OVER}"
+        lost = f"{UNFINISHED} AND status = 'working' AND {_LEASE_IS_OVER}"
         which = f"{lost} AND attempts - released >= :max_tries"
         return self._end(which, "failed", code, message, open_seconds, max_tries=max_tries)
 
