@@ -30,7 +30,7 @@ def config(tmp_path: Path) -> Config:
 BRING_NO_IMAGE = {
     "access.sign_in", "access.sign_out", "changes.cancel", "changes.delete", "changes.extend",
     "changes.rename", "changes.restore", "images.set_alt", "images.try_quality", "uploads.close",
-    "uploads.draw_sizes", "uploads.reopen", "api.cancel_image", "api.cancel_job",
+    "uploads.draw_sizes", "uploads.reopen", "api.add_fetch", "api.cancel_image", "api.cancel_job",
     "api.change_image", "api.change_job", "api.close_job", "api.delete_job", "api.reopen_job",
     "api.restore_job",
 }  # fmt: skip

@@ -275,7 +275,8 @@ def cancel(job: str, image: str | None, as_json: bool) -> None:
     """
     found = _read_job(job)
     image_id = _find_image(found, image) if image else None
-    cancelled = current_jobs().store.queue.cancel(found.id, image_id)
+    jobs = current_jobs()
+    cancelled = jobs.store.queue.cancel(found.id, image_id) if image_id else jobs.cancel(found.id)
     if not cancelled:
         raise click.ClickException("Nothing to cancel: no such image waits.")
     if as_json:

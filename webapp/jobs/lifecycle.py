@@ -542,11 +542,11 @@ class Jobs:
         if not self.store.jobs.set_alt(job_id, image_id, alt or None):
             raise ImageNotFound
 
-    def cancel(self, job_id: str) -> None:
-        """Cancel the images of a job that wait, and those that are still to be fetched."""
+    def cancel(self, job_id: str) -> int:
+        """Cancel the images of a job that wait or are still to be fetched; return their number."""
         with self.store.db.transaction():
-            self.store.queue.cancel(job_id)
-            self.store.fetches.cancel(job_id, *FETCH_CANCELLED, OPEN_SECONDS)
+            fetches = self.store.fetches.cancel(job_id, *FETCH_CANCELLED, OPEN_SECONDS)
+            return self.store.queue.cancel(job_id) + fetches
 
     def retry(self, job_id: str, image_id: str | None, client: str) -> int:
         """Retry an image, or all whose failure may pass, or else all cancelled ones.

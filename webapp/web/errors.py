@@ -206,6 +206,9 @@ def answer(error: Exception) -> Response:
 
 def _answer_program(found: Problem, origin: str) -> Response:
     """Answer a request of the API with problem details (RFC 9457)."""
+    errors = list(found.errors)
+    if found.field and not errors:
+        errors = [FieldError(detail=found.detail, pointer=f"#/{found.field}")]
     details = ProblemDetails(
         type=f"{origin}/docs#{found.code}",
         title=found.title,
@@ -213,7 +216,7 @@ def _answer_program(found: Problem, origin: str) -> Response:
         detail=found.detail,
         instance=g.request_id,
         code=found.code,
-        errors=list(found.errors) or UNSET,
+        errors=errors or UNSET,
     )
     return Response(msgspec.json.encode(details), mimetype="application/problem+json")
 

@@ -113,7 +113,8 @@ def _stored(row: dict[str, Any]) -> StoredJob:
         "created": datetime.fromtimestamp(row["created"], UTC),
         "expires": expiry(row["expires"]),
     }
-    return StoredJob(**with_counts({**values, **times, "is_open": bool(row["is_open"])}))
+    switches = {name: bool(row[name]) for name in ("is_open", "is_closing")}
+    return StoredJob(**with_counts({**values, **times, **switches}))
 
 
 def _totals(rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
@@ -359,7 +360,8 @@ class JobRows:
         return self._db.query(
             "SELECT jobs.id, number, jobs.version, jobs.owner, jobs.created, expires, jobs.name,"
             " jobs.bytes, open_until > :now AS is_open, (SELECT name FROM images"
-            f" WHERE job_id = jobs.id ORDER BY position, created LIMIT 1) AS first_image, {COUNTS}"
+            " WHERE job_id = jobs.id ORDER BY position, created LIMIT 1) AS first_image,"
+            f" {FETCHING}, {COUNTS}"
             f" FROM (SELECT *, rowid AS number FROM jobs WHERE {which}) AS jobs"
             " LEFT JOIN images ON job_id = jobs.id"
             " GROUP BY jobs.id ORDER BY jobs.created DESC, number DESC",

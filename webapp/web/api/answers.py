@@ -48,13 +48,14 @@ def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -
     if _is_known(_job_etag(progress)) or request.method == "HEAD":
         response = _with_etag(b"", _job_etag(progress), 200)
     else:
-        job = jobs.job(job_id)
+        with jobs.store.db.snapshot():
+            job, fetches = jobs.job(job_id), jobs.store.fetches.of_job(job_id)
         status = 200
         if (is_new or is_changed) and not (job.is_finished or job.is_receiving):
             status = 202
         elif is_new:
             status = 201
-        response = _with_etag(_encode(describe_job(job)), _job_etag(job), status)
+        response = _with_etag(_encode(describe_job(job, fetches)), _job_etag(job), status)
         progress = job
     if is_new:
         response.headers["Location"] = job_url(job_id)

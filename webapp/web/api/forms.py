@@ -52,6 +52,7 @@ class AskedJob:
     recipe: Recipe
     name: str
     keep_hours: float | None  # None: as long as the settings say; infinite: until it is deleted.
+    url: str = ""
     files: Sequence[tuple[Upload, str]] = ()
 
 
@@ -75,6 +76,8 @@ def read_new_job() -> AskedJob:
     else:
         job = _read_fields(request.args, problems)
         files = []
+    if job and job.url and files:
+        problems.add("/url", "Send files or a link, not both.")
     problems.raise_if_any()
     assert job is not None
     return replace(job, files=files)
@@ -97,7 +100,7 @@ def _read_job(asked: schemas.NewJob | None, problems: Problems) -> AskedJob | No
         return None
     recipe = read_recipe(asked.presets, asked.outputs, problems)
     hours = read_hours(asked.keep_hours, problems)
-    return AskedJob(recipe, asked.name, hours) if recipe else None
+    return AskedJob(recipe, asked.name, hours, asked.url or "") if recipe else None
 
 
 def _read_fields(fields: MultiDict[str, str], problems: Problems) -> AskedJob | None:
@@ -114,7 +117,7 @@ def _read_fields(fields: MultiDict[str, str], problems: Problems) -> AskedJob | 
     hours = _read_hours_field(fields.get("keep_hours", ""), problems)
     if recipe is None:
         return None
-    return AskedJob(recipe, fields.get("name", ""), hours)
+    return AskedJob(recipe, fields.get("name", ""), hours, fields.get("url", ""))
 
 
 def _read_recipe_field(text: str, problems: Problems) -> schemas.Recipe:

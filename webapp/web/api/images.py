@@ -1,11 +1,10 @@
 """Add images to a job, read and change them."""
 
-from typing import Annotated
 from uuid import UUID
 
 from flask import Response
 from flask.typing import ResponseReturnValue
-from msgspec import UNSET, Meta
+from msgspec import UNSET
 
 from webapp.jobs.tasks import notify_workers
 from webapp.web.api import schemas
@@ -21,7 +20,7 @@ from webapp.web.api.operations import (
     operation,
 )
 from webapp.web.api.reading import Problems, read_json, read_position
-from webapp.web.api.representations import describe_image
+from webapp.web.api.representations import describe_fetch, describe_image
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, require_owner
 
@@ -29,7 +28,7 @@ FILENAME = Parameter("filename", "query", str, "The name of the file, as people 
 POSITION = Parameter(
     "position",
     "query",
-    Annotated[int, Meta(ge=0, le=999_999)],
+    schemas.Position,
     "The place among the images of the job. An image that you send a second time, because the"
     " answer was lost, is not added again at the same place.",
 )
@@ -58,6 +57,31 @@ def add_image(job_id: UUID) -> ResponseReturnValue:
     notify_workers(current_huey())
     image = describe_image(current_jobs().image(str(job_id), image_id)[1])
     return answer(image, 201), {"Location": image.url}
+
+
+@operation(
+    "POST",
+    "/jobs/<uuid:job_id>/images",
+    tag="Images",
+    bodies={JSON: schemas.NewFetch},
+    answers=(Answer(202, "The fetch. Read the job to follow it.", schemas.Fetch),),
+    errors=(403, 404, 409, 410, 415, 422, 429, 503, 507),
+)
+def add_fetch(job_id: UUID) -> Response:
+    """Let the server fetch an image for an open job.
+
+    It becomes an image of the job, or a missing file with the reason. The settings of the server
+    must allow it.
+    """
+    require_owner(str(job_id))
+    jobs, problems = current_jobs(), Problems()
+    asked = read_json(schemas.NewFetch, problems)
+    problems.raise_if_any()
+    assert asked
+    jobs.limits.admit_images(client_name())
+    fetch_id = jobs.add_url(str(job_id), asked.url, asked.name, asked.position, client_name())
+    fetch = next(one for one in jobs.store.fetches.of_job(str(job_id)) if one.id == fetch_id)
+    return answer(describe_fetch(fetch), 202)
 
 
 @operation(

@@ -96,8 +96,9 @@ def create_job() -> ResponseReturnValue:
 
     Send images as files of a form of any field names, with the recipe as `preset`, as `recipe` in
     JSON, or as the fields of one output. Or send one image as the body, with the same fields in the
-    query. The job is then closed. Or send JSON without images: the job is open, and takes images
-    one by one until you close it.
+    query. Or send JSON with the `url` of one image, which the server fetches. The job is then
+    closed. Or send JSON without images: the job is open, and takes images one by one until you
+    close it.
 
     With a wait, the answer comes when the job is finished. For a job of one image and one output,
     `Accept: image/*` then answers with the thumbnail.
@@ -132,8 +133,10 @@ def _create(asked: AskedJob, hold: Hold | None) -> str:
         notify_workers(current_huey())
         return job_id
     job_id = jobs.submit(asked.recipe, owner, asked.keep_hours, hold=hold)
-    if asked.files:
+    if asked.files or asked.url:
         try:
+            if asked.url:
+                jobs.add_url(job_id, asked.url, None, None, client_name())
             jobs.close(job_id, _add_all(job_id, asked.files))
         except BaseException:
             jobs.delete(job_id)  # Sending the request again would create half of the job twice.
@@ -331,9 +334,9 @@ def retry_job(job_id: UUID) -> Response:
     errors=(403, 404, 410),
 )
 def cancel_job(job_id: UUID) -> Response:
-    """Cancel the images that wait. Those that are worked on are finished."""
+    """Cancel the images that wait or are to be fetched. Those that are worked on are finished."""
     require_owner(str(job_id))
-    current_jobs().store.queue.cancel(str(job_id))
+    current_jobs().cancel(str(job_id))
     return answer_job(str(job_id), is_changed=True)
 
 

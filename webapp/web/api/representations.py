@@ -1,5 +1,6 @@
 """Describe jobs, images and recipes in the types of the API."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import request, url_for
@@ -10,16 +11,33 @@ from webapp.recipes import outputs
 from webapp.web.api import schemas
 
 
-def describe_job(job: models.Job) -> schemas.Job:
-    """Describe a job with its images."""
+def describe_job(job: models.Job, fetches: Iterable[models.Fetch]) -> schemas.Job:
+    """Describe a job with its images and fetches."""
     origin = _origin()
     return schemas.Job(
         **_summarize(job, origin),
         recipe=describe_recipe(outputs.Recipe.from_json(job.recipe)),
         images=[_describe_image(image, origin) for image in job.images],
+        fetches=[describe_fetch(fetch) for fetch in fetches],
         missing_files=[
             schemas.MissingFile(name=file.name, reason=file.reason) for file in job.missing_files
         ],
+    )
+
+
+def describe_fetch(fetch: models.Fetch) -> schemas.Fetch:
+    """Describe an image that the server fetches."""
+    return schemas.Fetch(
+        id=fetch.id,
+        position=fetch.position,
+        name=fetch.shown_name,
+        status=fetch.status,
+        error=(
+            schemas.ImageError(code=fetch.error_code, detail=fetch.error_message or "")
+            if fetch.error_code
+            else None
+        ),
+        image_id=fetch.image_id,
     )
 
 

@@ -41,6 +41,7 @@ Background = Annotated[
 Pixels = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Point = tuple[Fraction, Fraction]
+Position = Annotated[int, Meta(ge=0, le=999_999)]
 Hours = Annotated[float, Meta(gt=0)]
 
 
@@ -90,6 +91,11 @@ class Recipe(Struct, kw_only=True, forbid_unknown_fields=True):
 class NewJob(Recipe, kw_only=True, forbid_unknown_fields=True):
     """A job to create. Without a `url` it is open, and takes images until it is closed."""
 
+    url: Annotated[
+        str | UnsetType,
+        says("Where the server fetches the one image of the job, if its settings allow that."),
+    ] = UNSET
+
     name: Annotated[str, says("The title of its page, and the name of its zip.")] = ""
     keep_hours: Annotated[
         Hours | UnsetType | None,
@@ -102,6 +108,7 @@ class NewJobForm(Struct, kw_only=True):
 
     files: Annotated[list[bytes], says("The images, as files of any field names.")] = []
     preset: Annotated[list[str], says("The names of presets.")] = []
+    url: Annotated[str, says("Where the server fetches the image, instead of files.")] = ""
     recipe: Annotated[str, says('A recipe as JSON, like `{"outputs": [{"width": 640}]}`.')] = ""
     name: Annotated[str, says("The title of its page, and the name of its zip.")] = ""
     keep_hours: Annotated[str, says("As in JSON; `inf`: until you delete it.")] = ""
@@ -117,6 +124,19 @@ class NewJobForm(Struct, kw_only=True):
     enlarge: bool = False
     keep_copyright: bool = False
     animated: bool = False
+
+
+class NewFetch(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An image that the server is to fetch."""
+
+    url: str
+    name: Annotated[
+        str | None, says("The name of the file. Without one, it is that of the address.")
+    ] = None
+    position: Annotated[
+        Position | None,
+        says("The place in the job. The same address is not added again at the same place."),
+    ] = None
 
 
 class JobChanges(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -206,6 +226,17 @@ class Image(Struct, kw_only=True):
     thumbnails: list[Thumbnail]
 
 
+class Fetch(Struct, kw_only=True):
+    """An image that the server fetches. Its address is told to no one: it may be a secret."""
+
+    id: str
+    position: int
+    name: str
+    status: Status
+    error: Annotated[ImageError | None, says("Why it is not in the job.")]
+    image_id: Annotated[str | None, says("Of the image that it became.")]
+
+
 class MissingFile(Struct, kw_only=True):
     """A file that was meant for a job and is not in it."""
 
@@ -244,6 +275,7 @@ class Job(JobSummary, kw_only=True):
 
     recipe: list[Output]
     images: list[Image]
+    fetches: Annotated[list[Fetch], says("Images that the server fetches, or did.")]
     missing_files: list[MissingFile]
 
 
