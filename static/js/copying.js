@@ -28,6 +28,13 @@ document.addEventListener("click", async ({ target }) => {
   else await copy(Promise.resolve(url), button.querySelector(".done").textContent);
 });
 
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-copies]");
+  if (!button) return;
+  const { textContent: words } = document.getElementById(button.dataset.copies);
+  await copy(Promise.resolve(words), button.querySelector(".done").textContent);
+});
+
 /** Load a text. Throws an error with a message for the user if that fails. */
 async function load(address) {
   const response = await fetch(address).catch(() => {

@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.jobs import PHOTO, make_job
-from tests.browser.measures import NOTICE
+from tests.browser.jobs import PHOTO, create_job, make_job
+from tests.browser.measures import NOTICE, check_on_screens
 from tests.browser.routes import WORDS, refuse
 from tests.support.servers import Servers
 
@@ -94,7 +94,7 @@ def test_thumbnail_is_copied_in_the_last_chosen_format(
     page: Page, servers: Servers, base_url: str
 ) -> None:
     page.goto(make_job(page, servers, {"my cat.jpg": PHOTO}))
-    page.locator("summary").click()
+    page.locator(".files summary").click()
     button = page.get_by_role("button", name="Copy Square 100 × 100 of my cat.jpg")
     url = base_url + str(page.locator(".thumbnails a").first.get_attribute("href"))
     button.click()
@@ -107,7 +107,7 @@ def test_thumbnail_is_copied_in_the_last_chosen_format(
     copy(page, "Markdown")
     expect(told).to_contain_text("Copied Markdown of all photos.")
     page.reload()
-    page.locator("summary").click()
+    page.locator(".files summary").click()
     button.focus()
     page.keyboard.press("Enter")
     expect(told).to_contain_text("Copied Square 100 × 100")
@@ -142,3 +142,23 @@ def test_responsive_set_is_copied_as_a_picture_element(page: Page, servers: Serv
     assert text.count("<picture>") == 2
     for part in ("srcset=", "sizes=", "width=", "height=", "alt="):
         assert part in text
+
+
+def test_command_of_the_job_is_copied(copied: Page, base_url: str) -> None:
+    copied.get_by_text("Make this with curl").click()
+    check_on_screens(copied)
+    copied.get_by_role("button", name="Copy command").click()
+    expect(copied.get_by_role("status")).to_have_text(
+        "Copied the command. Run it in the folder of the photos."
+    )
+    assert clipboard(copied) == (
+        f"curl {base_url}/api/v1/jobs \\\n  -F file=@a.jpg \\\n  -F preset=square"
+    )
+
+
+def test_command_stays_unfolded_while_the_job_changes(page: Page, idle: Servers) -> None:
+    page.goto(create_job(page, idle, {"a.jpg": PHOTO}))
+    page.get_by_text("Make this with curl").click()
+    page.set_input_files("#images", {"name": "b.jpg", "mimeType": "image/jpeg", "buffer": PHOTO})
+    expect(page.locator("#command")).to_contain_text("-F file=@b.jpg")
+    expect(page.locator("#command")).to_be_visible()

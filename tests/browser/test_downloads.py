@@ -75,7 +75,7 @@ def test_markup_of_the_index_shows_the_pictures_beside_it(page: Page, unpacked: 
 
 def test_axe_finds_no_fault_in_the_index(page: Page, unpacked: Path) -> None:
     page.goto((unpacked / "index.html").as_uri())
-    for summary in page.locator("summary").all():
+    for summary in page.locator(".files summary").all():
         summary.click()
     check_on_screens(page)
 

@@ -30,9 +30,9 @@ NOT_ON_PAGES = ("metrics.py",)
 
 
 def said(html: str) -> str:
-    """Return all words of a page; codes of errors are for programs."""
+    """Return all words of a page; codes of errors and commands are for programs."""
     page = Page(html)
-    for part in page.all("script, style, textarea, .refusal .facts"):
+    for part in page.all("script, style, textarea, #command, .refusal .facts"):
         part.decompose()
     heard = [
         element.attributes[name] or ""

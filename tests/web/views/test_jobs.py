@@ -62,7 +62,7 @@ def test_waiting_image_has_room_for_its_crops_and_counts_its_files(
     work(jobs)
     page = person.page(path)
     assert page.values(".crops img", "width") == widths == ["72", "128"]
-    assert page.text("summary").startswith("6 files · ")
+    assert page.text(".files summary").startswith("6 files · ")
 
 
 def test_photo_smaller_than_a_size_is_marked(person: Person, jobs: Jobs) -> None:

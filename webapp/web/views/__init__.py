@@ -10,6 +10,7 @@ from webapp.web.views import (
     crops,
     downloads,
     images,
+    integrations,
     jobs,
     operations,
     thumbnail_api,
@@ -33,6 +34,7 @@ def init_app(app: Flask, config: Config) -> None:
         thumbnails,
         access,
         thumbnail_api,
+        integrations,
         operations,
     ):
         app.register_blueprint(module.blueprint)

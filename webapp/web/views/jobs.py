@@ -12,12 +12,15 @@ from flask import (
     Response,
     render_template,
     request,
+    url_for,
 )
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
+from webapp.config import MB
 from webapp.exports.cards import expected_crops, make_card
 from webapp.exports.file_names import example_names
+from webapp.exports.integrations import write_curl
 from webapp.jobs.errors import JobNotFound
 from webapp.jobs.health import QueueEstimate
 from webapp.jobs.models import Job, ListedJob, Progress
@@ -219,8 +222,21 @@ def _render(job_id: str, *, is_page: bool = False, since: int | None = None) -> 
         find=request.args.get("find", "").strip().casefold(),
         show=request.args.get("show"),
         view=_view(),
+        command=partial(_write_command, job),
         hours=later_hours(job),
         can_be_kept=can_be_kept(job),
+    )
+
+
+def _write_command(job: Job) -> str:
+    """Write the command that makes a job like this one on this server."""
+    config = current_config()
+    return write_curl(
+        job,
+        url_for("api.create_job", _external=True),
+        retention_hours=config.retention_hours,
+        max_request_bytes=config.max_request_mb * MB,
+        needs_token=bool(config.access_token),
     )
 
 

@@ -11,7 +11,7 @@ from webapp.jobs.errors import JobNotFound
 from webapp.jobs.models import FirstImage
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Recipe
-from webapp.recipes.presets import PRESETS
+from webapp.recipes.presets import PRESETS, offered_presets
 from webapp.web.app_context import current_config, current_huey, current_jobs
 from webapp.web.clients import become_owner, client_name
 from webapp.web.security import csrf
@@ -73,7 +73,9 @@ def download_thumbnail(job_id: str) -> ResponseReturnValue:
 def docs() -> str:
     """Document these routes."""
     return render_template(
-        "thumbnail_api/docs.html", needs_token=bool(current_config().access_token)
+        "thumbnail_api/docs.html",
+        needs_token=bool(current_config().access_token),
+        presets=offered_presets(current_jobs().recipe_limits),
     )
 
 
