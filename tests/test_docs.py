@@ -11,7 +11,12 @@ from tests.support.third_party import locked
 from webapp.config import ROOT, Config, environment_name
 
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "bench/README.md"]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").glob("*.md"),
+    ROOT / "bench/README.md",
+    ROOT / "examples/README.md",
+]
 
 
 def documented(default: object) -> str:

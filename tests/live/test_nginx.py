@@ -258,10 +258,12 @@ def seconds_of_an_upload(client: Client) -> float:
     return time.monotonic() - start
 
 
-def announce(nginx: Client, path: str, length: int, accept: str = "*/*") -> Answer:
+def announce(
+    nginx: Client, path: str, length: int, accept: str = "*/*", method: str = "POST"
+) -> Answer:
     """Announce a body; give nginx's whole answer, after which it waits for the body."""
     with closing(HTTPConnection("127.0.0.1", nginx.port, timeout=30)) as connection:
-        connection.putrequest("POST", path)
+        connection.putrequest(method, path)
         for name, value in (("Accept", accept), ("Content-Length", str(length))):
             connection.putheader(name, value)
         connection.endheaders()
@@ -280,15 +282,27 @@ def test_nginx_refuses_a_large_request_with_our_error_page(nginx: Client) -> Non
     assert answer.json == {"code": ours.code, "detail": ours.detail, "field": None}
 
 
-@pytest.mark.parametrize("path", ["/jobs/{}/remake", "/jobs/open", "/sign-in", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/jobs/{}/remake", "/jobs/open", "/sign-in", "/nowhere", "/api/v1/jobs/{}/close"]
+)
 def test_only_images_may_be_larger_than_a_megabyte(nginx: Client, path: str) -> None:
     answer = announce(nginx, path.format(uuid4()), 1_100_000)
     assert (answer.status, answer.json["code"]) == (413, "request_too_large")
 
 
-@pytest.mark.parametrize("path", ["/upload_image", "/jobs/{}/images"])
-def test_file_over_the_limit_is_refused_before_it_is_sent(nginx: Client, path: str) -> None:
-    answer = announce(nginx, path.format(uuid4()), 52_000_000)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/upload_image"),
+        ("POST", "/jobs/{}/images"),
+        ("PUT", "/api/v1/jobs/{}/images?position=1"),
+        ("PUT", "/api/v1/jobs/{0}/images/{0}"),
+    ],
+)
+def test_file_over_the_limit_is_refused_before_it_is_sent(
+    nginx: Client, method: str, path: str
+) -> None:
+    answer = announce(nginx, path.format(uuid4()), 52_000_000, method=method)
     assert answer.status == 413
     assert answer.json["code"] == FileTooLarge.code
     assert answer.json["detail"] == "This file is too large. Export it smaller."
@@ -297,6 +311,46 @@ def test_file_over_the_limit_is_refused_before_it_is_sent(nginx: Client, path: s
 def test_file_of_the_largest_size_reaches_the_application(nginx: Client) -> None:
     body = bytes(Config().max_file_mb * MB + 1000)  # The form adds less than that.
     assert nginx.request("POST", "/upload_image", body).status == 422
+
+
+def test_new_job_of_the_api_may_be_as_large_as_a_form(nginx: Client) -> None:
+    body = bytes(Config().max_file_mb * MB + 4_000_000)  # More than nginx lets one file have.
+    answer = nginx.request("POST", "/api/v1/jobs?preset=square", body)
+    assert (answer.status, answer.json["code"]) == (413, FileTooLarge.code)  # The application's.
+    answer = announce(nginx, "/api/v1/jobs?preset=square", 600_000_000)
+    assert (answer.status, answer.json["code"]) == (413, "request_too_large")
+
+
+def test_program_that_nginx_refuses_gets_problem_details(nginx: Client) -> None:
+    ours = problem(RequestEntityTooLarge())
+    answer = announce(nginx, "/api/v1/jobs", 600_000_000, "text/html")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert {key: value for key, value in answer.json.items() if key != "instance"} == {
+        "type": f"/docs#{ours.code}",
+        "title": ours.title,
+        "status": 413,
+        "detail": ours.detail,
+        "code": ours.code,
+    }
+
+
+def test_program_uploads_a_large_photo_and_waits_through_nginx(nginx: Client) -> None:
+    head = {"Content-Type": "application/json"}
+    opened = nginx.request("POST", "/api/v1/jobs", b'{"presets": ["square"]}', head).json
+    job = f"/api/v1/jobs/{opened['id']}"
+    photo = make_jpeg(size=(300, 200)) + bytes(5_000_000)  # Cameras append previews, too.
+    added = nginx.request("PUT", f"{job}/images?filename=a.jpg&position=0", photo)
+    assert (added.status, added.json["bytes"]) == (201, len(photo))
+    begun = time.monotonic()
+    assert not nginx.request("GET", f"{job}?wait=2").json["is_finished"]  # It is still open.
+    assert time.monotonic() - begun > 1.9
+    nginx.request("POST", f"{job}/close")
+    done = nginx.request("GET", job, headers={"Prefer": "wait=20"})
+    assert done.headers["Preference-Applied"] == "wait=20"
+    assert done.json["status"] == "done"
+    answer = nginx.request("GET", f"{job}/thumbnails.zip")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/zip")
+    assert nginx.request("DELETE", job).status == 204
 
 
 def raw(nginx: Client, head: bytes) -> str:
@@ -360,19 +414,20 @@ def test_requests_over_the_rate_limit_get_a_retry_after(nginx_of_its_own: Client
     assert answer.json["code"] == "too_many_requests"
 
 
-def test_costly_reads_are_limited_by_client(
-    nginx: Client,
-) -> None:
+@pytest.mark.parametrize(
+    ("path", "net"), [("/jobs/{}/zip", 1), ("/api/v1/jobs/{}/thumbnails.zip", 2)]
+)
+def test_costly_reads_are_limited_by_client(nginx: Client, path: str, net: int) -> None:
     def ask(client: str) -> int:
-        return nginx.request("GET", f"/jobs/{uuid4()}/zip", headers={CLIENT: client}).status
+        return nginx.request("GET", path.format(uuid4()), headers={CLIENT: client}).status
 
-    neighbours = [ask(f"2001:db8:1:1::{number}") for number in range(20)]
+    neighbours = [ask(f"2001:db8:{net}:1::{number}") for number in range(20)]
     assert set(neighbours) == {404, 429}  # They are one client, with a network of its own.
-    assert ask("2001:db8:1:2::1") == 404
-    mapped = [ask("::ffff:10.0.0.1") for _ in range(20)]
+    assert ask(f"2001:db8:{net}:2::1") == 404
+    mapped = [ask(f"::ffff:10.0.{net}.1") for _ in range(20)]
     assert mapped[-1] == 429
-    assert ask("10.0.0.1") == 429
-    assert ask("::ffff:10.0.0.2") == 404
+    assert ask(f"10.0.{net}.1") == 429
+    assert ask(f"::ffff:10.0.{net}.2") == 404
 
 
 def test_page_explains_that_the_server_is_unavailable(tmp_path: Path) -> None:
@@ -505,11 +560,13 @@ def greedy(crowded: tuple[Servers, Client]) -> Iterator[Greedy]:
             os.truncate(file, 500 << 20)  # It has a hole, and needs no disk.
     job = f"/jobs/{job_id}"
     posted = ("/", "/jobs", f"{job}/images", "/upload_image", f"{job}/remake", "/sign-in", "/form",
-              f"{job}/zip", "/thumbnails/x", "/nowhere")  # fmt: skip
+              f"{job}/zip", "/thumbnails/x", "/nowhere", "/api/v1/jobs", f"/api/v1{job}/images",
+              "/api-form")  # fmt: skip
     with ExitStack() as stack:
         greedy = Greedy(client, stack)
         greedy.ask_for(f"{job}/zip", at_most=1)
         greedy.ask_for(f"{job}/images/{image_id}/original", at_most=10)
+        greedy.ask_for(f"/api/v1{job}/thumbnails.zip", at_most=10)
         greedy.ask_for(f"/download_thumbnail/{job_id}", at_most=2)  # Half a gigabyte, here.
         for length in sorted(longest_bodies().values(), reverse=True):
             for path in posted:
