@@ -1,15 +1,20 @@
 """The documents agree with the code."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from packaging.requirements import Requirement
 
 from tests.support.third_party import locked
 from webapp.config import ROOT, Config, environment_name
+from webapp.web.api.operations import OPERATIONS
+from webapp.web.errors import STATUS
 
+HTTP_API = (ROOT / "docs/http-api.md").read_text()
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 PAGES = [
     *ROOT.glob("*.md"),
@@ -17,6 +22,14 @@ PAGES = [
     ROOT / "bench/README.md",
     ROOT / "examples/README.md",
 ]
+
+# In the same document, with the answers instead of what a request does.
+THUMBNAIL_API = {
+    "/upload_image",
+    "/check_job_status/<id>",
+    "/download_thumbnail/<id>",
+    "/healthcheck",
+}
 
 
 def documented(default: object) -> str:
@@ -95,3 +108,23 @@ def test_libvips_is_installed_where_it_has_a_wheel() -> None:
     extra = {"pyvips", "pyvips-binary", "cffi", "pycparser"}
     assert extra <= installed("x86_64") & installed("aarch64")
     assert not extra & installed("riscv64")
+
+
+def test_every_operation_of_the_api_is_documented(app: Flask) -> None:
+    rows = re.findall(r"^\| `([A-Z]+) (/\S*)` \|", HTTP_API, re.MULTILINE)
+    documented = {(method, path) for method, path in rows if path not in THUMBNAIL_API}
+    assert documented == {(one.method, re.sub(r"\{\w+\}", "<id>", one.path)) for one in OPERATIONS}
+
+
+def test_every_code_of_an_error_is_documented() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", HTTP_API, re.MULTILINE)
+    known = {(str(status), code) for error in STATUS for status, code in codes_of(error)}
+    assert known - set(rows) == set()
+
+
+def codes_of(error: type[Exception]) -> Iterator[tuple[int, str]]:
+    """List the status and the code of an error and of those that derive from it."""
+    if code := getattr(error, "code", None):
+        yield next(status for known, status in STATUS.items() if issubclass(error, known)), code
+    for derived in error.__subclasses__():
+        yield from codes_of(derived)
