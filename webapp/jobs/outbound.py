@@ -61,7 +61,10 @@ class _Clock:
     A timeout of a socket begins again with each byte: a server that drips would hold us for ever.
     """
 
-    def __init__(self, seconds: float, is_stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, seconds: float, silent_seconds: float, is_stopping: Callable[[], bool]
+    ) -> None:
+        self._silent_seconds = silent_seconds
         self._deadline = time.monotonic() + seconds
         self._is_stopping = is_stopping
         self._is_closed = threading.Event()
@@ -88,7 +91,7 @@ class _Clock:
     def timeouts(self) -> tuple[float, float]:
         """Return how long to wait for a connection, and for a byte."""
         left = max(self._deadline - time.monotonic(), 0.001)
-        return min(CONNECT_SECONDS, left), min(READ_SECONDS, left)
+        return min(CONNECT_SECONDS, left), min(self._silent_seconds, left)
 
     def add(self, connection: socket.socket) -> None:
         """End a connection at the deadline.
@@ -214,6 +217,7 @@ def send(
     url: str,
     *,
     seconds: float,
+    silent_seconds: float = READ_SECONDS,
     max_redirects: int = 0,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
@@ -221,12 +225,13 @@ def send(
 ) -> Iterator[Answer]:
     """Send a request and yield the answer, whatever its status.
 
-    `seconds` are for all of it: redirects, and reading the body in the block. It ends earlier where
-    `is_stopping`. Raises RequestRefused or RequestFailed.
+    `seconds` are for all of it: redirects, and reading the body in the block. Of these, the server
+    may be silent for `silent_seconds`. It ends earlier where `is_stopping`. Raises RequestRefused
+    or RequestFailed.
     """
     guard = Guard(config)
     with ExitStack() as stack:
-        clock = stack.enter_context(_Clock(seconds, is_stopping))
+        clock = stack.enter_context(_Clock(seconds, silent_seconds, is_stopping))
         session = stack.enter_context(_open_session(guard, clock))
         for _ in range(max_redirects + 1):
             response = _send_once(session, guard, clock, method, url, headers, body)
