@@ -4,11 +4,13 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.support.people import Person
+from tests.support.receiver import PACKAGES
 from webapp.config import ROOT
 
 VENDOR = ROOT / "static/vendor"
@@ -25,6 +27,17 @@ def test_vendored_file_is_what_was_pinned(entry: dict[str, str]) -> None:
 def test_every_vendored_file_is_pinned() -> None:
     pinned = {entry["file"] for entry in json.loads((VENDOR / "vendor.json").read_text())}
     assert {path.name for path in VENDOR.glob("*.js")} == pinned
+
+
+@pytest.mark.parametrize("package", json.loads((PACKAGES / "packages.json").read_text()))
+def test_npm_package_of_tests_is_what_was_pinned(package: dict[str, Any]) -> None:
+    folder = PACKAGES / package["name"]
+    files = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "LICENSE"
+    }
+    assert files == package["files"]
 
 
 @pytest.mark.parametrize(
