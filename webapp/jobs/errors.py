@@ -82,6 +82,27 @@ class RetentionNotOffered(ValueError):
         super().__init__("Choose one of the times that the form offers.")
 
 
+class TokenRequired(Exception):
+    """A job was submitted with a callback, but not by the owner of an API token."""
+
+    code = "token_required"
+    field = "callback_url"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A callback_url needs an API token, whose secret signs what is sent. Send a token."
+        )
+
+
+class DeliveryNotFound(LookupError):
+    """The job has no delivery of this id."""
+
+    code = "delivery_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("This job has no such delivery.")
+
+
 class TooManyImages(Exception):
     """The job has the maximum number of images."""
 
@@ -169,6 +190,12 @@ class TooManyPacked(Busy):
     """A client exceeds its downloads of an hour, in zips and markup."""
 
     code = "too_many_packed"
+
+
+class TooManySent(Busy):
+    """A client exceeds the deliveries that it may send again in an hour."""
+
+    code = "too_many_sent"
 
 
 class TooManyTrials(Busy):

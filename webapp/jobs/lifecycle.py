@@ -25,6 +25,7 @@ from webapp.jobs.errors import (
     AltTextTooLong,
     Busy,
     ClaimLost,
+    DeliveryNotFound,
     FetchingIsOff,
     FileTooLarge,
     ImageNotFound,
@@ -34,6 +35,7 @@ from webapp.jobs.errors import (
     JobNotFound,
     KeyInUse,
     NoSpace,
+    TokenRequired,
     TooManyImages,
     TooManyWaiting,
     TooMuchKept,
@@ -48,6 +50,7 @@ from webapp.jobs.health import QueueEstimate, estimate
 from webapp.jobs.housekeeping import delete_ended, place_thumbnails
 from webapp.jobs.limits import OPEN_SECONDS, ClientLimits, within_kept_limit
 from webapp.jobs.models import (
+    Callback,
     FetchClaim,
     Hold,
     Image,
@@ -56,6 +59,7 @@ from webapp.jobs.models import (
     MissingFile,
     NewImage,
     Progress,
+    is_token,
     owns,
 )
 from webapp.jobs.names import ALT_LENGTH, clean_alt, clean_job_name, clean_name
@@ -115,7 +119,7 @@ class Jobs:
         self.trials = Trials(store, storage, limits, self.watch, max(places, 1))
         self._image_limits = ImageLimits.from_config(config)
         self._guard = Guard(config)
-        self._fetchers = WakeUp(config.instance / WAKE_UP)
+        self._outbound = WakeUp(config.instance / WAKE_UP)
 
     # Create
 
@@ -126,17 +130,21 @@ class Jobs:
         keep_hours: float | None = None,
         *,
         hold: Hold | None = None,
+        callback_url: str | None = None,
+        origin: str = "",
     ) -> str:
         """Create an open job without images, and return its id, which cannot be guessed.
 
         Without `keep_hours` it is kept for as long as the settings say; with infinity, until its
-        owner deletes it. `hold` is of the idempotency key that makes it. Raises NoSpace,
-        TooMuchKept or KeyInUse.
+        owner deletes it. `hold` is of the idempotency key that makes it. When it is finished,
+        `callback_url` is told, with links to the `origin` that its owner knows this server by.
+        Raises NoSpace, TooMuchKept, KeyInUse, TokenRequired or RequestRefused.
         """
+        callback = self._callback(owner, callback_url, origin)
         self._require_space()
         job_id = str(uuid4())
         with within_kept_limit(self.store, job_id, self.config, coming=1):  # An image has more.
-            self._add_job(job_id, recipe, owner, keep_hours, hold)
+            self._add_job(job_id, recipe, owner, keep_hours, hold, callback)
         return job_id
 
     def submit_image(
@@ -150,14 +158,17 @@ class Jobs:
         *,
         reuses: bool = False,
         hold: Hold | None = None,
+        callback_url: str | None = None,
+        origin: str = "",
     ) -> str:
         """Create a whole job of one image in one transaction, and return its id.
 
         It costs half of what the three steps cost. With `reuses`, an image is done at once where
-        its owner has thumbnails of the same bytes and recipe. `hold` is of the idempotency key that
-        makes it. Raises NoSpace, FileTooLarge, ImageError, TooManyWaiting, TooMuchKept or KeyInUse;
-        nothing is kept then.
+        its owner has thumbnails of the same bytes and recipe. The rest is as for `submit`. Raises
+        NoSpace, FileTooLarge, ImageError, TooManyWaiting, TooMuchKept, KeyInUse, TokenRequired or
+        RequestRefused; nothing is kept then.
         """
+        callback = self._callback(owner, callback_url, origin)
         with self._counted_refusals(name):
             image = self._read(upload, name)
             job_id = str(uuid4())
@@ -171,7 +182,7 @@ class Jobs:
                 self.limits.within_share(client),
                 within_kept_limit(self.store, job_id, self.config),
             ):
-                self._add_job(job_id, recipe, owner, keep_hours, hold)
+                self._add_job(job_id, recipe, owner, keep_hours, hold, callback)
                 if hold:
                     self.store.idempotency.complete(job_id)
                 self.store.queue.add(job_id, image, None, 1, client)
@@ -250,7 +261,7 @@ class Jobs:
                     job_id, fetch_id, url, chosen, position, client, self.config.max_images
                 ):
                     self._refuse(job_id)
-        self._fetchers.send()
+        self._outbound.send()
         return fetch_id
 
     def add_fetched(self, claim: FetchClaim, upload: Upload, name: str) -> str:
@@ -326,12 +337,26 @@ class Jobs:
         owner: str | None,
         keep_hours: float | None = None,
         hold: Hold | None = None,
+        callback: Callback | None = None,
     ) -> None:
         hours = self.config.retention_hours if keep_hours is None else keep_hours
         keep_seconds = min(hours, self._max_retention_hours(owner, hours)) * 3600
-        self.store.jobs.add(job_id, owner, recipe.to_json(), keep_seconds, OPEN_SECONDS)
+        self.store.jobs.add(job_id, owner, recipe.to_json(), keep_seconds, OPEN_SECONDS, callback)
         if hold and not self.store.idempotency.link(hold, job_id):
             raise KeyInUse
+
+    def _callback(self, owner: str | None, url: str | None, origin: str) -> Callback | None:
+        """Check the form of a callback. Raises TokenRequired or RequestRefused."""
+        if url is None:
+            return None
+        if not owner or not is_token(owner):
+            raise TokenRequired
+        try:
+            self._guard.check(url)
+        except RequestRefused as error:
+            error.field = "callback_url"
+            raise
+        return Callback(url, origin)
 
     def _require_space(self) -> None:
         if not self.storage.has_space():
@@ -575,6 +600,16 @@ class Jobs:
         """Name a job; an empty name leaves that to its images. Raises JobNotFound."""
         if not self.store.jobs.rename(job_id, clean_job_name(name)):
             raise self.not_found(job_id)
+
+    def send_again(self, job_id: str, delivery_id: str, client: str) -> None:
+        """Send a delivery of a job again, or now if it waits for its next try.
+
+        Raises DeliveryNotFound or TooManySent.
+        """
+        self.limits.admit_sending(client)
+        if not self.store.deliveries.send_again(job_id, delivery_id):
+            raise DeliveryNotFound
+        self._outbound.send()
 
     # Delete
 

@@ -15,6 +15,7 @@ from webapp.jobs.errors import (
     TooManyBytes,
     TooManyJobs,
     TooManyPacked,
+    TooManySent,
     TooManyWaiting,
     TooMuchKept,
     TooMuchWork,
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 QUEUE_SECONDS = 20
 OPEN_SECONDS = 3600.0  # How long an open job waits for its next image; some uploads are slow.
 NEW_SECONDS = 3600.0  # How old a job may be that expires after all; some uploads are slow.
+MAX_SENT_AGAIN = 100  # Deliveries of one client within an hour; a person tries their server.
 MAX_WRONG_TOKENS = 20  # Of one client within an hour; a person mistypes a few times.
 
 
@@ -137,6 +139,13 @@ class ClientLimits:
             raise TooManyPacked(
                 f"{_name(client)} has downloaded {limit} thumbnails in zips and markup this hour.",
                 wait,
+            )
+
+    def admit_sending(self, client: str) -> None:
+        """Count a delivery that a client sends again. Raises TooManySent."""
+        if wait := self._store.usage.spend(client, "sent again", 1, MAX_SENT_AGAIN):
+            raise TooManySent(
+                f"Your network has sent {MAX_SENT_AGAIN} webhooks again within an hour.", wait
             )
 
     def admit_attempt(self, client: str, is_right: bool) -> None:

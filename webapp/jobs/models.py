@@ -248,6 +248,11 @@ class Counts:
         return not self.left
 
 
+def outcome_of(counts: Counts, missing: int) -> Literal["done", "failed"]:
+    """Return how a finished job ended: failed if an image or a file did."""
+    return "failed" if counts.failed or missing else "done"
+
+
 @dataclass(frozen=True)
 class JobSummary:
     """The fields that a job, its row in the list and its progress share."""
@@ -324,6 +329,55 @@ class FetchClaim:
 
 
 @dataclass(frozen=True)
+class DeliveryTry:
+    """One request of a delivery, and what came of it."""
+
+    began: datetime
+    ms: int
+    answer: int | None  # The status of the answer; None if there was none.
+    error_code: str | None  # None if it was delivered.
+    error_message: str | None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is sent to the server of an owner, until it takes it."""
+
+    id: str
+    type: str
+    body: str
+    created: datetime
+    status: Literal["waiting", "sending", "delivered", "failed", "stopped"]
+    next_try: datetime | None  # None unless it waits.
+    tries: tuple[DeliveryTry, ...]
+
+    @property
+    def is_pending(self) -> bool:
+        """True if another try follows."""
+        return self.status in ("waiting", "sending")
+
+
+@dataclass(frozen=True)
+class Callback:
+    """The server of an owner, which is told when a job is finished."""
+
+    url: str
+    origin: str  # The scheme and host that the owner knows this server by.
+    status: Literal["awaiting", "told", "stopped"] = "awaiting"
+    deliveries: tuple[Delivery, ...] = ()  # Newest first.
+
+    @property
+    def is_stopped(self) -> bool:
+        """True if the server answered that it wants no more."""
+        return self.status == "stopped"
+
+    @property
+    def shown_url(self) -> str:
+        """The URL as pages show it: its query may have a password."""
+        return self.url.partition("?")[0]
+
+
+@dataclass(frozen=True)
 class Job(JobSummary):
     """What a user submits and follows: one recipe and its images."""
 
@@ -334,6 +388,7 @@ class Job(JobSummary):
     expires: datetime | None  # None: it is kept until its owner deletes it.
     is_too_large: bool  # To be kept until then, as its owner chose.
     begun: datetime  # When its last image was queued.
+    callback: Callback | None
     images: tuple[Image, ...]
     missing_files: tuple[MissingFile, ...]
 
@@ -385,9 +440,7 @@ class Job(JobSummary):
     @property
     def outcome(self) -> Literal["done", "failed"] | None:
         """How it ended: failed if an image or a file did; None before its end."""
-        if not self.is_finished:
-            return None
-        return "failed" if self.counts.failed or self.missing else "done"
+        return outcome_of(self.counts, self.missing) if self.is_finished else None
 
     @property
     def cover(self) -> Thumbnail | None:
@@ -592,6 +645,44 @@ class FirstRequest:
     fingerprint: str
     is_whole: bool  # The job has all that the request brought.
     answer: Answer | None  # None: the request ended without one.
+
+
+@dataclass(frozen=True)
+class FinishedJob:
+    """What the server of an owner is told of a finished job."""
+
+    id: str
+    owner: str
+    origin: str
+    name: str | None  # That its owner chose.
+    first_image: str | None  # Its name.
+    created: datetime
+    expires: datetime | None  # None: it is kept until its owner deletes it.
+    counts: Counts
+    missing: int
+
+    @property
+    def title(self) -> str:
+        """The name that its owner chose, or its images give it."""
+        return name_job(self.name, self.first_image, self.counts.total)
+
+    @property
+    def outcome(self) -> Literal["done", "failed"]:
+        """How it ended: failed if an image or a file did."""
+        return outcome_of(self.counts, self.missing)
+
+
+@dataclass(frozen=True)
+class DeliveryClaim:
+    """The right to send a delivery, until its lease ends or another claim follows."""
+
+    id: str
+    job_id: str
+    owner: str
+    url: str
+    body: str
+    number: int  # The fencing token.
+    retries_left: int
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from webapp.jobs.fetches import FetchWork
 from webapp.jobs.housekeeping import Housekeeping
 from webapp.jobs.trials import WAIT_SECONDS, Trial, work_on_trial
 from webapp.jobs.wake_up import WakeUp
+from webapp.jobs.webhooks import Webhooks
 from webapp.jobs.work import Claims
 from webapp.jobs.worker import prepare, work_on_next_image, worker_name
 from webapp.sandbox import confinement
@@ -190,7 +191,8 @@ class OutboundProcess(BaseProcess):  # type: ignore[misc]
             is_stopping,
         )
         wake_up = WakeUp(huey.config.instance / outbound_process.WAKE_UP)
-        outbound_process.run([fetches], wake_up, is_stopping)
+        webhooks = Webhooks(huey.claims.store, huey.config)
+        outbound_process.run([fetches, webhooks], wake_up, is_stopping)
 
 
 class ThumbnailConsumer(Consumer):  # type: ignore[misc]

@@ -26,6 +26,7 @@ from webapp.exports.file_names import InvalidPattern
 from webapp.jobs.errors import (
     AltTextTooLong,
     Busy,
+    DeliveryNotFound,
     FetchingIsOff,
     FileTooLarge,
     ImageNotFound,
@@ -38,6 +39,7 @@ from webapp.jobs.errors import (
     NoWorkerFree,
     QueueFull,
     RetentionNotOffered,
+    TokenRequired,
     TooManyImages,
     TooMuchKept,
     TrialFailed,
@@ -57,6 +59,7 @@ logger = logging.getLogger(__name__)
 STATUS: dict[type[Exception], int] = {
     AccessRequired: 401,
     AltTextTooLong: 422,
+    DeliveryNotFound: 404,
     FetchingIsOff: 403,
     ImageNotFound: 404,
     InvalidToken: 401,
@@ -75,6 +78,7 @@ STATUS: dict[type[Exception], int] = {
     TooMuchKept: 507,
     RequestRefused: 422,
     RetentionNotOffered: 422,
+    TokenRequired: 403,
     InvalidPattern: 422,
     InvalidRecipe: 422,
     TooManyPixels: 413,

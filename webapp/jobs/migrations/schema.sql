@@ -32,6 +32,37 @@ CREATE TABLE counters (
     PRIMARY KEY (what, code)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE deliveries (
+    id TEXT PRIMARY KEY,                 -- the header webhook-id, the same for all tries
+    job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    owner TEXT NOT NULL,                 -- of its job
+    type TEXT NOT NULL,
+    body TEXT NOT NULL,                  -- as it is sent
+    created REAL NOT NULL,
+    status TEXT NOT NULL DEFAULT 'waiting'
+        CHECK (status IN ('waiting', 'sending', 'delivered', 'failed', 'stopped')),
+    claims INTEGER NOT NULL DEFAULT 0,   -- the last one's number is its token
+    retries_left INTEGER NOT NULL,
+    next_try REAL                        -- when; of one that is being sent, when its lease ends
+) STRICT;
+
+CREATE INDEX deliveries_job ON deliveries (job_id, created);
+
+CREATE INDEX deliveries_next ON deliveries (next_try, owner) WHERE status IN ('waiting', 'sending');
+
+CREATE INDEX deliveries_sending ON deliveries (owner) WHERE status = 'sending';
+
+CREATE TABLE delivery_tries (
+    delivery_id TEXT NOT NULL REFERENCES deliveries ON DELETE CASCADE,
+    number INTEGER NOT NULL,             -- of its claim
+    began REAL NOT NULL,
+    ms INTEGER NOT NULL,                 -- how long it took
+    answer INTEGER,                      -- the status of the answer; NULL if there was none
+    error_code TEXT,                     -- NULL if it was delivered
+    error_message TEXT,
+    PRIMARY KEY (delivery_id, number)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE durations (
     what TEXT NOT NULL,                  -- 'wait' for the first claim, 'work' of the last one
     up_to REAL NOT NULL,                 -- seconds: from the bucket before to this
@@ -149,6 +180,17 @@ CREATE TRIGGER deleted_counted AFTER DELETE ON images WHEN old.status IN ('waiti
     INSERT INTO counters VALUES ('deleted', '', 1) ON CONFLICT DO UPDATE SET count = count + 1;
 END;
 
+CREATE TRIGGER end_awaited_of_queued AFTER UPDATE OF status ON images
+WHEN old.status NOT IN ('waiting', 'working') AND new.status = 'waiting' BEGIN
+    UPDATE jobs SET callback_status = 'awaiting'
+        WHERE id = new.job_id AND callback_status = 'told';
+END;
+
+CREATE TRIGGER end_awaited_of_replaced AFTER INSERT ON images WHEN new.replaces IS NOT NULL BEGIN
+    UPDATE jobs SET callback_status = 'awaiting'
+        WHERE id = new.job_id AND callback_status = 'told';
+END;
+
 CREATE TRIGGER finished_counted AFTER UPDATE OF status ON images
 WHEN old.status IN ('waiting', 'working') AND new.status NOT IN ('waiting', 'working') BEGIN
     INSERT INTO counters SELECT
@@ -246,7 +288,10 @@ CREATE TABLE jobs (
     open_until REAL NOT NULL,            -- more images may come until then; 0 once it is closed
     version INTEGER NOT NULL DEFAULT 0   -- grows with everything a page shows
 , missing_files TEXT NOT NULL DEFAULT '[]'
-    /* JSON: the name, the reason and the position of each */, deleted REAL /* when its owner deleted it */, name TEXT /* that its owner chose */, bytes INTEGER NOT NULL DEFAULT 0 /* of its originals and thumbnails */, too_large INTEGER NOT NULL DEFAULT 0 /* to be kept, as its owner chose */, closes INTEGER NOT NULL DEFAULT 0 /* 1: takes no more, and closes after its last fetch */) STRICT;
+    /* JSON: the name, the reason and the position of each */, deleted REAL /* when its owner deleted it */, name TEXT /* that its owner chose */, bytes INTEGER NOT NULL DEFAULT 0 /* of its originals and thumbnails */, too_large INTEGER NOT NULL DEFAULT 0 /* to be kept, as its owner chose */, closes INTEGER NOT NULL DEFAULT 0 /* 1: takes no more, and closes after its last fetch */, callback_url TEXT, callback_origin TEXT /* the scheme and host that its owner knows us by */, callback_status TEXT /* awaits its end, was told of it, or is stopped */
+    CHECK (callback_status IN ('awaiting', 'told', 'stopped'))) STRICT;
+
+CREATE INDEX jobs_awaiting ON jobs (open_until) WHERE callback_status = 'awaiting';
 
 CREATE INDEX jobs_created ON jobs (created);
 
@@ -257,6 +302,11 @@ CREATE INDEX jobs_expires ON jobs (expires);
 CREATE INDEX jobs_open ON jobs (open_until) WHERE open_until > 0;
 
 CREATE INDEX jobs_owner ON jobs (owner, created);
+
+CREATE TRIGGER end_awaited_of_opened AFTER UPDATE OF open_until ON jobs
+WHEN new.callback_status = 'told' AND new.open_until > old.open_until BEGIN
+    UPDATE jobs SET callback_status = 'awaiting' WHERE id = new.id;
+END;
 
 CREATE TRIGGER kept_added AFTER INSERT ON jobs WHEN new.expires = 9e999 BEGIN
     INSERT INTO kept VALUES (coalesce(new.owner, ''), 1, new.bytes), ('*', 1, new.bytes)
@@ -350,6 +400,16 @@ CREATE TABLE usage (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX usage_minute ON usage (minute);
+
+CREATE TABLE webhook_secrets (
+    owner TEXT NOT NULL,
+    secret TEXT NOT NULL,                -- signs, so it cannot be stored as a hash
+    created REAL NOT NULL,
+    ends REAL,                           -- until then it signs beside the current one; NULL: current
+    PRIMARY KEY (owner, secret)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX webhook_secrets_current ON webhook_secrets (owner) WHERE ends IS NULL;
 
 CREATE TABLE workers (
     name TEXT PRIMARY KEY,

@@ -8,6 +8,7 @@ from pathlib import Path
 from time import time
 
 from webapp.jobs.database import Database
+from webapp.jobs.store.deliveries import Deliveries
 from webapp.jobs.store.fetches import Fetches
 from webapp.jobs.store.idempotency import IdempotencyKeys
 from webapp.jobs.store.jobs import JobRows
@@ -16,6 +17,7 @@ from webapp.jobs.store.queue import ImageQueue
 from webapp.jobs.store.reuse import ReusedImages
 from webapp.jobs.store.tokens import ApiTokens
 from webapp.jobs.store.usage import Usage
+from webapp.jobs.store.webhook_secrets import WebhookSecrets
 
 
 class Store:
@@ -30,5 +32,7 @@ class Store:
         self.reuse = ReusedImages(self.db, self.usage, now)
         self.idempotency = IdempotencyKeys(self.db, now)
         self.fetches = Fetches(self.db, self.queue, now)
+        self.deliveries = Deliveries(self.db, now)
+        self.webhook_secrets = WebhookSecrets(self.db, now)
         self.operations = Operations(self.db, now)
         self.tokens = ApiTokens(self.db, now)

@@ -13,6 +13,7 @@ from typing import Any
 from webapp.jobs.database import Database
 from webapp.jobs.models import (
     MAX_MISSING,
+    Callback,
     Counts,
     FirstImage,
     Image,
@@ -26,6 +27,7 @@ from webapp.jobs.models import (
     StoredJob,
     Thumbnail,
 )
+from webapp.jobs.store.deliveries import read_deliveries
 from webapp.jobs.store.rows import (
     BEGUN,
     CAN_RESTORE,
@@ -136,18 +138,23 @@ class JobRows:
         recipe: str,
         keep_seconds: float,
         open_seconds: float,
+        callback: Callback | None = None,
     ) -> None:
         """Write the row of a new job."""
         now = self._now()
         self._db.execute(
-            "INSERT INTO jobs (id, owner, recipe, created, expires, open_until)"
-            " VALUES (:id, :owner, :recipe, :now, :expires, :open_until)",
+            "INSERT INTO jobs (id, owner, recipe, created, expires, open_until, callback_url,"
+            " callback_origin, callback_status) VALUES (:id, :owner, :recipe, :now, :expires,"
+            " :open_until, :callback_url, :callback_origin, :callback_status)",
             id=job_id,
             owner=owner,
             recipe=recipe,
             now=now,
             expires=now + keep_seconds,
             open_until=now + open_seconds,
+            callback_url=callback and callback.url,
+            callback_origin=callback and callback.origin,
+            callback_status=callback and callback.status,
         )
 
     def read(self, job_id: str) -> Job | None:
@@ -161,8 +168,9 @@ class JobRows:
             )
             if not rows:
                 return None
+            row = rows[0]
             images = self._images(job_id)
-        row = rows[0]
+            callback = self._callback(row)
         return Job(
             id=row["id"],
             version=row["version"],
@@ -177,8 +185,17 @@ class JobRows:
             expires=expiry(row["expires"]),
             is_too_large=bool(row["too_large"]),
             begun=datetime.fromtimestamp(row["begun"], UTC),
+            callback=callback,
             images=images,
             missing_files=tuple(_without(_read_missing(row["missing_files"]), _named(images))),
+        )
+
+    def _callback(self, job: dict[str, Any]) -> Callback | None:
+        if job["callback_url"] is None:
+            return None
+        deliveries = read_deliveries(self._db, job["id"])
+        return Callback(
+            job["callback_url"], job["callback_origin"], job["callback_status"], deliveries
         )
 
     def owned(self, owner: str | None, before: tuple[float, int], limit: int) -> JobList:

@@ -1,0 +1,174 @@
+"""Tell the servers of owners that jobs are finished, as Standard Webhooks 1.0.0 says.
+
+A job that has a callback awaits its end in its row. What finds it finished writes a delivery and
+marks the job as told, in one transaction; what queues one of its images again, or opens it, lets it
+await its end again. So a process that dies loses no delivery, and a job without a callback costs
+nothing. A sender claims a delivery for a while; if it dies, another one sends it again.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from math import floor
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from standardwebhooks import Webhook
+
+from webapp.config import Config
+from webapp.jobs.models import DeliveryClaim, DeliveryTry, FinishedJob
+from webapp.jobs.outbound_errors import RequestFailed, RequestRefused
+from webapp.jobs.store import Store
+
+logger = logging.getLogger(__name__)
+
+FINISHED = "job.finished"
+SECONDS = 20.0  # That one try may take in all.
+LEASE_SECONDS = 60.0
+# Between two tries: they are at 0, 5 s, 5 min, 30 min and 2 h.
+DELAYS = (5.0, 295.0, 1500.0, 5400.0)
+ANSWERED = "webhook_answered"  # With a status that is none of success.
+GONE = 410  # The receiver wants no more.
+
+
+class Webhooks:
+    """Find finished jobs, and send their deliveries."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self._store = store
+        self._config = config
+
+    def take(self) -> Callable[[], None] | None:
+        """Claim the next delivery that is due, and return what sends it; None if none is."""
+        for job_id in self._store.deliveries.finished_ids():
+            self._write(job_id)
+        claim = self._store.deliveries.claim(LEASE_SECONDS)
+        return partial(self._send, claim) if claim else None
+
+    def _write(self, job_id: str) -> None:
+        with self._store.db.transaction():
+            job = self._store.deliveries.take_finished(job_id)
+            if job:
+                body = describe(job, self._moment())
+                delivery_id = f"msg_{uuid4().hex}"
+                self._store.deliveries.add(delivery_id, job, FINISHED, body, len(DELAYS))
+
+    def _send(self, claim: DeliveryClaim) -> None:
+        """Make one try, and record it."""
+        began, moment = time.perf_counter(), self._moment()
+        secrets = self._store.webhook_secrets.valid(claim.owner)
+        answer, retry_after, error = self._post(claim, sign(claim, secrets, moment))
+        ms = round((time.perf_counter() - began) * 1000)
+        code, message = error or (None, None)
+        ended = DeliveryTry(moment, ms, answer, code, message)
+        status, wait = _what_next(claim, ended, retry_after)
+        held = self._store.deliveries.end(claim, ended, status, wait)
+        facts = {
+            "job_id": claim.job_id,
+            "delivery_id": claim.id,
+            "host": urlsplit(claim.url).hostname,
+            "attempt": claim.number,
+            "answer": answer,
+            "code": code,
+            "ms": ms,
+            "next_try_s": wait,
+        }
+        event = f"webhook {status}" if held else "webhook lost to another sender, or deleted"
+        logger.log(logging.WARNING if error else logging.INFO, event, extra=facts)
+
+    def _post(
+        self, claim: DeliveryClaim, headers: dict[str, str]
+    ) -> tuple[int | None, int | None, tuple[str, str] | None]:
+        """Return the status of the answer, its Retry-After, and what failed; its body is not read.
+
+        No error may escape: the delivery would be tried again and again when its lease ends.
+        """
+        from webapp.jobs.outbound import send  # With the first one: it takes memory.
+
+        body = claim.body.encode()
+        try:
+            with send(
+                self._config,
+                "POST",
+                claim.url,
+                seconds=SECONDS,
+                silent_seconds=SECONDS,  # A receiver may do its work before it answers.
+                headers=headers,
+                body=body,
+            ) as answer:
+                error = None if 200 <= answer.status < 300 else (ANSWERED, _explain(answer.status))
+                return answer.status, answer.retry_after, error
+        except (RequestRefused, RequestFailed) as failure:
+            return None, None, (failure.code, str(failure))
+        except Exception:
+            logger.exception("cannot send a webhook", extra={"job_id": claim.job_id})
+            return None, None, ("internal_error", "Something went wrong on our side.")
+
+    def _moment(self) -> datetime:
+        return datetime.fromtimestamp(self._store.now(), UTC)
+
+
+def describe(job: FinishedJob, moment: datetime) -> str:
+    """Write what a server is told of a finished job, as JSON."""
+    page = f"{job.origin}/jobs/{job.id}"
+    counts = {
+        "total": job.counts.total,
+        "done": job.counts.done,
+        "failed": job.counts.failed,
+        "cancelled": job.counts.cancelled,
+        "missing": job.missing,
+    }
+    data = {
+        "id": job.id,
+        "title": job.title,
+        "status": job.outcome,
+        "counts": counts,
+        "created": _iso(job.created),
+        "expires": job.expires and _iso(job.expires),
+        "links": {
+            "job": f"{job.origin}/api/v1/jobs/{job.id}",
+            "page": page,
+            "zip": f"{page}/zip",
+        },
+    }
+    event = {"type": FINISHED, "timestamp": _iso(moment), "data": data}
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def sign(claim: DeliveryClaim, secrets: list[str], moment: datetime) -> dict[str, str]:
+    """Return the headers of a delivery, with a signature by each of the secrets."""
+    signatures = [Webhook(secret).sign(claim.id, moment, claim.body) for secret in secrets]
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": claim.id,
+        "webhook-timestamp": str(floor(moment.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def _what_next(
+    claim: DeliveryClaim, ended: DeliveryTry, retry_after: int | None
+) -> tuple[str, float | None]:
+    """Return the status of a delivery after a try, and the seconds until the next one."""
+    if not ended.error_code:
+        return "delivered", None
+    if ended.answer == GONE:
+        return "stopped", None
+    if not claim.retries_left:
+        return "failed", None
+    return "waiting", max(DELAYS[-claim.retries_left], retry_after or 0)
+
+
+def _explain(answer: int) -> str:
+    if answer == GONE:
+        return "The receiver answered 410: it wants no more."
+    if 300 <= answer < 400:
+        return f"The receiver answered {answer}. Redirects are not followed: give the last address."
+    return f"The receiver answered {answer}."
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
