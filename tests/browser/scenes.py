@@ -27,6 +27,7 @@ from webapp import create_app
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.store.operations import Operations
+from webapp.jobs.webhooks import Webhooks
 
 TOKEN = "the token of the second server"
 LONG = "Scan for the printers, corrected colours, " * 5 + "final.jpg"
@@ -308,6 +309,25 @@ def job_with_missing_files(page: Page, stage: Stage) -> None:
     """Some of what was sent is not in the job."""
     others = {RIGHT_TO_LEFT: b"words", UNBROKEN: b""}
     stage.enter(page, post_form(stage.owner, {**dict(list(stage.files.items())[:2]), **others}))
+
+
+@scene
+def job_webhook(page: Page, stage: Stage) -> None:
+    """The server of the owner could not be told that the job is finished."""
+    address = post_form(stage.owner, dict(list(stage.files.items())[:2]))
+    job_id = address.removeprefix("/jobs/")
+    stage.jobs.store.db.execute(  # The owner is a browser, to see the page.
+        "UPDATE jobs SET callback_url = :url, callback_origin = :url, callback_status = 'awaiting'"
+        " WHERE id = :id",
+        url=f"http://127.0.0.1/{'n' * 200}",
+        id=job_id,
+    )
+    stage.jobs.cancel(job_id)
+    send = Webhooks(stage.jobs.store, stage.jobs.config).take()
+    assert send
+    send()
+    stage.enter(page, address)
+    expect(page.get_by_text("for the next try")).to_be_visible()
 
 
 @scene

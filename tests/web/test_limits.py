@@ -29,8 +29,9 @@ def config(tmp_path: Path) -> Config:
 # What is sent there is a few fields of a form.
 BRING_NO_IMAGE = {
     "access.sign_in", "access.sign_out", "changes.cancel", "changes.delete", "changes.extend",
-    "changes.rename", "changes.restore", "images.set_alt", "images.try_quality", "uploads.close",
-    "uploads.draw_sizes", "uploads.reopen", "api.add_fetch", "api.cancel_image", "api.cancel_job",
+    "changes.rename", "changes.restore", "changes.send_again", "images.set_alt",
+    "images.try_quality", "uploads.close", "uploads.draw_sizes", "uploads.reopen",
+    "api.add_fetch", "api.cancel_image", "api.cancel_job",
     "api.change_image", "api.change_job", "api.close_job", "api.delete_job", "api.reopen_job",
     "api.restore_job",
 }  # fmt: skip

@@ -1,4 +1,7 @@
-"""Change a job: retry, cancel, extend, remake, enlarge, name, delete and restore."""
+"""Change a job: retry, cancel, extend, remake, enlarge, name, delete and restore.
+
+Or send its webhooks again.
+"""
 
 from math import inf
 from uuid import UUID
@@ -126,6 +129,14 @@ def enlarge(job_id: UUID, output: str) -> ResponseReturnValue:
     )
     notify_workers(current_huey())
     return _changed(job_id, "Every photo that is smaller than this size is enlarged.")
+
+
+@blueprint.post("/<uuid:job_id>/deliveries/<delivery_id>/send")
+def send_again(job_id: UUID, delivery_id: str) -> ResponseReturnValue:
+    """Send a webhook again at once."""
+    require_owner(str(job_id))
+    current_jobs().send_again(str(job_id), delivery_id, client_name())
+    return _changed(job_id, "The webhook is sent again.")
 
 
 @blueprint.get("/<uuid:job_id>/delete")

@@ -10,6 +10,7 @@ from uuid import UUID
 from flask import (
     Blueprint,
     Response,
+    abort,
     render_template,
     request,
     url_for,
@@ -27,7 +28,7 @@ from webapp.jobs.models import Job, ListedJob, Progress
 from webapp.recipes.outputs import Recipe
 from webapp.web.access import require_access
 from webapp.web.app_context import current_config, current_jobs
-from webapp.web.clients import become_owner, current_owner, is_owner
+from webapp.web.clients import become_owner, current_owner, is_owner, require_owner
 from webapp.web.errors import asks_for_html
 from webapp.web.formatters import pause_fingerprint, round_time
 from webapp.web.forms.retention import can_be_kept, later_hours
@@ -36,6 +37,10 @@ from webapp.web.views.responses import FASTEST, no_store, poll_interval_ms, with
 
 VIEWS = ("sheet", "rows")  # The first is the default.
 WAIT_SECONDS = 0.45  # Of a poll for news; the pause after it makes the fastest interval.
+# Between two polls for webhooks: of a try that is due within some seconds, and of a later one.
+WEBHOOK_SOON_SECONDS = 10
+WEBHOOK_SOON_MS = 1000
+WEBHOOK_LATER_MS = 10_000
 LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
@@ -156,6 +161,42 @@ def panel(job_id: UUID) -> Response:
         return no_store(gone_page(str(job_id)))
 
 
+@blueprint.get("/<uuid:job_id>/webhook")
+def webhook(job_id: UUID) -> Response:
+    """Send what is known of the webhooks of a finished job; 204 if it still has version `v`.
+
+    It is empty once the job is gone.
+    """
+    try:
+        require_owner(str(job_id), "see this")
+        job = current_jobs().job(str(job_id))
+    except JobNotFound:
+        return no_store("")
+    if not job.callback:
+        abort(404)
+    if request.args.get("v", type=int) == job.version:
+        return no_store("", 204)
+    section = render_template("jobs/_webhook.html", job=job, webhook_ms=_webhook_interval_ms(job))
+    return no_store(section)
+
+
+def _webhook_interval_ms(job: Job) -> int | None:
+    """Return the poll interval of the webhooks of a job; None if nothing is to come.
+
+    Before the job is finished, its panel brings them.
+    """
+    if not (job.callback and job.is_finished):
+        return None
+    deliveries = [one for one in job.callback.deliveries if one.is_pending]
+    if job.callback.status == "awaiting":
+        return WEBHOOK_SOON_MS
+    if not deliveries:
+        return None
+    soon = current_jobs().store.now() + WEBHOOK_SOON_SECONDS
+    is_soon = any(not one.next_try or one.next_try.timestamp() < soon for one in deliveries)
+    return WEBHOOK_SOON_MS if is_soon else WEBHOOK_LATER_MS
+
+
 def _wait_for_news(job_id: str, since: int) -> None:
     """Wait for the first finished image of a new job, or for the end of the job.
 
@@ -219,6 +260,7 @@ def _render(job_id: str, *, is_page: bool = False, since: int | None = None) -> 
         crops=expected_crops(recipe),
         rules=upload_rules,
         names=example_names(job.images[0].name if job.images else "photo", recipe.outputs[0]),
+        webhook_ms=_webhook_interval_ms(job),
         find=request.args.get("find", "").strip().casefold(),
         show=request.args.get("show"),
         view=_view(),
