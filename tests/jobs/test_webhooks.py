@@ -97,6 +97,12 @@ def deliver(jobs: Jobs, webhooks: Webhooks, receiver: Receiver) -> str:
 # What is sent
 
 
+def counts(**numbers: int) -> dict[str, int]:
+    """Return the counts of a finished job; those that are not given are 0."""
+    names = ("waiting", "working", "done", "failed", "cancelled", "total", "missing")
+    return {**dict.fromkeys(names, 0), **numbers}
+
+
 def test_receiver_is_told_of_a_finished_job(
     jobs: Jobs, webhooks: Webhooks, receiver: Receiver
 ) -> None:
@@ -115,14 +121,15 @@ def test_receiver_is_told_of_a_finished_job(
     assert event["data"] == {
         "id": job_id,
         "title": "Summer – ☀",
+        "name": "Summer – ☀",
         "status": "done",
-        "counts": {"total": 2, "done": 2, "failed": 0, "cancelled": 0, "missing": 0},
+        "counts": counts(total=2, done=2),
         "created": event["data"]["created"],
         "expires": event["data"]["expires"],
         "links": {
             "job": f"https://t.example/api/v1/jobs/{job_id}",
             "page": f"https://t.example/jobs/{job_id}",
-            "zip": f"https://t.example/jobs/{job_id}/zip",
+            "zip": f"https://t.example/api/v1/jobs/{job_id}/thumbnails.zip",
         },
     }
     assert abs(datetime.fromisoformat(event["data"]["expires"]) - job.expires).seconds < 1
@@ -149,7 +156,23 @@ def test_receiver_is_told_what_failed_and_what_is_missing(
     send_due(webhooks)
     data = receiver.received[0].json["data"]
     assert data["status"] == "failed"
-    assert data["counts"] == {"total": 2, "done": 0, "failed": 1, "cancelled": 1, "missing": 0}
+    assert data["counts"] == counts(total=2, failed=1, cancelled=1)
+
+
+def test_job_of_which_nothing_arrived_is_told_as_failed(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, config: Config
+) -> None:
+    jobs.config = replace(config, fetch_urls=True)
+    job_id = jobs.submit(SQUARE, OWNER, callback_url=receiver.url, origin="https://t.example")
+    jobs.add_url(job_id, "https://example.com/a.jpg", None, None, CLIENT)
+    jobs.close(job_id)
+    send_due(webhooks)
+    assert receiver.received == []
+    jobs.cancel(job_id)
+    send_due(webhooks)
+    data = receiver.received[0].json["data"]
+    assert data["status"] == "failed"
+    assert data["counts"] == counts(missing=1)
 
 
 def test_receiver_hears_nothing_before_the_last_image_is_finished(

@@ -248,11 +248,6 @@ class Counts:
         return not self.left
 
 
-def outcome_of(counts: Counts, missing: int) -> Literal["done", "failed"]:
-    """Return how a finished job ended: failed if an image or a file did."""
-    return "failed" if counts.failed or missing else "done"
-
-
 @dataclass(frozen=True)
 class JobSummary:
     """The fields that a job, its row in the list and its progress share."""
@@ -440,7 +435,9 @@ class Job(JobSummary):
     @property
     def outcome(self) -> Literal["done", "failed"] | None:
         """How it ended: failed if an image or a file did; None before its end."""
-        return outcome_of(self.counts, self.missing) if self.is_finished else None
+        if not self.is_finished:
+            return None
+        return "failed" if self.counts.failed or self.missing else "done"
 
     @property
     def cover(self) -> Thumbnail | None:
@@ -648,28 +645,21 @@ class FirstRequest:
 
 
 @dataclass(frozen=True)
-class FinishedJob:
+class FinishedJob(JobSummary):
     """What the server of an owner is told of a finished job."""
 
-    id: str
     owner: str
     origin: str
     name: str | None  # That its owner chose.
     first_image: str | None  # Its name.
     created: datetime
     expires: datetime | None  # None: it is kept until its owner deletes it.
-    counts: Counts
     missing: int
 
     @property
     def title(self) -> str:
         """The name that its owner chose, or its images give it."""
         return name_job(self.name, self.first_image, self.counts.total)
-
-    @property
-    def outcome(self) -> Literal["done", "failed"]:
-        """How it ended: failed if an image or a file did."""
-        return outcome_of(self.counts, self.missing)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from math import floor
@@ -112,26 +113,20 @@ class Webhooks:
 
 
 def describe(job: FinishedJob, moment: datetime) -> str:
-    """Write what a server is told of a finished job, as JSON."""
-    page = f"{job.origin}/jobs/{job.id}"
-    counts = {
-        "total": job.counts.total,
-        "done": job.counts.done,
-        "failed": job.counts.failed,
-        "cancelled": job.counts.cancelled,
-        "missing": job.missing,
-    }
+    """Write what a server is told of a finished job, as JSON, in the words of the API."""
+    url = f"{job.origin}/api/v1/jobs/{job.id}"
     data = {
         "id": job.id,
         "title": job.title,
-        "status": job.outcome,
-        "counts": counts,
+        "name": job.name,
+        "status": job.status,
         "created": _iso(job.created),
         "expires": job.expires and _iso(job.expires),
+        "counts": {**asdict(job.counts), "total": job.counts.total, "missing": job.missing},
         "links": {
-            "job": f"{job.origin}/api/v1/jobs/{job.id}",
-            "page": page,
-            "zip": f"{page}/zip",
+            "job": url,
+            "page": f"{job.origin}/jobs/{job.id}",
+            "zip": f"{url}/thumbnails.zip",
         },
     }
     event = {"type": FINISHED, "timestamp": _iso(moment), "data": data}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
-from tests.support.jobs import add_image, claim, finish
+from tests.support.jobs import add_image, claim, finish, work
 from tests.support.pages import Page
 from tests.support.people import Person
 from tests.support.receiver import Receiver, receiving
@@ -180,10 +180,24 @@ def test_unknown_delivery_is_not_found(owner: Person, job_id: str) -> None:
     assert owner.post(f"/jobs/{job_id}/deliveries/msg_0/send").status_code == 404
 
 
-def test_links_of_a_webhook_are_addresses_of_pages(
+def test_links_of_a_webhook_lead_to_the_job(
     owner: Person, jobs: Jobs, job_id: str, receiver: Receiver
 ) -> None:
-    finish_and_send(jobs)
-    links = receiver.received[0].json["data"]["links"]
-    assert owner.get(links["page"]).status_code == 200
-    assert owner.get(links["zip"]).status_code in (200, 404)  # 404: nothing was made.
+    work(jobs)
+    send_due(jobs)
+    for link in receiver.received[0].json["data"]["links"].values():
+        assert owner.get(link).status_code == 200, link
+
+
+def test_a_webhook_has_the_words_of_the_api(
+    owner: Person, jobs: Jobs, job_id: str, receiver: Receiver
+) -> None:
+    work(jobs)
+    send_due(jobs)
+    data = receiver.received[0].json["data"]
+    job = owner.client.get(f"/api/v1/jobs/{job_id}").json
+    assert job
+    del data["counts"]["missing"]
+    data["created"] = data["expires"] = job["created"] = job["expires"] = None
+    links = {name: job["links"][name] for name in data["links"]}
+    assert data == {name: job[name] for name in data} | {"links": links}

@@ -64,15 +64,22 @@ class Deliveries:
         if not told:
             return None
         row = self._db.query(
-            "SELECT jobs.id, jobs.owner, jobs.name, jobs.created, expires, callback_origin"
-            " AS origin, json_array_length(missing_files) AS missing, (SELECT name FROM images"
-            " WHERE job_id = jobs.id ORDER BY position, created LIMIT 1) AS first_image,"
+            "SELECT jobs.id, jobs.version, jobs.owner, jobs.name, jobs.created, expires,"
+            " callback_origin AS origin, json_array_length(missing_files) AS missing,"
+            " (SELECT name FROM images WHERE job_id = jobs.id"
+            " ORDER BY position, created LIMIT 1) AS first_image,"
             f" {COUNTS} FROM jobs LEFT JOIN images ON job_id = jobs.id"
             " WHERE jobs.id = :id GROUP BY jobs.id",
             id=job_id,
         )[0]
-        times = {"created": datetime.fromtimestamp(row["created"], UTC)}
-        return FinishedJob(**{**with_counts(row), **times, "expires": expiry(row["expires"])})
+        return FinishedJob(
+            **with_counts(row)
+            | {"created": datetime.fromtimestamp(row["created"], UTC)}
+            | {"expires": expiry(row["expires"])},
+            is_open=False,
+            is_closing=False,
+            fetching=0,
+        )
 
     def add(self, delivery_id: str, job: FinishedJob, kind: str, body: str, retries: int) -> None:
         """Write a delivery that is due now; delete the oldest of its job if there are many."""
