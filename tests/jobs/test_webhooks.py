@@ -1,6 +1,9 @@
 """Webhooks: servers of owners are told when their jobs are finished."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,8 +15,8 @@ from tests.support.app import running_app
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
 from tests.support.jobs import add_image, claim, finish, received, sweep, work
-from tests.support.receiver import Receiver, receiving
-from webapp.config import Config, PrivateHosts
+from tests.support.receiver import PACKAGES, Receiver, receiving
+from webapp.config import ROOT, Config, PrivateHosts
 from webapp.jobs.errors import DeliveryNotFound, TokenRequired, TooManySent
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Callback, Delivery, DeliveryClaim
@@ -372,6 +375,39 @@ def test_python_package_of_standard_webhooks_verifies_what_is_sent(
     request = receiver.received[0]
     secret = jobs.store.webhook_secrets.current(OWNER)
     assert Webhook(secret).verify(request.body, dict(request.headers)) == request.json
+
+
+@pytest.mark.parametrize(
+    ("language", "program", "call"),
+    [
+        ("python", (sys.executable, "-c"), "print(read_webhook({}, {})['type'])"),
+        ("js", ("node", "-e"), "console.log(readWebhook({}, {}).type)"),
+    ],
+)
+def test_examples_of_the_documentation_verify_what_is_sent(
+    jobs: Jobs,
+    webhooks: Webhooks,
+    receiver: Receiver,
+    language: str,
+    program: tuple[str, str],
+    call: str,
+) -> None:
+    deliver(jobs, webhooks, receiver)
+    request = receiver.received[0]
+    text = (ROOT / "docs/http-api.md").read_text().partition("## Webhooks")[2]
+    example = text.partition(f"```{language}\n")[2].partition("```")[0]
+    call = call.format(json.dumps(request.body), json.dumps(dict(request.headers)))
+    found = subprocess.run(
+        [*program, f"{example}\n{call}"],
+        env={
+            **os.environ,
+            "NODE_PATH": str(PACKAGES),
+            "WEBHOOK_SECRET": jobs.store.webhook_secrets.current(OWNER),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout == "job.finished\n", found.stderr
 
 
 def test_old_secret_verifies_for_a_day_after_a_rotation(
