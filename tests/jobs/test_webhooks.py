@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -609,6 +610,24 @@ def test_killed_try_costs_none_of_the_five(
         clock.advance(hours=2)
         send_due(webhooks)
     assert len(receiver.received) == 5
+
+
+def test_stop_hands_back_what_a_slow_receiver_holds_up(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, config: Config
+) -> None:
+    job_id = submit(jobs, receiver)
+    finish_all(jobs)
+    receiver.seconds = 5
+    stopping = Webhooks(jobs.store, config, lambda: bool(receiver.received))
+    send = stopping.take()
+    assert send
+    began = time.monotonic()
+    send()
+    assert time.monotonic() - began < 3
+    receiver.seconds = 0
+    send_due(webhooks)
+    assert delivery(jobs, job_id).status == "delivered"
+    assert len(delivery(jobs, job_id).tries) == 1
 
 
 def test_sender_that_lost_its_lease_changes_nothing(

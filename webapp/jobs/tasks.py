@@ -191,7 +191,7 @@ class OutboundProcess(BaseProcess):  # type: ignore[misc]
             is_stopping,
         )
         wake_up = WakeUp(huey.config.instance / outbound_process.WAKE_UP)
-        webhooks = Webhooks(huey.claims.store, huey.config)
+        webhooks = Webhooks(huey.claims.store, huey.config, is_stopping)
         outbound_process.run([fetches, webhooks], wake_up, is_stopping)
 
 

@@ -38,9 +38,12 @@ GONE = 410  # The receiver wants no more.
 class Webhooks:
     """Find finished jobs, and send their deliveries."""
 
-    def __init__(self, store: Store, config: Config) -> None:
+    def __init__(
+        self, store: Store, config: Config, is_stopping: Callable[[], bool] = lambda: False
+    ) -> None:
         self._store = store
         self._config = config
+        self._is_stopping = is_stopping
 
     def take(self) -> Callable[[], None] | None:
         """Claim the next delivery that is due, and return what sends it; None if none is."""
@@ -62,6 +65,9 @@ class Webhooks:
         began, moment = time.perf_counter(), self._moment()
         secrets = self._store.webhook_secrets.valid(claim.owner)
         answer, retry_after, error = self._post(claim, sign(claim, secrets, moment))
+        if error and answer is None and self._is_stopping():  # That ended it.
+            self._store.deliveries.release(claim)
+            return
         ms = round((time.perf_counter() - began) * 1000)
         code, message = error or (None, None)
         ended = DeliveryTry(moment, ms, answer, code, message)
@@ -99,6 +105,7 @@ class Webhooks:
                 silent_seconds=SECONDS,  # A receiver may do its work before it answers.
                 headers=headers,
                 body=body,
+                is_stopping=self._is_stopping,
             ) as answer:
                 error = None if 200 <= answer.status < 300 else (ANSWERED, _explain(answer.status))
                 return answer.status, answer.retry_after, error

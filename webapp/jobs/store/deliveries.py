@@ -151,6 +151,16 @@ class Deliveries:
             )
         return True
 
+    def release(self, claim: DeliveryClaim) -> None:
+        """Let another process make a try that was not made to its end; it does not count."""
+        self._db.execute(
+            "UPDATE deliveries SET status = 'waiting', next_try = :now"
+            " WHERE id = :id AND status = 'sending' AND claims = :number",
+            id=claim.id,
+            number=claim.number,
+            now=self._now(),
+        )
+
     def _add_try(self, claim: DeliveryClaim, ended: DeliveryTry) -> None:
         self._db.execute(
             "INSERT INTO delivery_tries"
