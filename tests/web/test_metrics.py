@@ -8,12 +8,14 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import work
+from tests.support.jobs import add_image, work
 from tests.support.people import Person, upload_image
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import MAX_WRONG_TOKENS
+from webapp.jobs.webhooks import Webhooks
 from webapp.recipes.presets import PRESETS
 
 TOKEN = "long-and-very-secret"
@@ -91,6 +93,21 @@ def test_fetches_are_counted_by_outcome(jobs: Jobs, metric: Callable[..., float 
     jobs.add_url(job_id, "https://pictures.example/cat.jpg", None, None, "client")
     jobs.cancel(job_id)
     assert metric("fetches_total", outcome="cancelled", code="fetch_cancelled") == 1
+
+
+def test_webhooks_are_counted_by_outcome(
+    jobs: Jobs, clock: Clock, metric: Callable[..., float | None]
+) -> None:
+    recipe, url = PRESETS["square"].recipe, "http://127.0.0.1/"
+    job_id = jobs.submit(recipe, "token:1", callback_url=url, origin="http://localhost")
+    add_image(jobs, job_id, make_jpeg())
+    jobs.close(job_id)
+    jobs.cancel(job_id)
+    webhooks = Webhooks(jobs.store, jobs.config)
+    while send := webhooks.take():
+        send()
+        clock.advance(hours=2)
+    assert metric("webhooks_total", outcome="failed", code="") == 1
 
 
 @pytest.mark.parametrize("what", ["wait", "work"])

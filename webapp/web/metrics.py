@@ -19,8 +19,8 @@ from prometheus_client.registry import Collector
 from webapp.jobs.health import Health, Statistics
 from webapp.jobs.models import Bucket, Counter, KeptJobs
 
-UPLOADS = ("accepted", "refused")  # Of `counters`;
-FETCH = "fetch "  # the prefix of outcomes of fetches; the others are outcomes of images.
+# Of `counters`. Those of fetches and webhooks begin with the word; the others are of images.
+UPLOADS = ("accepted", "refused")
 
 
 class StatisticsCollector(Collector):
@@ -58,11 +58,17 @@ def _counters(counters: Sequence[Counter]) -> Iterator[Metric]:
         "Images to get from other servers: done, failed with a code, or cancelled.",
         labels=labels,
     )
+    webhooks = CounterMetricFamily(
+        "thumbnails_webhooks",
+        "Webhooks that ended: delivered, failed after their last try, or stopped by a 410.",
+        labels=labels,
+    )
+    others = {"fetch": fetches, "webhook": webhooks}
     for counter in counters:
-        outcome = counter.what.removeprefix(FETCH)
-        family = uploads if outcome in UPLOADS else images if outcome == counter.what else fetches
+        kind, _, outcome = counter.what.rpartition(" ")
+        family = others.get(kind, uploads if outcome in UPLOADS else images)
         family.add_metric((outcome, counter.code), counter.count)
-    yield from (uploads, images, fetches)
+    yield from (uploads, images, fetches, webhooks)
 
 
 def _histogram(what: str, why: str, buckets: Sequence[Bucket]) -> Metric:

@@ -52,6 +52,12 @@ CREATE INDEX deliveries_next ON deliveries (next_try, owner) WHERE status IN ('w
 
 CREATE INDEX deliveries_sending ON deliveries (owner) WHERE status = 'sending';
 
+CREATE TRIGGER delivery_ended AFTER UPDATE OF status ON deliveries
+WHEN new.status NOT IN ('waiting', 'sending') BEGIN
+    INSERT INTO counters VALUES ('webhook ' || new.status, '', 1)
+        ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+
 CREATE TABLE delivery_tries (
     delivery_id TEXT NOT NULL REFERENCES deliveries ON DELETE CASCADE,
     number INTEGER NOT NULL,             -- of its claim
