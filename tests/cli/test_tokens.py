@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.support.images import make_jpeg
 from tests.support.people import upload_image
+from webapp.jobs.lifecycle import Jobs
 
 
 def run(app: Flask, *arguments: str) -> Result:
@@ -70,3 +71,27 @@ def test_name_that_cannot_be_shown_is_refused(app: Flask, name: str) -> None:
 @pytest.mark.parametrize("option", ["--jobs-per-hour", "--mb-per-hour"])
 def test_limit_below_one_is_refused(app: Flask, option: str) -> None:
     assert run(app, "create", "shop", option, "0").exit_code == 2
+
+
+def test_secret_of_webhooks_is_printed_as_often_as_asked(app: Flask, jobs: Jobs) -> None:
+    run(app, "create", "shop")
+    secret = run(app, "secret", "shop").stdout.strip()
+    assert run(app, "secret", "shop").stdout.strip() == secret
+    (token,) = jobs.store.tokens.all()
+    assert jobs.store.webhook_secrets.valid(token.owner) == [secret]
+
+
+def test_rotated_secret_signs_beside_the_one_before(app: Flask, jobs: Jobs) -> None:
+    run(app, "create", "shop")
+    before = run(app, "secret", "shop").stdout.strip()
+    after = run(app, "rotate-secret", "shop").stdout.strip()
+    (token,) = jobs.store.tokens.all()
+    assert jobs.store.webhook_secrets.valid(token.owner) == [after, before]
+
+
+@pytest.mark.parametrize("command", ["secret", "rotate-secret"])
+def test_only_a_valid_token_has_a_secret(app: Flask, command: str) -> None:
+    run(app, "create", "shop")
+    run(app, "revoke", "shop")
+    result = run(app, command, "shop")
+    assert (result.exit_code, "There is no valid token called shop." in result.output) == (1, True)

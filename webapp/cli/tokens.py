@@ -55,6 +55,32 @@ def revoke(name: str) -> None:
         raise click.ClickException(f"There is no valid token called {name}.")
 
 
+@commands.command()
+@click.argument("name")
+def secret(name: str) -> None:
+    """Print the secret that signs the webhooks of the token called NAME."""
+    click.echo(current_jobs().store.webhook_secrets.current(_owner(name)))
+
+
+@commands.command("rotate-secret")
+@click.argument("name")
+def rotate_secret(name: str) -> None:
+    """Replace the secret of the token called NAME, and print the new one.
+
+    The one before signs beside it for 24 hours.
+    """
+    click.echo(current_jobs().store.webhook_secrets.rotate(_owner(name)))
+
+
+def _owner(name: str) -> str:
+    """Return the owner that the valid token of this name is."""
+    found = current_jobs().store.tokens.all()
+    for token in found:
+        if token.name == name and token.revoked is None:
+            return token.owner
+    raise click.ClickException(f"There is no valid token called {name}.")
+
+
 def _facts(token: ListedToken) -> dict[str, object]:
     times = {name: _time(getattr(token, name)) for name in ("created", "last_used", "revoked")}
     return asdict(token) | times
