@@ -33,7 +33,7 @@ BRING_NO_IMAGE = {
     "images.try_quality", "uploads.close", "uploads.draw_sizes", "uploads.reopen",
     "api.add_fetch", "api.cancel_image", "api.cancel_job",
     "api.change_image", "api.change_job", "api.close_job", "api.delete_job", "api.reopen_job",
-    "api.restore_job",
+    "api.restore_job", "api.send_again",
 }  # fmt: skip
 
 

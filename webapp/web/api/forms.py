@@ -7,6 +7,7 @@ from typing import cast
 
 import msgspec
 from flask import request
+from msgspec import UNSET
 from werkzeug.datastructures import MultiDict
 
 from webapp.jobs.upload import Upload
@@ -53,6 +54,7 @@ class AskedJob:
     name: str
     keep_hours: float | None  # None: as long as the settings say; infinite: until it is deleted.
     url: str = ""
+    callback_url: str | None = None
     files: Sequence[tuple[Upload, str]] = ()
 
 
@@ -100,7 +102,10 @@ def _read_job(asked: schemas.NewJob | None, problems: Problems) -> AskedJob | No
         return None
     recipe = read_recipe(asked.presets, asked.outputs, problems)
     hours = read_hours(asked.keep_hours, problems)
-    return AskedJob(recipe, asked.name, hours, asked.url or "") if recipe else None
+    if recipe is None:
+        return None
+    callback_url = None if asked.callback_url is UNSET else asked.callback_url
+    return AskedJob(recipe, asked.name, hours, asked.url or "", callback_url)
 
 
 def _read_fields(fields: MultiDict[str, str], problems: Problems) -> AskedJob | None:
@@ -117,7 +122,8 @@ def _read_fields(fields: MultiDict[str, str], problems: Problems) -> AskedJob | 
     hours = _read_hours_field(fields.get("keep_hours", ""), problems)
     if recipe is None:
         return None
-    return AskedJob(recipe, fields.get("name", ""), hours, fields.get("url", ""))
+    name, url = fields.get("name", ""), fields.get("url", "")
+    return AskedJob(recipe, name, hours, url, fields.get("callback_url") or None)
 
 
 def _read_recipe_field(text: str, problems: Problems) -> schemas.Recipe:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from flask import Response, url_for
+from flask import Response, request, url_for
 from flask.typing import ResponseReturnValue
 from msgspec import UNSET
 
@@ -89,7 +89,7 @@ FOUND = (
             media_types=(IMAGE,),
         ),
     ),
-    errors=(400, 409, 413, 415, 422, 429, 503, 507),
+    errors=(400, 403, 409, 413, 415, 422, 429, 503, 507),
 )
 def create_job() -> ResponseReturnValue:
     """Create a job.
@@ -117,7 +117,7 @@ def create_job() -> ResponseReturnValue:
 
 def _create(asked: AskedJob, hold: Hold | None) -> str:
     """Create the job that is asked for, with its files, and return its id."""
-    jobs, owner = current_jobs(), become_owner()
+    jobs, owner, origin = current_jobs(), become_owner(), request.host_url.rstrip("/")
     if len(asked.files) == 1:
         ((upload, name),) = asked.files
         job_id = jobs.submit_image(
@@ -129,10 +129,19 @@ def _create(asked: AskedJob, hold: Hold | None) -> str:
             asked.keep_hours,
             reuses=True,
             hold=hold,
+            callback_url=asked.callback_url,
+            origin=origin,
         )
         notify_workers(current_huey())
         return job_id
-    job_id = jobs.submit(asked.recipe, owner, asked.keep_hours, hold=hold)
+    job_id = jobs.submit(
+        asked.recipe,
+        owner,
+        asked.keep_hours,
+        hold=hold,
+        callback_url=asked.callback_url,
+        origin=origin,
+    )
     if asked.files or asked.url:
         try:
             if asked.url:

@@ -33,11 +33,45 @@ def describe_fetch(fetch: models.Fetch) -> schemas.Fetch:
         name=fetch.shown_name,
         status=fetch.status,
         error=(
-            schemas.ImageError(code=fetch.error_code, detail=fetch.error_message or "")
+            schemas.Reason(code=fetch.error_code, detail=fetch.error_message or "")
             if fetch.error_code
             else None
         ),
         image_id=fetch.image_id,
+    )
+
+
+def describe_deliveries(callback: models.Callback | None) -> schemas.Deliveries:
+    """Describe the webhooks of a job."""
+    if callback is None:
+        return schemas.Deliveries(callback_url=None, is_stopped=False, deliveries=[])
+    return schemas.Deliveries(
+        callback_url=callback.url,
+        is_stopped=callback.is_stopped,
+        deliveries=[_describe_delivery(one) for one in callback.deliveries],
+    )
+
+
+def _describe_delivery(delivery: models.Delivery) -> schemas.Delivery:
+    return schemas.Delivery(
+        id=delivery.id,
+        type=delivery.type,
+        created=delivery.created,
+        status=delivery.status,
+        next_try=delivery.next_try,
+        tries=[
+            schemas.DeliveryTry(
+                began=one.began,
+                ms=one.ms,
+                answer=one.answer,
+                error=(
+                    schemas.Reason(code=one.error_code, detail=one.error_message or "")
+                    if one.error_code
+                    else None
+                ),
+            )
+            for one in delivery.tries
+        ],
     )
 
 
@@ -126,7 +160,7 @@ def _describe_image(image: models.Image, origin: str) -> schemas.Image:
         height=image.height,
         status=image.status,
         error=(
-            schemas.ImageError(code=image.error_code or "", detail=image.error_message or "")
+            schemas.Reason(code=image.error_code or "", detail=image.error_message or "")
             if image.is_failed
             else None
         ),

@@ -101,6 +101,10 @@ class NewJob(Recipe, kw_only=True, forbid_unknown_fields=True):
         Hours | UnsetType | None,
         says("How long it is kept. `null`: until you delete it, where the server allows that."),
     ] = UNSET
+    callback_url: Annotated[
+        str | UnsetType,
+        says("Where a webhook is sent when the job is finished. It needs an API token."),
+    ] = UNSET
 
 
 class NewJobForm(Struct, kw_only=True):
@@ -109,6 +113,7 @@ class NewJobForm(Struct, kw_only=True):
     files: Annotated[list[bytes], says("The images, as files of any field names.")] = []
     preset: Annotated[list[str], says("The names of presets.")] = []
     url: Annotated[str, says("Where the server fetches the image, instead of files.")] = ""
+    callback_url: Annotated[str, says("As in JSON.")] = ""
     recipe: Annotated[str, says('A recipe as JSON, like `{"outputs": [{"width": 640}]}`.')] = ""
     name: Annotated[str, says("The title of its page, and the name of its zip.")] = ""
     keep_hours: Annotated[str, says("As in JSON; `inf`: until you delete it.")] = ""
@@ -193,8 +198,8 @@ class Thumbnail(Struct, kw_only=True):
     quality: Annotated[int | None, says("`null` where the format is lossless.")]
 
 
-class ImageError(Struct, kw_only=True):
-    """Why an image failed."""
+class Reason(Struct, kw_only=True):
+    """Why something failed."""
 
     code: str
     detail: str
@@ -213,7 +218,7 @@ class Image(Struct, kw_only=True):
     width: Annotated[int, says("As it is seen, after its orientation is applied.")]
     height: int
     status: Status
-    error: Annotated[ImageError | None, says("Of an image that failed.")]
+    error: Annotated[Reason | None, says("Of an image that failed.")]
     focal_point: Annotated[Point | None, says("As you chose it.")]
     found_point: Annotated[Point | None, says("Where the server found the detail.")]
     alt: str
@@ -233,7 +238,7 @@ class Fetch(Struct, kw_only=True):
     position: int
     name: str
     status: Status
-    error: Annotated[ImageError | None, says("Why it is not in the job.")]
+    error: Annotated[Reason | None, says("Why it is not in the job.")]
     image_id: Annotated[str | None, says("Of the image that it became.")]
 
 
@@ -284,6 +289,34 @@ class JobPage(Struct, kw_only=True):
 
     jobs: list[JobSummary]
     next: Annotated[str | None, says("The address of the next page.")]
+
+
+class DeliveryTry(Struct, kw_only=True):
+    """One request of a webhook, and what came of it."""
+
+    began: datetime
+    ms: Annotated[int, says("How long it took.")]
+    answer: Annotated[int | None, says("The status of the answer; `null` if there was none.")]
+    error: Annotated[Reason | None, says("`null` if it was delivered.")]
+
+
+class Delivery(Struct, kw_only=True):
+    """A webhook that is sent until its receiver takes it."""
+
+    id: Annotated[str, says("The `webhook-id` of all its tries.")]
+    type: str
+    created: datetime
+    status: Literal["waiting", "sending", "delivered", "failed", "stopped"]
+    next_try: Annotated[datetime | None, says("`null` unless it waits.")]
+    tries: list[DeliveryTry]
+
+
+class Deliveries(Struct, kw_only=True):
+    """The webhooks of a job, newest first."""
+
+    callback_url: Annotated[str | None, says("`null`: the job has no webhooks.")]
+    is_stopped: Annotated[bool, says("Whether the receiver answered 410: it wants no more.")]
+    deliveries: list[Delivery]
 
 
 class Preset(Struct, kw_only=True):
