@@ -117,12 +117,21 @@ third-party: $(VENV)/dev ## Write the tables of THIRD_PARTY.md from what is inst
 	@python -m tests.support.third_party
 
 HTMX := 4.0.1
-vendor: ## Download htmx and hx-upsert (needs npm); put their checksums into static/vendor/vendor.json
+SWAGGER := 5.35.0
+# npm pack, never npm install: that would run the telemetry that swagger-ui-dist depends on.
+vendor: ## Download htmx, hx-upsert and Swagger UI (needs npm); put their checksums into static/vendor/vendor.json
 	@cd static/vendor && npm pack --silent htmx.org@$(HTMX) \
 		&& tar -xzf htmx.org-$(HTMX).tgz --strip-components=2 package/dist/htmx.min.js \
 		&& tar -xzf htmx.org-$(HTMX).tgz --strip-components=3 package/dist/ext/hx-upsert.min.js \
 		&& mv htmx.min.js htmx-$(HTMX).min.js && mv hx-upsert.min.js hx-upsert-$(HTMX).min.js \
 		&& rm htmx.org-$(HTMX).tgz && sha256sum htmx-$(HTMX).min.js hx-upsert-$(HTMX).min.js
+	@cd static/vendor && npm pack --silent swagger-ui-dist@$(SWAGGER) \
+		&& tar -xzf swagger-ui-dist-$(SWAGGER).tgz --strip-components=1 package/swagger-ui-bundle.js \
+			package/swagger-ui.css package/LICENSE package/NOTICE package/swagger-ui-bundle.js.LICENSE.txt \
+		&& mv swagger-ui-bundle.js swagger-ui-bundle-$(SWAGGER).js && mv swagger-ui.css swagger-ui-$(SWAGGER).css \
+		&& mv LICENSE swagger-ui-LICENSE.txt && mv NOTICE swagger-ui-NOTICE.txt \
+		&& mv swagger-ui-bundle.js.LICENSE.txt swagger-ui-bundle-LICENSES.txt \
+		&& rm swagger-ui-dist-$(SWAGGER).tgz && sha256sum swagger-ui-bundle-$(SWAGGER).js swagger-ui-$(SWAGGER).css
 
 clean: ## Remove generated files, but no data
 	@rm -rf $(VENV) .venv-audit htmlcov artifacts .coverage* .*_cache
