@@ -4,6 +4,7 @@ Each error of the application carries a stable `code` and a sentence that a pers
 log gets the cause.
 """
 
+import inspect
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from werkzeug.exceptions import (
     HTTPException,
     RequestEntityTooLarge,
     SecurityError,
+    default_exceptions,
 )
 
 from webapp.disk import is_disk_full
@@ -123,12 +125,33 @@ SENTENCES = {
     404: "There is nothing at this link. It may have expired or been deleted.",
     405: "This page does not accept this kind of request. Go back to the page you came from.",
     408: "The request stopped arriving. Send it again.",
+    411: "Send the length of the request as Content-Length.",
     413: "The request is too large. Send fewer files.",
     414: "This link is too long. Go back to the page you came from.",
     417: "This server meets no expectation but 100-continue. Send the request without Expect.",
     431: "Your browser sent too many cookies or headers. Delete the cookies of this site.",
     501: "This server cannot read this Transfer-Encoding. Send the request with Content-Length.",
 }
+
+
+# What the framework raises and we have a code for, with status, code and sentence.
+NAMED: dict[type[Exception], tuple[int, str, str]] = {
+    CSRFError: (
+        400,
+        "csrf",
+        "This page was open too long or belongs to another session. Reload it.",
+    ),
+    SecurityError: (
+        400,
+        "unknown_host",
+        "This server does not answer to this host name. See THUMBNAIL_ALLOWED_HOSTS.",
+    ),
+    # Of too many parts: bytes were counted before.
+    RequestEntityTooLarge: (413, RequestTooLarge.code, SENTENCES[413]),
+    # To Werkzeug 400, as few clients read the answer.
+    ClientDisconnected: (408, "request_timeout", SENTENCES[408]),
+}
+INTERNAL = (500, "internal_error", "Something went wrong on our side. Try again.")
 
 
 @dataclass(frozen=True)
@@ -153,21 +176,14 @@ def problem(error: Exception) -> Problem:
         if isinstance(error, known):
             field, errors = getattr(error, "field", None), getattr(error, "errors", ())
             return Problem(status, error.code, str(error), field, errors)  # type: ignore[attr-defined]
-    if isinstance(error, CSRFError):
-        sentence = "This page was open too long or belongs to another session. Reload it."
-        return Problem(400, "csrf", sentence)
-    if isinstance(error, SecurityError):
-        sentence = "This server does not answer to this host name. See THUMBNAIL_ALLOWED_HOSTS."
-        return Problem(400, "unknown_host", sentence)
-    if isinstance(error, RequestEntityTooLarge):  # Of too many parts: bytes were counted before.
-        return Problem(413, RequestTooLarge.code, SENTENCES[413])
-    if isinstance(error, ClientDisconnected):  # To Werkzeug 400, as few clients read the answer.
-        return Problem(408, "request_timeout", SENTENCES[408])
+    for known, words in NAMED.items():
+        if isinstance(error, known):
+            return Problem(*words)
     if isinstance(error, HTTPException):
         return _http_problem(error)
     if is_disk_full(error):
         return Problem(507, NoSpace.code, str(NoSpace()))
-    return Problem(500, "internal_error", "Something went wrong on our side. Try again.")
+    return Problem(*INTERNAL)
 
 
 def _http_problem(error: HTTPException) -> Problem:
@@ -175,7 +191,28 @@ def _http_problem(error: HTTPException) -> Problem:
     sentence = error.description or error.name
     if sentence == type(error).description:  # The framework's own, for developers.
         sentence = SENTENCES.get(status, sentence)
-    return Problem(status, error.name.lower().replace(" ", "_"), sentence)
+    return Problem(status, _http_code(error.name), sentence)
+
+
+def _http_code(name: str) -> str:
+    return name.lower().replace(" ", "_")
+
+
+def list_codes() -> dict[str, tuple[int, str]]:
+    """Return every code that an error can have, with its status and what it means."""
+    found: dict[str, tuple[int, str]] = {}
+    kinds = list(STATUS)
+    for kind in kinds:
+        kinds += [one for one in kind.__subclasses__() if one.__module__.startswith("webapp.")]
+        if code := vars(kind).get("code"):
+            status = next(STATUS[known] for known in STATUS if issubclass(kind, known))
+            found.setdefault(code, (status, inspect.cleandoc(kind.__doc__ or "").split("\n")[0]))
+    for status, code, sentence in (*NAMED.values(), INTERNAL):
+        found.setdefault(code, (status, sentence))
+    for status in SENTENCES.keys() - {413}:  # 413 is named above.
+        code = _http_code(default_exceptions[status]().name)
+        found.setdefault(code, (status, SENTENCES[status]))
+    return dict(sorted(found.items(), key=lambda item: (item[1][0], item[0])))
 
 
 def answer(error: Exception) -> Response:

@@ -11,7 +11,6 @@ from tests.support.app import running_app
 from tests.support.clock import Clock
 from tests.support.images import make_image, make_jpeg, make_truncated
 from tests.support.jobs import id_of, nothing_left, sweep, work
-from tests.support.pages import Page
 from tests.support.people import Person, upload_image
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
@@ -178,26 +177,6 @@ def test_all_jobs_are_listed_where_the_operator_allows_it(tmp_path: Path) -> Non
     with running_app(Config(instance=tmp_path / "open", list_all_jobs=True)) as app:
         job_id = upload(app.test_client(), make_jpeg())
         assert app.test_client().get("/jobs").json == {"job_ids": [job_id]}
-
-
-def test_docs_list_every_section_at_the_top(client: FlaskClient) -> None:
-    page = Page(client.get("/docs").text)
-    listed = [link.removeprefix("#") for link in page.values("main li a", "href")]
-    assert listed == [name for name in page.values("h2", "id") if name != "jobs-of-the-pages"]
-    assert "curl  " not in client.get("/docs").text
-
-
-def test_docs_name_every_route(client: FlaskClient) -> None:
-    page = client.get("/docs")
-    assert page.status_code == 200
-    for route in (
-        "/upload_image",
-        "/check_job_status/",
-        "/download_thumbnail/",
-        "/jobs",
-        "/healthcheck",
-    ):
-        assert route in page.text
 
 
 def test_root_answers(client: FlaskClient) -> None:

@@ -36,13 +36,11 @@ FORM_FIELDS = tuple(name for name in schemas.NewJobForm.__struct_fields__ if nam
 OTHER_QUERY = {"wait", "filename"}
 FORM_PARAMETERS = (
     *(
-        Parameter(
-            one.name, "query", one.type, "As the field of the form, for an image as the body."
-        )
+        Parameter(one.name, "query", one.type, example={"width": 320}.get(one.name))
         for one in msgspec.structs.fields(schemas.NewJobForm)
         if one.name != "files"
     ),
-    Parameter("filename", "query", str, "The name of an image that is the body."),
+    Parameter("filename", "query", str, "The name of an image that is the body.", "photo.jpg"),
 )
 
 

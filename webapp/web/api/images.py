@@ -24,7 +24,9 @@ from webapp.web.api.representations import describe_fetch, describe_image
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, require_owner
 
-FILENAME = Parameter("filename", "query", str, "The name of the file, as people see it.")
+FILENAME = Parameter(
+    "filename", "query", str, "The name of the file, as people see it.", "photo.jpg"
+)
 POSITION = Parameter(
     "position",
     "query",

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
-from msgspec import Meta
+from msgspec import Meta, Struct
 
+from webapp.web.api.schemas import Problem
 from webapp.web.security import csrf
 
 View = Callable[..., ResponseReturnValue]
@@ -23,6 +24,7 @@ csrf.exempt(blueprint)  # Programs have no page with a token.
 JSON = "application/json"
 FORM = "multipart/form-data"
 IMAGE = "image/*"
+PROBLEM = "application/problem+json"
 BINARY = "application/octet-stream"
 ZIP = "application/zip"
 TEXT = "text/plain"
@@ -35,7 +37,8 @@ class Parameter:
     name: str
     place: Literal["query", "header"]
     kind: Any
-    description: str
+    description: str = ""  # Without one, that of its type.
+    example: Any = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Operation:
     """One method of one path."""
 
     method: str
-    path: str  # Like `/jobs/{job_id}`.
+    path: str  # Like `/api/v1/jobs/{job_id}`.
     name: str
     tag: str
     summary: str
@@ -63,6 +66,7 @@ class Operation:
     bodies: Mapping[str, Any]  # Types by media type; None for bytes.
     answers: Sequence[Answer]
     errors: Sequence[int]  # The statuses of errors that need words of their own.
+    error_kind: type[Struct]  # The type of the JSON of errors.
 
 
 OPERATIONS: list[Operation] = []
@@ -110,6 +114,38 @@ def operation(
     """
 
     def enter(view: View) -> View:
+        described(
+            method,
+            f"{blueprint.url_prefix}{rule}",
+            tag=tag,
+            answers=answers,
+            name=name,
+            parameters=parameters,
+            bodies=bodies,
+            errors=errors,
+            error_kind=Problem,
+        )(view)
+        blueprint.add_url_rule(rule, name or view.__name__, view, methods=[method])
+        return view
+
+    return enter
+
+
+def described(
+    method: str,
+    rule: str,
+    *,
+    tag: str,
+    answers: Sequence[Answer],
+    error_kind: type[Struct],
+    name: str = "",
+    parameters: Sequence[Parameter] = (),
+    bodies: Mapping[str, Any] | None = None,
+    errors: Sequence[int] = (),
+) -> Callable[[View], View]:
+    """Enter a view in the table, whose route another blueprint has."""
+
+    def enter(view: View) -> View:
         summary, _, description = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
         OPERATIONS.append(
             Operation(
@@ -117,7 +153,7 @@ def operation(
                 path=re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule),
                 name=name or view.__name__,
                 tag=tag,
-                summary=summary.rstrip("."),
+                summary=" ".join(summary.split()).rstrip("."),
                 description=description.replace("\n\n", "\0")
                 .replace("\n", " ")
                 .replace("\0", "\n\n"),
@@ -125,9 +161,9 @@ def operation(
                 bodies=bodies or {},
                 answers=answers,
                 errors=errors,
+                error_kind=error_kind,
             )
         )
-        blueprint.add_url_rule(rule, name or view.__name__, view, methods=[method])
         return view
 
     return enter

@@ -5,9 +5,9 @@ in pixels, times in UTC.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from webapp.jobs.models import Status
 from webapp.jobs.names import ALT_LENGTH
@@ -43,6 +43,9 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 Point = tuple[Fraction, Fraction]
 Position = Annotated[int, Meta(ge=0, le=999_999)]
 Hours = Annotated[float, Meta(gt=0)]
+Quality = Annotated[int, Meta(ge=1, le=100)]
+Kilobytes = Annotated[int, Meta(ge=MIN_BUDGET // 1000, le=MAX_BUDGET // 1000)]
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class Output(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -63,11 +66,11 @@ class Output(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = "contain"
     format: Annotated[RequestedFormat, says("`source` is the format of the image.")] = "jpeg"
     quality: Annotated[
-        Annotated[int, Meta(ge=1, le=100)] | None,
+        Quality | None,
         says("Without one, that of the format."),
     ] = None
     max_kb: Annotated[
-        Annotated[int, Meta(ge=MIN_BUDGET // 1000, le=MAX_BUDGET // 1000)] | None,
+        Kilobytes | None,
         says("The quality is lowered until the file has at most so many kilobytes."),
     ] = None
     background: Background = "#ffffff"
@@ -108,27 +111,43 @@ class NewJob(Recipe, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewJobForm(Struct, kw_only=True):
-    """A job to create, as a form. `format` may be given several times."""
+    """A job to create, as a form.
 
-    files: Annotated[list[bytes], says("The images, as files of any field names.")] = []
-    preset: Annotated[list[str], says("The names of presets.")] = []
-    url: Annotated[str, says("Where the server fetches the image, instead of files.")] = ""
-    callback_url: Annotated[str, says("As in JSON.")] = ""
-    recipe: Annotated[str, says('A recipe as JSON, like `{"outputs": [{"width": 640}]}`.')] = ""
-    name: Annotated[str, says("The title of its page, and the name of its zip.")] = ""
-    keep_hours: Annotated[str, says("As in JSON; `inf`: until you delete it.")] = ""
-    width: Annotated[Pixels | None, says("Of one output, which the next fields describe.")] = None
-    height: Pixels | None = None
-    fit: Fit = "contain"
-    format: list[RequestedFormat] = field(default_factory=lambda: ["jpeg"])
-    quality: int | None = None
-    max_kb: int | None = None
-    background: str = "#ffffff"
-    focus: Annotated[str, says("`smart`, or a point like `0.3,0.7`.")] = ""
-    color: Color = "srgb"
-    enlarge: bool = False
-    keep_copyright: bool = False
-    animated: bool = False
+    The fields from `width` on describe one output, with the defaults of the type `Output`. Several
+    `format` make one in each.
+    """
+
+    files: Annotated[list[bytes] | UnsetType, says("The images, in fields of any names.")] = UNSET
+    preset: Annotated[list[str] | UnsetType, says("The names of presets.")] = UNSET
+    url: Annotated[
+        str | UnsetType, says("Where the server fetches the image, instead of files.")
+    ] = UNSET
+    callback_url: Annotated[
+        str | UnsetType, says("Where a webhook is sent once the job is finished.")
+    ] = UNSET
+    recipe: Annotated[
+        str | UnsetType, says('A recipe as JSON, like `{"outputs": [{"width": 640}]}`.')
+    ] = UNSET
+    name: Annotated[str | UnsetType, says("The title of its page, and the name of its zip.")] = (
+        UNSET
+    )
+    keep_hours: Annotated[
+        str | UnsetType, says("How long it is kept; `inf`: until you delete it.")
+    ] = UNSET
+    width: Annotated[Pixels | UnsetType, says("The width of an output.")] = UNSET
+    height: Annotated[Pixels | UnsetType, says("The height of an output.")] = UNSET
+    fit: Annotated[Fit | UnsetType, says("How it fits into its box.")] = UNSET
+    format: Annotated[
+        list[RequestedFormat] | UnsetType, says("Its formats; `source` is that of the image.")
+    ] = UNSET
+    quality: Annotated[Quality | UnsetType, says("Without one, that of the format.")] = UNSET
+    max_kb: Annotated[Kilobytes | UnsetType, says("How many kilobytes it may have.")] = UNSET
+    background: Background | UnsetType = UNSET
+    focus: Annotated[str | UnsetType, says("`smart`, or a point like `0.3,0.7`.")] = UNSET
+    color: Annotated[Color | UnsetType, says("`keep` keeps Display P3.")] = UNSET
+    enlarge: Annotated[bool | UnsetType, says("Enlarge images that are smaller.")] = UNSET
+    keep_copyright: Annotated[bool | UnsetType, says("Keep copyright and author.")] = UNSET
+    animated: Annotated[bool | UnsetType, says("Keep an animation.")] = UNSET
 
 
 class NewFetch(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -269,8 +288,8 @@ class JobSummary(Struct, kw_only=True):
     status: Annotated[Status, says("It follows from those of its images.")]
     is_open: Annotated[bool, says("Whether it takes more images.")]
     is_finished: Annotated[bool, says("Whether it is closed and no image waits or is worked on.")]
-    created: datetime
-    expires: Annotated[datetime | None, says("`null`: it is kept until you delete it.")]
+    created: Moment
+    expires: Annotated[Moment | None, says("`null`: it is kept until you delete it.")]
     counts: Counts
     links: JobLinks
 
@@ -377,3 +396,51 @@ class Problem(Struct, kw_only=True):
     instance: Annotated[str, says("The id of the request, as in the log of the server.")]
     code: Annotated[str, says("What a program tells errors apart by.")]
     errors: Annotated[list[FieldError] | UnsetType, says("Every field that is wrong.")] = UNSET
+
+
+class FinishedCounts(Struct, kw_only=True):
+    """The number of images in each status, and of files that are not in the job."""
+
+    total: int
+    done: int
+    failed: int
+    cancelled: int
+    missing: int
+
+
+class FinishedLinks(Struct, kw_only=True):
+    """The addresses of a finished job."""
+
+    job: str
+    page: str
+    zip: str
+
+
+class FinishedJob(Struct, kw_only=True):
+    """A job whose images are all done, failed or cancelled."""
+
+    id: str
+    title: str
+    status: Literal["done", "failed", "cancelled"]
+    counts: FinishedCounts
+    created: Moment
+    expires: Annotated[Moment | None, says("`null`: it is kept until you delete it.")]
+    links: FinishedLinks
+
+
+class JobFinished(Struct, kw_only=True):
+    """What a webhook tells of a finished job."""
+
+    type: Literal["job.finished"]
+    timestamp: Moment
+    data: FinishedJob
+
+
+# Of bodies of requests: in the OpenAPI document, and in the lines for curl on the page /docs.
+EXAMPLES: dict[type[Struct], dict[str, Any]] = {
+    NewJob: {"presets": ["square"], "outputs": [{"width": 640, "format": "webp"}]},
+    NewJobForm: {"preset": ["square"]},
+    Recipe: {"outputs": [{"width": 320, "height": 320, "fit": "cover"}]},
+    JobChanges: {"name": "Holidays", "keep_hours": 48},
+    ImageChanges: {"alt": "A balloon over the sea", "focal_point": [0.5, 0.3]},
+}

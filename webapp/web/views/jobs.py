@@ -17,6 +17,7 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
+from msgspec import Struct
 
 from webapp.config import MB
 from webapp.exports.cards import expected_crops, make_card
@@ -27,6 +28,7 @@ from webapp.jobs.health import QueueEstimate
 from webapp.jobs.models import Job, ListedJob, Progress
 from webapp.recipes.outputs import Recipe
 from webapp.web.access import require_access
+from webapp.web.api.operations import Answer, described
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import become_owner, current_owner, is_owner, require_owner
 from webapp.web.errors import asks_for_html
@@ -46,9 +48,31 @@ LISTED_JOBS = 50  # Of a page of the list; with their pictures, some 700 kB.
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
 
+class JobIds(Struct, forbid_unknown_fields=True):
+    """The ids of jobs."""
+
+    job_ids: list[str]
+
+
+class PageFailure(Struct):
+    """An error of a route that has pages too."""
+
+    code: str
+    detail: str
+    field: str | None
+
+
 @blueprint.get("")
+@described(
+    "GET",
+    "/jobs",
+    name="list_job_ids",
+    tag="thumbnail-api",
+    answers=(Answer(200, "The ids.", JobIds),),
+    error_kind=PageFailure,
+)
 def index() -> ResponseReturnValue:
-    """List jobs: the client's own as a page, or ids as JSON, as thumbnail-api did.
+    """List jobs: the client's own as a page, or their ids as JSON, as thumbnail-api did.
 
     The page lists those created `before` a time, in seconds since 1970.
     """

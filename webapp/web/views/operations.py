@@ -2,14 +2,18 @@
 
 import logging
 from dataclasses import asdict
+from typing import Annotated, Literal
 
 from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
+from msgspec import UNSET, Struct, UnsetType
 from prometheus_client.exposition import choose_encoder
 from werkzeug.datastructures import WWWAuthenticate
 
 from webapp.jobs.health import read_health, read_statistics
 from webapp.web.access import is_token
+from webapp.web.api.operations import Answer, described
+from webapp.web.api.schemas import says
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import bearer_token
 from webapp.web.metrics import StatisticsCollector
@@ -19,9 +23,40 @@ logger = logging.getLogger(__name__)
 blueprint = Blueprint("operations", __name__)
 
 
+class HealthReport(Struct, forbid_unknown_fields=True):
+    """The state of the service."""
+
+    status: Literal["healthy", "unhealthy"]
+    web: Literal["ok"]
+    database: Literal["ok", "failed"]
+    reason: Annotated[str | UnsetType, says("What does not work.")] = UNSET
+    workers: Annotated[int | UnsetType, says("Those that are alive.")] = UNSET
+    last_beat_seconds: Annotated[
+        float | UnsetType | None, says("Since any worker was alive. `null`: none ever was.")
+    ] = UNSET
+    queue_depth: Annotated[int | UnsetType, says("Images that are waiting or being worked on.")] = (
+        UNSET
+    )
+    oldest_wait_seconds: Annotated[
+        float | UnsetType, says("Of the images that wait for a worker.")
+    ] = UNSET
+    free_disk_bytes: int | UnsetType = UNSET
+
+
 @blueprint.get("/healthcheck")
+@described(
+    "GET",
+    "/healthcheck",
+    tag="thumbnail-api",
+    answers=(Answer(200, "The service works.", HealthReport),),
+    errors=(503,),
+    error_kind=HealthReport,
+)
 def healthcheck() -> ResponseReturnValue:
-    """Answer 200 if the database answers and a worker is alive; else 503."""
+    """Check whether the service can accept images and make thumbnails.
+
+    The answer is 503 if the database does not answer, or no worker is alive.
+    """
     try:
         jobs = current_jobs()
         health = read_health(jobs.store, jobs.storage)

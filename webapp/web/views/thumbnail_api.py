@@ -2,17 +2,21 @@
 
 from functools import lru_cache, partial
 from operator import attrgetter
+from typing import Annotated, Literal
 from uuid import UUID
 
-from flask import Blueprint, abort, jsonify, render_template, request, url_for
+from flask import Blueprint, abort, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
+from msgspec import UNSET, Struct, UnsetType
 
 from webapp.jobs.errors import JobNotFound
 from webapp.jobs.models import FirstImage
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Recipe
-from webapp.recipes.presets import PRESETS, offered_presets
-from webapp.web.app_context import current_config, current_huey, current_jobs
+from webapp.recipes.presets import PRESETS
+from webapp.web.api.operations import FORM, Answer, described
+from webapp.web.api.schemas import says
+from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import become_owner, client_name
 from webapp.web.security import csrf
 from webapp.web.upload_request import received_upload
@@ -24,11 +28,46 @@ csrf.exempt(blueprint)  # Programs have no page with a token.
 RECIPE = PRESETS["square"].recipe
 OUTPUT = RECIPE.outputs[0]
 WAIT_SECONDS = 1.0  # For a job to finish; clients may give up after some seconds.
+TAG = "thumbnail-api"
+
+
+class Upload(Struct, forbid_unknown_fields=True):
+    """An image to make a thumbnail of."""
+
+    file: bytes
+
+
+class UploadedJob(Struct, forbid_unknown_fields=True):
+    """A new job."""
+
+    job_id: str
+
+
+class JobStatus(Struct, forbid_unknown_fields=True):
+    """The status of a job."""
+
+    status: Literal["Processing", "Error", "Succeeded"]
+    error: Annotated[str | UnsetType, says("Why there is no thumbnail.")] = UNSET
+
+
+class Failure(Struct):
+    """An error of these routes."""
+
+    detail: Annotated[str, says("A sentence for people.")]
 
 
 @blueprint.post("/upload_image")
+@described(
+    "POST",
+    "/upload_image",
+    tag=TAG,
+    bodies={FORM: Upload},
+    answers=(Answer(202, "The id of the job.", UploadedJob, headers=("Location",)),),
+    errors=(401, 411, 413, 415, 422, 429, 503, 507),
+    error_kind=Failure,
+)
 def upload_image() -> ResponseReturnValue:
-    """Submit the one image of a new job."""
+    """Make a thumbnail of one image: a JPEG of 100 × 100 pixels, on white."""
     file = request.files.get("file")
     if file is None:
         abort(422, "Send the image as the form field “file”.")
@@ -41,6 +80,17 @@ def upload_image() -> ResponseReturnValue:
 
 
 @blueprint.get("/check_job_status/<job_id>")
+@described(
+    "GET",
+    "/check_job_status/<job_id>",
+    tag=TAG,
+    answers=(
+        Answer(200, "The thumbnail is not made yet, or cannot be made.", JobStatus),
+        Answer(303, "The thumbnail is made.", JobStatus, headers=("Location",)),
+    ),
+    errors=(404,),
+    error_kind=Failure,
+)
 def check_job_status(job_id: str) -> ResponseReturnValue:
     """Return the status of a job.
 
@@ -61,22 +111,20 @@ def check_job_status(job_id: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/download_thumbnail/<job_id>")
+@described(
+    "GET",
+    "/download_thumbnail/<job_id>",
+    tag=TAG,
+    answers=(Answer(200, "The thumbnail.", media_types=("image/jpeg",)),),
+    errors=(404,),
+    error_kind=Failure,
+)
 def download_thumbnail(job_id: str) -> ResponseReturnValue:
     """Send the thumbnail of a job."""
     path = _first_image(_read_id(job_id)).path
     if not path:
         abort(404, "This job has no such thumbnail, or not yet.")
     return thumbnails.send(path)
-
-
-@blueprint.get("/docs")
-def docs() -> str:
-    """Document these routes."""
-    return render_template(
-        "thumbnail_api/docs.html",
-        needs_token=bool(current_config().access_token),
-        presets=offered_presets(current_jobs().recipe_limits),
-    )
 
 
 def _read_id(text: str) -> str:
