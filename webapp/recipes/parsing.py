@@ -101,7 +101,10 @@ def _number(digits: str) -> int:
 
 
 def _switch(fields: Mapping[str, str], field: str) -> bool:
-    return read_switch(fields.get(field, "")) is True
+    switch = read_switch(fields.get(field, ""))
+    if switch is None:
+        raise InvalidRecipe(field, "This is on or off: send 1 or 0.")
+    return switch
 
 
 def _focus(text: str) -> Focus:

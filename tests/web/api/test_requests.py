@@ -27,7 +27,7 @@ def test_every_wrong_field_is_told(client: FlaskClient, jobs: Jobs) -> None:
         "#/outputs/0/sharpen": "There is no such field.",
         "#/outputs/0/width": "This must be a whole number from 1 to 4096 or null.",
         "#/outputs/0/fit": "This must be one of contain, cover, pad.",
-        "#/keep_hours": "This must be a number above 0 or null.",
+        "#/keep_hours": "This must be a number of at least 0.01 or null.",
     }
     # What is wrong of sound fields is found once all are of their types.
     assert wrong_fields(client.post(JOBS, json={"outputs": outputs[1:]})) == {
@@ -52,6 +52,7 @@ def test_every_wrong_field_is_told(client: FlaskClient, jobs: Jobs) -> None:
         ({"outputs": [{"width": 64, "background": "red"}]}, "#/outputs/0/background"),
         ({"outputs": [{"width": 64, "focus": [0, 7]}]}, "#/outputs/0/focus"),
         ({"presets": ["square"], "keep_hours": None}, "#/keep_hours"),
+        ({"presets": ["square"], "keep_hours": 1e-9}, "#/keep_hours"),
         ([], "#"),
         (None, "#"),
     ],
@@ -71,7 +72,9 @@ def test_wrong_field_is_pointed_at(client: FlaskClient, body: Any, pointer: str)
         ("recipe", "{", "#/recipe"),
         ("recipe", '{"outputs": [{"width": 0}]}', "#/recipe/outputs/0/width"),
         ("preset", "poster", "#/presets/0"),
+        ("enlarge", "perhaps", "#/enlarge"),
         ("keep_hours", "-1", "#/keep_hours"),
+        ("keep_hours", "0.000001", "#/keep_hours"),
         ("keep_hours", "nan", "#/keep_hours"),
     ],
 )
@@ -111,6 +114,12 @@ def test_change_is_sent_as_json(client: FlaskClient) -> None:
 def test_wrong_query_is_pointed_at(client: FlaskClient, query: str, pointer: str) -> None:
     url = JOBS if "wait" not in query else create(client, make_jpeg()).headers["Location"]
     assert list(wrong_fields(client.get(f"{url}?{query}"))) == [pointer]
+
+
+def test_fields_in_the_query_are_refused_beside_json(client: FlaskClient, jobs: Jobs) -> None:
+    answer = client.post(f"{JOBS}?width=64&wait=0", json={"presets": ["square"]})
+    assert wrong_fields(answer) == {"#/width": "With JSON, send this in the body."}
+    assert nothing_left(jobs)
 
 
 def test_error_has_words_for_programs_and_people(client: FlaskClient) -> None:

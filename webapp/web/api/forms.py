@@ -68,6 +68,8 @@ def read_new_job() -> AskedJob:
         sent_files = [file for _, file in request.files.items(multi=True)]
         files = [(received_upload(file), file.filename or "") for file in sent_files]
     elif request.mimetype == JSON:
+        for name in sorted(request.args.keys() - {"wait"}):
+            problems.add(f"/{escape(name)}", "With JSON, send this in the body.")
         job = _read_job(read_json(schemas.NewJob, problems), problems)
         files = []
     elif request.content_length:

@@ -89,7 +89,7 @@ FOUND = (
             media_types=(IMAGE,),
         ),
     ),
-    errors=(400, 403, 409, 413, 415, 422, 429, 503, 507),
+    errors=(400, 403, 409, 411, 413, 415, 422, 429, 503, 507),
 )
 def create_job() -> ResponseReturnValue:
     """Create a job.

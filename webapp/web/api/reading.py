@@ -4,7 +4,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import inf, isfinite
+from math import inf
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -134,8 +134,8 @@ def describe_schema(schema: Mapping[str, Any]) -> str:
 def _bounds(schema: Mapping[str, Any]) -> str:
     if "maximum" in schema:
         return f" from {schema['minimum']} to {schema['maximum']}"
-    if "exclusiveMinimum" in schema:
-        return f" above {schema['exclusiveMinimum']}"
+    if "minimum" in schema:
+        return f" of at least {schema['minimum']}"
     return ""
 
 
@@ -229,10 +229,9 @@ def read_hours(hours: float | UnsetType | None, problems: Problems) -> float | N
         return None
     if hours is None and config.max_kept_mb:
         return inf
-    if hours is None or not (isfinite(hours) and hours > 0):
-        problems.add(
-            "/keep_hours", f"This must be a number from 0 to {config.max_retention_hours:g}."
-        )
+    if hours is None or not schemas.MIN_HOURS <= hours < inf:
+        bounds = f"from {schemas.MIN_HOURS} to {config.max_retention_hours:g}"
+        problems.add("/keep_hours", f"This must be a number {bounds}.")
         return None
     return hours
 
