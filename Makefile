@@ -41,6 +41,10 @@ fuzz: $(VENV)/dev ## Run the tests of properties with 1000 random examples each 
 		pytest -m hypothesis --hypothesis-profile fuzz --hypothesis-seed $$seed --numprocesses auto $(PARALLEL) \
 			|| { echo "To repeat this run: make fuzz SEED=$$seed"; exit 1; }
 
+.PHONY: fuzz-api
+fuzz-api: $(VENV)/dev ## Send the API what its document allows and forbids (SEED=, EXAMPLES=; BASE_URL= for a server that runs)
+	@python -m tests.support.fuzz_api $(SEED:%=--seed %) $(EXAMPLES:%=--examples %) $(BASE_URL:%=--base-url %)
+
 check: $(VENV)/dev ## Check format, lint, types, import directions, templates and words
 	@ruff format --check
 	@ruff check

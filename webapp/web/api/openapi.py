@@ -79,7 +79,7 @@ def get_openapi() -> Response:
 
 def current_document() -> dict[str, Any]:
     """Return the document for the host that the request names."""
-    return _describe(*_facts())
+    return describe(*_facts())
 
 
 def _facts() -> tuple[str, bool, str]:
@@ -94,12 +94,12 @@ def _facts() -> tuple[str, bool, str]:
 # A client can name any host, so only a few documents are kept.
 @lru_cache(maxsize=8)
 def _encoded(origin: str, is_closed: bool, cookie: str) -> tuple[bytes, str]:
-    body = msgspec.json.encode(_describe(origin, is_closed, cookie))
+    body = msgspec.json.encode(describe(origin, is_closed, cookie))
     return body, sha256(body).hexdigest()[:16]
 
 
 @lru_cache(maxsize=8)
-def _describe(origin: str, is_closed: bool, cookie: str) -> dict[str, Any]:
+def describe(origin: str, is_closed: bool, cookie: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for one in sorted(OPERATIONS, key=lambda one: list(TAGS).index(one.tag)):
         paths[one.path][one.method.lower()] = _describe_operation(one, is_closed)
@@ -157,7 +157,8 @@ def _describe_operation(one: Operation, is_closed: bool) -> dict[str, Any]:
         described["security"].insert(0, {})
     if one.bodies:
         content = {kind: _describe_body(kind, type) for kind, type in one.bodies.items()}
-        described["requestBody"] = {"required": True, "content": content}
+        # JSON that is not sent is an empty object.
+        described["requestBody"] = {"required": JSON not in content, "content": content}
     return described
 
 
@@ -190,7 +191,7 @@ def _describe_parameter(one: Parameter) -> dict[str, Any]:
 
 def _describe_body(media_type: str, kind: Any) -> dict[str, Any]:
     if kind is None:
-        return {"schema": BYTES}
+        return {"schema": {**BYTES, "minLength": 1}}
     example = schemas.EXAMPLES.get(kind)
     return {"schema": _schema_of(kind), **({"example": example} if example else {})}
 

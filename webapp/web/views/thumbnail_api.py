@@ -31,7 +31,7 @@ WAIT_SECONDS = 1.0  # For a job to finish; clients may give up after some second
 TAG = "thumbnail-api"
 
 
-class Upload(Struct, forbid_unknown_fields=True):
+class Upload(Struct):
     """An image to make a thumbnail of."""
 
     file: bytes
