@@ -5,7 +5,9 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, current_app, render_template
 from markupsafe import Markup, escape
@@ -105,8 +107,10 @@ def show() -> str:
             for tag in document["tags"]
         ],
         types=list(_types(document["components"]["schemas"])),
-        codes=[(code, status, in_words(words)) for code, (status, words) in list_codes().items()],
-        titles=TITLES,
+        errors=[
+            (status, TITLES[status], [(code, in_words(words)) for code, (_, words) in codes])
+            for status, codes in groupby(list_codes().items(), lambda item: item[1][0])
+        ],
         headers=[
             (name, in_words(header["description"]))
             for name, header in document["components"]["headers"].items()
@@ -249,11 +253,15 @@ def _describe_answer(
 ) -> Answered:
     if "$ref" in answer:
         answer = document["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+    description = in_words(answer["description"])
+    if int(status) >= 400:
+        words = Markup('<a href="#errors-{}">{}</a>')
+        description = words.format(status, TITLES[int(status)])
     bodies = [
         Body(media_type, _kind(body["schema"]))
         for media_type, body in answer.get("content", {}).items()
     ]
-    return Answered(status, in_words(answer["description"]), bodies, [*answer.get("headers", ())])
+    return Answered(status, description, bodies, [*answer.get("headers", ())])
 
 
 # Lines for curl
@@ -287,7 +295,7 @@ class _Curl:
         words += self._body(media_type, body) if body else []
         answers = self.operation["responses"].get("200", {}).get("content", {})
         if ZIP in answers:
-            words.append("-OJ")
+            words.append("-o thumbnails.zip")
         elif (
             any(kind.startswith("image/") and JSON not in answers for kind in answers) and not body
         ):
@@ -320,10 +328,11 @@ class _Curl:
         for name, variable in VARIABLES.items():
             url = url.replace(f"{{{name}}}", variable)
         if media_type in (IMAGE, BINARY):
-            url += "".join(
-                f"{'&' if place else '?'}{parameter['name']}={parameter['example']}"
-                for place, parameter in enumerate(
-                    one for one in self.operation["parameters"] if "example" in one
-                )
-            )
-        return f'"{url}"' if "$" in url or "&" in url or "?" in url else url
+            url += f"?{urlencode(self._query(), doseq=True)}"
+        return f'"{url}"' if "$" in url or "?" in url else url
+
+    def _query(self) -> dict[str, Any]:
+        """Return what the query says of an image that is the body: what a form would."""
+        in_form = self.operation["requestBody"]["content"].get(FORM, {}).get("example", {})
+        examples = {one["name"]: one.get("example") for one in self.operation["parameters"]}
+        return {**in_form, **{name: value for name, value in examples.items() if value}}

@@ -36,11 +36,11 @@ FORM_FIELDS = tuple(name for name in schemas.NewJobForm.__struct_fields__ if nam
 OTHER_QUERY = {"wait", "filename"}
 FORM_PARAMETERS = (
     *(
-        Parameter(one.name, "query", one.type, example={"width": 320}.get(one.name))
+        Parameter(one.name, "query", one.type)
         for one in msgspec.structs.fields(schemas.NewJobForm)
         if one.name != "files"
     ),
-    Parameter("filename", "query", str, "The name of an image that is the body.", "photo.jpg"),
+    Parameter("filename", "query", str, "The name of an image that is the body."),
 )
 
 

@@ -80,7 +80,7 @@ FOUND = (
     "/jobs",
     tag="Jobs",
     parameters=(*FORM_PARAMETERS, *WAIT, IDEMPOTENCY_KEY),
-    bodies={JSON: schemas.NewJob, FORM: schemas.NewJobForm, IMAGE: None, BINARY: None},
+    bodies={FORM: schemas.NewJobForm, JSON: schemas.NewJob, IMAGE: None, BINARY: None},
     answers=(
         *NEW,
         Answer(

@@ -317,6 +317,9 @@ def _describe_types() -> dict[str, Any]:
         kinds += [one.error_kind, *one.bodies.values(), *(answer.kind for answer in one.answers)]
     structs = dict.fromkeys(kind for kind in kinds if _is_struct(kind))
     _, types = msgspec.json.schema_components(structs, ref_template=REFERENCE)
+    for kind, example in schemas.EXAMPLES.items():
+        for name, value in example.items():
+            types[kind.__name__]["properties"][name]["examples"] = [value]
     return {name: _with_binary(schema) for name, schema in sorted(types.items())}
 
 
