@@ -46,9 +46,12 @@ HEADERS: dict[str, tuple[Any, str]] = {
     "Retry-After": (int, "Ask again after so many seconds."),
     "Link": (str, 'The address of the next page, with `rel="next"`; only if there is one.'),
     "Preference-Applied": (str, "The wait of the header `Prefer`, if the answer could wait."),
+    "Idempotent-Replayed": (str, "`true` if the answer is that of an earlier request."),
     "WWW-Authenticate": (str, "How to send a token."),
 }
 ALWAYS_SENT = {"Location", "ETag"}
+# Of answers to requests that have such a parameter.
+BY_PARAMETER = {"Prefer": "Preference-Applied", "Idempotency-Key": "Idempotent-Replayed"}
 OF_ERRORS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 
 ABOUT = """
@@ -126,7 +129,7 @@ def describe(origin: str, is_closed: bool, cookie: str) -> dict[str, Any]:
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A token of this server.",
+                    "description": "A token that the operator of this server created.",
                 },
                 "session": {
                     "type": "apiKey",
@@ -200,14 +203,14 @@ def _describe_body(media_type: str, kind: Any) -> dict[str, Any]:
 
 
 def _describe_answers(one: Operation) -> dict[str, Any]:
-    waits = any(parameter.name == "Prefer" for parameter in one.parameters)
+    sent = {parameter.name for parameter in one.parameters}
+    common = [BY_PARAMETER[name] for name in BY_PARAMETER if name in sent]
     described: dict[str, Any] = {}
     for answer in one.answers:
         found = described.setdefault(str(answer.status), {"description": answer.description})
         if found["description"] != answer.description:  # Two kinds of answers have this status.
             found["description"] += f" Or: {answer.description}"
-        names = [*answer.headers, *(["Preference-Applied"] if waits else [])]
-        if names:
+        if names := [*answer.headers, *common]:
             found["headers"] = {
                 name: {"$ref": f"#/components/headers/{name}"} for name in dict.fromkeys(names)
             }

@@ -84,7 +84,14 @@ WAIT = (
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
     "header",
-    str,
+    Annotated[
+        str,
+        Meta(
+            # As idempotency.read_key reads it: in quotes or not.
+            pattern=r'^("([!#-\[\]-~]|\\["\\]){1,255}"|[!#-~][!-~]{0,254})$',
+            description="1 to 255 visible ASCII characters",
+        ),
+    ],
     "A new UUID for each job. The same request with the same key gets the first answer again.",
 )
 IF_NONE_MATCH = Parameter(
