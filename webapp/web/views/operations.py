@@ -37,6 +37,8 @@ class HealthReport(Struct, forbid_unknown_fields=True):
     queue_depth: Annotated[int | UnsetType, says("Images that are waiting or being worked on.")] = (
         UNSET
     )
+    working: Annotated[int | UnsetType, says("Images that are being worked on.")] = UNSET
+    paused: Annotated[bool | UnsetType, says("Whether the operator paused the work.")] = UNSET
     oldest_wait_seconds: Annotated[
         float | UnsetType, says("Of the images that wait for a worker.")
     ] = UNSET
