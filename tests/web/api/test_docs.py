@@ -1,5 +1,6 @@
 """The page that documents the API is complete, and readable without scripts."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -29,7 +30,7 @@ def test_every_operation_has_its_place_and_a_line_for_curl(docs: Page, document:
             assert docs.one(f"#{operation['operationId']}").text().strip() == (
                 f"{method.upper()} {path}"
             )
-        assert path.replace("{job_id}", "$JOB").replace("{image_id}", "$IMAGE") in text
+        assert re.sub(r"\{(\w+)_id\}", lambda id: f"${id[1].upper()}", path) in text
 
 
 def test_every_place_of_the_page_is_named_once(docs: Page) -> None:

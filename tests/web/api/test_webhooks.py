@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 
@@ -16,6 +17,7 @@ from webapp.config import Config, PrivateHosts
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.tokens import create_token
 from webapp.jobs.webhooks import Webhooks
+from webapp.web.api.schemas import JobFinished
 
 
 @pytest.fixture
@@ -46,6 +48,18 @@ def deliver(jobs: Jobs) -> None:
     webhooks = Webhooks(jobs.store, jobs.config)
     while send := webhooks.take():
         send()
+
+
+def test_what_is_sent_is_as_documented(
+    client: FlaskClient, jobs: Jobs, receiver: Receiver, token: dict[str, str]
+) -> None:
+    url = submit(client, receiver, token)
+    work(jobs)
+    deliver(jobs)
+    (sent,) = receiver.received
+    told = msgspec.json.decode(sent.body, type=JobFinished)
+    assert told.data.links.job == url
+    assert told.data.counts.done == 1
 
 
 def test_log_has_what_was_sent(

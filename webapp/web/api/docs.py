@@ -12,17 +12,18 @@ from urllib.parse import urlencode
 from flask import Blueprint, current_app, render_template
 from markupsafe import Markup, escape
 
+from webapp.recipes.presets import offered_presets
 from webapp.web.api.openapi import current_document
 from webapp.web.api.operations import BINARY, FORM, IMAGE, JSON, PROBLEM, ZIP
 from webapp.web.api.reading import describe_schema
-from webapp.web.app_context import current_config
+from webapp.web.app_context import current_config, current_jobs
 from webapp.web.errors import TITLES, list_codes
 
 blueprint = Blueprint("docs", __name__, url_prefix="/docs")
 
 SAMPLE = "photo.jpg"
 # Of ids that a reader has to fill in.
-VARIABLES = {"job_id": "$JOB", "image_id": "$IMAGE"}
+VARIABLES = {"job_id": "$JOB", "image_id": "$IMAGE", "delivery_id": "$DELIVERY"}
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def show() -> str:
         "docs/show.html",
         origin=origin,
         is_closed=is_closed,
+        needs_token=is_closed,
+        presets=offered_presets(current_jobs().recipe_limits),
         authorization=_authorization(is_closed),
         cookie=current_app.config["SESSION_COOKIE_NAME"],
         groups=[

@@ -35,9 +35,12 @@ TAGS = {
     "Jobs": "Create, follow, change and delete jobs.",
     "Images": "Add images to a job, read and change them.",
     "Downloads": "Fetch what a job made.",
+    "Webhooks": "See what was sent to the callback of a job, and send it again.",
     "Server": "What this server offers, and this document.",
     "thumbnail-api": "The routes of thumbnail-api, whose clients need only another host name.",
 }
+
+UUIDS = {"job_id", "image_id"}
 
 # Headers of answers, with their types.
 HEADERS: dict[str, tuple[Any, str]] = {
@@ -172,7 +175,7 @@ def _path_parameters(one: Operation) -> Iterator[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": f"The id of the {name.removesuffix('_id')}.",
-            "schema": {"type": "string", "format": "uuid"},
+            "schema": {"type": "string", **({"format": "uuid"} if name in UUIDS else {})},
         }
 
 

@@ -399,17 +399,13 @@ class Problem(Struct, kw_only=True):
     errors: Annotated[list[FieldError] | UnsetType, says("Every field that is wrong.")] = UNSET
 
 
-class FinishedCounts(Struct, kw_only=True):
+class FinishedCounts(Counts, kw_only=True, forbid_unknown_fields=True):
     """The number of images in each status, and of files that are not in the job."""
 
-    total: int
-    done: int
-    failed: int
-    cancelled: int
     missing: int
 
 
-class FinishedLinks(Struct, kw_only=True):
+class FinishedLinks(Struct, kw_only=True, forbid_unknown_fields=True):
     """The addresses of a finished job."""
 
     job: str
@@ -417,19 +413,20 @@ class FinishedLinks(Struct, kw_only=True):
     zip: str
 
 
-class FinishedJob(Struct, kw_only=True):
+class FinishedJob(Struct, kw_only=True, forbid_unknown_fields=True):
     """A job whose images are all done, failed or cancelled."""
 
     id: str
     title: str
-    status: Literal["done", "failed", "cancelled"]
-    counts: FinishedCounts
+    name: str | None
+    status: Status
     created: Moment
     expires: Annotated[Moment | None, says("`null`: it is kept until you delete it.")]
+    counts: FinishedCounts
     links: FinishedLinks
 
 
-class JobFinished(Struct, kw_only=True):
+class JobFinished(Struct, kw_only=True, forbid_unknown_fields=True):
     """What a webhook tells of a finished job."""
 
     type: Literal["job.finished"]
@@ -443,5 +440,6 @@ EXAMPLES: dict[type[Struct], dict[str, Any]] = {
     NewJobForm: {"preset": ["square"]},
     Recipe: {"outputs": [{"width": 320, "height": 320, "fit": "cover"}]},
     JobChanges: {"name": "Holidays", "keep_hours": 48},
+    NewFetch: {"url": "https://example.com/photo.jpg"},
     ImageChanges: {"alt": "A balloon over the sea", "focal_point": [0.5, 0.3]},
 }
