@@ -30,6 +30,7 @@ LIMITS: dict[str, Any] = {
     "max_waiting": 100_000,
     "max_work_seconds_per_hour": 1_000_000,
 }
+LOG = ROOT / "artifacts/fuzz-api.log"
 PHASES = "examples,coverage,fuzzing,stateful"
 
 
@@ -87,6 +88,9 @@ def _served(folder: str, base_url: str | None) -> Iterator[str]:
         return
     with running(Path(folder) / "instance", workers=1, **LIMITS) as servers:
         yield servers.url
+        LOG.parent.mkdir(exist_ok=True)
+        LOG.write_text(servers.output())
+        print(f"The log of the servers: {LOG}")
 
 
 def _seed_job(url: str) -> tuple[str, str, str]:

@@ -89,7 +89,7 @@ class Recipe(Struct, kw_only=True, forbid_unknown_fields=True):
     """The outputs to make from each image: those of presets, then your own."""
 
     presets: Annotated[list[str], says("The names of presets.")] = []
-    outputs: list[Output] = []
+    outputs: Annotated[list[Output], says("Outputs of your own.")] = []
 
 
 class NewJob(Recipe, kw_only=True, forbid_unknown_fields=True):
