@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from flask.testing import FlaskClient
 from jsonschema_rs import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from webapp.config import VERSION
+from tests.support.app import running_app
+from webapp.config import VERSION, Config
 from webapp.web.errors import list_codes
 
 DOCUMENT = "/api/v1/openapi.json"
@@ -125,3 +127,11 @@ def test_new_job_links_to_what_can_be_done_with_it(document: Any) -> None:
 def test_webhook_is_described(document: Any) -> None:
     body = document["webhooks"]["job.finished"]["post"]["requestBody"]["content"]
     assert body == {"application/json": {"schema": {"$ref": "#/components/schemas/JobFinished"}}}
+
+
+def test_changes_need_a_token_where_access_is_closed(tmp_path: Path) -> None:
+    config = Config(instance=tmp_path / "closed", access_token="a" * 40)
+    with running_app(config) as app:
+        document: Any = app.test_client().get(DOCUMENT).json
+    assert {} not in document["paths"]["/api/v1/jobs"]["post"]["security"]
+    assert {} in document["paths"]["/api/v1/limits"]["get"]["security"]
