@@ -19,9 +19,10 @@ from tests.support.images import make_jpeg, make_png, make_truncated
 from tests.support.jobs import id_of, job_at, sweep, work
 from tests.support.pages import read_zip
 from tests.support.people import Person, Script
-from webapp.exports.archive import pack
+from webapp.exports.archive import pack, read_job
 from webapp.exports.file_names import DEFAULT_PATTERN
 from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.models import Job
 from webapp.recipes.presets import PRESETS
 
 BEACH = (make_jpeg(size=(400, 300), gps=True), "beach.jpg")
@@ -268,6 +269,22 @@ def test_zip_of_a_job_deleted_meanwhile_is_not_found(
     read, before = jobs.job, [job_at(jobs, path)]
     jobs.delete(id_of(path))
     monkeypatch.setattr(jobs, "job", lambda job_id: before.pop() if before else read(job_id))
+    assert person.get(f"{path}/zip").status_code == 404
+
+
+def test_zip_of_a_job_deleted_before_its_files_are_opened_is_not_found(
+    person: Person, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = person.submit(BEACH)
+    work(jobs)
+
+    def read_and_delete(jobs: Jobs, job_id: str) -> Job:
+        monkeypatch.undo()
+        job = read_job(jobs, job_id)
+        jobs.delete(job_id)
+        return job
+
+    monkeypatch.setattr("webapp.web.views.downloads.read_job", read_and_delete)
     assert person.get(f"{path}/zip").status_code == 404
 
 

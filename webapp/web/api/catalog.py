@@ -16,7 +16,10 @@ from webapp.web.clients import client_name
 
 @operation("GET", "/presets", tag="Server", answers=(Answer(200, "The presets.", schemas.Presets),))
 def list_presets() -> Response:
-    """List the presets that the limits of this server allow."""
+    """List the presets.
+
+    They are those that the limits of this server allow.
+    """
     presets = [
         schemas.Preset(
             name=one.name,
@@ -31,15 +34,16 @@ def list_presets() -> Response:
 
 @operation("GET", "/formats", tag="Server", answers=(Answer(200, "The formats.", schemas.Formats),))
 def list_formats() -> Response:
-    """List the formats that are read, and those that are written."""
+    """List the formats that are read and written."""
     return answer(schemas.Formats(reads=sorted(READ_FORMATS), writes=list(FORMATS)))
 
 
 @operation("GET", "/limits", tag="Server", answers=(Answer(200, "The limits.", schemas.Limits),))
 def list_limits() -> Response:
-    """List the limits of this server, and what you may use in an hour.
+    """List the limits.
 
-    An API token may have jobs and megabytes of its own.
+    They are those of this server, and what you may use in an hour. An API token may have jobs and
+    megabytes of its own.
     """
     config, client, own = current_config(), client_name(), current_jobs().limits
     limits = {

@@ -65,7 +65,10 @@ operation(
     errors=(404, 410, 422, 429),
 )
 def get_manifest(job_id: UUID) -> Response:
-    """Read the manifest of a job: what its zip has as `manifest.json`."""
+    """Read the manifest of a job.
+
+    It is what its zip has as `manifest.json`.
+    """
     jobs = current_jobs()
     if request.method == "HEAD":
         jobs.progress(str(job_id))

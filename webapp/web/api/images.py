@@ -47,9 +47,10 @@ CHANGED = (Answer(200, "The image.", schemas.Image),)
     errors=(403, 404, 409, 410, 411, 413, 415, 422, 429, 503, 507),
 )
 def add_image(job_id: UUID) -> ResponseReturnValue:
-    """Add an image to an open job, as the body of the request.
+    """Add an image to an open job.
 
-    Work on it begins at once. Send several side by side, with their positions.
+    The image is the body of the request. Work on it begins at once. Send several side by side, with
+    their positions.
     """
     require_owner(str(job_id))
     upload, name = read_image()
@@ -70,7 +71,7 @@ def add_image(job_id: UUID) -> ResponseReturnValue:
     errors=(403, 404, 409, 410, 415, 422, 429, 503, 507),
 )
 def add_fetch(job_id: UUID) -> Response:
-    """Let the server fetch an image for an open job.
+    """Let the server fetch an image.
 
     It becomes an image of the job, or a missing file with the reason. The settings of the server
     must allow it.
@@ -112,7 +113,10 @@ def get_image(job_id: UUID, image_id: UUID) -> Response:
     errors=(403, 404, 410, 411, 413, 415, 422, 429, 503, 507),
 )
 def replace_image(job_id: UUID, image_id: UUID) -> Response:
-    """Put another image in the place of one that failed. It has an id of its own."""
+    """Replace an image that failed.
+
+    The new image has an id of its own.
+    """
     require_owner(str(job_id))
     upload, name = read_image()
     current_jobs().replace_image(str(job_id), str(image_id), upload, name, client_name())
@@ -129,9 +133,10 @@ def replace_image(job_id: UUID, image_id: UUID) -> Response:
     errors=(403, 404, 410, 415, 422, 429, 503, 507),
 )
 def change_image(job_id: UUID, image_id: UUID) -> Response:
-    """Change the focal point or the alternative text of an image.
+    """Change an image.
 
-    Another focal point makes the crops of the image again.
+    Change its focal point or its alternative text. Another focal point makes the crops of the image
+    again.
     """
     require_owner(str(job_id))
     jobs, problems = current_jobs(), Problems()
@@ -157,7 +162,10 @@ def change_image(job_id: UUID, image_id: UUID) -> Response:
     errors=(403, 404, 410, 429, 503, 507),
 )
 def retry_image(job_id: UUID, image_id: UUID) -> Response:
-    """Retry an image that was cancelled, or whose failure may pass."""
+    """Retry an image.
+
+    It must be cancelled, or have failed for a reason that may pass.
+    """
     require_owner(str(job_id))
     current_jobs().retry(str(job_id), str(image_id), client_name())
     notify_workers(current_huey())
@@ -172,7 +180,7 @@ def retry_image(job_id: UUID, image_id: UUID) -> Response:
     errors=(403, 404, 410),
 )
 def cancel_image(job_id: UUID, image_id: UUID) -> Response:
-    """Cancel an image that waits."""
+    """Cancel an image, if it waits."""
     require_owner(str(job_id))
     current_jobs().store.queue.cancel(str(job_id), str(image_id))
     return _answer_image(str(job_id), str(image_id))

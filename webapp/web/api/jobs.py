@@ -227,10 +227,11 @@ def get_job(job_id: UUID) -> Response:
     errors=(403, 404, 410, 415, 422, 429, 503, 507),
 )
 def change_job(job_id: UUID) -> Response:
-    """Change the name, the time or the recipe of a job, or the focal point of its images.
+    """Change a job.
 
-    Another recipe or focal point makes those thumbnails again that it changes. They stay until they
-    are replaced.
+    Change its name, how long it is kept, its recipe, or the focal point of its images. Another
+    recipe or focal point makes those thumbnails again that it changes. They stay until they are
+    replaced.
     """
     require_owner(str(job_id))
     jobs, problems = current_jobs(), Problems()
@@ -267,7 +268,10 @@ def change_job(job_id: UUID) -> Response:
     errors=(403, 404, 410),
 )
 def delete_job(job_id: UUID) -> ResponseReturnValue:
-    """Delete a job with all its files. You can restore it for a minute."""
+    """Delete a job.
+
+    All its files are deleted with it. You can restore it for a minute.
+    """
     require_owner(str(job_id))
     current_jobs().delete_with_undo(str(job_id))
     return "", 204
@@ -282,7 +286,10 @@ def delete_job(job_id: UUID) -> ResponseReturnValue:
     errors=(403, 404, 410),
 )
 def restore_job(job_id: UUID) -> Response:
-    """Restore a job that you deleted within the last minute."""
+    """Restore a deleted job.
+
+    That is possible within a minute.
+    """
     if current_jobs().restore(str(job_id), current_owner(), client_name()):
         notify_workers(current_huey())
     require_owner(str(job_id))  # It may be too late, or was restored already.
@@ -298,7 +305,10 @@ def restore_job(job_id: UUID) -> Response:
     errors=(403, 404, 410),
 )
 def close_job(job_id: UUID) -> Response:
-    """Close a job: it takes no more images. One without images is deleted."""
+    """Close a job.
+
+    It takes no more images. A job without images is deleted.
+    """
     require_owner(str(job_id))
     current_jobs().close(str(job_id))
     return answer_job(str(job_id), is_changed=True)
@@ -312,7 +322,7 @@ def close_job(job_id: UUID) -> Response:
     errors=(403, 404, 410, 422),
 )
 def reopen_job(job_id: UUID) -> Response:
-    """Open a job again, for more images."""
+    """Reopen a job, for more images."""
     require_owner(str(job_id))
     current_jobs().reopen(str(job_id))
     return answer_job(str(job_id), is_changed=True)
@@ -327,7 +337,10 @@ def reopen_job(job_id: UUID) -> Response:
     errors=(403, 404, 410, 429, 503, 507),
 )
 def retry_job(job_id: UUID) -> Response:
-    """Retry the images whose failure may pass, or if there are none, the cancelled ones."""
+    """Retry a job.
+
+    The images whose failure may pass are retried, or if there are none, the cancelled ones.
+    """
     require_owner(str(job_id))
     current_jobs().retry(str(job_id), None, client_name())
     notify_workers(current_huey())
@@ -343,7 +356,10 @@ def retry_job(job_id: UUID) -> Response:
     errors=(403, 404, 410),
 )
 def cancel_job(job_id: UUID) -> Response:
-    """Cancel the images that wait or are to be fetched. Those that are worked on are finished."""
+    """Cancel a job.
+
+    Images that wait or are to be fetched are cancelled. Those that are worked on are finished.
+    """
     require_owner(str(job_id))
     current_jobs().cancel(str(job_id))
     return answer_job(str(job_id), is_changed=True)
@@ -359,7 +375,7 @@ def cancel_job(job_id: UUID) -> Response:
     errors=(403, 404, 410, 415, 422, 429, 503, 507),
 )
 def remake_job(job_id: UUID) -> Response:
-    """Make the thumbnails of a job with another recipe.
+    """Remake a job with another recipe.
 
     Only those are made that the job does not have. Images that were cancelled before they had
     thumbnails are left out.

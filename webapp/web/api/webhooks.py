@@ -24,7 +24,10 @@ from webapp.web.clients import client_name, require_owner
     errors=(403, 404, 410),
 )
 def list_deliveries(job_id: UUID) -> Response:
-    """List the webhooks of a job, with the tries to send each."""
+    """List the webhooks of a job.
+
+    Each has the tries to send it.
+    """
     require_owner(str(job_id), "see its webhooks")
     return answer(describe_deliveries(current_jobs().job(str(job_id)).callback))
 
@@ -37,7 +40,10 @@ def list_deliveries(job_id: UUID) -> Response:
     errors=(403, 404, 410, 429),
 )
 def send_again(job_id: UUID, delivery_id: str) -> Response:
-    """Send a webhook again, or now if it waits for its next try."""
+    """Send a webhook again.
+
+    One that waits for its next try is sent now.
+    """
     require_owner(str(job_id))
     current_jobs().send_again(str(job_id), delivery_id, client_name())
     return answer(describe_deliveries(current_jobs().job(str(job_id)).callback), 202)

@@ -1,8 +1,10 @@
 """Download a job: its thumbnails in a zip, and the markup that shows them."""
 
+from contextlib import suppress
 from uuid import UUID
 
 from flask import Blueprint, Response, abort, request
+from zipstream import ZipStream
 
 from webapp.exports.archive import NoThumbnails, address_in_zip, archive_name, pack, read_job
 from webapp.exports.file_names import DEFAULT_PATTERN, check_pattern
@@ -15,28 +17,30 @@ from webapp.exports.markup import (
     write_image,
     write_job,
 )
-from webapp.jobs.errors import ImageNotFound
+from webapp.jobs.errors import ImageNotFound, JobNotFound
 from webapp.jobs.models import Job
 from webapp.recipes.outputs import Recipe
 from webapp.web.app_context import current_jobs
 from webapp.web.clients import client_name
 from webapp.web.views.responses import address_here, content_disposition, without_body
 
+READS = 3  # Of a job whose files vanish meanwhile.
+
 blueprint = Blueprint("downloads", __name__, url_prefix="/jobs")
 
 
 @blueprint.get("/<uuid:job_id>/zip")
 def archive(job_id: UUID) -> Response:
-    """Send the zip of all thumbnails so far, named by the pattern `names`.
+    """Download the thumbnails of a job as a zip.
 
-    It is `of` one image (its id), or of all.
+    It has all thumbnails so far, named by the pattern `names`. It is `of` one image (its id), or of
+    all.
     """
     pattern = request.args.get("names") or DEFAULT_PATTERN
     if request.method == "HEAD":
         return _archive_unmade(str(job_id), pattern)
     current_jobs().limits.admit_packing(client_name(), str(job_id))
-    job = _only(read_job(current_jobs(), str(job_id)), request.args.get("of"))
-    packed = pack(job, current_jobs().storage, pattern)
+    job, packed = _pack(str(job_id), request.args.get("of"), pattern)
     response = Response(iter(packed), mimetype="application/zip")
     response.content_length = len(packed)
     # A later zip may have more files: ranges of the two do not fit.
@@ -44,6 +48,19 @@ def archive(job_id: UUID) -> Response:
     response.cache_control.no_store = True
     response.headers["Content-Disposition"] = content_disposition("attachment", archive_name(job))
     return response
+
+
+def _pack(job_id: str, image_id: str | None, pattern: str) -> tuple[Job, ZipStream]:
+    """Prepare the zip of a job, or of one image of it.
+
+    Between the reads of rows and files, the job may be deleted, or an image made again: then it is
+    read once more.
+    """
+    for _ in range(READS):
+        job = _only(read_job(current_jobs(), job_id), image_id)
+        with suppress(FileNotFoundError):
+            return job, pack(job, current_jobs().storage, pattern)
+    raise JobNotFound
 
 
 def _only(job: Job, image_id: str | None) -> Job:
@@ -70,11 +87,11 @@ def _archive_unmade(job_id: str, pattern: str) -> Response:
 
 @blueprint.get("/<uuid:job_id>/markup")
 def markup(job_id: UUID) -> Response:
-    """Send markup `as` html, markdown or url, with URLs of this server.
+    """Write the markup of a job.
 
-    With `as` relative, it is HTML with the paths of the zip whose pattern is `names`. It is `of`
-    all images of a job, of one (its id), of the files of one output (`id/output`), or of one
-    thumbnail (`id/file-name`).
+    It is `as` html, markdown or url, with URLs of this server. With `as` relative, it is HTML with
+    the paths of the zip whose pattern is `names`. It is `of` all images of a job, of one (its id),
+    of the files of one output (`id/output`), or of one thumbnail (`id/file-name`).
     """
     kind = request.args.get("as", "html")
     if kind not in WRITERS:
