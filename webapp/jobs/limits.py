@@ -145,7 +145,7 @@ class ClientLimits:
         """Count a delivery that a client sends again. Raises TooManySent."""
         if wait := self._store.usage.spend(client, "sent again", 1, MAX_SENT_AGAIN):
             raise TooManySent(
-                f"Your network has sent {MAX_SENT_AGAIN} webhooks again within an hour.", wait
+                f"{_name(client)} has sent {MAX_SENT_AGAIN} webhooks again within an hour.", wait
             )
 
     def admit_attempt(self, client: str, is_right: bool) -> None:
