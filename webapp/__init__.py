@@ -25,6 +25,7 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     from webapp.jobs.work import Claims
     from webapp.web import (
         api,
+        clients,
         compression,
         cors,
         errors,
@@ -55,6 +56,7 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     security.init_app(app, config)
     cors.init_app(app, config)
     users.init_app(app)
+    clients.init_app(app)
     static_files.init_app(app)
     compression.init_app(app)
     errors.init_app(app)

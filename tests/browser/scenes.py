@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from math import inf
 from pathlib import Path
+from secrets import token_hex
 from threading import Thread
 from time import time
 from zipfile import ZipFile
@@ -27,6 +28,7 @@ from webapp import create_app
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.store.operations import Operations
+from webapp.jobs.tokens import create_token
 from webapp.jobs.webhooks import Webhooks
 
 TOKEN = "the token of the second server"
@@ -87,8 +89,11 @@ def _make_jobs(jobs: Jobs, client: Client, files: Mapping[str, bytes]) -> dict[s
         "failed": post_form(client, files),
         "cropped": post_form(client, few, ["web-set", "card", "avatar"]),
         "done": post_form(client, sound),
+        "of-token": post_form(client, few),
     }
     work(jobs)
+    job_id = addresses["of-token"].removeprefix("/jobs/")
+    jobs.store.db.execute("UPDATE jobs SET owner = 'token:7' WHERE id = :id", id=job_id)
     for kind, image in (("done", 0), ("failed", -1), ("cropped", 0)):
         addresses[f"image-{kind}"] = _image_address(jobs, addresses[kind], image)
     _, _, job_id, _, image_id = addresses["image-cropped"].split("/")
@@ -337,6 +342,13 @@ def job_of_another_user(page: Page, stage: Stage) -> None:
 
 
 @scene
+def job_of_a_token(page: Page, stage: Stage) -> None:
+    """A guest sees a job that a program made, and can sign in with its token."""
+    page.goto(f"{stage.url}{stage.addresses['of-token']}")
+    expect(page.get_by_role("link", name="Sign in with it")).to_be_visible()
+
+
+@scene
 def job_gone(page: Page, stage: Stage) -> None:
     """A job is deleted while its page is open."""
     address = post_form(stage.owner, dict(list(stage.files.items())[:2]))
@@ -354,6 +366,16 @@ def jobs_empty(page: Page, stage: Stage) -> None:
     page.goto(f"{stage.url}/jobs")
 
 
+@scene
+def jobs_signed_in(page: Page, stage: Stage) -> None:
+    """A person has signed in with an API token, whose name is long."""
+    token = create_token(stage.jobs.store, f"build server of the shop {token_hex(4)}") or ""
+    page.goto(f"{stage.url}/sign-in?next=/jobs")
+    page.get_by_label("API token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("header")).to_contain_text("Signed in as ")
+
+
 SCENES["api"] = _at("/docs")
 
 
@@ -369,7 +391,7 @@ def sign_in_refused(page: Page, stage: Stage) -> None:
     page.goto(stage.refusing_url)
     page.get_by_label("Access token").fill("mistyped")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("This is not the access token.")).to_be_visible()
+    expect(page.get_by_text("This token is unknown or was revoked.")).to_be_visible()
 
 
 SCENES |= {f"error-{status}": _refused(status) for status in ERRORS}

@@ -397,6 +397,11 @@ class Job(JobSummary):
         return name_job(self.name, self.first_image, len(self.images))
 
     @property
+    def is_of_token(self) -> bool:
+        """True if its owner is an API token."""
+        return self.owner is not None and is_token(self.owner)
+
+    @property
     def first_image(self) -> str | None:
         """The name of its first image."""
         return self.images[0].name if self.images else None

@@ -31,7 +31,15 @@ def create_token(
 
 def find_token(store: Store, text: bytes) -> ApiToken | None:
     """Return the valid token with this text, or None, and note that it is used."""
-    token = store.tokens.find(_digest(text))
+    return _note_use(store, store.tokens.find(_digest(text)))
+
+
+def find_token_by_id(store: Store, token_id: str) -> ApiToken | None:
+    """Return the valid token with an id, or None, and note that it is used."""
+    return _note_use(store, store.tokens.valid(token_id))
+
+
+def _note_use(store: Store, token: ApiToken | None) -> ApiToken | None:
     if token and (token.last_used is None or abs(store.now() - token.last_used) >= USE_SECONDS):
         try:
             store.tokens.note_use(token.id)

@@ -5,9 +5,9 @@ from hashlib import sha256
 
 from flask import current_app, request, session
 
-from webapp.jobs.tokens import is_api_token
+from webapp.jobs.tokens import find_token, is_api_token
 from webapp.web.app_context import current_config, current_jobs
-from webapp.web.clients import bearer_token, client_address, current_token
+from webapp.web.clients import act_as, bearer_token, client_address, current_token, sends_token
 from webapp.web.users import current_user
 
 # Clients of thumbnail-api may send a Bearer token that means nothing to us, as they always could.
@@ -48,7 +48,7 @@ def admit_bearer() -> None:
     if (is_for_others or current_user()) and not is_api_token(sent):
         return
     access_token = current_config().access_token.encode()
-    is_right = current_token() is not None or hmac.compare_digest(sent, access_token)
+    is_right = bool(sends_token() and current_token()) or hmac.compare_digest(sent, access_token)
     current_jobs().limits.admit_attempt(client_address(), is_right)
     if not is_right:
         raise InvalidToken
@@ -75,10 +75,29 @@ def has_access() -> bool:
     return hmac.compare_digest(session.get("access", ""), _fingerprint())
 
 
-def sign_in() -> None:
-    """Record in the session that the client knows the current access token."""
-    session.permanent = True
-    session["access"] = _fingerprint()
+def sign_in(sent: bytes) -> bool:
+    """Sign the browser in with an API token or the access token; return False for any other.
+
+    The session then acts as the API token, or records that the client knows the access token.
+    Raises TooManyAttempts.
+    """
+    token = find_token(current_jobs().store, sent) if is_api_token(sent) else None
+    access_token = current_config().access_token.encode()
+    knows_access_token = bool(access_token) and hmac.compare_digest(sent, access_token)
+    is_right = token is not None or knows_access_token
+    current_jobs().limits.admit_attempt(client_address(), is_right)
+    if token:
+        act_as(token)
+    elif knows_access_token:
+        session.permanent = True
+        session["access"] = _fingerprint()
+    return is_right
+
+
+def sign_out() -> None:
+    """End what signing in with either token gave to the session."""
+    session.pop("access", None)
+    act_as(None)
 
 
 def is_token(sent: bytes, token: str) -> bool:

@@ -1,19 +1,25 @@
 """The client of a request, which limits count, and the owner of jobs.
 
-Both are those of the API token that the request carries. Else the client is the address, and the
-owner is the person whom the proxy in front names, or the browser by its session.
+Both are those of the API token that the request carries, or with which its browser signed in. Else
+the client is the address, and the owner is the person whom the proxy in front names, or the browser
+by its session.
 """
 
 import secrets
 from ipaddress import IPv6Address, ip_address
 
-from flask import abort, g, request, session
+from flask import Flask, abort, g, request, session
 
 from webapp.jobs.models import ApiToken, Job, owns
-from webapp.jobs.tokens import find_token, is_api_token
+from webapp.jobs.tokens import find_token, find_token_by_id, is_api_token
 from webapp.web.app_context import current_jobs
 from webapp.web.cors import is_of_no_one
 from webapp.web.users import current_user
+
+
+def init_app(app: Flask) -> None:
+    """Let pages name the API token that they are for."""
+    app.jinja_env.globals["current_token"] = current_token
 
 
 def client_name() -> str:
@@ -44,12 +50,44 @@ def bearer_token() -> bytes:
     return token.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
 
 
+def sends_token() -> bool:
+    """Return whether the request carries what looks like an API token: it has no session then."""
+    return is_api_token(bearer_token())
+
+
 def current_token() -> ApiToken | None:
-    """Return the valid API token that the request carries, or None; looked up once."""
+    """Return the valid API token that the request acts as, or None; looked up once.
+
+    It carries the token, or is of a browser that signed in with it.
+    """
     if "api_token" not in g:
-        sent = bearer_token()
-        g.api_token = find_token(current_jobs().store, sent) if is_api_token(sent) else None
+        g.api_token = None  # If the look-up fails, the page of that error asks again.
+        store = current_jobs().store
+        g.api_token = find_token(store, bearer_token()) if sends_token() else _session_token()
     return g.api_token  # type: ignore[no-any-return]
+
+
+def _session_token() -> ApiToken | None:
+    """Return the token that the browser signed in with, unless it was revoked since.
+
+    The session has the id alone. Another user of the proxy is not signed in with it.
+    """
+    if "token" not in session:
+        return None
+    token_id, user = session["token"]
+    return find_token_by_id(current_jobs().store, token_id) if user == current_user() else None
+
+
+def act_as(token: ApiToken | None) -> None:
+    """Let the browser act as an API token from now on, or with None as itself again.
+
+    It keeps its own owner for then.
+    """
+    session.pop("token", None)
+    if token:
+        session.permanent = True
+        session["token"] = (token.id, current_user())
+    g.api_token = token
 
 
 def current_owner() -> str | None:
@@ -60,7 +98,7 @@ def current_owner() -> str | None:
 def become_owner() -> str | None:
     """Return the owner of what the request submits; a browser becomes one with its session.
 
-    A page of another site has none, unless it has an API token.
+    A page of another site has none, unless it sends an API token.
     """
     if owner := _proven_owner():
         return owner

@@ -12,8 +12,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp.config import Config
-from webapp.jobs.tokens import is_api_token
-from webapp.web.clients import bearer_token, current_token
+from webapp.web.clients import current_token, sends_token
 from webapp.web.cors import is_of_no_one
 
 CSP = {
@@ -42,11 +41,15 @@ HEADERS = {
 
 
 class FormProtection(CSRFProtect):  # type: ignore[misc]
-    """Protect what browsers send by themselves; no page can make them send an API token."""
+    """Protect what browsers send by themselves; no page can make them send an API token.
+
+    A session that acts as an API token is protected like any other.
+    """
 
     def protect(self, apply_exemptions: bool = False) -> None:
-        """Check the token of the form, unless the request is that of an API token."""
-        if request.method in current_app.config["WTF_CSRF_METHODS"] and not current_token():
+        """Check the token of the form, unless the request carries an API token."""
+        is_exempt = sends_token() and current_token()
+        if request.method in current_app.config["WTF_CSRF_METHODS"] and not is_exempt:
             super().protect(apply_exemptions)
 
 
@@ -62,7 +65,7 @@ class Sessions(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Read the session; it is empty if this request may not use it."""
-        if is_of_no_one() or is_api_token(bearer_token()):
+        if is_of_no_one() or sends_token():
             return NoSession()
         if "Cookie" not in request.headers:  # A tenth of a 304 was to prepare for its signature.
             return self.session_class()

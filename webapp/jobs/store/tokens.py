@@ -39,6 +39,10 @@ class ApiTokens:
         """Return the valid token with a digest, or None."""
         return self._one("digest = :digest AND revoked IS NULL", digest=digest)
 
+    def valid(self, token_id: str) -> ApiToken | None:
+        """Return the valid token with an id, or None."""
+        return self._one("id = :id AND revoked IS NULL", id=token_id)
+
     def of_client(self, client: str) -> ApiToken | None:
         """Return the token that limits count as this client, or None for an address."""
         if not is_token(client):

@@ -1,13 +1,12 @@
-"""Signing in with the access token, where uploading needs one."""
+"""Signing in with the access token, where uploading needs one, or with an API token."""
 
 import re
 
-from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
 from webapp.web import access
-from webapp.web.app_context import current_config
 
 blueprint = Blueprint("access", __name__)
 
@@ -18,19 +17,15 @@ _LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]{0,4000}")
 
 @blueprint.get("/sign-in")
 def ask() -> ResponseReturnValue:
-    """Show the form for the access token, unless the client has access."""
-    if access.has_access():
-        return redirect(_next_path(), 303)
+    """Show the form for a token."""
     return _page()
 
 
 @blueprint.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
-    """Check the access token, and redirect to the page that asked for it."""
-    sent = request.form.get("token", "").strip().encode()
-    if not access.is_token(sent, current_config().access_token):
-        return _page("This is not the access token."), 401
-    access.sign_in()
+    """Check the token, and redirect to the page that asked for it."""
+    if not access.sign_in(request.form.get("token", "").strip().encode()):
+        return _page("This token is unknown or was revoked."), 401
     return redirect(_next_path(), 303)
 
 
@@ -38,15 +33,20 @@ def sign_in() -> ResponseReturnValue:
 def sign_out() -> ResponseReturnValue:
     """Sign the browser out.
 
-    It still owns the jobs that it made, but must sign in again to change them.
+    It still owns the jobs that it made itself, but must sign in again to change them where access
+    is restricted.
     """
-    session.pop("access", None)
-    return redirect(url_for("access.ask"), 303)
+    access.sign_out()
+    return redirect(url_for("uploads.new" if access.has_access() else "access.ask"), 303)
 
 
 def _page(error: str = "") -> str:
     return render_template(
-        "access/sign_in.html", form=FlaskForm(), next_path=_next_path(), error=error
+        "access/sign_in.html",
+        form=FlaskForm(),
+        next_path=_next_path(),
+        has_access=access.has_access(),
+        error=error,
     )
 
 
