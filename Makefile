@@ -99,6 +99,10 @@ EXPIRED ?= 10000
 bench-scale: $(VENV)/dev ## Measure beside a million images (IMAGES=), and while 10,000 jobs expire (EXPIRED=)
 	@python -m bench.scale $(IMAGES) $(EXPIRED)
 
+.PHONY: bench-api
+bench-api: $(VENV)/dev ## Measure the API beside thumbor, a disk and a million images (ROUNDS=, IMAGES=, ONLY=)
+	@python -m bench.api $(ROUNDS:%=--rounds %) --images $(IMAGES) --only "$(ONLY)"
+
 .PHONY: compare-images
 compare-images: $(VENV)/dev ## Compare our pictures of the images in DIR= with those of other programs, in artifacts/
 	@python -m bench.compare_images "$(DIR)"

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
@@ -27,6 +27,7 @@ from tests.support.people import addresses_of, find_token, part
 from tests.support.rows import FACTS, ROW
 from tests.support.servers import (
     BIN,
+    Answer,
     Client,
     Servers,
     descendants_of,
@@ -54,6 +55,9 @@ SETTINGS = {
 }
 
 Times = dict[str, list[float]]  # Seconds, by what was measured.
+Requests = dict[str, Callable[[], object]]
+API = "/api/v1/jobs"
+JSON, JPEG = "application/json", "image/jpeg"
 
 
 class Visitor:
@@ -93,7 +97,7 @@ class Visitor:
         wait_for_end(self.servers, job["id"], 60)
         return job["id"]
 
-    def requests(self) -> dict[str, Callable[[], object]]:
+    def requests(self) -> Requests:
         """Return what is measured, by name."""
         page = f"/jobs/{self.job}"
         secret = {"Authorization": f"Bearer {TOKEN}"}
@@ -115,7 +119,41 @@ class Visitor:
             "GET /metrics": lambda: self.client.request("GET", "/metrics", headers=secret),
             "POST /upload_image": lambda: self.client.submit(make_jpeg()),
             "upload to thumbnail": self._upload_and_wait,
+            **self.api_requests(),
         }
+
+    def api_requests(self) -> Requests:
+        """Return what is measured of the API, by name."""
+        job, one = f"{API}/{self.job}", f"{API}/{self.only}"
+        etag = self.send("GET", job).headers["ETag"]
+        opened = self.send("POST", API, b'{"presets": ["square"]}', JSON).json
+        images = f"{API}/{opened['id']}/images"
+        wait, unchanged = {"Prefer": "wait=10"}, {"If-None-Match": etag}
+        new = f"{API}?preset=square"
+        return {
+            f"`GET {API}`": lambda: self.send("GET", API),
+            f"`GET {API}/ID`": lambda: self.send("GET", job),
+            "– unchanged": lambda: self.send("GET", job, headers=unchanged),
+            f"`GET {API}/ID/manifest.json`": lambda: self.send("GET", f"{job}/manifest.json"),
+            f"`PATCH {API}/ID`": lambda: self.send("PATCH", one, b'{"name": "A"}', JSON),
+            f"`PUT {API}/ID/images`": lambda: self.send("PUT", images, make_jpeg(), JPEG),
+            f"`POST {API}`": lambda: self.send("POST", new, make_jpeg(), JPEG),
+            "– with `Prefer: wait`": lambda: self.send("POST", new, make_jpeg(), JPEG, wait),
+        }
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        kind: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request of the API that is answered well."""
+        sent = {**({"Content-Type": kind} if kind else {}), **(headers or {})}
+        answer = self.client.request(method, path, body, sent)
+        assert answer.status < 400, (method, path, answer)
+        return answer
 
     def get(self, path: str, accept: str = "text/html") -> None:
         """Get a path that answers."""
@@ -142,11 +180,12 @@ class Visitor:
         return sum(int(status.split("VmHWM:")[1].split()[0]) * 1024 for status in statuses)
 
 
-def measure_requests(visitors: tuple[Visitor, Visitor]) -> None:
-    """Print the time of each request on both servers."""
+def measure_requests(
+    visitors: tuple[Visitor, Visitor], requests: tuple[Requests, Requests]
+) -> tuple[tuple[Times, Times], tuple[Times, Times]]:
+    """Return the time of each request on both servers, and that of their processors."""
     wall: tuple[Times, Times] = (defaultdict(list), defaultdict(list))
     work: tuple[Times, Times] = (defaultdict(list), defaultdict(list))
-    requests = [visitor.requests() for visitor in visitors]
     for number in range(ROUNDS):
         for name in requests[0]:
             for which in (0, 1) if number % 2 else (1, 0):
@@ -155,8 +194,7 @@ def measure_requests(visitors: tuple[Visitor, Visitor]) -> None:
                 requests[which][name]()
                 wall[which][name].append(time.perf_counter() - began)
                 work[which][name].append(visitors[which].processor_seconds() - before)
-    for name in requests[0]:
-        _print(name, wall[0][name], wall[1][name], work[0][name], work[1][name])
+    return wall, work
 
 
 def measure_rows(pair: tuple[Jobs, Jobs]) -> None:
@@ -203,7 +241,7 @@ def _steps(jobs: Jobs) -> Iterator[tuple[str, Callable[[], object]]]:
 def _print(name: str, *times: list[float]) -> None:
     empty, full, empty_work, full_work = (median(one) * 1000 for one in times)
     print(
-        f"{name:25}{empty:8.2f} ms{full:8.2f} ms{full / empty:7.2f}"
+        f"{name:36}{empty:8.2f} ms{full:8.2f} ms{full / empty:7.2f}"
         f"{empty_work:11.2f} ms{full_work:8.2f} ms{full_work / empty_work:7.2f}",
         flush=True,
     )
@@ -251,6 +289,12 @@ def measure_expiry(folder: Path, jobs: int, workers: int) -> None:
             )
 
 
+def fill(instance: Path, images: int) -> None:
+    """Seed an instance in another process, whose memory is not that of this one's children."""
+    command = [sys.executable, "-m", "bench.seed_db", str(instance), str(images)]
+    subprocess.run(command, check=True, cwd=ROOT)
+
+
 UNFINISHED = "SELECT 1 FROM images WHERE status IN ('waiting', 'working') LIMIT 1"
 WAITS = "SELECT claimed - created FROM images WHERE created BETWEEN ? AND ?"
 
@@ -270,24 +314,26 @@ def main() -> None:
         for workers in (1, 2):
             measure_expiry(folder, expired, workers)
         instances = folder / "empty", folder / "full"
-        # By another process: the memory of this one would count as that of its children.
-        command = [sys.executable, "-m", "bench.seed_db", str(instances[1]), str(images)]
-        subprocess.run(command, check=True, cwd=ROOT)
-        print(f"{'':25}{'empty':>11}{'full':>11}{'ratio':>7}{'processor':>14}")
+        fill(instances[1], images)
+        print(f"{'':36}{'empty':>11}{'full':>11}{'ratio':>7}{'processor':>14}")
         with ExitStack() as stack:
             servers = [stack.enter_context(running(one, **SETTINGS)) for one in instances]
             visitors = Visitor(servers[0]), Visitor(servers[1])
-            measure_requests(visitors)
+            wall, work = measure_requests(
+                visitors, (visitors[0].requests(), visitors[1].requests())
+            )
+            for name in wall[0]:
+                _print(name, wall[0][name], wall[1][name], work[0][name], work[1][name])
             wait_until(lambda: all("swept" in one.output() for one in servers), 70, "a sweep")
             empty, full = (visitor.consumer_peak() / 1e6 for visitor in visitors)
-            print(f"{'memory of the consumer':25}{empty:8.0f} MB{full:8.0f} MB{full / empty:7.2f}")
+            print(f"{'memory of the consumer':36}{empty:8.0f} MB{full:8.0f} MB{full / empty:7.2f}")
         pair = open_jobs(Config(instance=instances[0])), open_jobs(Config(instance=instances[1]))
         measure_rows(pair)
         for jobs in pair:
             jobs.store.db.close()
         (short, small), (seconds, large) = map(measure_check, instances)
-        print(f"{'flask jobs check':25}{short:9.1f} s{seconds:10.1f} s")
-        print(f"{'  its memory':25}{small / 1e6:8.0f} MB{large / 1e6:8.0f} MB{large / small:7.2f}")
+        print(f"{'flask jobs check':36}{short:9.1f} s{seconds:10.1f} s")
+        print(f"{'  its memory':36}{small / 1e6:8.0f} MB{large / 1e6:8.0f} MB{large / small:7.2f}")
 
 
 if __name__ == "__main__":

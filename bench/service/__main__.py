@@ -63,7 +63,9 @@ class Bench:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             contestants: list[Contestant] = [
-                at(self._base_url) if self._base_url else stack.enter_context(start_ours(folder))
+                at(self._base_url)
+                if self._base_url
+                else stack.enter_context(start_ours(folder, Ours))
             ]
             if self._has_thumbor:
                 contestants.append(stack.enter_context(start_thumbor(folder / THUMBOR)))
@@ -182,7 +184,7 @@ def main() -> None:
     sizes = (f"{source.title} {source.path.stat().st_size / 1e6:.1f}" for source in rows.SOURCES)
     print(f"- MB: {', '.join(sizes)}")
     print()
-    for line in rows.format_table(bench.figures):
+    for line in rows.format_table(bench.figures, rows.ROWS, THUMBOR):
         print(line)
 
 

@@ -6,7 +6,8 @@ A small request takes it 60 microseconds, nearly all in the kernel; http.client 
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ _ATTEMPTS = 25  # Connections to open for one that is used.
 READ = 16_384  # Bytes at a time.
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 _COOKIE = re.compile(rb"\r\nset-cookie: ([^=\r]+)=([^;\r]*)", re.IGNORECASE)
+_ETAG = re.compile(rb"\r\netag: ([^\r]*)", re.IGNORECASE)
 _LOCATION = re.compile(rb"\r\nlocation: ([^\r]*)", re.IGNORECASE)
 
 
@@ -58,6 +60,12 @@ def encode_form(**fields: Any) -> Body:
     return Body(content, f"multipart/form-data; boundary={boundary}")
 
 
+def encode_image(photo: Path) -> Body:
+    """Encode a file as a body of its own."""
+    kind = photo.suffix.replace(".jpg", ".jpeg")[1:]
+    return Body(photo.read_bytes(), f"image/{kind}")
+
+
 @dataclass(frozen=True)
 class Answer:
     """The response of a server."""
@@ -72,6 +80,12 @@ class Answer:
         found = _LOCATION.search(self.head)
         return found[1].decode() if found else ""
 
+    @property
+    def etag(self) -> str:
+        """The header ETag."""
+        found = _ETAG.search(self.head)
+        return found[1].decode() if found else ""
+
 
 @dataclass
 class Connection:
@@ -81,6 +95,11 @@ class Connection:
     port: int
     cookies: dict[str, str] = field(default_factory=dict)
     _socket: socket.socket | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True if it is connected, as far as is known."""
+        return self._socket is not None
 
     def open(self) -> socket.socket:
         """Connect, if it is not."""
@@ -101,8 +120,15 @@ class Connection:
 
     def post(self, path: str, body: Body, *headers: str) -> Answer:
         """Post a body."""
+        return self._send_body("POST", path, body, *headers)
+
+    def put(self, path: str, body: Body, *headers: str) -> Answer:
+        """Put a body."""
+        return self._send_body("PUT", path, body, *headers)
+
+    def _send_body(self, method: str, path: str, body: Body, *headers: str) -> Answer:
         facts = (f"Content-Type: {body.type}", f"Content-Length: {len(body.content)}")
-        return self.request(self.head("POST", path, *facts, *headers), body.content)
+        return self.request(self.head(method, path, *facts, *headers), body.content)
 
     def head(self, method: str, path: str, *headers: str) -> bytes:
         """Return the head of a request."""
@@ -148,16 +174,22 @@ def spread(server: Server, count: int) -> Iterator[list[Connection]]:
     shares = dict.fromkeys(processes, -(-count // len(processes))) if processes else {}
     with ExitStack() as stack:
 
+        def connect(_: int) -> Connection:
+            connection = Connection(server.host, server.port)
+            stack.callback(connection.close)
+            assert connection.get("/healthcheck").status == 200, "not healthy"
+            return connection
+
         def opened() -> Iterator[Connection]:
-            for _ in range(_ATTEMPTS * count):
-                connection = Connection(server.host, server.port)
-                stack.callback(connection.close)
-                assert connection.get("/healthcheck").status == 200, "not healthy"
-                holder = _holder(server, connection) if shares else None
-                if holder is None or shares[holder]:
-                    if holder is not None:
-                        shares[holder] -= 1
-                    yield connection
+            with ThreadPoolExecutor(count) as threads:
+                for _ in range(_ATTEMPTS):
+                    # At the same time: of several that come one by one, a process may take all.
+                    for connection in threads.map(connect, range(count)):
+                        holder = _holder(server, connection) if shares else None
+                        if holder is None or shares[holder]:
+                            if holder is not None:
+                                shares[holder] -= 1
+                            yield connection
 
         used = list(islice(opened(), count))
         assert len(used) == count, "one process accepts all connections"
@@ -172,6 +204,7 @@ def _holder(server: Server, connection: Connection) -> int | None:
     inodes = {f"socket:[{line[9]}]" for line in lines if (line[1], line[2]) == wanted}
     for pid in server.acceptors():
         for link in Path(f"/proc/{pid}/fd").iterdir():
-            if str(link.readlink()) in inodes:
-                return pid
+            with suppress(FileNotFoundError):  # Closed in this moment.
+                if str(link.readlink()) in inodes:
+                    return pid
     return None

@@ -5,14 +5,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from bench.peers import ENVIRONMENT, NotInstalled
-from bench.service.connections import Body, Connection, Server, encode_form
+from bench.service.connections import Body, Connection, Server, encode_form, encode_image
 from bench.service.cpu import CpuSeconds, by_part
 from bench.targets import OURS
 from tests.support.people import part
@@ -20,6 +20,8 @@ from tests.support.servers import Client, Servers, children_of, free_port, runni
 
 THUMBOR = "thumbor"
 POLL_SECONDS = 0.01
+JOBS = "/api/v1/jobs"
+WAIT = "Prefer: wait=10"
 
 
 class Contestant(Server, Protocol):
@@ -39,12 +41,16 @@ class Contestant(Server, Protocol):
         """Fetch the thumbnail of an upload, once it is there."""
         ...
 
+    def make(self, client: Connection, body: Body) -> bytes:
+        """Upload a photo, and fetch its thumbnail."""
+        return self.fetch(client, self.send(client, body))
+
     def cpu_seconds(self) -> CpuSeconds:
         """Return the CPU time of each part so far, if it runs here."""
         ...
 
 
-class ThumbnailApi:
+class ThumbnailApi(Contestant):
     """A server with the routes of thumbnail-api, wherever it runs."""
 
     name = OURS
@@ -98,19 +104,59 @@ class Ours(ThumbnailApi):
         }
 
 
+class Api(Ours):
+    """The same servers by their API: one request that is answered with the thumbnail."""
+
+    def encode(self, photo: Path) -> Body:
+        return encode_image(photo)
+
+    def make(self, client: Connection, body: Body) -> bytes:
+        answer = client.post(f"{JOBS}?preset=square", body, WAIT, "Accept: image/*")
+        if answer.status == 202:  # No thread was free to wait.
+            path = urlsplit(answer.location).path
+            job = self.wait_for_images(client, path)
+            answer = client.get(urlsplit(job["images"][0]["thumbnails"][0]["url"]).path)
+        assert answer.status == 200, answer
+        return answer.body
+
+    def finished_job(self, client: Connection, body: Body) -> tuple[str, str]:
+        """Create a job of a photo; return its path and ETag once it is finished."""
+        answer = client.post(f"{JOBS}?preset=square", body, WAIT)
+        assert answer.status == 201, answer
+        return urlsplit(answer.location).path, answer.etag
+
+    def open_job(self, client: Connection) -> str:
+        """Create a job that takes images; return its path."""
+        answer = client.post(JOBS, Body(b'{"presets": ["square"]}', "application/json"))
+        assert answer.status == 201, answer
+        return urlsplit(answer.location).path
+
+    def wait_for_images(self, client: Connection, path: str) -> dict[str, Any]:
+        """Wait until all images of a job are done; return it."""
+        while True:
+            job: dict[str, Any] = json.loads(client.get(path).body)
+            if job["counts"]["done"] == job["counts"]["total"]:
+                return job
+            assert not job["counts"]["failed"], job
+            time.sleep(POLL_SECONDS)
+
+
+S = TypeVar("S", bound=Ours)
+
+
 def _part_of_consumer(command: bytes) -> str:
     return "decode" if b"decode_server" in command else "consumer"
 
 
 @contextmanager
-def start_ours(folder: Path) -> Iterator[Ours]:
+def start_ours(folder: Path, kind: Callable[[Servers], S]) -> Iterator[S]:
     """Run our servers, without the limits that one client would reach."""
     limits = ("max_jobs_per_hour", "max_mb_per_hour", "max_work_seconds_per_hour")
     with running(folder / "instance", **dict.fromkeys(limits, 1_000_000)) as servers:
-        yield Ours(servers)
+        yield kind(servers)
 
 
-class Thumbor:
+class Thumbor(Contestant):
     """thumbor, with the options of `start_thumbor`."""
 
     name = THUMBOR
@@ -120,8 +166,7 @@ class Thumbor:
         self.port, self._pid = port, pid
 
     def encode(self, photo: Path) -> Body:
-        kind = photo.suffix.replace(".jpg", ".jpeg")[1:]
-        return Body(photo.read_bytes(), f"image/{kind}")
+        return encode_image(photo)
 
     def send(self, client: Connection, body: Body) -> str:
         answer = client.post("/image", body)

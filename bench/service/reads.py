@@ -23,17 +23,23 @@ class Reads:
 
 
 def read(
-    server: Server, path: str, status: int, seconds: float, cookies: Mapping[str, str]
+    server: Server,
+    path: str,
+    status: int,
+    seconds: float,
+    cookies: Mapping[str, str],
+    *headers: str,
 ) -> Reads:
     """Read a path on all connections for so long; each answer must have this status."""
     context = get_context("fork")
     with spread(server, CLIENTS) as connections:
         for connection in connections:
             connection.cookies = dict(cookies)
-            answer = connection.get(path)
+            answer = connection.get(path, *headers)
             assert answer.status == status, answer
         ours, theirs = context.Pipe()
-        arguments = (connections, path, b"HTTP/1.1 %d " % status, seconds, theirs)
+        request = connections[0].head("GET", path, *headers)
+        arguments = (connections, request, b"HTTP/1.1 %d " % status, seconds, theirs)
         process = context.Process(target=_repeat, args=arguments)
         process.start()
         theirs.close()
@@ -43,10 +49,9 @@ def read(
 
 
 def _repeat(
-    connections: list[Connection], path: str, wanted: bytes, seconds: float, result: Pipe
+    connections: list[Connection], request: bytes, wanted: bytes, seconds: float, result: Pipe
 ) -> None:
     """Send the request again on each connection as soon as it has its answer."""
-    request = connections[0].head("GET", path)
     received = [b""] * len(connections)
     count, cpu, start = 0, time.process_time(), time.perf_counter()
     with selectors.DefaultSelector() as selector:

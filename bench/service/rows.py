@@ -2,7 +2,7 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table; its peer is thumbor unless another is named."""
+    """A row of a table."""
 
     title: str
     target: Target | None = None
@@ -117,11 +117,11 @@ class Figures:
         return {column: statistics.median(figures) for column, figures in self._all[row].items()}
 
 
-def format_table(figures: Figures) -> Iterator[str]:
-    """Yield the lines of a Markdown table."""
-    yield "| | ours | thumbor | ratio | target | met |"
+def format_table(figures: Figures, rows: Sequence[Row], peer: str) -> Iterator[str]:
+    """Yield the lines of a Markdown table, with ours and a peer."""
+    yield f"| | ours | {peer} | ratio | target | met |"
     yield "|---|---|---|---|---|---|"
-    for row in ROWS:
+    for row in rows:
         medians = figures.medians(row)
         if medians:
             yield format_row(row, medians)
@@ -129,8 +129,8 @@ def format_table(figures: Figures) -> Iterator[str]:
 
 def format_row(row: Row, medians: Mapping[str, float]) -> str:
     """Return a line of the table."""
-    peer = ENGINE if ENGINE in medians else THUMBOR
-    ours, theirs = medians.get(OURS), medians.get(peer)
+    ours = medians.get(OURS)
+    theirs = next((figure for column, figure in medians.items() if column != OURS), None)
     cells = [
         row.title,
         _format(ours),
