@@ -363,13 +363,16 @@ class ImageQueue:
         x, y = point or (None, None)
         with self._db.transaction():
             found = self._db.execute(
-                "UPDATE images SET focal_x = :x, focal_y = :y"
+                "UPDATE images SET focal_x = :x, focal_y = :y,"
+                " version = (SELECT version + 1 FROM jobs WHERE jobs.id = job_id)"
                 " WHERE job_id = :job_id AND id = :image_id",
                 job_id=job_id,
                 image_id=image_id,
                 x=x,
                 y=y,
             )
+            if found:  # Also of an image that is not queued again.
+                self._db.execute("UPDATE jobs SET version = version + 1 WHERE id = :id", id=job_id)
             self._queue_again(
                 f"job_id = :job_id AND id = :image_id AND {_TO_REMAKE}",
                 client,
