@@ -55,6 +55,7 @@ from webapp.jobs.models import (
     Hold,
     Image,
     Job,
+    JobVersion,
     MadeBefore,
     MissingFile,
     NewImage,
@@ -450,6 +451,13 @@ class Jobs:
         if image is None:
             raise ImageNotFound
         return job, image
+
+    def version(self, job_id: str) -> JobVersion:
+        """Read the version of a job, for the least that a read costs. Raises JobNotFound."""
+        version = self.store.jobs.version(job_id)
+        if version is None:
+            raise self.not_found(job_id)
+        return version
 
     def progress(self, job_id: str) -> Progress:
         """Read a job's progress with one query. Raises JobNotFound."""

@@ -249,12 +249,18 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class JobSummary:
-    """The fields that a job, its row in the list and its progress share."""
+class JobVersion:
+    """What differs whenever something of a job does that is shown."""
 
     id: str
     version: int  # Increases with every change that a page shows.
-    is_open: bool
+    is_open: bool  # May change with the time.
+
+
+@dataclass(frozen=True)
+class JobSummary(JobVersion):
+    """The fields that a job, its row in the list and its progress share."""
+
     is_closing: bool  # It takes no more images, and closes after its last fetch.
     fetching: int  # Images that are still to be fetched.
     counts: Counts

@@ -19,6 +19,7 @@ from webapp.jobs.models import (
     Image,
     Job,
     JobList,
+    JobVersion,
     KeptJobs,
     ListedJob,
     MissingFile,
@@ -447,6 +448,15 @@ class JobRows:
             now=self._now(),
         )
         return (rows[0]["owner"], rows[0]["recipe"]) if rows else None
+
+    def version(self, job_id: str) -> JobVersion | None:
+        """Read the version of a job, or None."""
+        rows = self._db.query(
+            f"SELECT version, open_until > :now AS is_open FROM jobs WHERE id = :id AND {EXISTS}",
+            id=job_id,
+            now=self._now(),
+        )
+        return JobVersion(job_id, rows[0]["version"], bool(rows[0]["is_open"])) if rows else None
 
     def progress(self, job_id: str) -> Progress | None:
         """Read the progress of a job, or None."""

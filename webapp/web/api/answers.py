@@ -1,15 +1,18 @@
 """Answers of the API: JSON with an ETag, and waiting for the end of a job."""
 
+from collections import OrderedDict
+from collections.abc import Hashable
 from functools import partial
 from hashlib import sha256
 from operator import attrgetter
+from threading import Lock
 from typing import Any
 
 import msgspec
 from flask import Response, request
 
 from webapp.exports.file_names import image_name
-from webapp.jobs.models import JobSummary
+from webapp.jobs.models import JobSummary, JobVersion
 from webapp.web.api import schemas
 from webapp.web.api.errors import ImageFailed
 from webapp.web.api.operations import JSON
@@ -26,6 +29,37 @@ _EDITION = sha256(msgspec.json.encode(msgspec.json.schema(schemas.Job))).hexdige
 _encode = msgspec.json.Encoder().encode
 
 
+class _Bodies:
+    """Keep the bodies that were used last, up to some bytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bytes = 0
+        self._bodies: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable) -> bytes | None:
+        """Return a body, or None if it is not kept."""
+        with self._lock:
+            if key in self._bodies:
+                self._bodies.move_to_end(key)
+            return self._bodies.get(key)
+
+    def add(self, key: Hashable, body: bytes) -> None:
+        """Keep a body, unless it would take the place of many."""
+        if len(body) > self._most // 8:
+            return
+        with self._lock:
+            self._bytes += len(body) - len(self._bodies.pop(key, b""))
+            self._bodies[key] = body
+            while self._bytes > self._most:
+                self._bytes -= len(self._bodies.popitem(last=False)[1])
+
+
+# Of jobs: an unchanged one is read again with one query, and described and encoded only once.
+_kept = _Bodies(8_000_000)
+
+
 def answer(value: Any, status: int = 200) -> Response:
     """Answer with JSON; 304 where the client has the same already."""
     return _with_etag(_encode(value), None, status)
@@ -38,32 +72,40 @@ def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -
     changed one 200, or 202 if it is not finished. Raises JobNotFound.
     """
     seconds, jobs = read_wait(), current_jobs()
-    progress: JobSummary
-    read = partial(jobs.progress, job_id)
     can_wait = jobs.watch.has_place
-    if seconds and can_wait:
-        progress = jobs.watch.read_until(job_id, read, _is_awaited, seconds)
+    found: JobVersion | JobSummary
+    if not seconds:
+        found = jobs.version(job_id)
+    elif can_wait:
+        read = partial(jobs.progress, job_id)
+        found = jobs.watch.read_until(job_id, read, _is_awaited, seconds)
     else:
-        progress = read()
-    if _is_known(_job_etag(progress)) or request.method == "HEAD":
-        response = _with_etag(b"", _job_etag(progress), 200)
+        found = jobs.progress(job_id)
+    body = None if is_new or is_changed else _kept.get(_key(found))
+    if _is_known(_job_etag(found)) or request.method == "HEAD":
+        response = _with_etag(b"", _job_etag(found), 200)
+    elif body is not None:
+        response = _with_etag(body, _job_etag(found), 200)
     else:
         with jobs.store.db.snapshot():
-            job, fetches = jobs.job(job_id), jobs.store.fetches.of_job(job_id)
+            found, fetches = jobs.job(job_id), jobs.store.fetches.of_job(job_id)
         status = 200
-        if (is_new or is_changed) and not (job.is_finished or job.is_receiving):
+        if (is_new or is_changed) and not (found.is_finished or found.is_receiving):
             status = 202
         elif is_new:
             status = 201
-        response = _with_etag(_encode(describe_job(job, fetches)), _job_etag(job), status)
-        progress = job
+        body = _encode(describe_job(found, fetches))
+        if not found.fetching:  # That a fetch begins is no new version.
+            _kept.add(_key(found), body)
+        response = _with_etag(body, _job_etag(found), status)
     if is_new:
         response.headers["Location"] = job_url(job_id)
     if seconds:
         response.vary.add("Prefer")
     if seconds and can_wait and "Prefer" in request.headers:
         response.headers["Preference-Applied"] = f"wait={seconds:g}"
-    if response.status_code == 202 or (seconds and not can_wait and not progress.is_finished):
+    is_unfinished = isinstance(found, JobSummary) and not found.is_finished
+    if response.status_code == 202 or (seconds and not can_wait and is_unfinished):
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
@@ -106,7 +148,12 @@ def _is_awaited(progress: JobSummary) -> bool:
     return progress.is_finished or has_news
 
 
-def _job_etag(job: JobSummary) -> str:
+def _key(job: JobVersion) -> Hashable:
+    """Return all that the JSON of a job follows from: its version, and where it is read."""
+    return job.id, job.version, job.is_open, request.scheme, request.host, request.root_path
+
+
+def _job_etag(job: JobVersion) -> str:
     """Return the ETag of a job; whether it is open may change without its version."""
     return f'"{_EDITION}-{job.version}-{job.is_open:d}"'
 
