@@ -16,6 +16,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers import gthread
 
+from tests.support.images import make_jpeg
 from webapp.web import gunicorn_worker
 
 HALF_A_HEADER = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -123,3 +124,17 @@ def test_gunicorn_logs_a_traceback_for_a_timeout(
     (error,) = (record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
     assert error is not None
     assert isinstance(error[1], BlockingIOError)
+
+
+def test_half_an_image_of_a_client_that_leaves_is_no_image(
+    our_worker: gthread.ThreadWorker, connection: gthread.TConn, client: socket.socket, app: Flask
+) -> None:
+    our_worker.wsgi, image = app, make_jpeg()
+    head = (
+        "POST /api/v1/jobs?preset=square HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: image/jpeg\r\nContent-Length: {len(image)}\r\n\r\n"
+    )
+    client.sendall(head.encode() + image[:-10])
+    client.shutdown(socket.SHUT_WR)
+    assert our_worker.handle(connection) is False
+    assert client.recv(100).startswith(b"HTTP/1.1 408 ")

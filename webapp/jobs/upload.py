@@ -34,7 +34,7 @@ class Upload:
         """True if more bytes were received than the limit allows."""
         return self.bytes > self.limit
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Append bytes."""
         if self.bytes >= self._asks_at:
             self._asks_at = self.bytes + _ASKS_EVERY

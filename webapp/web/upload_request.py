@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import RawIOBase
 from math import inf
 from typing import IO, Any, cast
 from urllib.parse import parse_qsl
@@ -11,6 +12,7 @@ from flask import Request, request
 from multipart import MultipartSegment, ParserLimitReached, PushMultipartParser
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import (
+    ClientDisconnected,
     HTTPException,
     RequestEntityTooLarge,
     RequestHeaderFieldsTooLarge,
@@ -166,11 +168,17 @@ class UploadRequest(Request):
         return cast(IO[bytes], upload)
 
     def receive_body(self) -> Upload:
-        """Receive the body as one file in the data folder."""
+        """Receive the body as one file in the data folder.
+
+        Raises ClientDisconnected if it ends early: half of an image is one, too.
+        """
         upload = current_jobs().open_upload()
         self._uploads.append(upload)
-        while chunk := self.stream.read(_CHUNK_BYTES):
-            upload.write(chunk)
+        buffer = memoryview(bytearray(_CHUNK_BYTES))
+        while count := cast(RawIOBase, self.stream).readinto(buffer):
+            upload.write(buffer[:count])
+        if upload.bytes < (self.content_length or 0):
+            raise ClientDisconnected
         return upload
 
     def close(self) -> None:
