@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 from flask import Flask
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.http.body import Body
 from gunicorn.workers import gthread
+from werkzeug.wsgi import LimitedStream
 
 from tests.support.images import make_jpeg
 from webapp.web import gunicorn_worker
@@ -124,6 +127,42 @@ def test_gunicorn_logs_a_traceback_for_a_timeout(
     (error,) = (record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
     assert error is not None
     assert isinstance(error[1], BlockingIOError)
+
+
+def test_gunicorn_cannot_receive_into_a_buffer() -> None:
+    assert not hasattr(Body, "readinto")
+
+
+def echo(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Answer with the body, received as an image is: into a buffer, again and again."""
+    stream = LimitedStream(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
+    body, buffer = b"", bytearray(1000)
+    while count := stream.readinto(buffer):
+        body += buffer[:count]
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+@pytest.mark.parametrize("at_once", [0, 10, 1500, 4000])
+def test_body_arrives_whole_however_it_is_cut(
+    our_worker: gthread.ThreadWorker,
+    connection: gthread.TConn,
+    client: socket.socket,
+    at_once: int,
+) -> None:
+    our_worker.wsgi, sent = echo, os.urandom(4000)
+    head = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\n"
+    client.sendall(head + sent[:at_once])  # So much comes with the head.
+    later = threading.Timer(0.05, client.sendall, [sent[at_once:] + HALF_A_HEADER + b"\r\n"])
+    later.start()
+    assert our_worker.handle(connection) is True
+    later.join()
+    answers = b""
+    while answers.count(b"HTTP/1.1 200") < 2:  # That of the next request, whose body is empty.
+        answers += client.recv(10_000)
+        if answers.endswith(sent):
+            our_worker.handle(connection)
+    assert answers.partition(b"\r\n\r\n")[2].startswith(sent)
 
 
 def test_half_an_image_of_a_client_that_leaves_is_no_image(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from gunicorn import glogging, util
+from gunicorn import glogging, http, util
 from gunicorn.http import errors, message, parser
 from gunicorn.sock import BaseSocket
 from gunicorn.workers import gthread
@@ -65,10 +65,48 @@ def _is_not_a_stall(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
 
 
+class Body(http.body.Body):  # type: ignore[misc]
+    """Receive a body of known length straight into the buffer of the reader.
+
+    Gunicorn's own copies each byte some five times: two thirds of the CPU time of an upload.
+    """
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a buffer, unless the body ends or the client leaves before."""
+        view = memoryview(buffer)[: self.reader.length]
+        if self.buf.tell():  # Left by another method.
+            data = self.read(len(view))
+            view[: len(data)] = data
+            return len(data)
+        received = self._take_buffered(view)
+        try:
+            while received < len(view):
+                count = self.reader.unreader.sock.recv_into(view[received:])
+                if not count:
+                    break
+                received += count
+        except BaseException:
+            self.failed = True
+            raise
+        finally:
+            self.reader.length -= received
+        return received
+
+    def _take_buffered(self, view: memoryview) -> int:
+        """Take what came with the head of the request."""
+        data = self.reader.unreader.take_buffered()
+        count = min(len(data), len(view))
+        view[:count] = data[:count]
+        if count < len(data):
+            self.reader.unreader.unread(data[count:])
+        return count
+
+
 class Request(message.Request):  # type: ignore[misc]
     """Leave what could be read of a request in the error that ended its reading."""
 
     head = b""
+    body: Any
 
     def __init__(self, *args):  # type: ignore[no-untyped-def]
         try:
@@ -76,6 +114,11 @@ class Request(message.Request):  # type: ignore[misc]
         except errors.ParseException as error:
             error.request = self
             raise
+
+    def set_body_reader(self):  # type: ignore[no-untyped-def]
+        super().set_body_reader()
+        if isinstance(self.body.reader, http.body.LengthReader):
+            self.body = Body(self.body.reader)
 
     def parse_headers(self, data, from_trailer=False):  # type: ignore[no-untyped-def]
         if not from_trailer:
