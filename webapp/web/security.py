@@ -102,8 +102,11 @@ def init_app(app: Flask, config: Config) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        for name, value in headers.items():
-            response.headers.setdefault(name, value)
+        present = {name.lower() for name, _ in response.headers}
+        # In one step: to look for each among the others took a tenth of the time of a 304.
+        response.headers.extend(
+            (name, value) for name, value in headers.items() if name.lower() not in present
+        )
         return response
 
     if config.trusted_proxies:

@@ -62,7 +62,13 @@ _kept = _Bodies(8_000_000)
 
 def answer(value: Any, status: int = 200) -> Response:
     """Answer with JSON; 304 where the client has the same already."""
-    return _with_etag(_encode(value), None, status)
+    body = _encode(value)
+    etag = f'"{sha256(body).hexdigest()[:16]}"'
+    if _is_known(etag):
+        return _tagged(Response(status=304), etag)
+    if request.method == "HEAD":
+        return _tagged(without_body(JSON), etag)
+    return _tagged(Response(body, status, mimetype=JSON), etag)
 
 
 def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -> Response:
@@ -82,10 +88,12 @@ def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -
     else:
         found = jobs.progress(job_id)
     body = None if is_new or is_changed else _kept.get(_key(found))
-    if _is_known(_job_etag(found)) or request.method == "HEAD":
-        response = _with_etag(b"", _job_etag(found), 200)
+    if _is_known(_job_etag(found)):
+        response = _tagged(Response(status=304), _job_etag(found))
+    elif request.method == "HEAD":
+        response = _tagged(without_body(JSON), _job_etag(found))
     elif body is not None:
-        response = _with_etag(body, _job_etag(found), 200)
+        response = _tagged(Response(body, mimetype=JSON), _job_etag(found))
     else:
         with jobs.store.db.snapshot():
             found, fetches = jobs.job(job_id), jobs.store.fetches.of_job(job_id)
@@ -97,7 +105,7 @@ def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -
         body = _encode(describe_job(found, fetches))
         if not found.fetching:  # That a fetch begins is no new version.
             _kept.add(_key(found), body)
-        response = _with_etag(body, _job_etag(found), status)
+        response = _tagged(Response(body, status, mimetype=JSON), _job_etag(found))
     if is_new:
         response.headers["Location"] = job_url(job_id)
     if seconds:
@@ -165,14 +173,7 @@ def _is_known(etag: str) -> bool:
     )
 
 
-def _with_etag(body: bytes, etag: str | None, status: int) -> Response:
-    etag = etag or f'"{sha256(body).hexdigest()[:16]}"'
-    if _is_known(etag):
-        response = Response(status=304)
-    elif request.method == "HEAD":
-        response = without_body(JSON)
-    else:
-        response = Response(body, status, mimetype=JSON)
+def _tagged(response: Response, etag: str) -> Response:
     response.headers["ETag"] = etag
     response.headers["Cache-Control"] = "private, no-cache"
     return response

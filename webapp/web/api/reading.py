@@ -254,6 +254,8 @@ def read_wait() -> int:
     for a wrong query; a wrong header counts for nothing.
     """
     seconds = _read_number("wait", 999_999)
+    if seconds is None and "Prefer" not in request.headers:
+        return 0
     if seconds is None:
         text = parse_dict_header(request.headers.get("Prefer", "")).get("wait") or ""
         seconds = int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0
