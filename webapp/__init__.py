@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -38,8 +38,14 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
         views,
     )
 
+    class App(Flask):
+        """Call views and hooks as they are: none is a coroutine, and to ask takes time."""
+
+        def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+            return func
+
     config = config or load()
-    app = Flask(
+    app = App(
         __name__,
         static_folder=static_files.FOLDER,
         static_url_path=static_files.url_path(),

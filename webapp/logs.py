@@ -7,6 +7,7 @@ terminal.
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from webapp.config import Config
 # The current request; None in the consumer.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
+_PLAIN = re.compile(r'[^ "=\\]+')
 _OWN_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -76,7 +78,7 @@ def _line(fields: dict[str, Any]) -> str:
 
 def _quoted(value: str) -> str:
     """Quote a value that is empty or has spaces, quotes or control characters."""
-    if value and value.isprintable() and not set(value) & set(' "=\\'):
+    if _PLAIN.fullmatch(value) and value.isprintable():
         return value
     return json.dumps(value, ensure_ascii=not value.isprintable())
 
