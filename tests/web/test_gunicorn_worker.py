@@ -1,10 +1,12 @@
 """Our changes to gunicorn are still needed: fails once it does the same."""
 
 import logging
+import math
 import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -177,3 +179,18 @@ def test_half_an_image_of_a_client_that_leaves_is_no_image(
     client.shutdown(socket.SHUT_WR)
     assert our_worker.handle(connection) is False
     assert client.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_thread_waits_for_a_quick_client_alone(
+    our_worker: gthread.ThreadWorker,
+    connection: gthread.TConn,
+    client: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    is_quick: bool,
+) -> None:
+    monkeypatch.setattr(gunicorn_worker, "NEXT_REQUEST_MS", 60_000)
+    our_worker.wsgi = echo
+    connection.answered = time.monotonic() if is_quick else -math.inf
+    client.sendall(HALF_A_HEADER + b"\r\n")
+    assert waits_for_client(partial(our_worker.handle, connection), client) is is_quick
