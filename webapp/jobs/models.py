@@ -504,8 +504,8 @@ class Job(JobSummary):
 
 
 @dataclass(frozen=True)
-class ListedJob(JobSummary):
-    """A job as the list of jobs shows it."""
+class NamedJob(JobSummary):
+    """A job of a list, without its files."""
 
     number: int  # Of its row.
     created: datetime
@@ -514,15 +514,21 @@ class ListedJob(JobSummary):
     name: str | None  # That its owner chose.
     first_image: str | None  # Its name.
     missing: int
-    files: int
-    bytes: int  # Of all files.
     undo_seconds: float | None  # For how long its owner can restore it; None unless deleted.
-    previews: tuple[Thumbnail, ...]
 
     @property
     def title(self) -> str:
         """The name that its owner chose, or its images give it."""
         return name_job(self.name, self.first_image, self.counts.total)
+
+
+@dataclass(frozen=True)
+class ListedJob(NamedJob):
+    """A job as the list of jobs shows it."""
+
+    files: int
+    bytes: int  # Of all files.
+    previews: tuple[Thumbnail, ...]
 
     @property
     def is_deleted(self) -> bool:

@@ -23,6 +23,7 @@ from webapp.jobs.models import (
     KeptJobs,
     ListedJob,
     MissingFile,
+    NamedJob,
     Progress,
     Status,
     StoredJob,
@@ -81,6 +82,7 @@ _MAY_BE: Mapping[Status, str] = {
 PAGE = 1000  # Ids that are read at a time.
 PAGE_OF_JOBS = 100  # Jobs with the counts of their images, of which each may have 500.
 
+Place = tuple[float, int]  # In a list: a time, and the number of a row, of several of one time.
 Named = Iterable[tuple[int | None, str]]  # Positions and names.
 
 
@@ -199,28 +201,37 @@ class JobRows:
             job["callback_url"], job["callback_origin"], job["callback_status"], deliveries
         )
 
-    def owned(self, owner: str | None, before: tuple[float, int], limit: int) -> JobList:
-        """List the newest jobs of an owner before a place, and the deleted ones.
+    def page(
+        self, owner: str | None, before: Place, limit: int
+    ) -> tuple[tuple[NamedJob, ...], Place | None]:
+        """List the newest jobs of an owner before a place, and return the next place."""
+        rows, place = self._page(owner, before, limit)
+        return tuple(NamedJob(**with_counts(with_times(row))) for row in rows), place
 
-        A place is a time and the number of a row, of several jobs of one time.
-        """
+    def owned(self, owner: str | None, before: Place, limit: int) -> JobList:
+        """List the newest jobs of an owner before a place, and the deleted ones."""
         with self._db.snapshot():
-            rows = self._job_rows(
-                f"owner = :owner AND {EXISTS} AND (created, rowid) < (:created, :number)"
-                " ORDER BY created DESC, rowid DESC LIMIT :limit + 1",
-                owner=owner,
-                created=before[0],
-                number=before[1],
-                limit=limit,
-            )
-            listed = self._listed(rows[:limit])
+            rows, place = self._page(owner, before, limit)
+            listed = self._listed(rows)
             # By the index of deleted jobs: an owner may have many.
             deleted = self._job_rows(f"+owner = :owner AND {CAN_RESTORE}", owner=owner)
             deleted.sort(key=lambda row: row["undo_seconds"], reverse=True)
             restorable = self._listed(deleted)
-        last = listed[-1] if len(rows) > limit else None
-        place = (rows[limit - 1]["created"], last.number) if last else None
         return JobList(listed, restorable, place)
+
+    def _page(
+        self, owner: str | None, before: Place, limit: int
+    ) -> tuple[list[dict[str, Any]], Place | None]:
+        rows = self._job_rows(
+            f"owner = :owner AND {EXISTS} AND (created, rowid) < (:created, :number)"
+            " ORDER BY created DESC, rowid DESC LIMIT :limit + 1",
+            owner=owner,
+            created=before[0],
+            number=before[1],
+            limit=limit,
+        )
+        place = (rows[limit - 1]["created"], rows[limit - 1]["number"]) if rows[limit:] else None
+        return rows[:limit], place
 
     def listed(self, owner: str | None, job_ids: Sequence[str]) -> tuple[ListedJob, ...]:
         """Read some jobs of an owner as the list shows them.

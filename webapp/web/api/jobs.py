@@ -189,12 +189,12 @@ def list_jobs() -> Response:
     """
     limit, place = read_limit(), read_cursor()
     owner = current_owner()
-    listed = current_jobs().store.jobs.owned(owner, place, limit)
+    listed, next_place = current_jobs().store.jobs.page(owner, place, limit)
     next_page = None
-    if listed.next:
-        cursor = write_cursor(listed.next)
+    if next_place:
+        cursor = write_cursor(next_place)
         next_page = url_for("api.list_jobs", limit=limit, cursor=cursor, _external=True)
-    jobs = [summarize_job(job) for job in listed.jobs]
+    jobs = [summarize_job(job) for job in listed]
     response = answer(schemas.JobPage(jobs=jobs, next=next_page))
     if next_page:
         response.headers["Link"] = f'<{next_page}>; rel="next"'

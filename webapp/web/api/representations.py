@@ -75,7 +75,7 @@ def _describe_delivery(delivery: models.Delivery) -> schemas.Delivery:
     )
 
 
-def summarize_job(job: models.ListedJob) -> schemas.JobSummary:
+def summarize_job(job: models.NamedJob) -> schemas.JobSummary:
     """Describe a job of a list."""
     return schemas.JobSummary(**_summarize(job, _origin()))
 
@@ -116,7 +116,7 @@ def _origin() -> str:
     return request.host_url.rstrip("/")
 
 
-def _summarize(job: models.Job | models.ListedJob, origin: str) -> dict[str, Any]:
+def _summarize(job: models.Job | models.NamedJob, origin: str) -> dict[str, Any]:
     url = f"{origin}/api/v1/jobs/{job.id}"
     counts = job.counts
     return {
