@@ -157,7 +157,10 @@ def _is_awaited(progress: JobSummary) -> bool:
 
 
 def _key(job: JobVersion) -> Hashable:
-    """Return all that the JSON of a job follows from: its version, and where it is read."""
+    """Return all that the JSON of a job follows from: its version, and where it is read.
+
+    It is the same for all who read it.
+    """
     return job.id, job.version, job.is_open, request.scheme, request.host, request.root_path
 
 
