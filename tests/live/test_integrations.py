@@ -164,7 +164,7 @@ def test_examples_end_with_the_reason(servers: Servers, tmp_path: Path) -> None:
     for command in EXAMPLES:
         done = run_example(command, servers, tmp_path)  # Without photos, there is no job to close.
         assert done.returncode == 1
-        assert "There is no job" in done.stderr
+        assert "had no images" in done.stderr
 
 
 def thumb(servers: Servers, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

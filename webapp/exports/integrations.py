@@ -33,12 +33,13 @@ def write_curl(
     one, if they are too large for one request.
     """
     token = ['-H "Authorization: Bearer $TOKEN"'] if needs_token else []
-    fields = [*token, *_fields(job, retention_hours)]
+    asked = _asked(job, retention_hours)
     names = [image.name for image in job.images]
     found = _found(names) if len(names) > LISTED else []
     # Beside each file, there is its head.
     if sum(image.bytes + 1000 for image in job.images) > max_request_bytes:
-        return _send_one_by_one(url, found or [quote(name) for name in names], token, fields)
+        return _send_one_by_one(url, found or [quote(name) for name in names], token, asked)
+    fields = [*token, *_fields(asked)]
     if found:
         return _send_found(url, found, fields)
     files = [f"-F {quote(_file_field(name))}" for name in names]
@@ -65,12 +66,12 @@ def _send_found(url: str, found: Sequence[str], fields: Sequence[str]) -> str:
 
 
 def _send_one_by_one(
-    url: str, photos: Sequence[str], token: Sequence[str], fields: Sequence[str]
+    url: str, photos: Sequence[str], token: Sequence[str], asked: dict[str, Any]
 ) -> str:
     create = f"curl -sS -c \"$jar\" -o /dev/null -w '%header{{location}}' {quote(url)}"
     curl = " ".join(["curl -sS", *token, '-b "$jar"'])
     return (
-        f"(jar=$(mktemp); job=$({_join(create, *fields)})\n"
+        f"(jar=$(mktemp); job=$({_join(create, *token, f'--json {quote(_json(asked))}')})\n"
         f"for photo in {' '.join(photos)}; do\n"
         f'  {curl} -g -T "./$photo" --url-query "filename=$photo" "$job/images"; done\n'
         f'{curl} -X POST "$job/close"; rm "$jar")'
@@ -82,15 +83,40 @@ def _join(command: str, *options: str) -> str:
     return " \\\n  ".join([command, *options])
 
 
-def _fields(job: Job, retention_hours: float) -> Iterator[str]:
-    """Write what a job was asked for, as options of curl."""
-    for field in _recipe_fields(Recipe.from_json(job.recipe)):
-        yield f"-F {quote(field)}"
+def _asked(job: Job, retention_hours: float) -> dict[str, Any]:
+    """Return what a job was asked for, in the words of the API."""
+    asked: dict[str, Any] = {}
+    rest = Recipe.from_json(job.recipe).outputs
+    while preset := _preset_at_start(rest):
+        asked.setdefault("presets", []).append(preset.name)
+        rest = rest[len(preset.recipe.outputs) :]
+    if rest:
+        asked["outputs"] = [_describe(output) for output in rest]
     hours = _hours(job)
-    if abs(hours - retention_hours) > 0.01:
-        yield f"-F keep_hours={hours:g}"
-    if job.name:  # curl reads other fields that begin with @ or <.
-        yield f"--form-string {quote(f'name={job.name}')}"
+    if hours == inf:
+        asked["keep_hours"] = None
+    elif abs(hours - retention_hours) > 0.01:
+        asked["keep_hours"] = hours
+    if job.name:
+        asked["name"] = job.name
+    return asked
+
+
+def _fields(asked: dict[str, Any]) -> Iterator[str]:
+    """Write what a job was asked for as options of curl, for a form."""
+    yield from (f"-F preset={name}" for name in asked.get("presets", ()))
+    if "outputs" in asked:
+        recipe = _json({"outputs": asked["outputs"]})
+        yield f"-F {quote(f'recipe={recipe}')}"
+    if "keep_hours" in asked:
+        hours = asked["keep_hours"]
+        yield f"-F keep_hours={inf if hours is None else hours:g}"
+    if "name" in asked:  # curl reads other fields that begin with @ or <.
+        yield f"--form-string {quote('name=' + asked['name'])}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _hours(job: Job) -> float:
@@ -98,17 +124,6 @@ def _hours(job: Job) -> float:
     if job.expires is None:
         return inf
     return round((job.expires - job.created).total_seconds() / 3600, 2)
-
-
-def _recipe_fields(recipe: Recipe) -> Iterator[str]:
-    """Write a recipe as fields of a form: presets that it begins with, and the rest as JSON."""
-    rest = recipe.outputs
-    while preset := _preset_at_start(rest):
-        yield f"preset={preset.name}"
-        rest = rest[len(preset.recipe.outputs) :]
-    if rest:
-        outputs = [_describe(output) for output in rest]
-        yield f"recipe={json.dumps({'outputs': outputs}, separators=(',', ':'))}"
 
 
 def _preset_at_start(outputs: tuple[Output, ...]) -> Preset | None:

@@ -67,9 +67,10 @@ class NoImages(Exception):
     """A job was submitted without images."""
 
     code = "no_images"
+    sentence = "Choose at least one photo."
 
     def __init__(self) -> None:
-        super().__init__("Choose at least one photo.")
+        super().__init__(self.sentence)
 
 
 class RetentionNotOffered(ValueError):
@@ -251,6 +252,15 @@ class ImageNotFound(LookupError):
 
     def __init__(self) -> None:
         super().__init__("This job has no such image.")
+
+
+class ImageNotFailed(Exception):
+    """An image is to be replaced that did not fail."""
+
+    code = "image_not_failed"
+
+    def __init__(self) -> None:
+        super().__init__("Only a photo that failed can be replaced. Add this one to the job.")
 
 
 class AltTextTooLong(ValueError):

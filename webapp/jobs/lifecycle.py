@@ -28,6 +28,7 @@ from webapp.jobs.errors import (
     DeliveryNotFound,
     FetchingIsOff,
     FileTooLarge,
+    ImageNotFailed,
     ImageNotFound,
     JobClosed,
     JobDeleted,
@@ -292,8 +293,8 @@ class Jobs:
     ) -> None:
         """Put another file, as an image of its own, in the place of one that failed.
 
-        Raises NoSpace, FileTooLarge, ImageError, ImageNotFound, TooManyWaiting or TooMuchKept;
-        nothing changes then.
+        Raises NoSpace, FileTooLarge, ImageError, ImageNotFound, ImageNotFailed, TooManyWaiting or
+        TooMuchKept; nothing changes then.
         """
         with self._counted_refusals(name):
             image = self._read(upload, name)
@@ -303,22 +304,25 @@ class Jobs:
                 within_kept_limit(self.store, job_id, self.config, lets_new_expire=True),
             ):
                 if not self.store.queue.replace(job_id, image_id, image, client):
-                    raise ImageNotFound
+                    self.image(job_id, image_id)
+                    raise ImageNotFailed
                 # By this note, a sweep deletes the thumbnails, and after a crash the original.
                 self.storage.note_unsettled(f"{job_id}/{image_id}")
         self.storage.delete_original(job_id, image_id)
         log_accepted(job_id, image)
 
-    def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> None:
+    def close(self, job_id: str, missing_files: Sequence[MissingFile] = ()) -> bool:
         """Take no more images, and remember which files are missing.
 
-        A job without images or fetches is deleted. Raises JobNotFound.
+        A job without images or fetches is deleted; returns False then. Raises JobNotFound.
         """
         with self.store.db.transaction():  # First: no image can be added from here on.
             self.store.jobs.close(job_id, missing_files)
             self.store.idempotency.complete(job_id)
-        if not self.progress(job_id).counts.total and not self.store.fetches.has_some(job_id):
-            self.delete(job_id)
+        if self.progress(job_id).counts.total or self.store.fetches.has_some(job_id):
+            return True
+        self.delete(job_id)
+        return False
 
     def reopen(self, job_id: str) -> int:
         """Take images again, new ones or some that did not arrive the first time.

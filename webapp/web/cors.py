@@ -46,7 +46,7 @@ def init_app(app: Flask, config: Config) -> None:
     @app.after_request
     def allow(response: Response) -> Response:
         """Let the page read an answer of the API, also an error. Never with credentials."""
-        if _is_for_api():
+        if is_for_api():
             response.vary.add("Origin")
             if may_call_api():
                 response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
@@ -74,14 +74,15 @@ def comes_from_other_site() -> bool:
 
 def is_of_no_one() -> bool:
     """Return whether the request may use neither the session nor the user of the visitor."""
-    return _is_for_api() and comes_from_other_site()
+    return is_for_api() and comes_from_other_site()
 
 
 def may_call_api() -> bool:
     """Return whether the request is for the API, from a page of an allowed site."""
     origin, allowed = request.headers.get("Origin"), current_config().cors_origins.split()
-    return _is_for_api() and origin is not None and (origin in allowed or "*" in allowed)
+    return is_for_api() and origin is not None and (origin in allowed or "*" in allowed)
 
 
-def _is_for_api() -> bool:
+def is_for_api() -> bool:
+    """Return whether the request is for the API."""
     return request.path.startswith(API)

@@ -31,6 +31,7 @@ from webapp.jobs.errors import (
     DeliveryNotFound,
     FetchingIsOff,
     FileTooLarge,
+    ImageNotFailed,
     ImageNotFound,
     JobClosed,
     JobGone,
@@ -49,9 +50,16 @@ from webapp.jobs.errors import (
 from webapp.jobs.outbound_errors import RequestRefused
 from webapp.recipes.outputs import InvalidRecipe
 from webapp.web.access import AccessRequired, InvalidToken
-from webapp.web.api.errors import ImageFailed, InvalidRequest, UnreadableBody, UnsupportedBody
+from webapp.web.api.errors import (
+    OF_PROGRAMS,
+    ImageFailed,
+    InvalidRequest,
+    UnreadableBody,
+    UnsupportedBody,
+)
 from webapp.web.api.schemas import FieldError
 from webapp.web.api.schemas import Problem as ProblemDetails
+from webapp.web.cors import is_for_api
 from webapp.web.idempotency import KeyInvalid, KeyReused
 from webapp.web.limits import RequestTooLarge
 
@@ -63,6 +71,7 @@ STATUS: dict[type[Exception], int] = {
     AltTextTooLong: 422,
     DeliveryNotFound: 404,
     FetchingIsOff: 403,
+    ImageNotFailed: 409,
     ImageNotFound: 404,
     InvalidToken: 401,
     JobGone: 410,
@@ -129,6 +138,7 @@ SENTENCES = {
     413: "The request is too large. Send fewer files.",
     414: "This link is too long. Go back to the page you came from.",
     417: "This server meets no expectation but 100-continue. Send the request without Expect.",
+    422: "The server cannot work with these values.",
     431: "Your browser sent too many cookies or headers. Delete the cookies of this site.",
     501: "This server cannot read this Transfer-Encoding. Send the request with Content-Length.",
 }
@@ -190,7 +200,8 @@ def _http_problem(error: HTTPException) -> Problem:
     status = error.code or 500
     sentence = error.description or error.name
     if sentence == type(error).description:  # The framework's own, for developers.
-        sentence = SENTENCES.get(status, sentence)
+        sentences = SENTENCES | OF_PROGRAMS if is_for_api() else SENTENCES
+        sentence = sentences.get(status, sentence)
     return Problem(status, _http_code(error.name), sentence)
 
 
@@ -222,7 +233,7 @@ def answer(error: Exception) -> Response:
     is_expected = found.status in (501, 507) or isinstance(error, Busy)
     if found.status >= 500 and not is_expected:
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    if request.path.startswith("/api/"):
+    if is_for_api():
         # After a SecurityError, there is no host to name.
         origin = "" if isinstance(error, SecurityError) else request.host_url.rstrip("/")
         response = _answer_program(found, origin)

@@ -115,6 +115,9 @@ class Request(message.Request):  # type: ignore[misc]
         except errors.ParseException as error:
             error.request = self
             raise
+        # A body in chunks is refused, so it is not read: what follows it is not found.
+        if any(name == "TRANSFER-ENCODING" for name, _ in self.headers):
+            self.force_close()
 
     def set_body_reader(self):  # type: ignore[no-untyped-def]
         super().set_body_reader()

@@ -94,6 +94,11 @@ def test_failed_image_can_be_replaced(client: FlaskClient, jobs: Jobs) -> None:
     assert [(one["name"], one["status"]) for one in replaced["images"]] == [("new.jpg", "waiting")]
 
 
+def test_sound_image_is_not_replaced(client: FlaskClient, image: str) -> None:
+    answer = put(client, image, make_jpeg())
+    assert (answer.status_code, answer.json["code"]) == (409, "image_not_failed")  # type: ignore[index]
+
+
 def test_image_of_another_job_is_not_found(client: FlaskClient, image: str) -> None:
     other: Any = create(client, make_jpeg()).json
     mixed = f"{other['links']['job']}/images/{image.rpartition('/')[2]}"

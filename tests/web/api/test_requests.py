@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from tests.support.images import make_jpeg
 from tests.support.jobs import nothing_left
+from tests.support.people import multipart
 from tests.support.programs import JOBS, create, wrong_fields
 from webapp.jobs.lifecycle import Jobs
 
@@ -21,19 +22,18 @@ def test_every_wrong_field_is_told(client: FlaskClient, jobs: Jobs) -> None:
         {"width": 64, "fit": "cover", "format": "gif"},
         {"width": 64},
     ]
-    body = {"outputs": outputs, "keep_hours": "long", "a/b~c": 1}
+    presets = ["square", "poster"]
+    body = {"presets": presets, "outputs": outputs, "keep_hours": "long", "a/b~c": 1}
     assert wrong_fields(client.post(JOBS, json=body)) == {
         "#/a~1b~0c": "There is no such field.",
         "#/outputs/0/sharpen": "There is no such field.",
         "#/outputs/0/width": "This must be a whole number from 1 to 4096 or null.",
         "#/outputs/0/fit": "This must be one of contain, cover, pad.",
         "#/keep_hours": "This must be a number of at least 0.01 or null.",
-    }
-    # What is wrong of sound fields is found once all are of their types.
-    assert wrong_fields(client.post(JOBS, json={"outputs": outputs[1:]})) == {
-        "#/outputs/0/width": "Give a width, a height or both.",
-        "#/outputs/1/height": "Fit cover needs both a width and a height.",
-        "#/outputs/1/format": "GIF is for animations; for a still picture, take png.",
+        "#/outputs/1/width": "Give a width, a height or both.",
+        "#/outputs/2/height": "Fit cover needs both a width and a height.",
+        "#/outputs/2/format": "GIF is for animations; for a still picture, take png.",
+        "#/presets/1": "There is no preset of that name.",
     }
     assert nothing_left(jobs)
 
@@ -93,6 +93,37 @@ def test_answer_to_many_wrong_fields_is_short(client: FlaskClient) -> None:
 def test_long_json_is_refused_unread(client: FlaskClient) -> None:
     answer = client.post(JOBS, data=b" " * 300_000, content_type=JSON)
     assert (answer.status_code, answer.json["code"]) == (413, "request_too_large")  # type: ignore[index]
+
+
+def test_every_wrong_field_of_a_form_is_told(client: FlaskClient) -> None:
+    wrong = {"width": "0", "format": "bmp", "quality": "999", "focus": "9,9", "fit": "x"}
+    found = wrong_fields(create(client, make_jpeg(), **wrong, enlarge="maybe", keep_hours="999"))
+    assert found.keys() == {f"#/{name}" for name in [*wrong, "enlarge", "keep_hours"]}
+    assert found["#/format"] == "This must be one of avif, gif, jpeg, png, webp, source."
+
+
+def test_unknown_parameter_is_refused_everywhere(client: FlaskClient) -> None:
+    url = create(client, make_jpeg()).headers["Location"]
+    for path in (JOBS, url, f"{url}/thumbnails.zip", "/api/v1/limits"):
+        assert list(wrong_fields(client.get(f"{path}?wide=1"))) == ["#/wide"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"query_string": "width=64"},
+        {"data": {"width": "64"}},
+        multipart(width="64"),
+        {"query_string": "width=64", "content_type": "image/jpeg"},
+    ],
+)
+def test_only_json_opens_a_job_without_images(
+    client: FlaskClient, jobs: Jobs, request_: dict[str, Any]
+) -> None:
+    answer = client.post(JOBS, **request_)
+    assert answer.json is not None
+    assert answer.json["code"] in ("no_images", "empty", "length_required")
+    assert nothing_left(jobs)
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b'{"a": 1e999}x'])

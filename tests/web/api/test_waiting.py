@@ -1,6 +1,7 @@
 """Wait for the end of a job over the API."""
 
 import io
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -88,6 +89,13 @@ def test_one_request_answers_with_the_thumbnail(app: Flask, client: FlaskClient)
 def test_image_that_fails_answers_with_its_reason(app: Flask, client: FlaskClient) -> None:
     answer = picture(app, client, make_truncated())
     assert (answer.status_code, answer.json["code"]) == (422, "truncated")
+
+
+def test_thumbnail_that_is_not_made_in_time_answers_as_a_job(client: FlaskClient) -> None:
+    began = time.monotonic()
+    answer = create(client, make_jpeg(), path=f"{JOBS}?wait=1", Accept="image/*")
+    assert (answer.status_code, answer.mimetype) == (202, "application/json")
+    assert time.monotonic() - began < 1.9  # It does not wait twice.
 
 
 def test_several_thumbnails_answer_as_a_job(app: Flask, client: FlaskClient) -> None:

@@ -71,7 +71,9 @@ def answer(value: Any, status: int = 200) -> Response:
     return _tagged(Response(body, status, mimetype=JSON), etag)
 
 
-def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -> Response:
+def answer_job(
+    job_id: str, *, is_new: bool = False, is_changed: bool = False, waits: bool = True
+) -> Response:
     """Answer with a job, after it is finished if the client waits for that.
 
     If the client names an ETag, its wait ends with the first change. A new job answers 201 and a
@@ -82,7 +84,7 @@ def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -
     found: JobVersion | JobSummary
     if not seconds:
         found = jobs.version(job_id)
-    elif can_wait:
+    elif can_wait and waits:
         read = partial(jobs.progress, job_id)
         found = jobs.watch.read_until(job_id, read, _is_awaited, seconds)
     else:
@@ -103,15 +105,12 @@ def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -
         elif is_new:
             status = 201
         body = _encode(describe_job(found, fetches))
-        if not found.fetching:  # That a fetch begins is no new version.
-            _kept.add(_key(found), body)
+        _kept.add(_key(found), body)
         response = _tagged(Response(body, status, mimetype=JSON), _job_etag(found))
     if is_new:
         response.headers["Location"] = job_url(job_id)
-    if seconds:
-        response.vary.add("Prefer")
-    if seconds and can_wait and "Prefer" in request.headers:
-        response.headers["Preference-Applied"] = f"wait={seconds:g}"
+    if seconds and can_wait:
+        _tell_wait(response, seconds)
     is_unfinished = isinstance(found, JobSummary) and not found.is_finished
     if response.status_code == 202 or (seconds and not can_wait and is_unfinished):
         response.headers["Retry-After"] = str(RETRY_SECONDS)
@@ -129,15 +128,15 @@ def answer_picture(job_id: str) -> Response:
 
     If it is not made by then, the answer is the job. Raises ImageFailed.
     """
-    jobs = current_jobs()
+    jobs, seconds = current_jobs(), read_wait()
     read = partial(jobs.progress, job_id)
-    jobs.watch.read_until(job_id, read, attrgetter("is_finished"), read_wait())
+    jobs.watch.read_until(job_id, read, attrgetter("is_finished"), seconds)
     job = jobs.job(job_id)
     image = job.images[0]
     if image.is_failed:
         raise ImageFailed(image.error_code or "", image.error_message or "")
     if not image.thumbnails:
-        return answer_job(job_id, is_new=True)
+        return answer_job(job_id, is_new=True, waits=False)
     thumbnail = image.thumbnails[0]
     response = thumbnails.send(thumbnail.path)
     response.headers["Cache-Control"] = "private, no-store"
@@ -147,7 +146,15 @@ def answer_picture(job_id: str) -> Response:
     del response.headers["Expires"]
     response.headers["Content-Location"] = thumbnail.url
     response.headers["Link"] = f'<{job_url(job_id)}>; rel="describedby"'
+    _tell_wait(response, seconds)
     return response
+
+
+def _tell_wait(response: Response, seconds: float) -> None:
+    """Tell a client that its preference to wait was applied (RFC 7240)."""
+    response.vary.add("Prefer")
+    if "Prefer" in request.headers:
+        response.headers["Preference-Applied"] = f"wait={seconds:g}"
 
 
 def _is_awaited(progress: JobSummary) -> bool:

@@ -155,7 +155,7 @@ def _kind(schema: Mapping[str, Any]) -> Markup:
         return Markup('<a href="#type-{}">{}</a>').format(name, name)
     if "anyOf" in schema:
         return Markup(" or ").join(dict.fromkeys(_kind(one) for one in schema["anyOf"]))
-    if schema.get("type") == "array" and "prefixItems" not in schema:
+    if schema.get("type") == "array" and "minItems" not in schema:
         return Markup("list of ") + _kind(schema["items"])
     if schema.get("format") == "binary":
         return Markup("file")

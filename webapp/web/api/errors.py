@@ -2,7 +2,18 @@
 
 from collections.abc import Sequence
 
+from webapp.jobs.errors import NoImages
 from webapp.web.api import schemas
+
+# Sentences for errors of the framework: a program goes back to no page, and follows no link.
+OF_PROGRAMS = {
+    400: "The server could not read this request.",
+    404: "There is nothing at this address.",
+    405: "This address does not take this method. The header Allow has those that it does.",
+    413: "The request is too large.",
+    414: "This address is too long.",
+    431: "The headers of this request are too long.",
+}
 
 
 class InvalidRequest(ValueError):
@@ -14,6 +25,18 @@ class InvalidRequest(ValueError):
         one = errors[0].detail if len(errors) == 1 else f"{len(errors)} fields are wrong."
         super().__init__(one)
         self.errors = errors
+
+
+class NothingSent(NoImages):
+    """A job was submitted without images."""
+
+    sentence = "Send at least one image. Only JSON opens a job for images to come."
+
+
+class JobWithoutImages(NoImages):
+    """A job was closed without images, which deletes it."""
+
+    sentence = "This job had no images, so it is deleted."
 
 
 class UnreadableBody(ValueError):

@@ -1,26 +1,27 @@
 """Read what job a request asks for: as JSON, as a form, or as an image with a query."""
 
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 from flask import request
 from msgspec import UNSET
 from werkzeug.datastructures import MultiDict
 
+from webapp.config import read_switch
 from webapp.jobs.upload import Upload
-from webapp.recipes.outputs import Output, Recipe
-from webapp.recipes.parsing import parse_output
+from webapp.recipes.outputs import Recipe
 from webapp.web.api import schemas
-from webapp.web.api.errors import UnsupportedBody
+from webapp.web.api.errors import NothingSent, UnsupportedBody
 from webapp.web.api.operations import FORM, JSON, Parameter
 from webapp.web.api.reading import (
     Problems,
     convert,
     escape,
-    noting,
     read_hours,
     read_json,
     read_recipe,
@@ -34,6 +35,8 @@ UNNAMED = "image"  # A raw body without a name.
 OUTPUT_FIELDS = tuple(name for name in schemas.Output.__struct_fields__ if name != "name")
 FORM_FIELDS = tuple(name for name in schemas.NewJobForm.__struct_fields__ if name != "files")
 OTHER_QUERY = {"wait", "filename"}
+NUMBERS = {"width", "height", "quality", "max_kb"}
+SWITCHES = {"enlarge", "keep_copyright", "animated"}
 FORM_PARAMETERS = (
     *(
         Parameter(one.name, "query", one.type)
@@ -59,29 +62,29 @@ class AskedJob:
 def read_new_job() -> AskedJob:
     """Read what job the request asks for: as JSON, as a form, or as an image.
 
-    Raises InvalidRequest, UnreadableBody or UnsupportedBody.
+    Raises InvalidRequest, NothingSent, UnreadableBody or UnsupportedBody.
     """
     problems = Problems()
-    if request.mimetype in FORMS:
+    files: list[tuple[Upload, str]] = []
+    if request.mimetype == JSON:
+        for name in sorted(request.args.keys() - {"wait"}):
+            problems.add(f"/{escape(name)}", "With JSON, send this in the body.")
+        job = _read_job(read_json(schemas.NewJob, problems), problems)
+    elif request.mimetype in FORMS:
         sent = [*request.args.items(multi=True), *request.form.items(multi=True)]
         job = _read_fields(MultiDict(sent), problems)
         sent_files = [file for _, file in request.files.items(multi=True)]
         files = [(received_upload(file), file.filename or "") for file in sent_files]
-    elif request.mimetype == JSON:
-        for name in sorted(request.args.keys() - {"wait"}):
-            problems.add(f"/{escape(name)}", "With JSON, send this in the body.")
-        job = _read_job(read_json(schemas.NewJob, problems), problems)
-        files = []
-    elif request.content_length:
-        job = _read_fields(request.args, problems)
-        files = [read_image()]
     else:
         job = _read_fields(request.args, problems)
-        files = []
+        if request.mimetype or request.content_length:
+            files = [read_image()]
     if job and job.url and files:
         problems.add("/url", "Send files or a link, not both.")
     problems.raise_if_any()
     assert job is not None
+    if request.mimetype != JSON and not files and not job.url:
+        raise NothingSent
     return replace(job, files=files)
 
 
@@ -116,8 +119,7 @@ def _read_fields(fields: MultiDict[str, str], problems: Problems) -> AskedJob | 
     for name in sorted(fields.keys() - set(FORM_FIELDS) - OTHER_QUERY):
         problems.add(f"/{escape(name)}", "There is no such field.")
     asked = _read_recipe_field(fields.get("recipe", ""), problems)
-    outputs: list[schemas.Output | Output] = [*asked.outputs]
-    outputs += _read_output_fields(fields, problems)
+    outputs = [*asked.outputs, *_read_output_fields(fields, problems)]
     recipe = read_recipe([*fields.getlist("preset"), *asked.presets], outputs, problems)
     hours = _read_hours_field(fields.get("keep_hours", ""), problems)
     if recipe is None:
@@ -137,12 +139,32 @@ def _read_recipe_field(text: str, problems: Problems) -> schemas.Recipe:
     return convert(value, schemas.Recipe, problems, "/recipe") or schemas.Recipe()
 
 
-def _read_output_fields(fields: MultiDict[str, str], problems: Problems) -> Iterator[Output]:
+def _read_output_fields(
+    fields: MultiDict[str, str], problems: Problems
+) -> Iterator[schemas.Output]:
     """Read one output in each format that is named."""
-    given = {name: fields[name] for name in OUTPUT_FIELDS if fields.get(name, "").strip()}
-    for format in (fields.getlist("format") or [""]) if given else ():
-        with noting(problems, ""):
-            yield parse_output({**given, "format": format})
+    texts = {name: fields[name].strip() for name in OUTPUT_FIELDS if fields.get(name, "").strip()}
+    given = {name: _read_text(name, text) for name, text in texts.items()}
+    for format in fields.getlist("format") or ([""] if given else []):
+        before = len(problems.found)
+        output = convert(given | ({"format": format} if format else {}), schemas.Output, problems)
+        if output and len(problems.found) == before:
+            yield output
+        else:
+            return  # The other formats have the same errors.
+
+
+def _read_text(name: str, text: str) -> Any:
+    """Read the text of an output's field as JSON would have it; as it is if that is impossible."""
+    if name in NUMBERS:
+        return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text
+    if name in SWITCHES:
+        is_on = read_switch(text)
+        return text if is_on is None else is_on
+    if name == "focus" and re.fullmatch(r"[0-9.]{1,9},\s*[0-9.]{1,9}", text):
+        with suppress(ValueError):
+            return [float(number) for number in text.split(",")]
+    return text.lower() if name == "background" else text
 
 
 def _read_hours_field(text: str, problems: Problems) -> float | None:

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from webapp.jobs.tasks import notify_workers
 from webapp.web.api import schemas
-from webapp.web.api.answers import answer, answer_job
+from webapp.web.api.answers import RETRY_SECONDS, answer, answer_job
 from webapp.web.api.forms import read_image
 from webapp.web.api.operations import (
     BINARY,
@@ -19,7 +19,7 @@ from webapp.web.api.operations import (
     Parameter,
     operation,
 )
-from webapp.web.api.reading import Problems, read_json, read_position
+from webapp.web.api.reading import Problems, read_json, read_position, to_point
 from webapp.web.api.representations import describe_fetch, describe_image
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, require_owner
@@ -34,7 +34,10 @@ POSITION = Parameter(
     "The place among the images of the job. An image that you send a second time, because the"
     " answer was lost, is not added again at the same place.",
 )
-CHANGED = (Answer(200, "The image.", schemas.Image),)
+CHANGED = (
+    Answer(200, "The changed image, which is finished.", schemas.Image),
+    Answer(202, "The changed image, which is worked on.", schemas.Image, headers=("Retry-After",)),
+)
 
 
 @operation(
@@ -50,7 +53,7 @@ def add_image(job_id: UUID) -> ResponseReturnValue:
     """Add an image to an open job.
 
     The image is the body of the request. Work on it begins at once. Send several side by side, with
-    their positions.
+    their positions. One that is refused is not in the job, nor among its missing files.
     """
     require_owner(str(job_id))
     upload, name = read_image()
@@ -109,8 +112,13 @@ def get_image(job_id: UUID, image_id: UUID) -> Response:
     tag="Images",
     parameters=(FILENAME,),
     bodies={IMAGE: None, BINARY: None},
-    answers=(Answer(200, "The job, with the new image.", schemas.Job),),
-    errors=(403, 404, 410, 411, 413, 415, 422, 429, 503, 507),
+    answers=(
+        Answer(200, "The job, open for more images.", schemas.Job),
+        Answer(
+            202, "The job, whose new image is worked on.", schemas.Job, headers=("Retry-After",)
+        ),
+    ),
+    errors=(403, 404, 409, 410, 411, 413, 415, 422, 429, 503, 507),
 )
 def replace_image(job_id: UUID, image_id: UUID) -> Response:
     """Replace an image that failed.
@@ -121,7 +129,7 @@ def replace_image(job_id: UUID, image_id: UUID) -> Response:
     upload, name = read_image()
     current_jobs().replace_image(str(job_id), str(image_id), upload, name, client_name())
     notify_workers(current_huey())
-    return answer_job(str(job_id))
+    return answer_job(str(job_id), is_changed=True)
 
 
 @operation(
@@ -148,10 +156,11 @@ def change_image(job_id: UUID, image_id: UUID) -> Response:
         if changes.alt is not UNSET:
             jobs.set_alt(str(job_id), str(image_id), changes.alt)
         if changes.focal_point is not UNSET:
-            jobs.set_focal_point(str(job_id), str(image_id), changes.focal_point, client_name())
+            point = to_point(changes.focal_point)
+            jobs.set_focal_point(str(job_id), str(image_id), point, client_name())
     if changes.focal_point is not UNSET:
         notify_workers(current_huey())
-    return _answer_image(str(job_id), str(image_id))
+    return _answer_image(str(job_id), str(image_id), is_changed=True)
 
 
 @operation(
@@ -169,7 +178,7 @@ def retry_image(job_id: UUID, image_id: UUID) -> Response:
     require_owner(str(job_id))
     current_jobs().retry(str(job_id), str(image_id), client_name())
     notify_workers(current_huey())
-    return _answer_image(str(job_id), str(image_id))
+    return _answer_image(str(job_id), str(image_id), is_changed=True)
 
 
 @operation(
@@ -183,9 +192,13 @@ def cancel_image(job_id: UUID, image_id: UUID) -> Response:
     """Cancel an image, if it waits."""
     require_owner(str(job_id))
     current_jobs().store.queue.cancel(str(job_id), str(image_id))
-    return _answer_image(str(job_id), str(image_id))
+    return _answer_image(str(job_id), str(image_id), is_changed=True)
 
 
-def _answer_image(job_id: str, image_id: str) -> Response:
+def _answer_image(job_id: str, image_id: str, *, is_changed: bool = False) -> Response:
     """Answer with an image. Raises JobNotFound or ImageNotFound."""
-    return answer(describe_image(current_jobs().image(job_id, image_id)[1]))
+    image = current_jobs().image(job_id, image_id)[1]
+    response = answer(describe_image(image), 202 if is_changed and not image.is_finished else 200)
+    if response.status_code == 202:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response

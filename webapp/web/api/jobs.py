@@ -16,6 +16,7 @@ from webapp.jobs.tasks import notify_workers
 from webapp.jobs.upload import Upload
 from webapp.web.api import schemas
 from webapp.web.api.answers import answer, answer_job, answer_picture, asks_for_picture
+from webapp.web.api.errors import JobWithoutImages
 from webapp.web.api.forms import FORM_PARAMETERS, AskedJob, read_new_job
 from webapp.web.api.operations import (
     BINARY,
@@ -25,6 +26,7 @@ from webapp.web.api.operations import (
     IMAGE,
     JSON,
     WAIT,
+    WAIT_FOR_CHANGE,
     Answer,
     Parameter,
     operation,
@@ -36,6 +38,7 @@ from webapp.web.api.reading import (
     read_json,
     read_limit,
     read_recipe,
+    to_point,
     write_cursor,
 )
 from webapp.web.api.representations import summarize_job
@@ -205,7 +208,7 @@ def list_jobs() -> Response:
     "GET",
     "/jobs/<uuid:job_id>",
     tag="Jobs",
-    parameters=(*WAIT, IF_NONE_MATCH),
+    parameters=WAIT_FOR_CHANGE,
     answers=FOUND,
     errors=(404, 410, 422),
 )
@@ -252,8 +255,8 @@ def change_job(job_id: UUID) -> Response:
         if recipe is not None:
             jobs.remake(str(job_id), recipe, client_name())
         if changes.focal_point is not UNSET:
+            point = to_point(changes.focal_point)
             for image in jobs.job(str(job_id)).images:
-                point = changes.focal_point
                 jobs.set_focal_point(str(job_id), image.id, point, client_name())
     if queues_again:
         notify_workers(current_huey())
@@ -307,10 +310,11 @@ def restore_job(job_id: UUID) -> Response:
 def close_job(job_id: UUID) -> Response:
     """Close a job.
 
-    It takes no more images. A job without images is deleted.
+    It takes no more images. A job without images is deleted, which answers 422 `no_images`.
     """
     require_owner(str(job_id))
-    current_jobs().close(str(job_id))
+    if not current_jobs().close(str(job_id)):
+        raise JobWithoutImages
     return answer_job(str(job_id), is_changed=True)
 
 

@@ -6,7 +6,7 @@ Each view is entered where it is defined, so that the two cannot differ.
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from flask import Blueprint
@@ -70,6 +70,7 @@ class Operation:
 
 
 OPERATIONS: list[Operation] = []
+OF_ALL = (400, 401, 422)  # Statuses that every operation of the API may answer.
 
 Seconds = Annotated[int, Meta(ge=0)]
 WAIT = (
@@ -98,8 +99,15 @@ IF_NONE_MATCH = Parameter(
     "If-None-Match",
     "header",
     str,
-    "The `ETag` of an answer. If nothing changed since, the answer is 304 without a body. With a"
-    " wait, the answer comes as soon as something changes.",
+    "The `ETag` of an answer. If nothing changed since, the answer is 304 without a body.",
+)
+WAIT_FOR_CHANGE = (
+    *WAIT,
+    replace(
+        IF_NONE_MATCH,
+        description=f"{IF_NONE_MATCH.description} With a wait, the answer comes as soon as"
+        " something changes.",
+    ),
 )
 
 
@@ -129,7 +137,7 @@ def operation(
             name=name,
             parameters=parameters,
             bodies=bodies,
-            errors=errors,
+            errors=sorted({*OF_ALL, *errors}),
             error_kind=Problem,
         )(view)
         blueprint.add_url_rule(rule, name or view.__name__, view, methods=[method])

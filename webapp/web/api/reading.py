@@ -13,11 +13,11 @@ from msgspec import UNSET, Struct, UnsetType
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_dict_header
 
-from webapp.recipes.outputs import InvalidRecipe, Output, Recipe, combine, default_name
+from webapp.recipes.outputs import InvalidRecipe, Output, Point, Recipe, combine, default_name
 from webapp.recipes.presets import preset
 from webapp.web.api import schemas
 from webapp.web.api.errors import InvalidRequest, UnreadableBody, UnsupportedBody
-from webapp.web.api.operations import JSON
+from webapp.web.api.operations import JSON, OPERATIONS, blueprint
 from webapp.web.app_context import current_config, current_jobs
 
 MAX_WAIT_SECONDS = 30
@@ -54,37 +54,65 @@ class Problems:
             raise InvalidRequest(self.found)
 
 
+@blueprint.before_request
+def refuse_unknown_parameters() -> None:
+    """Check the names of the query: a wrong one would have no effect. Raises InvalidRequest."""
+    if not request.args:
+        return
+    name = (request.endpoint or "").partition(".")[2]
+    parameters = next((one.parameters for one in OPERATIONS if one.name == name), ())
+    known = {one.name for one in parameters if one.place == "query"}
+    problems = Problems()
+    for unknown in sorted(request.args.keys() - known):
+        problems.add(f"/{escape(unknown)}", "There is no such parameter.")
+    problems.raise_if_any()
+
+
 # Values
 
 
 def convert(value: Any, kind: type[S], problems: Problems, pointer: str = "") -> S | None:
-    """Convert decoded JSON to a type; add every wrong field to the problems."""
+    """Convert decoded JSON to a type; add every wrong field to the problems.
+
+    A wrong field has its default in the result, which is None if there is none.
+    """
     if not isinstance(value, dict):
         problems.add(pointer, f"This must be {_describe(kind)}.")
         return None
-    before = len(problems.found)
     values: dict[str, Any] = {}
     fields = {one.encode_name: one for one in msgspec.structs.fields(kind)}
     for name in sorted(value.keys() - fields.keys()):
         problems.add(f"{pointer}/{escape(name)}", "There is no such field.")
     for name, one in fields.items():
         if name in value:
-            values[name] = _convert(value[name], one.type, problems, f"{pointer}/{name}")
+            converted = _convert(value[name], one.type, problems, f"{pointer}/{name}")
+            if converted is not UNSET:
+                values[name] = converted
         elif one.required:
             problems.add(f"{pointer}/{name}", "This field is missing.")
-    return kind(**values) if len(problems.found) == before else None
+    required = {name for name, one in fields.items() if one.required}
+    return kind(**values) if required <= values.keys() else None
 
 
 def _convert(value: Any, kind: Any, problems: Problems, pointer: str) -> Any:
+    """Convert a field; return UNSET if it is wrong, or None in a list where an item is."""
     item = _item_of(kind)
     if item is not None and isinstance(value, list):
-        places = enumerate(value)
-        return [convert(one, item, problems, f"{pointer}/{place}") for place, one in places]
+        return [
+            _convert_item(one, item, problems, f"{pointer}/{place}")
+            for place, one in enumerate(value)
+        ]
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:
         problems.add(pointer, f"This must be {_describe(kind)}.")
-        return None
+        return UNSET
+
+
+def _convert_item(value: Any, kind: type[S], problems: Problems, pointer: str) -> S | None:
+    before = len(problems.found)
+    item = convert(value, kind, problems, pointer)
+    return item if len(problems.found) == before else None
 
 
 def _item_of(kind: Any) -> type[Struct] | None:
@@ -108,8 +136,10 @@ def _describe(kind: Any) -> str:
 def describe_schema(schema: Mapping[str, Any]) -> str:
     """Describe what a JSON schema allows in words: `a whole number from 1 to 100`."""
     if "anyOf" in schema:
-        kinds = [describe_schema(one) for one in schema["anyOf"]]
-        return " or ".join(dict.fromkeys(kinds))
+        kinds = [one for one in schema["anyOf"] if "enum" not in one]
+        words = [str(word) for one in schema["anyOf"] for word in one.get("enum", ())]
+        listed = [describe_schema({"enum": words})] if words else []
+        return " or ".join(dict.fromkeys([*listed, *map(describe_schema, kinds)]))
     if "enum" in schema:
         return "one of " + ", ".join(str(one) for one in schema["enum"])
     if "const" in schema:
@@ -123,9 +153,8 @@ def describe_schema(schema: Mapping[str, Any]) -> str:
             return "true or false"
         case "null":
             return "null"
-        case "array" if "prefixItems" in schema:
-            items = schema["prefixItems"]
-            return f"a list of {len(items)} numbers{_bounds(items[0])}"
+        case "array" if "minItems" in schema:
+            return f"a list of {schema['minItems']} numbers{_bounds(schema['items'])}"
         case "array":
             return "a list"
     return "an object"
@@ -149,13 +178,13 @@ def _describe_text(schema: Mapping[str, Any]) -> str:
 
 
 def read_recipe(
-    presets: Sequence[str], outputs: Sequence[schemas.Output | Output], problems: Problems
+    presets: Sequence[str], outputs: Sequence[schemas.Output | None], problems: Problems
 ) -> Recipe | None:
     """Read a recipe of presets and outputs, within the limits of the settings.
 
-    Adds what is wrong to the problems, and returns None then.
+    None stands for an output that is wrong already. Adds what else is wrong to the problems, and
+    returns None if anything is.
     """
-    before = len(problems.found)
     limits = current_jobs().recipe_limits
     chosen: list[Output] = []
     for place, name in enumerate(presets):
@@ -165,12 +194,11 @@ def read_recipe(
             problems.add(f"/presets/{place}", str(error))
     for place, one in enumerate(outputs):
         with noting(problems, f"/outputs/{place}"):
-            output = one if isinstance(one, Output) else _to_output(one)
-            output.check_sides(limits.max_side)
-            chosen.append(output)
-    if len(problems.found) > before:
-        return None
-    if not chosen and problems.found:  # Perhaps one of these was meant.
+            if one is not None:
+                output = _to_output(one)
+                output.check_sides(limits.max_side)
+                chosen.append(output)
+    if problems.found:
         return None
     if not chosen:
         problems.add("/outputs", "Name a preset, or describe at least one output.")
@@ -189,6 +217,11 @@ def noting(problems: Problems, pointer: str) -> Iterator[None]:
         problems.add_invalid(pointer, error)
 
 
+def to_point(numbers: Sequence[float] | None) -> Point | None:
+    """Convert the two numbers of a point; None stays None."""
+    return (numbers[0], numbers[1]) if numbers else None
+
+
 def _to_output(asked: schemas.Output) -> Output:
     """Create an output. Raises InvalidRecipe."""
     fields = msgspec.structs.asdict(asked)
@@ -196,6 +229,8 @@ def _to_output(asked: schemas.Output) -> Output:
     if asked.name is None:
         by_size = default_name(asked.width, asked.height, asked.fit, asked.format)
         fields["name"] = by_size if asked.width or asked.height else "without-size"
+    if asked.focus != "smart":
+        fields["focus"] = to_point(asked.focus)
     return Output(**fields, max_bytes=None if max_kb is None else max_kb * 1000)
 
 
@@ -229,7 +264,7 @@ def read_hours(hours: float | UnsetType | None, problems: Problems) -> float | N
         return None
     if hours is None and config.max_kept_mb:
         return inf
-    if hours is None or not schemas.MIN_HOURS <= hours < inf:
+    if hours is None or not schemas.MIN_HOURS <= hours <= config.max_retention_hours:
         bounds = f"from {schemas.MIN_HOURS} to {config.max_retention_hours:g}"
         problems.add("/keep_hours", f"This must be a number {bounds}.")
         return None

@@ -97,7 +97,7 @@ def describe_recipe(recipe: outputs.Recipe) -> list[schemas.Output]:
             quality=output.quality,
             max_kb=None if output.max_bytes is None else output.max_bytes // 1000,
             background=output.background,
-            focus=output.focus,
+            focus=output.focus if output.focus == "smart" else list(output.focus),
             enlarge=output.enlarge,
             keep_copyright=output.keep_copyright,
             animated=output.animated,
@@ -164,8 +164,8 @@ def _describe_image(image: models.Image, origin: str) -> schemas.Image:
             if image.is_failed
             else None
         ),
-        focal_point=image.focal_point,
-        found_point=image.found_point,
+        focal_point=image.focal_point and list(image.focal_point),
+        found_point=image.found_point and list(image.found_point),
         alt=alt_text(image),
         had_gps=bool(image.had_gps),
         thumbhash=image.thumbhash,

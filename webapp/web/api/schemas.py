@@ -7,7 +7,7 @@ in pixels, times in UTC.
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from webapp.jobs.models import Status
 from webapp.jobs.names import ALT_LENGTH
@@ -40,7 +40,7 @@ Background = Annotated[
 ]
 Pixels = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-Point = tuple[Fraction, Fraction]
+Point = Annotated[list[Fraction], Meta(min_length=2, max_length=2)]
 Position = Annotated[int, Meta(ge=0, le=999_999)]
 MIN_HOURS = 0.01  # 36 seconds: a job must be there for longer than the answer may wait.
 Hours = Annotated[float, Meta(ge=MIN_HOURS)]
@@ -62,7 +62,7 @@ class Output(Struct, kw_only=True, forbid_unknown_fields=True):
         Fit,
         says(
             "`contain` stays inside the box, `cover` fills it and is cropped, `pad` fills it with"
-            " the background."
+            " the background. A smaller image is not enlarged: its box is smaller."
         ),
     ] = "contain"
     format: Annotated[RequestedFormat, says("`source` is the format of the image.")] = "jpeg"
@@ -78,7 +78,7 @@ class Output(Struct, kw_only=True, forbid_unknown_fields=True):
     focus: Annotated[
         Literal["smart"] | Point,
         says("What a crop keeps in view: a point, in fractions of width and height, or `smart`."),
-    ] = CENTRE
+    ] = field(default_factory=lambda: list(CENTRE))
     enlarge: Annotated[bool, says("Enlarge images that are smaller.")] = False
     keep_copyright: Annotated[bool, says("Keep copyright and author of the EXIF.")] = False
     animated: Annotated[bool, says("Keep an animation, as `webp`, `gif` or `source`.")] = False
@@ -124,7 +124,8 @@ class NewJobForm(Struct, kw_only=True):
         str | UnsetType, says("Where the server fetches the image, instead of files.")
     ] = UNSET
     callback_url: Annotated[
-        str | UnsetType, says("Where a webhook is sent once the job is finished.")
+        str | UnsetType,
+        says("Where a webhook is sent when the job is finished. It needs an API token."),
     ] = UNSET
     recipe: Annotated[
         str | UnsetType, says('A recipe as JSON, like `{"outputs": [{"width": 640}]}`.')
@@ -286,7 +287,13 @@ class JobSummary(Struct, kw_only=True):
     id: str
     title: Annotated[str, says("The name that you gave it, or that its images give it.")]
     name: str | None
-    status: Annotated[Status, says("It follows from those of its images.")]
+    status: Annotated[
+        Status,
+        says(
+            "`failed` if an image failed, else `done` if one is done, else `cancelled`; before its"
+            " end, `working`, or `waiting` if work has not begun."
+        ),
+    ]
     is_open: Annotated[bool, says("Whether it takes more images.")]
     is_finished: Annotated[bool, says("Whether it is closed and no image waits or is worked on.")]
     created: Moment

@@ -43,7 +43,7 @@ class UploadedJob(Struct, forbid_unknown_fields=True):
     job_id: str
 
 
-class JobStatus(Struct, forbid_unknown_fields=True):
+class JobCheck(Struct, forbid_unknown_fields=True):
     """The status of a job."""
 
     status: Literal["Processing", "Error", "Succeeded"]
@@ -85,8 +85,8 @@ def upload_image() -> ResponseReturnValue:
     "/check_job_status/<job_id>",
     tag=TAG,
     answers=(
-        Answer(200, "The thumbnail is not made yet, or cannot be made.", JobStatus),
-        Answer(303, "The thumbnail is made.", JobStatus, headers=("Location",)),
+        Answer(200, "The thumbnail is not made yet, or cannot be made.", JobCheck),
+        Answer(303, "The thumbnail is made.", JobCheck, headers=("Location",)),
     ),
     errors=(404,),
     error_kind=Failure,
