@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from tests.support.images import make_jpeg
 from tests.support.jobs import nothing_left
 from tests.support.people import multipart
-from tests.support.programs import JOBS, create, wrong_fields
+from tests.support.programs import JOBS, create, open_job, wrong_fields
 from webapp.jobs.lifecycle import Jobs
 
 JSON = "application/json"
@@ -145,6 +145,15 @@ def test_change_is_sent_as_json(client: FlaskClient) -> None:
 def test_wrong_query_is_pointed_at(client: FlaskClient, query: str, pointer: str) -> None:
     url = JOBS if "wait" not in query else create(client, make_jpeg()).headers["Location"]
     assert list(wrong_fields(client.get(f"{url}?{query}"))) == [pointer]
+
+
+def test_wrong_wait_makes_and_changes_nothing(client: FlaskClient, jobs: Jobs) -> None:
+    assert list(wrong_fields(create(client, make_jpeg(), path=f"{JOBS}?wait=soon"))) == ["#/wait"]
+    assert nothing_left(jobs)
+    url = open_job(client)["links"]["job"]
+    before = client.get(url).json
+    wrong_fields(client.patch(f"{url}?wait=soon", json={"name": "Spring"}))
+    assert client.get(url).json == before
 
 
 def test_fields_in_the_query_are_refused_beside_json(client: FlaskClient, jobs: Jobs) -> None:

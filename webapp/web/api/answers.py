@@ -15,7 +15,7 @@ from webapp.exports.file_names import image_name
 from webapp.jobs.models import JobSummary, JobVersion
 from webapp.web.api import schemas
 from webapp.web.api.errors import ImageFailed
-from webapp.web.api.operations import JSON
+from webapp.web.api.operations import JSON, blueprint
 from webapp.web.api.reading import read_wait
 from webapp.web.api.representations import describe_job, job_url
 from webapp.web.app_context import current_jobs
@@ -121,6 +121,12 @@ def asks_for_picture() -> bool:
     """Return whether the client waits for an image, and accepts neither JSON nor HTML."""
     accepted = [mimetype.partition("/") for mimetype, _ in request.accept_mimetypes]
     return bool(accepted) and all(kind == "image" for kind, *_ in accepted) and read_wait() > 0
+
+
+@blueprint.before_request
+def check_wait() -> None:
+    """Refuse a wrong `wait` before anything is made or changed. Raises InvalidRequest."""
+    read_wait()
 
 
 def answer_picture(job_id: str) -> Response:
