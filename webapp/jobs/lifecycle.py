@@ -134,6 +134,7 @@ class Jobs:
         hold: Hold | None = None,
         callback_url: str | None = None,
         origin: str = "",
+        job_name: str = "",
     ) -> str:
         """Create an open job without images, and return its id, which cannot be guessed.
 
@@ -146,7 +147,7 @@ class Jobs:
         self._require_space()
         job_id = str(uuid4())
         with within_kept_limit(self.store, job_id, self.config, coming=1):  # An image has more.
-            self._add_job(job_id, recipe, owner, keep_hours, hold, callback)
+            self._add_job(job_id, recipe, owner, keep_hours, hold, callback, job_name)
         return job_id
 
     def submit_image(
@@ -162,6 +163,7 @@ class Jobs:
         hold: Hold | None = None,
         callback_url: str | None = None,
         origin: str = "",
+        job_name: str = "",
     ) -> str:
         """Create a whole job of one image in one transaction, and return its id.
 
@@ -184,7 +186,7 @@ class Jobs:
                 self.limits.within_share(client),
                 within_kept_limit(self.store, job_id, self.config),
             ):
-                self._add_job(job_id, recipe, owner, keep_hours, hold, callback)
+                self._add_job(job_id, recipe, owner, keep_hours, hold, callback, job_name)
                 if hold:
                     self.store.idempotency.complete(job_id)
                 self.store.queue.add(job_id, image, None, 1, client)
@@ -340,13 +342,16 @@ class Jobs:
         job_id: str,
         recipe: Recipe,
         owner: str | None,
-        keep_hours: float | None = None,
-        hold: Hold | None = None,
-        callback: Callback | None = None,
+        keep_hours: float | None,
+        hold: Hold | None,
+        callback: Callback | None,
+        name: str,
     ) -> None:
         hours = self.config.retention_hours if keep_hours is None else keep_hours
         keep_seconds = min(hours, self._max_retention_hours(owner, hours)) * 3600
         self.store.jobs.add(job_id, owner, recipe.to_json(), keep_seconds, OPEN_SECONDS, callback)
+        if name:
+            self.rename(job_id, name)
         if hold and not self.store.idempotency.link(hold, job_id):
             raise KeyInUse
 

@@ -66,6 +66,26 @@ def test_image_that_was_sent_before_is_done_at_once(client: FlaskClient, jobs: J
     assert (added.json["status"], added.json["is_reused"]) == ("done", True)
 
 
+def test_name_that_a_job_got_since_stays(client: FlaskClient, jobs: Jobs) -> None:
+    create(client, PHOTO)
+    work(jobs)
+
+    def ask() -> str:
+        """Ask for the thumbnail itself, an answer that is not kept; return the job's address."""
+        answer = client.post(
+            f"{JOBS}?preset=square&name=Spring",
+            data=PHOTO,
+            content_type="image/jpeg",
+            headers={**HEADER, "Accept": "image/*", "Prefer": "wait=5"},
+        )
+        return answer.headers["Link"].split(">")[0][1:]
+
+    url = ask()
+    client.patch(url, json={"name": "Summer"})
+    assert ask() == url
+    assert client.get(url).json["name"] == "Summer"  # type: ignore[index]
+
+
 def test_thumbnail_as_the_answer_is_sent_again(client: FlaskClient, jobs: Jobs) -> None:
     create(client, PHOTO)
     work(jobs)

@@ -111,8 +111,6 @@ def create_job() -> ResponseReturnValue:
         if first := attempt.replay(replace(asked, files=()), asked.files):
             return first
         job_id = attempt.job_id or _create(asked, attempt.hold)
-        if asked.name:
-            current_jobs().rename(job_id, asked.name)
         if asks_for_picture() and len(asked.files) == len(asked.recipe.outputs) == 1:
             return attempt.answer(answer_picture(job_id))
         return attempt.answer(answer_job(job_id, is_new=True))
@@ -134,6 +132,7 @@ def _create(asked: AskedJob, hold: Hold | None) -> str:
             hold=hold,
             callback_url=asked.callback_url,
             origin=origin,
+            job_name=asked.name,
         )
         notify_workers(current_huey())
         return job_id
@@ -144,6 +143,7 @@ def _create(asked: AskedJob, hold: Hold | None) -> str:
         hold=hold,
         callback_url=asked.callback_url,
         origin=origin,
+        job_name=asked.name,
     )
     if asked.files or asked.url:
         try:
