@@ -13,12 +13,10 @@ from webapp.web.app_context import current_config
 
 API = "/api/"
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-REQUEST_HEADERS = (
-    "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer"
-)
+REQUEST_HEADERS = "Accept, Authorization, Content-Type, Idempotency-Key, If-None-Match, Prefer"
 ANSWER_HEADERS = (
-    "Content-Disposition, ETag, Idempotent-Replayed, Link, Location, Preference-Applied,"
-    " Retry-After, WWW-Authenticate, X-Request-ID"
+    "Content-Disposition, Content-Location, ETag, Idempotent-Replayed, Link, Location,"
+    " Preference-Applied, Retry-After, WWW-Authenticate, X-Request-ID"
 )
 PREFLIGHT_SECONDS = 7200  # Chromium keeps no answer for longer.
 

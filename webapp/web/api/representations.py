@@ -117,7 +117,7 @@ def _origin() -> str:
 
 
 def _summarize(job: models.Job | models.NamedJob, origin: str) -> dict[str, Any]:
-    url = f"{origin}/api/v1/jobs/{job.id}"
+    url = job_url(job.id)
     counts = job.counts
     return {
         "id": job.id,
@@ -150,7 +150,7 @@ def _summarize(job: models.Job | models.NamedJob, origin: str) -> dict[str, Any]
 def _describe_image(image: models.Image, origin: str) -> schemas.Image:
     return schemas.Image(
         id=image.id,
-        url=f"{origin}/api/v1/jobs/{image.job_id}/images/{image.id}",
+        url=f"{job_url(image.job_id)}/images/{image.id}",
         number=image.number,
         position=image.position,
         name=image.name,
