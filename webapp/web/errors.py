@@ -59,6 +59,7 @@ from webapp.web.api.errors import (
 )
 from webapp.web.api.schemas import FieldError
 from webapp.web.api.schemas import Problem as ProblemDetails
+from webapp.web.app_context import current_origin
 from webapp.web.cors import is_for_api
 from webapp.web.idempotency import KeyInvalid, KeyReused
 from webapp.web.limits import RequestTooLarge
@@ -235,7 +236,7 @@ def answer(error: Exception) -> Response:
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
     if is_for_api():
         # After a SecurityError, there is no host to name.
-        origin = "" if isinstance(error, SecurityError) else request.host_url.rstrip("/")
+        origin = "" if isinstance(error, SecurityError) else current_origin()
         response = _answer_program(found, origin)
     elif request.blueprint == "thumbnail_api":
         response = jsonify(detail=found.detail)

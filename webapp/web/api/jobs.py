@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from flask import Response, request, url_for
+from flask import Response, url_for
 from flask.typing import ResponseReturnValue
 from msgspec import UNSET
 
@@ -42,7 +42,7 @@ from webapp.web.api.reading import (
     write_cursor,
 )
 from webapp.web.api.representations import summarize_job
-from webapp.web.app_context import current_huey, current_jobs
+from webapp.web.app_context import current_huey, current_jobs, current_origin
 from webapp.web.clients import become_owner, client_name, current_owner, require_owner
 from webapp.web.idempotency import idempotent
 
@@ -118,7 +118,7 @@ def create_job() -> ResponseReturnValue:
 
 def _create(asked: AskedJob, hold: Hold | None) -> str:
     """Create the job that is asked for, with its files, and return its id."""
-    jobs, owner, origin = current_jobs(), become_owner(), request.host_url.rstrip("/")
+    jobs, owner, origin = current_jobs(), become_owner(), current_origin()
     if len(asked.files) == 1:
         ((upload, name),) = asked.files
         job_id = jobs.submit_image(

@@ -26,7 +26,7 @@ from webapp.web.api.operations import (
     Parameter,
     operation,
 )
-from webapp.web.app_context import current_config
+from webapp.web.app_context import current_config, current_origin
 
 REFERENCE = "#/components/schemas/{name}"
 BYTES = {"type": "string", "format": "binary"}
@@ -91,7 +91,7 @@ def current_document() -> dict[str, Any]:
 def _facts() -> tuple[str, bool, str]:
     """Return what documents differ by."""
     return (
-        request.host_url.rstrip("/"),
+        current_origin(),
         bool(current_config().access_token),
         current_app.config["SESSION_COOKIE_NAME"],
     )

@@ -3,17 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-from flask import request, url_for
+from flask import url_for
 
 from webapp.exports.markup import alt_text
 from webapp.jobs import models
 from webapp.recipes import outputs
 from webapp.web.api import schemas
+from webapp.web.app_context import current_origin
 
 
 def describe_job(job: models.Job, fetches: Iterable[models.Fetch]) -> schemas.Job:
     """Describe a job with its images and fetches."""
-    origin = _origin()
+    origin = current_origin()
     return schemas.Job(
         **_summarize(job, origin),
         recipe=describe_recipe(outputs.Recipe.from_json(job.recipe)),
@@ -77,12 +78,12 @@ def _describe_delivery(delivery: models.Delivery) -> schemas.Delivery:
 
 def summarize_job(job: models.NamedJob) -> schemas.JobSummary:
     """Describe a job of a list."""
-    return schemas.JobSummary(**_summarize(job, _origin()))
+    return schemas.JobSummary(**_summarize(job, current_origin()))
 
 
 def describe_image(image: models.Image) -> schemas.Image:
     """Describe an image with its thumbnails."""
-    return _describe_image(image, _origin())
+    return _describe_image(image, current_origin())
 
 
 def describe_recipe(recipe: outputs.Recipe) -> list[schemas.Output]:
@@ -109,11 +110,7 @@ def describe_recipe(recipe: outputs.Recipe) -> list[schemas.Output]:
 
 def job_url(job_id: str) -> str:
     """Return the absolute URL of a job in the API."""
-    return f"{_origin()}/api/v1/jobs/{job_id}"
-
-
-def _origin() -> str:
-    return request.host_url.rstrip("/")
+    return f"{current_origin()}/api/v1/jobs/{job_id}"
 
 
 def _summarize(job: models.Job | models.NamedJob, origin: str) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from flask import Response, abort, make_response, request, send_file
+from flask import Response, abort, make_response, send_file
 
 from webapp.exports.file_names import safe_name
 from webapp.jobs.models import Thumbnail
-from webapp.web.app_context import current_jobs
+from webapp.web.app_context import current_jobs, current_origin
 
 # Up to an age in seconds, a page polls at an interval in milliseconds.
 FASTEST = 500
@@ -76,7 +76,7 @@ def send_picture(file: Path, mimetype: str, cache_control: str) -> Response:
 
 def address_here(thumbnail: Thumbnail) -> str:
     """Return the absolute URL of a thumbnail on this server."""
-    return request.host_url.rstrip("/") + thumbnail.url
+    return current_origin() + thumbnail.url
 
 
 def content_disposition(kind: Literal["attachment", "inline"], name: str) -> str:
