@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from functools import partial
 from hashlib import sha256
-from operator import attrgetter
 from threading import Lock
 from typing import Any
 
@@ -60,6 +59,12 @@ class _Bodies:
 _kept = _Bodies(8_000_000)
 
 
+@blueprint.before_request
+def check_wait() -> None:
+    """Refuse a wrong `wait` before anything is made or changed. Raises InvalidRequest."""
+    read_wait()
+
+
 def answer(value: Any, status: int = 200) -> Response:
     """Answer with JSON; 304 where the client has the same already."""
     body = _encode(value)
@@ -71,9 +76,7 @@ def answer(value: Any, status: int = 200) -> Response:
     return _tagged(Response(body, status, mimetype=JSON), etag)
 
 
-def answer_job(
-    job_id: str, *, is_new: bool = False, is_changed: bool = False, waits: bool = True
-) -> Response:
+def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -> Response:
     """Answer with a job, after it is finished if the client waits for that.
 
     If the client names an ETag, its wait ends with the first change. A new job answers 201 and a
@@ -84,7 +87,7 @@ def answer_job(
     found: JobVersion | JobSummary
     if not seconds:
         found = jobs.version(job_id)
-    elif can_wait and waits:
+    elif can_wait:
         read = partial(jobs.progress, job_id)
         found = jobs.watch.read_until(job_id, read, _is_awaited, seconds)
     else:
@@ -123,26 +126,16 @@ def asks_for_picture() -> bool:
     return bool(accepted) and all(kind == "image" for kind, *_ in accepted) and read_wait() > 0
 
 
-@blueprint.before_request
-def check_wait() -> None:
-    """Refuse a wrong `wait` before anything is made or changed. Raises InvalidRequest."""
-    read_wait()
+def answer_picture(job_id: str) -> Response | None:
+    """Answer with the one thumbnail of a job; None if it is not made.
 
-
-def answer_picture(job_id: str) -> Response:
-    """Answer with the thumbnail of a new job that makes one, after waiting for it.
-
-    If it is not made by then, the answer is the job. Raises ImageFailed.
+    Raises ImageFailed.
     """
-    jobs, seconds = current_jobs(), read_wait()
-    read = partial(jobs.progress, job_id)
-    jobs.watch.read_until(job_id, read, attrgetter("is_finished"), seconds)
-    job = jobs.job(job_id)
-    image = job.images[0]
+    image = current_jobs().job(job_id).images[0]
     if image.is_failed:
         raise ImageFailed(image.error_code or "", image.error_message or "")
     if not image.thumbnails:
-        return answer_job(job_id, is_new=True, waits=False)
+        return None
     thumbnail = image.thumbnails[0]
     response = thumbnails.send(thumbnail.path)
     response.headers["Cache-Control"] = "private, no-store"
@@ -152,7 +145,7 @@ def answer_picture(job_id: str) -> Response:
     del response.headers["Expires"]
     response.headers["Content-Location"] = thumbnail.url
     response.headers["Link"] = f'<{job_url(job_id)}>; rel="describedby"'
-    _tell_wait(response, seconds)
+    _tell_wait(response, read_wait())
     return response
 
 

@@ -111,9 +111,10 @@ def create_job() -> ResponseReturnValue:
         if first := attempt.replay(replace(asked, files=()), asked.files):
             return first
         job_id = attempt.job_id or _create(asked, attempt.hold)
+        response = answer_job(job_id, is_new=True)
         if asks_for_picture() and len(asked.files) == len(asked.recipe.outputs) == 1:
-            return attempt.answer(answer_picture(job_id))
-        return attempt.answer(answer_job(job_id, is_new=True))
+            response = answer_picture(job_id) or response
+        return attempt.answer(response)
 
 
 def _create(asked: AskedJob, hold: Hold | None) -> str:
