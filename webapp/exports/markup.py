@@ -20,6 +20,16 @@ MODERN = ("avif", "webp")
 FALLBACKS = ("jpeg", "png", "gif", "webp", "avif")
 
 
+class UnknownMarkup(ValueError):
+    """There is no markup of the kind that is asked for."""
+
+    code = "unknown_markup"
+    field = "as"
+
+    def __init__(self) -> None:
+        super().__init__(f"Thumbnails are written as one of {', '.join(WRITERS)}.")
+
+
 def alt_text(image: Image) -> str:
     """Return what its owner wrote, or a description made of the file's name."""
     return image.alt or name_in_words(image.name)

@@ -25,6 +25,7 @@ from webapp.disk import is_disk_full
 from webapp.engine.errors import ImageError, TooManyPixels
 from webapp.exports.archive import NoThumbnails
 from webapp.exports.file_names import InvalidPattern
+from webapp.exports.markup import UnknownMarkup
 from webapp.jobs.errors import (
     AltTextTooLong,
     Busy,
@@ -92,6 +93,7 @@ STATUS: dict[type[Exception], int] = {
     RetentionNotOffered: 422,
     TokenRequired: 403,
     InvalidPattern: 422,
+    UnknownMarkup: 422,
     InvalidRecipe: 422,
     TooManyPixels: 413,
     QueueFull: 503,

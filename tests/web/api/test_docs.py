@@ -78,6 +78,7 @@ def test_code_that_is_answered_is_in_the_table(client: FlaskClient) -> None:
         client.post("/api/v1/jobs", **multipart(file=part(b"no image", "a.jpg"), preset="square")),
         client.post("/api/v1/jobs", data=make_jpeg(), content_type="text/plain"),
         client.put("/api/v1/jobs"),
+        client.get("/api/v1/jobs/00000000-0000-4000-8000-000000000000/markup?as=pdf"),
         client.get("/api/v1/nowhere"),
     ]
     codes = {(answer.json or {})["code"] for answer in answers}

@@ -12,6 +12,7 @@ from webapp.exports.markup import (
     RELATIVE,
     WRITERS,
     Address,
+    UnknownMarkup,
     Writer,
     alt_text,
     write_image,
@@ -95,7 +96,7 @@ def markup(job_id: UUID) -> Response:
     """
     kind = request.args.get("as", "html")
     if kind not in WRITERS:
-        abort(422, f"Thumbnails are written as one of {', '.join(WRITERS)}.")
+        raise UnknownMarkup
     pattern = (request.args.get("names") or DEFAULT_PATTERN) if kind == RELATIVE else None
     of = request.args.get("of", "")
     if request.method == "HEAD" and not of:
