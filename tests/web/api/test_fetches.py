@@ -42,7 +42,7 @@ def test_open_job_takes_urls(client: FlaskClient) -> None:
     first, again = (
         client.post(images, json={"url": URL, "name": "a.jpg", "position": 3}) for _ in range(2)
     )
-    assert first.status_code == 202
+    assert (first.status_code, first.headers["Retry-After"]) == (202, "1")
     assert first.json == again.json
     assert first.json is not None
     assert (first.json["name"], first.json["position"]) == ("a.jpg", 3)

@@ -66,14 +66,20 @@ def check_wait() -> None:
 
 
 def answer(value: Any, status: int = 200) -> Response:
-    """Answer with JSON; 304 where the client has the same already."""
+    """Answer with JSON; 304 where the client has the same already.
+
+    202 says when to read again.
+    """
     body = _encode(value)
     etag = f'"{sha256(body).hexdigest()[:16]}"'
     if _is_known(etag):
         return _tagged(Response(status=304), etag)
     if request.method == "HEAD":
         return _tagged(without_body(JSON), etag)
-    return _tagged(Response(body, status, mimetype=JSON), etag)
+    response = _tagged(Response(body, status, mimetype=JSON), etag)
+    if status == 202:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
 
 
 def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -> Response:

@@ -70,7 +70,11 @@ def add_image(job_id: UUID) -> ResponseReturnValue:
     "/jobs/<uuid:job_id>/images",
     tag="Images",
     bodies={JSON: schemas.NewFetch},
-    answers=(Answer(202, "The fetch. Read the job to follow it.", schemas.Fetch),),
+    answers=(
+        Answer(
+            202, "The fetch. Read the job to follow it.", schemas.Fetch, headers=("Retry-After",)
+        ),
+    ),
     errors=(403, 404, 409, 410, 415, 422, 429, 503, 507),
 )
 def add_fetch(job_id: UUID) -> Response:

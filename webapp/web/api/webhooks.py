@@ -36,7 +36,14 @@ def list_deliveries(job_id: UUID) -> Response:
     "POST",
     "/jobs/<uuid:job_id>/deliveries/<delivery_id>/send",
     tag="Webhooks",
-    answers=(Answer(202, "The webhooks, of which this one is sent.", schemas.Deliveries),),
+    answers=(
+        Answer(
+            202,
+            "The webhooks, of which this one is sent.",
+            schemas.Deliveries,
+            headers=("Retry-After",),
+        ),
+    ),
     errors=(403, 404, 410, 429),
 )
 def send_again(job_id: UUID, delivery_id: str) -> Response:
