@@ -24,7 +24,7 @@ def _raise(error: Exception) -> str:
 ERRORS: dict[int, Callable[[], str]] = {
     400: lambda: abort(400),
     401: lambda: _raise(AccessRequired()),
-    403: lambda: abort(403, "Only the browser or token that made this job can change it."),
+    403: lambda: abort(403, "Only the browser, token or user that made this job can change it."),
     404: lambda: abort(404),
     405: lambda: abort(405),
     409: lambda: _raise(JobClosed()),

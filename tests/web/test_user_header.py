@@ -46,7 +46,9 @@ def status_of_upload(person: Person) -> int:
 def test_person_has_the_same_jobs_in_every_browser(app: Flask) -> None:
     job = behind_proxy(app, "alice").submit(make_jpeg())
     other_browser = behind_proxy(app, "alice")
-    assert job in other_browser.get("/jobs").text
+    listed = other_browser.get("/jobs").text
+    assert job in listed
+    assert "Made by you, in any browser" in listed
     assert other_browser.post(f"{job}/delete").status_code == 303
 
 

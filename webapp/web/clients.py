@@ -122,7 +122,7 @@ def require_owner(job_id: str, act: str = "change it") -> None:
     Raises JobNotFound, or Forbidden.
     """
     if not current_jobs().is_owner(job_id, current_owner()):
-        abort(403, f"Only the browser or token that made this job can {act}.")
+        abort(403, f"Only the browser, token or user that made this job can {act}.")
 
 
 def is_owner(job: Job) -> bool:

@@ -384,7 +384,7 @@ def test_visitor_with_the_link_can_view_but_not_delete(
     assert stranger.get(f"{path}/delete").status_code == 403
     response = stranger.post(f"{path}/delete")
     assert response.status_code == 403
-    assert "Only the browser or token that made this job" in response.text
+    assert "Only the browser, token or user that made this job" in response.text
     assert list(jobs.store.jobs.ids())
 
 

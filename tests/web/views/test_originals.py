@@ -48,7 +48,10 @@ def test_stranger_cannot_get_an_original(person: Person, stranger: Person, jobs:
     tag = person.get(address).headers["ETag"]
     answer = stranger.get(address)
     assert answer.status_code == 403
-    assert "Only the browser or token that made this job can see what was uploaded." in answer.text
+    assert (
+        "Only the browser, token or user that made this job can see what was uploaded."
+        in answer.text
+    )
     assert stranger.client.get(address, headers={"If-None-Match": tag}).status_code == 403
 
 
