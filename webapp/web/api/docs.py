@@ -91,7 +91,7 @@ class Type:
 def show() -> str:
     """Document the API."""
     document = current_document()
-    origin, is_closed = document["servers"][0]["url"], bool(current_config().access_token)
+    is_closed = bool(current_config().access_token)
     operations = [
         _describe(document, path, method, one, is_closed)
         for path, methods in document["paths"].items()
@@ -99,9 +99,8 @@ def show() -> str:
     ]
     return render_template(
         "docs/show.html",
-        origin=origin,
+        origin=document["servers"][0]["url"],
         is_closed=is_closed,
-        needs_token=is_closed,
         presets=offered_presets(current_jobs().recipe_limits),
         authorization=_authorization(is_closed),
         cookie=current_app.config["SESSION_COOKIE_NAME"],
@@ -299,9 +298,7 @@ class _Curl:
         answers = self.operation["responses"].get("200", {}).get("content", {})
         if ZIP in answers:
             words.append("-o thumbnails.zip")
-        elif (
-            any(kind.startswith("image/") and JSON not in answers for kind in answers) and not body
-        ):
+        elif not body and any(kind.startswith("image/") for kind in answers):
             words.append("-o thumbnail.jpg")
         return " ".join([*words, self._address(media_type)])
 

@@ -17,7 +17,7 @@ from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import Recipe
 from webapp.web.api import schemas
 from webapp.web.api.errors import NothingSent, UnsupportedBody
-from webapp.web.api.operations import FORM, JSON, Parameter
+from webapp.web.api.operations import FILENAME, FORM, JSON, Parameter
 from webapp.web.api.reading import (
     Problems,
     convert,
@@ -43,7 +43,7 @@ FORM_PARAMETERS = (
         for one in msgspec.structs.fields(schemas.NewJobForm)
         if one.name != "files"
     ),
-    Parameter("filename", "query", str, "The name of an image that is the body."),
+    FILENAME,
 )
 
 

@@ -12,6 +12,7 @@ from webapp.web.api.answers import RETRY_SECONDS, answer, answer_job
 from webapp.web.api.forms import read_image
 from webapp.web.api.operations import (
     BINARY,
+    FILENAME,
     IF_NONE_MATCH,
     IMAGE,
     JSON,
@@ -24,9 +25,6 @@ from webapp.web.api.representations import describe_fetch, describe_image
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, require_owner
 
-FILENAME = Parameter(
-    "filename", "query", str, "The name of the file, as people see it.", "photo.jpg"
-)
 POSITION = Parameter(
     "position",
     "query",

@@ -95,6 +95,13 @@ IDEMPOTENCY_KEY = Parameter(
     ],
     "A new UUID for each job. The same request with the same key gets the first answer again.",
 )
+FILENAME = Parameter(
+    "filename",
+    "query",
+    str,
+    "The name of the image in the body.",
+    "photo.jpg",
+)
 IF_NONE_MATCH = Parameter(
     "If-None-Match",
     "header",
@@ -168,10 +175,8 @@ def described(
                 path=re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule),
                 name=name or view.__name__,
                 tag=tag,
-                summary=" ".join(summary.split()).rstrip("."),
-                description=description.replace("\n\n", "\0")
-                .replace("\n", " ")
-                .replace("\0", "\n\n"),
+                summary=summary.rstrip("."),
+                description=re.sub(r"(?<!\n)\n(?!\n)", " ", description),
                 parameters=parameters,
                 bodies=bodies or {},
                 answers=answers,

@@ -211,13 +211,13 @@ def _webhook_interval_ms(job: Job) -> int | None:
     """
     if not (job.callback and job.is_finished):
         return None
-    deliveries = [one for one in job.callback.deliveries if one.is_pending]
     if job.callback.status == "awaiting":
         return WEBHOOK_SOON_MS
-    if not deliveries:
+    pending = [one for one in job.callback.deliveries if one.is_pending]
+    if not pending:
         return None
     soon = current_jobs().store.now() + WEBHOOK_SOON_SECONDS
-    is_soon = any(not one.next_try or one.next_try.timestamp() < soon for one in deliveries)
+    is_soon = any(not one.next_try or one.next_try.timestamp() < soon for one in pending)
     return WEBHOOK_SOON_MS if is_soon else WEBHOOK_LATER_MS
 
 
