@@ -22,6 +22,7 @@ from webapp.jobs.models import Claim, Job
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.upload import Upload
+from webapp.jobs.webhooks import Webhooks
 from webapp.jobs.work import Claims
 from webapp.jobs.worker import work_on_next_image
 from webapp.recipes.outputs import Recipe
@@ -120,6 +121,13 @@ def work(jobs: Jobs) -> None:
     claims_of(jobs).fail_exhausted()
     while claims_of(jobs).has_work():
         work_once(jobs)
+
+
+def send_webhooks(jobs: Jobs) -> None:
+    """Send the webhooks that are due, as the consumer does."""
+    webhooks = Webhooks(jobs.store, jobs.config)
+    while send := webhooks.take():
+        send()
 
 
 def answer_with_worker(app: Flask, ask: Callable[[], TestResponse]) -> TestResponse:

@@ -9,14 +9,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.images import make_jpeg
-from tests.support.jobs import work
+from tests.support.jobs import send_webhooks, work
 from tests.support.people import multipart, part
 from tests.support.programs import JOBS, SQUARE, wrong_fields
 from tests.support.receiver import Receiver, receiving
 from webapp.config import Config, PrivateHosts
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.tokens import create_token
-from webapp.jobs.webhooks import Webhooks
 from webapp.web.api.schemas import JobFinished
 
 
@@ -43,19 +42,12 @@ def submit(client: FlaskClient, receiver: Receiver, token: dict[str, str]) -> st
     return client.post(JOBS, headers=token, **form).headers["Location"]
 
 
-def deliver(jobs: Jobs) -> None:
-    """Send what is due, as the consumer does."""
-    webhooks = Webhooks(jobs.store, jobs.config)
-    while send := webhooks.take():
-        send()
-
-
 def test_what_is_sent_is_as_documented(
     client: FlaskClient, jobs: Jobs, receiver: Receiver, token: dict[str, str]
 ) -> None:
     url = submit(client, receiver, token)
     work(jobs)
-    deliver(jobs)
+    send_webhooks(jobs)
     (sent,) = receiver.received
     told = msgspec.json.decode(sent.body, type=JobFinished)
     assert told.data.links.job == url
@@ -67,7 +59,7 @@ def test_log_has_what_was_sent(
 ) -> None:
     url = submit(client, receiver, token)
     work(jobs)
-    deliver(jobs)
+    send_webhooks(jobs)
     log: Any = client.get(f"{url}/deliveries", headers=token).json
     assert log["callback_url"] == receiver.url
     (delivery,) = log["deliveries"]
@@ -80,12 +72,12 @@ def test_delivery_can_be_sent_again(
 ) -> None:
     url = submit(client, receiver, token)
     work(jobs)
-    deliver(jobs)
+    send_webhooks(jobs)
     log: Any = client.get(f"{url}/deliveries", headers=token).json
     again = f"{url}/deliveries/{log['deliveries'][0]['id']}/send"
     answer = client.post(again, headers=token)
     assert (answer.status_code, answer.headers["Retry-After"]) == (202, "1")
-    deliver(jobs)
+    send_webhooks(jobs)
     assert len({one.headers["webhook-id"] for one in receiver.received}) == 1
     assert len(receiver.received) == 2
 

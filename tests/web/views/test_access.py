@@ -1,6 +1,5 @@
 """A person signs in with an API token, and then sees and changes its jobs."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -9,15 +8,11 @@ from werkzeug.test import TestResponse
 
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
-from tests.support.jobs import add_image, claim, finish
 from tests.support.people import Person, find_token, multipart, upload_image
-from tests.support.receiver import Receiver, receiving
-from webapp.config import Config, HeaderName, Origins, PrivateHosts
+from webapp.config import Config, HeaderName, Origins
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import MAX_WRONG_TOKENS
 from webapp.jobs.tokens import create_token
-from webapp.jobs.webhooks import Webhooks
-from webapp.recipes.presets import PRESETS
 
 ACCESS_TOKEN = "a-token-that-is-hard-to-guess"
 UNKNOWN = "thumb_" + "A" * 43
@@ -318,42 +313,6 @@ class TestUserOfAProxy:
             alice.client.environ_base["HTTP_REMOTE_USER"] = user
             assert job_id not in alice.get("/jobs").text
             assert alice.post(f"/jobs/{job_id}/delete").status_code == 403
-
-
-# Webhooks
-
-
-class TestWebhook:
-    @pytest.fixture
-    def receiver(self) -> Iterator[Receiver]:
-        with receiving() as receiver:
-            yield receiver
-
-    @pytest.fixture
-    def config(self, config: Config, receiver: Receiver) -> Config:
-        return replace(config, allowed_private_hosts=PrivateHosts(f"127.0.0.1:{receiver.port}"))
-
-    def test_is_sent_again_from_the_page(
-        self, signed_in: Person, jobs: Jobs, receiver: Receiver
-    ) -> None:
-        owner = jobs.store.tokens.all()[0].owner
-        job_id = jobs.submit(
-            PRESETS["square"].recipe, owner, callback_url=receiver.url, origin="http://localhost"
-        )
-        add_image(jobs, job_id, make_jpeg())
-        jobs.close(job_id)
-        finish(jobs, claim(jobs))
-        webhooks = Webhooks(jobs.store, jobs.config)
-
-        def send_due() -> None:
-            while send := webhooks.take():
-                send()
-
-        send_due()
-        address = signed_in.page(f"/jobs/{job_id}").value("#webhook button", "formaction")
-        assert signed_in.post(address).headers["Location"] == f"/jobs/{job_id}"
-        send_due()
-        assert len(receiver.received) == 2
 
 
 # What it costs

@@ -8,16 +8,14 @@ import pytest
 
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
-from tests.support.jobs import add_image, claim, finish, work
+from tests.support.jobs import add_image, claim, finish, send_webhooks, work
 from tests.support.pages import Page
 from tests.support.people import Person
 from tests.support.receiver import Receiver, receiving
 from webapp.config import Config, PrivateHosts
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.webhooks import Webhooks
+from webapp.jobs.tokens import create_token
 from webapp.recipes.presets import PRESETS
-
-OWNER = "token:7"
 
 
 @pytest.fixture
@@ -32,34 +30,34 @@ def config(config: Config, receiver: Receiver) -> Config:
 
 
 @pytest.fixture
-def owner(person: Person) -> Person:
-    """Return a person who owns what the token made, as a proxy can let them be."""
-    person.token()
-    with person.client.session_transaction() as session:
-        session["owner"] = OWNER
+def token(jobs: Jobs) -> str:
+    return create_token(jobs.store, "shop") or ""
+
+
+@pytest.fixture
+def owner(person: Person, token: str) -> Person:
+    """A person who signed in with the token."""
+    person.post("/sign-in", token=token)
     return person
 
 
 @pytest.fixture
-def job_id(jobs: Jobs, receiver: Receiver) -> str:
-    """Return the id of a job that is not finished."""
+def job_id(jobs: Jobs, receiver: Receiver, token: str) -> str:
+    """The id of a job of the token that is not finished."""
     job_id = jobs.submit(
-        PRESETS["square"].recipe, OWNER, callback_url=receiver.url, origin="http://localhost"
+        PRESETS["square"].recipe,
+        jobs.store.tokens.all()[0].owner,
+        callback_url=receiver.url,
+        origin="http://localhost",
     )
     add_image(jobs, job_id, make_jpeg())
     jobs.close(job_id)
     return job_id
 
 
-def send_due(jobs: Jobs) -> None:
-    webhooks = Webhooks(jobs.store, jobs.config)
-    while send := webhooks.take():
-        send()
-
-
 def finish_and_send(jobs: Jobs) -> None:
     finish(jobs, claim(jobs))
-    send_due(jobs)
+    send_webhooks(jobs)
 
 
 def section(page: Page) -> str:
@@ -119,7 +117,7 @@ def test_page_of_a_finished_job_polls_until_its_webhook_is_delivered(
     finish(jobs, claim(jobs))
     address = owner.page(f"/jobs/{job_id}").value("#webhook", "hx-get")
     assert owner.get(address).status_code == 204
-    send_due(jobs)
+    send_webhooks(jobs)
     answer = owner.get(address)
     assert "Delivered" in answer.text
     assert "hx-get" not in answer.text
@@ -132,7 +130,7 @@ def test_poll_of_a_later_try_is_slow(
     finish_and_send(jobs)
     assert "every 1000ms" in owner.get(f"/jobs/{job_id}").text
     clock.advance(seconds=5)
-    send_due(jobs)
+    send_webhooks(jobs)
     assert "every 10000ms" in owner.get(f"/jobs/{job_id}").text
 
 
@@ -156,7 +154,7 @@ def test_owner_sends_it_again_without_script(
     address = owner.page(f"/jobs/{job_id}").value("#webhook button", "formaction")
     answer = owner.post(address)
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/jobs/{job_id}")
-    send_due(jobs)
+    send_webhooks(jobs)
     assert len(receiver.received) == 2
 
 
@@ -184,7 +182,7 @@ def test_links_of_a_webhook_lead_to_the_job(
     owner: Person, jobs: Jobs, job_id: str, receiver: Receiver
 ) -> None:
     work(jobs)
-    send_due(jobs)
+    send_webhooks(jobs)
     for link in receiver.received[0].json["data"]["links"].values():
         assert owner.get(link).status_code == 200, link
 
@@ -193,7 +191,7 @@ def test_a_webhook_has_the_words_of_the_api(
     owner: Person, jobs: Jobs, job_id: str, receiver: Receiver
 ) -> None:
     work(jobs)
-    send_due(jobs)
+    send_webhooks(jobs)
     data = receiver.received[0].json["data"]
     job = owner.client.get(f"/api/v1/jobs/{job_id}").json
     assert job
