@@ -135,7 +135,7 @@ SENTENCES = {
     400: "The server could not read this request. Reload the page and try again.",
     403: "Viewing or changing this is not allowed.",
     404: "There is nothing at this link. It may have expired or been deleted.",
-    405: "This link does not take this kind of request. Check its method, or go back.",
+    405: "This page does not accept this kind of request. Go back to the page you came from.",
     408: "The request stopped arriving. Send it again.",
     411: "Send the length of the request as Content-Length.",
     413: "The request is too large. Send fewer files.",

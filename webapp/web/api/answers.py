@@ -14,7 +14,7 @@ from webapp.exports.file_names import image_name
 from webapp.jobs.models import JobSummary, JobVersion
 from webapp.web.api import schemas
 from webapp.web.api.errors import ImageFailed
-from webapp.web.api.operations import JSON, blueprint
+from webapp.web.api.operations import JSON
 from webapp.web.api.reading import read_wait
 from webapp.web.api.representations import describe_job, job_url
 from webapp.web.app_context import current_jobs
@@ -57,12 +57,6 @@ class _Bodies:
 
 # Of jobs: an unchanged one is read again with one query, and described and encoded only once.
 _kept = _Bodies(8_000_000)
-
-
-@blueprint.before_request
-def check_wait() -> None:
-    """Refuse a wrong `wait` before anything is made or changed. Raises InvalidRequest."""
-    read_wait()
 
 
 def answer(value: Any, status: int = 200) -> Response:

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from webapp.jobs.tasks import notify_workers
 from webapp.web.api import schemas
-from webapp.web.api.answers import RETRY_SECONDS, answer, answer_job
+from webapp.web.api.answers import answer, answer_job
 from webapp.web.api.forms import read_image
 from webapp.web.api.operations import (
     BINARY,
@@ -200,7 +200,4 @@ def cancel_image(job_id: UUID, image_id: UUID) -> Response:
 def _answer_image(job_id: str, image_id: str, *, is_changed: bool = False) -> Response:
     """Answer with an image. Raises JobNotFound or ImageNotFound."""
     image = current_jobs().image(job_id, image_id)[1]
-    response = answer(describe_image(image), 202 if is_changed and not image.is_finished else 200)
-    if response.status_code == 202:
-        response.headers["Retry-After"] = str(RETRY_SECONDS)
-    return response
+    return answer(describe_image(image), 202 if is_changed and not image.is_finished else 200)

@@ -55,8 +55,11 @@ class Problems:
 
 
 @blueprint.before_request
-def refuse_unknown_parameters() -> None:
-    """Check the names of the query: a wrong one would have no effect. Raises InvalidRequest."""
+def check_query() -> None:
+    """Check the names of the query, and its `wait`, before anything is made or changed.
+
+    A wrong name would have no effect. Raises InvalidRequest.
+    """
     if not request.args:
         return
     name = (request.endpoint or "").partition(".")[2]
@@ -66,6 +69,7 @@ def refuse_unknown_parameters() -> None:
     for unknown in sorted(request.args.keys() - known):
         problems.add(f"/{escape(unknown)}", "There is no such parameter.")
     problems.raise_if_any()
+    read_wait()
 
 
 # Values
