@@ -62,8 +62,10 @@ def test_wrong_url_is_refused_at_once(client: FlaskClient, app: Flask, url: str)
     assert list(wrong_fields(client.post(images, json={"url": url}))) == ["#/url"]
 
 
-def test_refused_url_leaves_no_job(client: FlaskClient, app: Flask) -> None:
-    wrong_fields(client.post(JOBS, json={**SQUARE, "url": "file:///etc/passwd"}))
+@pytest.mark.parametrize("url", ["file:///etc/passwd", ""])
+def test_refused_url_leaves_no_job(client: FlaskClient, app: Flask, url: str) -> None:
+    answer = client.post(JOBS, json={**SQUARE, "url": url})
+    assert list(wrong_fields(answer)) == ["#/url"]
     assert nothing_left(app.extensions["jobs"])
 
 

@@ -54,7 +54,7 @@ class AskedJob:
     recipe: Recipe
     name: str
     keep_hours: float | None  # None: as long as the settings say; infinite: until it is deleted.
-    url: str = ""
+    url: str | None = None
     callback_url: str | None = None
     files: Sequence[tuple[Upload, str]] = ()
 
@@ -79,11 +79,11 @@ def read_new_job() -> AskedJob:
         job = _read_fields(request.args, problems)
         if request.mimetype or request.content_length:
             files = [read_image()]
-    if job and job.url and files:
+    if job and job.url is not None and files:
         problems.add("/url", "Send files or a link, not both.")
     problems.raise_if_any()
     assert job is not None
-    if request.mimetype != JSON and not files and not job.url:
+    if request.mimetype != JSON and not files and job.url is None:
         raise NothingSent
     return replace(job, files=files)
 
@@ -107,8 +107,9 @@ def _read_job(asked: schemas.NewJob | None, problems: Problems) -> AskedJob | No
     hours = read_hours(asked.keep_hours, problems)
     if recipe is None:
         return None
+    url = None if asked.url is UNSET else asked.url
     callback_url = None if asked.callback_url is UNSET else asked.callback_url
-    return AskedJob(recipe, asked.name, hours, asked.url or "", callback_url)
+    return AskedJob(recipe, asked.name, hours, url, callback_url)
 
 
 def _read_fields(fields: MultiDict[str, str], problems: Problems) -> AskedJob | None:
@@ -124,8 +125,8 @@ def _read_fields(fields: MultiDict[str, str], problems: Problems) -> AskedJob | 
     hours = _read_hours_field(fields.get("keep_hours", ""), problems)
     if recipe is None:
         return None
-    name, url = fields.get("name", ""), fields.get("url", "")
-    return AskedJob(recipe, name, hours, url, fields.get("callback_url") or None)
+    url, callback_url = fields.get("url") or None, fields.get("callback_url") or None
+    return AskedJob(recipe, fields.get("name", ""), hours, url, callback_url)
 
 
 def _read_recipe_field(text: str, problems: Problems) -> schemas.Recipe:

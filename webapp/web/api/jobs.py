@@ -146,9 +146,9 @@ def _create(asked: AskedJob, hold: Hold | None) -> str:
         origin=origin,
         job_name=asked.name,
     )
-    if asked.files or asked.url:
+    if asked.files or asked.url is not None:
         try:
-            if asked.url:
+            if asked.url is not None:
                 jobs.add_url(job_id, asked.url, None, None, client_name())
             jobs.close(job_id, _add_all(job_id, asked.files))
         except BaseException:
