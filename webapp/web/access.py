@@ -47,8 +47,7 @@ def admit_bearer() -> None:
     # A proxy that signs people in may send a Bearer token of its own with their requests.
     if (is_for_others or current_user()) and not is_api_token(sent):
         return
-    access_token = current_config().access_token.encode()
-    is_right = bool(sends_token() and current_token()) or hmac.compare_digest(sent, access_token)
+    is_right = bool(sends_token() and current_token()) or _is_access_token(sent)
     current_jobs().limits.admit_attempt(client_address(), is_right)
     if not is_right:
         raise InvalidToken
@@ -82,13 +81,11 @@ def sign_in(sent: bytes) -> bool:
     Raises TooManyAttempts.
     """
     token = find_token(current_jobs().store, sent) if is_api_token(sent) else None
-    access_token = current_config().access_token.encode()
-    knows_access_token = bool(access_token) and hmac.compare_digest(sent, access_token)
-    is_right = token is not None or knows_access_token
+    is_right = token is not None or _is_access_token(sent)
     current_jobs().limits.admit_attempt(client_address(), is_right)
     if token:
         act_as(token)
-    elif knows_access_token:
+    elif is_right:
         session.permanent = True
         session["access"] = _fingerprint()
     return is_right
@@ -98,6 +95,11 @@ def sign_out() -> None:
     """End what signing in with either token gave to the session."""
     session.pop("access", None)
     act_as(None)
+
+
+def _is_access_token(sent: bytes) -> bool:
+    access_token = current_config().access_token.encode()
+    return bool(access_token) and hmac.compare_digest(sent, access_token)
 
 
 def is_token(sent: bytes, token: str) -> bool:
