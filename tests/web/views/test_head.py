@@ -19,6 +19,12 @@ PARTS = [
     *(f"/images/{UNKNOWN}", f"/images/{UNKNOWN}/panel"),
 ]
 
+PARTS_OF_API = [
+    *("", "/thumbnails.zip", "/thumbnails.zip?names=%7B", "/thumbnails.zip?size=9"),
+    *("/manifest.json", "/manifest.json?names=%7B", "/markup", "/markup?as=bad"),
+    *("/images/{image}", f"/images/{UNKNOWN}", "/deliveries"),
+]
+
 
 @pytest.mark.parametrize("state", ["waiting", "done", "deleted", "unknown"])
 def test_head_answers_as_get_for_every_part_of_a_job(
@@ -34,7 +40,10 @@ def test_head_answers_as_get_for_every_part_of_a_job(
         jobs.delete(job.id)
     elif state == "unknown":
         path = f"/jobs/{UNKNOWN}"
-    addresses = [path + part.format(**ids) for part in PARTS]
+    addresses = [
+        *(path + part.format(**ids) for part in PARTS),
+        *(f"/api/v1{path}{part.format(**ids)}" for part in PARTS_OF_API),
+    ]
     head, get = ({at: send(person, method, at) for at in addresses} for method in ("HEAD", "GET"))
     assert {at: facts_without_body(answer) for at, answer in head.items()} == {
         at: facts_without_body(answer) for at, answer in get.items()

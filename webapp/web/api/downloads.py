@@ -6,12 +6,12 @@ from uuid import UUID
 from flask import Response, request
 
 from webapp.exports.archive import read_job, write_manifest
-from webapp.exports.file_names import DEFAULT_PATTERN
+from webapp.exports.file_names import DEFAULT_PATTERN, check_pattern
 from webapp.web.api.operations import JSON, TEXT, ZIP, Answer, Parameter, operation
 from webapp.web.app_context import current_jobs
 from webapp.web.clients import client_name
 from webapp.web.views import downloads
-from webapp.web.views.responses import without_body
+from webapp.web.views.responses import no_store, without_body
 
 NAMES = Parameter(
     "names",
@@ -69,10 +69,12 @@ def get_manifest(job_id: UUID) -> Response:
 
     It is what its zip has as `manifest.json`.
     """
-    jobs = current_jobs()
+    jobs, pattern = current_jobs(), request.args.get("names") or DEFAULT_PATTERN
+    check_pattern(pattern)
     if request.method == "HEAD":
         jobs.progress(str(job_id))
         return without_body(JSON)
     jobs.limits.admit_packing(client_name(), str(job_id))
-    pattern = request.args.get("names") or DEFAULT_PATTERN
-    return Response(write_manifest(read_job(jobs, str(job_id)), pattern), mimetype=JSON)
+    response = no_store(write_manifest(read_job(jobs, str(job_id)), pattern))
+    response.mimetype = JSON
+    return response
