@@ -133,7 +133,7 @@ def test_command_sends_photos_one_by_one_where_they_are_too_many_for_a_request(
             person.client.put(f"{job}/images?filename={number}.jpg", data=photo)
         command = command_on(person, job.replace("http://localhost/api/v1", ""))
     assert "for photo in 0.jpg 1.jpg; do" in command
-    assert "-F preset=square)" in command
+    assert """--json '{"presets":["square"]}')""" in command
 
 
 def test_command_is_not_for_guests(person: Person, stranger: Person) -> None:
