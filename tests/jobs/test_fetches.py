@@ -23,7 +23,7 @@ from webapp.jobs.errors import (
 from webapp.jobs.fetches import PAUSES, FetchWork
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import NEW_SECONDS, OPEN_SECONDS
-from webapp.jobs.models import Fetch
+from webapp.jobs.models import MAX_MISSING, Fetch
 from webapp.jobs.outbound_errors import RequestRefused
 from webapp.recipes.presets import PRESETS
 
@@ -283,6 +283,19 @@ def test_the_pause_that_a_server_asks_for_is_kept(jobs: Jobs, clock: Clock) -> N
     assert only_fetch(jobs, job_id).status == "done"
 
 
+def test_a_paused_server_fetches_nothing_until_it_goes_on(jobs: Jobs) -> None:
+    with origin(answer(PHOTO)) as server:
+        jobs = allow(jobs, server.port)
+        job_id = submit(jobs, server.url)
+        jobs.store.operations.pause("")
+        fetch_all(jobs)
+        assert only_fetch(jobs, job_id).status == "waiting"
+
+        jobs.store.operations.resume()
+        fetch_all(jobs)
+        assert only_fetch(jobs, job_id).status == "done"
+
+
 def test_a_slow_server_is_left(jobs: Jobs) -> None:
     with origin(say_nothing) as server:
         jobs = allow(jobs, server.port, fetch_seconds=0.2)
@@ -336,6 +349,20 @@ def test_fetches_count_as_images_of_the_job(jobs: Jobs) -> None:
         jobs.add_url(job_id, "https://pictures.example/3", None, None, "client")
     with pytest.raises(TooManyImages):
         add_image(jobs, job_id, PHOTO)
+
+
+def test_a_job_whose_fetches_fail_takes_no_endless_number(jobs: Jobs) -> None:
+    job_id = submit(jobs)
+    failed = {"url": "https://example.com/a.jpg", "client": "", "status": "failed", "due": 0}
+    with jobs.store.db.transaction() as db:
+        db.table("fetches").insert_all(
+            {"id": str(number), "job_id": job_id, "position": number, **failed}
+            for number in range(1, MAX_MISSING)
+        )
+    jobs.add_url(job_id, "https://example.com/b.jpg", None, None, "client")
+    jobs.cancel(job_id)
+    with pytest.raises(TooManyImages):
+        jobs.add_url(job_id, "https://example.com/c.jpg", None, None, "client")
 
 
 def test_fetches_count_towards_the_share_of_the_queue(jobs: Jobs) -> None:

@@ -86,8 +86,6 @@ class FetchWork:
             self._watchers.send()
         if not config.fetch_urls or not self._storage.has_space():
             return None
-        if self._store.operations.read_pause():
-            return None
         claim = self._rows.claim(config.fetch_seconds + LEASE_SECONDS, MAX_OF_CLIENT)
         return partial(self._work_on, claim) if claim else None
 

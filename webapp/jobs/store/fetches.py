@@ -54,14 +54,17 @@ class Fetches:
     ) -> bool:
         """Write the row of a new fetch, unless the job is deleted, closed or full.
 
-        The job then stays open until all its fetches have ended.
+        A job is also full if as many fetches failed as it remembers missing files. It then stays
+        open until all its fetches have ended.
         """
         with self._db.transaction():
             added = self._db.execute(
                 "INSERT INTO fetches (id, job_id, position, url, name, client, due)"
                 f" SELECT :fetch_id, :job_id, coalesce(:position, {NEXT_POSITION}), :url, :name,"
                 f" :client, :now FROM jobs WHERE id = :job_id AND {EXISTS}"
-                f" AND open_until > :now AND NOT closes AND {IMAGES_AND_FETCHES} < :max_images",
+                f" AND open_until > :now AND NOT closes AND {IMAGES_AND_FETCHES} < :max_images"
+                " AND (SELECT count(*) FROM fetches WHERE job_id = :job_id"
+                " AND status IN ('failed', 'cancelled')) < :max_missing",
                 fetch_id=fetch_id,
                 job_id=job_id,
                 position=position,
@@ -69,6 +72,7 @@ class Fetches:
                 name=name,
                 client=client,
                 max_images=max_images,
+                max_missing=MAX_MISSING,
                 now=self._now(),
             )
             if added:
@@ -107,9 +111,12 @@ class Fetches:
     def claim(self, lease_seconds: float, max_of_client: int) -> FetchClaim | None:
         """Claim the next fetch: of the client with the fewest in hand, the one that was due first.
 
-        None if none is due, or each client has as many in hand as it may.
+        None if none is due, each client has as many in hand as it may, or an operator pauses the
+        work.
         """
         with self._db.transaction():
+            if self._db.query("SELECT 1 FROM pause"):
+                return None
             now = self._now()
             rows = self._db.query(
                 "WITH in_hand AS MATERIALIZED (SELECT client, count(*) AS fetches FROM fetches"
