@@ -599,6 +599,19 @@ def test_try_whose_sender_died_is_repeated_when_its_lease_ends(
     assert delivery(jobs, job_id).status == "delivered"
 
 
+def test_clock_that_is_set_back_holds_up_no_delivery(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    submit(jobs, receiver)
+    finish_all(jobs)
+    clock.advance(hours=3)
+    assert webhooks.take()  # And is never run.
+    clock.advance(hours=-3)
+    sweep(jobs)
+    send_due(webhooks)
+    assert len(receiver.received) == 1
+
+
 def test_killed_try_costs_none_of_the_five(
     jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
 ) -> None:

@@ -166,6 +166,7 @@ def _forget(store: Store) -> Iterator[None]:
         store.operations.forget_workers(store.now() - FORGET_WORKERS_SECONDS)
         store.usage.forget()
         store.idempotency.forget()
+        store.deliveries.bring_forward()
     yield
     while True:
         with store.db.relaxed_durability():

@@ -13,6 +13,7 @@ AT_ONCE = 2  # Deliveries of one owner, whose server may be slow.
 KEPT = 50  # Deliveries of one job; older ones are deleted.
 KEPT_TRIES = 20  # Of one delivery.
 PAGE = 100  # Finished jobs that are read at a time.
+MAX_WAIT = 5400.0  # Seconds between two tries of a delivery, at most.
 
 # Images are made in their order, so the last one tells of most jobs that they go on.
 _HAS_FINISHED = (
@@ -174,6 +175,14 @@ class Deliveries:
             id=claim.id,
             number=claim.number,
             kept=KEPT_TRIES,
+        )
+
+    def bring_forward(self) -> None:
+        """Let those be due that are never so late: the clock was set back."""
+        self._db.execute(
+            f"UPDATE deliveries SET next_try = :now WHERE {_PENDING} AND next_try > :latest",
+            now=self._now(),
+            latest=self._now() + MAX_WAIT,
         )
 
     def send_again(self, job_id: str, delivery_id: str) -> bool:
