@@ -412,7 +412,7 @@ class JobRows:
 
     def ended_totals(self) -> tuple[int, int]:
         """Count the jobs that have ended, and their bytes."""
-        ended = " UNION ".join(f"SELECT rowid FROM jobs WHERE {end}" for end in _ENDS)
+        ended = " UNION ALL ".join(f"SELECT rowid FROM jobs WHERE {end}" for end in _ENDS)
         sql = f"SELECT count(*) AS jobs, sum(bytes) AS bytes FROM jobs WHERE rowid IN ({ended})"
         return _totals(self._db.query(sql, now=self._now()))
 
