@@ -74,11 +74,10 @@ def rotate_secret(name: str) -> None:
 
 def _owner(name: str) -> str:
     """Return the owner that the valid token of this name is."""
-    found = current_jobs().store.tokens.all()
-    for token in found:
-        if token.name == name and token.revoked is None:
-            return token.owner
-    raise click.ClickException(f"There is no valid token called {name}.")
+    token = current_jobs().store.tokens.named(name)
+    if token is None:
+        raise click.ClickException(f"There is no valid token called {name}.")
+    return token.owner
 
 
 def _facts(token: ListedToken) -> dict[str, object]:

@@ -43,6 +43,10 @@ class ApiTokens:
         """Return the valid token with an id, or None."""
         return self._one("id = :id AND revoked IS NULL", id=token_id)
 
+    def named(self, name: str) -> ApiToken | None:
+        """Return the valid token of a name, or None."""
+        return self._one("name = :name AND revoked IS NULL", name=name)
+
     def of_client(self, client: str) -> ApiToken | None:
         """Return the token that limits count as this client, or None for an address."""
         if not is_token(client):
