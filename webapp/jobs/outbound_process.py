@@ -20,7 +20,7 @@ THREADS = 8  # For each kind of work: slow fetches hold up no webhooks.
 LOOK_SECONDS = 1.0  # Between two looks for work of which nothing tells.
 WAIT_SECONDS = 0.05  # Between two looks at whether the consumer stops.
 STOP_SECONDS = 15.0  # For requests that were begun; the consumer waits for 20.
-# glibc asks each server of names twice, for 5 s each time; nothing can end that.
+# Nothing can end a look-up. By default, glibc asks each server of names twice, for 5 s each time.
 RESOLVER_OPTIONS = "timeout:3 attempts:2"
 
 
