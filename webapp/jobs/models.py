@@ -346,7 +346,6 @@ class Delivery:
 
     id: str
     type: str
-    body: str
     created: datetime
     status: Literal["waiting", "sending", "delivered", "failed", "stopped"]
     next_try: datetime | None  # None unless it waits.

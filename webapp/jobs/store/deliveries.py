@@ -221,7 +221,7 @@ def read_deliveries(db: Database, job_id: str) -> tuple[Delivery, ...]:
                 DeliveryTry(**{**row, "began": began})
             )
         rows = db.query(
-            "SELECT id, type, body, created, status, next_try FROM deliveries"
+            "SELECT id, type, created, status, next_try FROM deliveries"
             " WHERE job_id = :id ORDER BY created DESC, rowid DESC",
             id=job_id,
         )
