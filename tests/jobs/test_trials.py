@@ -12,7 +12,7 @@ from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import age, claims_of, files_left, submit, sweep, work
 from webapp.config import MB
 from webapp.engine.decoder import Decoder
-from webapp.jobs.errors import Busy, NoWorkerFree, TooManyBytes
+from webapp.jobs.errors import Busy, NoWorkerFree, TooManyBytes, TooManyTrials
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.storage import TRIAL_SECONDS
 from webapp.jobs.trials import AT_ONCE, Trial, Trials, work_on_trial
@@ -64,6 +64,19 @@ def test_only_some_trials_of_a_client_run_at_once(hasty: Jobs) -> None:
         first, *others = ask_meanwhile(hasty, trial, repeat("192.0.2.1"))
         assert first == "too_many_trials"
         assert others == ["no_worker_free"] * AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("client", "name"), [("192.0.2.1", "Your network"), ("token:7", "This token")]
+)
+def test_refusal_names_whose_trials_are_too_many(hasty: Jobs, client: str, name: str) -> None:
+    trial = replace(plan(hasty, make_jpeg()), client=client)
+
+    def ask(_: Trial) -> None:
+        hasty.trials.make(trial, ask)
+
+    with pytest.raises(TooManyTrials, match=f"{name} is trying"):
+        ask(trial)
 
 
 def test_trials_of_all_clients_take_half_of_the_threads(hasty: Jobs) -> None:

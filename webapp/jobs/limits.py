@@ -82,7 +82,7 @@ class ClientLimits:
         """Check that a client has time of workers left in this hour. Raises TooMuchWork."""
         limit = self._max_work_seconds
         if wait := self._store.usage.spend(client, "work", 0, limit * 1000 - 1):
-            used = f"{_name(client)} has used {write_duration(limit)} of work within an hour."
+            used = f"{name_of(client)} has used {write_duration(limit)} of work within an hour."
             raise TooMuchWork(used, wait)
 
     @contextmanager
@@ -118,7 +118,7 @@ class ClientLimits:
         limit = self.mb_per_hour(client)
         if wait := self._store.usage.spend(client, what, count, limit * MB):
             raise TooManyBytes(
-                f"{_name(client)} has used its {limit} MB of this hour, uploads and thumbnails"
+                f"{name_of(client)} has used its {limit} MB of this hour, uploads and thumbnails"
                 " together.",
                 wait,
             )
@@ -127,7 +127,7 @@ class ClientLimits:
         """Count one more job of a client. Raises TooManyJobs."""
         limit = self.jobs_per_hour(client)
         if wait := self._store.usage.spend(client, "jobs", 1, limit):
-            raise TooManyJobs(f"{_name(client)} has made {limit} jobs within an hour.", wait)
+            raise TooManyJobs(f"{name_of(client)} has made {limit} jobs within an hour.", wait)
 
     def admit_packing(self, client: str, job_id: str) -> None:
         """Count the thumbnails that a client downloads as one file.
@@ -137,7 +137,8 @@ class ClientLimits:
         count, limit = self._store.jobs.count_thumbnails(job_id), self._max_packed_per_hour
         if count and (wait := self._store.usage.spend(client, "packed", count, limit)):
             raise TooManyPacked(
-                f"{_name(client)} has downloaded {limit} thumbnails in zips and markup this hour.",
+                f"{name_of(client)} has downloaded {limit} thumbnails in zips and markup this"
+                " hour.",
                 wait,
             )
 
@@ -145,7 +146,8 @@ class ClientLimits:
         """Count a delivery that a client sends again. Raises TooManySent."""
         if wait := self._store.usage.spend(client, "sent again", 1, MAX_SENT_AGAIN):
             raise TooManySent(
-                f"{_name(client)} has sent {MAX_SENT_AGAIN} webhooks again within an hour.", wait
+                f"{name_of(client)} has sent {MAX_SENT_AGAIN} webhooks again within an hour.",
+                wait,
             )
 
     def admit_attempt(self, client: str, is_right: bool) -> None:
@@ -168,11 +170,11 @@ class ClientLimits:
         limit = self._max_waiting_of_client
         images = f"{limit:,} images" if limit != 1 else "1 image"
         return TooManyWaiting(
-            f"At most {images} of {_name(client).lower()} may wait at the same time.",
+            f"At most {images} of {name_of(client).lower()} may wait at the same time.",
             QUEUE_SECONDS,
         )
 
 
-def _name(client: str) -> str:
+def name_of(client: str) -> str:
     """Return what a sentence calls a client."""
     return "This token" if is_token(client) else "Your network"

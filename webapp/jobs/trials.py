@@ -19,7 +19,7 @@ from webapp.engine.decoder import Decoder
 from webapp.engine.errors import ImageError
 from webapp.engine.result import ENGINE_VERSION
 from webapp.jobs.errors import NoSpace, NoWorkerFree, TooManyTrials, TrialFailed
-from webapp.jobs.limits import ClientLimits
+from webapp.jobs.limits import ClientLimits, name_of
 from webapp.jobs.models import Image, Job, Thumbnail
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
@@ -142,7 +142,7 @@ class Trials:
     def _counted(self, client: str) -> Iterator[None]:
         with self._lock:
             if self._asked_by[client] >= AT_ONCE:
-                sentence = f"Your network is trying {AT_ONCE} qualities already."
+                sentence = f"{name_of(client)} is trying {AT_ONCE} qualities already."
                 raise TooManyTrials(sentence, RETRY_SECONDS)
             if self._asked_by.total() >= self._most:
                 raise NoWorkerFree("Too many qualities are tried at the moment.", RETRY_SECONDS)
