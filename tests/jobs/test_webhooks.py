@@ -18,9 +18,9 @@ from tests.support.images import make_jpeg
 from tests.support.jobs import add_image, claim, finish, received, sweep, work
 from tests.support.receiver import PACKAGES, Receiver, receiving
 from webapp.config import ROOT, Config, PrivateHosts
+from webapp.jobs.deliveries import Callback, Delivery, DeliveryClaim
 from webapp.jobs.errors import DeliveryNotFound, TokenRequired, TooManySent
 from webapp.jobs.lifecycle import Jobs
-from webapp.jobs.models import Callback, Delivery, DeliveryClaim
 from webapp.jobs.outbound_errors import RequestRefused
 from webapp.jobs.webhooks import LEASE_SECONDS, Webhooks, sign
 from webapp.recipes.presets import PRESETS

@@ -10,7 +10,7 @@ from tests.support.jobs import add_image, open_jobs
 from tests.support.receiver import receiving
 from tests.support.servers import running, wait_until
 from webapp.config import Config, PrivateHosts
-from webapp.jobs.models import Callback
+from webapp.jobs.deliveries import Callback
 from webapp.recipes.presets import PRESETS
 
 pytestmark = pytest.mark.live

@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 from tests.support.app import running_app
 from tests.support.images import make_jpeg
 from webapp.config import Config
-from webapp.jobs.models import Hold
+from webapp.jobs.idempotency import Hold
 from webapp.jobs.upload import Upload
 from webapp.recipes.presets import PRESETS
 from webapp.web import upload_request

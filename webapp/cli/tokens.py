@@ -7,8 +7,8 @@ import click
 from flask.cli import AppGroup
 
 from webapp.cli.output import as_json, write_json, write_table
-from webapp.jobs.models import ListedToken
 from webapp.jobs.names import clean_job_name
+from webapp.jobs.owners import ListedToken
 from webapp.jobs.tokens import create_token
 from webapp.web.app_context import current_jobs
 

@@ -20,6 +20,7 @@ from webapp.engine.header import SHOWN_BY_BROWSERS
 from webapp.engine.identify import read_header
 from webapp.engine.limits import ImageLimits
 from webapp.jobs.check import fail_lost
+from webapp.jobs.deliveries import Callback
 from webapp.jobs.errors import (
     FETCH_CANCELLED,
     AltTextTooLong,
@@ -49,11 +50,10 @@ from webapp.jobs.events import (
 )
 from webapp.jobs.health import QueueEstimate, estimate
 from webapp.jobs.housekeeping import delete_ended, place_thumbnails
+from webapp.jobs.idempotency import Hold
 from webapp.jobs.limits import OPEN_SECONDS, ClientLimits, within_kept_limit
 from webapp.jobs.models import (
-    Callback,
     FetchClaim,
-    Hold,
     Image,
     Job,
     JobVersion,
@@ -61,12 +61,11 @@ from webapp.jobs.models import (
     MissingFile,
     NewImage,
     Progress,
-    is_token,
-    owns,
 )
 from webapp.jobs.names import ALT_LENGTH, clean_alt, clean_job_name, clean_name
 from webapp.jobs.outbound_errors import RequestRefused
 from webapp.jobs.outbound_process import WAKE_UP
+from webapp.jobs.owners import is_token, owns
 from webapp.jobs.reuse import Copies, copies_published, find_made
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store

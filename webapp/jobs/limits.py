@@ -21,7 +21,7 @@ from webapp.jobs.errors import (
     TooMuchWork,
     write_duration,
 )
-from webapp.jobs.models import is_token
+from webapp.jobs.owners import is_token
 from webapp.jobs.store import Store
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from webapp.jobs.deliveries import Callback
 from webapp.jobs.errors import MAY_PASS
 from webapp.jobs.names import name_in_url
+from webapp.jobs.owners import is_token
 from webapp.recipes.outputs import Point, Recipe, Size
 
 Status = Literal["waiting", "working", "done", "failed", "cancelled"]
@@ -64,44 +66,6 @@ class Thumbnail:
     def has_alpha_format(self) -> bool:
         """True if the format can be transparent."""
         return self.format != "jpeg"
-
-
-def owns(owner: str | None, job_owner: str | None) -> bool:
-    """Return whether an owner is that of a job; either may be None."""
-    return bool(owner) and owner == job_owner
-
-
-TOKEN = "token:"  # Begins the names of those owners and clients that are API tokens.
-
-
-def is_token(client: str) -> bool:
-    """Return whether a client is an API token; others are addresses."""
-    return client.startswith(TOKEN)
-
-
-@dataclass(frozen=True)
-class ApiToken:
-    """A valid API token, with limits of its own; None is what the settings say."""
-
-    id: str
-    name: str
-    last_used: float | None
-    jobs_per_hour: int | None
-    mb_per_hour: int | None
-
-    @property
-    def owner(self) -> str:
-        """The owner of its jobs, and the client that its limits count."""
-        return TOKEN + self.id
-
-
-@dataclass(frozen=True)
-class ListedToken(ApiToken):
-    """An API token as operators see it; it may be revoked."""
-
-    created: float
-    revoked: float | None
-    jobs: int
 
 
 def have_same_ratio(one: Size, other: Size) -> bool:
@@ -327,54 +291,6 @@ class FetchClaim:
     client: str
     attempt: int  # Its token.
     tries: int  # Attempts that were not given back, with this one.
-
-
-@dataclass(frozen=True)
-class DeliveryTry:
-    """One request of a delivery, and what came of it."""
-
-    began: datetime
-    ms: int
-    answer: int | None  # The status of the answer; None if there was none.
-    error_code: str | None  # None if it was delivered.
-    error_message: str | None
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """What is sent to the server of an owner, until it takes it."""
-
-    id: str
-    type: str
-    created: datetime
-    status: Literal["waiting", "sending", "delivered", "failed", "stopped"]
-    next_try: datetime | None  # None unless it waits.
-    tries: tuple[DeliveryTry, ...]
-
-    @property
-    def is_pending(self) -> bool:
-        """True if another try follows."""
-        return self.status in ("waiting", "sending")
-
-
-@dataclass(frozen=True)
-class Callback:
-    """The server of an owner, which is told when a job is finished."""
-
-    url: str
-    origin: str  # The scheme and host that the owner knows this server by.
-    status: Literal["awaiting", "told", "stopped"] = "awaiting"
-    deliveries: tuple[Delivery, ...] = ()  # Newest first.
-
-    @property
-    def is_stopped(self) -> bool:
-        """True if the server answered that it wants no more."""
-        return self.status == "stopped"
-
-    @property
-    def shown_url(self) -> str:
-        """The URL as pages show it: its query may have a password."""
-        return self.url.partition("?")[0]
 
 
 @dataclass(frozen=True)
@@ -629,38 +545,6 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Hold:
-    """The right of one request to make a job with an idempotency key.
-
-    `attempt` is the fencing token.
-    """
-
-    owner: str
-    key: str
-    attempt: str
-    fingerprint: str = ""  # Of the request, once it is read.
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer to send again."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes | None  # None: it is made again from the job.
-
-
-@dataclass(frozen=True)
-class FirstRequest:
-    """What became of the first request with an idempotency key, which made a job."""
-
-    job_id: str
-    fingerprint: str
-    is_whole: bool  # The job has all that the request brought.
-    answer: Answer | None  # None: the request ended without one.
-
-
-@dataclass(frozen=True)
 class FinishedJob(JobSummary):
     """What the server of an owner is told of a finished job."""
 
@@ -676,19 +560,6 @@ class FinishedJob(JobSummary):
     def title(self) -> str:
         """The name that its owner chose, or its images give it."""
         return name_job(self.name, self.first_image, self.counts.total)
-
-
-@dataclass(frozen=True)
-class DeliveryClaim:
-    """The right to send a delivery, until its lease ends or another claim follows."""
-
-    id: str
-    job_id: str
-    owner: str
-    url: str
-    body: str
-    number: int  # The fencing token.
-    retries_left: int
 
 
 @dataclass(frozen=True)

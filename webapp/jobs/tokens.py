@@ -5,7 +5,7 @@ import re
 import secrets
 from hashlib import sha256
 
-from webapp.jobs.models import ApiToken
+from webapp.jobs.owners import ApiToken
 from webapp.jobs.store import Store
 
 logger = logging.getLogger(__name__)

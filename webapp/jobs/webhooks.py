@@ -20,7 +20,8 @@ from uuid import uuid4
 from standardwebhooks import Webhook
 
 from webapp.config import Config
-from webapp.jobs.models import DeliveryClaim, DeliveryTry, FinishedJob
+from webapp.jobs.deliveries import DeliveryClaim, DeliveryTry
+from webapp.jobs.models import FinishedJob
 from webapp.jobs.outbound_errors import RequestFailed, RequestRefused
 from webapp.jobs.store import Store
 

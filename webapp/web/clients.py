@@ -10,7 +10,8 @@ from ipaddress import IPv6Address, ip_address
 
 from flask import Flask, abort, g, request, session
 
-from webapp.jobs.models import ApiToken, Job, owns
+from webapp.jobs.models import Job
+from webapp.jobs.owners import ApiToken, owns
 from webapp.jobs.tokens import find_token, find_token_by_id, is_api_token
 from webapp.web.app_context import current_jobs
 from webapp.web.cors import is_of_no_one

@@ -30,7 +30,7 @@ from flask.typing import ResponseReturnValue
 from msgspec import msgpack
 
 from webapp.jobs.errors import KeyInUse
-from webapp.jobs.models import Answer, FirstRequest, Hold
+from webapp.jobs.idempotency import Answer, FirstRequest, Hold
 from webapp.jobs.store import Store
 from webapp.jobs.store.idempotency import ADDRESS, IdempotencyKeys
 from webapp.jobs.upload import Upload

@@ -5,7 +5,7 @@ import pytest
 from tests.support.jobs import TimedStore
 from tests.support.rows import NOW, add_job
 from tests.support.turns import count_steps
-from webapp.jobs.models import Answer, FirstRequest, Hold
+from webapp.jobs.idempotency import Answer, FirstRequest, Hold
 
 LEASE = 45.0
 ANSWER = Answer(201, {"Location": "/jobs/job"}, b"{}")

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from webapp.jobs.database import Database
-from webapp.jobs.models import Delivery, DeliveryClaim, DeliveryTry, FinishedJob
+from webapp.jobs.deliveries import Delivery, DeliveryClaim, DeliveryTry
+from webapp.jobs.models import FinishedJob
 from webapp.jobs.store.rows import COUNTS, EXISTS, UNFINISHED, expiry, with_counts
 
 AT_ONCE = 2  # Deliveries of one owner, whose server may be slow.

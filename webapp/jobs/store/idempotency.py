@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from webapp.jobs.database import Database
-from webapp.jobs.models import Answer, FirstRequest, Hold
+from webapp.jobs.idempotency import Answer, FirstRequest, Hold
 from webapp.jobs.store.rows import EXISTS, LEASE_IS_OVER
 
 ADDRESS = "client:"  # Before the address of a caller that has no owner.

@@ -11,9 +11,9 @@ from operator import itemgetter
 from typing import Any
 
 from webapp.jobs.database import Database
+from webapp.jobs.deliveries import Callback
 from webapp.jobs.models import (
     MAX_MISSING,
-    Callback,
     Counts,
     FirstImage,
     Image,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from webapp.jobs.database import Database
-from webapp.jobs.models import TOKEN, ApiToken, ListedToken, is_token
+from webapp.jobs.owners import TOKEN, ApiToken, ListedToken, is_token
 from webapp.jobs.store.rows import EXISTS
 
 _FIELDS = "id, name, last_used, jobs_per_hour, mb_per_hour"

@@ -10,7 +10,8 @@ from msgspec import UNSET
 
 from webapp.engine.errors import ImageError
 from webapp.jobs.errors import FileTooLarge, TooManyImages
-from webapp.jobs.models import Hold, MissingFile
+from webapp.jobs.idempotency import Hold
+from webapp.jobs.models import MissingFile
 from webapp.jobs.names import clean_name
 from webapp.jobs.tasks import notify_workers
 from webapp.jobs.upload import Upload

@@ -7,6 +7,7 @@ from flask import url_for
 
 from webapp.exports.markup import alt_text
 from webapp.jobs import models
+from webapp.jobs.deliveries import Callback, Delivery
 from webapp.recipes import outputs
 from webapp.web.api import schemas
 from webapp.web.app_context import current_origin
@@ -42,7 +43,7 @@ def describe_fetch(fetch: models.Fetch) -> schemas.Fetch:
     )
 
 
-def describe_deliveries(callback: models.Callback | None) -> schemas.Deliveries:
+def describe_deliveries(callback: Callback | None) -> schemas.Deliveries:
     """Describe the webhooks of a job."""
     if callback is None:
         return schemas.Deliveries(callback_url=None, is_stopped=False, deliveries=[])
@@ -53,7 +54,7 @@ def describe_deliveries(callback: models.Callback | None) -> schemas.Deliveries:
     )
 
 
-def _describe_delivery(delivery: models.Delivery) -> schemas.Delivery:
+def _describe_delivery(delivery: Delivery) -> schemas.Delivery:
     return schemas.Delivery(
         id=delivery.id,
         type=delivery.type,
