@@ -437,6 +437,15 @@ def test_each_rotation_leaves_the_secrets_before_it_their_day(jobs: Jobs, clock:
     assert secrets.valid(OWNER) == [third, second]
 
 
+def test_sweep_deletes_a_secret_that_no_longer_signs(jobs: Jobs, clock: Clock) -> None:
+    jobs.store.webhook_secrets.current(OWNER)
+    secret = jobs.store.webhook_secrets.rotate(OWNER)
+    clock.advance(hours=24)
+    sweep(jobs)
+    rows = jobs.store.db.query("SELECT secret FROM webhook_secrets")
+    assert [row["secret"] for row in rows] == [secret]
+
+
 def test_many_rotations_make_no_endless_header(jobs: Jobs, clock: Clock) -> None:
     secrets = jobs.store.webhook_secrets
     for _ in range(9):

@@ -167,6 +167,7 @@ def _forget(store: Store) -> Iterator[None]:
         store.usage.forget()
         store.idempotency.forget()
         store.deliveries.bring_forward()
+        store.webhook_secrets.forget()
     yield
     while True:
         with store.db.relaxed_durability():

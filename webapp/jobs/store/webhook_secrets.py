@@ -27,19 +27,17 @@ class WebhookSecrets:
         The one before signs beside it for a day, so that a receiver can change it meanwhile.
         """
         with self._db.transaction():
-            now = self._now()
             self._db.execute(
                 "UPDATE webhook_secrets SET ends = :ends WHERE owner = :owner AND ends IS NULL",
                 owner=owner,
-                ends=now + BOTH_SECONDS,
+                ends=self._now() + BOTH_SECONDS,
             )
             self._create(owner)
             self._db.execute(
-                "DELETE FROM webhook_secrets WHERE owner = :owner AND (ends <= :now"
-                " OR secret NOT IN (SELECT secret FROM webhook_secrets WHERE owner = :owner"
-                " ORDER BY created DESC, ends IS NULL DESC LIMIT :kept))",
+                "DELETE FROM webhook_secrets WHERE owner = :owner AND secret NOT IN"
+                " (SELECT secret FROM webhook_secrets WHERE owner = :owner"
+                " ORDER BY created DESC, ends IS NULL DESC LIMIT :kept)",
                 owner=owner,
-                now=now,
                 kept=KEPT,
             )
         return self.current(owner)
@@ -53,6 +51,10 @@ class WebhookSecrets:
         while not (rows := self._db.query(sql, owner=owner, now=self._now())):
             self._create(owner)
         return [row["secret"] for row in rows]
+
+    def forget(self) -> None:
+        """Delete the secrets that no longer sign."""
+        self._db.execute("DELETE FROM webhook_secrets WHERE ends <= :now", now=self._now())
 
     def _create(self, owner: str) -> None:
         """Write a secret of an owner, unless there is a current one."""
