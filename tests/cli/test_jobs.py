@@ -150,6 +150,13 @@ class TestShow:
         assert jobs.storage.thumbnail(made["path"])
         assert job["recipe"][0]["name"] == "square"
 
+    def test_images_to_be_fetched_are_counted(self, run: Run, jobs: Jobs) -> None:
+        jobs.config = replace(jobs.config, fetch_urls=True)
+        job_id = jobs.submit(PRESETS["square"].recipe, None)
+        jobs.add_url(job_id, "https://pictures.example/cat.jpg", None, None, "client")
+        assert "Images   1 to be fetched\n" in run("show", job_id).output
+        assert read(run, "show", job_id)["fetching"] == 1
+
     def test_skipped_file_is_named_with_its_reason(self, run: Run, person: Person) -> None:
         job_id = id_of(person.submit(make_jpeg(), (b"words", "notes.txt")))
         assert "notes.txt  skipped  This is text" in run("show", job_id).output

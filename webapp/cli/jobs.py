@@ -153,6 +153,7 @@ def show(job: str, as_json: bool) -> None:
 def _details(job: Job, stored: StoredJob) -> dict[str, Any]:
     return {
         **_summary(stored),
+        "fetching": job.fetching,
         "recipe": msgspec.to_builtins(describe_recipe(Recipe.from_json(job.recipe))),
         "missing_files": [{"name": file.name, "reason": file.reason} for file in job.missing_files],
         "images": [
@@ -185,6 +186,8 @@ def _facts(job: Job, stored: StoredJob) -> Iterator[tuple[str, str]]:
     yield "Job", job.id
     yield "Title", job.title
     yield "Status", stored.status
+    if job.fetching:
+        counts["to be fetched"] = job.fetching
     yield "Images", ", ".join(f"{n} {status}" for status, n in counts.items() if n) or "none"
     yield "Created", f"{date_and_time(job.created)} UTC"
     yield "Expires", f"{date_and_time(job.expires)} UTC" if job.expires else "when deleted"
