@@ -443,7 +443,7 @@ class PrivateHost:
 
 
 def read_private_hosts(text: str) -> tuple[PrivateHost, ...]:
-    """Read names, addresses and networks, each perhaps with a port. Raises ValueError."""
+    """Read hosts and networks, each perhaps with a port. Raises ValueError."""
     return tuple(map(_read_private_host, re.split(r"[\s,]+", text.strip(", ")) if text else []))
 
 

@@ -37,7 +37,7 @@ class Received:
         return json.loads(self.body)
 
     def verified_by_npm(self, secret: str) -> Any:
-        """Return what the npm package of Standard Webhooks reads of it; None if it refuses it."""
+        """Return what npm's package of Standard Webhooks reads of it, or None."""
         request = {"secret": secret, "body": self.body, "headers": dict(self.headers)}
         found = subprocess.run(
             ["node", "-e", _VERIFY],

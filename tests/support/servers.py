@@ -356,7 +356,7 @@ def _peak_of(pid: int) -> int:
 
 @contextlib.contextmanager
 def running(instance: Path, *names: str, **settings: object) -> Iterator[Servers]:
-    """Run the servers during the block, or these processes; print their output if it fails.
+    """Run servers, or these processes, in the block; if it fails, print their log.
 
     They are killed: asked to end, they would wait some seconds for pages and images that are open.
     """

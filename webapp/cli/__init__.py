@@ -6,6 +6,6 @@ from webapp.cli import jobs, service, thumbnails, tokens
 
 
 def init_app(app: Flask) -> None:
-    """Register the group of each module; that of `jobs` has the commands of `service` too."""
+    """Register the groups; that of `jobs` has the commands of `service` too."""
     for module in (jobs, service, thumbnails, tokens):
         app.cli.add_command(module.commands)

@@ -351,7 +351,7 @@ def _sum(chosen: Iterable[tuple[str, int]]) -> tuple[int, int]:
 
 
 def _sweep(jobs: int) -> tuple[int, int]:
-    """Delete what has ended; return how many of these jobs went, and how many are left."""
+    """Delete what has ended; return how many of the jobs went and are left."""
     for _ in sweep(current_jobs().store, current_jobs().storage):
         pass
     left, _ = current_jobs().store.jobs.ended_totals()

@@ -1,4 +1,4 @@
-"""What sets up other programs to make jobs: a command for curl, and a file for ShareX."""
+"""Set up other programs to make jobs: a command for curl, a file for ShareX."""
 
 import json
 import re
@@ -26,7 +26,7 @@ _FOUND = re.compile(r'[^."\\][^"\\]*\.[A-Za-z0-9]+')  # By a pattern for its end
 def write_curl(
     job: Job, url: str, *, retention_hours: float, max_request_bytes: int, needs_token: bool
 ) -> str:
-    """Write the shell command that creates a job like this one, at the URL of the API.
+    """Write the shell command that makes a job like this at the URL of the API.
 
     `retention_hours` is how long jobs are kept where nothing is asked for. The command is for the
     folder of the files. If they are many, it sends all files there with their endings; and one by
@@ -146,7 +146,7 @@ def _describe(output: Output) -> dict[str, Any]:
 
 
 def _file_field(name: str) -> str:
-    """Write the field of a file for curl's -F, which reads commas, semicolons and quotes."""
+    """Write the field of a file for curl's -F, which reads `,`, `;` and quotes."""
     path = "./-" if name == "-" else name  # Alone, it is the standard input.
     if _PLAIN.fullmatch(path):
         return f"file=@{path}"
@@ -158,7 +158,7 @@ def _file_field(name: str) -> str:
 
 
 def describe_sharex_uploader(preset: Preset, url: str, *, needs_token: bool) -> dict[str, Any]:
-    """Describe a custom uploader of ShareX that makes a preset, at the URL of the API.
+    """Describe an uploader of ShareX that makes a preset at the URL of the API.
 
     It copies the address of the last thumbnail, which is the largest of a preset: those that a
     small photo does not need are not made. There is no DeletionURL: ShareX would open it in a

@@ -584,7 +584,7 @@ class Jobs:
             raise ImageNotFound
 
     def cancel(self, job_id: str) -> int:
-        """Cancel the images of a job that wait or are still to be fetched; return their number."""
+        """Cancel images that wait or are to be fetched; return their number."""
         with self.store.db.transaction():
             fetches = self.store.fetches.cancel(job_id, *FETCH_CANCELLED, OPEN_SECONDS)
             return self.store.queue.cancel(job_id) + fetches

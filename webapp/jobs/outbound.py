@@ -56,7 +56,7 @@ REDIRECTS = {301, 302, 303, 307, 308}
 
 
 class _Clock:
-    """End all connections of one request at its deadline, or when this process is to stop.
+    """End the connections of a request at its deadline, or when we are to stop.
 
     A timeout of a socket begins again with each byte: a server that drips would hold us for ever.
     """
@@ -160,7 +160,7 @@ class Answer:
 
 
 class _GuardedAdapter(IPFilterAdapter):  # type: ignore[misc]
-    """Connect only to addresses that the guard allows, and let the clock end connections."""
+    """Connect only to what the guard allows, and let the clock end connections."""
 
     def __init__(self, guard: Guard, clock: _Clock, scheme: str) -> None:
         self._guard = guard

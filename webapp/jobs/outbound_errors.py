@@ -1,4 +1,6 @@
-"""Why a request to another server is not made, or failed: each with its code and its sentence.
+"""Why a request to another server is not made, or failed.
+
+Each reason has a code and a sentence.
 
 No sentence tells the address that a name resolves to, nor more of an answer than its status.
 """

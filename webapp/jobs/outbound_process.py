@@ -1,4 +1,4 @@
-"""The process of the consumer that makes requests to other servers, in a few threads.
+"""The consumer's process for requests to other servers, with a few threads.
 
 Other servers may be slow, so no worker waits for them. All work is claimed in rows with leases: if
 this process is killed, the next one goes on.

@@ -13,7 +13,7 @@ from webapp.recipes.outputs import Recipe
 def find_made(
     store: Store, job_id: str, image: NewImage, owner: str, recipe: str
 ) -> MadeBefore | None:
-    """Find a finished image of the same owner with the same bytes and outputs, or None.
+    """Find a finished image of an owner with the same bytes and outputs, or None.
 
     Never one of another owner, nor of none: that would tell that someone has such an image.
     """
@@ -43,7 +43,7 @@ class Copies:
 def copies_published(
     store: Store, storage: Storage, made: MadeBefore | None, job_id: str, image_id: str
 ) -> Iterator[Copies | None]:
-    """Publish thumbnails for a new image, unless the block fails or does not use them.
+    """Publish thumbnails for a new image, unless the block fails or leaves them.
 
     Where one is lost, or there are none, the block gets None: a worker makes them.
     """

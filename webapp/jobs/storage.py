@@ -380,7 +380,7 @@ class Storage:
 
 
 def _copy(source: Path, target: Path, size: int) -> bool:
-    """Copy a file of so many bytes, as a hard link if possible; return whether that worked."""
+    """Copy a file of so many bytes, if possible as a link; return if it worked."""
     try:
         try:
             os.link(source, target)

@@ -223,7 +223,11 @@ class ThumbnailConsumer(Consumer):  # type: ignore[misc]
         return bool(have_stopped) and not self._outbound.is_alive()
 
     def _interrupt_workers(self) -> None:
-        """End all processes now. What has no worker's signals may be killed at any moment."""
+        """End all processes now.
+
+        The one for requests has no handlers of signals as workers have, but loses nothing if it is
+        killed.
+        """
         self._outbound.kill()
         super()._interrupt_workers()
 

@@ -62,9 +62,10 @@ class Upload:
 
     @cached_property
     def sha256(self) -> str:
-        """The hash of all received bytes, for those who ask: 0.5 ms for 1 MB, 29 ms for 50 MB.
+        """The hash of all received bytes, for those who ask.
 
-        Read back from the memory of the system, they cost no more than while they arrive.
+        It takes 0.5 ms for 1 MB, and 29 ms for 50 MB. Read back from the memory of the system, they
+        cost no more than while they arrive.
         """
         self._file.seek(0)
         return hashlib.file_digest(self._file, "sha256").hexdigest()

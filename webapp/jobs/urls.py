@@ -1,4 +1,4 @@
-"""Which addresses of other servers this server makes requests to, and why not to others.
+"""Which other servers this server makes requests to, and why not to the rest.
 
 A URL is checked for its form when a client gives it, and again, with the address that its host
 resolves to, before each connection. No sentence tells which address that is.

@@ -1,4 +1,4 @@
-"""Tell the servers of owners that jobs are finished, as Standard Webhooks 1.0.0 says.
+"""Tell owners' servers that jobs are finished, by Standard Webhooks 1.0.0.
 
 A job that has a callback awaits its end in its row. What finds it finished writes a delivery and
 marks the job as told, in one transaction; what queues one of its images again, or opens it, lets it
@@ -90,9 +90,10 @@ class Webhooks:
     def _post(
         self, claim: DeliveryClaim, headers: dict[str, str]
     ) -> tuple[int | None, int | None, tuple[str, str] | None]:
-        """Return the status of the answer, its Retry-After, and what failed; its body is not read.
+        """Return the status of the answer, its Retry-After, and what failed.
 
-        No error may escape: the delivery would be tried again and again when its lease ends.
+        Its body is not read. No error may escape: the delivery would be tried again and again when
+        its lease ends.
         """
         from webapp.jobs.outbound import send  # With the first one: it takes memory.
 
@@ -121,7 +122,7 @@ class Webhooks:
 
 
 def describe(job: FinishedJob, moment: datetime) -> str:
-    """Write what a server is told of a finished job, as JSON, in the words of the API."""
+    """Write as JSON, in the words of the API, what is told of a finished job."""
     url = f"{job.origin}/api/v1/jobs/{job.id}"
     data = {
         "id": job.id,
@@ -155,7 +156,7 @@ def sign(claim: DeliveryClaim, secrets: list[str], moment: datetime) -> dict[str
 def _what_next(
     claim: DeliveryClaim, ended: DeliveryTry, retry_after: int | None
 ) -> tuple[str, float | None]:
-    """Return the status of a delivery after a try, and the seconds until the next one."""
+    """Return the status of a delivery after a try, and the seconds until the next."""
     if not ended.error_code:
         return "delivered", None
     if ended.answer == GONE:

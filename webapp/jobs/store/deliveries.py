@@ -1,4 +1,4 @@
-"""The rows of deliveries: what is sent to the servers of owners, and how that went."""
+"""The rows of deliveries: what owners' servers are sent, and how that went."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -52,7 +52,7 @@ class Deliveries:
         return [row["id"] for row in rows]
 
     def take_finished(self, job_id: str) -> FinishedJob | None:
-        """Mark a finished job as told, and read what to tell; None if it is not finished now.
+        """Mark a job as told, and read what to tell; None if it is not finished now.
 
         To be called in one transaction with `add`.
         """
@@ -84,7 +84,7 @@ class Deliveries:
         )
 
     def add(self, delivery_id: str, job: FinishedJob, kind: str, body: str, retries: int) -> None:
-        """Write a delivery that is due now; delete the oldest of its job if there are many."""
+        """Write a delivery that is due now, and delete the oldest of many of its job."""
         self._db.execute(
             "INSERT INTO deliveries"
             " (id, job_id, owner, type, body, created, retries_left, next_try)"
@@ -105,7 +105,7 @@ class Deliveries:
         )
 
     def claim(self, lease_seconds: float) -> DeliveryClaim | None:
-        """Claim the next delivery that is due, or whose sender died; None if there is none."""
+        """Claim the next delivery that is due, or whose sender died; or None."""
         values = {"now": self._now(), "at_once": AT_ONCE}
         if not self._db.query(_NEXT, **values):  # Without the lock of a writer.
             return None
@@ -232,7 +232,7 @@ def read_deliveries(db: Database, job_id: str) -> tuple[Delivery, ...]:
 
 
 def _times(row: dict[str, Any]) -> dict[str, datetime | None]:
-    """Convert the times of a delivery; of one that is being sent, the next try is unknown."""
+    """Convert the times of a delivery; only one that waits has a next try."""
     waits = row["status"] == "waiting"
     return {
         "created": datetime.fromtimestamp(row["created"], UTC),

@@ -109,7 +109,7 @@ class Fetches:
         return bool(self._db.query(f"SELECT 1 FROM fetches WHERE {UNFINISHED} LIMIT 1"))
 
     def claim(self, lease_seconds: float, max_of_client: int) -> FetchClaim | None:
-        """Claim the next fetch: of the client with the fewest in hand, the one that was due first.
+        """Claim the fetch that was due first, of the client with the fewest in hand.
 
         None if none is due, each client has as many in hand as it may, or an operator pauses the
         work.
@@ -147,7 +147,7 @@ class Fetches:
         return self._queue_again(claim, pause, released=0)
 
     def release(self, claim: FetchClaim, pause: float = 0) -> bool:
-        """Return a fetch to the queue as if it had not been claimed; return False if it is lost."""
+        """Put a fetch back as if it had not been claimed; return False if it is lost."""
         return self._queue_again(claim, pause, released=1)
 
     def _queue_again(self, claim: FetchClaim, pause: float, released: int) -> bool:
@@ -162,7 +162,7 @@ class Fetches:
         )
 
     def finish(self, claim: FetchClaim, image: NewImage, open_seconds: float) -> bool:
-        """Write the row of the image that a fetch became, and end the fetch, in one transaction.
+        """End a fetch, and write the row of its image, in one transaction.
 
         Returns False if the claim is lost, or the job is deleted.
         """
@@ -198,14 +198,17 @@ class Fetches:
         return self._end(UNFINISHED, "failed", code, message, open_seconds)
 
     def cancel(self, job_id: str, code: str, message: str, open_seconds: float) -> int:
-        """Cancel the pending fetches of a job; return their number. Who has one loses its claim."""
+        """Cancel the pending fetches of a job; return their number.
+
+        Who has one loses its claim.
+        """
         which = f"job_id = :job_id AND {UNFINISHED}"
         return self._end(which, "cancelled", code, message, open_seconds, job_id=job_id)
 
     def _end(
         self, which: str, status: str, code: str, message: str, open_seconds: float, **values: Any
     ) -> int:
-        """End fetches, remember what their jobs miss, and close these if that was the last."""
+        """End fetches, note what their jobs miss, and close those that await no more."""
         with self._db.transaction():
             ended = self._db.query(
                 "UPDATE fetches SET status = :status, error_code = :code,"

@@ -1,4 +1,4 @@
-"""The rows of idempotency keys: which job and answer the first request of each had."""
+"""The rows of idempotency keys: the job and answer of each first request."""
 
 import json
 from collections.abc import Callable

@@ -466,7 +466,7 @@ class ImageQueue:
         )
 
     def has_unfinished(self, count: int) -> bool:
-        """Return whether at least `count` images wait or are claimed, or are to be fetched."""
+        """Return whether `count` images wait, are claimed, or are to be fetched."""
         sql = (
             f"SELECT 1 FROM images WHERE {UNFINISHED}"
             f" UNION ALL SELECT 1 FROM fetches WHERE {UNFINISHED} LIMIT 1 OFFSET :before"

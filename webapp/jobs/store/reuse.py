@@ -43,10 +43,11 @@ class ReusedImages:
     def find(
         self, job_id: str, owner: str, sha256: str, recipe: str, numbers: Mapping[str, int]
     ) -> MadeBefore | None:
-        """Find a finished image with some bytes and all thumbnails of a job's recipe, or None.
+        """Find a finished image with some bytes and all thumbnails of a recipe.
 
-        Its job is neither expired nor deleted. `numbers` are those of a recipe's outputs, by their
-        digests. A thumbnail has the digest of its output with the focal point that its owner chose.
+        None if there is none. Its job is neither expired nor deleted. `numbers` are those of the
+        outputs, by their digests. A thumbnail has the digest of its output with the focal point
+        that its owner chose.
         """
         with self._db.snapshot():
             rows = self._db.query(
