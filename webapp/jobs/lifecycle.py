@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from math import inf
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 from webapp.config import MB, Config
@@ -102,6 +103,10 @@ REFUSALS = (
 )
 
 
+class _SentBefore(Exception):
+    """An image is in its job already, at the same position."""
+
+
 class Jobs:
     """Create, follow, change and delete jobs: rows and files that belong together."""
 
@@ -119,7 +124,7 @@ class Jobs:
         self.watch = JobWatch(store, places, self._watchers)
         self.trials = Trials(store, storage, limits, self.watch, max(places, 1))
         self._image_limits = ImageLimits.from_config(config)
-        self._guard = Guard(config)
+        self.guard = Guard(config)
         self._outbound = WakeUp(config.instance / WAKE_UP)
 
     # Create
@@ -218,24 +223,31 @@ class Jobs:
         """
         with self._counted_refusals(name):
             image = self._read(upload, name, position)
-            before = self.store.queue.find_same(job_id, image)
-            if before is not None:
-                return before
             made = None
             if reuses:
                 image, made = self._find_made(job_id, image, upload)
-            with (
-                self._original_stored(upload, job_id, image.id),
-                copies_published(self.store, self.storage, made, job_id, image.id) as copies,
-                self.limits.within_share(client),
-                within_kept_limit(self.store, job_id, self.config, lets_new_expire=True),
-            ):
-                if not self.store.queue.add(
-                    job_id, image, OPEN_SECONDS, self.config.max_images, client
+            before = self.store.queue.find_same(job_id, image)
+            if before is not None:
+                return before
+            try:
+                with (
+                    self._original_stored(upload, job_id, image.id),
+                    copies_published(self.store, self.storage, made, job_id, image.id) as copies,
+                    self.limits.within_share(client),
+                    within_kept_limit(self.store, job_id, self.config, lets_new_expire=True),
                 ):
-                    self._refuse(job_id)
-                if copies:
-                    copies.finish(image.id)
+                    # Again, now that no other request can add it.
+                    before = self.store.queue.find_same(job_id, image)
+                    if before is not None:
+                        raise _SentBefore
+                    if not self.store.queue.add(
+                        job_id, image, OPEN_SECONDS, self.config.max_images, client
+                    ):
+                        self._refuse(job_id)
+                    if copies:
+                        copies.finish(image.id)
+            except _SentBefore:
+                return cast(str, before)
         self._log_added(job_id, image, copies)
         return image.id
 
@@ -253,13 +265,13 @@ class Jobs:
         with self._counted_refusals(chosen or "of a URL"):
             if not self.config.fetch_urls:
                 raise FetchingIsOff
-            self._guard.check(url)
+            self.guard.check(url)
             self._require_space()
-            before = self.store.fetches.find_same(job_id, position, url)
-            if before is not None:
-                return before
             fetch_id = str(uuid4())
             with self.limits.within_share(client):
+                before = self.store.fetches.find_same(job_id, position, url)
+                if before is not None:
+                    return before
                 if not self.store.fetches.add(
                     job_id, fetch_id, url, chosen, position, client, self.config.max_images
                 ):
@@ -361,7 +373,7 @@ class Jobs:
         if not owner or not is_token(owner):
             raise TokenRequired
         try:
-            self._guard.check(url)
+            self.guard.check(url)
         except RequestRefused as error:
             error.field = "callback_url"
             raise

@@ -102,13 +102,15 @@ class Attempt:
             raise RuntimeError("The request was not compared with the first one.")
         return self._hold
 
-    def replay(self, fields: Any, files: Sequence[tuple[Upload, str]] = ()) -> Response | None:
+    def replay(
+        self, fields: Any, files: Sequence[tuple[Upload, str]] = (), fetched: int = 0
+    ) -> Response | None:
         """Return the answer to the first request with this key; None to make a job.
 
         `fields` are what the request asks for, as values that msgspec encodes; `files` are its
-        files with their names. Where the job is there, but its answer must be made again, it is
-        None too, and `job_id` is set. Raises KeyReused if the first request was another one, or
-        KeyInUse.
+        files with their names. `fetched` more images come from URLs. Where the job is there, but
+        its answer must be made again, it is None too, and `job_id` is set. Raises KeyReused if the
+        first request was another one, or KeyInUse.
         """
         if self._is_read:
             return None
@@ -126,7 +128,7 @@ class Attempt:
             self._first = None
             return None
         if not current_owner():
-            _become_owner_again(first.job_id, len(files))
+            _become_owner_again(first.job_id, len(files) + fetched)
         if first.answer and first.answer.body is not None:
             return _mark(Response(first.answer.body, first.answer.status, first.answer.headers))
         self.job_id = first.job_id
@@ -219,14 +221,14 @@ def _fingerprint(fields: Any, files: Sequence[tuple[Upload, str]]) -> str:
     return sha256(msgpack.encode([where, fields, hashes], order="deterministic")).hexdigest()
 
 
-def _become_owner_again(job_id: str, files: int) -> None:
+def _become_owner_again(job_id: str, images: int) -> None:
     """Give a client without any owner the job that it made, as the first answer did.
 
-    Others of its address may guess a key. They sent all files of this request, so they get nothing
+    Others of its address may guess a key. They sent all images of this request, so they get nothing
     new, unless its owner went on with the job or made another. Raises KeyReused in the former case.
     """
     jobs = current_jobs()
-    if jobs.progress(job_id).counts.total > files:
+    if jobs.progress(job_id).counts.total > images:
         raise KeyReused
     owner = jobs.store.jobs.owner(job_id)
     if owner and list(islice(jobs.store.jobs.ids(owner), 2)) == [job_id]:

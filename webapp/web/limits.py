@@ -21,12 +21,12 @@ MAKE_JOBS = {
     "uploads.open_job",
     "uploads.create",
     "thumbnail_api.upload_image",
-    "api.create_job",
 }
 NEED_NO_ACCESS = {"access.sign_in", "access.sign_out", None}  # None: no route matches.
 OTHER_MB = 1  # Of a form without images.
 TAKE_IMAGES = {
     *MAKE_JOBS,
+    "api.create_job",  # It counts its job itself: a request that is sent again makes none.
     "uploads.add_images",
     "uploads.add_photos",
     "changes.replace",

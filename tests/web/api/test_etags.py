@@ -76,3 +76,14 @@ def test_deleted_job_is_gone_for_those_who_know_it(
     client.delete(links["job"])
     assert client.get(links["job"], headers={"If-None-Match": etag}).status_code == 410
     assert client.get(links["job"]).status_code == 410
+
+
+@pytest.mark.parametrize("path", ["manifest.json", "markup"])
+def test_unchanged_download_is_not_sent_again(client: FlaskClient, jobs: Jobs, path: str) -> None:
+    url = create(client, make_jpeg()).headers["Location"]
+    work(jobs)
+    etag = client.get(f"{url}/{path}").headers["ETag"]
+    assert client.get(f"{url}/{path}", headers={"If-None-Match": etag}).status_code == 304
+    client.patch(f"{url}", json={"outputs": [{"width": 40}]})
+    work(jobs)
+    assert client.get(f"{url}/{path}", headers={"If-None-Match": etag}).status_code == 200

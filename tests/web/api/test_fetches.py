@@ -32,6 +32,21 @@ def test_job_of_a_url_waits_for_its_image(client: FlaskClient) -> None:
     assert "secret" not in client.get(job["links"]["job"]).text
 
 
+def test_lost_answer_to_a_url_is_given_again(app: Flask) -> None:
+    request_ = {"json": {**SQUARE, "url": URL}, "headers": {"Idempotency-Key": "a"}}
+    first, again = (app.test_client().post(JOBS, **request_) for _ in range(2))
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert first.json == again.json
+
+
+def test_fetch_that_begins_changes_the_etag(app: Flask, client: FlaskClient) -> None:
+    job = client.post(JOBS, json={**SQUARE, "url": URL})
+    app.extensions["jobs"].store.fetches.claim(60, 1)
+    known = {"If-None-Match": job.headers["ETag"]}
+    after: Any = client.get(job.headers["Location"], headers=known).json
+    assert [one["status"] for one in after["fetches"]] == ["working"]
+
+
 def test_form_takes_a_url_too(client: FlaskClient) -> None:
     response = client.post(JOBS, **multipart(preset="square", url=URL))
     assert response.status_code == 202

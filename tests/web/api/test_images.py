@@ -1,14 +1,26 @@
 """Add, read and change images over the API."""
 
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from threading import Barrier
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+from PIL import Image
 
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import nothing_left, work
 from tests.support.programs import create, open_job, put
 from webapp.jobs.lifecycle import Jobs
+
+
+def make_bmp(color: str) -> bytes:
+    """Make a picture of one colour; all have the same length."""
+    data = BytesIO()
+    Image.new("RGB", (8, 8), color).save(data, "BMP")
+    return data.getvalue()
 
 
 def test_added_image_is_answered_with_its_address(client: FlaskClient) -> None:
@@ -26,6 +38,34 @@ def test_image_sent_twice_at_its_place_is_added_once(client: FlaskClient) -> Non
         put(client, images, make_jpeg(), filename="a.jpg", position=3).json for _ in range(2)
     )
     assert first == again
+
+
+def test_image_sent_twice_at_the_same_moment_is_added_once(app: Flask, client: FlaskClient) -> None:
+    job = open_job(client)
+    cookie = client.get_cookie("session")
+    assert cookie
+    together = Barrier(4)
+
+    def send(_: int) -> str:
+        own = app.test_client()
+        own.set_cookie("session", cookie.value)
+        together.wait()
+        answer = put(own, job["links"]["images"], make_jpeg(), filename="a.jpg", position=3)
+        assert answer.json is not None
+        return answer.json["id"]  # type: ignore[no-any-return]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(send, range(4)))) == 1
+    after: Any = client.get(job["links"]["job"]).json
+    assert len(after["images"]) == 1
+
+
+def test_other_image_of_the_same_length_is_added(client: FlaskClient) -> None:
+    images = open_job(client)["links"]["images"]
+    red, blue = (make_bmp(color) for color in ("red", "blue"))
+    assert len(red) == len(blue)
+    ids = {put(client, images, data, position=0).json["id"] for data in (red, blue)}  # type: ignore[index]
+    assert len(ids) == 2
 
 
 def test_refused_image_leaves_nothing(client: FlaskClient, jobs: Jobs) -> None:

@@ -102,6 +102,19 @@ def test_every_wrong_field_of_a_form_is_told(client: FlaskClient) -> None:
     assert found["#/format"] == "This must be one of avif, gif, jpeg, png, webp, source."
 
 
+def test_wrong_links_are_told_with_all_else(client: FlaskClient) -> None:
+    links = {"url": "ftp://a.test", "callback_url": "b"}
+    for request_ in (
+        {"json": {"presets": ["square"], **links}},
+        multipart(preset="square", **links),
+    ):
+        assert wrong_fields(client.post(JOBS, **request_)).keys() == {"#/url", "#/callback_url"}
+
+
+def test_field_that_is_sent_twice_is_refused(client: FlaskClient) -> None:
+    assert list(wrong_fields(create(client, make_jpeg(), width=["64", "65"]))) == ["#/width"]
+
+
 def test_unknown_parameter_is_refused_everywhere(client: FlaskClient) -> None:
     url = create(client, make_jpeg()).headers["Location"]
     for path in (JOBS, url, f"{url}/thumbnails.zip", "/api/v1/limits"):
@@ -140,7 +153,13 @@ def test_change_is_sent_as_json(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize(
     ("query", "pointer"),
-    [("wait=soon", "#/wait"), ("limit=0", "#/limit"), ("cursor=x", "#/cursor")],
+    [
+        ("wait=soon", "#/wait"),
+        ("limit=0", "#/limit"),
+        ("cursor=x", "#/cursor"),
+        # 2 ** 40 and a row beyond what the database counts.
+        ("cursor=MHgxcDQwIDk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5", "#/cursor"),
+    ],
 )
 def test_wrong_query_is_pointed_at(client: FlaskClient, query: str, pointer: str) -> None:
     url = JOBS if "wait" not in query else create(client, make_jpeg()).headers["Location"]

@@ -1,11 +1,15 @@
 """A program sends the same job or the same image again."""
 
+from dataclasses import replace
+
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.app import running_app
 from tests.support.images import make_jpeg
 from tests.support.jobs import work
 from tests.support.programs import JOBS, SQUARE, create, open_job, put
+from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 
 PHOTO = make_jpeg((60, 40))
@@ -98,3 +102,12 @@ def test_thumbnail_as_the_answer_is_sent_again(client: FlaskClient, jobs: Jobs) 
     assert first.headers["Content-Location"] == second.headers["Content-Location"]
     assert second.headers["Idempotent-Replayed"] == "true"
     assert count(jobs) == 2
+
+
+def test_request_sent_again_counts_as_no_job(config: Config) -> None:
+    with running_app(replace(config, max_jobs_per_hour=1)) as app:
+        client = app.test_client()
+        key = {"Idempotency_Key": "a"}
+        first, again = (create(client, make_jpeg(), **key) for _ in range(2))
+        assert (first.status_code, again.status_code) == (202, 202)
+        assert create(client, make_jpeg()).status_code == 429

@@ -25,7 +25,12 @@ def app(config: Config) -> Iterator[Flask]:
 
 
 @pytest.mark.parametrize(
-    ("path", "headers"), [(f"{JOBS}?wait=20", {}), (JOBS, {"Prefer": "respond-async, wait=20"})]
+    ("path", "headers"),
+    [
+        (f"{JOBS}?wait=20", {}),
+        (JOBS, {"Prefer": "respond-async, wait=20"}),
+        (JOBS, {"Prefer": "Wait=20; foo"}),
+    ],
 )
 def test_new_job_is_answered_when_it_is_finished(
     app: Flask, client: FlaskClient, path: str, headers: dict[str, str]
@@ -96,6 +101,15 @@ def test_thumbnail_that_is_not_made_in_time_answers_as_a_job(client: FlaskClient
     answer = create(client, make_jpeg(), path=f"{JOBS}?wait=1", Accept="image/*")
     assert (answer.status_code, answer.mimetype) == (202, "application/json")
     assert time.monotonic() - began < 1.9  # It does not wait twice.
+
+
+@pytest.mark.parametrize("accept", ["image/webp", "image/*;q=0"])
+def test_thumbnail_of_another_type_answers_as_a_job(
+    app: Flask, client: FlaskClient, accept: str
+) -> None:
+    path = f"{JOBS}?wait=20"
+    answer = answer_with_worker(app, lambda: create(client, make_jpeg(), path=path, Accept=accept))
+    assert (answer.status_code, answer.mimetype) == (201, "application/json")
 
 
 def test_several_thumbnails_answer_as_a_job(app: Flask, client: FlaskClient) -> None:

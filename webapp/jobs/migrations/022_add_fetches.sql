@@ -29,9 +29,12 @@ CREATE TRIGGER fetch_added AFTER INSERT ON fetches BEGIN
     UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
 END;
 
+CREATE TRIGGER fetch_changed AFTER UPDATE OF status ON fetches BEGIN
+    UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
+END;
+
 CREATE TRIGGER fetch_ended AFTER UPDATE OF status ON fetches
 WHEN new.status NOT IN ('waiting', 'working') BEGIN
-    UPDATE jobs SET version = version + 1 WHERE id = new.job_id;
     INSERT INTO counters VALUES ('fetch ' || new.status, coalesce(new.error_code, ''), 1)
         ON CONFLICT DO UPDATE SET count = count + 1;
 END;

@@ -137,9 +137,6 @@ class Fetches:
                 lease=now + lease_seconds,
                 number=rows[0]["number"],
             )
-            self._db.execute(
-                "UPDATE jobs SET version = version + 1 WHERE id = :id", id=claimed[0]["job_id"]
-            )
         return FetchClaim(**claimed[0])
 
     def try_again(self, claim: FetchClaim, pause: float) -> bool:

@@ -132,10 +132,14 @@ class ImageQueue:
         return bool(replaced)
 
     def find_same(self, job_id: str, image: NewImage) -> str | None:
-        """Return the id of a job's image with the same position, name and size, or None."""
+        """Return the id of a job's image with the same position, name and size, or None.
+
+        Where both have a hash, that is the same too.
+        """
         rows = self._db.query(
             "SELECT id FROM images WHERE job_id = :job_id AND position = :position"
-            " AND name = :name AND bytes = :bytes",
+            " AND name = :name AND bytes = :bytes AND coalesce(sha256 = :sha256, 1)",
+            sha256=image.sha256,
             job_id=job_id,
             position=image.position,
             name=image.name,

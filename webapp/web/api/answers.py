@@ -60,20 +60,24 @@ _kept = _Bodies(8_000_000)
 
 
 def answer(value: Any, status: int = 200) -> Response:
-    """Answer with JSON; 304 where the client has the same already.
+    """Answer with JSON, or 304 where the client has the same already.
 
     202 says when to read again.
     """
-    body = _encode(value)
+    response = answer_bytes(_encode(value), JSON, status)
+    if response.status_code == 202:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def answer_bytes(body: bytes, mimetype: str, status: int = 200) -> Response:
+    """Answer with a body, or 304 where the client has the same already."""
     etag = f'"{sha256(body).hexdigest()[:16]}"'
     if _is_known(etag):
         return _tagged(Response(status=304), etag)
     if request.method == "HEAD":
-        return _tagged(without_body(JSON), etag)
-    response = _tagged(Response(body, status, mimetype=JSON), etag)
-    if status == 202:
-        response.headers["Retry-After"] = str(RETRY_SECONDS)
-    return response
+        return _tagged(without_body(mimetype), etag)
+    return _tagged(Response(body, status, mimetype=mimetype), etag)
 
 
 def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -> Response:
@@ -122,21 +126,23 @@ def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -
 
 def asks_for_picture() -> bool:
     """Return whether the client waits for an image, and accepts neither JSON nor HTML."""
-    accepted = [mimetype.partition("/") for mimetype, _ in request.accept_mimetypes]
-    return bool(accepted) and all(kind == "image" for kind, *_ in accepted) and read_wait() > 0
+    kinds = {
+        mimetype.partition("/")[0] for mimetype, quality in request.accept_mimetypes if quality
+    }
+    return kinds == {"image"} and read_wait() > 0
 
 
 def answer_picture(job_id: str) -> Response | None:
-    """Answer with the one thumbnail of a job; None if it is not made.
+    """Answer with the one thumbnail of a job; None if it is not made, or in another format.
 
     Raises ImageFailed.
     """
     image = current_jobs().job(job_id).images[0]
     if image.is_failed:
         raise ImageFailed(image.error_code or "", image.error_message or "")
-    if not image.thumbnails:
+    thumbnail = next(iter(image.thumbnails), None)
+    if thumbnail is None or not request.accept_mimetypes.quality(f"image/{thumbnail.format}"):
         return None
-    thumbnail = image.thumbnails[0]
     response = thumbnails.send(thumbnail.path)
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["Content-Disposition"] = content_disposition(

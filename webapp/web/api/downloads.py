@@ -7,11 +7,21 @@ from flask import Response, request
 
 from webapp.exports.archive import read_job, write_manifest
 from webapp.exports.file_names import DEFAULT_PATTERN, check_pattern
-from webapp.web.api.operations import JSON, TEXT, ZIP, Answer, Parameter, operation
+from webapp.web.api.answers import answer_bytes
+from webapp.web.api.operations import (
+    IF_NONE_MATCH,
+    JSON,
+    TEXT,
+    UNCHANGED,
+    ZIP,
+    Answer,
+    Parameter,
+    operation,
+)
 from webapp.web.app_context import current_jobs
 from webapp.web.clients import client_name
 from webapp.web.views import downloads
-from webapp.web.views.responses import no_store, without_body
+from webapp.web.views.responses import without_body
 
 NAMES = Parameter(
     "names",
@@ -30,10 +40,10 @@ operation(
     errors=(404, 410, 422, 429),
 )(downloads.archive)
 
-operation(
+
+@operation(
     "GET",
     "/jobs/<uuid:job_id>/markup",
-    name="write_markup",
     tag="Downloads",
     parameters=(
         Parameter(
@@ -50,18 +60,23 @@ operation(
             "The id of an image, `id/output` for the files of one output, or `id/file-name` for"
             " one thumbnail.",
         ),
+        IF_NONE_MATCH,
     ),
-    answers=(Answer(200, "The markup.", media_types=(TEXT,)),),
+    answers=(Answer(200, "The markup.", media_types=(TEXT,), headers=("ETag",)), UNCHANGED),
     errors=(404, 410, 422, 429),
-)(downloads.markup)
+)
+def write_markup(job_id: UUID) -> Response:
+    """Write the markup of a job, or of a part of it."""
+    response = downloads.markup(job_id)
+    return response if request.method == "HEAD" else answer_bytes(response.get_data(), TEXT)
 
 
 @operation(
     "GET",
     "/jobs/<uuid:job_id>/manifest.json",
     tag="Downloads",
-    parameters=(NAMES,),
-    answers=(Answer(200, "The manifest.", dict),),
+    parameters=(NAMES, IF_NONE_MATCH),
+    answers=(Answer(200, "The manifest.", dict, headers=("ETag",)), UNCHANGED),
     errors=(404, 410, 422, 429),
 )
 def get_manifest(job_id: UUID) -> Response:
@@ -75,6 +90,4 @@ def get_manifest(job_id: UUID) -> Response:
         jobs.progress(str(job_id))
         return without_body(JSON)
     jobs.limits.admit_packing(client_name(), str(job_id))
-    response = no_store(write_manifest(read_job(jobs, str(job_id)), pattern))
-    response.mimetype = JSON
-    return response
+    return answer_bytes(write_manifest(read_job(jobs, str(job_id)), pattern).encode(), JSON)

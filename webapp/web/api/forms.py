@@ -13,6 +13,7 @@ from msgspec import UNSET
 from werkzeug.datastructures import MultiDict
 
 from webapp.config import read_switch
+from webapp.jobs.outbound_errors import RequestRefused
 from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import Recipe
 from webapp.web.api import schemas
@@ -26,6 +27,7 @@ from webapp.web.api.reading import (
     read_json,
     read_recipe,
 )
+from webapp.web.app_context import current_jobs
 from webapp.web.upload_request import UploadRequest, received_upload
 
 FORMS = (FORM, "application/x-www-form-urlencoded")
@@ -36,6 +38,7 @@ OUTPUT_FIELDS = tuple(name for name in schemas.Output.__struct_fields__ if name 
 FORM_FIELDS = tuple(name for name in schemas.NewJobForm.__struct_fields__ if name != "files")
 OTHER_QUERY = {"wait", "filename"}
 NUMBERS = {"width", "height", "quality", "max_kb"}
+SEVERAL = {"preset", "format"}
 SWITCHES = {"enlarge", "keep_copyright", "animated"}
 FORM_PARAMETERS = (
     *(
@@ -57,6 +60,11 @@ class AskedJob:
     url: str | None = None
     callback_url: str | None = None
     files: Sequence[tuple[Upload, str]] = ()
+
+    @property
+    def fetched(self) -> int:
+        """The number of its images that are to be fetched."""
+        return int(self.url is not None)
 
 
 def read_new_job() -> AskedJob:
@@ -83,9 +91,10 @@ def read_new_job() -> AskedJob:
         problems.add("/url", "Send files or a link, not both.")
     problems.raise_if_any()
     assert job is not None
-    if request.mimetype != JSON and not files and job.url is None:
+    asked = replace(job, files=files)
+    if request.mimetype != JSON and not asked.files and not asked.fetched:
         raise NothingSent
-    return replace(job, files=files)
+    return asked
 
 
 def read_image() -> tuple[Upload, str]:
@@ -105,10 +114,11 @@ def _read_job(asked: schemas.NewJob | None, problems: Problems) -> AskedJob | No
         return None
     recipe = read_recipe(asked.presets, asked.outputs, problems)
     hours = read_hours(asked.keep_hours, problems)
-    if recipe is None:
-        return None
     url = None if asked.url is UNSET else asked.url
     callback_url = None if asked.callback_url is UNSET else asked.callback_url
+    _check_links(url, callback_url, problems)
+    if recipe is None:
+        return None
     return AskedJob(recipe, asked.name, hours, url, callback_url)
 
 
@@ -119,14 +129,29 @@ def _read_fields(fields: MultiDict[str, str], problems: Problems) -> AskedJob | 
     """
     for name in sorted(fields.keys() - set(FORM_FIELDS) - OTHER_QUERY):
         problems.add(f"/{escape(name)}", "There is no such field.")
+    for name in sorted(set(FORM_FIELDS) - SEVERAL):
+        if len(fields.getlist(name)) > 1:
+            problems.add(f"/{name}", "Send this field once.")
     asked = _read_recipe_field(fields.get("recipe", ""), problems)
     outputs = [*asked.outputs, *_read_output_fields(fields, problems)]
     recipe = read_recipe([*fields.getlist("preset"), *asked.presets], outputs, problems)
     hours = _read_hours_field(fields.get("keep_hours", ""), problems)
+    url, callback_url = fields.get("url") or None, fields.get("callback_url") or None
+    _check_links(url, callback_url, problems)
     if recipe is None:
         return None
-    url, callback_url = fields.get("url") or None, fields.get("callback_url") or None
     return AskedJob(recipe, fields.get("name", ""), hours, url, callback_url)
+
+
+def _check_links(url: str | None, callback_url: str | None, problems: Problems) -> None:
+    """Check links where something else is wrong too: alone, each has a code of its own."""
+    if problems.found or (url and callback_url):
+        for name, link in (("url", url), ("callback_url", callback_url)):
+            try:
+                if link is not None:
+                    current_jobs().guard.check(link)
+            except RequestRefused as error:
+                problems.add(f"/{name}", str(error))
 
 
 def _read_recipe_field(text: str, problems: Problems) -> schemas.Recipe:

@@ -16,6 +16,7 @@ from webapp.web.api.operations import (
     IF_NONE_MATCH,
     IMAGE,
     JSON,
+    UNCHANGED,
     Answer,
     Parameter,
     operation,
@@ -99,7 +100,7 @@ def add_fetch(job_id: UUID) -> Response:
     parameters=(IF_NONE_MATCH,),
     answers=(
         Answer(200, "The image.", schemas.Image, headers=("ETag",)),
-        Answer(304, "Nothing changed since the answer with this ETag."),
+        UNCHANGED,
     ),
     errors=(404, 410),
 )

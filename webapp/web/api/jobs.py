@@ -26,6 +26,7 @@ from webapp.web.api.operations import (
     IF_NONE_MATCH,
     IMAGE,
     JSON,
+    UNCHANGED,
     WAIT,
     WAIT_FOR_CHANGE,
     Answer,
@@ -75,7 +76,7 @@ CHANGED = (
 )
 FOUND = (
     Answer(200, "The job.", schemas.Job, headers=("ETag",)),
-    Answer(304, "Nothing changed since the answer with this ETag."),
+    UNCHANGED,
 )
 
 
@@ -109,7 +110,7 @@ def create_job() -> ResponseReturnValue:
     """
     with idempotent() as attempt:
         asked = read_new_job()
-        if first := attempt.replay(replace(asked, files=()), asked.files):
+        if first := attempt.replay(replace(asked, files=()), asked.files, asked.fetched):
             return first
         job_id = attempt.job_id or _create(asked, attempt.hold)
         response = answer_job(job_id, is_new=True)
@@ -120,6 +121,7 @@ def create_job() -> ResponseReturnValue:
 
 def _create(asked: AskedJob, hold: Hold | None) -> str:
     """Create the job that is asked for, with its files, and return its id."""
+    current_jobs().limits.admit_job(client_name())
     jobs, owner, origin = current_jobs(), become_owner(), current_origin()
     if len(asked.files) == 1:
         ((upload, name),) = asked.files
@@ -183,7 +185,7 @@ def _add_all(job_id: str, files: Sequence[tuple[Upload, str]]) -> list[MissingFi
     ),
     answers=(
         Answer(200, "Your jobs.", schemas.JobPage, headers=("Link", "ETag")),
-        Answer(304, "Nothing changed since the answer with this ETag."),
+        UNCHANGED,
     ),
     errors=(422,),
 )

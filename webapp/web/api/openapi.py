@@ -21,6 +21,7 @@ from webapp.web.api.operations import (
     JSON,
     OPERATIONS,
     PROBLEM,
+    UNCHANGED,
     Answer,
     Operation,
     Parameter,
@@ -70,7 +71,7 @@ what it made. Every answer has the id of its request in the header `X-Request-ID
     parameters=(IF_NONE_MATCH,),
     answers=(
         Answer(200, "The OpenAPI 3.1 document.", dict, headers=("ETag",)),
-        Answer(304, "Nothing changed since the answer with this ETag."),
+        UNCHANGED,
     ),
 )
 def get_openapi() -> Response:

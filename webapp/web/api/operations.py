@@ -69,6 +69,7 @@ class Operation:
     error_kind: type[Struct]  # The type of the JSON of errors.
 
 
+UNCHANGED = Answer(304, "Nothing changed since the answer with this ETag.")
 OPERATIONS: list[Operation] = []
 OF_ALL = (400, 401, 422)  # Statuses that every operation of the API may answer.
 

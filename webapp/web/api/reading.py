@@ -4,14 +4,13 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import inf
+from math import inf, isfinite
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 from flask import request
 from msgspec import UNSET, Struct, UnsetType
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.http import parse_dict_header
 
 from webapp.recipes.outputs import InvalidRecipe, Output, Point, Recipe, combine, default_name
 from webapp.recipes.presets import preset
@@ -24,6 +23,8 @@ MAX_WAIT_SECONDS = 30
 MAX_JSON_BYTES = 250_000  # A recipe has some kB.
 MAX_ERRORS = 50
 PAGE_SIZE = 50  # Jobs of a page, where nothing else is asked for.
+
+_PREFERRED_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,6})(?![0-9])', re.IGNORECASE)
 
 S = TypeVar("S", bound=Struct)
 
@@ -296,8 +297,8 @@ def read_wait() -> int:
     if seconds is None and "Prefer" not in request.headers:
         return 0
     if seconds is None:
-        text = parse_dict_header(request.headers.get("Prefer", "")).get("wait") or ""
-        seconds = int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0
+        found = _PREFERRED_WAIT.search(request.headers.get("Prefer", ""))
+        seconds = int(found[1]) if found else 0
     return min(seconds, MAX_WAIT_SECONDS)
 
 
@@ -311,11 +312,14 @@ def read_cursor() -> tuple[float, int]:
         return inf, 0
     try:
         created, number = urlsafe_b64decode(cursor).decode().split(" ")
-        return float.fromhex(created), int(number)
+        place = float.fromhex(created), int(number)
+        if not (isfinite(place[0]) and 0 <= place[1] < 2**63):
+            raise ValueError(cursor)
     except (ValueError, OverflowError):
         raise _invalid(
             "cursor", "This is not the place of a page. Begin without a cursor."
         ) from None
+    return place
 
 
 def write_cursor(place: tuple[float, int]) -> str:

@@ -6,7 +6,7 @@ from flask import Response
 
 from webapp.web.api import schemas
 from webapp.web.api.answers import answer
-from webapp.web.api.operations import IF_NONE_MATCH, Answer, operation
+from webapp.web.api.operations import IF_NONE_MATCH, UNCHANGED, Answer, operation
 from webapp.web.api.representations import describe_deliveries
 from webapp.web.app_context import current_jobs
 from webapp.web.clients import client_name, require_owner
@@ -19,7 +19,7 @@ from webapp.web.clients import client_name, require_owner
     parameters=(IF_NONE_MATCH,),
     answers=(
         Answer(200, "The webhooks.", schemas.Deliveries, headers=("ETag",)),
-        Answer(304, "Nothing changed since the answer with this ETag."),
+        UNCHANGED,
     ),
     errors=(403, 404, 410),
 )
