@@ -548,6 +548,21 @@ def test_a_process_that_dies_loses_and_doubles_nothing(jobs: Jobs, clock: Clock)
     assert len([path for path in files_left(jobs) if job_id in path]) == 2  # Folder and file.
 
 
+def test_a_slow_process_takes_no_fetch_from_the_next(jobs: Jobs, clock: Clock) -> None:
+    with origin(answer(PHOTO)) as server:
+        jobs = allow(jobs, server.port)
+        job_id = submit(jobs, server.url)
+        slow = fetch_work(jobs).take()
+        clock.stop(NOW + 30)  # Its lease has ended.
+        next_one = fetch_work(jobs).take()
+        assert slow
+        assert next_one
+        slow()
+        assert only_fetch(jobs, job_id).status == "working"
+        next_one()
+        assert only_fetch(jobs, job_id).status == "done"
+
+
 def test_a_long_fetch_is_claimed_once(jobs: Jobs) -> None:
     jobs = open_jobs(replace(jobs.config, fetch_seconds=600), jobs.store.now)
     submit(jobs, "https://pictures.example/cat.jpg")
@@ -596,6 +611,16 @@ def test_a_client_with_many_fetches_leaves_threads_to_others(jobs: Jobs) -> None
     submit(jobs, "https://pictures.example/", client="one")
 
     assert work.take()
+
+
+def test_clients_take_turns(jobs: Jobs) -> None:
+    submit(jobs, "https://pictures.example/1", "https://pictures.example/2", client="first")
+    submit(jobs, "https://pictures.example/3", client="second")
+    work = fetch_work(jobs)
+    work.take()
+    work.take()
+    fetches = jobs.store.db.query("SELECT url FROM fetches WHERE status = 'working' ORDER BY url")
+    assert [fetch["url"][-1] for fetch in fetches] == ["1", "3"]
 
 
 def test_an_address_of_a_fetch_is_not_logged(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
