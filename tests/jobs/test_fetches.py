@@ -20,7 +20,7 @@ from webapp.jobs.errors import (
     TooManyImages,
     TooManyWaiting,
 )
-from webapp.jobs.fetches import PAUSES, FetchWork
+from webapp.jobs.fetches import PAUSES, ROOM_SECONDS, FetchWork
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import NEW_SECONDS, OPEN_SECONDS
 from webapp.jobs.models import MAX_MISSING, Fetch
@@ -167,6 +167,15 @@ def test_a_url_that_is_sent_twice_at_its_position_is_fetched_once(jobs: Jobs) ->
     assert only_fetch(jobs, job_id).position == 7
 
 
+def test_a_url_that_failed_at_its_position_can_be_added_again(jobs: Jobs) -> None:
+    job_id = jobs.submit(PRESETS["square"].recipe, "owner")
+    url = "https://pictures.example/cat.jpg"
+    first = jobs.add_url(job_id, url, None, 1, "client")
+    jobs.cancel(job_id)
+
+    assert jobs.add_url(job_id, url, None, 1, "client") != first
+
+
 def test_an_image_that_its_owner_had_before_is_done_at_once(jobs: Jobs) -> None:
     with origin(answer(PHOTO)) as server:
         jobs = allow(jobs, server.port)
@@ -292,6 +301,24 @@ def test_a_paused_server_fetches_nothing_until_it_goes_on(jobs: Jobs) -> None:
         assert only_fetch(jobs, job_id).status == "waiting"
 
         jobs.store.operations.resume()
+        fetch_all(jobs)
+        assert only_fetch(jobs, job_id).status == "done"
+
+
+def test_a_full_disk_costs_a_fetch_no_try(
+    jobs: Jobs, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with origin(answer(PHOTO)) as server:
+        jobs = allow(jobs, server.port)
+        job_id = submit(jobs, server.url)
+        for _ in range(len(PAUSES) + 1):
+            action = fetch_work(jobs).take()
+            assert action
+            with monkeypatch.context() as full:
+                full.setattr(jobs.storage, "has_space", lambda **_: False)
+                action()
+            clock.advance(seconds=ROOM_SECONDS)
+
         fetch_all(jobs)
         assert only_fetch(jobs, job_id).status == "done"
 

@@ -668,6 +668,22 @@ def test_sender_that_lost_its_lease_changes_nothing(
     assert not callback(jobs, job_id).is_stopped
 
 
+def test_slow_sender_takes_no_delivery_from_the_next(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    job_id = submit(jobs, receiver)
+    finish_all(jobs)
+    slow = webhooks.take()
+    clock.advance(seconds=LEASE_SECONDS)
+    next_one = webhooks.take()
+    assert slow
+    assert next_one
+    slow()
+    assert delivery(jobs, job_id).status == "sending"
+    next_one()
+    assert delivery(jobs, job_id).status == "delivered"
+
+
 def test_end_that_no_process_saw_is_found_after_a_restart(
     config: Config, receiver: Receiver, clock: Clock
 ) -> None:
