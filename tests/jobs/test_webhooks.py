@@ -581,6 +581,21 @@ def test_receiver_that_is_gone_gets_nothing_more_of_the_job(
     assert {one.status for one in callback(jobs, job_id).deliveries} == {"stopped"}
 
 
+def test_webhook_that_is_sent_during_a_410_is_not_tried_again(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.statuses = (500, 410, 500)
+    job_id = deliver(jobs, webhooks, receiver)
+    remake(jobs, job_id)
+    finish_all(jobs)
+    clock.advance(hours=1)
+    both = [webhooks.take(), webhooks.take()]
+    for send in both:
+        assert send
+        send()
+    assert [one.status for one in callback(jobs, job_id).deliveries] == ["stopped", "stopped"]
+
+
 def test_other_jobs_of_the_owner_are_still_told_after_a_410(
     jobs: Jobs, webhooks: Webhooks, receiver: Receiver
 ) -> None:

@@ -139,17 +139,18 @@ class Deliveries:
             if not held:
                 return False
             self._add_try(claim, ended)
-            if status == "stopped":
-                self._db.execute(
-                    "UPDATE deliveries SET status = 'stopped', retries_left = 0, next_try = NULL"
-                    " WHERE job_id = :job_id AND status = 'waiting'",
-                    job_id=claim.job_id,
-                )
             self._db.execute(
                 "UPDATE jobs SET version = version + 1, callback_status ="
                 " iif(:status = 'stopped', 'stopped', callback_status) WHERE id = :id",
                 id=claim.job_id,
                 status=status,
+            )
+            # Also this one, if another was stopped while it was sent.
+            self._db.execute(
+                "UPDATE deliveries SET status = 'stopped', retries_left = 0, next_try = NULL"
+                " WHERE job_id = :job_id AND status = 'waiting' AND EXISTS (SELECT 1 FROM jobs"
+                " WHERE jobs.id = job_id AND callback_status = 'stopped')",
+                job_id=claim.job_id,
             )
         return True
 

@@ -89,7 +89,10 @@ def add_fetch(job_id: UUID) -> Response:
     assert asked
     jobs.limits.admit_images(client_name())
     fetch_id = jobs.add_url(str(job_id), asked.url, asked.name, asked.position, client_name())
-    fetch = next(one for one in jobs.store.fetches.of_job(str(job_id)) if one.id == fetch_id)
+    fetches = jobs.store.fetches.of_job(str(job_id))
+    fetch = next((one for one in fetches if one.id == fetch_id), None)
+    if fetch is None:  # The job was deleted meanwhile.
+        raise jobs.not_found(str(job_id))
     return answer(describe_fetch(fetch), 202)
 
 
