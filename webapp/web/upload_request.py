@@ -120,7 +120,7 @@ class UploadRequest(Request):
     """Receive file parts straight into the data folder, and leave nothing behind.
 
     Headers or a query that are too long become the request's routing exception, which
-    admission.admit raises.
+    limits.admit raises.
     """
 
     form_data_parser_class = FormParser
