@@ -240,7 +240,7 @@ def test_photo_that_is_done_cannot_be_replaced(person: Person, jobs: Jobs) -> No
     path = person.submit((make_jpeg(), "a.jpg"))
     work(jobs)
     (image,) = job_at(jobs, path).images
-    assert replace(person, path, image, make_jpeg(), "b.jpg").status_code == 404
+    assert replace(person, path, image, make_jpeg(), "b.jpg").status_code == 409
     assert job_at(jobs, path).images == (image,)
 
 
