@@ -11,7 +11,7 @@ import msgspec
 from flask import Response, request
 
 from webapp.exports.file_names import image_name
-from webapp.jobs.models import JobSummary, JobVersion
+from webapp.jobs.models import Job, JobSummary, JobVersion
 from webapp.web.api import schemas
 from webapp.web.api.errors import ImageFailed
 from webapp.web.api.operations import JSON
@@ -80,48 +80,45 @@ def answer_bytes(body: bytes, mimetype: str, status: int = 200) -> Response:
     return _tagged(Response(body, status, mimetype=mimetype), etag)
 
 
-def answer_job(job_id: str, *, is_new: bool = False, is_changed: bool = False) -> Response:
-    """Answer with a job, after it is finished if the client waits for that.
+def answer_job(job_id: str) -> Response:
+    """Answer a read of a job, after it is finished if the client waits for that.
 
-    If the client names an ETag, its wait ends with the first change. A new job answers 201 and a
-    changed one 200, or 202 if it is not finished. Raises JobNotFound.
+    If the client names an ETag, its wait ends with the first change. Raises JobNotFound.
     """
-    seconds, jobs = read_wait(), current_jobs()
-    can_wait = jobs.watch.has_place
-    found: JobVersion | JobSummary
-    if not seconds:
-        found = jobs.version(job_id)
-    elif can_wait:
-        read = partial(jobs.progress, job_id)
-        found = jobs.watch.read_until(job_id, read, _is_awaited, seconds)
-    else:
-        found = jobs.progress(job_id)
-    body = None if is_new or is_changed else _kept.get(_key(found))
+    can_wait = current_jobs().watch.has_place
+    found = _wait_for_end(job_id)
     if _is_known(_job_etag(found)):
-        response = _tagged(Response(status=304), _job_etag(found))
+        response = Response(status=304)
     elif request.method == "HEAD":
-        response = _tagged(without_body(JSON), _job_etag(found))
-    elif body is not None:
-        response = _tagged(Response(body, mimetype=JSON), _job_etag(found))
+        response = without_body(JSON)
+    elif body := _kept.get(_key(found)):
+        response = Response(body, mimetype=JSON)
     else:
-        with jobs.store.db.snapshot():
-            found, fetches = jobs.job(job_id), jobs.store.fetches.of_job(job_id)
-        status = 200
-        if (is_new or is_changed) and not (found.is_finished or found.is_receiving):
-            status = 202
-        elif is_new:
-            status = 201
-        body = _encode(describe_job(found, fetches))
-        _kept.add(_key(found), body)
-        response = _tagged(Response(body, status, mimetype=JSON), _job_etag(found))
-    if is_new:
-        response.headers["Location"] = job_url(job_id)
-    if seconds and can_wait:
-        _tell_wait(response, seconds)
-    is_unfinished = isinstance(found, JobSummary) and not found.is_finished
-    if response.status_code == 202 or (seconds and not can_wait and is_unfinished):
-        response.headers["Retry-After"] = str(RETRY_SECONDS)
+        found, body = _read(job_id)
+        response = Response(body, mimetype=JSON)
+    return _with_wait(_tagged(response, _job_etag(found)), found, can_wait)
+
+
+def answer_new_job(job_id: str) -> Response:
+    """Answer with a new job: 201, or 202 if it is not finished. Raises JobNotFound."""
+    response = answer_changed_job(job_id)
+    if response.status_code == 200:
+        response.status_code = 201
+    response.headers["Location"] = job_url(job_id)
     return response
+
+
+def answer_changed_job(job_id: str) -> Response:
+    """Answer with a changed job: 200, or 202 if it is not finished.
+
+    It waits for that as `answer_job` does. Raises JobNotFound.
+    """
+    can_wait = current_jobs().watch.has_place
+    _wait_for_end(job_id)
+    job, body = _read(job_id)
+    status = 200 if job.is_finished or job.is_receiving else 202
+    response = _tagged(Response(body, status, mimetype=JSON), _job_etag(job))
+    return _with_wait(response, job, can_wait)
 
 
 def asks_for_picture() -> bool:
@@ -152,6 +149,36 @@ def answer_picture(job_id: str) -> Response | None:
     response.headers["Content-Location"] = thumbnail.url
     response.headers["Link"] = f'<{job_url(job_id)}>; rel="describedby"'
     _tell_wait(response, read_wait())
+    return response
+
+
+def _wait_for_end(job_id: str) -> JobVersion:
+    """Return the version of a job, at its end if the client can wait for that."""
+    seconds, jobs = read_wait(), current_jobs()
+    if not seconds:
+        return jobs.version(job_id)
+    read = partial(jobs.progress, job_id)
+    return jobs.watch.read_until(job_id, read, _is_awaited, seconds)
+
+
+def _read(job_id: str) -> tuple[Job, bytes]:
+    """Read a job, and keep its JSON for those who read it next."""
+    jobs = current_jobs()
+    with jobs.store.db.snapshot():
+        job, fetches = jobs.job(job_id), jobs.store.fetches.of_job(job_id)
+    body = _encode(describe_job(job, fetches))
+    _kept.add(_key(job), body)
+    return job, body
+
+
+def _with_wait(response: Response, found: JobVersion, can_wait: bool) -> Response:
+    """Tell what became of the wait that the client asked for, and when to ask again."""
+    seconds = read_wait()
+    if seconds and can_wait:
+        _tell_wait(response, seconds)
+    is_unfinished = isinstance(found, JobSummary) and not found.is_finished
+    if response.status_code == 202 or (seconds and not can_wait and is_unfinished):
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
 

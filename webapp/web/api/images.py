@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from webapp.jobs.tasks import notify_workers
 from webapp.web.api import schemas
-from webapp.web.api.answers import answer, answer_job
+from webapp.web.api.answers import answer, answer_changed_job
 from webapp.web.api.forms import read_image
 from webapp.web.api.operations import (
     BINARY,
@@ -135,7 +135,7 @@ def replace_image(job_id: UUID, image_id: UUID) -> Response:
     upload, name = read_image()
     current_jobs().replace_image(str(job_id), str(image_id), upload, name, client_name())
     notify_workers(current_huey())
-    return answer_job(str(job_id), is_changed=True)
+    return answer_changed_job(str(job_id))
 
 
 @operation(

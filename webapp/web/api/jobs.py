@@ -16,7 +16,14 @@ from webapp.jobs.names import clean_name
 from webapp.jobs.tasks import notify_workers
 from webapp.jobs.upload import Upload
 from webapp.web.api import schemas
-from webapp.web.api.answers import answer, answer_job, answer_picture, asks_for_picture
+from webapp.web.api.answers import (
+    answer,
+    answer_changed_job,
+    answer_job,
+    answer_new_job,
+    answer_picture,
+    asks_for_picture,
+)
 from webapp.web.api.errors import JobWithoutImages
 from webapp.web.api.forms import FORM_PARAMETERS, AskedJob, read_new_job
 from webapp.web.api.operations import (
@@ -113,7 +120,7 @@ def create_job() -> ResponseReturnValue:
         if first := attempt.replay(replace(asked, files=()), asked.files, asked.fetched):
             return first
         job_id = attempt.job_id or _create(asked, attempt.hold)
-        response = answer_job(job_id, is_new=True)
+        response = answer_new_job(job_id)
         if asks_for_picture() and len(asked.files) == len(asked.recipe.outputs) == 1:
             response = answer_picture(job_id) or response
         return attempt.answer(response)
@@ -264,7 +271,7 @@ def change_job(job_id: UUID) -> Response:
                 jobs.set_focal_point(str(job_id), image.id, point, client_name())
     if queues_again:
         notify_workers(current_huey())
-    return answer_job(str(job_id), is_changed=True)
+    return answer_changed_job(str(job_id))
 
 
 @operation(
@@ -300,7 +307,7 @@ def restore_job(job_id: UUID) -> Response:
     if current_jobs().restore(str(job_id), current_owner(), client_name()):
         notify_workers(current_huey())
     require_owner(str(job_id))  # It may be too late, or was restored already.
-    return answer_job(str(job_id), is_changed=True)
+    return answer_changed_job(str(job_id))
 
 
 @operation(
@@ -319,7 +326,7 @@ def close_job(job_id: UUID) -> Response:
     require_owner(str(job_id))
     if not current_jobs().close(str(job_id)):
         raise JobWithoutImages
-    return answer_job(str(job_id), is_changed=True)
+    return answer_changed_job(str(job_id))
 
 
 @operation(
@@ -333,7 +340,7 @@ def reopen_job(job_id: UUID) -> Response:
     """Reopen a job, for more images."""
     require_owner(str(job_id))
     current_jobs().reopen(str(job_id))
-    return answer_job(str(job_id), is_changed=True)
+    return answer_changed_job(str(job_id))
 
 
 @operation(
@@ -352,7 +359,7 @@ def retry_job(job_id: UUID) -> Response:
     require_owner(str(job_id))
     current_jobs().retry(str(job_id), None, client_name())
     notify_workers(current_huey())
-    return answer_job(str(job_id), is_changed=True)
+    return answer_changed_job(str(job_id))
 
 
 @operation(
@@ -370,7 +377,7 @@ def cancel_job(job_id: UUID) -> Response:
     """
     require_owner(str(job_id))
     current_jobs().cancel(str(job_id))
-    return answer_job(str(job_id), is_changed=True)
+    return answer_changed_job(str(job_id))
 
 
 @operation(
@@ -396,4 +403,4 @@ def remake_job(job_id: UUID) -> Response:
     assert recipe is not None
     current_jobs().remake(str(job_id), recipe, client_name())
     notify_workers(current_huey())
-    return answer_job(str(job_id), is_changed=True)
+    return answer_changed_job(str(job_id))
