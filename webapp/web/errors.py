@@ -6,7 +6,7 @@ log gets the cause.
 
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -141,11 +141,10 @@ SENTENCES = {
     413: "The request is too large. Send fewer files.",
     414: "This link is too long. Go back to the page you came from.",
     417: "This server meets no expectation but 100-continue. Send the request without Expect.",
-    422: "The server cannot work with these values.",
     431: "Your browser sent too many cookies or headers. Delete the cookies of this site.",
     501: "This server cannot read this Transfer-Encoding. Send the request with Content-Length.",
 }
-
+TO_PROGRAMS = SENTENCES | OF_PROGRAMS
 
 # What the framework raises and we have a code for, with status, code and sentence.
 NAMED: dict[type[Exception], tuple[int, str, str]] = {
@@ -183,8 +182,8 @@ class Problem:
         return TITLES.get(self.status, "Error")
 
 
-def problem(error: Exception) -> Problem:
-    """Describe an error, of ours or of the framework's."""
+def problem(error: Exception, sentences: Mapping[int, str] = SENTENCES) -> Problem:
+    """Describe an error: ours, or the framework's with these sentences."""
     for known, status in STATUS.items():
         if isinstance(error, known):
             field, errors = getattr(error, "field", None), getattr(error, "errors", ())
@@ -193,17 +192,16 @@ def problem(error: Exception) -> Problem:
         if isinstance(error, known):
             return Problem(*words)
     if isinstance(error, HTTPException):
-        return _http_problem(error)
+        return _http_problem(error, sentences)
     if is_disk_full(error):
         return Problem(507, NoSpace.code, str(NoSpace()))
     return Problem(*INTERNAL)
 
 
-def _http_problem(error: HTTPException) -> Problem:
+def _http_problem(error: HTTPException, sentences: Mapping[int, str]) -> Problem:
     status = error.code or 500
     sentence = error.description or error.name
     if sentence == type(error).description:  # The framework's own, for developers.
-        sentences = SENTENCES | OF_PROGRAMS if is_for_api() else SENTENCES
         sentence = sentences.get(status, sentence)
     return Problem(status, _http_code(error.name), sentence)
 
@@ -213,7 +211,7 @@ def _http_code(name: str) -> str:
 
 
 def list_codes() -> dict[str, tuple[int, str]]:
-    """Return every code that an error can have, with its status and what it means."""
+    """Return every code of an error, with its status and what it tells programs."""
     found: dict[str, tuple[int, str]] = {}
     kinds = list(STATUS)
     for kind in kinds:
@@ -225,13 +223,13 @@ def list_codes() -> dict[str, tuple[int, str]]:
         found.setdefault(code, (status, sentence))
     for status in SENTENCES.keys() - {413}:  # 413 is named above.
         code = _http_code(default_exceptions[status]().name)
-        found.setdefault(code, (status, SENTENCES[status]))
+        found.setdefault(code, (status, TO_PROGRAMS[status]))
     return dict(sorted(found.items(), key=lambda item: (item[1][0], item[0])))
 
 
 def answer(error: Exception) -> Response:
     """Answer a request that failed."""
-    found = problem(error)
+    found = problem(error, TO_PROGRAMS if is_for_api() else SENTENCES)
     # A limit of ours or of HTTP, not a fault.
     is_expected = found.status in (501, 507) or isinstance(error, Busy)
     if found.status >= 500 and not is_expected:

@@ -52,6 +52,11 @@ def test_every_code_of_an_error_has_its_place(docs: Page) -> None:
     assert list_codes().keys() <= set(docs.values("tr[id]", "id"))
 
 
+def test_words_about_an_error_are_those_that_programs_get(client: FlaskClient, docs: Page) -> None:
+    answer: Any = client.put("/api/v1/jobs").json
+    assert answer["detail"] in docs.one(f"#{answer['code']}").text()
+
+
 def test_error_links_to_words_about_it(client: FlaskClient, docs: Page) -> None:
     problem: Any = client.get("/api/v1/jobs/00000000-0000-4000-8000-000000000000").json
     path, _, place = problem["type"].removeprefix("http://localhost").partition("#")

@@ -10,7 +10,6 @@ OF_PROGRAMS = {
     400: "The server could not read this request.",
     404: "There is nothing at this address.",
     405: "This address does not take this method. The header Allow has those that it does.",
-    413: "The request is too large.",
     414: "This address is too long.",
     431: "The headers of this request are too long.",
 }
