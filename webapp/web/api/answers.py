@@ -21,6 +21,7 @@ from webapp.web.app_context import current_jobs
 from webapp.web.views import thumbnails
 from webapp.web.views.responses import content_disposition, without_body
 
+CACHING = "private, no-cache"  # Kept by the client alone, which asks each time.
 RETRY_SECONDS = 1  # Between two reads of a job that is not finished.
 
 # Of what answers contain, so that an ETag does not outlive an upgrade.
@@ -78,6 +79,13 @@ def answer_bytes(body: bytes, mimetype: str, status: int = 200) -> Response:
     if request.method == "HEAD":
         return _tagged(without_body(mimetype), etag)
     return _tagged(Response(body, status, mimetype=mimetype), etag)
+
+
+def answer_unmade(mimetype: str) -> Response:
+    """Answer HEAD without a body that costs much to make, and so without its ETag."""
+    response = without_body(mimetype)
+    response.headers["Cache-Control"] = CACHING
+    return response
 
 
 def answer_job(job_id: str) -> Response:
@@ -217,5 +225,5 @@ def _is_known(etag: str) -> bool:
 
 def _tagged(response: Response, etag: str) -> Response:
     response.headers["ETag"] = etag
-    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Cache-Control"] = CACHING
     return response

@@ -7,7 +7,7 @@ from flask import Response, request
 
 from webapp.exports.archive import read_job, write_manifest
 from webapp.exports.file_names import DEFAULT_PATTERN, check_pattern
-from webapp.web.api.answers import answer_bytes
+from webapp.web.api.answers import answer_bytes, answer_unmade
 from webapp.web.api.operations import (
     IF_NONE_MATCH,
     JSON,
@@ -21,7 +21,6 @@ from webapp.web.api.operations import (
 from webapp.web.app_context import current_jobs
 from webapp.web.clients import client_name
 from webapp.web.views import downloads
-from webapp.web.views.responses import without_body
 
 NAMES = Parameter(
     "names",
@@ -68,7 +67,9 @@ operation(
 def write_markup(job_id: UUID) -> Response:
     """Write the markup of a job, or of a part of it."""
     response = downloads.markup(job_id)
-    return response if request.method == "HEAD" else answer_bytes(response.get_data(), TEXT)
+    if request.method == "HEAD":
+        return answer_unmade(TEXT)
+    return answer_bytes(response.get_data(), TEXT)
 
 
 @operation(
@@ -88,6 +89,6 @@ def get_manifest(job_id: UUID) -> Response:
     check_pattern(pattern)
     if request.method == "HEAD":
         jobs.progress(str(job_id))
-        return without_body(JSON)
+        return answer_unmade(JSON)
     jobs.limits.admit_packing(client_name(), str(job_id))
     return answer_bytes(write_manifest(read_job(jobs, str(job_id)), pattern).encode(), JSON)

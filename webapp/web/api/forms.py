@@ -181,7 +181,7 @@ def _read_output_fields(
 
 
 def _read_text(name: str, text: str) -> Any:
-    """Read the text of an output's field as JSON would have it; as it is if that is impossible."""
+    """Read the text of an output's field as JSON has it, or return it unchanged."""
     if name in NUMBERS:
         return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text
     if name in SWITCHES:

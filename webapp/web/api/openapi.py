@@ -107,7 +107,7 @@ def _encoded(origin: str, is_closed: bool, cookie: str) -> tuple[bytes, str]:
 
 @lru_cache(maxsize=8)
 def describe(origin: str, is_closed: bool, cookie: str) -> dict[str, Any]:
-    """Describe the API at an origin, for a server that `is_closed` without a token or not."""
+    """Describe the API at an origin; `is_closed` if changes need a token."""
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for one in sorted(OPERATIONS, key=lambda one: list(TAGS).index(one.tag)):
         paths[one.path][one.method.lower()] = _describe_operation(one, is_closed)

@@ -57,7 +57,7 @@ class Problems:
 
 @blueprint.before_request
 def check_query() -> None:
-    """Check the names of the query, and its `wait`, before anything is made or changed.
+    """Check the names and the `wait` of the query before anything changes.
 
     A wrong name would have no effect. Raises InvalidRequest.
     """
@@ -100,7 +100,7 @@ def convert(value: Any, kind: type[S], problems: Problems, pointer: str = "") ->
 
 
 def _convert(value: Any, kind: Any, problems: Problems, pointer: str) -> Any:
-    """Convert a field; return UNSET if it is wrong, or None in a list where an item is."""
+    """Convert a field; return UNSET if it is wrong, and None for a wrong item."""
     item = _item_of(kind)
     if item is not None and isinstance(value, list):
         return [
