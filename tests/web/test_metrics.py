@@ -12,6 +12,7 @@ from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import add_image, work
 from tests.support.people import Person, upload_image
+from tests.support.programs import create
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import MAX_WRONG_TOKENS
@@ -58,7 +59,7 @@ def test_uploads_are_counted_by_outcome(
 class TestLimits:
     @pytest.fixture
     def config(self, config: Config) -> Config:
-        return replace(config, max_file_mb=1, max_request_mb=1, max_waiting=1)
+        return replace(config, max_file_mb=1, max_request_mb=1, max_waiting=1, max_jobs_per_hour=2)
 
     def test_uploads_refused_unread_are_counted(
         self, client: FlaskClient, metric: Callable[..., float | None]
@@ -70,6 +71,13 @@ class TestLimits:
         assert metric("uploads_total", outcome="refused", code="request_too_large") == 1
         assert [send(0), send(0)] == [202, 503]
         assert metric("uploads_total", outcome="refused", code="queue_full") == 1
+
+    def test_job_of_a_program_over_its_limit_is_counted(
+        self, client: FlaskClient, metric: Callable[..., float | None]
+    ) -> None:
+        statuses = [create(client, b"text").status_code for _ in range(3)]
+        assert statuses == [415, 415, 429]
+        assert metric("uploads_total", outcome="refused", code="too_many_jobs") == 1
 
     def test_forms_without_images_are_not_counted(
         self, client: FlaskClient, metric: Callable[..., float | None]

@@ -10,7 +10,7 @@ from werkzeug.exceptions import (
 )
 
 from webapp.config import MB
-from webapp.jobs.errors import Busy
+from webapp.jobs.errors import Busy, TooManyJobs
 from webapp.web.access import AccessRequired, InvalidToken, admit_bearer, require_access
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import client_name
@@ -94,6 +94,16 @@ def admit() -> None:
     except (AccessRequired, InvalidToken, Busy, RequestTooLarge) as error:
         if takes_images:
             current_jobs().limits.count_refused(error.code)
+        raise
+
+
+def admit_new_job() -> None:
+    """Count one more job of the client, after its request was read. Raises TooManyJobs."""
+    limits = current_jobs().limits
+    try:
+        limits.admit_job(client_name())
+    except TooManyJobs as error:
+        limits.count_refused(error.code)
         raise
 
 

@@ -54,6 +54,7 @@ from webapp.web.api.representations import summarize_job
 from webapp.web.app_context import current_huey, current_jobs, current_origin
 from webapp.web.clients import become_owner, client_name, current_owner, require_owner
 from webapp.web.idempotency import idempotent
+from webapp.web.limits import admit_new_job
 
 # Of one file: others of the same request may be accepted.
 FILE_ERRORS = (ImageError, FileTooLarge, TooManyImages)
@@ -128,7 +129,7 @@ def create_job() -> ResponseReturnValue:
 
 def _create(asked: AskedJob, hold: Hold | None) -> str:
     """Create the job that is asked for, with its files, and return its id."""
-    current_jobs().limits.admit_job(client_name())
+    admit_new_job()
     jobs, owner, origin = current_jobs(), become_owner(), current_origin()
     if len(asked.files) == 1:
         ((upload, name),) = asked.files
