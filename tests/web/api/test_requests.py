@@ -11,6 +11,7 @@ from tests.support.jobs import nothing_left
 from tests.support.people import multipart
 from tests.support.programs import JOBS, create, open_job, wrong_fields
 from webapp.jobs.lifecycle import Jobs
+from webapp.web.api.forms import FORM_FIELDS
 
 JSON = "application/json"
 
@@ -83,6 +84,11 @@ def test_wrong_field_of_a_form_is_pointed_at(
 ) -> None:
     assert pointer in wrong_fields(create(client, make_jpeg(), **{field: value}))
     assert nothing_left(jobs)
+
+
+def test_empty_fields_of_a_form_count_for_nothing(client: FlaskClient) -> None:
+    empty = dict.fromkeys(FORM_FIELDS, "")
+    assert create(client, make_jpeg(), **{**empty, "preset": "square"}).status_code == 202
 
 
 def test_answer_to_many_wrong_fields_is_short(client: FlaskClient) -> None:

@@ -171,7 +171,8 @@ def _read_output_fields(
     """Read one output in each format that is named."""
     texts = {name: fields[name].strip() for name in OUTPUT_FIELDS if fields.get(name, "").strip()}
     given = {name: _read_text(name, text) for name, text in texts.items()}
-    for format in fields.getlist("format") or ([""] if given else []):
+    formats = [text for one in fields.getlist("format") if (text := one.strip())]
+    for format in formats or ([""] if given else []):
         before = len(problems.found)
         output = convert(given | ({"format": format} if format else {}), schemas.Output, problems)
         if output and len(problems.found) == before:
