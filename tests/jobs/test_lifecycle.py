@@ -374,3 +374,10 @@ def test_replacement_has_neither_point_nor_text_of_the_failed_image(jobs: Jobs) 
         jobs.replace_image(job_id, image.id, upload, "b.jpg", "127.0.0.1")
     (now,) = jobs.job(job_id).images
     assert (now.found_point, now.focal_point, now.alt, now.thumbnails) == (None, None, None, ())
+
+
+def test_image_that_is_read_alone_is_the_same(jobs: Jobs) -> None:
+    job_id = submit(jobs, make_jpeg(), make_jpeg())
+    work(jobs)
+    images = jobs.job(job_id).images
+    assert tuple(jobs.one_image(job_id, image.id) for image in images) == images

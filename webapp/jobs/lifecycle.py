@@ -472,6 +472,14 @@ class Jobs:
             raise ImageNotFound
         return job, image
 
+    def one_image(self, job_id: str, image_id: str) -> Image:
+        """Read one image without the others of its job. Raises JobNotFound or ImageNotFound."""
+        image = self.store.jobs.image(job_id, image_id)
+        if image is None:
+            self.version(job_id)
+            raise ImageNotFound
+        return image
+
     def version(self, job_id: str) -> JobVersion:
         """Read the version of a job, for the least that a read costs. Raises JobNotFound."""
         version = self.store.jobs.version(job_id)

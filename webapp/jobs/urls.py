@@ -34,7 +34,7 @@ class Guard:
         self._private_hosts = read_private_hosts(config.allowed_private_hosts)
 
     def check(self, url: str) -> None:
-        """Check the form of a URL. Raises RequestRefused."""
+        """Check the form of a URL, and its host if that is an address. Raises RequestRefused."""
         if len(url) > MAX_URL or re.search(r"[\s\\\x00-\x1f\x7f]", url):
             raise InvalidUrl
         try:
@@ -51,6 +51,13 @@ class Guard:
         ports = {*PORTS.values(), *(host.port for host in self._private_hosts)}
         if port is not None and port not in ports:
             raise PortRefused
+        try:
+            address = _unmapped(parts.hostname)
+        except ValueError:  # A name: what it resolves to is checked before each connection.
+            return
+        port = port or PORTS[parts.scheme]
+        if self.allowed_private(parts.hostname, port) is None:
+            self.check_public(address, port)
 
     def check_public(self, address: Address, port: int) -> None:
         """Check that a server at an address is public. Raises RequestRefused.

@@ -88,3 +88,9 @@ def test_server_fetches_nothing_by_default(config: Config) -> None:
     with running_app(config) as app:
         answer = app.test_client().post(JOBS, json={**SQUARE, "url": URL})
         assert (answer.status_code, answer.json["code"]) == (403, "fetching_is_off")  # type: ignore[index]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]"])
+def test_private_address_is_refused_at_once(client: FlaskClient, host: str) -> None:
+    answer = client.post(JOBS, json={**SQUARE, "url": f"http://{host}/a.jpg"})
+    assert (answer.status_code, answer.json["code"]) == (422, "address_refused")  # type: ignore[index]

@@ -79,6 +79,13 @@ _MAY_BE: Mapping[Status, str] = {
     "cancelled": _HAS.format("cancelled"),
 }
 
+# The place of an image in its job: of each in a read of all, or of one.
+_NUMBERS = "row_number() OVER (ORDER BY position, created)"
+_NUMBER = (
+    "(SELECT count(*) FROM images AS others WHERE others.job_id = images.job_id"
+    " AND (others.position, others.created) <= (images.position, images.created))"
+)
+
 PAGE = 1000  # Ids that are read at a time.
 PAGE_OF_JOBS = 100  # Jobs with the counts of their images, of which each may have 500.
 
@@ -308,23 +315,33 @@ class JobRows:
             previews.setdefault(row.pop("job_id"), []).append(Thumbnail(**row))
         return previews
 
-    def _images(self, job_id: str) -> tuple[Image, ...]:
+    def image(self, job_id: str, image_id: str) -> Image | None:
+        """Read one image of a job, without all others, or None."""
+        with self._db.snapshot():
+            is_there = self.version(job_id)
+            images = self._images(job_id, image_id) if is_there else ()
+        return next(iter(images), None)
+
+    def _images(self, job_id: str, image_id: str | None = None) -> tuple[Image, ...]:
+        """Read all images of a job in order, or one of them."""
+        which = "job_id = :id" + (" AND images.id = :image_id" if image_id else "")
         thumbnails: dict[str, list[Thumbnail]] = {}
         for row in self._db.query(
             f"SELECT {_MADE}, images.bytes AS source_bytes, name AS source_name"
             " FROM thumbnails JOIN images ON images.id = image_id"
-            " WHERE job_id = :id ORDER BY image_id, thumbnails.number",
+            f" WHERE {which} ORDER BY image_id, thumbnails.number",
             id=job_id,
+            image_id=image_id,
         ):
             thumbnails.setdefault(row["image_id"], []).append(Thumbnail(**row))
         rows = self._db.query(
             "SELECT id, job_id, position, name, bytes, format, width, height, had_gps, status,"
             " error_code, error_message, thumbhash, placeholder, color, attempts, version, focal_x,"
             " focal_y, found_x, found_y, alt, reused AS is_reused,"
-            " coalesce(replaces, id) AS first_id,"
-            " row_number() OVER (ORDER BY position, created) AS number FROM images"
-            " WHERE job_id = :id ORDER BY number",
+            f" coalesce(replaces, id) AS first_id, {_NUMBER if image_id else _NUMBERS} AS number"
+            f" FROM images WHERE {which} ORDER BY number",
             id=job_id,
+            image_id=image_id,
         )
         return tuple(
             Image(**with_points(row), **split_thumbnails(row, thumbnails.get(row["id"], ())))

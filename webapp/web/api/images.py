@@ -60,7 +60,7 @@ def add_image(job_id: UUID) -> ResponseReturnValue:
         str(job_id), upload, name, read_position(), client_name(), reuses=True
     )
     notify_workers(current_huey())
-    image = describe_image(current_jobs().image(str(job_id), image_id)[1])
+    image = describe_image(current_jobs().one_image(str(job_id), image_id))
     return answer(image, 201), {"Location": image.url}
 
 
@@ -203,5 +203,5 @@ def cancel_image(job_id: UUID, image_id: UUID) -> Response:
 
 def _answer_image(job_id: str, image_id: str, *, is_changed: bool = False) -> Response:
     """Answer with an image. Raises JobNotFound or ImageNotFound."""
-    image = current_jobs().image(job_id, image_id)[1]
+    image = current_jobs().one_image(job_id, image_id)
     return answer(describe_image(image), 202 if is_changed and not image.is_finished else 200)
