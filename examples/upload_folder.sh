@@ -23,17 +23,27 @@ encode() { printf %s "$1" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g'; }
 api --json '{"presets": ["web-set"]}' "$server/api/v1/jobs"
 job=$server/api/v1/jobs/$(sed 's/^{"id":"\([^"]*\)".*/\1/' "$work/answer")
 
-position=0
+position=0 refused=
 for photo in "$folder"/*; do
   [ -f "$photo" ] || continue
-  printf '%s\n' "$photo"
-  api -T "$photo" "$job/images?filename=$(encode "${photo##*/}")&position=$position" || true
+  if api -T "$photo" "$job/images?filename=$(encode "${photo##*/}")&position=$position"; then
+    printf '%s\n' "$photo"
+  else
+    printf '%s is left out.\n' "$photo" >&2
+    refused=yes
+  fi
   position=$((position + 1))
 done
 
 api -X POST "$job/close"
 until grep -q '"is_finished":true' "$work/answer"; do
-  api -H 'Prefer: wait=30' "$job"
+  pause=$(api -H 'Prefer: wait=30' -w '%header{retry-after}' "$job")
+  sleep "${pause:-0}"  # If no thread was free to wait.
 done
+grep -q '"failed":0,' "$work/answer" || refused=yes
 api "$job/thumbnails.zip"
 mv "$work/answer" "$target"
+if [ "$refused" ]; then
+  echo "Some files have no thumbnails." >&2
+  exit 1
+fi

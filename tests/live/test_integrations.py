@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +16,7 @@ from werkzeug.datastructures import FileStorage
 from tests.support.images import make_jpeg
 from tests.support.jobs import open_jobs
 from tests.support.pages import Page
-from tests.support.servers import Client, Servers
+from tests.support.servers import Client, Servers, running
 from webapp.config import ROOT, Config
 from webapp.exports.integrations import write_curl
 from webapp.jobs.models import Job
@@ -149,15 +151,43 @@ def test_example_uploads_a_folder_and_downloads_the_zip(
     write_files(photos, ["b.jpg", "a & b[1].jpg", "é.jpg"])
     (photos / "notes.txt").write_text("words")
     done = run_example(command, servers, tmp_path, token if has_token else "")
-    assert done.returncode == 0, done.stderr
     assert "b.jpg" in done.stdout
-    assert "not an image" in done.stdout + done.stderr
+    assert "notes.txt" not in done.stdout
+    assert "notes.txt" in done.stderr
+    assert "not an image" in done.stderr
+    assert done.returncode == 1  # As a file was left out.
     with ZipFile(tmp_path / "thumbnails.zip") as archive:
         names = archive.namelist()
     for stem in ("b", "a & b[1]", "é"):
         assert len([name for name in names if name.startswith(f"thumbnails/{stem}-")]) == 8, names
     [[owner]] = servers.rows("SELECT owner FROM jobs ORDER BY created DESC LIMIT 1")
     assert owner.startswith("token:") is has_token
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Run servers that have no thread to wait, so that programs must ask again."""
+    instance = tmp_path_factory.mktemp("busy") / "instance"
+    with running(instance, workers=1, web_threads=1) as servers:
+        yield servers
+
+
+def reads_of_newest_job(servers: Servers) -> int:
+    """Count how often the job that was created last was read."""
+    [[job_id]] = servers.rows("SELECT id FROM jobs ORDER BY created DESC LIMIT 1")
+    return servers.output().count(f"method=GET path=/api/v1/jobs/{job_id} ")
+
+
+@pytest.mark.parametrize("command", EXAMPLES, ids=lambda command: command[1])
+def test_example_pauses_between_reads_of_a_job(
+    busy: Servers, tmp_path: Path, scan: bytes, command: tuple[str, str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/scan.png").write_bytes(scan)
+    began = time.monotonic()
+    done = run_example(command, busy, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 1 <= reads_of_newest_job(busy) <= time.monotonic() - began + 1
 
 
 def test_examples_end_with_the_reason(servers: Servers, tmp_path: Path) -> None:
@@ -193,9 +223,35 @@ def test_shell_function_writes_a_file_beside_the_photo(
     assert data.startswith({"webp": b"RIFF", "jpg": b"\xff\xd8", "zip": b"PK"}[made.split(".")[-1]])
 
 
-def test_shell_function_says_why_it_fails(servers: Servers, tmp_path: Path) -> None:
-    (tmp_path / "notes.jpg").write_text("words")
-    done = thumb(servers, tmp_path, "notes.jpg")
+@pytest.mark.parametrize(
+    ("preset", "made"), [("card", "scan-card.webp"), ("web-set", "scan-web-set.zip")]
+)
+def test_shell_function_asks_again_until_the_job_is_finished(
+    busy: Servers, tmp_path: Path, scan: bytes, preset: str, made: str
+) -> None:
+    (tmp_path / "scan.png").write_bytes(scan)
+    began = time.monotonic()
+    done = thumb(busy, tmp_path, "scan.png", preset)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert {file.name for file in tmp_path.iterdir()} == {"scan.png", made}
+    assert 1 <= reads_of_newest_job(busy) <= time.monotonic() - began + 1
+
+
+REFUSED = {
+    "no image": (b"words", "not an image"),
+    "empty": (b"", "empty"),
+    "damaged in the middle": (PHOTO[: len(PHOTO) // 2], "is incomplete"),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), REFUSED.values(), ids=REFUSED)
+def test_shell_function_says_why_it_fails(
+    servers: Servers, tmp_path: Path, data: bytes, reason: str
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(data)
+    done = thumb(servers, tmp_path, "a.jpg")
     assert done.returncode != 0
-    assert "not an image" in done.stderr
-    assert [file.name for file in tmp_path.iterdir()] == ["notes.jpg"]
+    assert reason in done.stderr
+    assert done.stderr.endswith(".\n")
+    assert done.stderr.count("\n") == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["a.jpg"]
