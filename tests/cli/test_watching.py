@@ -18,7 +18,7 @@ from PIL import Image
 from tests.support.images import make_animation, make_image, make_jpeg, make_truncated
 from tests.support.servers import descendants_of, environment, is_alive, wait_until
 from webapp.cli import watching
-from webapp.cli.watching import Folder, Maker, Photo, only_watch
+from webapp.cli.watching import Folder, Maker, only_watch
 from webapp.config import ROOT, Config
 from webapp.engine import decoder as decoding
 from webapp.engine.decoder import Decoder
@@ -58,7 +58,7 @@ class TestLook:
     def look(self, source: Path, out: Path) -> Callable[[], list[str]]:
         """Look, and name what is to be made."""
         folder = Folder(source, out)
-        return lambda: [str(photo.path) for photo in folder.look()]
+        return lambda: [str(photo) for photo in folder.look()]
 
     def test_file_is_taken_once_it_is_the_same_in_two_looks(
         self, source: Path, look: Callable[[], list[str]]
@@ -101,21 +101,14 @@ class TestLook:
 
     def test_folder_of_thumbnails_within_is_ignored(self, source: Path) -> None:
         folder = Folder(source, source / "out")
-        write(source / "out" / "a-square.jpg")
+        write(source / "out" / "a.jpg-square.jpg")
         write(source / "a.jpg")
-        assert [photo.path for photo in [*folder.look(), *folder.look()]] == [Path("a.jpg")]
+        assert [*folder.look(), *folder.look()] == [Path("a.jpg")]
 
     def test_loop_of_links_ends(self, source: Path, look: Callable[[], list[str]]) -> None:
         write(source / "sub" / "a.jpg")
         (source / "sub" / "loop").symlink_to(source)
         assert [look() for _ in range(2)][-1] == ["sub/a.jpg"]
-
-    def test_files_that_differ_in_their_endings_keep_them(self, source: Path, out: Path) -> None:
-        folder = Folder(source, out)
-        for name in ("a.jpg", "a.png", "b.jpg", "sub/b.png"):
-            write(source / name)
-        prefixes = [photo.prefix for photo in [*folder.look(), *folder.look()]]
-        assert prefixes == ["a.jpg", "a.png", "b", "b"]
 
 
 class TestMake:
@@ -125,7 +118,7 @@ class TestMake:
 
         def make(name: str = "a.jpg", recipe: Recipe = SQUARE) -> str:
             maker = Maker(source, out, recipe, Decoder.from_config(config))
-            return maker.make(Photo(Path(name), Path(name).stem)).end
+            return maker.make(Path(name)).end
 
         return make
 
@@ -134,7 +127,17 @@ class TestMake:
     ) -> None:
         write(source / "2026" / "may" / "a.jpg")
         assert make("2026/may/a.jpg") == "made"
-        assert files(out) == ["2026/may/a-square.jpg"]
+        assert files(out) == ["2026/may/a.jpg-square.jpg"]
+
+    def test_thumbnails_of_no_two_files_have_the_same_name(
+        self, source: Path, out: Path, make: Callable[..., str]
+    ) -> None:
+        names = ("x.jpg", "x.png", "x.jpg.jpeg", "x")
+        for name in names:
+            write(source / name)
+            assert make(name) == "made"
+        assert [make(name) for name in names] == ["there"] * 4
+        assert len(files(out)) == 4
 
     def test_newer_thumbnails_are_left_alone(self, source: Path, make: Callable[..., str]) -> None:
         write(source / "a.jpg")
@@ -160,7 +163,7 @@ class TestMake:
         write(source / "a.jpg")
         make()
         assert make(recipe=Recipe((*SQUARE.outputs, *PRESETS["card"].recipe.outputs))) == "made"
-        assert files(out) == ["a-card.webp", "a-square.jpg"]
+        assert files(out) == ["a.jpg-card.webp", "a.jpg-square.jpg"]
 
     def test_changed_file_replaces_its_thumbnails(
         self, source: Path, out: Path, make: Callable[..., str]
@@ -169,7 +172,7 @@ class TestMake:
         make(recipe=Recipe((Output("a", 60, None),)))
         write(source / "a.jpg", make_jpeg(size=(200, 300)))
         assert make(recipe=Recipe((Output("a", 60, None),))) == "made"
-        with Image.open(out / "a-a.jpg") as image:
+        with Image.open(out / "a.jpg-a.jpg") as image:
             assert image.size == (60, 90)
 
     def test_file_that_is_replaced_by_an_older_one_is_made_again(
@@ -302,7 +305,7 @@ class TestProcess:
             *made, summary = process.lines()
         assert sorted(line.partition(":")[0] for line in made) == ["a.jpg", "sub/b.jpg"]
         assert summary.startswith("2 photos made into 2 thumbnails, ")
-        assert files(out) == ["a-square.jpg", "sub/b-square.jpg"]
+        assert files(out) == ["a.jpg-square.jpg", "sub/b.jpg-square.jpg"]
         with running(tmp_path, "--once") as process:
             assert process.popen.wait(20) == 0
             assert process.lines() == ["0 photos made into 0 thumbnails, 0 B; 2 done before."]
@@ -316,7 +319,7 @@ class TestProcess:
         with running(tmp_path, "--once") as process:
             assert process.popen.wait(20) == 1
             assert "cut.jpg: This image is incomplete" in "\n".join(process.lines())
-        assert files(out) == ["good-square.jpg"]
+        assert files(out) == ["good.jpg-square.jpg"]
 
     def test_files_that_come_or_change_are_made_until_it_is_stopped(
         self, source: Path, out: Path, tmp_path: Path
@@ -333,7 +336,7 @@ class TestProcess:
             lines = process.lines()
         assert sum(line.startswith("bad.jpg: This is text") for line in lines) == 1
         assert lines[-1].startswith("3 photos made into 3 thumbnails")
-        assert files(out) == ["bad-square.jpg", "first-square.jpg", "second-square.jpg"]
+        assert files(out) == ["bad.jpg-square.jpg", "first.jpg-square.jpg", "second.jpg-square.jpg"]
 
     def test_stop_finishes_the_files_in_hand(
         self, source: Path, out: Path, tmp_path: Path, scan: bytes
@@ -363,7 +366,7 @@ class TestProcess:
         check_whole(out)
         with running(tmp_path, "--once") as process:
             assert process.popen.wait(60) == 0, process.lines()
-        assert files(out) == [f"{number}-square.jpg" for number in range(4)]
+        assert files(out) == [f"{number}.png-square.jpg" for number in range(4)]
         check_whole(out)
 
     def test_killed_process_is_replaced(self, source: Path, out: Path, tmp_path: Path) -> None:

@@ -113,9 +113,10 @@ def watch(
 ) -> None:
     """Make thumbnails of all files in the folder IN, and of those that come.
 
-    They are written to OUT, in the same folders as their files. A file is taken once its size and
-    time are the same in two looks; hidden and temporary files are not. A file whose thumbnails are
-    there and newer is left alone, so that a new start goes on; a file that changes is made again.
+    They are written to OUT, in the same folders as their files, and named such as
+    beach.jpg-320w.webp. A file is taken once its size and time are the same in two looks; hidden
+    and temporary files are not. A file whose thumbnails are there and newer is left alone, so that
+    a new start goes on; a file that changes is made again.
     Each thumbnail appears whole. A file that fails is named once, and tried again when it changes.
 
     Ctrl-C finishes the files in hand. With --once, it ends with code 1 if a file failed.

@@ -72,18 +72,10 @@ class Signature(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Photo:
-    """A file to make thumbnails of, and how their names begin."""
-
-    path: Path  # Below the watched folder.
-    prefix: str
-
-
-@dataclass(frozen=True)
 class Report:
     """What became of a file."""
 
-    photo: Photo
+    photo: Path  # Below the watched folder.
     end: Literal["made", "there", "failed", "changed", "full"]  # Changed meanwhile; disk full.
     thumbnails: int = 0
     bytes: int = 0
@@ -107,9 +99,9 @@ class Maker:
     recipe: Recipe
     decoder: Decoder
 
-    def make(self, photo: Photo) -> Report:
+    def make(self, photo: Path) -> Report:
         """Make the thumbnails of a photo, unless they are there and newer."""
-        path = self.source / photo.path
+        path = self.source / photo
         try:
             before = Signature.of(path.stat())
             if self._is_made(photo, before, read_header(path, self.decoder.image)):
@@ -126,7 +118,7 @@ class Maker:
             return Report(photo, "full" if outcome.is_disk_full else "failed", error=outcome.error)
         return Report(photo, "made", len(outcome.made), outcome.bytes_made, outcome.had_gps)
 
-    def _is_made(self, photo: Photo, source: Signature, header: Header) -> bool:
+    def _is_made(self, photo: Path, source: Signature, header: Header) -> bool:
         """Return whether all thumbnails of a photo are there, and newer than it."""
         size = header.width, header.height
         predicted = {one for one, _ in predict_sizes(self.recipe.outputs, header.format, size)}
@@ -142,18 +134,23 @@ class Maker:
             if output.with_resolved_format(header.format, False) in predicted
         )
 
-    def _is_newer(self, photo: Photo, name: str, source: Signature) -> bool:
+    def _is_newer(self, photo: Path, name: str, source: Signature) -> bool:
         try:
             return self._place(photo, name).stat().st_mtime_ns >= source.newest
         except OSError:
             return False
 
-    def _place(self, photo: Photo, name: str) -> Path:
-        return self.out / photo.path.parent / f"{photo.prefix}-{name}"
+    def _place(self, photo: Path, name: str) -> Path:
+        """Return where a thumbnail is.
+
+        Its name has the whole name of its photo: without the ending, `a.jpg` and `a.png` would
+        have the same, and it would depend on what else is in the folder.
+        """
+        return self.out / photo.parent / f"{photo.name}-{name}"
 
     def _publish(
         self,
-        photo: Photo,
+        photo: Path,
         source: Signature,
         began: int,
         folder: Path,
@@ -171,9 +168,9 @@ class Maker:
             with (folder / made.file_name).open("rb") as file:
                 os.utime(file.fileno(), ns=(moment, moment))
                 os.fsync(file.fileno())
-        if Signature.of((self.source / photo.path).stat()) != source:
+        if Signature.of((self.source / photo).stat()) != source:
             raise SourceChanged
-        (self.out / photo.path).parent.mkdir(parents=True, exist_ok=True)
+        (self.out / photo).parent.mkdir(parents=True, exist_ok=True)
         for made, path in zip(thumbnails, paths, strict=True):
             (folder / made.file_name).rename(path)
         return paths
@@ -190,39 +187,29 @@ class Folder:
         self._out = out
         # By paths below the folder, as text: a look at 100,000 files makes no other object of them.
         self._seen: dict[str, Signature] = {}
-        self._taken: dict[str, tuple[Signature, str]] = {}
+        self._taken: dict[str, Signature] = {}
         self._unreadable: set[str] = set()
 
-    def look(self) -> list[Photo]:
-        """Return the files that are as in the last look, and were not returned as such.
-
-        Two files whose names differ in their endings alone keep these in the names of their
-        thumbnails.
-        """
+    def look(self) -> list[Path]:
+        """Return the files that are as in the last look, and were not returned as such."""
         found = dict(self._walk())
-        stems = Counter(os.path.splitext(path)[0] for path in found)
         ready = []
         for path, signature in found.items():
-            stem = os.path.splitext(path)[0]
-            prefix = os.path.basename(path if stems[stem] > 1 else stem)
-            if self._seen.get(path) == signature and self._taken.get(path) != (signature, prefix):
-                self._taken[path] = signature, prefix
-                ready.append(Photo(Path(path), prefix))
-        self._taken = {path: key for path, key in self._taken.items() if path in found}
+            if self._seen.get(path) == signature != self._taken.get(path):
+                self._taken[path] = signature
+                ready.append(Path(path))
+        self._taken = {path: taken for path, taken in self._taken.items() if path in found}
         self._seen = found
-        return sorted(ready, key=lambda photo: photo.path)
+        return sorted(ready)
 
-    def forget(self, photo: Photo) -> None:
+    def forget(self, photo: Path) -> None:
         """Return a file again when it is as in the look before."""
-        self._taken.pop(str(photo.path), None)
+        self._taken.pop(str(photo), None)
 
     @property
     def is_taken(self) -> bool:
         """True if all files were returned as they are."""
-        return all(
-            path in self._taken and self._taken[path][0] == signature
-            for path, signature in self._seen.items()
-        )
+        return all(self._taken.get(path) == signature for path, signature in self._seen.items())
 
     def _walk(self) -> Iterator[tuple[str, Signature]]:
         for place, folders, files in os.walk(self._source, onerror=self._report):
@@ -257,8 +244,8 @@ class Watch:
         self._maker = maker
         self._folder = folder
         self._processes = processes
-        self._queue: deque[Photo] = deque()
-        self._at_work: dict[Future[Report], Photo] = {}
+        self._queue: deque[Path] = deque()
+        self._at_work: dict[Future[Report], Path] = {}
         self._breaks: Counter[Path] = Counter()
         self._pool = self._open_pool()
         self.ends: Counter[str] = Counter()
@@ -338,8 +325,8 @@ class Watch:
     def _mend(self) -> None:
         """Replace the processes where one was killed; all lost their files."""
         for photo in self._at_work.values():
-            self._breaks[photo.path] += 1
-            if self._breaks[photo.path] < MAX_BREAKS:
+            self._breaks[photo] += 1
+            if self._breaks[photo] < MAX_BREAKS:
                 self._folder.forget(photo)
             else:
                 self._tell(Report(photo, "failed", error="Its process was killed each time."))
@@ -349,7 +336,7 @@ class Watch:
 
     def _tell(self, report: Report) -> None:
         """Count and write what became of a file."""
-        path = escape(str(report.photo.path))
+        path = escape(str(report.photo))
         if report.end in ("changed", "full"):
             self._folder.forget(report.photo)
             self.full = self.full or report.error
