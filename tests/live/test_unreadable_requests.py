@@ -83,6 +83,48 @@ def test_page_is_for_all_where_no_header_was_read(client: Client, name: str) -> 
     assert_has_our_headers(headers, body)
 
 
+def assert_is_problem(answer: tuple[int, dict[str, str], str], expected: int, code: str) -> None:
+    """Check for the problem of a program whose host is not known."""
+    status, headers, body = answer
+    assert (status, headers["Content-Type"]) == (expected, "application/problem+json")
+    problem = json.loads(body)
+    assert (problem["code"], problem["type"]) == (code, f"/docs#{code}")
+    assert_has_our_headers(headers, body)
+
+
+@pytest.mark.parametrize("headers", [BROWSER, PROGRAM], ids=["browser", "program"])
+@pytest.mark.parametrize("name", READ)
+def test_api_answers_headers_that_cannot_be_read_with_a_problem(
+    client: Client, name: str, headers: bytes
+) -> None:
+    template, expected, code = READ[name]
+    request = with_headers(template, headers, b"GET /api/v1/jobs HTTP/1.1\r\n")
+    assert_is_problem(send(client, request), expected, code)
+
+
+LINES = {
+    "long-link": (b"GET /api/v1/jobs?a=%s HTTP/1.1" % (b"a" * 5000), 414, "request_uri_too_long"),
+    "very-long-link": (b"GET /api/%s HTTP/1.1" % (b"a" * 90_000), 414, "request_uri_too_long"),
+    "lower-case-method": (b"get /api/v1/jobs HTTP/1.1", 400, "bad_request"),
+    "bytes-in-the-address": (b"GET /api/v1/jobs/\xff HTTP/1.1", 400, "bad_request"),
+    "absolute-address": (b"GET https://x/api/v1/\xff HTTP/1.1", 400, "bad_request"),
+    "unknown-version": (b"GET /api/v1/jobs HTTP/3.0", 400, "bad_request"),
+    "no-version": (b"GET /api/v1/jobs", 400, "bad_request"),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_api_answers_a_line_that_cannot_be_read_with_a_problem(client: Client, name: str) -> None:
+    line, expected, code = LINES[name]
+    assert_is_problem(send(client, line + b"\r\n" + PROGRAM + b"\r\n"), expected, code)
+
+
+def test_of_a_long_link_the_log_has_the_beginning(servers: Servers, client: Client) -> None:
+    send(client, b"GET /long/%s HTTP/1.1\r\n\r\n" % (b"a" * 9000))
+    wait_until(lambda: "path=/long/" in servers.output(), what="a line in the log")
+    assert "a" * 500 not in servers.output()
+
+
 def test_clients_of_thumbnail_api_get_their_detail(client: Client) -> None:
     line = b"POST /upload_image HTTP/1.1\r\n"
     _, _, body = send(client, with_headers(b"Expect: x\r\n", PROGRAM, line))

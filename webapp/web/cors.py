@@ -83,4 +83,4 @@ def may_call_api() -> bool:
 
 def is_for_api() -> bool:
     """Return whether the request is for the API."""
-    return request.path.startswith(API)
+    return f"{request.path}/".startswith(API)  # Also /api itself.

@@ -63,7 +63,7 @@ from webapp.web.api.schemas import Problem as ProblemDetails
 from webapp.web.app_context import current_origin
 from webapp.web.cors import is_for_api
 from webapp.web.idempotency import KeyInvalid, KeyReused
-from webapp.web.limits import RequestTooLarge
+from webapp.web.limits import UNREADABLE, RequestTooLarge
 
 logger = logging.getLogger(__name__)
 
@@ -235,8 +235,9 @@ def answer(error: Exception) -> Response:
     if found.status >= 500 and not is_expected:
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
     if is_for_api():
-        # After a SecurityError, there is no host to name.
-        origin = "" if isinstance(error, SecurityError) else current_origin()
+        # After a SecurityError, and where gunicorn read no headers, there is no host to name.
+        has_host = not isinstance(error, SecurityError) and UNREADABLE not in request.environ
+        origin = current_origin() if has_host else ""
         response = _answer_program(found, origin)
     elif request.blueprint == "thumbnail_api":
         response = jsonify(detail=found.detail)

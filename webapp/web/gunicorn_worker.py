@@ -13,6 +13,7 @@ import struct
 import time
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from gunicorn import glogging, http, util
 from gunicorn.http import errors, message, parser
@@ -39,6 +40,8 @@ _STATUS = {
 }
 # Errors in the headers of answers: the fault is ours.
 _OF_ANSWERS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
+# The path, in what was read of a request; of a long one the beginning, which is logged.
+_PATH = re.compile(rb"\S+ (?:https?://[^/\s]*)?(/[^\s?]{0,199})")
 _ACCEPT = re.compile(rb"^accept:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -106,6 +109,7 @@ class Body(http.body.Body):  # type: ignore[misc]
 class Request(message.Request):  # type: ignore[misc]
     """Leave what could be read of a request in the error that ended its reading."""
 
+    start = b""  # All that was read before the headers were.
     head = b""
     body: Any
 
@@ -124,6 +128,10 @@ class Request(message.Request):  # type: ignore[misc]
         if isinstance(self.body.reader, http.body.LengthReader):
             self.body = Body(self.body.reader)
 
+    def read_line(self, unreader, buf, limit=0):  # type: ignore[no-untyped-def]
+        self.start = buf  # It grows meanwhile.
+        return super().read_line(unreader, buf, limit)
+
     def parse_headers(self, data, from_trailer=False):  # type: ignore[no-untyped-def]
         if not from_trailer:
             self.head = data
@@ -139,7 +147,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
     def handle_error(self, req, client, addr, exc):  # type: ignore[no-untyped-def]
         """Answer with the headers and the page of the application.
 
-        A program gets JSON. If its headers could not be read, it gets the page too.
+        A program gets JSON; if its headers could not be read, only from the API, else the page too.
         """
         client_name = addr[0] if addr else ""  # None of a Unix socket.
         if isinstance(exc, errors.ParseException) and not isinstance(exc, _OF_ANSWERS):
@@ -193,9 +201,9 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
 
 def _environ_of(request: Request) -> dict[str, Any]:
     """Create the environment of a request from the little that could be read of it."""
-    has_line = request.path is not None
-    environ = create_environ(method=request.method if has_line else "GET")
-    environ["PATH_INFO"] = util.unquote_to_wsgi_str(request.path if has_line else "/")
+    environ = create_environ(method="GET" if request.path is None else request.method)
+    found = _PATH.match(request.start)
+    environ["PATH_INFO"] = unquote_to_bytes(found[1] if found else b"/").decode("latin-1")
     accepted = b",".join(_ACCEPT.findall(request.head)) if request.head else b"text/html"
     environ["HTTP_ACCEPT"] = accepted.decode("latin-1")
     return environ

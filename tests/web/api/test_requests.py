@@ -187,6 +187,12 @@ def test_fields_in_the_query_are_refused_beside_json(client: FlaskClient, jobs: 
     assert nothing_left(jobs)
 
 
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v2/jobs"])
+def test_address_that_is_not_there_is_a_problem_too(client: FlaskClient, path: str) -> None:
+    answer = client.get(path, headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+
+
 def test_error_has_words_for_programs_and_people(client: FlaskClient) -> None:
     answer = client.get(f"{JOBS}/00000000-0000-4000-8000-000000000000")
     assert answer.mimetype == "application/problem+json"
