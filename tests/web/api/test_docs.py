@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from tests.support.images import make_jpeg
 from tests.support.pages import Page
 from tests.support.people import multipart, part
+from webapp.config import ROOT
 from webapp.web.errors import list_codes
 
 
@@ -55,6 +56,12 @@ def test_every_code_of_an_error_has_its_place(docs: Page) -> None:
 def test_words_about_an_error_are_those_that_programs_get(client: FlaskClient, docs: Page) -> None:
     answer: Any = client.put("/api/v1/jobs").json
     assert answer["detail"] in docs.one(f"#{answer['code']}").text()
+
+
+def test_every_code_of_an_error_is_in_the_document_too() -> None:
+    document = (ROOT / "docs/http-api.md").read_text()
+    listed = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", document, re.MULTILINE))
+    assert {(str(status), code) for code, (status, _) in list_codes().items()} <= listed
 
 
 def test_error_links_to_words_about_it(client: FlaskClient, docs: Page) -> None:
