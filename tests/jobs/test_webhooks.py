@@ -339,6 +339,7 @@ def test_signature_is_that_of_the_examples_of_standard_webhooks() -> None:
         body='{"test": 2432232314}',
         number=1,
         retries_left=0,
+        first_try=None,
     )
     moment = datetime.fromtimestamp(1614265330, UTC)
     headers = sign(claimed, ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], moment)
@@ -484,6 +485,39 @@ def test_delivery_is_tried_five_times_and_fails(
     assert delivery(jobs, job_id).status == "failed"
 
 
+def next_try(jobs: Jobs, job_id: str) -> float:
+    moment = delivery(jobs, job_id).next_try
+    assert moment
+    return moment.timestamp()
+
+
+def test_slow_receiver_does_not_shift_the_tries(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.statuses, receiver.meanwhile = (500,), lambda: clock.advance(seconds=15)
+    began = clock()
+    job_id = deliver(jobs, webhooks, receiver)
+    assert next_try(jobs, job_id) - clock() == pytest.approx(
+        5, abs=0.01
+    )  # The planned moment is over.
+    for seconds in (300, 1800, 7200):
+        clock.stop(next_try(jobs, job_id) + 0.001)
+        send_due(webhooks)
+        assert next_try(jobs, job_id) - began == pytest.approx(seconds, abs=0.01)
+
+
+def test_tries_keep_their_pauses_after_the_servers_were_stopped(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.statuses = (500,)
+    job_id = deliver(jobs, webhooks, receiver)
+    clock.advance(hours=3)
+    for pause in (295, 1500, 5400):
+        send_due(webhooks)
+        assert next_try(jobs, job_id) - clock() == pytest.approx(pause, abs=0.01)
+        clock.advance(seconds=pause + 1)
+
+
 def test_all_tries_have_one_id_and_body_and_each_its_own_time(
     jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
 ) -> None:
@@ -558,9 +592,7 @@ def test_receiver_decides_within_bounds_when_it_is_tried_again(
 ) -> None:
     receiver.statuses, receiver.headers = (503,), {"Retry-After": asked}
     job_id = deliver(jobs, webhooks, receiver)
-    next_try = delivery(jobs, job_id).next_try
-    assert next_try
-    assert next_try.timestamp() == pytest.approx(clock() + waits)
+    assert next_try(jobs, job_id) - clock() == pytest.approx(waits, abs=0.01)
 
 
 def test_receiver_that_is_gone_gets_nothing_more_of_the_job(

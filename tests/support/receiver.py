@@ -4,7 +4,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,6 +60,7 @@ class Receiver:
     statuses: Sequence[int] = (200,)
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0  # That it takes before it answers.
+    meanwhile: Callable[[], object] = lambda: None  # What happens before it answers.
     received: list[Received] = field(default_factory=list)
     _server: ThreadingHTTPServer | None = None
 
@@ -94,6 +95,7 @@ class Receiver:
         body = request.rfile.read(int(request.headers["Content-Length"])).decode()
         status = self.statuses[min(len(self.received), len(self.statuses) - 1)]
         self.received.append(Received(request.path, dict(request.headers), body))
+        self.meanwhile()
         time.sleep(self.seconds)
         request.send_response(status)
         for name, value in {"Content-Length": "0", **self.headers}.items():

@@ -64,3 +64,4 @@ class DeliveryClaim:
     body: str
     number: int  # The fencing token.
     retries_left: int
+    first_try: float | None  # When the first one began; None before.

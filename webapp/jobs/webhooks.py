@@ -30,8 +30,7 @@ logger = logging.getLogger(__name__)
 FINISHED = "job.finished"
 SECONDS = 20.0  # That one try may take in all.
 LEASE_SECONDS = 60.0
-# Between two tries: they are at 0, 5 s, 5 min, 30 min and 2 h.
-DELAYS = (5.0, 295.0, 1500.0, 5400.0)
+RETRIES_AT = (5.0, 300.0, 1800.0, 7200.0)  # After the first try began.
 ANSWERED = "webhook_answered"  # With a status that is none of success.
 GONE = 410  # The receiver wants no more.
 
@@ -59,7 +58,7 @@ class Webhooks:
             if job:
                 body = describe(job, self._moment())
                 delivery_id = f"msg_{uuid4().hex}"
-                self._store.deliveries.add(delivery_id, job, FINISHED, body, len(DELAYS))
+                self._store.deliveries.add(delivery_id, job, FINISHED, body, len(RETRIES_AT))
 
     def _send(self, claim: DeliveryClaim) -> None:
         """Make one try, and record it."""
@@ -72,7 +71,7 @@ class Webhooks:
         ms = round((time.perf_counter() - began) * 1000)
         code, message = error or (None, None)
         ended = DeliveryTry(moment, ms, answer, code, message)
-        status, wait = _what_next(claim, ended, retry_after)
+        status, wait = _what_next(claim, ended, retry_after, self._store.now())
         held = self._store.deliveries.end(claim, ended, status, wait)
         facts = {
             "job_id": claim.job_id,
@@ -154,7 +153,7 @@ def sign(claim: DeliveryClaim, secrets: list[str], moment: datetime) -> dict[str
 
 
 def _what_next(
-    claim: DeliveryClaim, ended: DeliveryTry, retry_after: int | None
+    claim: DeliveryClaim, ended: DeliveryTry, retry_after: int | None, now: float
 ) -> tuple[str, float | None]:
     """Return the status of a delivery after a try, and the seconds until the next."""
     if not ended.error_code:
@@ -163,7 +162,20 @@ def _what_next(
         return "stopped", None
     if not claim.retries_left:
         return "failed", None
-    return "waiting", max(DELAYS[-claim.retries_left], retry_after or 0)
+    return "waiting", max(_pause(claim, ended, now), retry_after or 0)
+
+
+def _pause(claim: DeliveryClaim, ended: DeliveryTry, now: float) -> float:
+    """Return the seconds until the next try is planned.
+
+    If that moment is over, as after a stop of this server, they are those between the two in the
+    plan: a receiver that is down is not tried several times in a row.
+    """
+    number = len(RETRIES_AT) - claim.retries_left
+    planned, previous = RETRIES_AT[number], RETRIES_AT[number - 1] if number else 0
+    first = ended.began.timestamp() if claim.first_try is None else claim.first_try
+    left = round(first + planned - now, 3)
+    return left if 0 < left <= planned else planned - previous  # More, if the clock was set back.
 
 
 def _explain(answer: int) -> str:

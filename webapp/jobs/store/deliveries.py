@@ -112,7 +112,9 @@ class Deliveries:
         rows = self._db.query(
             "UPDATE deliveries SET status = 'sending', claims = claims + 1, next_try = :lease"
             f" WHERE id = ({_NEXT}) RETURNING id, job_id, owner, body, claims AS number,"
-            " retries_left, (SELECT callback_url FROM jobs WHERE jobs.id = job_id) AS url",
+            " retries_left, (SELECT callback_url FROM jobs WHERE jobs.id = job_id) AS url,"
+            " (SELECT min(began) FROM delivery_tries WHERE delivery_id = deliveries.id)"
+            " AS first_try",
             lease=values["now"] + lease_seconds,
             **values,
         )
