@@ -12,7 +12,15 @@ from flask import Flask
 from tests.cli.conftest import Run
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import claim, files_left, id_of, nothing_left, work
+from tests.support.jobs import (
+    add_image,
+    claim,
+    files_left,
+    id_of,
+    nothing_left,
+    send_webhooks,
+    work,
+)
 from tests.support.people import Person, Script
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
@@ -69,7 +77,10 @@ class TestList:
             "id": failed,
             "title": "beach.jpg and 1 more",
             "status": "failed",
-            "counts": {"waiting": 0, "working": 0, "done": 1, "failed": 1, "cancelled": 0},
+            "counts": {
+                **{"waiting": 0, "working": 0, "done": 1, "failed": 1, "cancelled": 0},
+                "total": 2,
+            },
             "created": f"{found.created:%Y-%m-%dT%H:%M:%SZ}",
             "expires": f"{found.expires:%Y-%m-%dT%H:%M:%SZ}",
             "owner": found.owner,
@@ -123,6 +134,13 @@ class TestList:
         assert listed(run, "--status", "waiting") == [opened]
 
 
+def rows_below(output: str, heading: str) -> list[list[str]]:
+    """Return the cells of the table whose heading begins with a word."""
+    _, rows = re.split(f"^{heading}.*\n", output, flags=re.MULTILINE)
+    table = rows.partition("\n\n")[0]
+    return [re.split("  +", row) for row in table.splitlines()]
+
+
 class TestShow:
     def test_facts_and_recipe_are_shown(self, run: Run, failed: str) -> None:
         lines = run("show", failed).output.splitlines()
@@ -150,12 +168,46 @@ class TestShow:
         assert jobs.storage.thumbnail(made["path"])
         assert job["recipe"][0]["name"] == "square"
 
-    def test_images_to_be_fetched_are_counted(self, run: Run, jobs: Jobs) -> None:
+    @pytest.fixture
+    def fetching(self, jobs: Jobs) -> str:
+        """Return the id of a job with an image to be fetched."""
         jobs.config = replace(jobs.config, fetch_urls=True)
         job_id = jobs.submit(PRESETS["square"].recipe, None)
-        jobs.add_url(job_id, "https://pictures.example/cat.jpg", None, None, "client")
-        assert "Images   1 to be fetched\n" in run("show", job_id).output
-        assert read(run, "show", job_id)["fetching"] == 1
+        jobs.add_url(job_id, "https://pictures.example/cat.jpg?key=1", None, None, "client")
+        return job_id
+
+    def test_images_to_be_fetched_are_counted(self, run: Run, fetching: str) -> None:
+        assert "Images   1 to be fetched\n" in run("show", fetching).output
+
+    def test_fetches_have_their_status_and_what_failed(
+        self, run: Run, fetching: str, jobs: Jobs
+    ) -> None:
+        (fetch,) = read(run, "show", fetching)["fetches"]
+        assert (fetch["name"], fetch["status"], fetch["error"]) == ("cat.jpg", "waiting", None)
+        jobs.cancel(fetching)
+        (row,) = rows_below(run("show", fetching).output, "Fetch ")
+        assert row == [fetch["id"][:8], "cat.jpg", "cancelled", "fetch_cancelled"]
+
+    def test_webhooks_have_their_status_and_last_try(self, run: Run, jobs: Jobs) -> None:
+        job_id = jobs.submit(
+            PRESETS["square"].recipe,
+            "token:7",
+            callback_url="http://localhost/hook?key=1",
+            origin="http://localhost",
+        )
+        add_image(jobs, job_id, make_jpeg())
+        jobs.close(job_id)
+        assert "Webhooks  http://localhost/hook\n" in run("show", job_id).output
+        assert read(run, "show", job_id)["webhooks"]["deliveries"] == []
+        work(jobs)
+        send_webhooks(jobs)
+        (delivery,) = read(run, "show", job_id)["webhooks"]["deliveries"]
+        assert delivery["tries"][0]["error"]["code"] == "address_refused"
+        output = run("show", job_id).output
+        ((webhook, status, tries, *_, reason),) = rows_below(output, "Webhook ")
+        assert (webhook, status, tries) == (delivery["id"][:12], "waiting", "1")
+        assert reason == delivery["tries"][0]["error"]["detail"]
+        assert "key" not in output
 
     def test_skipped_file_is_named_with_its_reason(self, run: Run, person: Person) -> None:
         job_id = id_of(person.submit(make_jpeg(), (b"words", "notes.txt")))
@@ -332,6 +384,11 @@ class TestPrune:
     def test_options_of_age_need_an_age(self, run: Run) -> None:
         result = run("prune", "--finished-only")
         assert (result.exit_code, "Give --older-than" in result.output) == (2, True)
+
+    @pytest.mark.parametrize("hours", ["nan", "inf", "-1", "-inf"])
+    def test_age_is_a_number_of_hours(self, run: Run, failed: str, hours: str) -> None:
+        assert run("prune", "--older-than", hours, "--yes").exit_code == 2
+        assert listed(run) == [failed]
 
     def test_job_that_cannot_be_deleted_is_named_and_the_others_go(
         self, run: Run, failed: str, waiting: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch

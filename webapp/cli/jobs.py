@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from itertools import islice
+from math import isfinite
 from typing import Any, get_args
 
 import click
@@ -20,12 +21,13 @@ from webapp.cli.output import (
     write_row,
     write_table,
 )
+from webapp.jobs.deliveries import Delivery
 from webapp.jobs.errors import Busy, JobNotFound, NoSpace
 from webapp.jobs.housekeeping import sweep
-from webapp.jobs.models import Image, Job, Status, StoredJob, Thumbnail
+from webapp.jobs.models import Fetch, Image, Job, Status, StoredJob, Thumbnail
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Output, Recipe
-from webapp.web.api.representations import describe_recipe
+from webapp.web.api.representations import describe_deliveries, describe_fetch, describe_recipe
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.formatters import filesize, format_name
 
@@ -121,7 +123,7 @@ def _summary(job: StoredJob) -> dict[str, Any]:
         "id": job.id,
         "title": job.title,
         "status": job.status,
-        "counts": asdict(job.counts),
+        "counts": {**asdict(job.counts), "total": job.counts.total},
         "created": moment(job.created),
         "expires": moment(job.expires),
         "owner": job.owner,
@@ -137,23 +139,29 @@ def show(job: str, as_json: bool) -> None:
     with current_jobs().store.db.snapshot():
         found = _read_job(job)
         stored = current_jobs().store.jobs.stored(found.id)
+        fetches = current_jobs().store.fetches.of_job(found.id)
     assert stored
     if as_json:
-        write_json(_details(found, stored))
+        write_json(_details(found, stored, fetches))
         return
     write_table(list(_facts(found, stored)))
     if found.images:
         click.echo()
         write_table([IMAGE_HEADING, *map(_image_row, found.images)], right=(0, 5, 6, 7))
+    if fetches:
+        click.echo()
+        write_table([FETCH_HEADING, *map(_fetch_row, fetches)])
+    if found.callback and found.callback.deliveries:
+        click.echo()
+        write_table([WEBHOOK_HEADING, *map(_webhook_row, found.callback.deliveries)], right=(2,))
     if troubles := [*_troubles(found)]:
         click.echo()
         write_table(troubles)
 
 
-def _details(job: Job, stored: StoredJob) -> dict[str, Any]:
+def _details(job: Job, stored: StoredJob, fetches: Iterable[Fetch]) -> dict[str, Any]:
     return {
         **_summary(stored),
-        "fetching": job.fetching,
         "recipe": msgspec.to_builtins(describe_recipe(Recipe.from_json(job.recipe))),
         "missing_files": [{"name": file.name, "reason": file.reason} for file in job.missing_files],
         "images": [
@@ -173,6 +181,8 @@ def _details(job: Job, stored: StoredJob) -> dict[str, Any]:
             }
             for image in job.images
         ],
+        "fetches": msgspec.to_builtins([describe_fetch(fetch) for fetch in fetches]),
+        "webhooks": msgspec.to_builtins(describe_deliveries(job.callback)),
     }
 
 
@@ -193,6 +203,9 @@ def _facts(job: Job, stored: StoredJob) -> Iterator[tuple[str, str]]:
     yield "Expires", f"{date_and_time(job.expires)} UTC" if job.expires else "when deleted"
     yield "Owner", job.owner or "none"
     yield "Size", filesize(stored.bytes)
+    if job.callback:
+        stopped = " (it answered 410 and is told nothing more)" if job.callback.is_stopped else ""
+        yield "Webhooks", f"{job.callback.shown_url}{stopped}"
     for output in Recipe.from_json(job.recipe).outputs:
         yield "Output", _describe(output)
 
@@ -225,6 +238,28 @@ def _image_row(image: Image) -> tuple[str, ...]:
         filesize(image.bytes),
         str(image.attempts),
         f"{len(image.thumbnails)}, {filesize(image.bytes_made)}" if image.thumbnails else "0",
+    )
+
+
+FETCH_HEADING = ("Fetch", "Name", "Status", "Error")
+
+
+def _fetch_row(fetch: Fetch) -> tuple[str, ...]:
+    return fetch.id[:SHORT_ID], fetch.shown_name, fetch.status, fetch.error_code or ""
+
+
+WEBHOOK_HEADING = ("Webhook", "Status", "Tries", "Last try (UTC)", "Next try (UTC)", "Answer")
+
+
+def _webhook_row(delivery: Delivery) -> tuple[str, ...]:
+    last = delivery.tries[-1] if delivery.tries else None
+    return (
+        delivery.id[: len("msg_") + SHORT_ID],
+        delivery.status,
+        str(len(delivery.tries)),
+        date_and_time(last.began) if last else "",
+        date_and_time(delivery.next_try) if delivery.next_try else "",
+        (last.error_message or str(last.answer)) if last else "",
     )
 
 
@@ -291,6 +326,13 @@ def cancel(job: str, image: str | None, as_json: bool) -> None:
 # Delete
 
 
+def _refuse_no_number(_: click.Context, __: click.Parameter, hours: float | None) -> float | None:
+    """Return hours. Raises BadParameter for `nan` and `inf`, which Click reads as numbers."""
+    if hours is not None and not isfinite(hours):
+        raise click.BadParameter("This is not a number of hours.")
+    return hours
+
+
 @commands.command(epilog=IDS)
 @click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
 def delete(jobs: tuple[str, ...]) -> None:
@@ -308,6 +350,7 @@ def delete(jobs: tuple[str, ...]) -> None:
     "--older-than",
     "hours",
     type=click.FloatRange(min=0),
+    callback=_refuse_no_number,
     help="Delete jobs that were made so many hours ago, or earlier.",
 )
 @click.option("--finished-only", is_flag=True, help="Only jobs in which nothing is left to do.")
