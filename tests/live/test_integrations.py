@@ -101,6 +101,7 @@ def test_command_of_a_job_makes_the_same_job(
     if is_large:
         command = write_curl(
             asked,
+            (),
             f"{servers.url}/api/v1/jobs",
             retention_hours=24,
             max_request_bytes=1000,

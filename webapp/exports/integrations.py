@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from shlex import quote
 from typing import Any
 
-from webapp.jobs.models import Job
+from webapp.jobs.models import Fetch, Job
 from webapp.recipes.outputs import Output, Recipe, default_name
 from webapp.recipes.presets import PRESETS, Preset
 
@@ -24,22 +24,35 @@ _FOUND = re.compile(r'[^."\\][^"\\]*\.[A-Za-z0-9]+')  # By a pattern for its end
 
 
 def write_curl(
-    job: Job, url: str, *, retention_hours: float, max_request_bytes: int, needs_token: bool
+    job: Job,
+    fetches: Sequence[Fetch],
+    url: str,
+    *,
+    retention_hours: float,
+    max_request_bytes: int,
+    needs_token: bool,
 ) -> str:
     """Write the shell command that makes a job like this at the URL of the API.
 
     `retention_hours` is how long jobs are kept where nothing is asked for. The command is for the
     folder of the files. If they are many, it sends all files there with their endings; and one by
-    one, if they are too large for one request.
+    one, if they are too large for one request. It is empty without images, and where one of several
+    is from a link: a new job takes one link, and no files beside it.
     """
+    fetched = {fetch.image_id: fetch.url for fetch in fetches}
+    links = [fetched[image.id] for image in job.images if image.id in fetched]
+    if not job.images or job.fetching or (links and len(job.images) > 1):
+        return ""
     token = ['-H "Authorization: Bearer $TOKEN"'] if needs_token else []
     asked = _asked(job, retention_hours)
     names = [image.name for image in job.images]
     found = _found(names) if len(names) > LISTED else []
+    fields = [*token, *_fields(asked)]
+    if links:
+        return _join(f"curl {quote(url)}", f"--form-string {quote(f'url={links[0]}')}", *fields)
     # Beside each file, there is its head.
     if sum(image.bytes + 1000 for image in job.images) > max_request_bytes:
         return _send_one_by_one(url, found or [quote(name) for name in names], token, asked)
-    fields = [*token, *_fields(asked)]
     if found:
         return _send_found(url, found, fields)
     files = [f"-F {quote(_file_field(name))}" for name in names]

@@ -12,9 +12,11 @@ from flask.testing import FlaskClient
 
 from tests.support.app import running_app
 from tests.support.images import make_jpeg
-from tests.support.jobs import job_at, newest_job, recipe_of, work
-from tests.support.people import Person, multipart, part, upload_image
-from webapp.config import Config
+from tests.support.jobs import add_image, job_at, newest_job, open_jobs, recipe_of, work
+from tests.support.origins import answer, origin
+from tests.support.people import Person, Script, multipart, part, upload_image
+from webapp.config import Config, PrivateHosts
+from webapp.jobs.fetches import FetchWork
 from webapp.jobs.lifecycle import Jobs
 from webapp.recipes.outputs import Output, Recipe
 from webapp.recipes.presets import PRESETS
@@ -138,6 +140,41 @@ def test_command_sends_photos_one_by_one_where_they_are_too_many_for_a_request(
 
 def test_command_is_not_for_guests(person: Person, stranger: Person) -> None:
     assert not stranger.page(person.submit(make_jpeg())).all("#command")
+
+
+def fetch(jobs: Jobs, path: str) -> str:
+    """Add a photo that is fetched to the job of a page; return its link."""
+    with origin(answer(make_jpeg())) as server:
+        hosts = PrivateHosts(server.host)
+        jobs = open_jobs(replace(jobs.config, fetch_urls=True, allowed_private_hosts=hosts))
+        link = f"{server.url}?of=it's;type=b&c"
+        jobs.add_url(job_at(jobs, path).id, link, None, None, "client")
+        run = FetchWork(jobs.store, jobs.storage, jobs.config, lambda: None, lambda: False).take()
+        assert run
+        run()
+        jobs.store.db.close()
+    return link
+
+
+def open_job(script: Script) -> str:
+    return script.create()["url"].removeprefix("http://localhost")
+
+
+def test_command_has_the_link_of_a_photo_that_was_fetched(script: Script, jobs: Jobs) -> None:
+    path = open_job(script)
+    person = Person(script.client)
+    assert command_on(person, path) == ""
+    link = fetch(jobs, path)
+    assert fields_of(command_on(person, path)) == {"url": [link], "preset": ["square"]}
+
+
+def test_there_is_no_command_for_links_beside_files(script: Script, jobs: Jobs) -> None:
+    path = open_job(script)
+    person = Person(script.client)
+    add_image(jobs, job_at(jobs, path).id, make_jpeg())
+    assert "file=@" in command_on(person, path)
+    fetch(jobs, path)
+    assert command_on(person, path) == ""
 
 
 def test_command_follows_what_is_added(person: Person, jobs: Jobs) -> None:

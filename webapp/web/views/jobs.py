@@ -299,6 +299,7 @@ def _write_command(job: Job) -> str:
     config = current_config()
     return write_curl(
         job,
+        current_jobs().store.fetches.of_job(job.id),
         url_for("api.create_job", _external=True),
         retention_hours=config.retention_hours,
         max_request_bytes=config.max_request_mb * MB,
