@@ -106,7 +106,7 @@ def test_fetches_are_counted_by_outcome(jobs: Jobs, metric: Callable[..., float 
 def test_webhooks_are_counted_by_outcome(
     jobs: Jobs, clock: Clock, metric: Callable[..., float | None]
 ) -> None:
-    recipe, url = PRESETS["square"].recipe, "http://127.0.0.1/"
+    recipe, url = PRESETS["square"].recipe, "http://2130706433/"  # 127.0.0.1
     job_id = jobs.submit(recipe, "token:1", callback_url=url, origin="http://localhost")
     add_image(jobs, job_id, make_jpeg())
     jobs.close(job_id)
