@@ -1,4 +1,4 @@
-"""Measure the HTTP API: beside thumbor, a disk, an undisturbed server and an empty one.
+"""Measure the HTTP API beside thumbor, a disk, an idle and an empty server.
 
     make bench-api                        about four minutes; make bench-peers installs thumbor
     make bench-api ROUNDS=1 IMAGES=50000  quick

@@ -293,7 +293,7 @@ def measure_expiry(folder: Path, jobs: int, workers: int) -> None:
 
 
 def fill(instance: Path, images: int) -> None:
-    """Seed an instance in another process, whose memory is not that of this one's children."""
+    """Seed an instance in another process, which gives its memory back."""
     command = [sys.executable, "-m", "bench.seed_db", str(instance), str(images)]
     subprocess.run(command, check=True, cwd=ROOT)
 

@@ -1,4 +1,4 @@
-"""Poll jobs as many clients do: each on a connection of its own, at its own interval.
+"""Poll jobs as many clients do, each on a connection of its own.
 
 It reads nothing but lengths, and runs in a process of its own.
 """

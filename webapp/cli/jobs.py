@@ -327,7 +327,7 @@ def cancel(job: str, image: str | None, as_json: bool) -> None:
 
 
 def _refuse_no_number(_: click.Context, __: click.Parameter, hours: float | None) -> float | None:
-    """Return hours. Raises BadParameter for `nan` and `inf`, which Click reads as numbers."""
+    """Return hours; Click reads `nan` and `inf` as numbers. Raises BadParameter."""
     if hours is not None and not isfinite(hours):
         raise click.BadParameter("This is not a number of hours.")
     return hours

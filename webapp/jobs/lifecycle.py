@@ -473,7 +473,10 @@ class Jobs:
         return job, image
 
     def one_image(self, job_id: str, image_id: str) -> Image:
-        """Read one image without the others of its job. Raises JobNotFound or ImageNotFound."""
+        """Read one image without the others of its job.
+
+        Raises JobNotFound or ImageNotFound.
+        """
         image = self.store.jobs.image(job_id, image_id)
         if image is None:
             self.version(job_id)

@@ -34,7 +34,10 @@ class Guard:
         self._private_hosts = read_private_hosts(config.allowed_private_hosts)
 
     def check(self, url: str) -> None:
-        """Check the form of a URL, and its host if that is an address. Raises RequestRefused."""
+        """Check the form of a URL, and its host if that is an address.
+
+        Raises RequestRefused.
+        """
         if len(url) > MAX_URL or re.search(r"[\s\\\x00-\x1f\x7f]", url):
             raise InvalidUrl
         try:

@@ -36,7 +36,7 @@ class InvalidToken(Exception):
 
 
 def admit_bearer() -> None:
-    """Refuse a bearer token that is none of ours, rather than take its sender for anyone.
+    """Refuse a bearer token that is none of ours.
 
     What looks like an API token is refused everywhere. Raises InvalidToken, or TooManyAttempts.
     """
@@ -63,7 +63,7 @@ def require_access() -> None:
 
 
 def has_access() -> bool:
-    """Return whether the client signed in, here or at a proxy, sends a token, or needs none.
+    """Return whether the client signed in, sends a token, or needs none.
 
     Raises TooManyAttempts.
     """
@@ -75,7 +75,7 @@ def has_access() -> bool:
 
 
 def sign_in(sent: bytes) -> bool:
-    """Sign the browser in with an API token or the access token; return False for any other.
+    """Sign the browser in with a token; return False for an unknown one.
 
     The session then acts as the API token, or records that the client knows the access token.
     Raises TooManyAttempts.

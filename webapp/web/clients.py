@@ -52,7 +52,10 @@ def bearer_token() -> bytes:
 
 
 def sends_token() -> bool:
-    """Return whether the request carries what looks like an API token: it has no session then."""
+    """Return whether the request carries what looks like an API token.
+
+    It has no session then.
+    """
     return is_api_token(bearer_token())
 
 
@@ -97,7 +100,7 @@ def current_owner() -> str | None:
 
 
 def become_owner() -> str | None:
-    """Return the owner of what the request submits; a browser becomes one with its session.
+    """Return the owner of what the request submits; make the browser one.
 
     A page of another site has none, unless it sends an API token.
     """
@@ -110,7 +113,10 @@ def become_owner() -> str | None:
 
 
 def _proven_owner() -> str | None:
-    """Return the owner that an API token or a proxy in front proves. No session has such an id."""
+    """Return the owner that an API token or a proxy in front proves.
+
+    No session has such an id.
+    """
     if token := current_token():
         return token.owner
     user = current_user()

@@ -1,4 +1,4 @@
-"""What pages of other sites may do: use the API, as no one, where a setting allows it.
+"""What pages of other sites may do: use the API, as no one, by a setting.
 
 Browsers send cookies, and proxies name the user, with requests of any page. So a request to the API
 that comes from another site has neither the session nor the user of the visitor: it is that of its
@@ -71,7 +71,7 @@ def comes_from_other_site() -> bool:
 
 
 def is_of_no_one() -> bool:
-    """Return whether the request may use neither the session nor the user of the visitor."""
+    """Return whether the request may use neither session nor user of the visitor."""
     return is_for_api() and comes_from_other_site()
 
 

@@ -1,4 +1,4 @@
-"""Answer a request that is sent again, with the same Idempotency-Key, as the first time.
+"""Answer a request with the same Idempotency-Key as the first time.
 
 The header is that of draft-ietf-httpapi-idempotency-key-header-07. A view that makes a job:
 

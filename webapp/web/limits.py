@@ -98,7 +98,10 @@ def admit() -> None:
 
 
 def admit_new_job() -> None:
-    """Count one more job of the client, after its request was read. Raises TooManyJobs."""
+    """Count one more job of the client, after its request was read.
+
+    Raises TooManyJobs.
+    """
     limits = current_jobs().limits
     try:
         limits.admit_job(client_name())

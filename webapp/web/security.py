@@ -41,7 +41,7 @@ HEADERS = {
 
 
 class FormProtection(CSRFProtect):  # type: ignore[misc]
-    """Protect what browsers send by themselves; no page can make them send an API token.
+    """Protect what browsers send by themselves, which is never an API token.
 
     A session that acts as an API token is protected like any other.
     """

@@ -21,7 +21,7 @@ def init_app(app: Flask) -> None:
 
 
 def current_user() -> str | None:
-    """Return the name of the person whom a proxy that we trust has signed in, or None."""
+    """Return the name of the person whom a trusted proxy signed in, or None."""
     if "user" not in g:
         g.user = _read_user()
     return g.user  # type: ignore[no-any-return]

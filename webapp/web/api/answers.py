@@ -130,7 +130,7 @@ def answer_changed_job(job_id: str) -> Response:
 
 
 def asks_for_picture() -> bool:
-    """Return whether the client waits for an image, and accepts neither JSON nor HTML."""
+    """Return whether the client waits for an image, and accepts nothing else."""
     kinds = {
         mimetype.partition("/")[0] for mimetype, quality in request.accept_mimetypes if quality
     }
@@ -138,7 +138,7 @@ def asks_for_picture() -> bool:
 
 
 def answer_picture(job_id: str) -> Response | None:
-    """Answer with the one thumbnail of a job; None if it is not made, or in another format.
+    """Answer with the one thumbnail of a job; None if it cannot.
 
     Raises ImageFailed.
     """
@@ -204,7 +204,7 @@ def _is_awaited(progress: JobSummary) -> bool:
 
 
 def _key(job: JobVersion) -> Hashable:
-    """Return all that the JSON of a job follows from: its version, and where it is read.
+    """Return all that the JSON of a job follows from.
 
     It is the same for all who read it.
     """
@@ -217,7 +217,7 @@ def _job_etag(job: JobVersion) -> str:
 
 
 def _is_known(etag: str) -> bool:
-    """Return whether the client has an answer with this ETag. Only reads may be left out."""
+    """Return whether the client has an answer with this ETag, of a read."""
     return request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(
         etag.strip('"')
     )

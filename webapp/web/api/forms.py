@@ -1,4 +1,4 @@
-"""Read what job a request asks for: as JSON, as a form, or as an image with a query."""
+"""Read what job a request asks for: as JSON, a form, or an image with a query."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -144,7 +144,10 @@ def _read_fields(fields: MultiDict[str, str], problems: Problems) -> AskedJob | 
 
 
 def _check_links(url: str | None, callback_url: str | None, problems: Problems) -> None:
-    """Check links where something else is wrong too: alone, each has a code of its own."""
+    """Check links where something else is wrong too.
+
+    Alone, each has a code of its own.
+    """
     if problems.found or (url and callback_url):
         for name, link in (("url", url), ("callback_url", callback_url)):
             try:

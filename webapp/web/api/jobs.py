@@ -169,7 +169,10 @@ def _create(asked: AskedJob, hold: Hold | None) -> str:
 
 
 def _add_all(job_id: str, files: Sequence[tuple[Upload, str]]) -> list[MissingFile]:
-    """Add all acceptable files, and return the others. Raises the error of the last if none is."""
+    """Add all acceptable files, and return the others.
+
+    Raises the error of the last if none is.
+    """
     refused: list[MissingFile] = []
     for upload, name in files:
         try:

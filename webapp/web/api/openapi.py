@@ -241,7 +241,7 @@ def _describe_answers(one: Operation) -> dict[str, Any]:
 
 
 def _describe_links(one: Operation, kind: Any) -> dict[str, Any]:
-    """Link what was made to the operations on it: its id is a parameter of their paths."""
+    """Link what was made to the operations on it, whose paths have its id."""
     known = {name: f"$request.path.{name}" for name in path_names(one.path)}
     if kind is schemas.Job:
         known["job_id"] = "$response.body#/id"

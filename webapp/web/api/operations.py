@@ -1,4 +1,6 @@
-"""The table of the API's operations, from which routes and the OpenAPI document are made.
+"""The table of the API's operations.
+
+Routes and the OpenAPI document are made from it.
 
 Each view is entered where it is defined, so that the two cannot differ.
 """
@@ -43,7 +45,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that is no error. `kind` is the type of its JSON; None if it has none."""
+    """An answer that is no error.
+
+    `kind` is the type of its JSON; None if it has none.
+    """
 
     status: int
     description: str

@@ -121,7 +121,7 @@ def _convert_item(value: Any, kind: type[S], problems: Problems, pointer: str) -
 
 
 def _item_of(kind: Any) -> type[Struct] | None:
-    """Return the type of the items where a type is a list of objects, perhaps optional."""
+    """Return the type of the items of a list of objects; None for other types."""
     for one in (kind, *get_args(kind)):
         if get_origin(one) is list and issubclass(get_args(one)[0], Struct):
             return get_args(one)[0]  # type: ignore[no-any-return]

@@ -93,7 +93,10 @@ class Recipe(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewJob(Recipe, kw_only=True, forbid_unknown_fields=True):
-    """A job to create. Without a `url` it is open, and takes images until it is closed."""
+    """A job to create.
+
+    Without a `url` it is open, and takes images until it is closed.
+    """
 
     url: Annotated[
         str | UnsetType,
@@ -253,7 +256,10 @@ class Image(Struct, kw_only=True):
 
 
 class Fetch(Struct, kw_only=True):
-    """An image that the server fetches. Its address is told to no one: it may be a secret."""
+    """An image that the server fetches.
+
+    Its address is told to no one: it may be a secret.
+    """
 
     id: str
     position: int

@@ -1,4 +1,4 @@
-"""Signing in with the access token, where uploading needs one, or with an API token."""
+"""Signing in with the access token or an API token."""
 
 import re
 

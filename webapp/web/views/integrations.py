@@ -12,7 +12,10 @@ blueprint = Blueprint("integrations", __name__, url_prefix="/docs")
 
 @blueprint.get("/sharex.sxcu")
 def sharex() -> Response:
-    """Send a custom uploader for ShareX that makes the `preset`. Raises InvalidRecipe."""
+    """Send a custom uploader for ShareX that makes the `preset`.
+
+    Raises InvalidRecipe.
+    """
     chosen = preset(request.args.get("preset", "square"))
     combine(chosen.recipe.outputs, current_jobs().recipe_limits)  # Or no upload would succeed.
     response = jsonify(

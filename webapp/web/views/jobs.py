@@ -72,7 +72,7 @@ class PageFailure(Struct):
     error_kind=PageFailure,
 )
 def index() -> ResponseReturnValue:
-    """List jobs: the client's own as a page, or their ids as JSON, as thumbnail-api did.
+    """List jobs: the client's own as a page, or ids as JSON for programs.
 
     The page lists those created `before` a time, in seconds since 1970.
     """
@@ -187,7 +187,9 @@ def panel(job_id: UUID) -> Response:
 
 @blueprint.get("/<uuid:job_id>/webhook")
 def webhook(job_id: UUID) -> Response:
-    """Send what is known of the webhooks of a finished job; 204 if it still has version `v`.
+    """Send what is known of the webhooks of a finished job.
+
+    204 if it still has version `v`.
 
     It is empty once the job is gone.
     """
