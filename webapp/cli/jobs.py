@@ -27,7 +27,8 @@ from webapp.jobs.housekeeping import sweep
 from webapp.jobs.models import Fetch, Image, Job, Status, StoredJob, Thumbnail
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Output, Recipe
-from webapp.web.api.representations import describe_deliveries, describe_fetch, describe_recipe
+from webapp.web.api.recipes import describe_recipe
+from webapp.web.api.representations import describe_deliveries, describe_fetch
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.formatters import filesize, format_name
 

@@ -58,8 +58,7 @@ from webapp.web.api.errors import (
     UnreadableBody,
     UnsupportedBody,
 )
-from webapp.web.api.schemas import FieldError
-from webapp.web.api.schemas import Problem as ProblemDetails
+from webapp.web.api.schemas import FieldError, ProblemDetails
 from webapp.web.app_context import current_origin
 from webapp.web.cors import is_for_api
 from webapp.web.idempotency import KeyInvalid, KeyReused

@@ -9,7 +9,7 @@ from webapp.web.api import schemas
 from webapp.web.api.answers import answer
 from webapp.web.api.operations import Answer, operation
 from webapp.web.api.reading import MAX_WAIT_SECONDS
-from webapp.web.api.representations import describe_recipe
+from webapp.web.api.recipes import describe_recipe
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.clients import client_name
 

@@ -13,9 +13,9 @@ from flask import Blueprint, current_app, render_template
 from markupsafe import Markup, escape
 
 from webapp.recipes.presets import offered_presets
+from webapp.web.api.conversion import describe_schema
 from webapp.web.api.openapi import current_document
 from webapp.web.api.operations import BINARY, FORM, IMAGE, JSON, PROBLEM, ZIP
-from webapp.web.api.reading import describe_schema
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.errors import TITLES, list_codes
 

@@ -17,16 +17,12 @@ from webapp.jobs.outbound_errors import RequestRefused
 from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import Recipe
 from webapp.web.api import schemas
+from webapp.web.api.conversion import convert
 from webapp.web.api.errors import NothingSent, UnsupportedBody
 from webapp.web.api.operations import FILENAME, FORM, JSON, Parameter
-from webapp.web.api.reading import (
-    Problems,
-    convert,
-    escape,
-    read_hours,
-    read_json,
-    read_recipe,
-)
+from webapp.web.api.problems import Problems, escape
+from webapp.web.api.reading import read_hours, read_json
+from webapp.web.api.recipes import read_recipe
 from webapp.web.app_context import current_jobs
 from webapp.web.upload_request import UploadRequest, received_upload
 

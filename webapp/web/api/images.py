@@ -21,7 +21,9 @@ from webapp.web.api.operations import (
     Parameter,
     operation,
 )
-from webapp.web.api.reading import Problems, read_json, read_position, to_point
+from webapp.web.api.problems import Problems
+from webapp.web.api.reading import read_json, read_position
+from webapp.web.api.recipes import to_point
 from webapp.web.api.representations import describe_fetch, describe_image
 from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import client_name, require_owner

@@ -40,16 +40,15 @@ from webapp.web.api.operations import (
     Parameter,
     operation,
 )
+from webapp.web.api.problems import Problems
 from webapp.web.api.reading import (
-    Problems,
     read_cursor,
     read_hours,
     read_json,
     read_limit,
-    read_recipe,
-    to_point,
     write_cursor,
 )
+from webapp.web.api.recipes import read_recipe, to_point
 from webapp.web.api.representations import summarize_job
 from webapp.web.app_context import current_huey, current_jobs, current_origin
 from webapp.web.clients import become_owner, client_name, current_owner, require_owner

@@ -126,8 +126,8 @@ def describe(origin: str, is_closed: bool, cookie: str) -> dict[str, Any]:
         "components": {
             "schemas": _describe_types(),
             "responses": {
-                "Error": _describe_error(None, schemas.Problem),
-                **{f"Error{one}": _describe_error(one, schemas.Problem) for one in statuses},
+                "Error": _describe_error(None, schemas.ProblemDetails),
+                **{f"Error{one}": _describe_error(one, schemas.ProblemDetails) for one in statuses},
             },
             "headers": {name: _describe_header(name) for name in HEADERS},
             "securitySchemes": {
@@ -229,12 +229,12 @@ def _describe_answers(one: Operation) -> dict[str, Any]:
     for status in one.errors:
         described[str(status)] = (
             {"$ref": f"#/components/responses/Error{status}"}
-            if one.error_kind is schemas.Problem
+            if one.error_kind is schemas.ProblemDetails
             else _describe_error(status, one.error_kind)
         )
     described["default"] = (
         {"$ref": "#/components/responses/Error"}
-        if one.error_kind is schemas.Problem
+        if one.error_kind is schemas.ProblemDetails
         else _describe_error(None, one.error_kind)
     )
     return described
@@ -262,7 +262,7 @@ def _describe_links(one: Operation, kind: Any) -> dict[str, Any]:
 
 def _describe_error(status: int | None, kind: type[Struct]) -> dict[str, Any]:
     """Describe errors of a status, or all others."""
-    media_type = PROBLEM if kind is schemas.Problem else JSON
+    media_type = PROBLEM if kind is schemas.ProblemDetails else JSON
     described: dict[str, Any] = {
         "description": "Any other error.",
         "content": {media_type: {"schema": _schema_of(kind)}},
@@ -271,7 +271,7 @@ def _describe_error(status: int | None, kind: type[Struct]) -> dict[str, Any]:
         return described
     described["description"] = f"{errors.TITLES[status]}."
     codes = [code for code, (known, _) in errors.list_codes().items() if known == status]
-    if codes and kind is schemas.Problem:
+    if codes and kind is schemas.ProblemDetails:
         described["description"] += f" `code` is {_join([f'`{code}`' for code in codes])}."
     if status in OF_ERRORS:
         described["headers"] = {

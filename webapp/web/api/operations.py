@@ -15,7 +15,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from msgspec import Meta, Struct
 
-from webapp.web.api.schemas import Problem
+from webapp.web.api.schemas import ProblemDetails
 from webapp.web.security import csrf
 
 View = Callable[..., ResponseReturnValue]
@@ -151,7 +151,7 @@ def operation(
             parameters=parameters,
             bodies=bodies,
             errors=sorted({*OF_ALL, *errors}),
-            error_kind=Problem,
+            error_kind=ProblemDetails,
         )(view)
         blueprint.add_url_rule(rule, name or view.__name__, view, methods=[method])
         return view

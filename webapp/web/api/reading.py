@@ -1,58 +1,29 @@
-"""Read what requests of the API say, and find every wrong field."""
+"""Read the queries, headers and JSON bodies of requests of the API."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from math import inf, isfinite
-from typing import Any, TypeVar, get_args, get_origin
+from typing import TypeVar
 
 import msgspec
 from flask import request
 from msgspec import UNSET, Struct, UnsetType
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from webapp.recipes.outputs import InvalidRecipe, Output, Point, Recipe, combine, default_name
-from webapp.recipes.presets import preset
 from webapp.web.api import schemas
+from webapp.web.api.conversion import convert
 from webapp.web.api.errors import InvalidRequest, UnreadableBody, UnsupportedBody
 from webapp.web.api.operations import JSON, OPERATIONS, blueprint
-from webapp.web.app_context import current_config, current_jobs
+from webapp.web.api.problems import Problems, escape
+from webapp.web.app_context import current_config
 
 MAX_WAIT_SECONDS = 30
 MAX_JSON_BYTES = 250_000  # A recipe has some kB.
-MAX_ERRORS = 50
 PAGE_SIZE = 50  # Jobs of a page, where nothing else is asked for.
 
 _PREFERRED_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,6})(?![0-9])', re.IGNORECASE)
 
 S = TypeVar("S", bound=Struct)
-
-
-class Problems:
-    """Collect what is wrong with a request."""
-
-    def __init__(self) -> None:
-        self.found: list[schemas.FieldError] = []
-
-    def add(self, pointer: str, sentence: str) -> None:
-        """Add an error of the field at a JSON pointer.
-
-        Raises InvalidRequest if there are so many that no one reads them.
-        """
-        self.found.append(schemas.FieldError(detail=sentence, pointer=f"#{pointer}"))
-        if len(self.found) == MAX_ERRORS:
-            raise InvalidRequest(self.found)
-
-    def add_invalid(self, pointer: str, error: InvalidRecipe) -> None:
-        """Add all errors of an output or a recipe at a JSON pointer."""
-        for one in (error, *error.others):
-            self.add(f"{pointer}/{one.field}", str(one))
-
-    def raise_if_any(self) -> None:
-        """Raise InvalidRequest if something is wrong."""
-        if self.found:
-            raise InvalidRequest(self.found)
 
 
 @blueprint.before_request
@@ -71,175 +42,6 @@ def check_query() -> None:
         problems.add(f"/{escape(unknown)}", "There is no such parameter.")
     problems.raise_if_any()
     read_wait()
-
-
-# Values
-
-
-def convert(value: Any, kind: type[S], problems: Problems, pointer: str = "") -> S | None:
-    """Convert decoded JSON to a type; add every wrong field to the problems.
-
-    A wrong field has its default in the result, which is None if there is none.
-    """
-    if not isinstance(value, dict):
-        problems.add(pointer, f"This must be {_describe(kind)}.")
-        return None
-    values: dict[str, Any] = {}
-    fields = {one.encode_name: one for one in msgspec.structs.fields(kind)}
-    for name in sorted(value.keys() - fields.keys()):
-        problems.add(f"{pointer}/{escape(name)}", "There is no such field.")
-    for name, one in fields.items():
-        if name in value:
-            converted = _convert(value[name], one.type, problems, f"{pointer}/{name}")
-            if converted is not UNSET:
-                values[name] = converted
-        elif one.required:
-            problems.add(f"{pointer}/{name}", "This field is missing.")
-    required = {name for name, one in fields.items() if one.required}
-    return kind(**values) if required <= values.keys() else None
-
-
-def _convert(value: Any, kind: Any, problems: Problems, pointer: str) -> Any:
-    """Convert a field; return UNSET if it is wrong, and None for a wrong item."""
-    item = _item_of(kind)
-    if item is not None and isinstance(value, list):
-        return [
-            _convert_item(one, item, problems, f"{pointer}/{place}")
-            for place, one in enumerate(value)
-        ]
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        problems.add(pointer, f"This must be {_describe(kind)}.")
-        return UNSET
-
-
-def _convert_item(value: Any, kind: type[S], problems: Problems, pointer: str) -> S | None:
-    before = len(problems.found)
-    item = convert(value, kind, problems, pointer)
-    return item if len(problems.found) == before else None
-
-
-def _item_of(kind: Any) -> type[Struct] | None:
-    """Return the type of the items of a list of objects; None for other types."""
-    for one in (kind, *get_args(kind)):
-        if get_origin(one) is list and issubclass(get_args(one)[0], Struct):
-            return get_args(one)[0]  # type: ignore[no-any-return]
-    return None
-
-
-def escape(name: str) -> str:
-    """Write a name as a part of a JSON pointer (RFC 6901)."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def _describe(kind: Any) -> str:
-    """Describe a type in words, by its JSON schema."""
-    return describe_schema(msgspec.json.schema(kind))
-
-
-def describe_schema(schema: Mapping[str, Any]) -> str:
-    """Describe what a JSON schema allows in words: `a whole number from 1 to 100`."""
-    if "anyOf" in schema:
-        kinds = [one for one in schema["anyOf"] if "enum" not in one]
-        words = [str(word) for one in schema["anyOf"] for word in one.get("enum", ())]
-        listed = [describe_schema({"enum": words})] if words else []
-        return " or ".join(dict.fromkeys([*listed, *map(describe_schema, kinds)]))
-    if "enum" in schema:
-        return "one of " + ", ".join(str(one) for one in schema["enum"])
-    if "const" in schema:
-        return str(schema["const"])
-    match schema.get("type"):
-        case "integer" | "number" as kind:
-            return ("a whole number" if kind == "integer" else "a number") + _bounds(schema)
-        case "string":
-            return _describe_text(schema)
-        case "boolean":
-            return "true or false"
-        case "null":
-            return "null"
-        case "array" if "minItems" in schema:
-            return f"a list of {schema['minItems']} numbers{_bounds(schema['items'])}"
-        case "array":
-            return "a list"
-    return "an object"
-
-
-def _bounds(schema: Mapping[str, Any]) -> str:
-    if "maximum" in schema:
-        return f" from {schema['minimum']} to {schema['maximum']}"
-    if "minimum" in schema:
-        return f" of at least {schema['minimum']}"
-    return ""
-
-
-def _describe_text(schema: Mapping[str, Any]) -> str:
-    if "pattern" in schema:
-        return str(schema["description"])
-    return f"text of at most {schema['maxLength']} characters" if "maxLength" in schema else "text"
-
-
-# Recipes
-
-
-def read_recipe(
-    presets: Sequence[str], outputs: Sequence[schemas.Output | None], problems: Problems
-) -> Recipe | None:
-    """Read a recipe of presets and outputs, within the limits of the settings.
-
-    None stands for an output that is wrong already. Adds what else is wrong to the problems, and
-    returns None if anything is.
-    """
-    limits = current_jobs().recipe_limits
-    chosen: list[Output] = []
-    for place, name in enumerate(presets):
-        try:
-            chosen += preset(name).recipe.outputs
-        except InvalidRecipe as error:
-            problems.add(f"/presets/{place}", str(error))
-    for place, one in enumerate(outputs):
-        with noting(problems, f"/outputs/{place}"):
-            if one is not None:
-                output = _to_output(one)
-                output.check_sides(limits.max_side)
-                chosen.append(output)
-    if problems.found:
-        return None
-    if not chosen:
-        problems.add("/outputs", "Name a preset, or describe at least one output.")
-        return None
-    with noting(problems, ""):
-        return combine(chosen, limits)
-    return None
-
-
-@contextmanager
-def noting(problems: Problems, pointer: str) -> Iterator[None]:
-    """Add an InvalidRecipe of the block to the problems."""
-    try:
-        yield
-    except InvalidRecipe as error:
-        problems.add_invalid(pointer, error)
-
-
-def to_point(numbers: Sequence[float] | None) -> Point | None:
-    """Convert the two numbers of a point; None stays None."""
-    return (numbers[0], numbers[1]) if numbers else None
-
-
-def _to_output(asked: schemas.Output) -> Output:
-    """Create an output. Raises InvalidRecipe."""
-    fields = msgspec.structs.asdict(asked)
-    max_kb = fields.pop("max_kb")
-    if asked.name is None:
-        by_size = default_name(asked.width, asked.height, asked.fit, asked.format)
-        fields["name"] = by_size if asked.width or asked.height else "without-size"
-    if asked.focus != "smart":
-        fields["focus"] = to_point(asked.focus)
-    return Output(**fields, max_bytes=None if max_kb is None else max_kb * 1000)
-
-
-# Requests
 
 
 def read_json(kind: type[S], problems: Problems) -> S | None:

@@ -1,4 +1,4 @@
-"""Describe jobs, images and recipes in the types of the API."""
+"""Describe jobs and images in the types of the API."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,8 +8,9 @@ from flask import url_for
 from webapp.exports.markup import alt_text
 from webapp.jobs import models
 from webapp.jobs.deliveries import Callback, Delivery
-from webapp.recipes import outputs
+from webapp.recipes.outputs import Recipe
 from webapp.web.api import schemas
+from webapp.web.api.recipes import describe_recipe
 from webapp.web.app_context import current_origin
 
 
@@ -18,7 +19,7 @@ def describe_job(job: models.Job, fetches: Iterable[models.Fetch]) -> schemas.Jo
     origin = current_origin()
     return schemas.Job(
         **_summarize(job, origin),
-        recipe=describe_recipe(outputs.Recipe.from_json(job.recipe)),
+        recipe=describe_recipe(Recipe.from_json(job.recipe)),
         images=[_describe_image(image, origin) for image in job.images],
         fetches=[describe_fetch(fetch) for fetch in fetches],
         missing_files=[
@@ -85,28 +86,6 @@ def summarize_job(job: models.NamedJob) -> schemas.JobSummary:
 def describe_image(image: models.Image) -> schemas.Image:
     """Describe an image with its thumbnails."""
     return _describe_image(image, current_origin())
-
-
-def describe_recipe(recipe: outputs.Recipe) -> list[schemas.Output]:
-    """Describe the outputs of a recipe."""
-    return [
-        schemas.Output(
-            name=output.name,
-            width=output.width,
-            height=output.height,
-            fit=output.fit,
-            format=output.format,
-            quality=output.quality,
-            max_kb=None if output.max_bytes is None else output.max_bytes // 1000,
-            background=output.background,
-            focus=output.focus if output.focus == "smart" else list(output.focus),
-            enlarge=output.enlarge,
-            keep_copyright=output.keep_copyright,
-            animated=output.animated,
-            color=output.color,
-        )
-        for output in recipe.outputs
-    ]
 
 
 def job_url(job_id: str) -> str:

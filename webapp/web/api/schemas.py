@@ -400,7 +400,7 @@ class FieldError(Struct, kw_only=True, omit_defaults=True):
     pointer: Annotated[str, says("A JSON pointer, as `#/outputs/0/width`.")]
 
 
-class Problem(Struct, kw_only=True):
+class ProblemDetails(Struct, kw_only=True):
     """An error (RFC 9457)."""
 
     type: Annotated[str, says("The address of words about this error.")]
