@@ -25,6 +25,11 @@ test: $(VENV)/dev browser ## Run all tests
 test-browsers: $(VENV)/dev ## Run every flow in Firefox and WebKit (Debian: firefox-esr, webkit2gtk-driver, xvfb)
 	@pytest tests/other_browsers
 
+# Where Debian lacks a program (systemd-analyze, promtool, caddy), its tests say so.
+.PHONY: check-deploy
+check-deploy: $(VENV)/deploy ## Check deploy/, the Dockerfile, compose files and workflows with their own tools, offline
+	@pytest tests/deploy
+
 UNITS := pytest --numprocesses auto $(PARALLEL) --ignore tests/live --ignore tests/browser --ignore tests/other_browsers
 
 test-fast: $(VENV)/dev ## Run the tests that need no servers, browser, processes or large tables
@@ -110,6 +115,7 @@ compare-images: $(VENV)/dev ## Compare our pictures of the images in DIR= with t
 lock: ## Update the hashed locks to pyproject.toml, or everything with LOCK_ARGS=--upgrade (needs uv)
 	@uv pip compile pyproject.toml -o requirements.txt $(LOCK) $(LOCK_ARGS)
 	@uv pip compile pyproject.toml --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)
+	@uv pip compile --group pyproject.toml:deploy --constraint requirements-dev.txt -o requirements-deploy.txt $(LOCK) $(LOCK_ARGS)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 .PHONY: schema
@@ -153,6 +159,11 @@ $(VENV)/runtime: requirements.txt | $(BIN)/python
 $(VENV)/dev: requirements-dev.txt | $(BIN)/python
 	@$(call install,$<)
 	@touch $@ $(VENV)/runtime
+
+# Beside what tests need, in the same versions: the lock is constrained by that of dev.
+$(VENV)/deploy: requirements-deploy.txt $(VENV)/dev
+	@$(call install,$<)
+	@touch $@
 
 # Of pyvips there is no wheel. Its build compiles a module for a libvips of the system, if it finds one by
 # pkg-config, in the place of the module that pyvips-binary has for its own.

@@ -98,6 +98,11 @@ def test_third_party_page_names_every_package_that_we_ship() -> None:
     assert set(locked().items()) <= named
 
 
+def test_tools_of_check_deploy_change_no_package_of_the_tests() -> None:
+    tools, tests = locked("requirements-deploy.txt"), locked("requirements-dev.txt")
+    assert {name: tests[name] for name in tools if name in tests}.items() <= tools.items()
+
+
 def test_libvips_is_installed_where_it_has_a_wheel() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     needs = [Requirement(line.removesuffix(" \\")) for line in lines if "==" in line]

@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]  # Without webapp.config: no package is installed here.
 # An environment of its own: pip-audit brings thirty packages that nothing else here needs.
 ENVIRONMENT = ROOT / ".venv-audit"
+LOCKS = ("requirements-dev.txt", "requirements-deploy.txt")  # The first has what we ship, too.
 PIP_AUDIT = "pip-audit==2.10.1"
 SECONDS = 120  # For all of the installation, and for all of the look-up.
 # How a traceback names what was raised, and the one such error that pip-audit prints without a
@@ -54,8 +55,8 @@ def _install() -> None:
 
 def _ask() -> "subprocess.CompletedProcess[str]":
     options = ["--disable-pip", "--require-hashes", "--progress-spinner=off", "--timeout=10"]
-    lock = str(ROOT / "requirements-dev.txt")
-    return _run(["bin/pip-audit", *options, "--format=json", f"--requirement={lock}"])
+    locks = [f"--requirement={ROOT / lock}" for lock in LOCKS]
+    return _run(["bin/pip-audit", *options, "--format=json", *locks])
 
 
 def _run(command: list[str], *, check: bool = False) -> "subprocess.CompletedProcess[str]":

@@ -54,11 +54,9 @@ def main() -> None:
     PAGE.write_text(text + tables())
 
 
-def locked() -> dict[str, str]:
-    """Return the version of each package in the lock."""
-    return dict(
-        re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
-    )
+def locked(lock: str = "requirements.txt") -> dict[str, str]:
+    """Return the version of each package in a lock, by default that of the image."""
+    return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / lock).read_text(), re.MULTILINE))
 
 
 def tables() -> str:
