@@ -111,6 +111,8 @@ def test_switches_accept_the_usual_words(text: str, value: bool) -> None:
         ("THUMBNAIL_USER_HEADER", "Remote_User", "must be the name of a header like Remote-User"),
         ("THUMBNAIL_USER_HEADER_PROXIES", "10.0.0.1/8", "must be addresses or networks like"),
         ("THUMBNAIL_USER_HEADER_PROXIES", "proxy.internal", "must be addresses or networks like"),
+        ("THUMBNAIL_CLIENT_HEADER", "X-Real-IP", "count it in THUMBNAIL_TRUSTED_PROXIES."),
+        ("THUMBNAIL_CLIENT_HEADER", "X_Real_IP", "must be the name of a header like"),
         ("THUMBNAIL_CORS_ORIGINS", "app.example.com", "must be origins like https://app.example."),
         ("THUMBNAIL_CORS_ORIGINS", "https://a.example/", "must be origins like"),
         ("THUMBNAIL_CORS_ORIGINS", "https://*.example", "must be origins like"),

@@ -260,6 +260,12 @@ class Config:
         "Addresses or networks of the proxies that may send `THUMBNAIL_USER_HEADER`, separated by"
         " spaces. From any other address it is ignored.",
     )
+    client_header: HeaderName = setting(
+        "",
+        "Header in which the proxy in front gives the address of the client, such as"
+        " `Fly-Client-IP`, `CF-Connecting-IP` or `X-Real-IP`. It counts instead of"
+        " `X-Forwarded-For`, so the proxy must replace it in every request. Empty: none.",
+    )
     cors_origins: Origins = setting(
         "",
         "Origins whose pages may use `/api/` from a browser, such as `https://app.example.com`,"
@@ -331,6 +337,11 @@ def _check(config: Config) -> None:
                 f"{environment_name(name)} must have at least {shortest} characters:"
                 " `openssl rand -hex 16` creates one."
             )
+    if config.client_header and not config.trusted_proxies:
+        raise ConfigError(
+            "THUMBNAIL_CLIENT_HEADER needs a proxy that sets it: count it in"
+            " THUMBNAIL_TRUSTED_PROXIES."
+        )
     if config.user_header and not config.trusted_proxies:
         raise ConfigError(
             "THUMBNAIL_USER_HEADER needs a proxy that sets it: count it in"

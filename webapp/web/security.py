@@ -12,7 +12,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp.config import Config
-from webapp.web.clients import current_token, sends_token
+from webapp.web.clients import believe_header, current_token, sends_token
 from webapp.web.cors import is_of_no_one
 
 CSP = {
@@ -109,6 +109,8 @@ def init_app(app: Flask, config: Config) -> None:
         )
         return response
 
+    if config.client_header:  # Within ProxyFix: it replaces the address that that finds.
+        app.wsgi_app = believe_header(app.wsgi_app, config.client_header)  # type: ignore[assignment,method-assign]
     if config.trusted_proxies:
         # Each proxy adds the address that it saw; the last one sets the scheme. Not the host: some
         # proxies, such as Fly's, pass on the X-Forwarded-Host of a client.

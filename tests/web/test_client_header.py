@@ -1,0 +1,139 @@
+"""A proxy in front names the address of the client, which limits and the log use."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from gunicorn.config import Config as GunicornConfig
+from gunicorn.http.parser import RequestParser
+
+from tests.support.app import running_app
+from tests.support.images import make_jpeg
+from tests.support.people import Person, upload_image
+from webapp.config import ROOT, Config, HeaderName
+
+FORWARDED = "claimed, 198.51.100.1, 203.0.113.9"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(
+        instance=tmp_path / "instance",
+        max_jobs_per_hour=1,
+        trusted_proxies=2,
+        client_header=HeaderName("Fly-Client-IP"),
+    )
+
+
+def upload(app: Flask, **headers: str) -> int:
+    """Upload with headers, whose names have underscores here for dashes."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return upload_image(app.test_client(), make_jpeg(), headers=sent).status_code
+
+
+def logged_clients(app: Flask, caplog: pytest.LogCaptureFixture, **headers: str) -> list[str]:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    with caplog.at_level(logging.INFO):
+        app.test_client().get("/healthcheck", headers=sent)
+    return [vars(record)["client"] for record in caplog.records if record.message == "request"]
+
+
+def test_address_in_the_header_is_the_client(app: Flask) -> None:
+    sent = [upload(app, Fly_Client_IP=f"192.0.2.{number}") for number in (1, 1, 2)]
+    assert sent == [202, 429, 202]
+
+
+def test_header_counts_instead_of_the_forwarded_address(app: Flask) -> None:
+    sent = [
+        upload(app, Fly_Client_IP="192.0.2.1", X_Forwarded_For=f"198.51.100.{number}, 203.0.113.9")
+        for number in (1, 2)
+    ]
+    assert sent == [202, 429]
+
+
+def test_addresses_of_one_ipv6_network_are_one_client(app: Flask) -> None:
+    sent = [upload(app, Fly_Client_IP=f"2001:db8:1:2::{number}") for number in (1, 2)]
+    assert sent == [202, 429]
+
+
+def test_log_has_the_address_of_the_header(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    headers = {"Fly_Client_IP": "192.0.2.1", "X_Forwarded_For": FORWARDED}
+    assert logged_clients(app, caplog, **headers) == ["192.0.2.1"]
+
+
+def test_without_the_header_the_forwarded_address_is_the_client(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert logged_clients(app, caplog, X_Forwarded_For=FORWARDED) == ["198.51.100.1"]
+    assert "client header ignored" not in caplog.messages
+
+
+def test_without_any_header_the_peer_is_the_client(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert logged_clients(app, caplog) == ["127.0.0.1"]
+    assert "client header ignored" not in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        # Two headers of one name, the client's and the proxy's, arrive joined by a comma.
+        ("192.0.2.1,192.0.2.2", "sent twice"),
+        ("192.0.2.1, 192.0.2.1", "sent twice"),
+        ("unknown", "not an address"),
+        ("192.0.2.1:4711", "not an address"),
+        ("192.0.2.300", "not an address"),
+        ("192.0.2.0/24", "not an address"),
+        ("\xff", "not an address"),
+    ],
+)
+def test_header_that_is_no_address_is_not_believed(
+    app: Flask, caplog: pytest.LogCaptureFixture, value: str, reason: str
+) -> None:
+    headers = {"Fly_Client_IP": value, "X_Forwarded_For": FORWARDED}
+    assert logged_clients(app, caplog, **headers) == ["198.51.100.1"]
+    ignored = [record for record in caplog.records if record.message == "client header ignored"]
+    assert [vars(record)["reason"] for record in ignored] == [reason]
+
+
+def test_wrong_headers_do_not_fill_the_log(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(5):
+        logged_clients(app, caplog, Fly_Client_IP="unknown")
+    assert caplog.messages.count("client header ignored") == 1
+
+
+def test_empty_header_is_none(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    headers = {"Fly_Client_IP": " ", "X_Forwarded_For": FORWARDED}
+    assert logged_clients(app, caplog, **headers) == ["198.51.100.1"]
+    assert "client header ignored" not in caplog.messages
+
+
+def test_header_is_ignored_without_the_setting(config: Config) -> None:
+    with running_app(replace(config, client_header=HeaderName(""))) as app:
+        sent = [upload(app, Fly_Client_IP=f"192.0.2.{number}") for number in (1, 2)]
+    assert sent == [202, 429]
+
+
+def test_header_makes_no_one_a_proxy_that_signs_people_in(config: Config) -> None:
+    settings = replace(config, user_header=HeaderName("Remote-User"))
+    with running_app(settings) as app:
+        client: FlaskClient = app.test_client()
+        client.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+        client.environ_base["HTTP_FLY_CLIENT_IP"] = "127.0.0.1"
+        client.environ_base["HTTP_REMOTE_USER"] = "alice"
+        assert "Signed in as" not in Person(client).get("/").text
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "172.16.0.1"])
+def test_name_with_underscores_is_another_header(peer: str) -> None:
+    # As our configuration leaves it. From this machine, gunicorn trusts more than from others.
+    assert "header_map" not in (ROOT / "gunicorn.conf.py").read_text()
+    request = (
+        b"GET / HTTP/1.1\r\nHost: x\r\nFly-Client-IP: 192.0.2.1\r\nFly_Client_IP: evil\r\n\r\n"
+    )
+    parsed = next(RequestParser(GunicornConfig(), [request], (peer, 1)))
+    assert parsed.headers == [("HOST", "x"), ("FLY-CLIENT-IP", "192.0.2.1")]
