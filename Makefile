@@ -21,6 +21,10 @@ PARALLEL := --dist loadfile --no-loadscope-reorder
 test: $(VENV)/dev browser ## Run all tests
 	@pytest --numprocesses 3 $(PARALLEL) --ignore tests/other_browsers
 
+.PHONY: test-acceptance
+test-acceptance: $(VENV)/dev ## Test what an instance promises, by HTTP alone: at BASE_URL=, or one that is started (TOKEN= in the environment)
+	@pytest tests/acceptance $(BASE_URL:%=--base-url %)
+
 .PHONY: test-browsers
 test-browsers: $(VENV)/dev ## Run every flow in Firefox and WebKit (Debian: firefox-esr, webkit2gtk-driver, xvfb)
 	@pytest tests/other_browsers
@@ -30,7 +34,7 @@ test-browsers: $(VENV)/dev ## Run every flow in Firefox and WebKit (Debian: fire
 check-deploy: $(VENV)/deploy ## Check deploy/, the Dockerfile, compose files and workflows with their own tools, offline
 	@pytest tests/deploy
 
-UNITS := pytest --numprocesses auto $(PARALLEL) --ignore tests/live --ignore tests/browser --ignore tests/other_browsers
+UNITS := pytest --numprocesses auto $(PARALLEL) --ignore tests/live --ignore tests/acceptance --ignore tests/browser --ignore tests/other_browsers
 
 test-fast: $(VENV)/dev ## Run the tests that need no servers, browser, processes or large tables
 	@$(UNITS) -m "not slow"

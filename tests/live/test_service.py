@@ -12,10 +12,9 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from werkzeug.datastructures import FileStorage
 
-from tests.support.images import make_image, make_jpeg, make_png, make_truncated
+from tests.support.images import make_image, make_jpeg, make_png
 from tests.support.pages import Page
 from tests.support.people import find_token
 from tests.support.servers import Client, Servers, environment, free_port, running, wait_until
@@ -23,13 +22,6 @@ from webapp.config import ROOT
 from webapp.web.views.thumbnail_api import WAIT_SECONDS
 
 pytestmark = pytest.mark.live
-
-
-def test_uploaded_image_becomes_a_thumbnail(client: Client) -> None:
-    job_id = client.submit(make_jpeg(size=(400, 300)))
-    client.wait_for(job_id)
-    answer = client.get(f"/download_thumbnail/{job_id}")
-    assert Image.open(BytesIO(answer.body)).size == (100, 100)
 
 
 def test_status_is_read_once_a_second_while_a_job_is_processing(client: Client) -> None:
@@ -67,14 +59,6 @@ def test_stopping_server_answers_status_reads_at_once(tmp_path: Path) -> None:
         wait_until(lambda: len(list(tasks.iterdir())) > before, what="a thread that watches")
         servers.processes["web"].terminate()
         assert answer.result(WAIT_SECONDS / 2) is False
-
-
-def test_bad_image_leaves_others_alone(client: Client) -> None:
-    bad, good = client.submit(make_truncated()), client.submit(make_jpeg())
-    client.wait_for(bad)
-    client.wait_for(good)
-    assert client.get(f"/check_job_status/{bad}").json["status"] == "Error"
-    assert client.get(f"/check_job_status/{good}").status == 303
 
 
 def test_work_without_notifications_is_found_at_once(tmp_path: Path) -> None:
