@@ -75,6 +75,17 @@ format: $(VENV)/dev ## Format code and templates
 	@ruff format
 	@djlint templates --reformat --quiet
 
+.PHONY: test-all
+# "test" has the acceptance tests on an open instance; here they run on one that needs a token.
+ALL := check audit test test-browsers check-deploy test-image "fuzz SEED=1" "fuzz-api SEED=1" \
+	"test-acceptance TOKEN=only-for-this-run"
+test-all: ## Run everything that tests this repository, and list what passed and what failed: about half an hour
+	@failed=0; for verb in $(ALL); do \
+		printf '\n== make %s\n' "$$verb"; began=$$(date +%s); \
+		if $(MAKE) --no-print-directory $$verb; then outcome=passed; else outcome=FAILED; failed=1; fi; \
+		report="$$report$$(printf '%s  %4d s  make %s' $$outcome $$(($$(date +%s) - began)) "$$verb")\n"; \
+	done; printf "\n$$report"; exit $$failed
+
 type-check: $(VENV)/dev ## Check types only
 	@mypy
 
