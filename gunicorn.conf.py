@@ -7,6 +7,7 @@ import resource
 from collections import Counter
 
 from webapp.config import load
+from webapp.liveness import READY, STATUS, tell
 from webapp.sandbox.libc import die_with_parent
 from webapp.web.gunicorn_worker import Logger, Worker, time_out_stalled_clients
 
@@ -65,5 +66,6 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
-    """Migrate the database before the first request, or do not start."""
+    """Migrate the database before the first request, or do not start; then be ready."""
     worker.wsgi.extensions["jobs"].store.db.migrate()
+    tell(READY, f"{STATUS}http://{bind}")

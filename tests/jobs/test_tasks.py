@@ -24,6 +24,7 @@ from webapp.jobs.tasks import ThumbnailWorker, notify_workers
 from webapp.jobs.wake_up import WakeUp, WakeUps
 from webapp.jobs.watch import WATCHERS
 from webapp.jobs.work import MAX_ATTEMPTS, Claims
+from webapp.liveness import Pulse
 from webapp.recipes.presets import PRESETS
 from webapp.sandbox import client
 
@@ -165,6 +166,29 @@ def test_attempt_is_given_back_when_the_disk_has_room(
     with pytest.raises(OSError, match="No space"):
         work_once(jobs)
     assert (image().status, refusals) == ("waiting", [])
+
+
+def test_worker_that_waits_for_room_does_not_look_hung(
+    jobs: Jobs, image: Callable[[], Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    looks: list[bool] = []
+    pulse = Pulse()
+    pulse.silence(0)
+
+    def look_for_room(claim: Claim) -> bool:
+        looks.append(pulse.silence(len(looks)) == 0)
+        if len(looks) < 4:
+            raise full
+        return True
+
+    monkeypatch.setattr(worker, "ROOM_SECONDS", 0.01)
+    monkeypatch.setattr(jobs.store.operations, "on_beat", pulse.beat)
+    monkeypatch.setattr(jobs.store.queue, "release", look_for_room)
+    fail_with(monkeypatch, full)
+    with pytest.raises(OSError, match="No space"):
+        work_once(jobs)
+    assert looks == [True] * 4
 
 
 def test_nothing_is_claimed_where_there_is_no_room_for_it(

@@ -5,6 +5,7 @@ may be lost with its worker; the rows are the truth, and an idle worker looks th
 """
 
 import logging
+import math
 import multiprocessing
 import sqlite3
 import time
@@ -28,6 +29,7 @@ from webapp.jobs.wake_up import WakeUp
 from webapp.jobs.webhooks import Webhooks
 from webapp.jobs.work import Claims
 from webapp.jobs.worker import prepare, work_on_next_image, worker_name
+from webapp.liveness import READY, STATUS, AwakeClock, Heart, Pulse, hang_seconds, tell
 from webapp.sandbox import confinement
 from webapp.sandbox.libc import die_with_parent
 
@@ -111,6 +113,7 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
     def initialize(self) -> None:
         """Bind the worker's life to the consumer's, and prepare a decode child."""
         die_with_parent(consumer_pid())
+        self.huey.claims.store.operations.on_beat = self.pulse.beat
         decoder.server.start()
         prepare()
         super().initialize()
@@ -141,8 +144,8 @@ class ThumbnailWorker(Worker):  # type: ignore[misc]
                 break
 
     def _beat(self) -> None:
-        decoder.server.end_idle()
         self.huey.claims.store.operations.beat(worker_name())
+        decoder.server.end_idle()
 
     def _look(self) -> None:
         self.huey.recreate_queue()
@@ -170,6 +173,11 @@ class ThumbnailScheduler(Scheduler):  # type: ignore[misc]
         die_with_parent(consumer_pid())
         super().initialize()
 
+    def loop(self, now: Any = None) -> None:
+        """Enqueue what is due, once a second."""
+        self.pulse.beat()
+        super().loop(now)
+
 
 class OutboundProcess(BaseProcess):  # type: ignore[misc]
     """Make requests to other servers, which may be slow, beside the workers."""
@@ -182,7 +190,12 @@ class OutboundProcess(BaseProcess):  # type: ignore[misc]
 
     def loop(self) -> None:
         """Do all that is due until the consumer stops."""
-        huey, is_stopping = self.huey, self.stop_flag.is_set
+        huey = self.huey
+
+        def is_stopping() -> bool:
+            self.pulse.beat()  # It is asked all the time.
+            return bool(self.stop_flag.is_set())
+
         fetches = FetchWork(
             huey.claims.store,
             huey.claims.storage,
@@ -199,15 +212,35 @@ class ThumbnailConsumer(Consumer):  # type: ignore[misc]
     """Run our workers, and the process that makes requests to other servers.
 
     Huey reads the classes of the others from its consumer's attributes.
+
+    Each process beats, and one that hangs is replaced: the lease of its image ended long before,
+    so that another worker has it. This process tells what started it that its own loop turns.
     """
 
     worker_class = ThumbnailWorker
     scheduler_class = ThumbnailScheduler
 
+    def __init__(self, huey: Huey, **options: Any) -> None:
+        self._clock, self._heart = AwakeClock(), Heart()
+        self._hang_seconds = hang_seconds() or math.inf
+        self._is_ready = False
+        super().__init__(huey, **options)
+
     def start(self) -> None:
         """Start all processes."""
         super().start()
         self._start_outbound()
+
+    def loop(self, health_check_ts: float | None = None) -> Any:
+        """Watch the processes for a moment, ten times a second."""
+        self._end_hung_processes()
+        pulses = [process.pulse for process in self._processes()]
+        if not self._is_ready and all(pulse.has_begun for pulse in pulses):
+            self._is_ready = True
+            tell(READY, f"{STATUS}{self.workers} workers")
+        if self._is_ready:
+            self._heart.beat(READY)
+        return super().loop(health_check_ts)
 
     def check_worker_health(self) -> bool:
         """Replace the processes that died."""
@@ -230,6 +263,25 @@ class ThumbnailConsumer(Consumer):  # type: ignore[misc]
         """
         self._outbound.kill()
         super()._interrupt_workers()
+
+    def _processes(self) -> list[Any]:
+        workers = [process for _, process in self.worker_threads]
+        return [*workers, self.scheduler, self._outbound]
+
+    def _create_process(self, process: BaseProcess, name: str) -> Any:
+        created = super()._create_process(process, name)
+        process.pulse = created.pulse = Pulse()
+        return created
+
+    def _end_hung_processes(self) -> None:
+        """Kill the processes that hang; the next look at their health replaces them."""
+        now = self._clock.read()
+        for process in self._processes():
+            if process.pulse.silence(now) > self._hang_seconds:
+                facts = {"hung": process.name, "hung_pid": process.pid}
+                logger.error("a process hangs: starting another", extra=facts)
+                process.kill()
+                process.pulse.restart()  # The kernel may take its time, while a disk hangs.
 
     def _start_outbound(self) -> None:
         process = OutboundProcess(self.huey, self.stop_flag)

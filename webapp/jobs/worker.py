@@ -35,12 +35,12 @@ def work_on_next_image(claims: Claims, decoder: Decoder) -> None:
     except ClaimLost:
         _log_lost(claim)
     except KeyboardInterrupt:
-        _let_go(claim, claims.release)
+        _let_go(claim, claims, claims.release)
         raise
     except Exception as error:
         # A full disk passes, so the image may wait as long as it takes. Any other error is retried
         # a few times.
-        if _let_go(claim, claims.release if is_disk_full(error) else claims.end_lease):
+        if _let_go(claim, claims, claims.release if is_disk_full(error) else claims.end_lease):
             raise
 
 
@@ -91,13 +91,13 @@ def _draw(thumbhash: str) -> bytes:
         raise Crashed from None
 
 
-def _let_go(claim: Claim, release: Callable[[Claim], None]) -> bool:
+def _let_go(claim: Claim, claims: Claims, release: Callable[[Claim], None]) -> bool:
     """Release a claim; return whether it was still ours.
 
     It waits until the disk has room for that: an attempt that is not given back is lost.
     """
     try:
-        while not _has_released(claim, release):
+        while not _has_released(claim, claims, release):
             time.sleep(ROOM_SECONDS)
     except ClaimLost:  # The files of a deleted job are gone, so any error may have come of that.
         _log_lost(claim)
@@ -106,9 +106,10 @@ def _let_go(claim: Claim, release: Callable[[Claim], None]) -> bool:
     return True
 
 
-def _has_released(claim: Claim, release: Callable[[Claim], None]) -> bool:
+def _has_released(claim: Claim, claims: Claims, release: Callable[[Claim], None]) -> bool:
     """Release a claim; return False if the disk has no room for that."""
     try:
+        claims.store.operations.beat(claim.worker)  # It does not hang, it waits.
         release(claim)
     except OSError as error:
         if not is_disk_full(error):

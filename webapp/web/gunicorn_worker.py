@@ -15,15 +15,16 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from gunicorn import glogging, http, util
+from gunicorn import glogging, http, systemd, util
 from gunicorn.http import errors, message, parser
 from gunicorn.sock import BaseSocket
-from gunicorn.workers import gthread
+from gunicorn.workers import base, gthread, workertmp
 from werkzeug.exceptions import default_exceptions
 from werkzeug.test import create_environ, run_wsgi_app
 
 from webapp import logs
 from webapp.config import load
+from webapp.liveness import Heart
 from webapp.web.limits import UNREADABLE
 
 NEXT_REQUEST_MS = 2  # For how long a thread waits for the next request of its client.
@@ -67,6 +68,24 @@ def _is_not_a_stall(record: logging.LogRecord) -> bool:
     https://github.com/benoitc/gunicorn/blob/master/gunicorn/workers/gthread.py
     """
     return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
+
+
+class HeartbeatFile(workertmp.WorkerTmp):  # type: ignore[misc]
+    """Tell what started gunicorn that its main loop turns, in which it ends hung workers.
+
+    The loop looks at the file of each worker once a second.
+    """
+
+    _heart = Heart()
+
+    def last_update(self):  # type: ignore[no-untyped-def]
+        self._heart.beat()
+        return super().last_update()
+
+
+base.WorkerTmp = HeartbeatFile
+# Gunicorn tells that it is ready before a worker has loaded the application.
+systemd.sd_notify = lambda *_: None
 
 
 class Body(http.body.Body):  # type: ignore[misc]

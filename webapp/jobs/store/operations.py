@@ -19,9 +19,12 @@ class Operations:
     def __init__(self, db: Database, now: Callable[[], float]) -> None:
         self._db = db
         self._now = now
+        # A worker sets it: the row cannot be written while the disk is full.
+        self.on_beat: Callable[[], None] = lambda: None
 
     def beat(self, worker: str) -> None:
         """Record that a worker is alive, at this moment."""
+        self.on_beat()
         self._db.execute(
             "INSERT INTO workers (name, beat) VALUES (:name, :now)"
             " ON CONFLICT (name) DO UPDATE SET beat = excluded.beat",
