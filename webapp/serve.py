@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -146,8 +145,7 @@ def _watch(children: Sequence[Child], signals: Sequence[int], limit: float) -> l
     """Wait for a signal, or for the end of a process; return those that hang."""
     clock, heart, told = AwakeClock(), Heart(), ""
     while not signals and all(child.process.poll() is None for child in children):
-        with suppress(InterruptedError):
-            select.select([child.listener for child in children], [], [], 0.1)
+        select.select([child.listener for child in children], [], [], 0.1)
         now = clock.read()
         for child in children:
             child.hear(now)

@@ -138,20 +138,23 @@ def test_hung_web_server_ends_the_service(tmp_path: Path) -> None:
         wait_until(lambda: not any(map(is_alive, processes)), what="the end of all")
 
 
-def test_service_of_the_consumer_alone_answers_no_requests(tmp_path: Path) -> None:
-    with service(tmp_path, "consumer") as started:
-        assert len(children_of(started.serve.pid)) == 1
-        assert not started.client.answers()
+@pytest.fixture(scope="module")
+def consumer_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with service(tmp_path_factory.mktemp("alone"), "consumer") as started:
+        yield started
 
 
-def test_processes_that_read_images_cannot_tell_anything(tmp_path: Path) -> None:
-    with service(tmp_path, "consumer") as started:
-        workers = children_of(started.child("huey"))
-        servers = [server for worker in workers for server in children_of(worker)]
-        assert len(servers) == 2
-        for server in servers:
-            environ = Path(f"/proc/{server}/environ").read_bytes()
-            assert b"NOTIFY_SOCKET" not in environ
+def test_service_of_the_consumer_alone_answers_no_requests(consumer_alone: Service) -> None:
+    assert len(children_of(consumer_alone.serve.pid)) == 1
+    assert not consumer_alone.client.answers()
+
+
+def test_processes_that_read_images_cannot_tell_anything(consumer_alone: Service) -> None:
+    workers = children_of(consumer_alone.child("huey"))
+    servers = [server for worker in workers for server in children_of(worker)]
+    assert len(servers) == 2
+    for server in servers:
+        assert b"NOTIFY_SOCKET" not in Path(f"/proc/{server}/environ").read_bytes()
 
 
 def test_pause_of_all_processes_is_no_hang(tmp_path: Path) -> None:
