@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from webapp.liveness import ALIVE, READY, AwakeClock, Heart, Listener, Pulse, hang_seconds, tell
+from webapp.liveness import (
+    ALIVE,
+    READY,
+    AwakeClock,
+    Heart,
+    Listener,
+    Pulse,
+    hang_seconds,
+    remove_left_behind,
+    tell,
+)
 
 
 @pytest.fixture
@@ -78,6 +88,17 @@ def test_watchdog_of_another_process_is_not_ours(
     assert hang_seconds() == 60
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() + 1))
     assert hang_seconds() is None
+
+
+def test_folder_of_a_killed_process_is_removed_and_no_other(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("killed", "running", "starting")]
+    for folder in folders:
+        folder.mkdir()
+    Listener(folders[0] / "web", 60).close()
+    with Listener(folders[1] / "web", 60):
+        remove_left_behind(folders)
+        assert [folder.exists() for folder in folders] == [False, True, True]
+        assert (folders[1] / "web").exists()
 
 
 def test_pulse_of_a_fork_is_felt() -> None:

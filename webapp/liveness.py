@@ -5,10 +5,12 @@ environment names. systemd speaks it to `webapp.serve`, and that to the processe
 """
 
 import contextlib
+import errno
 import mmap
 import os
 import socket
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 READY, ALIVE, STOPPING = "READY=1", "WATCHDOG=1", "STOPPING=1"
@@ -78,6 +80,22 @@ class Listener(socket.socket):
             while True:
                 states += self.recv(_LARGEST).decode(errors="replace").split("\n")
         return states
+
+
+def remove_left_behind(folders: Iterable[Path]) -> None:
+    """Remove folders of sockets whose listener was killed.
+
+    A folder without a socket is left: it may be that of a process that just starts.
+    """
+    for folder in folders:
+        with contextlib.suppress(OSError):  # Of another user, or of a process that runs.
+            sockets = list(folder.iterdir())
+            for path in sockets:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                    if sender.connect_ex(str(path)) == errno.ECONNREFUSED:
+                        path.unlink()
+            if sockets:
+                folder.rmdir()
 
 
 class Pulse:

@@ -33,6 +33,7 @@ from webapp.liveness import (
     Heart,
     Listener,
     hang_seconds,
+    remove_left_behind,
     tell,
 )
 from webapp.sandbox.libc import die_with_parent
@@ -45,6 +46,7 @@ STOP_SECONDS = 40.0
 HANG_SECONDS = 120.0
 HUNG_STOP_SECONDS = 2.0  # A process that hung is asked to stop, but would not wake up for it.
 HUNG_EXIT_CODE = os.EX_SOFTWARE
+SOCKETS = "thumbnails-"  # The beginning of the name of their folder.
 
 logger = logging.getLogger(__name__)
 
@@ -97,9 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.geteuid() == 0:
         logger.warning("Thumbnails runs as root and does not need to. Run it as another user.")
     environ = {**os.environ, "PORT": str(config.port)}
-    # In memory, as gunicorn's: a full disk stops no start. Only this user can enter it.
-    shared = "/dev/shm" if os.path.isdir("/dev/shm") else None
-    with tempfile.TemporaryDirectory(prefix="thumbnails-", dir=shared) as folder:
+    # Sockets in memory, as gunicorn's heartbeat file: a full disk stops no start.
+    memory = Path("/dev/shm")
+    shared = memory if memory.is_dir() else Path(tempfile.gettempdir())
+    remove_left_behind(shared.glob(f"{SOCKETS}*"))
+    with tempfile.TemporaryDirectory(prefix=SOCKETS, dir=shared) as folder:  # For this user alone.
         limit = (hang_seconds() or 2 * HANG_SECONDS) / 2
         children = [
             _start(
