@@ -34,6 +34,10 @@ test-browsers: $(VENV)/dev ## Run every flow in Firefox and WebKit (Debian: fire
 check-deploy: $(VENV)/deploy ## Check deploy/, the Dockerfile, compose files and workflows with their own tools, offline
 	@pytest tests/deploy
 
+.PHONY: kind-deploy
+kind-deploy: ## Install the Helm chart in a cluster on this machine (needs docker, kind, kubectl, helm)
+	@deploy/helm/kind-deploy
+
 UNITS := pytest --numprocesses auto $(PARALLEL) --ignore tests/live --ignore tests/acceptance --ignore tests/browser --ignore tests/other_browsers
 
 test-fast: $(VENV)/dev ## Run the tests that need no servers, browser, processes or large tables
