@@ -24,6 +24,7 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     from webapp.jobs.tasks import create_huey
     from webapp.jobs.work import Claims
     from webapp.web import (
+        addresses,
         api,
         clients,
         compression,
@@ -67,6 +68,7 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     compression.init_app(app)
     errors.init_app(app)
     formatters.init_app(app)
+    addresses.init_app(app)
     views.init_app(app, config)
     api.init_app(app)
     cli.init_app(app)

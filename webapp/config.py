@@ -43,6 +43,7 @@ HeaderName = NewType("HeaderName", str)
 Networks = NewType("Networks", str)  # Separated by spaces.
 Origins = NewType("Origins", str)  # Separated by spaces, or `*`.
 PrivateHosts = NewType("PrivateHosts", str)  # As `read_private_hosts` reads them.
+UrlPath = NewType("UrlPath", str)  # Of plain segments, without a slash at its end.
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -249,6 +250,19 @@ class Config:
         " are trusted. They must pass on `Host`; `X-Forwarded-Host` is ignored.",
         minimum=0,
     )
+    trusted_prefix: bool = setting(
+        False,
+        "Trust `X-Forwarded-Prefix` of the nearest proxy: the path that the site is under, such as"
+        " `/thumbnails-app`. The proxy must remove the path from requests, and replace or remove"
+        " the header in all of them.",
+    )
+    accel_prefix: UrlPath = setting(
+        "",
+        "Path of the `internal` location by which nginx sends thumbnails and originals, such as"
+        " `/accel`: the application checks a request and names the file in `X-Accel-Redirect`."
+        " Without such an nginx in front, these answers are empty. Empty: the application sends the"
+        " files.",
+    )
     user_header: HeaderName = setting(
         "",
         "Header in which a proxy in front names the person whom it has signed in, such as"
@@ -347,6 +361,12 @@ def _check(config: Config) -> None:
             "THUMBNAIL_USER_HEADER needs a proxy that sets it: count it in"
             " THUMBNAIL_TRUSTED_PROXIES."
         )
+    for name, what in (("trusted_prefix", "names the path"), ("accel_prefix", "sends the files")):
+        if getattr(config, name) and not config.trusted_proxies:
+            raise ConfigError(
+                f"{environment_name(name)} needs a proxy that {what}: count it in"
+                " THUMBNAIL_TRUSTED_PROXIES."
+            )
     if config.max_retention_hours < config.retention_hours:
         raise ConfigError(
             "THUMBNAIL_MAX_RETENTION_HOURS must not be less than THUMBNAIL_RETENTION_HOURS."
@@ -422,6 +442,12 @@ def _parse_host_names(text: str) -> str:
 
 def _parse_header_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]*", text):
+        raise ValueError(text)
+    return text
+
+
+def _parse_url_path(text: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9_-]+)*", text):
         raise ValueError(text)
     return text
 
@@ -509,6 +535,7 @@ _PARSERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     Host: ("an address of this machine", _parse_host),
     HostNames: ("host names like pictures.example.com", _parse_host_names),
     HeaderName: ("the name of a header like Remote-User", _parse_header_name),
+    UrlPath: ("a path like /accel", _parse_url_path),
     Networks: ("addresses or networks like 10.0.0.0/8", _parse_networks),
     Origins: ("origins like https://app.example.com, or *", _parse_origins),
     PrivateHosts: (

@@ -6,7 +6,8 @@ document.addEventListener("input", ({ target }) => {
 
 document.addEventListener("change", ({ target }) => {
   if (!target.matches(".look [name=view]")) return;
-  document.cookie = `view=${target.value}; path=/jobs; max-age=31536000; SameSite=Lax`;
+  const path = new URL(".", location.href).pathname.slice(0, -1); // Of all jobs.
+  document.cookie = `view=${target.value}; path=${path}; max-age=31536000; SameSite=Lax`;
 });
 
 document.addEventListener("submit", (event) => {

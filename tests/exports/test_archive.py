@@ -16,7 +16,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
 from tests.support.images import make_jpeg, make_png, make_truncated
-from tests.support.jobs import id_of, job_at, sweep, work
+from tests.support.jobs import id_of, job_at, sweep, url_of, work
 from tests.support.pages import read_zip
 from tests.support.people import Person, Script
 from webapp.exports.archive import pack, read_job
@@ -57,7 +57,7 @@ def test_zip_has_the_thumbnails_as_they_are(person: Person, jobs: Jobs) -> None:
             "thumbnails/beach-card.webp",
         ]
         contents = [archive.read(name) for name in archive.namelist()[2:]]
-    assert contents == [person.get(thumbnail.url).data for thumbnail in made]
+    assert contents == [person.get(url_of(thumbnail)).data for thumbnail in made]
 
 
 def test_zip_states_its_length_in_advance(person: Person, jobs: Jobs) -> None:

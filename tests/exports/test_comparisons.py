@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.images import make_jpeg
-from tests.support.jobs import job_at, work
+from tests.support.jobs import job_at, url_of, work
 from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 
@@ -29,7 +29,10 @@ def test_stranger_compares_files_of_the_largest_size(
     page = stranger.page(f"{job}/images/{image.id}")
     largest = [made for made in image.thumbnails if made.width == 1000]
     heavy, light = sorted(largest, key=lambda made: -made.bytes)
-    assert [page.value(".before", "src"), page.value(".after", "src")] == [heavy.url, light.url]
+    assert [page.value(".before", "src"), page.value(".after", "src")] == [
+        url_of(heavy),
+        url_of(light),
+    ]
 
 
 def test_file_to_compare_is_chosen_by_the_address(person: Person, jobs: Jobs) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlencode
 import pytest
 
 from tests.support.images import Size, make_animation, make_jpeg
-from tests.support.jobs import job_at, recipe_of, work
+from tests.support.jobs import job_at, recipe_of, url_of, work
 from tests.support.pages import Page, read_zip
 from tests.support.people import Person
 from webapp.exports.markup import html, markdown, name_in_words, responsive_sets
@@ -209,7 +209,7 @@ def test_one_thumbnail_is_written_as_asked(
     image = job_at(jobs, path).images[0]
     square = next(made for made in image.thumbnails if made.file_name == "square.jpg")
     answer = person.get(f"{path}/markup?as={kind}&of={image.id}/square.jpg")
-    assert answer.text.splitlines() == [line.format(square.url) for line in lines]
+    assert answer.text.splitlines() == [line.format(url_of(square)) for line in lines]
 
 
 def test_markdown_has_the_largest_thumbnail_for_every_browser(person: Person, jobs: Jobs) -> None:
@@ -223,7 +223,7 @@ def test_urls_of_a_job_are_of_all_its_thumbnails(person: Person, jobs: Jobs) -> 
     path = upload(person, jobs, presets="web-set")
     made = job_at(jobs, path).thumbnails
     urls = person.get(f"{path}/markup?as=url").text.split()
-    assert sorted(urls) == sorted(f"http://localhost{one.url}" for one in made)
+    assert sorted(urls) == sorted(f"http://localhost{url_of(one)}" for one in made)
 
 
 @pytest.mark.parametrize("names", ["", "{number}-{name}/{output}", "{output}"])

@@ -10,7 +10,16 @@ from flask import Flask
 
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
-from tests.support.jobs import add_image, files_left, job_at, received, submit, sweep, work
+from tests.support.jobs import (
+    add_image,
+    files_left,
+    job_at,
+    received,
+    submit,
+    sweep,
+    url_of,
+    work,
+)
 from tests.support.people import Person
 from webapp.jobs import housekeeping
 from webapp.jobs.lifecycle import Jobs
@@ -185,7 +194,7 @@ def test_thumbnail_that_is_asked_for_and_lost_fails_its_image(person: Person, jo
     work(jobs)
     made = job_at(jobs, path).thumbnails[0]
     (jobs.storage.thumbnails / made.path).unlink()
-    assert person.get(made.url).status_code == 404
+    assert person.get(url_of(made)).status_code == 404
     assert job_at(jobs, path).images[0].error_code == "file_lost"
 
 

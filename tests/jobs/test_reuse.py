@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_png, make_truncated
-from tests.support.jobs import age, files_left, nothing_left, received, sweep, work
+from tests.support.jobs import age, files_left, nothing_left, received, sweep, url_of, work
 from webapp.config import Config
 from webapp.jobs.check import lost_images, orphans
 from webapp.jobs.lifecycle import Jobs
@@ -97,8 +97,8 @@ def test_same_bytes_with_the_same_recipe_are_done_at_once(jobs: Jobs, photo: byt
     assert after.is_reused
     assert facts(after.images[0]) == facts(before.images[0])
     assert contents(jobs, after) == contents(jobs, before)
-    assert {made.url for made in after.thumbnails}.isdisjoint(
-        made.url for made in before.thumbnails
+    assert {url_of(made) for made in after.thumbnails}.isdisjoint(
+        url_of(made) for made in before.thumbnails
     )
 
 
@@ -406,7 +406,9 @@ def test_reused_thumbnails_stay_where_a_change_does_not_concern_them(
     jobs.remake(after.id, more, CLIENT)
     work(jobs)
     changed = jobs.job(after.id)
-    assert [made.url for made in changed.thumbnails[:2]] == [made.url for made in after.thumbnails]
+    assert [url_of(made) for made in changed.thumbnails[:2]] == [
+        url_of(made) for made in after.thumbnails
+    ]
 
 
 def test_check_finds_nothing_amiss(jobs: Jobs, photo: bytes) -> None:

@@ -12,7 +12,7 @@ from threading import Event, Thread
 import pytest
 
 from tests.support.images import make_corners, make_jpeg
-from tests.support.jobs import add_image, age, open_jobs, sweep
+from tests.support.jobs import add_image, age, open_jobs, sweep, url_of
 from tests.support.servers import Servers, wait_for_end
 from webapp.config import Config
 from webapp.jobs.housekeeping import delete_replaced
@@ -50,7 +50,7 @@ RECIPES = [recipe("web-set", "avatar"), recipe("card", "web-set", "avatar"), rec
 def whole_urls(jobs: Jobs, job_id: str) -> dict[tuple[int, str], str]:
     """Return the addresses of uncropped thumbnails by their image and file name."""
     return {
-        (image.number, made.file_name): made.url
+        (image.number, made.file_name): url_of(made)
         for image in jobs.job(job_id).images
         for made in image.thumbnails
         if made.file_name in WHOLE

@@ -18,7 +18,7 @@ from webapp.engine.result import Result
 from webapp.jobs import housekeeping
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import ClientLimits
-from webapp.jobs.models import Claim, Job
+from webapp.jobs.models import Claim, Job, Thumbnail
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.upload import Upload
@@ -68,6 +68,11 @@ def newest_job(jobs: Jobs) -> Job:
 def recipe_of(job: Job) -> Recipe:
     """Return the recipe of a job."""
     return Recipe.from_json(job.recipe)
+
+
+def url_of(thumbnail: Thumbnail) -> str:
+    """Return the path of a thumbnail on a host of its own."""
+    return f"/thumbnails/{thumbnail.path}"
 
 
 def output_files(job: Job) -> list[str]:

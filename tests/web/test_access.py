@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from tests.support.app import running_app
 from tests.support.images import make_jpeg
-from tests.support.jobs import id_of, nothing_left, work
+from tests.support.jobs import id_of, nothing_left, url_of, work
 from tests.support.people import Person, Script, find_token, multipart, part, upload_image
 from webapp.config import Config, ConfigError, load
 from webapp.jobs.lifecycle import Jobs
@@ -141,7 +141,7 @@ def test_links_work_without_the_access_token(app: Flask, person: Person, jobs: J
     work(jobs)
     job_id = page.removeprefix("/jobs/")
     guest = Person(app.test_client())
-    thumbnail = jobs.job(job_id).images[0].thumbnails[0].url
+    thumbnail = url_of(jobs.job(job_id).images[0].thumbnails[0])
     for path in (page, f"{page}/panel", thumbnail, f"/download_thumbnail/{job_id}", "/docs"):
         assert guest.get(path).status_code == 200
     assert guest.client.get(f"/check_job_status/{job_id}").status_code == 303

@@ -11,7 +11,7 @@ from werkzeug.datastructures import Headers
 
 from tests.support.app import running_app
 from tests.support.images import make_jpeg
-from tests.support.jobs import id_of, work
+from tests.support.jobs import id_of, url_of, work
 from tests.support.people import Person, find_token, multipart, part, upload_image
 from webapp.config import Config, HostNames
 from webapp.jobs.lifecycle import Jobs
@@ -72,7 +72,7 @@ def test_thumbnail_has_a_content_policy_of_its_own(person: Person, jobs: Jobs) -
     job_id = id_of(person.submit(make_jpeg()))
     work(jobs)
     policy = PICTURE_HEADERS["Content-Security-Policy"]
-    for path in (jobs.job(job_id).images[0].thumbnails[0].url, f"/download_thumbnail/{job_id}"):
+    for path in (url_of(jobs.job(job_id).images[0].thumbnails[0]), f"/download_thumbnail/{job_id}"):
         headers = person.get(path).headers
         assert security_headers(headers) == {**HEADERS, "Content-Security-Policy": policy}
         assert headers["Content-Type"] == "image/jpeg"

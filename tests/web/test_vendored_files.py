@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from PIL import Image
@@ -58,9 +59,10 @@ def test_template_needs_no_evaluation_in_htmx(template: Path) -> None:
 
 
 def test_page_links_the_web_manifest(person: Person) -> None:
-    answer = person.get(person.page("/").value("link[rel=manifest]", "href"))
+    address = person.page("/").value("link[rel=manifest]", "href")
+    answer = person.get(address)
     assert answer.mimetype == "application/manifest+json"
-    assert json.loads(answer.text)["start_url"] == "/"
+    assert urljoin(address, json.loads(answer.text)["start_url"]) == "/"
 
 
 def test_icons_have_the_sizes_of_the_manifest() -> None:

@@ -14,7 +14,6 @@ class Comparison:
     """A thumbnail beside its original, or beside a larger thumbnail."""
 
     before: Image | Thumbnail
-    before_url: str
     after: Thumbnail
     is_crop: bool
     quality: int | None  # Of its output; None where there is none to choose.
@@ -33,7 +32,7 @@ class Comparison:
         return "over" if have_same_ratio(before, self.after.size) else "beside"
 
 
-def compare(image: Image, recipe: Recipe, original_url: str | None) -> list[Comparison]:
+def compare(image: Image, recipe: Recipe, *, has_original: bool) -> list[Comparison]:
     """Compare all thumbnails of an image: crops first, then by size and bytes.
 
     Without an original, each is compared with the largest of its set, of those with the heaviest:
@@ -42,9 +41,9 @@ def compare(image: Image, recipe: Recipe, original_url: str | None) -> list[Comp
     comparisons = []
     for group in responsive_sets(image, recipe):
         best = max(group, key=lambda made: (made.width, made.bytes))
-        before, url = (image, original_url) if original_url else (best, best.url)
+        before = image if has_original else best
         comparisons += [
-            Comparison(before, url, made, _is_crop(made, recipe), _quality(made, recipe))
+            Comparison(before, made, _is_crop(made, recipe), _quality(made, recipe))
             for made in group
         ]
     return sorted(comparisons, key=_rank)

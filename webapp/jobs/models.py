@@ -53,11 +53,6 @@ class Thumbnail:
         return f"{self.folder}/{self.file_name}"
 
     @property
-    def url(self) -> str:
-        """The URL that nginx serves by alias, or Flask without nginx."""
-        return f"/thumbnails/{self.path}"
-
-    @property
     def saved(self) -> float:
         """The fraction of the original's bytes saved; negative if larger."""
         return 1 - self.bytes / self.source_bytes

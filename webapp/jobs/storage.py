@@ -118,6 +118,16 @@ class Storage:
         """Return the path of an image's original."""
         return self.originals / job_id / image_id
 
+    def share_original(self, job_id: str, image_id: str) -> None:
+        """Let the group, which nginx is in, read an original.
+
+        It can list no folder. Raises FileNotFoundError.
+        """
+        file = self.original(job_id, image_id)
+        file.chmod(0o640)
+        for folder in (file.parent, self.originals):
+            folder.chmod(0o710)
+
     def delete_original(self, job_id: str, image_id: str) -> None:
         """Delete an original that has no row: it was not written, or is deleted."""
         self.original(job_id, image_id).unlink(missing_ok=True)

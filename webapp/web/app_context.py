@@ -1,6 +1,6 @@
 """The parts of the application that handles the current request or command."""
 
-from flask import current_app, request
+from flask import current_app
 
 from webapp.config import Config
 from webapp.jobs.lifecycle import Jobs
@@ -20,8 +20,3 @@ def current_jobs() -> Jobs:
 def current_huey() -> ThumbnailHuey:
     """Return the task queue of the current application."""
     return current_app.extensions["huey"]  # type: ignore[no-any-return]
-
-
-def current_origin() -> str:
-    """Return the scheme and the host by which the client knows this server."""
-    return request.host_url.rstrip("/")

@@ -51,6 +51,7 @@ from webapp.jobs.errors import (
 from webapp.jobs.outbound_errors import RequestRefused
 from webapp.recipes.outputs import InvalidRecipe
 from webapp.web.access import AccessRequired, InvalidToken
+from webapp.web.addresses import current_origin
 from webapp.web.api.errors import (
     OF_PROGRAMS,
     ImageFailed,
@@ -59,7 +60,6 @@ from webapp.web.api.errors import (
     UnsupportedBody,
 )
 from webapp.web.api.schemas import FieldError, ProblemDetails
-from webapp.web.app_context import current_origin
 from webapp.web.cors import is_for_api
 from webapp.web.idempotency import KeyInvalid, KeyReused
 from webapp.web.limits import UNREADABLE, RequestTooLarge
@@ -282,7 +282,8 @@ def _can_retry(status: int) -> bool:
 def _page_before() -> str | None:
     """Return the page of this site that linked here, or None."""
     page = request.referrer or ""
-    is_ours = page.startswith((f"http://{request.host}/", f"https://{request.host}/"))
+    here = f"{request.host}{request.script_root}/"
+    is_ours = page.startswith((f"http://{here}", f"https://{here}"))
     return page if is_ours and page != request.url else None
 
 

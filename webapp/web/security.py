@@ -12,6 +12,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp.config import Config
+from webapp.web.addresses import check_prefix
 from webapp.web.clients import believe_header, current_token, sends_token
 from webapp.web.cors import is_of_no_one
 
@@ -56,12 +57,25 @@ class FormProtection(CSRFProtect):  # type: ignore[misc]
 csrf = FormProtection()
 
 
+def session_cookie_name() -> str:
+    """Return the name of the session cookie: `session`, or `session~app` under `/app`.
+
+    The path of the cookie cannot tell them apart: `__Host-` needs the path `/`.
+    """
+    name: str = current_app.config["SESSION_COOKIE_NAME"]
+    return f"{name}{request.script_root.replace('/', '~')}" if request.script_root else name
+
+
 class NoSession(SecureCookieSession):
     """Hold what a request writes that may not use the session of the browser."""
 
 
 class Sessions(SecureCookieSessionInterface):
     """Keep the session of a browser from pages of other sites, and from API tokens."""
+
+    def get_cookie_name(self, app: Flask) -> str:
+        """Return a name of its own for each path: applications on one host share cookies."""
+        return session_cookie_name()
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Read the session; it is empty if this request may not use it."""
@@ -112,9 +126,13 @@ def init_app(app: Flask, config: Config) -> None:
     if config.client_header:  # Within ProxyFix: it replaces the address that that finds.
         app.wsgi_app = believe_header(app.wsgi_app, config.client_header)  # type: ignore[assignment,method-assign]
     if config.trusted_proxies:
-        # Each proxy adds the address that it saw; the last one sets the scheme. Not the host: some
-        # proxies, such as Fly's, pass on the X-Forwarded-Host of a client.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies)  # type: ignore[method-assign]
+        # Each proxy adds the address that it saw; the last one sets the scheme and the prefix. Not
+        # the host: some proxies, such as Fly's, pass on the X-Forwarded-Host of a client.
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=config.trusted_proxies, x_prefix=int(config.trusted_prefix)
+        )
+    if config.trusted_prefix:
+        app.wsgi_app = check_prefix(app.wsgi_app)  # type: ignore[assignment,method-assign]
 
 
 def _trusted_hosts(config: Config) -> list[str] | None:

@@ -14,6 +14,7 @@ from tests.support.jobs import (
     job_at,
     nothing_left,
     sweep,
+    url_of,
     work,
     work_once,
 )
@@ -182,7 +183,7 @@ def test_only_the_owner_changes_a_job(person: Person, stranger: Person, action: 
 def test_owner_confirms_and_deletes_a_job(person: Person, jobs: Jobs, clock: Clock) -> None:
     path = person.submit(make_jpeg())
     work(jobs)
-    thumbnail = job_at(jobs, path).images[0].thumbnails[0].url
+    thumbnail = url_of(job_at(jobs, path).images[0].thumbnails[0])
     assert "Delete this job?" in person.get(f"{path}/delete").text
     answer = person.post(f"{path}/delete")
     assert (answer.status_code, answer.location) == (303, "/jobs")
@@ -199,7 +200,7 @@ def test_owner_confirms_and_deletes_a_job(person: Person, jobs: Jobs, clock: Clo
 def test_deleted_job_is_restored_without_script(person: Person, jobs: Jobs) -> None:
     path = person.submit(make_jpeg())
     work(jobs)
-    thumbnail = job_at(jobs, path).images[0].thumbnails[0].url
+    thumbnail = url_of(job_at(jobs, path).images[0].thumbnails[0])
     page = person.page(person.post(f"{path}/delete").headers["Location"])
     assert page.text(".undo p") == "1.jpg is deleted."
     assert page.all(".job-row") == []

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.images import make_corners, make_jpeg, make_truncated
-from tests.support.jobs import id_of, job_at, work
+from tests.support.jobs import id_of, job_at, url_of, work
 from tests.support.pages import Page
 from tests.support.people import Person
 from webapp.exports.crops import PAGE_LENGTH
@@ -36,7 +36,7 @@ def click(person: Person, jobs: Jobs, path: str, x: int, y: int, image: int = 0)
 def test_page_shows_each_crop_of_each_photo(person: Person, jobs: Jobs, path: str) -> None:
     page = person.page(f"{path}/crops")
     made = {
-        one.url
+        url_of(one)
         for image in job_at(jobs, path).images
         for one in image.thumbnails
         if one.output in ("avatar", "card")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.support.images import make_corners, make_jpeg, make_picture
-from tests.support.jobs import job_at, work
+from tests.support.jobs import job_at, url_of, work
 from tests.support.pages import Page
 from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
@@ -23,7 +23,7 @@ def test_focal_point_moves_the_crops(person: Person, jobs: Jobs) -> None:
         assert person.post(action, x=x, y="0.5").status_code == 303
         work(jobs)
         (made,) = job_at(jobs, path).images[0].thumbnails
-        picture = Image.open(BytesIO(person.get(made.url).data)).convert("RGB")
+        picture = Image.open(BytesIO(person.get(url_of(made)).data)).convert("RGB")
         colors.append(picture.getpixel((10, 10)))
     assert [_nearest(color) for color in colors] == ["left", "right"]
 
@@ -34,10 +34,10 @@ def test_cleared_focal_point_restores_the_crops(person: Person, jobs: Jobs) -> N
     made = []
     for action, fields in ((focus, {"x": "1", "y": "0.5"}), (focus, {"automatic": ""})):
         work(jobs)
-        made.append(person.get(job_at(jobs, path).thumbnails[0].url).data)
+        made.append(person.get(url_of(job_at(jobs, path).thumbnails[0])).data)
         assert person.post(action, **fields).status_code == 303
     work(jobs)
-    made.append(person.get(job_at(jobs, path).thumbnails[0].url).data)
+    made.append(person.get(url_of(job_at(jobs, path).thumbnails[0])).data)
     assert made[0] == made[2] != made[1]
 
 
@@ -157,10 +157,10 @@ def test_overview_is_shown_to_the_owner_but_is_no_thumbnail(
     assert [made.file_name for made in image.thumbnails] == ["avatar.webp"]
     assert image.overview
     assert (image.overview.width, image.overview.height) == (640, 320)
-    assert person.get(image.overview.url).status_code == 200
-    assert image.overview.url in person.get(f"{path}/images/{image.id}").text
-    assert image.overview.url in person.get(path).text
-    assert image.overview.url not in stranger.get(path).text
+    assert person.get(url_of(image.overview)).status_code == 200
+    assert url_of(image.overview) in person.get(f"{path}/images/{image.id}").text
+    assert url_of(image.overview) in person.get(path).text
+    assert url_of(image.overview) not in stranger.get(path).text
 
 
 def test_overview_is_a_thumbnail_that_shows_the_whole_image(person: Person, jobs: Jobs) -> None:

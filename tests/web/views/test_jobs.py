@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_png, make_truncated
-from tests.support.jobs import claims_of, job_at, sweep, work, work_once
+from tests.support.jobs import claims_of, job_at, sweep, url_of, work, work_once
 from tests.support.pages import Page
 from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
@@ -28,10 +28,10 @@ def test_thumbnail_is_linked_with_its_size_and_saving(person: Person, jobs: Jobs
     work(jobs)
     page = person.page(path)
     made = job_at(jobs, path).images[0].thumbnails[0]
-    assert page.all(f'a[href="{made.url}"]')
+    assert page.all(f'a[href="{url_of(made)}"]')
     assert page.texts(".thumbnails li > span:first-child") == ["Square 100 × 100"]
     assert re.search(r"\d+ % (smaller|larger)", page.text(".facts:not(.now)"))
-    assert person.get(made.url).data.startswith(b"\xff\xd8")
+    assert person.get(url_of(made)).data.startswith(b"\xff\xd8")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ from flask import Flask
 from PIL import Image
 
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import age, answer_with_worker, files_left, job_at, recipe_of, sweep, work
+from tests.support.jobs import (
+    age,
+    answer_with_worker,
+    files_left,
+    job_at,
+    recipe_of,
+    sweep,
+    url_of,
+    work,
+)
 from tests.support.pages import Page
 from tests.support.people import Person
 from webapp.config import Config
@@ -68,7 +77,7 @@ def test_file_that_is_tried_is_the_file_that_is_made(
     (made,) = (
         one for one in job_at(jobs, job_of(path)).images[0].thumbnails if one.file_name == name
     )
-    assert person.get(made.url).data == tried.data
+    assert person.get(url_of(made)).data == tried.data
 
 
 def test_used_quality_makes_one_size_of_all_images_again(

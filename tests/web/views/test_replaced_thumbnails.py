@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
-from tests.support.jobs import file_names, id_of, job_at, nothing_left, sweep, work
+from tests.support.jobs import file_names, id_of, job_at, nothing_left, sweep, url_of, work
 from tests.support.people import Person
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Thumbnail
@@ -32,7 +32,7 @@ def test_old_thumbnails_stay_until_the_new_ones_are_done(person: Person, jobs: J
     (old,) = job_at(jobs, path).images[0].thumbnails
     person.post(f"{path}/remake", presets="card")
     assert job_at(jobs, path).counts.waiting == 1
-    assert person.get(old.url).status_code == 200
+    assert person.get(url_of(old)).status_code == 200
 
 
 @pytest.mark.parametrize("wait", [0, 1.5 * ABANDONED_SECONDS])
@@ -42,7 +42,7 @@ def test_old_addresses_work_for_a_while_after_the_new_ones_do(
     old = replace_thumbnail(person, jobs, clock, wait)
     clock.advance(REPLACED_SECONDS - 60)
     sweep(jobs)
-    assert person.get(old.url).status_code == 200
+    assert person.get(url_of(old)).status_code == 200
 
 
 def run_after(monkeypatch: pytest.MonkeyPatch, part: Any, name: str, action: Any) -> None:
@@ -68,7 +68,7 @@ def test_sweep_while_new_addresses_are_written_keeps_the_old(
     jobs.remake(id_of(path), PRESETS["card"].recipe, "127.0.0.1")
     run_after(monkeypatch, jobs.store.queue, "finish", partial(sweep, jobs))
     work(jobs)
-    assert person.get(old.url).status_code == 200
+    assert person.get(url_of(old)).status_code == 200
 
 
 def test_new_addresses_written_during_a_sweep_keep_the_old(
@@ -81,14 +81,14 @@ def test_new_addresses_written_during_a_sweep_keep_the_old(
     jobs.remake(id_of(path), PRESETS["card"].recipe, "127.0.0.1")
     run_after(monkeypatch, jobs.store.queue, "images_with_replaced", partial(work, jobs))
     sweep(jobs)
-    assert person.get(old.url).status_code == 200
+    assert person.get(url_of(old)).status_code == 200
 
 
 def test_old_addresses_end_after_their_time(person: Person, jobs: Jobs, clock: Clock) -> None:
     old = replace_thumbnail(person, jobs, clock)
     clock.advance(REPLACED_SECONDS + 60)
     sweep(jobs)
-    assert person.get(old.url).status_code == 404
+    assert person.get(url_of(old)).status_code == 404
 
 
 def test_only_new_thumbnails_are_left_after_that_time(
@@ -100,7 +100,7 @@ def test_only_new_thumbnails_are_left_after_that_time(
     (job,) = map(jobs.job, jobs.store.jobs.ids())
     files = [path.name for path in jobs.storage.thumbnails.rglob("*.*")]
     assert sorted(files) == ["card.webp", "whole-image.webp"]
-    assert person.get(job.thumbnails[0].url).status_code == 200
+    assert person.get(url_of(job.thumbnails[0])).status_code == 200
 
 
 def test_repeated_remakes_keep_old_thumbnails_no_longer(
@@ -112,7 +112,7 @@ def test_repeated_remakes_keep_old_thumbnails_no_longer(
         jobs.remake(next(jobs.store.jobs.ids()), PRESETS[name].recipe, "127.0.0.1")
         work(jobs)
     sweep(jobs)
-    assert person.get(old.url).status_code == 404
+    assert person.get(url_of(old)).status_code == 404
 
 
 def test_old_thumbnails_are_removed_on_a_nearly_full_disk(
@@ -122,7 +122,7 @@ def test_old_thumbnails_are_removed_on_a_nearly_full_disk(
     clock.advance(REPLACED_SECONDS / 5)
     monkeypatch.setattr(jobs.storage, "free_bytes", lambda: 1000)
     sweep(jobs)
-    assert person.get(old.url).status_code == 404
+    assert person.get(url_of(old)).status_code == 404
 
 
 def test_old_thumbnails_are_deleted_with_their_job(

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from tests.support.app import running_app
 from tests.support.clock import Clock
 from tests.support.images import make_png
-from tests.support.jobs import id_of, job_at, sweep, work
+from tests.support.jobs import id_of, job_at, sweep, url_of, work
 from tests.support.people import Person
 from webapp.config import Config, load
 from webapp.jobs.lifecycle import Jobs
@@ -38,14 +38,14 @@ def made(app: Flask) -> list[Thumbnail]:
 
 
 def test_every_format_has_its_type(client: FlaskClient, made: list[Thumbnail]) -> None:
-    types = [client.get(thumbnail.url).content_type for thumbnail in made]
+    types = [client.get(url_of(thumbnail)).content_type for thumbnail in made]
     assert types == ["image/jpeg", "image/png", "image/webp", "image/avif"]
 
 
 def test_thumbnail_is_cached_for_ever_and_sandboxed(
     client: FlaskClient, made: list[Thumbnail]
 ) -> None:
-    headers = client.get(made[0].url).headers
+    headers = client.get(url_of(made[0])).headers
     assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
     policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
     assert headers["Content-Security-Policy"] == policy
@@ -55,12 +55,12 @@ def test_thumbnail_is_cached_for_ever_and_sandboxed(
 def test_name_of_a_saved_thumbnail_is_that_of_the_link(
     client: FlaskClient, made: list[Thumbnail]
 ) -> None:
-    answer = client.get(made[0].url)  # A file name here would overrule `download` on the page.
+    answer = client.get(url_of(made[0]))  # A file name here would overrule `download` on the page.
     assert (answer.status_code, answer.headers.get("Content-Disposition")) == (200, None)
 
 
 def test_size_in_bytes_is_that_of_the_file(client: FlaskClient, made: list[Thumbnail]) -> None:
-    assert [len(client.get(t.url).data) for t in made] == [t.bytes for t in made]
+    assert [len(client.get(url_of(t)).data) for t in made] == [t.bytes for t in made]
 
 
 def test_thumbnail_is_found_where_the_data_folder_is_relative(
@@ -71,7 +71,7 @@ def test_thumbnail_is_found_where_the_data_folder_is_relative(
         job_id = id_of(Person(app.test_client()).submit(make_png()))
         work(app.extensions["jobs"])
         (made,) = app.extensions["jobs"].job(job_id).thumbnails
-        assert app.test_client().get(made.url).status_code == 200
+        assert app.test_client().get(url_of(made)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_thumbnail_is_found_where_the_data_folder_is_relative(
 def test_path_to_anything_else_is_not_found(
     client: FlaskClient, made: list[Thumbnail], wrong: str
 ) -> None:
-    folder, _, file = made[0].url.rpartition("/")
+    folder, _, file = url_of(made[0]).rpartition("/")
     job, _, name = folder.rpartition("/")
     path = wrong.format(folder=folder, job=job, name=name, file=file, upper=file.upper())
     assert client.get(path, follow_redirects=True).status_code == 404
@@ -99,7 +99,7 @@ def test_file_of_another_type_is_not_served(
 ) -> None:
     folder = jobs.storage.thumbnails / os.path.dirname(made[0].path)
     (folder / "evil.html").write_text("<script>")
-    assert client.get(made[0].url.rpartition("/")[0] + "/evil.html").status_code == 404
+    assert client.get(url_of(made[0]).rpartition("/")[0] + "/evil.html").status_code == 404
 
 
 @pytest.mark.parametrize("linked", ["file", "folder"])
@@ -112,10 +112,10 @@ def test_link_is_not_followed(
     place.rename(elsewhere)
     place.symlink_to(elsewhere)
     assert file.exists()
-    assert client.get(made[0].url).status_code == 404
+    assert client.get(url_of(made[0])).status_code == 404
     place.unlink()
     elsewhere.rename(place)
-    assert client.get(made[0].url).status_code == 200
+    assert client.get(url_of(made[0])).status_code == 200
 
 
 def test_thumbnail_stops_when_its_job_expires(tmp_path: Path, clock: Clock) -> None:
@@ -125,9 +125,9 @@ def test_thumbnail_stops_when_its_job_expires(tmp_path: Path, clock: Clock) -> N
         work(jobs)
         (made,) = job_at(jobs, path).thumbnails
         clock.advance(hours=24)
-        statuses = [person.get(made.url).status_code]
+        statuses = [person.get(url_of(made)).status_code]
         sweep(jobs)
-        statuses.append(person.get(made.url).status_code)
+        statuses.append(person.get(url_of(made)).status_code)
     assert statuses == [410, 410]  # As its job does, for 30 days.
 
 
@@ -138,4 +138,4 @@ def test_thumbnail_of_a_deleted_job_is_not_found(tmp_path: Path) -> None:
         work(jobs)
         (made,) = job_at(jobs, path).thumbnails
         jobs.store.jobs.delete(id_of(path))  # Its files are still there.
-        assert person.get(made.url).status_code == 404
+        assert person.get(url_of(made)).status_code == 404

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.clock import Clock
 from tests.support.images import make_corners, make_jpeg
-from tests.support.jobs import id_of, job_at, sweep, work, work_once
+from tests.support.jobs import id_of, job_at, sweep, url_of, work, work_once
 from tests.support.people import Person
 from webapp.engine import decoder
 from webapp.engine.decoder import Decoder
@@ -31,7 +31,7 @@ def path(person: Person, jobs: Jobs) -> str:
 
 def urls(jobs: Jobs, path: str) -> dict[str, str]:
     """Return the addresses of a job's thumbnails by their file names."""
-    return {made.file_name: made.url for made in job_at(jobs, path).thumbnails}
+    return {made.file_name: url_of(made) for made in job_at(jobs, path).thumbnails}
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -85,7 +85,7 @@ def test_enlarged_size_leaves_all_other_addresses(person: Person, jobs: Jobs) ->
     photos = make_jpeg(size=(640, 480)), make_jpeg(size=(1400, 1000))
     path = person.submit(*photos, presets=["avatar", "social"])
     work(jobs)
-    before = [made.url for made in job_at(jobs, path).thumbnails]
+    before = [url_of(made) for made in job_at(jobs, path).thumbnails]
     page = person.page(path)
     assert "smaller than 1200 × 630" in page.text(".thumbnails .tiny")  # Of the first photo alone.
     button = page.one("[formaction$=enlarge]")
@@ -95,7 +95,7 @@ def test_enlarged_size_leaves_all_other_addresses(person: Person, jobs: Jobs) ->
     work(jobs)
     job = job_at(jobs, path)
     assert job.images[0].thumbnails[1].size == (1200, 630)
-    after = [made.url for made in job.thumbnails]
+    after = [url_of(made) for made in job.thumbnails]
     assert [url in after for url in before] == [True, False, True, True]
     assert not person.page(path).all("[formaction$=enlarge]")
 
@@ -281,7 +281,7 @@ def test_thumbnail_swept_while_a_worker_keeps_it_is_made_again(
     work(jobs)
     (image,) = job_at(jobs, path).images
     assert (image.status, image.attempts) == ("done", 4)
-    assert person.get(image.thumbnails[0].url).status_code == 200
+    assert person.get(url_of(image.thumbnails[0])).status_code == 200
 
 
 def test_sweep_that_dies_between_files_and_rows_is_completed_by_the_next(
@@ -351,5 +351,5 @@ def test_overtaken_worker_replaces_nothing(
     work_once(jobs)
     (image,) = job_at(jobs, path).images
     assert (image.status, image.focal_point, image.attempts) == ("done", (0, 0.5), 3)
-    assert {person.get(made.url).status_code for made in image.thumbnails} == {200}
+    assert {person.get(url_of(made)).status_code for made in image.thumbnails} == {200}
     assert len(list((jobs.storage.thumbnails / id_of(path)).iterdir())) == 2

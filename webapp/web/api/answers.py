@@ -12,6 +12,7 @@ from flask import Response, request
 
 from webapp.exports.file_names import image_name
 from webapp.jobs.models import Job, JobSummary, JobVersion
+from webapp.web.addresses import thumbnail_url
 from webapp.web.api import schemas
 from webapp.web.api.errors import ImageFailed
 from webapp.web.api.operations import JSON
@@ -154,7 +155,7 @@ def answer_picture(job_id: str) -> Response | None:
         "inline", f"{image_name(image.name)}-{thumbnail.file_name}"
     )
     del response.headers["Expires"]
-    response.headers["Content-Location"] = thumbnail.url
+    response.headers["Content-Location"] = thumbnail_url(thumbnail)
     response.headers["Link"] = f'<{job_url(job_id)}>; rel="describedby"'
     _tell_wait(response, read_wait())
     return response

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, render_template
 from markupsafe import Markup, escape
 
 from webapp.recipes.presets import offered_presets
@@ -18,6 +18,7 @@ from webapp.web.api.openapi import current_document
 from webapp.web.api.operations import BINARY, FORM, IMAGE, JSON, PROBLEM, ZIP
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.errors import TITLES, list_codes
+from webapp.web.security import session_cookie_name
 
 blueprint = Blueprint("docs", __name__, url_prefix="/docs")
 
@@ -103,7 +104,7 @@ def show() -> str:
         is_closed=is_closed,
         presets=offered_presets(current_jobs().recipe_limits),
         authorization=_authorization(is_closed),
-        cookie=current_app.config["SESSION_COOKIE_NAME"],
+        cookie=session_cookie_name(),
         groups=[
             (tag["name"], tag["description"], [one for one in operations if one.tag == tag["name"]])
             for tag in document["tags"]

@@ -15,6 +15,7 @@ from webapp.jobs.models import MissingFile
 from webapp.jobs.names import clean_name
 from webapp.jobs.tasks import notify_workers
 from webapp.jobs.upload import Upload
+from webapp.web.addresses import current_origin
 from webapp.web.api import schemas
 from webapp.web.api.answers import (
     answer,
@@ -50,7 +51,7 @@ from webapp.web.api.reading import (
 )
 from webapp.web.api.recipes import read_recipe, to_point
 from webapp.web.api.representations import summarize_job
-from webapp.web.app_context import current_huey, current_jobs, current_origin
+from webapp.web.app_context import current_huey, current_jobs
 from webapp.web.clients import become_owner, client_name, current_owner, require_owner
 from webapp.web.idempotency import idempotent
 from webapp.web.limits import admit_new_job

@@ -10,11 +10,12 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from flask import Response, current_app, request
+from flask import Response, request
 from msgspec import Struct
 
 from webapp.config import VERSION
 from webapp.web import errors
+from webapp.web.addresses import current_origin
 from webapp.web.api import schemas
 from webapp.web.api.operations import (
     IF_NONE_MATCH,
@@ -27,7 +28,8 @@ from webapp.web.api.operations import (
     Parameter,
     operation,
 )
-from webapp.web.app_context import current_config, current_origin
+from webapp.web.app_context import current_config
+from webapp.web.security import session_cookie_name
 
 REFERENCE = "#/components/schemas/{name}"
 BYTES = {"type": "string", "format": "binary"}
@@ -94,7 +96,7 @@ def _facts() -> tuple[str, bool, str]:
     return (
         current_origin(),
         bool(current_config().access_token),
-        current_app.config["SESSION_COOKIE_NAME"],
+        session_cookie_name(),
     )
 
 

@@ -3,15 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-from flask import url_for
-
 from webapp.exports.markup import alt_text
 from webapp.jobs import models
 from webapp.jobs.deliveries import Callback, Delivery
 from webapp.recipes.outputs import Recipe
+from webapp.web.addresses import current_origin
 from webapp.web.api import schemas
 from webapp.web.api.recipes import describe_recipe
-from webapp.web.app_context import current_origin
 
 
 def describe_job(job: models.Job, fetches: Iterable[models.Fetch]) -> schemas.Job:
@@ -115,7 +113,7 @@ def _summarize(job: models.Job | models.NamedJob, origin: str) -> dict[str, Any]
         ),
         "links": schemas.JobLinks(
             job=url,
-            page=f"{origin}{url_for('jobs.show', job_id=job.id)}",
+            page=f"{origin}/jobs/{job.id}",
             images=f"{url}/images",
             zip=f"{url}/thumbnails.zip",
             manifest=f"{url}/manifest.json",
@@ -151,7 +149,7 @@ def _describe_image(image: models.Image, origin: str) -> schemas.Image:
         thumbnails=[
             schemas.Thumbnail(
                 output=made.output,
-                url=f"{origin}{made.url}",
+                url=f"{origin}/thumbnails/{made.path}",
                 width=made.width,
                 height=made.height,
                 bytes=made.bytes,

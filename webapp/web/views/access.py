@@ -51,6 +51,7 @@ def _page(error: str = "") -> str:
 
 
 def _next_path() -> str:
-    """Return the requested path, or the upload page for any other site."""
+    """Return the requested path, or the upload page for any other site or application."""
     path = request.values.get("next", "")
-    return path if _LOCAL_PATH.fullmatch(path) else url_for("uploads.new")
+    is_ours = _LOCAL_PATH.fullmatch(path) and path.startswith(f"{request.script_root}/")
+    return path if is_ours else url_for("uploads.new")

@@ -21,9 +21,10 @@ from webapp.exports.markup import (
 from webapp.jobs.errors import ImageNotFound, JobNotFound
 from webapp.jobs.models import Job
 from webapp.recipes.outputs import Recipe
+from webapp.web.addresses import absolute_thumbnail_url
 from webapp.web.app_context import current_jobs
 from webapp.web.clients import client_name
-from webapp.web.views.responses import address_here, content_disposition, without_body
+from webapp.web.views.responses import content_disposition, without_body
 
 READS = 3  # Of a job whose files vanish meanwhile.
 
@@ -127,4 +128,4 @@ def _write(job_id: str, of: str, write: Writer, pattern: str | None) -> str:
 
 
 def _address(job: Job, pattern: str | None) -> Address:
-    return address_here if pattern is None else address_in_zip(job, pattern)
+    return absolute_thumbnail_url if pattern is None else address_in_zip(job, pattern)

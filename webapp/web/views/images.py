@@ -20,13 +20,20 @@ from webapp.jobs.tasks import ask_for_trial, notify_workers
 from webapp.jobs.trials import plan_trial
 from webapp.recipes.outputs import Output, Point, Recipe
 from webapp.recipes.parsing import parse_focal_point, parse_quality
-from webapp.web.app_context import current_huey, current_jobs
+from webapp.web.addresses import thumbnail_url
+from webapp.web.app_context import current_config, current_huey, current_jobs
 from webapp.web.clients import client_name, is_owner, require_owner
 from webapp.web.errors import is_htmx
 from webapp.web.formatters import format_name, pause_fingerprint
 from webapp.web.views.crops import moved
 from webapp.web.views.jobs import gone_page
-from webapp.web.views.responses import confirmed, no_store, poll_interval_ms, send_picture
+from webapp.web.views.responses import (
+    confirmed,
+    leave_to_nginx,
+    no_store,
+    poll_interval_ms,
+    send_picture,
+)
 
 blueprint = Blueprint("images", __name__, url_prefix="/jobs/<uuid:job_id>/images/<uuid:image_id>")
 
@@ -64,10 +71,22 @@ def original(job_id: UUID, image_id: UUID) -> Response:
     _, image = current_jobs().image(str(job_id), str(image_id))
     if image.format not in SHOWN_BY_BROWSERS:
         abort(404, f"Browsers do not show {format_name(image.format)}.")
-    file = current_jobs().storage.original(image.job_id, image.id)
-    response = send_picture(file, f"image/{image.format}", "private")
+    response = _send_original(image)
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     return response
+
+
+def _send_original(image: Image) -> Response:
+    """Send an original, or let nginx send it, by a setting. Raises NotFound."""
+    mimetype, ids = f"image/{image.format}", (image.job_id, image.id)
+    storage = current_jobs().storage
+    if not current_config().accel_prefix:
+        return send_picture(storage.original(*ids), mimetype, "private")
+    try:
+        storage.share_original(*ids)
+    except FileNotFoundError:
+        abort(404)
+    return leave_to_nginx("originals/{}/{}".format(*ids), mimetype, "private")
 
 
 @blueprint.post("/focus")  # Pages that are open over an upgrade have this address.
@@ -142,7 +161,7 @@ def try_quality(job_id: UUID, image_id: UUID) -> Response:
     job, image = current_jobs().image(str(job_id), str(image_id))
     shown, output = _chosen(job, image)
     quality = parse_quality(request.form.get("tried", ""))
-    made, url = shown.after, shown.after.url
+    made, url = shown.after, thumbnail_url(shown.after)
     if quality != made.quality:
         trial = plan_trial(job, image, output, made, quality, client_name())
         file = current_jobs().trials.make(trial, partial(ask_for_trial, current_huey()))
@@ -183,7 +202,7 @@ def set_quality(job_id: UUID, image_id: UUID) -> ResponseReturnValue:
 def _chosen(job: Job, image: Image) -> tuple[Comparison, Output]:
     """Return the file `after` and its output; raise NotFound without a quality."""
     recipe = Recipe.from_json(job.recipe)
-    comparisons = compare(image, recipe, None)
+    comparisons = compare(image, recipe, has_original=False)
     name = request.form.get("after")
     shown = next((one for one in comparisons if one.after.file_name == name), None)
     output = find_output(shown.after, recipe) if shown else None
@@ -206,7 +225,7 @@ def _is_unchanged(job_id: str, image_id: str) -> bool:
 def _render(template: str, job: Job, image: Image) -> str:
     recipe = Recipe.from_json(job.recipe)
     original_url = _address_of_original(job, image)
-    comparisons = compare(image, recipe, original_url)
+    comparisons = compare(image, recipe, has_original=original_url is not None)
     return render_template(
         template,
         job=job,
@@ -214,7 +233,8 @@ def _render(template: str, job: Job, image: Image) -> str:
         comparisons=comparisons,
         shown=choose(comparisons, request.values.get("after")),
         crops=find_crops(image, recipe),
-        whole_url=original_url or (image.overview and image.overview.url),
+        original_url=original_url,
+        whole_url=original_url or (image.overview and thumbnail_url(image.overview)),
         is_owner=is_owner(job),
         alt_by_name=name_in_words(image.name),
         alt_length=ALT_LENGTH,

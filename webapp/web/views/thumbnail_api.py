@@ -124,7 +124,7 @@ def download_thumbnail(job_id: str) -> ResponseReturnValue:
     path = _first_image(_read_id(job_id)).path
     if not path:
         abort(404, "This job has no such thumbnail, or not yet.")
-    return thumbnails.send(path)
+    return thumbnails.offer(path)
 
 
 def _read_id(text: str) -> str:

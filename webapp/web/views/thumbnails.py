@@ -1,10 +1,12 @@
 """Thumbnails as static files, where no nginx serves them by alias."""
 
+from pathlib import Path
+
 from flask import Blueprint, Response, abort
 
 from webapp.recipes.outputs import EXTENSIONS
-from webapp.web.app_context import current_jobs
-from webapp.web.views.responses import send_picture
+from webapp.web.app_context import current_config, current_jobs
+from webapp.web.views.responses import leave_to_nginx, send_picture
 
 blueprint = Blueprint("thumbnails", __name__)
 
@@ -21,13 +23,26 @@ def thumbnail(path: str) -> Response:
     has expired or is deleted and its files are there.
     """
     current_jobs().require(path.partition("/")[0])
-    return send(path)
+    return offer(path)
+
+
+def offer(path: str) -> Response:
+    """Send a thumbnail as `send` does, or let nginx send it, by a setting. Raises NotFound."""
+    if not current_config().accel_prefix:
+        return send(path)
+    _, mimetype = _find(path)
+    return leave_to_nginx(f"thumbnails/{path}", mimetype, KEPT_FOR_GOOD)
 
 
 def send(path: str) -> Response:
     """Send the thumbnail at a path below the folder of all. Raises NotFound."""
+    return send_picture(*_find(path), KEPT_FOR_GOOD)
+
+
+def _find(path: str) -> tuple[Path, str]:
+    """Return the file of a thumbnail and its type. Raises NotFound."""
     file = current_jobs().thumbnail(path)
     mimetype = TYPES.get(path.rpartition(".")[2])
     if file is None or mimetype is None:
         abort(404)
-    return send_picture(file, mimetype, KEPT_FOR_GOOD)
+    return file, mimetype

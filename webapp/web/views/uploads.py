@@ -89,7 +89,8 @@ def new() -> ResponseReturnValue:
     The recipe is that of the address, or the last one of this browser.
     """
     if not has_access():
-        return redirect(url_for("access.ask", next=request.full_path.rstrip("?")), 303)
+        asked = f"{request.script_root}{request.full_path}".rstrip("?")
+        return redirect(url_for("access.ask", next=asked), 303)
     become_owner()  # Else two tabs that submit at the same time would be two owners.
     if names_recipe(request.args):
         return page(UploadForm.from_address(request.args))
@@ -112,7 +113,13 @@ def _remember(form: UploadForm, response: Response) -> Response:
     if len(form.query) <= MAX_COOKIE:
         is_secure = current_config().cookie_secure
         response.set_cookie(
-            "recipe", form.query, 365 * 86400, secure=is_secure, httponly=True, samesite="Lax"
+            "recipe",
+            form.query,
+            365 * 86400,
+            path=f"{request.script_root}/",
+            secure=is_secure,
+            httponly=True,
+            samesite="Lax",
         )
     return response
 

@@ -1,0 +1,236 @@
+"""A site under a path of a host: all its addresses are below that path."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.support.app import running_app
+from tests.support.images import make_jpeg, make_truncated
+from tests.support.jobs import add_image, work
+from tests.support.pages import Page
+from tests.support.paths import HOST, PREFIX, ProxyUnderPath, addresses_in, walk
+from tests.support.people import find_token, multipart, part
+from webapp.config import Config
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.tokens import create_token
+from webapp.recipes.outputs import Recipe
+from webapp.recipes.presets import PRESETS
+
+RECIPE = Recipe(PRESETS["web-set"].recipe.outputs + PRESETS["avatar"].recipe.outputs)
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    folder = tmp_path_factory.mktemp("path")
+    return Config(instance=folder, web_threads=1, trusted_proxies=1, trusted_prefix=True)
+
+
+@pytest.fixture(scope="module")
+def app(config: Config) -> Iterator[Flask]:
+    with running_app(replace(config, fetch_urls=True)) as app:
+        app.wsgi_app = ProxyUnderPath(app.wsgi_app)  # type: ignore[method-assign]
+        yield app
+
+
+@pytest.fixture(scope="module")
+def token(app: Flask) -> str:
+    """Return the API token of an owner who has jobs in every state."""
+    jobs: Jobs = app.extensions["jobs"]
+    text = create_token(jobs.store, "walker", None, None)
+    assert text
+    owner = jobs.store.tokens.all()[0].owner
+    done = jobs.submit(RECIPE, owner, callback_url="https://hooks.example/", origin="http://t")
+    for data in (make_jpeg(size=(900, 600)), make_jpeg(size=(600, 900)), make_truncated()):
+        add_image(jobs, done, data)
+    jobs.close(done)
+    work(jobs)
+    waiting, deleted = jobs.submit(RECIPE, owner), jobs.submit(RECIPE, owner)
+    for job_id in (waiting, deleted):
+        add_image(jobs, job_id, make_jpeg())
+        jobs.close(job_id)
+    jobs.delete(deleted)
+    fetching = jobs.submit(RECIPE, owner)
+    jobs.add_url(fetching, "https://photos.example/a.jpg", None, None, "client")
+    return text
+
+
+def sign_in(app: Flask, token: str, path: str) -> FlaskClient:
+    """Return a browser that acts as the token, on the site under a path."""
+    client = app.test_client()
+    form = {"csrf_token": find_token(client.get(f"{path}/sign-in").text), "token": token}
+    answer = client.post(f"{path}/sign-in", data=form, headers=HTML)
+    assert answer.headers["Location"] == f"{path}/"
+    return client
+
+
+def walk_all(app: Flask, token: str, path: str) -> dict[str, set[str]]:
+    """Walk through the site as the owner of its jobs, as a guest, and as a program."""
+    jobs = [f"/jobs/{job_id}" for job_id in app.extensions["jobs"].store.jobs.ids()]
+    pages = ("/", "/jobs", "/docs", "/docs/try", "/docs/sharex.sxcu", "/nowhere", "/sign-in")
+    fragments = [f"{job}{part}" for job in jobs for part in ("", "/panel", "/crops/changes")]
+    api = [f"/api/v1{one}" for one in ("/jobs", "/openapi.json", *jobs)]
+    starts = [*pages, *fragments, *api]
+    owned = walk(sign_in(app, token, path), path, starts)
+    seen = walk(app.test_client(), path, starts)
+    return {one: owned.get(one, set()) | seen.get(one, set()) for one in owned | seen}
+
+
+@pytest.fixture(scope="module")
+def below(app: Flask, token: str) -> dict[str, set[str]]:
+    return walk_all(app, token, PREFIX)
+
+
+def test_every_address_is_below_the_path(below: dict[str, set[str]]) -> None:
+    outside = {
+        (page, address)
+        for page, addresses in below.items()
+        for address in addresses
+        if not f"{address.removeprefix(HOST)}/".startswith(f"{PREFIX}/")
+    }
+    assert outside == set()
+    kinds = ("/jobs/", "/thumbnails/", "/static/", "/api/v1/jobs/", "/docs", "/sign-in")
+    assert all(any(one.startswith(f"{PREFIX}{kind}") for one in below) for kind in kinds)
+
+
+def test_addresses_of_a_host_of_its_own_are_the_same_without_the_path(
+    app: Flask, token: str, below: dict[str, set[str]]
+) -> None:
+    own = walk_all(app, token, "")
+    assert own == {
+        page.replace(PREFIX, ""): {address.replace(PREFIX, "") for address in addresses}
+        for page, addresses in below.items()
+    }
+
+
+def test_manifest_starts_the_site_under_its_path(app: Flask) -> None:
+    client = app.test_client()
+    address = Page(client.get(f"{PREFIX}/").text).value("link[rel=manifest]", "href")
+    manifest: Any = client.get(address).get_json(force=True)
+    assert urljoin(address, manifest["start_url"]) == f"{PREFIX}/"
+    icons = [urljoin(address, icon["src"]) for icon in manifest["icons"]]
+    assert {client.get(icon).status_code for icon in icons} == {200}
+
+
+def test_form_and_script_are_led_to_the_job_under_the_path(app: Flask) -> None:
+    client = app.test_client()
+    token = find_token(client.get(f"{PREFIX}/").text)
+    form = {"csrf_token": token, "presets": "square", "images": part(make_jpeg(), "a.jpg")}
+    sent = client.post(f"{PREFIX}/", headers=HTML, **multipart(**form))
+    assert (sent.status_code, sent.headers["Location"][: len(PREFIX)]) == (303, PREFIX)
+    assert client.get(sent.headers["Location"], headers=HTML).status_code == 200
+    fields = multipart(csrf_token=token, presets="square")
+    opened = client.post(f"{PREFIX}/jobs/open", **fields)
+    assert opened.status_code == 201
+    assert all(one.startswith(PREFIX) for one in addresses_in(opened))
+    added = client.post(
+        Page((opened.json or {})["page"]).value("#frames", "data-images"),
+        headers={"X-CSRFToken": token},
+        **multipart(images=part(make_jpeg(), "a.jpg")),
+    )
+    assert added.status_code == 201
+
+
+def test_program_is_led_below_the_path(app: Flask) -> None:
+    client = app.test_client()
+    sent = client.post(f"{PREFIX}/upload_image", **multipart(file=part(make_jpeg(), "a.jpg")))
+    status = sent.headers["Location"]
+    assert status.startswith(f"{PREFIX}/check_job_status/")
+    work(app.extensions["jobs"])
+    found = client.get(status)
+    assert found.headers["Location"].startswith(f"{PREFIX}/download_thumbnail/")
+    assert client.get(found.headers["Location"]).mimetype == "image/jpeg"
+    made = client.post(f"{PREFIX}/api/v1/jobs", json={"presets": ["square"]})
+    assert made.headers["Location"].startswith(f"{HOST}{PREFIX}/api/v1/jobs/")
+    problem: Any = client.post(f"{PREFIX}/api/v1/jobs", json={}).json
+    assert problem["type"].startswith(f"{HOST}{PREFIX}/docs#")
+
+
+def test_webhooks_link_below_the_path(app: Flask, token: str) -> None:
+    order = {"presets": ["square"], "callback_url": "https://hooks.example/"}
+    headers = {"Authorization": f"Bearer {token}"}
+    made = app.test_client().post(f"{PREFIX}/api/v1/jobs", json=order, headers=headers)
+    callback = app.extensions["jobs"].job((made.json or {})["id"]).callback
+    assert callback.origin == f"{HOST}{PREFIX}"
+
+
+def test_sign_in_leads_back_to_a_page_below_the_path_alone(config: Config) -> None:
+    closed = replace(config, instance=config.instance / "closed", access_token="guess" * 4)
+    with running_app(closed) as app:
+        app.wsgi_app = ProxyUnderPath(app.wsgi_app)  # type: ignore[method-assign]
+        client = app.test_client()
+        asked = client.get(f"{PREFIX}/?preset=card", headers=HTML)
+        assert asked.headers["Location"] == f"{PREFIX}/sign-in?next={PREFIX}/?preset%3Dcard"
+        page = client.get(asked.headers["Location"])
+        assert Page(page.text).value("input[name=next]") == f"{PREFIX}/?preset=card"
+        elsewhere = client.get(f"{PREFIX}/sign-in", query_string={"next": "/another-app"})
+        assert Page(elsewhere.text).value("input[name=next]") == f"{PREFIX}/"
+
+
+def test_two_sites_of_one_host_have_their_own_cookies(app: Flask) -> None:
+    client = app.test_client()
+    client.get(f"{PREFIX}/")
+    client.get("/")
+    name = f"session{PREFIX.replace('/', '~')}"
+    below, own = client.get_cookie(name), client.get_cookie("session")
+    assert below
+    assert own
+    assert below.value != own.value
+
+
+def test_last_recipe_is_kept_from_other_applications_of_the_host(app: Flask) -> None:
+    client = app.test_client()
+    token = find_token(client.get(f"{PREFIX}/").text)
+    form = {"csrf_token": token, "presets": "card", "images": part(make_jpeg(), "a.jpg")}
+    sent = client.post(f"{PREFIX}/", headers=HTML, **multipart(**form))
+    (cookie,) = (one for one in sent.headers.getlist("Set-Cookie") if one.startswith("recipe="))
+    assert f"Path={PREFIX}/" in cookie
+
+
+# What is no path
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["//evil.example", "/a//evil.example", "https://evil.example", "evil", '/a"onload="x', "/<b>",
+     "/a b", "/a\x01", "/a\tb", "/../a", "/a/..", "/./a", "/a?b", "/a#b", "/%2fevil", "/\\evil",
+     "/é", "/a;b", "/a'b", f"/{'a' * 200}", "/thumbnails-app, //evil.example", "/a,b"],
+)  # fmt: skip
+def test_prefix_that_is_no_path_reaches_no_page(
+    config: Config, caplog: pytest.LogCaptureFixture, sent: str
+) -> None:
+    with running_app(config) as app:
+        client = app.test_client(use_cookies=False)
+        headers = {**HTML, "X-Forwarded-Prefix": sent.encode().decode("latin-1")}
+        page = client.get("/", headers=headers)
+        assert page.status_code == 200
+        assert all(one.startswith(("/static/", "/")) for one in addresses_in(page))
+        assert "evil" not in page.text
+        assert Page(page.text).value("a.brand", "href") == "/"
+        assert client.get("/jobs/", headers=headers).headers.get("Location", "/").startswith("/")
+        assert page.headers["Set-Cookie"].startswith("session=")
+    assert "prefix ignored" in [one.message for one in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("sent", "path"),
+    [("/app", "/app"), ("/app/", "/app"), ("/a.b_c-9/d", "/a.b_c-9/d"), ("/", ""), ("", ""),
+     ("/client, /app", "/app")],
+)  # fmt: skip
+def test_prefix_of_the_nearest_proxy_counts(config: Config, sent: str, path: str) -> None:
+    with running_app(config) as app:
+        page = app.test_client().get("/", headers={"X-Forwarded-Prefix": sent})
+        assert Page(page.text).value("a.brand", "href") == f"{path}/"
+
+
+@pytest.mark.parametrize("proxies", [0, 1])
+def test_prefix_is_ignored_unless_a_setting_trusts_it(config: Config, proxies: int) -> None:
+    untrusting = replace(config, trusted_proxies=proxies, trusted_prefix=False)
+    with running_app(untrusting) as app:
+        page = app.test_client().get("/", headers={"X-Forwarded-Prefix": "/app"})
+        assert Page(page.text).value("a.brand", "href") == "/"
