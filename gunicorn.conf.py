@@ -21,6 +21,8 @@ threads = _config.web_threads
 worker_class = Worker
 logger_class = Logger
 keepalive = 75  # Longer than nginx keeps its connections, so that nginx closes them.
+# Of any client of a proxy on this machine that passes on such names: they would change the path.
+forwarder_headers = ""
 graceful_timeout = 30  # Less than webapp.serve's STOP_SECONDS.
 control_socket_disable = True  # Not used, and it would be created in the home folder.
 # Replace processes now and then, to bound memory fragmentation. Not more often: each closes its

@@ -3,13 +3,12 @@
 import gzip
 import os
 import re
-import shutil
 import socket
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
 from io import BytesIO
 from pathlib import Path
@@ -29,6 +28,7 @@ from werkzeug.exceptions import (
 )
 
 from tests.support.images import make_jpeg
+from tests.support.nginx import CLIENT, PREFIX, SHIPPED, running_nginx, running_site, without_alias
 from tests.support.people import find_token
 from tests.support.servers import (
     UPLOAD_BEGINNING,
@@ -43,10 +43,9 @@ from tests.support.servers import (
 from webapp.config import MB, ROOT, Config
 from webapp.jobs.errors import FileTooLarge
 from webapp.web.errors import problem
+from webapp.web.views.responses import PICTURE_HEADERS
 
 pytestmark = pytest.mark.live
-
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 
 
 @pytest.fixture(scope="module")
@@ -65,65 +64,44 @@ def nginx(servers: Servers) -> Iterator[Client]:
         yield client
 
 
-@contextmanager
-def running_nginx(
-    servers: Servers, edit: Callable[[str], str] = lambda shipped: shipped
-) -> Iterator[Client]:
-    """Run nginx, with `edit` applied to what we ship; give a client that talks to it."""
-    assert NGINX, "This test needs nginx. On Debian: apt-get install nginx"
-    port, folder = free_port(), servers.instance.parent
-    (folder / "nginx.conf").write_text(configuration(servers, port, edit))
-    log = (folder / "nginx.log").open("w")
-    with subprocess.Popen([NGINX, "-p", folder, "-c", "nginx.conf"], stderr=log) as process:
-        try:
-            wait_until(lambda: is_open(port), what="an open port")
-            with closing(Client("127.0.0.1", port)) as client:
-                yield client
-        finally:
-            process.terminate()
-            log.close()
-            print((folder / "nginx.log").read_text())
-
-
-SHIPPED = (ROOT / "deploy/nginx/thumbnails.conf").read_text()
-CLIENT = "X-Client"  # The header by which a test says from which address it comes.
-
-
-def configuration(servers: Servers, port: int, edit: Callable[[str], str]) -> str:
-    """Return a whole configuration of the shipped server, with this test's paths."""
-    shipped = edit(SHIPPED)
-    for there, here in (
-        ("127.0.0.1:8000", f"127.0.0.1:{servers.port}"),
-        ("listen 80;", f"listen 127.0.0.1:{port};"),
-        ("/srv/thumbnails/instance", str(servers.instance)),
-        ("/srv/thumbnails", str(servers.instance.parent)),
-    ):
-        assert there in shipped
-        shipped = shipped.replace(there, here)
-    return (
-        "daemon off; pid nginx.pid; error_log stderr; user root;"
-        "events {} http { access_log off; gzip on;"
-        f" set_real_ip_from 127.0.0.1; real_ip_header {CLIENT};"
-        " proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;"
-        f"{shipped} }}"
-    )
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def make_thumbnail(client: Client) -> str:
     """Make a thumbnail through nginx; return its address."""
     job_id = client.submit(make_jpeg(size=(300, 200)))
     client.wait_for(job_id)
     page = client.get(f"/jobs/{job_id}", accept="text/html").body.decode()
-    return page.split('href="/thumbnails/')[1].split('"')[0]
+    return re.findall(r'href="[^"]*/thumbnails/([^"]+)"', page)[0]
 
 
-def test_job_is_made_through_nginx(nginx: Client) -> None:
-    answer = nginx.get(f"/thumbnails/{make_thumbnail(nginx)}")
+@pytest.fixture(scope="module")
+def checking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Servers, Client]]:
+    """Run a site with ours under a path, and an application that checks each file."""
+    instance = tmp_path_factory.mktemp("path") / "instance"
+    settings = {"trusted_proxies": 1, "trusted_prefix": 1, "accel_prefix": "/accel"}
+    with (
+        running(instance, **settings, web_workers=1, web_threads=2) as servers,
+        running_site(servers, without_alias) as client,
+    ):
+        yield servers, client
+
+
+@pytest.fixture(scope="module")
+def below(checking: tuple[Servers, Client]) -> Client:
+    return checking[1]
+
+
+@pytest.fixture(scope="module")
+def servers_below(checking: tuple[Servers, Client]) -> Servers:
+    return checking[0]
+
+
+@pytest.fixture(params=["nginx", "below"])
+def either(request: pytest.FixtureRequest) -> Client:
+    """Return a client of a host of its own, with an alias, or of a path, without."""
+    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+
+
+def test_job_is_made_through_nginx(either: Client) -> None:
+    answer = either.get(f"/thumbnails/{make_thumbnail(either)}")
     assert Image.open(BytesIO(answer.body)).size == (100, 100)
 
 
@@ -624,3 +602,220 @@ def test_client_with_too_many_requests_at_once_gets_a_reason(
     page = crowded[1].get("/", accept="text/html")
     assert page.status == 429
     assert words in page.body.decode()
+
+
+# Under a path, and files that the application has checked
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_thumbnail_is_sent_with_the_same_headers_in_both_ways(either: Client, method: str) -> None:
+    answer = either.request(method, f"/thumbnails/{make_thumbnail(either)}")
+    assert answer.status == 200
+    assert answer.headers["Server"].startswith("nginx")
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert PICTURE_HEADERS.items() <= answer.headers.items()
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    assert not {"Content-Disposition", "X-Accel-Redirect", "Set-Cookie"} & set(answer.headers)
+    assert int(answer.headers["Content-Length"]) > 300
+    assert len(answer.body) == (int(answer.headers["Content-Length"]) if method == "GET" else 0)
+
+
+def test_part_of_a_thumbnail_and_what_is_unchanged_in_both_ways(either: Client) -> None:
+    path = f"/thumbnails/{make_thumbnail(either)}"
+    whole = either.get(path)
+    part = either.request("GET", path, headers={"Range": "bytes=10-19"})
+    assert (part.status, part.body) == (206, whole.body[10:20])
+    for name, known in (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified")):
+        same = either.request("GET", path, headers={name: whole.headers[known]})
+        assert (same.status, same.body) == (304, b"")
+        assert same.headers["Cache-Control"] == whole.headers["Cache-Control"]
+        assert same.headers["Content-Security-Policy"] == whole.headers["Content-Security-Policy"]
+
+
+def test_other_paths_of_the_site_are_those_of_its_own_application(below: Client) -> None:
+    with closing(Client(below.host, below.port)) as site:
+        for path in (
+            "/",
+            "/jobs",
+            "/static/x",
+            "/api/v1/jobs",
+            "/thumbnails-application",
+            "/accel/",
+        ):
+            assert site.get(path).body == b"elsewhere"
+        asked = site.get(f"{PREFIX}?preset=card")
+        assert (asked.status, asked.headers["Location"]) == (308, f"{PREFIX}/?preset=card")
+
+
+def test_links_and_redirects_are_below_the_path(below: Client) -> None:
+    page = below.get("/", accept="text/html").body.decode()
+    token = find_token(page)
+    file = FileStorage(BytesIO(make_jpeg()), filename="a.jpg")
+    sent = below.post("/", {"Accept": "text/html"}, csrf_token=token, presets="square", images=file)
+    assert sent.status == 303
+    job = sent.headers["Location"]
+    assert job.startswith(f"{PREFIX}/jobs/")
+    answer = below.request(
+        "GET", job.replace("/jobs/", "/api/v1/jobs/"), headers={"Prefer": "wait=20"}
+    )
+    host = f"http://127.0.0.1:{below.port}{PREFIX}"
+    assert all(link.startswith(f"{host}/") for link in answer.json["links"].values())
+    url = answer.json["images"][0]["thumbnails"][0]["url"]
+    assert url.startswith(f"{host}/thumbnails/")
+    assert below.get(url.removeprefix(f"http://127.0.0.1:{below.port}")).status == 200
+
+
+def test_error_pages_of_nginx_link_below_the_path(below: Client) -> None:
+    page = announce(below, f"{PREFIX}/", 600_000_000, "text/html")
+    assert (page.status, f'href="{PREFIX}/">Make thumbnails' in page.body.decode()) == (413, True)
+    details = announce(below, f"{PREFIX}/api/v1/jobs", 600_000_000)
+    assert details.json["type"] == f"{PREFIX}/docs#request_too_large"
+
+
+SPOOFED = {
+    "X-Forwarded-For": "203.0.113.9",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Port": "666",
+    "X-Forwarded-Prefix": "/evil",
+    "Forwarded": "for=203.0.113.9;host=evil.example;proto=https",
+    "X-Real-IP": "203.0.113.9",
+    "X-Accel-Redirect": "/accel/secret_key",
+    "X_Forwarded_For": "203.0.113.9",
+    "X_Forwarded_Host": "evil.example",
+    "X_Forwarded_Prefix": "/evil",
+    "X_Forwarded_Proto": "https",
+    "SCRIPT_NAME": "/evil",
+    "PATH_INFO": "/evil",
+}
+
+
+@pytest.mark.parametrize("way", ["nginx", "below"])
+def test_spoofed_headers_of_proxies_are_ignored(request: pytest.FixtureRequest, way: str) -> None:
+    client: Client = request.getfixturevalue(way)
+    servers = request.getfixturevalue("servers" if way == "nginx" else "servers_below")
+    path = f"/docs/{uuid4()}"
+    assert client.request("GET", path, headers=SPOOFED).status == 404
+    (line,) = wait_until(lambda: re.findall(rf".* path={path} .*", servers.output()))
+    assert " client=127.0.0.1" in line
+    made = client.request("POST", "/api/v1/jobs", b'{"presets": ["square"]}',
+                          {**SPOOFED, "Content-Type": "application/json"})  # fmt: skip
+    prefix = PREFIX if way == "below" else ""
+    host = f"http://127.0.0.1:{client.port}{prefix}/api/v1/jobs/"
+    assert made.headers["Location"].startswith(host)
+    page = client.request("GET", "/docs", headers=SPOOFED)
+    assert page.status == 200
+    assert b"evil" not in page.body
+
+
+def test_no_header_of_a_client_on_this_machine_changes_the_path(servers: Servers) -> None:
+    with closing(servers.client()) as direct:
+        for name in ("SCRIPT_NAME", "PATH_INFO"):
+            page = direct.request("GET", "/docs", headers={name: "/docs/try"})
+            assert (page.status, b'id="try"' in page.body) == (200, False)
+            assert b"/docs/try/" not in page.body
+
+
+@pytest.fixture(scope="module")
+def owned(checking: tuple[Servers, Client]) -> str:
+    """Return the address of an original of half a gigabyte, below the path."""
+    servers, client = checking
+    job_id = client.submit(make_jpeg())
+    client.wait_for(job_id)
+    (file,) = (servers.instance / "originals" / job_id).iterdir()
+    os.truncate(file, 500 << 20)  # It has a hole, and needs no disk.
+    return f"/jobs/{job_id}/images/{file.name}/original"
+
+
+def test_original_is_sent_by_nginx_with_the_headers_of_the_application(
+    below: Client, owned: str
+) -> None:
+    answer = below.request("GET", owned, headers={"Range": "bytes=0-1"})
+    assert (answer.status, answer.body) == (206, b"\xff\xd8")
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert answer.headers["Cache-Control"] == "private"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert PICTURE_HEADERS.items() <= answer.headers.items()
+    with closing(type(below)(below.host, below.port)) as stranger:
+        assert stranger.get(owned).status == 403
+
+
+def test_slow_readers_of_originals_hold_no_thread(below: Client, owned: str) -> None:
+    cookie = "; ".join(f"{name}={value}" for name, value in below.cookies.items())
+    with ExitStack() as stack:
+        for number in range(6):  # Three times the web server's threads.
+            reader = stack.enter_context(socket.socket())
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.settimeout(30)
+            reader.connect((below.host, below.port))
+            head = f"GET {PREFIX}{owned} HTTP/1.1\r\nHost: x\r\n{CLIENT}: 10.0.1.{number}\r\n"
+            reader.sendall(f"{head}Cookie: {cookie}\r\n\r\n".encode())
+            assert reader.recv(12) == b"HTTP/1.1 200"
+        begun = time.monotonic()
+        assert below.get("/jobs", accept="text/html").status == 200
+        assert time.monotonic() - begun < 5
+
+
+def test_internal_location_cannot_be_asked_for(either: Client) -> None:
+    thumbnail = make_thumbnail(either)
+    job_id = thumbnail.partition("/")[0]
+    image_id = thumbnail.split("/")[1].rpartition("-")[0]
+    for path in (f"/accel/thumbnails/{thumbnail}", f"/accel/originals/{job_id}/{image_id}",
+                 f"/accel/../accel/thumbnails/{thumbnail}", f"/%61ccel/thumbnails/{thumbnail}",
+                 f"//accel/thumbnails/{thumbnail}", "/accel/", "/accel/secret_key"):  # fmt: skip
+        answer = either.get(path)
+        assert (path, answer.status) == (path, 404)
+        assert not answer.headers["Content-Type"].startswith("image/")
+
+
+def test_links_and_other_files_are_refused_where_the_application_checks(
+    checking: tuple[Servers, Client],
+) -> None:
+    servers, client = checking
+    folder, _, file = make_thumbnail(client).rpartition("/")
+    place = servers.instance / "thumbnails" / folder
+    (place / "evil.html").write_text("<script>")
+    (place / "link.jpg").symlink_to(servers.instance / "secret_key")
+    place.with_name(f"{place.name}9").symlink_to(place)
+    for path in ("none.jpg", "../jobs.db", "..%2fjobs.db", "%252e%252e/jobs.db", f"{folder}/",
+                 f"{folder}/evil.html", f"{folder}/link.jpg", f"{folder}9/{file}",
+                 f"{folder}/..%2f..%2f..%2fjobs.db", f"{folder}/{file}%00"):  # fmt: skip
+        answer = client.get(f"/thumbnails/{path}")
+        assert (path, answer.status in (400, 404)) == (path, True)
+        assert not answer.headers["Content-Type"].startswith("image/")
+
+
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_original_that_is_a_link_is_refused(checking: tuple[Servers, Client], linked: str) -> None:
+    servers, client = checking
+    job_id = client.submit(make_jpeg())
+    client.wait_for(job_id)
+    folder = servers.instance / "originals" / job_id
+    (file,) = folder.iterdir()
+    moved = servers.instance / "tmp" / job_id
+    if linked == "file":
+        file.rename(moved)
+        file.symlink_to(servers.instance / "secret_key")
+    else:
+        folder.rename(moved)
+        folder.symlink_to(moved)
+    answer = client.get(f"/jobs/{job_id}/images/{file.name}/original")
+    assert (answer.status, answer.json["code"]) == (404, "not_found")
+    assert (servers.instance / "secret_key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("way", ["nginx", "below"])
+def test_checks_of_the_documents_print_what_they_say(
+    request: pytest.FixtureRequest, way: str
+) -> None:
+    client: Client = request.getfixturevalue(way)
+    document = (ROOT / "docs/deploy-nginx.md").read_text()
+    checks = re.findall(r"^(curl .*) # (\S+)$", document, re.MULTILINE)
+    assert len(checks) > 5
+    site = f"http://127.0.0.1:{client.port}{PREFIX if way == 'below' else ''}"
+    commands = "\n".join(command for command, _ in checks)
+    printed = subprocess.run(
+        ["sh", "-c", f"SITE={site}\n{commands}"], capture_output=True, text=True, check=False
+    ).stdout
+    assert printed.split() == [expected for _, expected in checks]

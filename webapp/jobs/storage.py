@@ -121,9 +121,11 @@ class Storage:
     def share_original(self, job_id: str, image_id: str) -> None:
         """Let the group, which nginx is in, read an original.
 
-        It can list no folder. Raises FileNotFoundError.
+        It can list no folder. Raises FileNotFoundError, also for a link: we create none.
         """
         file = self.original(job_id, image_id)
+        if not stat.S_ISREG(file.lstat().st_mode):
+            raise FileNotFoundError(file)
         file.chmod(0o640)
         for folder in (file.parent, self.originals):
             folder.chmod(0o710)
