@@ -28,7 +28,15 @@ from werkzeug.exceptions import (
 )
 
 from tests.support.images import make_jpeg
-from tests.support.nginx import CLIENT, PREFIX, SHIPPED, running_nginx, running_site, without_alias
+from tests.support.nginx import (
+    CLIENT,
+    PREFIX,
+    SHIPPED,
+    ClientUnderPath,
+    running_nginx,
+    running_site,
+    without_alias,
+)
 from tests.support.people import find_token
 from tests.support.servers import (
     UPLOAD_BEGINNING,
@@ -69,7 +77,14 @@ def make_thumbnail(client: Client) -> str:
     job_id = client.submit(make_jpeg(size=(300, 200)))
     client.wait_for(job_id)
     page = client.get(f"/jobs/{job_id}", accept="text/html").body.decode()
-    return re.findall(r'href="[^"]*/thumbnails/([^"]+)"', page)[0]
+    found = re.search(r'href="[^"]*/thumbnails/([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+def prefix_of(client: Client) -> str:
+    """Return the path that the application is under for a client."""
+    return PREFIX if isinstance(client, ClientUnderPath) else ""
 
 
 @pytest.fixture(scope="module")
@@ -217,16 +232,16 @@ def test_missing_thumbnail_gets_an_error_page_with_the_headers(nginx: Client) ->
     assert "sandbox" in answer.headers["Content-Security-Policy"]
 
 
-def test_hundred_slow_clients_change_nothing_for_others(nginx: Client) -> None:
-    before = max(seconds_of_an_upload(nginx) for _ in range(10))
+def test_hundred_slow_clients_change_nothing_for_others(either: Client) -> None:
+    before = max(seconds_of_an_upload(either) for _ in range(10))
     with ExitStack() as stack:
         for number in range(100):  # Fifty times the web server's threads.
-            half = stack.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
+            half = stack.enter_context(socket.create_connection(("127.0.0.1", either.port)))
             beginning = UPLOAD_BEGINNING.replace(
                 b"Host: x", b"Host: x\r\n%b: 10.0.0.%d" % (CLIENT.encode(), number)
-            )
+            ).replace(b"/upload_image", f"{prefix_of(either)}/upload_image".encode())
             half.sendall(beginning if number % 2 else beginning[:60])
-        during = max(seconds_of_an_upload(nginx) for _ in range(10))
+        during = max(seconds_of_an_upload(either) for _ in range(10))
     assert during < before + 0.5
 
 
@@ -701,8 +716,7 @@ def test_spoofed_headers_of_proxies_are_ignored(request: pytest.FixtureRequest, 
     assert " client=127.0.0.1" in line
     made = client.request("POST", "/api/v1/jobs", b'{"presets": ["square"]}',
                           {**SPOOFED, "Content-Type": "application/json"})  # fmt: skip
-    prefix = PREFIX if way == "below" else ""
-    host = f"http://127.0.0.1:{client.port}{prefix}/api/v1/jobs/"
+    host = f"http://127.0.0.1:{client.port}{prefix_of(client)}/api/v1/jobs/"
     assert made.headers["Location"].startswith(host)
     page = client.request("GET", "/docs", headers=SPOOFED)
     assert page.status == 200
@@ -805,17 +819,24 @@ def test_original_that_is_a_link_is_refused(checking: tuple[Servers, Client], li
     assert (servers.instance / "secret_key").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("way", ["nginx", "below"])
-def test_checks_of_the_documents_print_what_they_say(
-    request: pytest.FixtureRequest, way: str
-) -> None:
-    client: Client = request.getfixturevalue(way)
+def test_checks_of_the_documents_print_what_they_say(either: Client) -> None:
     document = (ROOT / "docs/deploy-nginx.md").read_text()
     checks = re.findall(r"^(curl .*) # (\S+)$", document, re.MULTILINE)
     assert len(checks) > 5
-    site = f"http://127.0.0.1:{client.port}{PREFIX if way == 'below' else ''}"
+    site = f"http://127.0.0.1:{either.port}{prefix_of(either)}"
     commands = "\n".join(command for command, _ in checks)
     printed = subprocess.run(
         ["sh", "-c", f"SITE={site}\n{commands}"], capture_output=True, text=True, check=False
     ).stdout
     assert printed.split() == [expected for _, expected in checks]
+
+
+def test_page_for_an_unreadable_request_links_below_the_path(servers_below: Servers) -> None:
+    head = (
+        b"GET / HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n"
+        b"X-Forwarded-Prefix: %b\r\nContent-Length: x\r\n\r\n"
+    )
+    with closing(servers_below.client()) as direct:
+        page = raw(direct, head % PREFIX.encode())
+        assert f'<a class="brand" href="{PREFIX}/">' in page
+        assert '<a class="brand" href="/">' in raw(direct, head % b"//evil.example")

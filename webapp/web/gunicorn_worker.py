@@ -44,6 +44,7 @@ _OF_ANSWERS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
 # The path, in what was read of a request; of a long one the beginning, which is logged.
 _PATH = re.compile(rb"\S+ (?:https?://[^/\s]*)?(/[^\s?]{0,199})")
 _ACCEPT = re.compile(rb"^accept:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_PREFIX = re.compile(rb"^x-forwarded-prefix:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -225,6 +226,8 @@ def _environ_of(request: Request) -> dict[str, Any]:
     environ["PATH_INFO"] = unquote_to_bytes(found[1] if found else b"/").decode("latin-1")
     accepted = b",".join(_ACCEPT.findall(request.head)) if request.head else b"text/html"
     environ["HTTP_ACCEPT"] = accepted.decode("latin-1")
+    if prefixes := _PREFIX.findall(request.head):
+        environ["HTTP_X_FORWARDED_PREFIX"] = b",".join(prefixes).decode("latin-1")
     return environ
 
 

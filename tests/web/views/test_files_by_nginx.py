@@ -10,14 +10,14 @@ from tests.support.app import running_app
 from tests.support.images import make_jpeg
 from tests.support.jobs import answer_with_worker, id_of, job_at, url_of, work
 from tests.support.people import Person
-from webapp.config import Config
+from webapp.config import Config, UrlPath
 from webapp.jobs.lifecycle import Jobs
 from webapp.web.views.responses import PICTURE_HEADERS
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Flask]:
-    config = Config(instance=tmp_path, trusted_proxies=1, accel_prefix="/accel")
+    config = Config(instance=tmp_path, trusted_proxies=1, accel_prefix=UrlPath("/accel"))
     with running_app(config) as app:
         yield app
 
