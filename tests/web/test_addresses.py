@@ -1,6 +1,8 @@
 """A site under a path of a host: all its addresses are below that path."""
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin
@@ -8,6 +10,8 @@ from urllib.parse import urljoin
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import RequestRedirect
 
 from tests.support.app import running_app
 from tests.support.images import make_jpeg, make_truncated
@@ -74,11 +78,16 @@ def walk_all(app: Flask, token: str, path: str) -> dict[str, set[str]]:
     jobs = [f"/jobs/{job_id}" for job_id in app.extensions["jobs"].store.jobs.ids()]
     pages = ("/", "/jobs", "/docs", "/docs/try", "/docs/sharex.sxcu", "/nowhere", "/sign-in")
     fragments = [f"{job}{part}" for job in jobs for part in ("", "/panel", "/crops/changes")]
-    api = [f"/api/v1{one}" for one in ("/jobs", "/openapi.json", *jobs)]
+    api = [f"/api/v1{one}{part}" for one in jobs for part in ("", "/deliveries")]
+    api += ["/api/v1/jobs", "/api/v1/openapi.json"]
     starts = [*pages, *fragments, *api]
     owned = walk(sign_in(app, token, path), path, starts)
     seen = walk(app.test_client(), path, starts)
     return {one: owned.get(one, set()) | seen.get(one, set()) for one in owned | seen}
+
+
+def is_below(address: str) -> bool:
+    return f"{address.removeprefix(HOST)}/".startswith(f"{PREFIX}/")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +100,7 @@ def test_every_address_is_below_the_path(below: dict[str, set[str]]) -> None:
         (page, address)
         for page, addresses in below.items()
         for address in addresses
-        if not f"{address.removeprefix(HOST)}/".startswith(f"{PREFIX}/")
+        if not is_below(address)
     }
     assert outside == set()
     kinds = ("/jobs/", "/thumbnails/", "/static/", "/api/v1/jobs/", "/docs", "/sign-in")
@@ -183,6 +192,14 @@ def test_two_sites_of_one_host_have_their_own_cookies(app: Flask) -> None:
     assert below.value != own.value
 
 
+def test_cookie_that_no_other_host_can_set_has_a_name_for_each_path(config: Config) -> None:
+    with running_app(replace(config, cookie_secure=True)) as app:
+        page = app.test_client().get("/", headers={"X-Forwarded-Prefix": "/a/b"})
+        name, *attributes = page.headers["Set-Cookie"].split("; ")
+        assert name.startswith("__Host-session~a~b=")
+        assert {"Secure", "Path=/"} <= set(attributes)
+
+
 def test_last_recipe_is_kept_from_other_applications_of_the_host(app: Flask) -> None:
     client = app.test_client()
     token = find_token(client.get(f"{PREFIX}/").text)
@@ -234,3 +251,32 @@ def test_prefix_is_ignored_unless_a_setting_trusts_it(config: Config, proxies: i
     with running_app(untrusting) as app:
         page = app.test_client().get("/", headers={"X-Forwarded-Prefix": "/app"})
         assert Page(page.text).value("a.brand", "href") == "/"
+
+
+def test_walk_reaches_every_address_of_the_site(app: Flask, below: dict[str, set[str]]) -> None:
+    urls = app.url_map.bind("localhost")
+    reached = set()
+    for page in below:
+        with suppress(NotFound, MethodNotAllowed, RequestRedirect):
+            reached.add(urls.match(page.removeprefix(PREFIX).partition("?")[0], "GET")[0])
+    every = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+    assert every - reached == {"images.trial", "operations.metrics"}  # They have no addresses.
+
+
+def test_answers_to_all_that_is_sent_stay_below_the_path(app: Flask, token: str) -> None:
+    client, jobs = sign_in(app, token, PREFIX), app.extensions["jobs"]
+    owner = jobs.store.tokens.all()[0].owner
+    csrf_token = find_token(client.get(f"{PREFIX}/").text)
+    rules = [rule for rule in app.url_map.iter_rules() if {"POST", "PUT"} & (rule.methods or set())]
+    for rule in rules:
+        job_id = jobs.submit(RECIPE, owner)
+        add_image(jobs, job_id, make_jpeg())
+        ids = {"job_id": job_id, "image_id": jobs.job(job_id).images[0].id}
+        path = PREFIX + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: ids.get(found[1], "x"), rule.rule)  # noqa: B023
+        for htmx in ({}, {"HX-Request": "true"}):
+            headers = {**HTML, "X-CSRFToken": csrf_token, **htmx}
+            form = multipart(presets="square", hours="24", name="A name", point="0.5,0.5")
+            method = "POST" if "POST" in (rule.methods or set()) else "PUT"
+            answer = client.open(path, method=method, headers=headers, **form)
+            outside = {one for one in addresses_in(answer) if not is_below(one)}
+            assert (path, answer.status_code < 500, outside) == (path, True, set())

@@ -38,7 +38,7 @@ class Callback:
     """The server of an owner, which is told when a job is finished."""
 
     url: str
-    origin: str  # The scheme and host that the owner knows this server by.
+    origin: str  # Scheme, host and path that the owner knows this server by.
     status: Literal["awaiting", "told", "stopped"] = "awaiting"
     deliveries: tuple[Delivery, ...] = ()  # Newest first.
 
