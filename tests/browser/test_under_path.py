@@ -37,9 +37,11 @@ def outside(page: Page, site: str) -> list[str]:
     return asked
 
 
-def expect_pictures(page: Page) -> None:
-    """Wait until the page shows all its pictures."""
-    for picture in page.locator("img:visible").all():
+def expect_pictures(page: Page, where: str) -> None:
+    """Wait until all pictures at a place are loaded; placeholders go once they are."""
+    pictures = page.locator(f"{where} img:not(.placeholder)")
+    expect(pictures).not_to_have_count(0)
+    for picture in pictures.all():
         picture.scroll_into_view_if_needed()
         expect(picture).not_to_have_js_property("naturalWidth", 0)
 
@@ -49,16 +51,16 @@ def test_photos_become_thumbnails_under_the_path(page: Page, site: str, outside:
     drop(page, {f"{n}.jpg": make_jpeg(size=(1200, 800)) for n in range(3)})
     submit(page)
     expect_done(page, "3 of 3 done")
-    expect_pictures(page)
+    expect_pictures(page, ".frame")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download zip").click()
     assert len(ZipFile(download.value.path()).namelist()) > 3
     page.locator("#frames a.shot, #frames .crops a").first.click()
     expect(page.locator("#image-panel")).to_be_visible()
-    expect_pictures(page)
+    expect_pictures(page, ".compare")
     page.get_by_role("link", name="My jobs").click()
     expect(page.locator(".job-row")).to_have_count(1)
-    expect_pictures(page)
+    expect_pictures(page, ".job-row")
     assert outside == []
 
 
