@@ -14,6 +14,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
 from tests.support.app import running_app
+from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import add_image, work
 from tests.support.pages import Page
@@ -37,7 +38,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 @pytest.fixture(scope="module")
 def app(config: Config) -> Iterator[Flask]:
-    with running_app(replace(config, fetch_urls=True)) as app:
+    clock = Clock()
+    clock.stop()  # Estimates and polls, whose addresses have numbers, would change.
+    with running_app(replace(config, fetch_urls=True), clock) as app:
         app.wsgi_app = ProxyUnderPath(app.wsgi_app)  # type: ignore[method-assign]
         yield app
 
