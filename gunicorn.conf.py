@@ -7,6 +7,8 @@ import resource
 from collections import Counter
 
 from webapp.config import load
+from webapp.jobs.database import Database
+from webapp.jobs.restore import complete_interrupted
 from webapp.liveness import READY, STATUS, tell
 from webapp.sandbox.libc import die_with_parent
 from webapp.web.gunicorn_worker import Logger, Worker, time_out_stalled_clients
@@ -41,6 +43,16 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 worker_connections = 2000 if _hard == resource.RLIM_INFINITY else min(2000, _hard // 2)
 
 
+def on_starting(server):  # type: ignore[no-untyped-def]
+    """Migrate the database before any worker starts, or do not start.
+
+    This process too uses the instance from now on: there may be no worker for a moment.
+    """
+    complete_interrupted(_config.instance)
+    server.database = Database(_config.instance / "jobs.db")
+    server.database.migrate()
+
+
 def when_ready(server):  # type: ignore[no-untyped-def]
     """Set timeouts for stalled clients, and log the address of the pages."""
     time_out_stalled_clients(server.LISTENERS, _config.stall_seconds)
@@ -68,6 +80,6 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
-    """Migrate the database before the first request, or do not start; then be ready."""
+    """Open the database before the first request; then be ready."""
     worker.wsgi.extensions["jobs"].store.db.migrate()
     tell(READY, f"{STATUS}http://{bind}")

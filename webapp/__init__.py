@@ -19,6 +19,7 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     from webapp.config import MB, ROOT, load
     from webapp.jobs.lifecycle import Jobs
     from webapp.jobs.limits import ClientLimits
+    from webapp.jobs.restore import complete_interrupted
     from webapp.jobs.storage import Storage
     from webapp.jobs.store import Store
     from webapp.jobs.tasks import create_huey
@@ -53,6 +54,7 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
         template_folder=ROOT / "templates",
         instance_path=str(config.instance.resolve()),
     )
+    complete_interrupted(config.instance)
     storage = Storage(config.instance, config.min_free_mb * MB, now)
     store = Store(config.instance / "jobs.db", now)
     app.extensions["config"] = config

@@ -1,8 +1,7 @@
-"""Operators look after the service: pause, figures, backups."""
+"""Operators look after the service: pause, figures."""
 
 import json
 import re
-from pathlib import Path
 
 from flask import Flask
 
@@ -79,15 +78,3 @@ def test_quantile_is_estimated_within_its_bucket() -> None:
 
 def test_quantile_beyond_the_last_bound_is_that_bound() -> None:
     assert quantile([Bucket("work", 4, 0, 0), Bucket("work", float("inf"), 1, 9)], 0.5) == 4
-
-
-def test_backup_is_written_and_its_size_reported(run: Run, tmp_path: Path) -> None:
-    result = run("backup", str(tmp_path / "copy.db"))
-    assert result.exit_code == 0
-    assert re.search(r"copy\.db: \d+ kB", result.output)
-
-
-def test_backup_does_not_overwrite_a_file(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "copy.db").touch()
-    result = run("backup", str(tmp_path / "copy.db"))
-    assert (result.exit_code, "The backup failed" in result.output) == (1, True)

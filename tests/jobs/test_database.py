@@ -1,5 +1,7 @@
 """The database file: whole after every fault, private, copied in use."""
 
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from tests.support.schema import SCHEMA, old_database, read_schema
 from webapp.config import ROOT
 from webapp.disk import is_disk_full
 from webapp.jobs.database import MIGRATIONS, Database, has_wal_reset_bug, migrate
+from webapp.jobs.instance import CannotStart
+from webapp.jobs.restore import restore
 from webapp.jobs.store import Store
 
 
@@ -215,3 +219,134 @@ def test_backup_without_a_database_is_an_error_and_leaves_no_file(tmp_path: Path
     with pytest.raises(FileNotFoundError, match="There is no database"):
         Database(tmp_path / "jobs.db").backup(tmp_path / "copy.db")
     assert list(tmp_path.iterdir()) == []
+
+
+# Copies from before migrations
+
+LAST = len(MIGRATIONS)
+
+
+def write_old(path: Path, version: int = LAST - 1) -> None:
+    """Create a database of an older version, with a job."""
+    with old_database(path, version) as old:
+        old.execute(
+            "INSERT INTO jobs (id, recipe, created, expires, open_until)"
+            " VALUES ('job', '[]', 0, 9e9, 0)"
+        )
+
+
+def copies(path: Path) -> list[str]:
+    return sorted(copy.name for copy in (path.parent / "backups").glob("*"))
+
+
+def test_database_is_copied_before_it_is_migrated(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_old(path)
+    with caplog.at_level("INFO"), closing(Database(path)) as database:
+        database.migrate()
+    assert copies(path) == [f"jobs-schema-{LAST - 1}.db"]
+    copy = path.parent / "backups" / copies(path)[0]
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(copy)) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (LAST - 1,)
+        assert old.execute("SELECT id FROM jobs").fetchall() == [("job",)]
+    assert [record.message for record in caplog.records] == ["database copied before its migration"]
+
+
+def test_new_or_current_database_is_not_copied(database: Database, path: Path) -> None:
+    database.close()
+    database.migrate()
+    assert copies(path) == []
+
+
+def test_three_newest_copies_are_kept(path: Path) -> None:
+    for number, version in enumerate(range(LAST - 5, LAST)):
+        path.unlink(missing_ok=True)
+        write_old(path, version)
+        with closing(Database(path)) as database:
+            database.migrate()
+        os.utime(path.parent / f"backups/jobs-schema-{version}.db", (number, number))
+    assert copies(path) == [f"jobs-schema-{version}.db" for version in range(LAST - 3, LAST)]
+
+
+def test_migration_that_fails_at_each_start_leaves_one_copy(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_old(path)
+    for _ in range(3):
+        with monkeypatch.context() as broken, closing(Database(path)) as database:
+            broken.setattr("webapp.jobs.database.migrate", lambda _: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                database.migrate()
+    assert copies(path) == [f"jobs-schema-{LAST - 1}.db"]
+
+
+def test_start_that_cannot_copy_the_database_changes_nothing(path: Path) -> None:
+    write_old(path)
+    (path.parent / "backups").write_text("no folder")
+    with closing(Database(path)) as database, pytest.raises(CannotStart, match="must be free"):
+        database.migrate()
+    with closing(sqlite3.connect(path)) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (LAST - 1,)
+
+
+def test_copy_without_room_on_the_disk_leaves_no_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_old(path)
+
+    def fill_disk(_: object, draft: Path) -> None:
+        draft.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("webapp.jobs.database.copy_whole", fill_disk)
+    with closing(Database(path)) as database, pytest.raises(CannotStart, match="No space left"):
+        database.migrate()
+    assert copies(path) == []
+
+
+KILL = """
+import os, signal, sys
+from pathlib import Path
+from webapp.jobs import database
+
+os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+database.Database(Path(sys.argv[1])).migrate()
+"""
+
+
+def test_kill_during_a_copy_leaves_none_that_looks_whole(path: Path) -> None:
+    write_old(path)
+    killed = subprocess.run([sys.executable, "-c", KILL, path], cwd=ROOT)
+    assert killed.returncode == -9
+    assert copies(path) == ["draft"]
+    with closing(Database(path)) as database:
+        database.migrate()
+    assert copies(path) == [f"jobs-schema-{LAST - 1}.db"]
+
+
+def test_database_of_a_newer_version_is_refused_with_the_way_back(path: Path) -> None:
+    write_old(path)
+    with closing(Database(path)) as database:
+        database.migrate()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version = {LAST + 1}")
+    with closing(Database(path)) as database, pytest.raises(CannotStart) as refused:
+        database.migrate()
+    copy = path.parent / f"backups/jobs-schema-{LAST - 1}.db"
+    assert f"it has schema {LAST + 1}, and this version knows {LAST}" in str(refused.value)
+    assert f"flask jobs restore --replace {copy}" in str(refused.value)
+
+
+def test_older_code_goes_back_to_the_copy(path: Path) -> None:
+    write_old(path)
+    with closing(Database(path)) as database:
+        database.migrate()
+        beat(database, "w1")
+    with (path.parent / "backups" / copies(path)[0]).open("rb") as copy:
+        restore(path.parent, copy, replace=True)
+    with closing(sqlite3.connect(path)) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (LAST - 1,)
+        assert old.execute("SELECT id FROM jobs").fetchall() == [("job",)]
+        assert old.execute("SELECT name FROM workers").fetchall() == []

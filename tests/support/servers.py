@@ -187,7 +187,7 @@ class Servers:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = instance.parent / f"{instance.name}.log"
-        self._environ = environment(instance, port=self.port, **settings)
+        self.environ = environment(instance, port=self.port, **settings)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *names: str) -> None:
@@ -204,7 +204,7 @@ class Servers:
             self.processes[name] = subprocess.Popen(
                 COMMANDS[name],
                 cwd=ROOT,
-                env=self._environ,
+                env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -244,7 +244,7 @@ class Servers:
         """Run `flask` with arguments, as operators do; return what it printed."""
         command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=self._environ, check=True, capture_output=True, text=True
+            command, cwd=ROOT, env=self.environ, check=True, capture_output=True, text=True
         ).stdout
 
     def web_peak(self) -> int:

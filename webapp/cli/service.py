@@ -1,8 +1,7 @@
-"""Look after the service: its work, its figures, its database and its files."""
+"""Look after the service: its work, its figures and its files."""
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -153,17 +152,6 @@ def _spread(buckets: Sequence[Bucket]) -> str:
     if half is None or most is None:
         return "no image yet"
     return f"half within {half:.3g} s, 95 % within {most:.3g} s"
-
-
-@commands.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def backup(file: Path) -> None:
-    """Copy the database of jobs to FILE, which must not exist; the server may run."""
-    try:
-        current_jobs().store.db.backup(file)
-    except OSError as error:
-        raise click.ClickException(f"The backup failed: {error}") from None
-    click.echo(f"{file}: {filesize(file.stat().st_size)}")
 
 
 @commands.command()

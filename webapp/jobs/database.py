@@ -1,16 +1,20 @@
 """The SQLite file: migrations, a connection for each thread, and transactions."""
 
 import errno
-import fcntl
 import logging
 import os
 import threading
+import time
+import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlite_utils
+
+from webapp.disk import sync
+from webapp.jobs import instance
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,6 +27,8 @@ BUSY_SECONDS = 10.0  # How long a writer waits for another; the longest transact
 JOURNAL_BYTES = 64_000_000  # The WAL is cut back to this after a burst.
 
 _CURE = "install pysqlite3 0.6.1, or Python with SQLite 3.51.3, or newer ones."
+COPIES = "backups"  # The folder beside the file that has copies from before migrations.
+COPIES_KEPT = 3
 MIGRATIONS = sorted((Path(__file__).parent / "migrations").glob("[0-9]*.sql"))
 
 
@@ -33,6 +39,7 @@ class Database:
         self._path = path
         self._local = threading.local()
         self._is_migrated = False
+        self._use: weakref.finalize[..., Any] | None = None  # Ends our use of the instance.
 
     @property
     def _db(self) -> sqlite_utils.Database:
@@ -58,21 +65,28 @@ class Database:
         """Migrate the file under a lock: web and consumer may start at the same time.
 
         The first use does it too. A command that uses no rows leaves a running server's file alone.
+        From now on, this process uses the instance. Raises CannotStart.
         """
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        with instance.mutex(self._path.parent):
+            if not self._use or not self._use.alive:
+                lock = instance.share(self._path.parent)
+                self._use = weakref.finalize(self, os.close, lock)
             if not self._path.exists():
                 self._path.touch(0o600)
             if has_wal_reset_bug(sqlite3.sqlite_version_info):
                 logger.warning("SQLite %s can damage a database; %s", sqlite3.sqlite_version, _CURE)
             db = self._connect()
-            db.execute("PRAGMA journal_mode = WAL")
-            migrate(db)
-            db.close()
+            try:
+                version = read_version(db)
+                if version > len(MIGRATIONS):
+                    raise instance.CannotStart(_too_new(self._path, version))
+                db.execute("PRAGMA journal_mode = WAL")
+                if 0 < version < len(MIGRATIONS):
+                    _copy_before_migration(db, self._path, version)
+                migrate(db)
+            finally:
+                db.close()
             self._is_migrated = True
-        finally:
-            os.close(folder)
 
     def backup(self, path: Path) -> None:
         """Write a consistent copy into a new file while others go on reading and writing.
@@ -82,22 +96,20 @@ class Database:
         """
         if not self._path.exists():
             raise FileNotFoundError(f"There is no database at {self._path}.")
-        path.touch(0o600, exist_ok=False)  # It has the names of all users' files.
         db = self._connect()
         try:
-            with _translate_disk_full():
-                db.conn.execute("VACUUM INTO :path", {"path": str(path)})
-        except BaseException:
-            path.unlink()
-            raise
+            copy_whole(db, path)
         finally:
             db.close()
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close this thread's connection, the last of the process: its use of the instance ends."""
         if getattr(self._local, "pid", None) == os.getpid():
             self._local.db.close()
             del self._local.pid
+        if self._use:
+            self._use()
+            self._is_migrated = False
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite_utils.Database]:
@@ -174,12 +186,86 @@ def migrate(db: sqlite_utils.Database, migrations: Sequence[Path] = MIGRATIONS) 
     `PRAGMA user_version` is the number of the last one. The first nine were once recorded by
     sqlite-utils in a table of its own.
     """
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if not version and db["_sqlite_migrations"].exists():
-        version = db["_sqlite_migrations"].count
+    version = read_version(db)
     for number, migration in enumerate(migrations[version:], version + 1):
         script = f"BEGIN; {migration.read_text()} PRAGMA user_version = {number}; COMMIT;"
         db.executescript(script)
+
+
+def read_version(db: sqlite_utils.Database) -> int:
+    """Return the number of the last migration that a database has; 0 if it is new."""
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if not version and db["_sqlite_migrations"].exists():
+        return int(db["_sqlite_migrations"].count)
+    return version
+
+
+def _copy_before_migration(db: sqlite_utils.Database, path: Path, version: int) -> None:
+    """Copy a database to `backups/`, so that an operator can go back; delete old copies.
+
+    The name has the version alone: a migration that fails at each of many starts replaces its own
+    copy, and no older one. Raises CannotStart.
+    """
+    began = time.perf_counter()
+    folder = path.parent / COPIES
+    copy, draft = folder / f"{path.stem}-schema-{version}{path.suffix}", folder / "draft"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        draft.unlink(missing_ok=True)  # A killed start left it.
+        copy_whole(db, draft)
+        os.rename(draft, copy)
+        for each in (folder, path.parent):
+            sync(each)
+        for old in _newest_first(folder, path)[COPIES_KEPT:]:
+            old.unlink()
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise instance.CannotStart(
+            f"The database cannot be copied to {folder} before it is migrated, for which"
+            f" {path.stat().st_size / 1e6:,.0f} MB must be free: {error}. Nothing was changed."
+        ) from None
+    facts = {"file": copy, "bytes": copy.stat().st_size}
+    ms = round((time.perf_counter() - began) * 1000)
+    logger.info("database copied before its migration", extra={**facts, "ms": ms})
+
+
+def _newest_first(folder: Path, path: Path) -> list[Path]:
+    """List the copies of a database from before its migrations."""
+    copies = folder.glob(f"{path.stem}-schema-*{path.suffix}")
+    return sorted(copies, key=lambda copy: -copy.stat().st_mtime)
+
+
+def _too_new(path: Path, version: int) -> str:
+    known = len(MIGRATIONS)
+    copies = _newest_first(path.parent / COPIES, path)
+    older = [copy for copy in copies if int(copy.stem.rpartition("-")[2]) <= known]
+    way_back = (
+        f", or go back to the rows of then: flask jobs restore --replace {older[0]}"
+        if older
+        else ", or restore a backup of this one"
+    )
+    return (
+        f"{path} is of a newer version: it has schema {version}, and this version knows {known}."
+        f" Start the newer version{way_back}."
+    )
+
+
+def copy_whole(db: sqlite_utils.Database, path: Path) -> None:
+    """Write a consistent copy of a database into a new private file, and sync it.
+
+    Raises OSError, with no file left.
+    """
+    path.touch(0o600, exist_ok=False)  # It has the names of all users' files.
+    try:
+        with _translate_disk_full():
+            db.conn.execute("VACUUM INTO :path", {"path": str(path)})
+        sync(path)
+    except BaseException as error:
+        path.unlink()
+        if isinstance(error, sqlite3.Error):  # The file is damaged, or a disk fails.
+            raise OSError(errno.EIO, str(error)) from error
+        raise
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:

@@ -73,7 +73,7 @@ def sweep(store: Store, storage: Storage) -> Iterator[None]:
         _delete_all_ended(store, storage),
         _place_all_thumbnails(store, storage),
         _settle_all(store, storage),
-        delete_replaced(store, storage, before),
+        () if storage.keeps_replaced() else delete_replaced(store, storage, before),
         storage.delete_old(),
         _forget(store),
     ):

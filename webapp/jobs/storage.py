@@ -22,6 +22,7 @@ it: a process that is killed in between leaves its note, by which a sweep finds 
 not synced: after a power cut, `flask jobs check` finds such files.
 """
 
+import fcntl
 import filecmp
 import logging
 import os
@@ -33,7 +34,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
+from webapp.disk import sync
 from webapp.jobs.models import Claim
 from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import FORMATS
@@ -43,7 +46,11 @@ logger = logging.getLogger(__name__)
 # <job>/<image>-<attempt>/<output>.<extension>
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _TRIAL = re.compile(r"[0-9a-f]{32}(?:-[0-9]+)?\.[a-z]+", re.ASCII)
-_PUBLISHED = re.compile(rf"{_UUID}/(?P<image>{_UUID})-[0-9]+/[a-z0-9-]+\.[a-z]+", re.ASCII)
+_PATH = rf"{_UUID}/(?P<image>{_UUID})-[0-9]+/[a-z0-9-]+\.[a-z]+"
+_PUBLISHED = re.compile(_PATH, re.ASCII)
+# What a backup has, below the root.
+STORED = ("originals", "thumbnails", "deleted")
+_STORED = re.compile(rf"originals/{_UUID}/{_UUID}|(?:thumbnails|deleted)/{_PATH}", re.ASCII)
 
 # Moving a deleted job to a folder under `tmp/` takes milliseconds. Emptying that may take longer,
 # and a crash may leave it: after this time, any sweep deletes what is in it.
@@ -69,6 +76,7 @@ class Storage:
     def __init__(self, root: Path, min_free: int = 0, now: Callable[[], float] = time.time) -> None:
         self._min_free = min_free  # Bytes.
         self._now = now
+        self._root = root
         self.originals = root / "originals"
         self.thumbnails = root / "thumbnails"
         self.deleted = root / "deleted"
@@ -111,8 +119,8 @@ class Storage:
                     raise
         # Last: file systems with a journal write it once for all three, at the first.
         upload.sync()
-        _sync(folder)
-        _sync(self.originals)
+        sync(folder)
+        sync(self.originals)
 
     def original(self, job_id: str, image_id: str) -> Path:
         """Return the path of an image's original."""
@@ -206,7 +214,7 @@ class Storage:
         # Last: file systems with a journal write it once for all, at the first. No row names the
         # files yet.
         for path in (*map(target.joinpath, names), target, target.parent, self.thumbnails):
-            _sync(path)
+            sync(path)
 
     def reused_folder(self, job_id: str, image_id: str) -> str:
         """Return the path of thumbnails that no claim of their image made."""
@@ -345,6 +353,65 @@ class Storage:
     def _note(self, path: str) -> Path:
         return self.unsettled / path.replace("/", ".")
 
+    @contextmanager
+    def replaced_kept(self) -> Iterator[None]:
+        """Let no sweep delete replaced thumbnails during the block, in any process.
+
+        A backup copies the files that rows of its beginning name, for longer than replaced ones
+        stay.
+        """
+        folder = os.open(self.thumbnails, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(folder)
+
+    def keeps_replaced(self) -> bool:
+        """Return whether a process keeps replaced thumbnails; not if the disk is full."""
+        folder = os.open(self.thumbnails, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return self.has_space()
+        finally:
+            os.close(folder)
+        return False
+
+    def open_stored(self, path: str) -> IO[bytes] | None:
+        """Open a file of a job for a backup, by its path below the root; None if it is gone.
+
+        It follows no link, and opens no other path than ours.
+        """
+        if not is_stored(path):
+            return None
+        try:
+            descriptor = os.open(self._root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
+        return open(descriptor, "rb")
+
+    def create_stored(self, path: str) -> IO[bytes]:
+        """Create a file of a job by its path below the root, as a backup has it.
+
+        Raises FileExistsError, or ValueError if no job has such a path.
+        """
+        if not is_stored(path):
+            raise ValueError(path)
+        file = self._root / path
+        is_original = path.startswith("originals/")
+        for folder in reversed(file.relative_to(self._root).parents[:-2]):
+            if not (self._root / folder).exists():
+                (self._root / folder).mkdir()
+                (self._root / folder).chmod(0o700 if is_original else 0o750)
+        mode = 0o600 if is_original else 0o640
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.fchmod(descriptor, mode)  # Not by open: a strict umask would lock nginx out.
+        return open(descriptor, "wb")
+
     def replaced_seconds(self) -> float:
         """Return for how long replaced thumbnails stay."""
         return REPLACED_SECONDS if self.has_space() else REPLACED_SECONDS_IF_FULL
@@ -389,6 +456,11 @@ class Storage:
                 with suppress(FileNotFoundError):
                     if path.stat().st_mtime < limit:
                         yield path
+
+
+def is_stored(path: str) -> bool:
+    """Return whether a path below the root is one of a file that a backup has."""
+    return _STORED.fullmatch(path) is not None
 
 
 def _copy(source: Path, target: Path, size: int) -> bool:
@@ -437,12 +509,4 @@ def _move_all(source: Path, target: Path) -> None:
         os.rename(path, target / path.name)
     source.rmdir()
     for folder in (target, target.parent, source.parent):
-        _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(folder)

@@ -1,0 +1,160 @@
+"""Backups of all data: what is in one, and what is not."""
+
+import errno
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.backups import archive_of, members_of, names_of, stored_files
+from tests.support.clock import Clock
+from tests.support.images import make_jpeg
+from tests.support.jobs import open_jobs, submit, sweep, work
+from tests.support.schema import old_database
+from tests.support.servers import environment
+from webapp.config import ROOT, Config
+from webapp.jobs.backups import LAST, back_up, new_file
+from webapp.jobs.instance import CannotStart, alone
+from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.storage import REPLACED_SECONDS
+from webapp.recipes.presets import PRESETS
+
+
+def test_backup_has_the_key_and_all_files_of_jobs(jobs: Jobs) -> None:
+    submit(jobs, make_jpeg(), make_jpeg())
+    work(jobs)
+    jobs.delete_with_undo(submit(jobs, make_jpeg()))
+    deleted = submit(jobs, make_jpeg())
+    work(jobs)
+    jobs.delete_with_undo(deleted)
+    submit(jobs, make_jpeg())
+    found = {member.name: content for member, content in members_of(archive_of(jobs))}
+    files = stored_files(jobs.config.instance)
+    assert files == files | {name: found[name] for name in files}
+    assert any(name.startswith("deleted/") for name in files)
+    assert found["secret_key"] == (jobs.config.instance / "secret_key").read_bytes()
+    assert set(found) - set(files) == {"manifest.json", "jobs.db", "secret_key", "complete.json"}
+
+
+def test_backup_has_only_files_that_rows_name(jobs: Jobs) -> None:
+    submit(jobs, make_jpeg())
+    (jobs.storage.originals / "stray").write_bytes(b"x")
+    (jobs.storage.tmp / "upload-1").write_bytes(b"x")
+    assert [name for name in names_of(archive_of(jobs)) if "stray" in name or "tmp" in name] == []
+
+
+def test_files_of_a_job_that_ended_meanwhile_are_counted_as_gone(jobs: Jobs) -> None:
+    gone = submit(jobs, make_jpeg())
+    submit(jobs, make_jpeg())
+    backup, copied = jobs.store.db.backup, []
+
+    def copy_and_delete(path: Path) -> None:
+        backup(path)
+        copied.append(path)
+        jobs.delete(gone)
+
+    jobs.store.db.backup = copy_and_delete  # type: ignore[method-assign]
+    written = back_up(jobs.config.instance, jobs.store, jobs.storage, io.BytesIO())
+    assert (written.jobs, written.files, written.gone) == (2, 1, 1)
+    assert not copied[0].exists()
+
+
+def test_thumbnails_of_its_beginning_stay_until_a_backup_has_ended(
+    jobs: Jobs, clock: Clock
+) -> None:
+    job_id = submit(jobs, make_jpeg())
+    work(jobs)
+    before = stored_files(jobs.config.instance)
+    with jobs.storage.replaced_kept():
+        jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
+        work(jobs)
+        clock.advance(REPLACED_SECONDS + 1)
+        sweep(jobs)
+        assert before.items() <= stored_files(jobs.config.instance).items()
+    sweep(jobs)
+    assert not before.items() <= stored_files(jobs.config.instance).items()
+
+
+def test_backup_follows_no_link_in_the_place_of_a_file(jobs: Jobs) -> None:
+    submit(jobs, make_jpeg())
+    (original,) = (path for path in jobs.storage.originals.rglob("*") if path.is_file())
+    original.unlink()
+    original.symlink_to("/etc/passwd")
+    with pytest.raises(OSError, match="symbolic links"):
+        archive_of(jobs)
+
+
+def test_backup_of_an_older_version_is_one_of_that_version(tmp_path: Path) -> None:
+    (tmp_path / "instance").mkdir()
+    with old_database(tmp_path / "instance/jobs.db", 11):
+        pass
+    older = open_jobs(Config(instance=tmp_path / "instance"))
+    manifest = json.loads(members_of(archive_of(older))[0][1])
+    assert (manifest["format"], manifest["schema"]) == (1, 11)
+    with closing(sqlite3.connect(tmp_path / "instance/jobs.db")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (11,)
+
+
+def test_last_backup_is_noted_once_it_is_complete(jobs: Jobs) -> None:
+    class FullDisk(io.BytesIO):
+        def write(self, *_: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space"):
+        back_up(jobs.config.instance, jobs.store, jobs.storage, FullDisk())
+    assert not (jobs.config.instance / LAST).exists()
+    archive_of(jobs)
+    assert (jobs.config.instance / LAST).exists()
+
+
+def test_backup_waits_for_no_restore(jobs: Jobs) -> None:
+    jobs.store.db.close()
+    with alone(jobs.config.instance), pytest.raises(CannotStart, match="is being restored"):
+        archive_of(jobs)
+
+
+def test_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), new_file(tmp_path / "backup.tar") as file:
+        file.write(b"half")
+        assert not (tmp_path / "backup.tar").exists()
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+KILL = """
+import os, signal, sys
+from webapp import create_app
+from webapp.jobs.storage import Storage
+
+Storage.open_stored = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+create_app().test_cli_runner().invoke(args=["jobs", "backup", sys.argv[1]])
+"""
+
+
+def test_killed_backup_leaves_no_file_of_its_name(jobs: Jobs, clock: Clock, tmp_path: Path) -> None:
+    submit(jobs, make_jpeg())
+    killed = subprocess.run(
+        [sys.executable, "-c", KILL, tmp_path / "backup.tar"],
+        cwd=ROOT,
+        env=environment(jobs.config.instance),
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "backup.tar").exists()
+    clock.advance(hours=13)
+    sweep(jobs)
+    assert list(jobs.storage.tmp.iterdir()) == []  # Its copy of the database is gone.
+
+
+def test_file_is_private_and_overwrites_none(tmp_path: Path) -> None:
+    with new_file(tmp_path / "backup.tar") as file:
+        file.write(b"whole")
+    assert (tmp_path / "backup.tar").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError), new_file(tmp_path / "backup.tar"):
+        pass

@@ -1,0 +1,129 @@
+"""Back up the service and restore it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+
+from webapp.cli.jobs import commands
+from webapp.cli.output import count
+from webapp.jobs import backups, restore
+from webapp.jobs.backups import Backup
+from webapp.jobs.instance import InUse
+from webapp.jobs.restore import Restored, RestoreError
+from webapp.jobs.store.copies import DamagedDatabase
+from webapp.web.app_context import current_config, current_jobs
+from webapp.web.formatters import filesize
+
+STANDARD = Path("-")  # Standard output or input.
+
+
+@commands.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--database-only", is_flag=True, help="Copy only the database, without any files.")
+def backup(file: Path, database_only: bool) -> None:
+    """Write all data to FILE, a new archive; the server may run.
+
+    It has the database, the key of the cookies, originals and thumbnails. With - as FILE it is
+    written to standard output, for another program.
+    """
+    with _errors("backup"):
+        if not database_only:
+            with _opened(file) as target:
+                written = _write(target)
+            click.echo(f"{file}: {_describe(written)}", err=file == STANDARD)
+            return
+        if file == STANDARD:
+            raise click.UsageError("A copy of only the database needs a file.")
+        current_jobs().store.db.backup(file)
+        click.echo(f"{file}: {filesize(file.stat().st_size)}")
+
+
+def _write(target: IO[bytes]) -> Backup:
+    jobs = current_jobs()
+    return backups.back_up(current_config().instance, jobs.store, jobs.storage, target)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
+    if file != STANDARD:
+        with backups.new_file(file) as target:
+            yield target
+        return
+    if sys.stdout.isatty():
+        raise click.UsageError("A terminal cannot show an archive: send it to a program or file.")
+    target = sys.stdout.buffer
+    yield target
+    target.flush()
+
+
+def _describe(written: Backup) -> str:
+    said = (
+        f"{count(written.jobs, 'job')}, {count(written.images, 'image')},"
+        f" {count(written.files, 'file')}, {filesize(written.bytes)}."
+    )
+    if written.gone:
+        said += (
+            f" {count(written.gone, 'file')} that rows name were gone: their jobs ended meanwhile,"
+            " or else `flask jobs check` finds them."
+        )
+    return said
+
+
+@commands.command("restore")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Put it in the place of what is there.")
+def restore_command(file: Path, replace: bool) -> None:
+    """Put a backup into the instance, while no server runs on it.
+
+    FILE is an archive or a copy of only the database; with -, it is read from standard input. With
+    only the database, the files stay. All is checked before anything changes.
+    """
+    with _errors("restore"):
+        if file == STANDARD:
+            done = restore.restore(current_config().instance, sys.stdin.buffer, replace)
+        elif Path(f"{file}-wal").exists():
+            raise click.ClickException(
+                f"{file} is in use, or was when a process was killed: {file}-wal has a part of it."
+                " Make a copy with `flask jobs backup --database-only`."
+            )
+        else:
+            with file.open("rb") as source:
+                done = restore.restore(current_config().instance, source, replace)
+    click.echo(_report(done))
+
+
+def _report(done: Restored) -> str:
+    files = "" if done.files is None else f", {count(done.files, 'file')}"
+    lines = [f"Restored {count(done.jobs, 'job')}, {count(done.images, 'image')}{files}."]
+    if done.gone:
+        lines.append(f"{count(done.gone, 'file')} were gone when the backup was made.")
+    if done.replaced:
+        lines.append(f"What was there is in {done.replaced}: delete it when you need it no more.")
+    if done.files is not None and not done.has_key:
+        lines.append("The backup has no secret_key: set THUMBNAIL_SECRET_KEY as it was there.")
+    lines.append(
+        "Before you start the server, run `flask jobs check`, and with --fix if what it names may"
+        " go."
+    )
+    return "\n".join(lines)
+
+
+@contextmanager
+def _errors(what: str) -> Iterator[None]:
+    """End the command with a sentence where a backup or a restore fails."""
+    try:
+        yield
+    except DamagedDatabase as error:
+        raise click.ClickException(f"The database is damaged: {error}") from None
+    except (RestoreError, InUse) as error:
+        raise click.ClickException(str(error)) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # No second error at exit.
+        raise click.ClickException(f"The {what} failed: the reader ended.") from None
+    except OSError as error:
+        raise click.ClickException(f"The {what} failed: {error}") from None
