@@ -2,10 +2,10 @@
 
 from flask import Flask
 
-from webapp.cli import backups, jobs, service, thumbnails, tokens
+from webapp.cli import backups, doctor, jobs, service, thumbnails, tokens
 
 
 def init_app(app: Flask) -> None:
     """Register the groups; that of `jobs` has the commands of others too."""
-    for module in (backups, jobs, service, thumbnails, tokens):
+    for module in (backups, doctor, jobs, service, thumbnails, tokens):
         app.cli.add_command(module.commands)

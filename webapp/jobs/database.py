@@ -23,6 +23,7 @@ else:
 
 logger = logging.getLogger(__name__)
 
+LOOK_SECONDS = 2.0  # How long one that only looks waits: no writer makes it wait.
 BUSY_SECONDS = 10.0  # How long a writer waits for another; the longest transaction takes 0.01.
 JOURNAL_BYTES = 64_000_000  # The WAL is cut back to this after a burst.
 
@@ -39,13 +40,14 @@ class Database:
         self._path = path
         self._local = threading.local()
         self._is_migrated = False
+        self._is_read_only = False
         self._use: weakref.finalize[..., Any] | None = None  # Ends our use of the instance.
 
     @property
     def _db(self) -> sqlite_utils.Database:
         """The connection of this thread, never shared nor kept in a forked process."""
         if getattr(self._local, "pid", None) != os.getpid():
-            if not self._is_migrated:
+            if not self._is_migrated and not self._is_read_only:
                 self.migrate()
             self._local.db = self._connect()
             self._local.pid = os.getpid()
@@ -54,12 +56,28 @@ class Database:
     def _connect(self) -> sqlite_utils.Database:
         # isolation_level=None: SQLite's own autocommit, so that a statement with RETURNING is
         # committed when its rows are read, and transactions are ours to begin.
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        timeout = LOOK_SECONDS if self._is_read_only else BUSY_SECONDS
+        connection = sqlite3.connect(self._path, timeout=timeout, isolation_level=None)
         db = sqlite_utils.Database(connection, recursive_triggers=False, execute_plugins=False)
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA synchronous = FULL")  # An acknowledged upload survives a power cut.
         db.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
+        db.execute(f"PRAGMA query_only = {int(self._is_read_only)}")
         return db
+
+    def look_only(self) -> None:
+        """Migrate and write nothing from now on; of any version, only what it has can be read."""
+        self._is_read_only = True
+
+    def version(self) -> int:
+        """Return the number of the last migration that the file has."""
+        return read_version(self._db)
+
+    def find_damage(self) -> str | None:
+        """Read all of the file; return what is wrong with it, or None."""
+        with _translate_disk_full():
+            said = str(self._db.execute("PRAGMA quick_check(1)").fetchone()[0])
+        return None if said == "ok" else said
 
     def migrate(self) -> None:
         """Migrate the file under a lock: web and consumer may start at the same time.
@@ -152,7 +170,7 @@ class Database:
                 if db.conn.in_transaction:  # A disk error may have ended it already.
                     db.conn.execute("ROLLBACK")
             finally:  # Else this thread could never write again.
-                db.conn.execute("PRAGMA query_only = OFF")
+                db.conn.execute(f"PRAGMA query_only = {int(self._is_read_only)}")
 
     def query(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """Run one statement and read all its rows, which is also what commits a write."""
@@ -266,6 +284,11 @@ def copy_whole(db: sqlite_utils.Database, path: Path) -> None:
         if isinstance(error, sqlite3.Error):  # The file is damaged, or a disk fails.
             raise OSError(errno.EIO, str(error)) from error
         raise
+
+
+def sqlite_version() -> tuple[int, ...]:
+    """Return the version of the SQLite in use."""
+    return sqlite3.sqlite_version_info
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:

@@ -218,6 +218,16 @@ class ForkServer:
         self._process.kill()
         self._process.wait()
 
+    def kept_status(self) -> dict[str, str]:
+        """Return what the kernel says of the kept child, or nothing if there is none.
+
+        The fields are those of /proc/<pid>/status.
+        """
+        if self._pid != os.getpid() or not self._kept:
+            return {}
+        lines = Path(f"/proc/{self._kept.pid}/status").read_text(errors="replace").splitlines()
+        return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
     def end_idle(self) -> None:
         """End the kept child if its group had no work for a while.
 

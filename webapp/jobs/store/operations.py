@@ -81,6 +81,14 @@ class Operations:
         )
         return Queue(**rows[0])
 
+    def newest(self) -> float | None:
+        """Return the time of the newest job or beat of a worker, by the clock of then."""
+        rows = self._db.query(
+            "SELECT max(moment) AS moment FROM (SELECT * FROM (SELECT created AS moment FROM jobs"
+            " ORDER BY rowid DESC LIMIT 1) UNION ALL SELECT max(beat) FROM workers)"
+        )
+        return None if rows[0]["moment"] is None else float(rows[0]["moment"])
+
     def count_refused(self, code: str) -> None:
         """Count a refused upload; triggers count all else."""
         with self._db.relaxed_durability():

@@ -1,0 +1,200 @@
+"""Look for all that is wrong with the service, and say what to do."""
+
+import http.client
+import json
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import click
+
+from webapp.cli.jobs import commands
+from webapp.cli.output import as_json, write_json, write_table
+from webapp.cli.surroundings import check_confinement, check_settings
+from webapp.config import Config
+from webapp.jobs import instance
+from webapp.jobs.backups import DATABASE
+from webapp.jobs.database import MIGRATIONS
+from webapp.jobs.doctor import (
+    Finding,
+    check_backups,
+    check_clock,
+    check_consumer,
+    check_database,
+    check_disk,
+    check_files,
+    check_owner,
+    ok,
+)
+from webapp.jobs.store import Store
+from webapp.web.app_context import current_config, current_jobs
+
+CHECK_SECONDS = 20.0  # Of each check but the two that read everything.
+_LONG = ("database", "files")  # They read all, with --quick but little.
+WEB_SECONDS = 5.0
+
+Check = Callable[[], Iterable[Finding]]
+
+
+@commands.command()
+@click.option("--quick", is_flag=True, help="Leave out what reads all rows and files.")
+@click.option("--quiet", is_flag=True, help="Write nothing unless a check failed.")
+@as_json
+def doctor(quick: bool, quiet: bool, as_json: bool) -> None:
+    """Check the service, and say what to do about what is wrong.
+
+    The server may run. Nothing is changed. Ends with code 1 if a check failed; warnings are no
+    failures.
+    """
+    found = [finding for name, check in _checks(quick) for finding in _run(name, check)]
+    has_failed = any(finding.status == "failed" for finding in found)
+    if not quiet or has_failed:
+        if as_json:
+            write_json([asdict(finding) for finding in found])
+        else:
+            write_table(list(_lines(found)))
+    if has_failed:
+        raise SystemExit(1)
+
+
+def _checks(is_quick: bool) -> Iterator[tuple[str, Check]]:
+    """List the checks by the names that they have if they cannot be made."""
+    config, jobs = current_config(), current_jobs()
+    store = Store(config.instance / DATABASE, jobs.store.now)
+    store.db.look_only()
+    if (config.instance / DATABASE).exists():
+        yield "database", partial(check_database, store, is_quick)
+        if _has_known_schema(store):
+            if not is_quick:
+                yield "files", partial(check_files, store, jobs.storage)
+            yield "clock", partial(check_clock, store)
+            yield "consumer", partial(check_consumer, store, jobs.storage, config)
+    else:
+        yield "database", _no_database
+    yield "web", partial(check_web, config)
+    yield "disk", partial(check_disk, config)
+    yield "owner", partial(check_owner, config.instance)
+    yield "settings", partial(check_settings, config)
+    yield "decoder", partial(check_confinement, config)
+    yield "backup", partial(check_backups, config.instance, store.now())
+    store.db.close()
+
+
+def _no_database() -> Iterator[Finding]:
+    message = f"There is no {DATABASE} in {current_config().instance}."
+    to_do = "Start the server once, which creates it; or set THUMBNAIL_INSTANCE."
+    yield Finding("database", "failed", "no_database", message, to_do)
+
+
+def _has_known_schema(store: Store) -> bool:
+    try:
+        return store.db.version() == len(MIGRATIONS)
+    except Exception:  # `check_database` says what is wrong.
+        return False
+
+
+def _run(name: str, check: Check) -> list[Finding]:
+    """Make a check; one that fails or hangs is a finding too."""
+    try:
+        with _within(None if name in _LONG else CHECK_SECONDS):
+            return list(check())
+    except TimeoutError:
+        message, to_do = f"It took longer than {CHECK_SECONDS:g} s.", "Look for a hung disk."
+        return [Finding(name, "failed", "timed_out", message, to_do)]
+    except Exception as error:
+        message = f"It cannot be checked: {error or type(error).__name__}"
+        return [Finding(name, "failed", "error", message, "Run this as the user of the server.")]
+
+
+@contextmanager
+def _within(seconds: float | None) -> Iterator[None]:
+    """Raise TimeoutError in the block after some seconds."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def check_web(config: Config) -> Iterator[Finding]:
+    """Ask the web server at HOST and PORT whether it is healthy."""
+    address = f"{_reachable(config.host)}:{config.port}"
+    try:
+        status, body, seconds = _ask(config)
+    except (OSError, http.client.HTTPException) as error:
+        yield Finding(
+            "web",
+            "failed",
+            "web_unreachable",
+            f"No web server answers at {address}: {error or type(error).__name__}.",
+            "Start the server, or set HOST and PORT as it has them.",
+        )
+        return
+    if not isinstance(body, dict) or not {"status", "web"} <= body.keys():
+        yield Finding(
+            "web",
+            "failed",
+            "web_not_ours",
+            f"Another program answers at {address}, with status {status}.",
+            "Set another PORT, or stop that program.",
+        )
+    elif not instance.is_in_use(config.instance):
+        yield Finding(
+            "web",
+            "failed",
+            "web_of_other_instance",
+            f"The server at {address} uses another instance than {config.instance}.",
+            "Set THUMBNAIL_INSTANCE as that server has it.",
+        )
+    elif status != 200:
+        yield Finding(
+            "web",
+            "failed",
+            "web_unhealthy",
+            f"The web server at {address} is unhealthy: {body.get('reason', status)}",
+            "See what other checks say, and the log.",
+        )
+    else:
+        yield ok("web", f"{address} answers within {seconds * 1000:.0f} ms")
+
+
+def _ask(config: Config) -> tuple[int, Any, float]:
+    """Return the status and the body of the answer, and the seconds it took."""
+    began = time.perf_counter()
+    connection = http.client.HTTPConnection(
+        _reachable(config.host), config.port, timeout=WEB_SECONDS
+    )
+    try:
+        connection.request("GET", "/healthcheck", headers={"Host": "127.0.0.1"})
+        answer = connection.getresponse()
+        try:
+            body = json.loads(answer.read(10_000))
+        except ValueError:
+            body = None
+        return answer.status, body, time.perf_counter() - began
+    finally:
+        connection.close()
+
+
+def _reachable(host: str) -> str:
+    """Return an address to connect to a server that may listen on all addresses."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def _lines(found: Iterable[Finding]) -> Iterator[tuple[str, str, str]]:
+    """List the rows of the table: what to do is below what is wrong."""
+    yield "Check", "Status", "Found"
+    for finding in found:
+        yield finding.check, finding.status, finding.message
+        if finding.to_do:
+            yield "", "", f"→ {finding.to_do}"
