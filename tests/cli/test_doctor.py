@@ -1,5 +1,6 @@
 """Operators look for what is wrong: each check, what it says, and the exit code."""
 
+import ast
 import json
 import os
 import resource
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -21,7 +23,7 @@ from tests.support.images import make_jpeg
 from tests.support.jobs import submit
 from tests.support.servers import free_port
 from webapp.cli import doctor, surroundings
-from webapp.config import Config
+from webapp.config import ROOT, Config
 from webapp.jobs import doctor as checks
 from webapp.jobs.backups import LAST
 from webapp.jobs.database import MIGRATIONS
@@ -372,3 +374,20 @@ def test_kernel_without_landlock_is_told_by_the_decoder_check(
 ) -> None:
     monkeypatch.setattr(confinement, "missing", lambda: ["Landlock"])
     assert codes() == {"no_landlock": "warning"}
+
+
+def test_every_code_is_documented() -> None:
+    text = (ROOT / "docs/operations.md").read_text()
+    codes = {code for module in (checks, doctor, surroundings) for code in codes_in(module)}
+    assert len(codes) > 30
+    assert [code for code in sorted(codes) if f"`{code}`" not in text] == []
+
+
+def codes_in(module: ModuleType) -> Iterator[str]:
+    """Read the codes in the source: the third value of a finding, the first of a warning."""
+    places = {"Finding": 2, "_warning": 0}
+    for call in ast.walk(ast.parse(Path(module.__file__ or "").read_text())):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+            match call.args[places.get(call.func.id, len(call.args)) :]:
+                case [ast.Constant(str(code)), *_]:
+                    yield code
