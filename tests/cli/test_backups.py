@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,11 +89,14 @@ def test_restore_without_a_key_says_that_one_must_be_set(
     assert "set THUMBNAIL_SECRET_KEY" in output
 
 
-def test_database_with_a_log_beside_it_is_not_restored(run: Run, tmp_path: Path) -> None:
-    for name in ("jobs.db", "jobs.db-wal"):
-        (tmp_path / name).touch()
-    result = run("restore", str(tmp_path / "jobs.db"))
-    assert (result.exit_code, "is in use" in result.output) == (1, True)
+def test_database_is_restored_with_what_its_log_has(run: Run, jobs: Jobs, tmp_path: Path) -> None:
+    job_id = submit(jobs, make_jpeg())
+    for name in ("jobs.db", "jobs.db-wal"):  # As a killed server leaves them.
+        shutil.copy(jobs.config.instance / name, tmp_path / name)
+    jobs.store.db.close()
+    (jobs.config.instance / "jobs.db").unlink()
+    assert run("restore", str(tmp_path / "jobs.db")).exit_code == 0
+    assert jobs.job(job_id).counts.waiting == 1
 
 
 @pytest.mark.parametrize("name", ["missing.tar", "."])

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 import click
@@ -13,6 +14,7 @@ from webapp.cli.jobs import commands
 from webapp.cli.output import count
 from webapp.jobs import backups, restore
 from webapp.jobs.backups import Backup
+from webapp.jobs.database import Database
 from webapp.jobs.instance import InUse
 from webapp.jobs.restore import Restored, RestoreError
 from webapp.jobs.store.copies import DamagedDatabase
@@ -86,15 +88,25 @@ def restore_command(file: Path, replace: bool) -> None:
     with _errors("restore"):
         if file == STANDARD:
             done = restore.restore(current_config().instance, sys.stdin.buffer, replace)
-        elif Path(f"{file}-wal").exists():
-            raise click.ClickException(
-                f"{file} is in use, or was when a process was killed: {file}-wal has a part of it."
-                " Make a copy with `flask jobs backup --database-only`."
-            )
         else:
-            with file.open("rb") as source:
+            with _whole(file) as whole, whole.open("rb") as source:
                 done = restore.restore(current_config().instance, source, replace)
     click.echo(_report(done))
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[Path]:
+    """Return a file, or a copy of a database whose log has a part of it.
+
+    It has a log while it is in use, and after its process was killed.
+    """
+    if not Path(f"{file}-wal").exists():
+        yield file
+        return
+    with TemporaryDirectory(prefix="restore-", dir=current_jobs().storage.tmp) as folder:
+        copy = Path(folder) / file.name
+        Database(file).backup(copy)
+        yield copy
 
 
 def _report(done: Restored) -> str:
