@@ -38,6 +38,26 @@ check-deploy: $(VENV)/deploy ## Check deploy/, the Dockerfile, compose files and
 kind-deploy: ## Install the Helm chart in a cluster on this machine (needs docker, kind, kubectl, helm)
 	@deploy/helm/kind-deploy
 
+.PHONY: build-docker
+tag ?= thumbnails:latest
+# Without layers: the cache of podman and buildah does not see that an ARG in a LABEL has another value. And in
+# Docker's format: that of OCI has no health check.
+build-docker: ## Build the image tag=, thumbnails:latest, with docker, podman or buildah (BASE=, SOURCE=, BUILD_ARGS=)
+	@for engine in docker podman buildah none; do command -v $$engine >/dev/null && break; done; \
+	case $$engine in \
+		none) echo "Install docker, podman or buildah." >&2; exit 1 ;; \
+		docker) format= ;; \
+		*) format="--format docker --layers=false" ;; \
+	esac; \
+	set -x; $$engine build $$format --tag $(tag) $(BASE:%=--build-arg BASE=%) $(SOURCE:%=--build-arg SOURCE=%) \
+		--build-arg VERSION=$$(sed -n 's/^VERSION = "\([^"]*\)".*/\1/p' webapp/config.py) \
+		--build-arg REVISION=$$(git describe --always --abbrev=40 --exclude '*' --dirty) $(BUILD_ARGS) .
+
+# Says what to install, and keeps what can be kept in ~/.cache/thumbnails-image.
+.PHONY: test-image
+test-image: $(VENV)/dev ## Build the image without an engine, and run it: 3 min, later 15 s (root; buildah, mmdebstrap)
+	@pytest --capture=no tests/image
+
 UNITS := pytest --numprocesses auto $(PARALLEL) --ignore tests/live --ignore tests/acceptance --ignore tests/browser --ignore tests/other_browsers
 
 test-fast: $(VENV)/dev ## Run the tests that need no servers, browser, processes or large tables
@@ -134,6 +154,7 @@ compare-images: $(VENV)/dev ## Compare our pictures of the images in DIR= with t
 lock: ## Update the hashed locks to pyproject.toml, or everything with LOCK_ARGS=--upgrade (needs uv)
 	@uv pip compile pyproject.toml -o requirements.txt $(LOCK) $(LOCK_ARGS)
 	@uv pip compile pyproject.toml --group dev -o requirements-dev.txt $(LOCK) $(LOCK_ARGS)
+	@uv pip compile --group pyproject.toml:build -o requirements-build.txt $(LOCK) $(LOCK_ARGS)
 	@uv pip compile --group pyproject.toml:deploy --constraint requirements-dev.txt -o requirements-deploy.txt $(LOCK) $(LOCK_ARGS)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
