@@ -170,6 +170,10 @@ audit: $(BIN)/python ## Check the locked dependencies for known vulnerabilities
 third-party: $(VENV)/dev ## Write the tables of THIRD_PARTY.md from what is installed
 	@python -m tests.support.third_party
 
+.PHONY: release-check
+release-check: $(VENV)/dev ## Say what is to be done before this commit can be released
+	@python -m tests.support.release check
+
 HTMX := 4.0.1
 SWAGGER := 5.35.0
 # npm pack, never npm install: that would run the telemetry that swagger-ui-dist depends on.

@@ -1,7 +1,6 @@
 """The documents agree with the code."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +10,7 @@ from flask import Flask
 from packaging.requirements import Requirement
 
 from tests.support.third_party import locked
-from webapp.config import ROOT, VERSION, Config, environment_name
+from webapp.config import ROOT, Config, environment_name
 from webapp.web.api.operations import OPERATIONS
 from webapp.web.errors import STATUS
 
@@ -139,8 +138,3 @@ def codes_of(error: type[Exception]) -> Iterator[tuple[int, str]]:
         yield next(status for known, status in STATUS.items() if issubclass(error, known)), code
     for derived in error.__subclasses__():
         yield from codes_of(derived)
-
-
-def test_program_knows_the_version_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] == VERSION

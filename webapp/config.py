@@ -17,7 +17,7 @@ from typing import Any, Literal, NewType, get_args
 
 from dotenv import dotenv_values
 
-VERSION = "0.1.0"  # As in pyproject.toml, which the Docker image does not have.
+VERSION = "0.1.0"  # Written here alone. A test and `make release-check` compare all that names it.
 ROOT = Path(__file__).parent.parent  # The repository: templates/ and static/ are beside webapp/.
 MB = 1_000_000  # Bytes, in settings and in what people read.
 PREFIX = "THUMBNAIL_"

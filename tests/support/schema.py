@@ -33,10 +33,15 @@ def read_schema(database: Database) -> str:
     return "".join(f"{row['sql']};\n\n" for row in rows)
 
 
-if __name__ == "__main__":
+def current_schema() -> str:
+    """Return what `schema.sql` must contain."""
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(Database(Path(folder) / "jobs.db")) as database,
     ):
         text = "-- What the migrations amount to. Written by `make schema`.\n\n"
-        SCHEMA.write_text(text + read_schema(database).rstrip() + "\n")
+        return text + read_schema(database).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(current_schema())
