@@ -1,17 +1,81 @@
-"""The workflow files are what the service that runs them understands."""
+"""The workflow files are what the service that runs them understands, and may do little."""
 
+import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from webapp.config import ROOT
 
+WORKFLOWS = sorted((ROOT / ".github/workflows").iterdir())
+each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 
-@pytest.mark.parametrize(
-    "workflow", sorted((ROOT / ".github/workflows").iterdir()), ids=lambda path: path.name
-)
-def test_workflow_follows_the_schema_of_its_kind(workflow: Path) -> None:
-    command = ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(workflow)]
+
+def read(workflow: Path) -> Any:
+    return yaml.safe_load(workflow.read_text())
+
+
+def check_schema(name: str, file: Path) -> None:
+    """Compare a file with a schema that check-jsonschema has built in."""
+    command = ["check-jsonschema", "--builtin-schema", name, str(file)]
     checked = subprocess.run(command, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@each_workflow
+def test_workflow_follows_the_schema_of_its_kind(workflow: Path) -> None:
+    check_schema("vendor.github-workflows", workflow)
+
+
+def test_updates_of_dependencies_follow_the_schema_of_their_kind() -> None:
+    check_schema("vendor.dependabot", ROOT / ".github/dependabot.yml")
+
+
+@each_workflow
+def test_actions_are_pinned_by_their_commits(workflow: Path) -> None:
+    used = re.findall(r"uses: (.+)", workflow.read_text())
+    pinned = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    assert [action for action in used if not pinned.fullmatch(action)] == []
+
+
+def test_an_action_is_pinned_by_one_commit_everywhere() -> None:
+    text = "".join(workflow.read_text() for workflow in WORKFLOWS)
+    pins = set(re.findall(r"uses: (\S+)@(\w+) # (\S+)", text))
+    assert len({action for action, _, _ in pins}) == len(pins)
+
+
+@each_workflow
+def test_workflow_may_write_nothing_unless_a_job_says_so(workflow: Path) -> None:
+    assert read(workflow)["permissions"] in ({}, {"contents": "read"})
+
+
+def test_jobs_of_a_release_write_only_what_they_make() -> None:
+    jobs = read(ROOT / ".github/workflows/release.yml")["jobs"]
+    writes = {
+        name: {what for what, access in job["permissions"].items() if access == "write"}
+        for name, job in jobs.items()
+    }
+    assert writes == {
+        "check": set(),
+        "image": {"packages"},
+        "publish": {"packages", "id-token", "attestations"},
+        "release": {"contents"},
+    }
+
+
+@each_workflow
+def test_scripts_read_no_expression_that_a_stranger_could_write(workflow: Path) -> None:
+    for job in read(workflow)["jobs"].values():
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")
+
+
+@each_workflow
+def test_verbs_that_a_workflow_runs_exist(workflow: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"\bmake ([a-z-]+)$", workflow.read_text(), re.MULTILINE))
+    named |= set(re.findall(r"\bmake ([a-z-]+) [A-Z_]+=", workflow.read_text()))
+    assert [verb for verb in named if not re.search(rf"^{verb}:", makefile, re.MULTILINE)] == []
