@@ -147,6 +147,10 @@ bench-scale: $(VENV)/dev ## Measure beside a million images (IMAGES=), and while
 bench-api: $(VENV)/dev ## Measure the API beside thumbor, a disk and a million images (ROUNDS=, IMAGES=, ONLY=)
 	@python -m bench.api $(ROUNDS:%=--rounds %) --images $(IMAGES) --only "$(ONLY)"
 
+.PHONY: bench-sizing
+bench-sizing: $(VENV)/dev ## Measure memory, images a second and disk, as the table of docs/operations.md (IMAGES=)
+	@python -m bench.sizing $(if $(filter command environment,$(firstword $(origin IMAGES))),--images $(IMAGES))
+
 .PHONY: compare-images
 compare-images: $(VENV)/dev ## Compare our pictures of the images in DIR= with those of other programs, in artifacts/
 	@python -m bench.compare_images "$(DIR)"
