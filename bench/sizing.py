@@ -117,12 +117,12 @@ class Load:
         return sum(self.run.cpu.values()) / len(self.run.seconds)
 
 
-def measure_load(folder: Path, workers: int, images: int) -> Load:
-    """Measure a server with so many workers."""
+def measure_load(folder: Path, workers: int, images: int, name: str = "photo.jpg") -> Load:
+    """Measure a server with so many workers that make thumbnails of a photo."""
     settings = {"workers": workers, **dict.fromkeys(LIMITS, 1_000_000)}
-    with running(folder / f"load-{workers}", **settings) as servers:
+    with running(folder / f"{workers}-{name}", **settings) as servers:
         ours = Api(servers)
-        body = ours.encode(Path(photo("photo.jpg")))
+        body = ours.encode(Path(photo(name)))
         at_once(ours, body, 2 * CLIENTS)  # Every worker has its decode server afterwards.
         time.sleep(2)  # The decode children of those images end.
         rest, rest_rss = read_memory(servers), read_memory(servers, "Rss")
@@ -179,7 +179,9 @@ def _database(servers: Servers) -> int:
     return int((pages - free) * size)
 
 
-def table(start: float, one: Load, all_workers: Load, workers: int, disk: Disk) -> Iterator[str]:
+def table(
+    start: float, one: Load, all_workers: Load, png: Load, workers: int, disk: Disk
+) -> Iterator[str]:
     """Write the table of the page."""
     each = (all_workers.peak.total() - one.peak.total()) / (workers - 1)
     resting = (all_workers.rest.total() - one.rest.total()) / (workers - 1)
@@ -194,9 +196,10 @@ def table(start: float, one: Load, all_workers: Load, workers: int, disk: Disk) 
     yield f"| at rest: all, MB | {_mb(all_workers.rest.total())} |"
     yield f"| – of it each worker, with its decode server | {_mb(resting)} |"
     for part in PARTS:
-        yield f"| at the peak, {CLIENTS} clients: {part}, MB | {_mb(all_workers.peak[part])} |"
+        yield f"| at the peak, {CLIENTS} clients with JPEGs of 12 megapixels: {part}, MB | {_mb(all_workers.peak[part])} |"
     yield f"| at the peak: all, MB | {_mb(all_workers.peak.total())} |"
     yield f"| – of it each worker, with its decode server and image | {_mb(each)} |"
+    yield f"| at the peak with PNG instead, which is decoded whole: all, MB | {_mb(png.peak.total())} |"
     yield f"| images/s, {CLIENTS} clients | {rate:.1f} |"
     yield f"| images/s of one core, always busy | {1 / all_workers.cpu:.1f} |"
     yield f"| disk for 1000 jobs: originals, MB | {_mb(disk.originals)} |"
@@ -224,9 +227,10 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         start = measure_starts(folder)
         one, all_workers = (measure_load(folder, count, options.images) for count in (1, workers))
+        png = measure_load(folder, workers, options.images // 5, "photo.png")
         loads.append(os.getloadavg()[0])
         disk = measure_disk(folder)
-    for line in table(start, one, all_workers, workers, disk):
+    for line in table(start, one, all_workers, png, workers, disk):
         print(line)
     versions = f"Python {platform.python_version()}, {count_cores()} cores"
     print(

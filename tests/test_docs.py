@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from packaging.requirements import Requirement
 
+from tests.support.documents import PAGES, anchors
 from tests.support.third_party import locked
 from webapp.config import ROOT, Config, environment_name
 from webapp.web.api.operations import OPERATIONS
@@ -16,12 +17,6 @@ from webapp.web.errors import STATUS
 
 HTTP_API = (ROOT / "docs/http-api.md").read_text()
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
-PAGES = [
-    *ROOT.glob("*.md"),
-    *(ROOT / "docs").glob("*.md"),
-    ROOT / "bench/README.md",
-    ROOT / "examples/README.md",
-]
 
 # In the same document, with the answers instead of what a request does.
 THUMBNAIL_API = {
@@ -71,6 +66,12 @@ def test_make_verbs_that_a_page_names_exist(document: Path) -> None:
 def test_files_that_a_page_links_to_exist(document: Path) -> None:
     for path in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", document.read_text()):
         assert (document.parent / path).is_file(), path
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)
+def test_parts_of_pages_that_a_page_links_to_exist(document: Path) -> None:
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text()):
+        assert anchor in anchors(document.parent / path if path else document), (path, anchor)
 
 
 def test_modules_that_the_architecture_names_exist() -> None:

@@ -19,6 +19,7 @@ import webapp.engine.errors
 import webapp.jobs.errors
 import webapp.web.access
 from tests.support.clock import Clock
+from tests.support.documents import anchors
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import add_image, work
 from tests.support.people import Person
@@ -85,12 +86,6 @@ def test_alert_says_what_to_do_and_where_to_read_on(alert: dict[str, Any]) -> No
     page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
     assert page.endswith("/blob/main/docs/operations.md")
     assert anchor in anchors(OPERATIONS)
-
-
-def anchors(page: Path) -> list[str]:
-    """List what one can link to on a page: its headings, as GitHub writes them."""
-    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
 def test_disk_is_full_for_alerts_when_it_is_for_the_server() -> None:

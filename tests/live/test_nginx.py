@@ -136,7 +136,7 @@ def test_client_cannot_name_itself_as_a_user(nginx: Client) -> None:
 
 
 def test_sign_in_of_the_documents_names_the_user(servers: Servers) -> None:
-    document = (ROOT / "docs/operations.md").read_text()
+    document = (ROOT / "docs/access.md").read_text()
     (example,) = re.findall(r"```nginx\n(.*?)```", document, re.DOTALL)
     port = free_port()
     location, check = re.findall(r"location .*? \{\n(.*?)\n\}", example, re.DOTALL)
