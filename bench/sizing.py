@@ -33,7 +33,7 @@ STARTS = 5
 JOBS_ON_DISK = 50
 SAMPLE_SECONDS = 0.01  # A decode child lives for 30 ms.
 PARTS = ("web server", "consumer", "workers", "decode servers")
-# A camera's photo and one that a messenger sent on, each a job, in ten sizes and formats.
+# A camera's photo, and one that a messenger sent on: each a job, with a responsive set.
 TYPICAL = ("photo.jpg", "sent.jpg")
 PRESET = "web-set"
 Memory = Counter[str]  # Bytes by part.
@@ -147,8 +147,7 @@ class Disk:
 
 def measure_disk(folder: Path) -> Disk:
     """Make jobs of typical photos, and return what a thousand would need."""
-    settings = {**dict.fromkeys(LIMITS, 1_000_000), "max_output_megapixels": 200}
-    with running(folder / "disk", **settings) as servers:
+    with running(folder / "disk", **dict.fromkeys(LIMITS, 1_000_000)) as servers:
         ours = Api(servers)
         client = Connection(ours.host, ours.port)
         before = _database(servers)
@@ -179,35 +178,33 @@ def _database(servers: Servers) -> int:
     return int((pages - free) * size)
 
 
-def table(
-    start: float, one: Load, all_workers: Load, png: Load, workers: int, disk: Disk
-) -> Iterator[str]:
-    """Write the table of the page."""
-    each = (all_workers.peak.total() - one.peak.total()) / (workers - 1)
-    resting = (all_workers.rest.total() - one.rest.total()) / (workers - 1)
-    rate = all_workers.run.rate
-    yield "<!-- sizing -->"
-    yield "| | |"
-    yield "|---|---|"
-    yield f"| from the start to the first healthy answer, s | {start:.1f} |"
+def rows(
+    start: float, one: Load, every: Load, png: Load, workers: int, disk: Disk
+) -> Iterator[tuple[str, str]]:
+    """Return the rows of the table, of one worker and of as many as the default."""
+
+    def of_each(figure: str) -> str:
+        memories = (getattr(load, figure).total() for load in (every, one))
+        return _mb((next(memories) - next(memories)) / (workers - 1))
+
+    yield "From the start to the first healthy answer, s", f"{start:.1f}"
     for part in PARTS:
-        figures = f"{_mb(all_workers.rest[part])} ({_mb(all_workers.rest_rss[part])})"
-        yield f"| at rest, {workers} workers: {part}, MB (RSS) | {figures} |"
-    yield f"| at rest: all, MB | {_mb(all_workers.rest.total())} |"
-    yield f"| – of it each worker, with its decode server | {_mb(resting)} |"
+        title = f"{part.capitalize()} at rest, {workers} workers, MB (RSS)"
+        yield title, f"{_mb(every.rest[part])} ({_mb(every.rest_rss[part])})"
+    yield "All at rest, MB", _mb(every.rest.total())
+    yield "– of it each worker, with its decode server", of_each("rest")
     for part in PARTS:
-        yield f"| at the peak, {CLIENTS} clients with JPEGs of 12 megapixels: {part}, MB | {_mb(all_workers.peak[part])} |"
-    yield f"| at the peak: all, MB | {_mb(all_workers.peak.total())} |"
-    yield f"| – of it each worker, with its decode server and image | {_mb(each)} |"
-    yield f"| at the peak with PNG instead, which is decoded whole: all, MB | {_mb(png.peak.total())} |"
-    yield f"| images/s, {CLIENTS} clients | {rate:.1f} |"
-    yield f"| images/s of one core, always busy | {1 / all_workers.cpu:.1f} |"
-    yield f"| disk for 1000 jobs: originals, MB | {_mb(disk.originals)} |"
-    yield f"| disk for 1000 jobs: thumbnails, MB | {_mb(disk.thumbnails)} |"
+        yield f"{part.capitalize()} at the peak, {CLIENTS} clients, JPEG, MB", _mb(every.peak[part])
+    yield "All at the peak, JPEG, MB", _mb(every.peak.total())
+    yield "– of it each worker, with its image", of_each("peak")
+    yield "All at the peak, PNG, which is decoded whole, MB", _mb(png.peak.total())
+    yield f"Images/s, {CLIENTS} clients, JPEG", f"{every.run.rate:.1f}"
+    yield "Images/s of one core that is always busy, JPEG", f"{1 / every.cpu:.1f}"
+    yield "Disk for 1000 jobs of a photo: originals, MB", _mb(disk.originals)
+    yield f"– its thumbnails, preset {PRESET}", _mb(disk.thumbnails)
     share = disk.database / disk.total
-    yield f"| disk for 1000 jobs: database, MB | {disk.database / MB:.1f} ({share:.2%}) |"
-    yield f"| disk for 1000 jobs: all, MB | {_mb(disk.total)} |"
-    yield "<!-- /sizing -->"
+    yield "– its rows in the database, MB (share)", f"{disk.database / MB:.1f} ({share:.2%})"
+    yield "– all", _mb(disk.total)
 
 
 def _mb(count: float) -> str:
@@ -226,12 +223,14 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         start = measure_starts(folder)
-        one, all_workers = (measure_load(folder, count, options.images) for count in (1, workers))
+        one, every = (measure_load(folder, count, options.images) for count in (1, workers))
         png = measure_load(folder, workers, options.images // 5, "photo.png")
         loads.append(os.getloadavg()[0])
         disk = measure_disk(folder)
-    for line in table(start, one, all_workers, png, workers, disk):
-        print(line)
+    print("<!-- sizing -->\n| photos of 12 megapixels | |\n|---|---|")
+    for title, figure in rows(start, one, every, png, workers, disk):
+        print(f"| {title} | {figure} |")
+    print("<!-- /sizing -->")
     versions = f"Python {platform.python_version()}, {count_cores()} cores"
     print(
         f"\n{versions}; load average {loads[0]:.1f} before, {loads[1]:.1f} after", file=sys.stderr
