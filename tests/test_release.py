@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.release import (
-    LOCKS,
     VERSION,
+    locks,
     notes,
     problems_of_changes,
     problems_of_lock,
@@ -129,5 +129,9 @@ def test_lock_that_is_out_of_date_is_named(wanted: list[str], problem: str) -> N
     assert list(problems_of_lock("lock", LOCK, wanted)) == [problem]
 
 
-def test_every_lock_is_checked() -> None:
-    assert set(LOCKS) == {path.name for path in ROOT.glob("requirements*.txt")}
+def test_every_lock_is_checked_for_what_it_holds() -> None:
+    found = locks((ROOT / "Makefile").read_text())
+    assert set(found) == {path.name for path in ROOT.glob("requirements*.txt")}
+    assert found["requirements.txt"] == [""]
+    assert found["requirements-dev.txt"] == ["", "dev"]
+    assert found["requirements-deploy.txt"] == ["deploy"]

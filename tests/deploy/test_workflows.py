@@ -11,6 +11,7 @@ import yaml
 from webapp.config import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").iterdir())
+DOCKERFILE = ROOT / "Dockerfile"
 each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 
 
@@ -79,3 +80,9 @@ def test_verbs_that_a_workflow_runs_exist(workflow: Path) -> None:
     named = set(re.findall(r"\bmake ([a-z-]+)$", workflow.read_text(), re.MULTILINE))
     named |= set(re.findall(r"\bmake ([a-z-]+) [A-Z_]+=", workflow.read_text()))
     assert [verb for verb in named if not re.search(rf"^{verb}:", makefile, re.MULTILINE)] == []
+
+
+def test_python_of_the_docker_image_is_tested() -> None:
+    (version,) = re.findall(r"^ARG BASE=python:(\d+\.\d+)", DOCKERFILE.read_text(), re.MULTILINE)
+    jobs = read(ROOT / ".github/workflows/ci.yml")["jobs"]
+    assert version in jobs["test"]["strategy"]["matrix"]["python"]

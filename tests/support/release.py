@@ -14,12 +14,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # Read as text: no package is installed where the notes are printed.
 VERSION = re.findall(r'^VERSION = "([^"]+)"', (ROOT / "webapp/config.py").read_text(), re.M)[0]
-# Each lock, and the groups of pyproject.toml that it holds; the project's own are "".
-LOCKS = {
-    "requirements.txt": ("",),
-    "requirements-dev.txt": ("", "dev"),
-    "requirements-deploy.txt": ("deploy",),
-}
 # Where a file names a version of ours.
 _NAMED = re.compile(
     r"(?:/thumbnails:v?|\bthumbnails-|refs/tags/v|\bcheckout v|\bappVersion: \"?|--version[ =]v?"
@@ -37,7 +31,7 @@ def check() -> Iterator[str]:
     for name in _git(ROOT, "ls-files", "--", *_NAMES_OURS):
         yield from problems_of_names(name, (ROOT / name).read_text(), VERSION)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    for lock, groups in LOCKS.items():
+    for lock, groups in locks((ROOT / "Makefile").read_text()).items():
         wanted = [one for group in groups for one in _wanted(project, group)]
         yield from problems_of_lock(lock, (ROOT / lock).read_text(), wanted)
     yield from _problems_of_schema()
@@ -85,6 +79,16 @@ def problems_of_names(name: str, text: str, version: str) -> Iterator[str]:
     """Check that a file names no other version of ours."""
     for other in sorted(set(_NAMED.findall(text)) - {version}):
         yield f"{name} names version {other}. It must be {version}."
+
+
+def locks(makefile: str) -> dict[str, list[str]]:
+    """Return the groups that each lock of `make lock` holds; "" is the project."""
+    found = {}
+    for command in re.findall(r"^\t@?uv pip compile (.+)$", makefile, re.M):
+        groups = re.findall(r"--group (?:pyproject\.toml:)?(\S+)", command)
+        is_whole = re.search(r"(?:^| )pyproject\.toml(?: |$)", command)
+        found[re.findall(r"-o (\S+)", command)[0]] = [""] * bool(is_whole) + groups
+    return found
 
 
 def problems_of_lock(lock: str, text: str, wanted: list[str]) -> Iterator[str]:
