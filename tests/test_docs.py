@@ -133,6 +133,16 @@ def test_every_code_of_an_error_is_documented() -> None:
     assert known - set(rows) == set()
 
 
+def test_codes_that_troubleshooting_names_exist() -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    rows = re.findall(r"^\| (?:\d+, code )?(`\w+`(?:, `\w+`)*) \|", page, re.MULTILINE)
+    named = set(re.findall(r"`(\w+)`", " ".join(rows)))
+    source = "".join(path.read_text() for path in (ROOT / "webapp").rglob("*.py"))
+    source += (ROOT / "deploy/nginx/thumbnails.conf").read_text()
+    assert len(named) > 20
+    assert [code for code in named if not re.search(rf'["\s]{code}["; ]', source)] == []
+
+
 def codes_of(error: type[Exception]) -> Iterator[tuple[int, str]]:
     """List the status and the code of an error and of those that derive from it."""
     if code := getattr(error, "code", None):

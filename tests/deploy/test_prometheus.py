@@ -31,7 +31,7 @@ from webapp.recipes.presets import PRESETS
 RULES = ROOT / "deploy/prometheus/thumbnails.rules.yaml"
 RULES_TEST = Path(__file__).with_name("thumbnails.rules.test.yaml")
 DASHBOARD = ROOT / "deploy/grafana/thumbnails.json"
-OPERATIONS = ROOT / "docs/operations.md"
+TROUBLESHOOTING = ROOT / "docs/troubleshooting.md"
 TOKEN = "long-and-very-secret"
 
 ALERTS: list[dict[str, Any]] = [
@@ -84,8 +84,8 @@ def test_alert_says_what_to_do_and_where_to_read_on(alert: dict[str, Any]) -> No
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
     page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
-    assert page.endswith("/blob/main/docs/operations.md")
-    assert anchor in anchors(OPERATIONS)
+    assert page.endswith("/blob/main/docs/troubleshooting.md")
+    assert anchor in anchors(TROUBLESHOOTING)
 
 
 def test_disk_is_full_for_alerts_when_it_is_for_the_server() -> None:
