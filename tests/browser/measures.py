@@ -34,7 +34,7 @@ WATCH_SHIFTS = """
         for (const shift of list.getEntries()) {
             if (shift.hadRecentInput) continue;
             const nodes = shift.sources.map(({ node }) => node?.outerHTML?.slice(0, 80));
-            shifts.push([shift.value, nodes]);
+            shifts.push([shift.value, nodes, shift.startTime]);
         }
     }).observe({ type: "layout-shift", buffered: true });
 """
@@ -157,6 +157,23 @@ def watch(page: Page, expression: str, name: str) -> None:
 
 
 def shifts(page: Page) -> list[tuple[float, list[str]]]:
-    """Return what shifted by itself, once the page has drawn."""
+    """Return what shifted by itself, once the page has drawn: by how much, and which nodes."""
     draw(page)
-    return page.evaluate("shifts")  # type: ignore[no-any-return]
+    return [(value, nodes) for value, nodes, _ in page.evaluate("shifts")]
+
+
+def layout_shift(page: Page) -> float:
+    """Return the Cumulative Layout Shift of a page, once it has drawn.
+
+    It is the sum of the worst session: shifts less than a second apart, within five seconds. So a
+    slow machine, on which a page is watched for longer, does not make it worse.
+    https://web.dev/articles/cls
+    """
+    draw(page)
+    worst = session = began = last = 0.0
+    for value, _, time in page.evaluate("shifts"):
+        if time - last >= 1000 or time - began >= 5000:
+            session, began = 0.0, time
+        session, last = session + value, time
+        worst = max(worst, session)
+    return worst

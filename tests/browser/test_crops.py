@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.jobs import make_job
-from tests.browser.measures import WATCH_SHIFTS, expect_to_fit, shifts
+from tests.browser.measures import WATCH_SHIFTS, expect_to_fit, layout_shift
 from tests.support.images import make_corners, make_jpeg
 from tests.support.servers import Servers
 
@@ -36,7 +36,7 @@ def test_click_moves_the_crops_of_one_photo_and_can_be_undone(page: Page, server
         assert image.get_attribute("src") not in old
     for image in second.locator(".made").all():
         assert image.get_attribute("src") in old
-    assert sum(shift for shift, _ in shifts(page)) < 0.02
+    assert layout_shift(page) < 0.02
     undo.click()
     expect(undo).to_have_count(0)
     expect(page.locator(FINISHED)).to_be_attached(timeout=20_000)

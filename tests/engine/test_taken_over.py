@@ -414,7 +414,8 @@ def test_image_whose_child_is_always_killed_ends(
     monkeypatch.setattr(Claims, "renew", kill)
     job_id = submit(jobs, make_jpeg() + attacker.MARK + b"while True: time.sleep(60)")
     for _ in range(MAX_ATTEMPTS):
-        with pytest.raises(client.Failed, match="was killed"):
+        # On a busy machine, before it read its request.
+        with pytest.raises(client.Failed, match=r"was killed|ended before"):
             work_once(jobs)
     claims_of(jobs).fail_exhausted()
     assert jobs.job(job_id).images[0].error_code == "worker_lost"
