@@ -159,6 +159,18 @@ def test_deleted_job_offers_to_undo_where_its_page_was(page: Page, servers: Serv
     expect(page.locator(".frame")).to_have_count(1)
 
 
+def test_nothing_of_a_deleted_job_is_left_or_returns_twice(page: Page, servers: Servers) -> None:
+    page.goto(make_job(page, servers, {"a.jpg": PHOTO}))
+    parts = page.locator("main .curl, main .webhook, main .frames, main .tools")
+    expect(parts).to_have_count(3)
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator("h1")).to_have_text("This job is deleted")
+    expect(parts).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(parts).to_have_count(3)
+
+
 def test_deleted_job_does_not_return_with_a_late_poll(page: Page, idle: Servers) -> None:
     open_waiting(page, idle, "a.jpg")
     poll = wait_for(page, hold(page, "**/panel?*"))
