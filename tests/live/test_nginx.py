@@ -286,7 +286,6 @@ def test_only_images_may_be_larger_than_a_megabyte(nginx: Client, path: str) -> 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/upload_image"),
         ("POST", "/jobs/{}/images"),
         ("PUT", "/api/v1/jobs/{}/images?position=1"),
         ("PUT", "/api/v1/jobs/{0}/images/{0}"),
@@ -299,6 +298,15 @@ def test_file_over_the_limit_is_refused_before_it_is_sent(
     assert answer.status == 413
     assert answer.json["code"] == FileTooLarge.code
     assert answer.json["detail"] == "This file is too large. Export it smaller."
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+def test_client_of_thumbnail_api_that_nginx_refuses_gets_the_detail_alone(
+    nginx: Client, accept: str
+) -> None:
+    answer = announce(nginx, "/upload_image", 52_000_000, accept)
+    assert (answer.status, answer.headers["Content-Type"]) == (413, "application/json")
+    assert answer.json == {"detail": "This file is too large. Export it smaller."}
 
 
 def test_file_of_the_largest_size_reaches_the_application(nginx: Client) -> None:
@@ -404,7 +412,7 @@ def test_requests_over_the_rate_limit_get_a_retry_after(nginx_of_its_own: Client
     answers = (nginx_of_its_own.request("POST", "/upload_image") for _ in range(5000))
     answer = next(answer for answer in answers if answer.status == 429)
     assert answer.headers["Retry-After"] == "1"
-    assert answer.json["code"] == "too_many_requests"
+    assert answer.json == {"detail": "Too many requests at once. Wait a second."}
 
 
 @pytest.mark.parametrize(
