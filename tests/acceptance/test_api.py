@@ -273,6 +273,7 @@ def test_deleted_job_is_gone_until_it_is_restored(program: Caller) -> None:
     link, thumbnail = made["links"]["job"], made["images"][0]["thumbnails"][0]["url"]
     assert program.request("DELETE", link).status_code == 204
     assert problem(program.get(link)) == (410, "job_deleted")
+    assert program.get(thumbnail).status_code in {404, 410}
     assert program.post(f"{link}/restore").status_code == 200
     assert program.get(link).json()["status"] == "done"
     assert program.get(thumbnail).status_code == 200

@@ -63,6 +63,14 @@ def test_other_browser_sees_the_job_and_cannot_change_it(
     assert urlsplit(link).path not in visitor.page("jobs").links()
 
 
+def test_original_is_shown_to_its_owner_alone(
+    browser_of_a_person: Browser, visitor: Browser, job_page: WebPage
+) -> None:
+    original = next(link for link in job_page.links() if "/images/" in link) + "/original"
+    assert browser_of_a_person.get(original).content == make_jpeg()
+    assert visitor.get(original).status_code == 403
+
+
 def test_form_without_photos_is_refused_with_a_reason(browser_of_a_person: Browser) -> None:
     answer = browser_of_a_person.upload(("", b""))
     assert answer.status_code == 422
@@ -78,6 +86,13 @@ def test_page_of_another_site_cannot_upload(browser_of_a_person: Browser) -> Non
     files = {"file": ("a.jpg", make_jpeg())}
     answer = browser_of_a_person.post("upload_image", files=files, headers=other)
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("link", ["//evil.example/", "https://evil.example/", "/\\evil.example/"])
+def test_sign_in_leads_to_no_other_site(visitor: Browser, link: str) -> None:
+    page = WebPage(visitor.get("sign-in", params={"next": link}))
+    assert "evil" not in page.html
+    visitor.address(page.value("input[name=next]", "value"))
 
 
 @pytest.mark.parametrize("link", PAGES, ids=["upload", "jobs", "docs", "try", "sign-in"])
