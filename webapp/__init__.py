@@ -33,6 +33,7 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
         errors,
         formatters,
         limits,
+        proxies,
         request_log,
         security,
         static_files,
@@ -62,6 +63,7 @@ def create_app(config: "Config | None" = None, now: Callable[[], float] = time) 
     app.extensions["huey"] = create_huey(config, Claims(store, storage, config))
     request_log.init_app(app, config)
     limits.init_app(app)  # First, to refuse requests before they are read.
+    proxies.init_app(app, config)
     security.init_app(app, config)
     cors.init_app(app, config)
     users.init_app(app)

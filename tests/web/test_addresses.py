@@ -237,6 +237,15 @@ def test_prefix_that_is_no_path_reaches_no_page(
     assert "prefix ignored" in [one.message for one in caplog.records]
 
 
+def test_wrong_prefixes_do_not_fill_the_log(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running_app(config) as app:
+        for _ in range(5):
+            app.test_client().get("/healthcheck", headers={"X-Forwarded-Prefix": "//evil.example"})
+    assert caplog.messages.count("prefix ignored") == 1
+
+
 @pytest.mark.parametrize(
     ("sent", "path"),
     [("/app", "/app"), ("/app/", "/app"), ("/a.b_c-9/d", "/a.b_c-9/d"), ("/", ""), ("", ""),

@@ -5,13 +5,8 @@ the client is the address, and the owner is the person whom the proxy in front n
 by its session.
 """
 
-import logging
-import math
 import secrets
-import time
-from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING
 
 from flask import Flask, abort, g, request, session
 
@@ -21,13 +16,6 @@ from webapp.jobs.tokens import find_token, find_token_by_id, is_api_token
 from webapp.web.app_context import current_jobs
 from webapp.web.cors import is_of_no_one
 from webapp.web.users import current_user
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-logger = logging.getLogger(__name__)
-
-WARNING_SECONDS = 60  # Between two lines about a wrong header: every request may have one.
 
 
 def init_app(app: Flask) -> None:
@@ -55,36 +43,6 @@ def client_address() -> str:
             return str(address.ipv4_mapped)
         return f"{IPv6Address(int(address) >> 64 << 64)}/64"
     return str(address)
-
-
-def believe_header(app: "WSGIApplication", name: str) -> "WSGIApplication":
-    """Let the address in a header that the proxy in front sets be the client's.
-
-    Without the header, as in health checks, the client is who it was. So it is, with a line in the
-    log, if the header is no address: a comma joins two of one name, and one may be the client's
-    own. An underscore in the name never counts: gunicorn drops such headers.
-    """
-    key = f"HTTP_{name.upper().replace('-', '_')}"
-    warned = -math.inf
-
-    def with_client(environ: "WSGIEnvironment", respond: "StartResponse") -> Iterable[bytes]:
-        nonlocal warned
-        if sent := environ.get(key, "").strip():
-            try:
-                environ["REMOTE_ADDR"] = str(ip_address(sent))
-            except ValueError:
-                if time.monotonic() - warned >= WARNING_SECONDS:
-                    warned = time.monotonic()
-                    logger.warning(
-                        "client header ignored",
-                        extra={
-                            "reason": "sent twice" if "," in sent else "not an address",
-                            "client": environ.get("REMOTE_ADDR"),
-                        },
-                    )
-        return app(environ, respond)
-
-    return with_client
 
 
 def bearer_token() -> bytes:

@@ -9,11 +9,9 @@ from pathlib import Path
 from flask import Flask, Request, Response, current_app, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_wtf import CSRFProtect
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp.config import Config
-from webapp.web.addresses import check_prefix
-from webapp.web.clients import believe_header, current_token, sends_token
+from webapp.web.clients import current_token, sends_token
 from webapp.web.cors import is_of_no_one
 
 CSP = {
@@ -122,17 +120,6 @@ def init_app(app: Flask, config: Config) -> None:
             (name, value) for name, value in headers.items() if name.lower() not in present
         )
         return response
-
-    if config.client_header:  # Within ProxyFix: it replaces the address that that finds.
-        app.wsgi_app = believe_header(app.wsgi_app, config.client_header)  # type: ignore[assignment,method-assign]
-    if config.trusted_proxies:
-        # Each proxy adds the address that it saw; the last one sets the scheme and the prefix. Not
-        # the host: some proxies, such as Fly's, pass on the X-Forwarded-Host of a client.
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=config.trusted_proxies, x_prefix=int(config.trusted_prefix)
-        )
-    if config.trusted_prefix:
-        app.wsgi_app = check_prefix(app.wsgi_app)  # type: ignore[assignment,method-assign]
 
 
 def _trusted_hosts(config: Config) -> list[str] | None:
