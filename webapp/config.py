@@ -25,6 +25,13 @@ UNPREFIXED = {"host": "HOST", "port": "PORT"}  # Hosting platforms use these nam
 # Characters. A shorter secret can be guessed. A client has 20 guesses an hour at a token. The key
 # can be guessed offline, without a limit.
 SHORTEST_SECRETS = {"access_token": 16, "metrics_token": 16, "secret_key": 32}
+# What believes or needs a proxy in front, and what the proxy does.
+DONE_BY_PROXIES = {
+    "client_header": "sets it",
+    "user_header": "sets it",
+    "trusted_prefix": "names the path",
+    "accel_prefix": "sends the files",
+}
 # Lower case. Used by settings, forms and links.
 _ON, _OFF = {"1", "true", "yes", "y", "on"}, {"0", "false", "no", "n", "off", ""}
 
@@ -351,17 +358,7 @@ def _check(config: Config) -> None:
                 f"{environment_name(name)} must have at least {shortest} characters:"
                 " `openssl rand -hex 16` creates one."
             )
-    if config.client_header and not config.trusted_proxies:
-        raise ConfigError(
-            "THUMBNAIL_CLIENT_HEADER needs a proxy that sets it: count it in"
-            " THUMBNAIL_TRUSTED_PROXIES."
-        )
-    if config.user_header and not config.trusted_proxies:
-        raise ConfigError(
-            "THUMBNAIL_USER_HEADER needs a proxy that sets it: count it in"
-            " THUMBNAIL_TRUSTED_PROXIES."
-        )
-    for name, what in (("trusted_prefix", "names the path"), ("accel_prefix", "sends the files")):
+    for name, what in DONE_BY_PROXIES.items():
         if getattr(config, name) and not config.trusted_proxies:
             raise ConfigError(
                 f"{environment_name(name)} needs a proxy that {what}: count it in"
