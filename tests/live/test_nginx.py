@@ -343,8 +343,8 @@ def test_program_uploads_a_large_photo_and_waits_through_nginx(nginx: Client) ->
     added = nginx.request("PUT", f"{job}/images?filename=a.jpg&position=0", photo)
     assert (added.status, added.json["bytes"]) == (201, len(photo))
     begun = time.monotonic()
-    assert not nginx.request("GET", f"{job}?wait=2").json["is_finished"]  # It is still open.
-    assert time.monotonic() - begun > 1.9
+    assert not nginx.request("GET", f"{job}?wait=1").json["is_finished"]  # It is still open.
+    assert time.monotonic() - begun > 0.9
     nginx.request("POST", f"{job}/close")
     done = nginx.request("GET", job, headers={"Prefer": "wait=20"})
     assert done.headers["Preference-Applied"] == "wait=20"
@@ -399,12 +399,9 @@ def test_error_pages_of_nginx_match_the_application(error: HTTPException) -> Non
 
 
 @pytest.fixture
-def nginx_of_its_own(tmp_path: Path) -> Iterator[Client]:
+def nginx_of_its_own(servers: Servers) -> Iterator[Client]:
     """Run another one: for some seconds its client may send nothing."""
-    with (
-        running(tmp_path / "instance", trusted_proxies=1) as servers,
-        running_nginx(servers) as client,
-    ):
+    with running_nginx(servers) as client:
         yield client
 
 
@@ -763,20 +760,41 @@ def test_original_is_sent_by_nginx_with_the_headers_of_the_application(
         assert stranger.get(owned).status == 403
 
 
+def begin_to_read(stack: ExitStack, client: Client, path: str, address: str) -> int:
+    """Ask for a path, from an address, and read no more than the status; return it."""
+    reader = stack.enter_context(socket.socket())
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.settimeout(30)
+    reader.connect((client.host, client.port))
+    cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    head = f"GET {prefix_of(client)}{path} HTTP/1.1\r\nHost: x\r\n{CLIENT}: {address}\r\n"
+    reader.sendall(f"{head}Cookie: {cookie}\r\n\r\n".encode())
+    return int(reader.recv(12).removeprefix(b"HTTP/1.1 "))
+
+
 def test_slow_readers_of_originals_hold_no_thread(below: Client, owned: str) -> None:
-    cookie = "; ".join(f"{name}={value}" for name, value in below.cookies.items())
     with ExitStack() as stack:
         for number in range(6):  # Three times the web server's threads.
-            reader = stack.enter_context(socket.socket())
-            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            reader.settimeout(30)
-            reader.connect((below.host, below.port))
-            head = f"GET {PREFIX}{owned} HTTP/1.1\r\nHost: x\r\n{CLIENT}: 10.0.1.{number}\r\n"
-            reader.sendall(f"{head}Cookie: {cookie}\r\n\r\n".encode())
-            assert reader.recv(12) == b"HTTP/1.1 200"
+            assert begin_to_read(stack, below, owned, f"10.0.1.{number}") == 200
         begun = time.monotonic()
         assert below.get("/jobs", accept="text/html").status == 200
         assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("way", ["nginx", "below"])
+def test_one_client_reads_a_hundred_thumbnails_at_a_time(
+    request: pytest.FixtureRequest, way: str
+) -> None:
+    client: Client = request.getfixturevalue(way)
+    servers: Servers = request.getfixturevalue("servers" if way == "nginx" else "servers_below")
+    thumbnail = make_thumbnail(client)
+    os.truncate(servers.instance / "thumbnails" / thumbnail, 50 << 20)  # It needs no disk.
+    with ExitStack() as stack:
+        asked = [
+            begin_to_read(stack, client, f"/thumbnails/{thumbnail}", "10.0.2.1") for _ in range(101)
+        ]
+        assert Counter(asked) == {200: 100, 429: 1}
+        assert begin_to_read(stack, client, f"/thumbnails/{thumbnail}", "10.0.2.2") == 200
 
 
 def test_internal_location_cannot_be_asked_for(either: Client) -> None:
