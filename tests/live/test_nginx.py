@@ -232,6 +232,14 @@ def test_missing_thumbnail_gets_an_error_page_with_the_headers(nginx: Client) ->
     assert "sandbox" in answer.headers["Content-Security-Policy"]
 
 
+def test_thumbnails_that_are_gone_do_not_fill_the_log_of_errors(
+    nginx: Client, servers: Servers
+) -> None:
+    path = f"{uuid4()}/{uuid4()}-0/square.jpg"
+    assert nginx.get(f"/thumbnails/{path}").status == 404
+    assert path not in (servers.instance.parent / "nginx.log").read_text()
+
+
 def test_hundred_slow_clients_change_nothing_for_others(either: Client) -> None:
     before = max(seconds_of_an_upload(either) for _ in range(10))
     with ExitStack() as stack:
