@@ -91,7 +91,7 @@ def prefix_of(client: Client) -> str:
 def checking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Servers, Client]]:
     """Run a site with ours under a path, and an application that checks each file."""
     instance = tmp_path_factory.mktemp("path") / "instance"
-    settings = {"trusted_proxies": 1, "trusted_prefix": 1, "accel_prefix": "/accel"}
+    settings = {"trusted_proxies": 1, "trusted_prefix": 1, "accel_prefix": "/accel", "hsts_days": 1}
     with (
         running(instance, **settings, web_workers=1, web_threads=2) as servers,
         running_site(servers, without_alias) as client,
@@ -633,6 +633,16 @@ def test_client_with_too_many_requests_at_once_gets_a_reason(
 
 
 # Under a path, and files that the application has checked
+
+
+def test_nginx_drops_no_header_of_the_application(checking: tuple[Servers, Client]) -> None:
+    servers, client = checking
+    path = f"/thumbnails/{make_thumbnail(client)}"
+    with closing(servers.client()) as direct:
+        named = direct.get(path).headers
+    sent = client.get(path).headers
+    assert "Strict-Transport-Security" in sent
+    assert set(named) - set(sent) == {"X-Accel-Redirect"}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
