@@ -256,6 +256,23 @@ def with_flipped_byte(number: int) -> Callable[[Members], Members]:
     return change
 
 
+def with_content(number: int, content: bytes) -> Callable[[Members], Members]:
+    def change(members: Members) -> Members:
+        found, _ = members[number]
+        found.size = len(content)
+        return [*members[:number], (found, content), *members[number + 1 :]]
+
+    return change
+
+
+def with_header(name: str, value: str) -> Callable[[Members], Members]:
+    def change(members: Members) -> Members:
+        members[3][0].pax_headers[name] = value
+        return members
+
+    return change
+
+
 HOSTILE: dict[str, tuple[Callable[[Members], Members], type[Exception]]] = {
     "absolute path": (with_member("/etc/cron.d/x"), NotABackup),
     "path upwards": (with_member(f"originals/../../{IMAGE}"), NotABackup),
@@ -280,6 +297,12 @@ HOSTILE: dict[str, tuple[Callable[[Members], Members], type[Exception]]] = {
     "changed key": (with_flipped_byte(2), DamagedBackup),
     "end that is missing": (lambda members: members[:-1], DamagedBackup),
     "added file": (with_member(f"originals/{IMAGE}/{IMAGE}"), DamagedBackup),
+    "name that is no text": (with_member("originals/\udcff"), DamagedBackup),
+    "time that no clock has": (with_header("mtime", "1e300"), DamagedBackup),
+    "time that is no number": (with_header("mtime", "nan"), DamagedBackup),
+    "words in place of a number": (with_header("GNU.sparse.size", "x"), DamagedBackup),
+    "lists in lists for ever": (with_content(0, b"[" * 9000), NotABackup),
+    "end without a number of lost files": (with_json("complete.json", gone=None), NotABackup),
 }
 
 

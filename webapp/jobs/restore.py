@@ -272,7 +272,7 @@ def _read_archive(source: IO[bytes], new: Path) -> tuple[CopyFacts, int, int]:
         for member, content in _members(source):
             name, before = member.name, digest.hex() if member.name == COMPLETE else ""
             if end:
-                raise NotABackup(f"{name} follows its end")
+                raise NotABackup(f"{name!r} follows its end")
             if not seen and name != MANIFEST:
                 raise NotABackup(f"it does not begin with {MANIFEST}")
             if name in seen:
@@ -296,15 +296,18 @@ def _read_archive(source: IO[bytes], new: Path) -> tuple[CopyFacts, int, int]:
                 end = _read_json(content, digest)
                 if end.get("sha256") != before or end.get("files") != files:
                     raise DamagedBackup("its files are not those that were written")
+                if type(end.get("gone")) is not int:
+                    raise NotABackup(f"its {COMPLETE} does not say how many files were gone")
             else:
                 raise NotABackup(f"it has {name!r}")
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        # `tarfile` and the system refuse numbers, times and names of headers in all these ways.
         if not seen:
             raise NotABackup(str(error)) from None
         raise DamagedBackup(str(error)) from None
     if not facts or not end:
         raise DamagedBackup("its end is missing")
-    return facts, files, int(end["gone"])
+    return facts, files, end["gone"]
 
 
 def _members(source: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
@@ -338,7 +341,7 @@ def _read_json(content: IO[bytes], digest: Digest) -> dict[str, Any]:
     digest.update(data)
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NotABackup("what describes it is no JSON") from None
     if not isinstance(value, dict):
         raise NotABackup("what describes it is no JSON object")
