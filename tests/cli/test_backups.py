@@ -1,5 +1,6 @@
 """Operators back up the service and restore it: what commands say."""
 
+import errno
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from tests.support.images import make_jpeg
 from tests.support.jobs import submit, work
 from webapp.config import Config
 from webapp.jobs import restore
+from webapp.jobs.backups import LAST
 from webapp.jobs.lifecycle import Jobs
 
 
@@ -46,6 +48,20 @@ def test_backup_does_not_overwrite_a_file(
 def test_backup_to_a_folder_that_is_missing_is_an_error(run: Run, tmp_path: Path) -> None:
     result = run("backup", str(tmp_path / "nowhere/backup.tar"))
     assert (result.exit_code, "No such file or directory" in result.output) == (1, True)
+
+
+def test_only_a_backup_that_is_on_the_disk_is_noted(
+    run: Run, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_disk(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr("webapp.jobs.backups.os.fsync", fill_disk)
+        assert run("backup", str(tmp_path / "backup.tar")).exit_code == 1
+    assert not (jobs.config.instance / LAST).exists()
+    run("backup", str(tmp_path / "backup.tar"))
+    assert (jobs.config.instance / LAST).exists()
 
 
 def test_copy_of_only_the_database_is_written(run: Run, tmp_path: Path) -> None:

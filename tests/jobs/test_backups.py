@@ -1,6 +1,5 @@
 """Backups of all data: what is in one, and what is not."""
 
-import errno
 import io
 import json
 import os
@@ -20,7 +19,8 @@ from tests.support.jobs import open_jobs, submit, sweep, work
 from tests.support.schema import old_database
 from tests.support.servers import environment
 from webapp.config import ROOT, Config
-from webapp.jobs.backups import LAST, back_up, new_file
+from webapp.disk import sync
+from webapp.jobs.backups import LAST, back_up, back_up_database, new_file, note_complete
 from webapp.jobs.instance import CannotStart, alone
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.storage import REPLACED_SECONDS
@@ -102,18 +102,6 @@ def test_backup_of_an_older_version_is_one_of_that_version(tmp_path: Path) -> No
         assert db.execute("PRAGMA user_version").fetchone() == (11,)
 
 
-def test_last_backup_is_noted_once_it_is_complete(jobs: Jobs) -> None:
-    class FullDisk(io.BytesIO):
-        def write(self, *_: object) -> int:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with pytest.raises(OSError, match="No space"):
-        back_up(jobs.config.instance, jobs.store, jobs.storage, FullDisk())
-    assert not (jobs.config.instance / LAST).exists()
-    archive_of(jobs)
-    assert (jobs.config.instance / LAST).exists()
-
-
 def test_backup_waits_for_no_restore(jobs: Jobs) -> None:
     jobs.store.db.close()
     with alone(jobs.config.instance), pytest.raises(CannotStart, match="is being restored"):
@@ -133,19 +121,32 @@ import os, signal, sys
 from webapp import create_app
 from webapp.jobs.storage import Storage
 
-Storage.open_stored = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-create_app().test_cli_runner().invoke(args=["jobs", "backup", sys.argv[1]])
+Storage.open_stored = lambda *_: os.kill(os.getpid(), int(sys.argv[2]))
+result = create_app().test_cli_runner().invoke(args=["jobs", "backup", sys.argv[1]])
+sys.exit(result.exit_code)
 """
 
 
-def test_killed_backup_leaves_no_file_of_its_name(jobs: Jobs, clock: Clock, tmp_path: Path) -> None:
+def killed_backup(jobs: Jobs, file: Path, number: int) -> int:
+    """Send a signal to a backup while it writes the first original; return its exit code."""
     submit(jobs, make_jpeg())
-    killed = subprocess.run(
-        [sys.executable, "-c", KILL, tmp_path / "backup.tar"],
+    return subprocess.run(
+        [sys.executable, "-c", KILL, file, str(number)],
         cwd=ROOT,
         env=environment(jobs.config.instance),
-    )
-    assert killed.returncode == -signal.SIGKILL
+    ).returncode
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_backup_that_is_stopped_leaves_nothing(jobs: Jobs, tmp_path: Path, number: int) -> None:
+    (tmp_path / "kept").mkdir()
+    assert killed_backup(jobs, tmp_path / "kept/backup.tar", number) == 128 + number
+    assert list((tmp_path / "kept").iterdir()) == []
+    assert list(jobs.storage.tmp.iterdir()) == []
+
+
+def test_killed_backup_leaves_no_file_of_its_name(jobs: Jobs, clock: Clock, tmp_path: Path) -> None:
+    assert killed_backup(jobs, tmp_path / "backup.tar", signal.SIGKILL) == -signal.SIGKILL
     assert not (tmp_path / "backup.tar").exists()
     clock.advance(hours=13)
     sweep(jobs)
@@ -158,3 +159,32 @@ def test_file_is_private_and_overwrites_none(tmp_path: Path) -> None:
     assert (tmp_path / "backup.tar").stat().st_mode & 0o777 == 0o600
     with pytest.raises(FileExistsError), new_file(tmp_path / "backup.tar"):
         pass
+
+
+def test_copy_of_the_database_has_its_name_only_when_it_is_whole(
+    jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+
+    def sync_and_look(path: Path) -> None:
+        assert not (folder / "copy.db").exists()
+        sync(path)
+
+    monkeypatch.setattr("webapp.jobs.database.sync", sync_and_look)
+    back_up_database(jobs.config.instance, jobs.store, folder / "copy.db")
+    assert [path.name for path in folder.iterdir()] == ["copy.db"]
+    assert (folder / "copy.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_database_is_not_copied_during_a_restore(jobs: Jobs, tmp_path: Path) -> None:
+    jobs.store.db.close()
+    with alone(jobs.config.instance), pytest.raises(CannotStart, match="is being restored"):
+        back_up_database(jobs.config.instance, jobs.store, tmp_path / "copy.db")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_note_of_a_backup_by_root_belongs_to_the_server(tmp_path: Path) -> None:
+    os.chown(tmp_path, 10001, 10001)
+    note_complete(tmp_path)
+    assert (tmp_path / LAST).stat().st_uid == 10001

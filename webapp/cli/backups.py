@@ -1,6 +1,7 @@
 """Back up the service and restore it."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,20 +35,17 @@ def backup(file: Path, database_only: bool) -> None:
     written to standard output, for another program.
     """
     with _errors("backup"):
+        config, jobs = current_config(), current_jobs()
         if not database_only:
             with _opened(file) as target:
-                written = _write(target)
+                written = backups.back_up(config.instance, jobs.store, jobs.storage, target)
+            backups.note_complete(config.instance)
             click.echo(f"{file}: {_describe(written)}", err=file == STANDARD)
             return
         if file == STANDARD:
             raise click.UsageError("A copy of only the database needs a file.")
-        current_jobs().store.db.backup(file)
+        backups.back_up_database(config.instance, jobs.store, file)
         click.echo(f"{file}: {filesize(file.stat().st_size)}")
-
-
-def _write(target: IO[bytes]) -> Backup:
-    jobs = current_jobs()
-    return backups.back_up(current_config().instance, jobs.store, jobs.storage, target)
 
 
 @contextmanager
@@ -127,7 +125,13 @@ def _report(done: Restored) -> str:
 
 @contextmanager
 def _errors(what: str) -> Iterator[None]:
-    """End the command with a sentence where a backup or a restore fails."""
+    """End the command with a sentence where a backup or a restore fails.
+
+    SIGTERM and the end of a terminal also remove what was written so far.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # Not under nohup.
+            signal.signal(number, _end)
     try:
         yield
     except DamagedDatabase as error:
@@ -139,3 +143,7 @@ def _errors(what: str) -> Iterator[None]:
         raise click.ClickException(f"The {what} failed: the reader ended.") from None
     except OSError as error:
         raise click.ClickException(f"The {what} failed: {error}") from None
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)

@@ -36,7 +36,7 @@ from webapp.jobs.store.copies import files_of_copy, read_copy
 FORMAT = 1
 MANIFEST, DATABASE, KEY, COMPLETE = "manifest.json", "jobs.db", "secret_key", "complete.json"
 _COPIED = 1 << 18  # Bytes at once.
-LAST = "last-backup"  # An empty file: when it was written, the last backup was complete.
+LAST = "last-backup"  # An empty file: its time is that of the last backup.
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,41 @@ def back_up(root: Path, store: Store, storage: Storage, target: IO[bytes]) -> Ba
 
     It migrates nothing. Raises OSError, or CannotStart during a restore.
     """
-    with _in_use(root), storage.replaced_kept():
-        with tempfile.TemporaryDirectory(prefix="backup-", dir=storage.tmp) as folder:
-            copy = Path(folder) / DATABASE
-            store.db.backup(copy)
-            written = _write(root, storage, copy, store.now(), target)
-        (root / LAST).touch(0o600)
-    return written
+    with (
+        _in_use(root),
+        storage.replaced_kept(),
+        tempfile.TemporaryDirectory(prefix="backup-", dir=storage.tmp) as folder,
+    ):
+        copy = Path(folder) / DATABASE
+        store.db.backup(copy)
+        return _write(root, storage, copy, store.now(), target)
+
+
+def back_up_database(root: Path, store: Store, path: Path) -> None:
+    """Copy only the database, to a new file that gets its name once it is whole and on the disk.
+
+    It migrates nothing. Raises OSError, or CannotStart during a restore.
+    """
+    if path.exists():
+        raise FileExistsError(f"{path} exists.")
+    with (
+        _in_use(root),
+        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
+    ):
+        copy = Path(folder) / path.name
+        store.db.backup(copy)
+        os.rename(copy, path)
+    sync(path.parent)
+
+
+def note_complete(root: Path) -> None:
+    """Note that a backup of all was written: its file has its name, or its reader has all."""
+    note = os.open(root / LAST, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.utime(note)
+        instance.give_to_owner(note, root)
+    finally:
+        os.close(note)
 
 
 @contextmanager

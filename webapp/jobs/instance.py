@@ -87,11 +87,16 @@ def is_in_use(root: Path) -> bool:
         os.close(lock)
 
 
+def give_to_owner(file: int, root: Path) -> None:
+    """Let the server open a file that may be of a command of root."""
+    if os.geteuid() == 0:
+        owner = root.stat()
+        os.fchown(file, owner.st_uid, owner.st_gid)
+
+
 def _open_lock(root: Path) -> int:
     lock = os.open(root / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    if os.geteuid() == 0:  # A command of root: the server must be able to open it, too.
-        owner = root.stat()
-        os.fchown(lock, owner.st_uid, owner.st_gid)
+    give_to_owner(lock, root)
     return lock
 
 
