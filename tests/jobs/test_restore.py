@@ -1,5 +1,6 @@
 """Restoring: all or nothing, whatever the archive has and whenever a kill comes."""
 
+import fcntl
 import io
 import json
 import os
@@ -8,7 +9,9 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import termios
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
@@ -20,6 +23,7 @@ from tests.support.app import place_databases, running_app
 from tests.support.backups import Members, archive_of, make_archive, members_of, stored_files
 from tests.support.images import make_jpeg
 from tests.support.jobs import open_jobs, submit, work
+from tests.support.servers import wait_until
 from webapp.config import ROOT, Config
 from webapp.jobs import restore as restore_module
 from webapp.jobs.database import MIGRATIONS
@@ -89,6 +93,11 @@ def put(root: Path, archive: bytes, replace: bool = False) -> Restored:
         return restore(root, source, replace)
 
 
+def bytes_in(pipe: int) -> int:
+    """Count the bytes that can be read from a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def job_ids(root: Path) -> set[str]:
     with closing(sqlite3.connect(root / "jobs.db")) as db:
         return {job_id for (job_id,) in db.execute("SELECT id FROM jobs")}
@@ -121,6 +130,32 @@ def test_restored_files_have_the_modes_of_published_ones(
     assert modes(root) == modes(origin.config.instance)
     for name in ("jobs.db", "secret_key"):
         assert (root / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_strict_umask_of_an_operator_does_not_lock_nginx_out(archive: bytes, root: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        put(root, archive)
+    finally:
+        os.umask(before)
+    assert (root / "thumbnails").stat().st_mode & 0o777 == 0o750
+
+
+def test_pipe_that_sends_a_few_bytes_at_first_is_a_backup(origin: Jobs, root: Path) -> None:
+    copy = root.parent / "copy.db"
+    origin.store.db.backup(copy)
+    reader, writer = os.pipe()
+    os.write(writer, copy.read_bytes()[:5])
+
+    def send_the_rest() -> None:
+        wait_until(lambda: not bytes_in(reader), what="the first bytes to be read")
+        with open(writer, "wb") as pipe:
+            pipe.write(copy.read_bytes()[5:])
+
+    with ThreadPoolExecutor() as pool, open(reader, "rb") as source:
+        sent = pool.submit(send_the_rest)
+        assert restore(root, source).jobs == 2
+        sent.result()
 
 
 def test_image_that_waited_is_made_after_the_restore(
@@ -267,7 +302,7 @@ def with_content(number: int, content: bytes) -> Callable[[Members], Members]:
 
 def with_header(name: str, value: str) -> Callable[[Members], Members]:
     def change(members: Members) -> Members:
-        members[3][0].pax_headers[name] = value
+        members[3][0].pax_headers = {name: value}
         return members
 
     return change

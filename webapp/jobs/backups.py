@@ -35,7 +35,6 @@ from webapp.jobs.store.copies import files_of_copy, read_copy
 
 FORMAT = 1
 MANIFEST, DATABASE, KEY, COMPLETE = "manifest.json", "jobs.db", "secret_key", "complete.json"
-_COPIED = 1 << 18  # Bytes at once.
 LAST = "last-backup"  # An empty file: its time is that of the last backup.
 
 
@@ -210,10 +209,3 @@ def _add_json(
     member.size, member.mtime, member.mode = len(content), int(now), 0o600
     digest.begin(name, member.size)
     archive.addfile(member, _Hashed(BytesIO(content), digest))
-
-
-def copy_stream(source: IO[bytes], target: IO[bytes], digest: Digest) -> None:
-    """Copy a file, and add it to a digest."""
-    while data := source.read(_COPIED):
-        digest.update(data)
-        target.write(data)

@@ -9,7 +9,6 @@ To rename the first to the second is the step that decides. From then on the res
 by moving one name after the other, by whichever process starts next if this one is killed.
 """
 
-import io
 import json
 import os
 import shutil
@@ -18,20 +17,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from webapp.config import MB
 from webapp.disk import sync
 from webapp.jobs import instance
-from webapp.jobs.backups import (
-    COMPLETE,
-    DATABASE,
-    FORMAT,
-    KEY,
-    MANIFEST,
-    Digest,
-    copy_stream,
-)
+from webapp.jobs.backups import COMPLETE, DATABASE, FORMAT, KEY, MANIFEST, Digest
 from webapp.jobs.database import MIGRATIONS
 from webapp.jobs.storage import STORED, Storage, is_stored
 from webapp.jobs.store.copies import CopyFacts, DamagedDatabase, has_rows, read_copy
@@ -43,6 +34,7 @@ _NEW, _OLD, _DISCARD = "new", "old", "discard-old"
 _SWITCHED = (KEY, *STORED, DATABASE)
 _LOGS = (f"{DATABASE}-wal", f"{DATABASE}-shm")  # Never left beside another database.
 _SQLITE = b"SQLite format 3\0"
+_COPIED = 1 << 18  # Bytes at once.
 _LARGEST_JSON = 10_000  # Bytes.
 
 
@@ -138,8 +130,8 @@ def restore(root: Path, source: IO[bytes], replace: bool = False) -> Restored:
     owner = root.stat().st_uid
     if os.geteuid() == 0 and owner != 0:
         raise WrongUser(root, owner)
-    reader = io.BufferedReader(source) if isinstance(source, io.RawIOBase) else source
-    is_database = reader.peek(len(_SQLITE))[: len(_SQLITE)] == _SQLITE  # type: ignore[attr-defined]
+    head = source.read(len(_SQLITE))  # Not peek: a slow pipe may have fewer bytes yet.
+    is_database = head == _SQLITE
     with instance.alone(root):
         _complete(root)
         # To open a damaged database could delete its log, so only where that decides.
@@ -153,7 +145,7 @@ def restore(root: Path, source: IO[bytes], replace: bool = False) -> Restored:
         incoming.chmod(0o700)
         try:
             read = _read_database if is_database else _read_archive
-            facts, files, gone = read(reader, incoming / _NEW)
+            facts, files, gone = read(cast(IO[bytes], _Rejoined(head, source)), incoming / _NEW)
             has_key = (incoming / _NEW / KEY).exists()
             if is_empty:
                 (incoming / _DISCARD).touch()
@@ -250,9 +242,21 @@ def _check_room(root: Path, source: IO[bytes]) -> None:
         raise NoRoom(size, free)
 
 
+class _Rejoined:
+    """Read a stream whose first bytes were read already."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size: int, /) -> bytes:
+        head, self._head = self._head[:size], self._head[size:]
+        return head + self._rest.read(size - len(head))
+
+
 def _read_database(source: IO[bytes], new: Path) -> tuple[CopyFacts, None, int]:
     with _create(new / DATABASE) as file:
-        copy_stream(source, file, Digest())
+        _copy(source, file, Digest())
     return _check_database(new / DATABASE), None, 0
 
 
@@ -287,11 +291,11 @@ def _read_archive(source: IO[bytes], new: Path) -> tuple[CopyFacts, int, int]:
                 _check_manifest(_read_json(content, digest))
             elif name == DATABASE:
                 with _create(new / name) as file:
-                    copy_stream(content, file, digest)
+                    _copy(content, file, digest)
                 facts = _check_database(new / name)
             elif name == KEY:
                 with _create(new / name) as file:
-                    copy_stream(content, file, digest)
+                    _copy(content, file, digest)
             elif name == COMPLETE:
                 end = _read_json(content, digest)
                 if end.get("sha256") != before or end.get("files") != files:
@@ -327,9 +331,15 @@ def _keep(storage: Storage, member: tarfile.TarInfo, content: IO[bytes], digest:
     except FileExistsError:
         raise NotABackup(f"it has {member.name} twice") from None
     with file:
-        copy_stream(content, file, digest)
+        _copy(content, file, digest)
         file.flush()
         os.utime(file.fileno(), (member.mtime, member.mtime))
+
+
+def _copy(source: IO[bytes], target: IO[bytes], digest: Digest) -> None:
+    while data := source.read(_COPIED):
+        digest.update(data)
+        target.write(data)
 
 
 def _create(path: Path) -> IO[bytes]:

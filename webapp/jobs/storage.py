@@ -84,8 +84,10 @@ class Storage:
         self.tmp = root / "tmp"
         self.unsettled = root / "unsettled"
         # nginx may be in our group and read thumbnails; the rest is private.
-        for folder, mode in ((root, 0o750), (self.thumbnails, 0o750)):
-            folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        for folder in (root, self.thumbnails):
+            with suppress(FileExistsError):  # As its operator made it.
+                folder.mkdir(mode=0o750, parents=True)
+                folder.chmod(0o750)  # Not by mkdir: a strict umask would lock nginx out.
         for folder in (self.originals, self.deleted, self.trials, self.tmp, self.unsettled):
             folder.mkdir(mode=0o700, exist_ok=True)
 
