@@ -209,6 +209,21 @@ def test_names_of_a_long_release_fit() -> None:
         assert len(each["metadata"]["name"]) <= 63
 
 
+def test_names_stay_names_where_yaml_would_read_something_else() -> None:
+    values = {
+        "nameOverride": "no",
+        "fullnameOverride": "yes",
+        "secret": {"existingSecret": "123"},
+        "persistence": {"existingClaim": "1e3"},
+        "ingress": {"enabled": True, "host": "123", "className": "on", "tlsSecret": "true"},
+        "priorityClassName": "off",
+        "terminationGracePeriodSeconds": 2_000_000,
+    }
+    own_claim = {**values, "persistence": {"storageClass": "1e3", "size": "20000000000"}}
+    for each in render(values, release="true") + render(own_claim, release="null"):
+        kubernetes_validate.validate(each, kubernetes_validate.latest_version(), strict=True)
+
+
 def test_schema_knows_each_value_and_no_other() -> None:
     def names(schema: Any) -> Any:
         return {key: names(each) for key, each in schema.get("properties", {}).items()}
@@ -435,10 +450,13 @@ def test_web_is_not_restarted_for_what_a_restart_does_not_help() -> None:
         ({"replicas": 2}, r"'/replicas'.*must be 1|replicas.*1"),
         ({"image": {"repository": "ghcr.io/OWNER/thumbnails"}}, "no image is published yet"),
         ({"config": {"thumbnail_workers": "2"}}, "thumbnail_workers"),
-        ({"config": {"THUMBNAIL_INSTANCE": "/x"}}, "THUMBNAIL_INSTANCE"),
-        ({"config": {"THUMBNAIL_ACCESS_TOKEN": TOKEN}}, "THUMBNAIL_ACCESS_TOKEN"),
+        ({"config": {"THUMBNAIL_INSTANCE": "/x"}}, "config.THUMBNAIL_INSTANCE: the chart sets it"),
+        *(
+            ({"config": {environment_name(name): TOKEN}}, f"{environment_name(name)}.*in `secret`")
+            for name in SECRETS
+        ),
         ({"config": {"THUMBNAIL_WORKERS": 8}}, "Set it to 12500M at least"),
-        ({"secret": {"accessToken": "short"}}, "/secret/accessToken"),
+        ({"secret": {"accessToken": "short"}}, "'/secret/accessToken': minLength: got 5, want 16"),
         ({"secret": {"existingKeys": ["TOKEN"]}}, "/secret/existingKeys"),
         ({"ingress": {"enabled": True}}, "/ingress/host"),
         ({"ingress": {"enabled": True, "host": "a.example", "path": "x"}}, "/ingress/path"),
@@ -447,11 +465,28 @@ def test_web_is_not_restarted_for_what_a_restart_does_not_help() -> None:
         ({"serviceMonitor": {"enabled": True}}, "secret.metricsToken"),
         ({"worker": {"resources": {"limits": {"memory": "lots"}}}}, "/worker/resources/limits"),
         ({"ingres": {}}, "ingres"),
+        ({"image": {"tag": "1.0 # mine"}}, "/image/tag"),
+        ({"fullnameOverride": "2nd"}, "/fullnameOverride"),
+        ({"persistence": {"size": "10K"}}, "/persistence/size"),
+        ({"tolerations": ["arm"]}, "/tolerations/0"),
+        ({"podLabels": {"app.kubernetes.io/component": "x"}}, "app.kubernetes.io/component"),
     ],
 )
 def test_wrong_value_is_refused_with_its_name(values: dict[str, Any], words: str) -> None:
     with pytest.raises(helm.HelmError, match=words):
         render(values)
+
+
+def test_release_after_which_no_service_can_be_named_is_refused() -> None:
+    with pytest.raises(helm.HelmError, match="Set fullnameOverride"):
+        render({}, release="2nd")
+    render({"fullnameOverride": "second"}, release="2nd")
+
+
+def test_secret_that_is_refused_is_not_shown() -> None:
+    with pytest.raises(helm.HelmError) as refused:
+        render({"secret": {"secretKey": TOKEN[:31]}})
+    assert TOKEN[:31] not in str(refused.value)
 
 
 # What runs

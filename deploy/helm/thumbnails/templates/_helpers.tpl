@@ -6,12 +6,16 @@
 {{- define "thumbnails.fullname" -}}
 {{- $name := include "thumbnails.name" . }}
 {{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
-{{- .Values.fullnameOverride | default $full | trunc 52 | trimSuffix "-" }}
+{{- $full = .Values.fullnameOverride | default $full | trunc 52 | trimSuffix "-" }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $full) }}
+{{- fail (printf "A Service cannot be named %s: its name has small letters, digits and hyphens, and begins with a letter. Set fullnameOverride to such a name." $full) }}
+{{- end }}
+{{- $full }}
 {{- end }}
 
 {{- define "thumbnails.selector" -}}
-app.kubernetes.io/name: {{ include "thumbnails.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "thumbnails.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "thumbnails.labels" -}}
@@ -46,6 +50,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 {{- range $name, $value := .Values.config }}
+{{- if has $name (list "THUMBNAIL_ACCESS_TOKEN" "THUMBNAIL_METRICS_TOKEN" "THUMBNAIL_SECRET_KEY") }}
+{{- fail (printf "config.%s: those who may read a ConfigMap would see it. Set it in `secret`." $name) }}
+{{- else if eq $name "THUMBNAIL_INSTANCE" }}
+{{- fail "config.THUMBNAIL_INSTANCE: the chart sets it to /data, where the volume is." }}
+{{- end }}
 {{- $_ := set $config $name (include "thumbnails.text" $value) }}
 {{- end }}
 {{- with get $config "THUMBNAIL_ALLOWED_HOSTS" }}
@@ -118,7 +127,7 @@ operators run. Signs of life are in /dev/shm, which the runtime mounts in every 
 
 {{- define "thumbnails.workerResources" -}}
 {{- $config := include "thumbnails.config" . | fromYaml }}
-{{- with dig "limits" "memory" "" .Values.worker.resources }}
+{{- with dig "limits" "memory" "" (.Values.worker.resources | default dict) }}
 {{- $workers := get $config "THUMBNAIL_WORKERS" | int64 }}
 {{- $megabytes := get $config "THUMBNAIL_DECODE_MEMORY_MB" | default "1500" | int64 }}
 {{- $needed := add 500 (mul $workers $megabytes) }}
