@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image as Picture
 
-from tests.support.container import Container, Image, build_image, missing_tools
+from tests.support.container import Container, Image, build_image, missing_tools, storage
 from tests.support.images import make_jpeg
 from tests.support.servers import Client, descendants_of
 from webapp.config import MB, ROOT
@@ -24,21 +24,21 @@ STOP_SECONDS = 45
 
 
 @pytest.fixture(scope="module")
-def image() -> Image:
+def image() -> Iterator[Image]:
     sentence = missing_tools()
     assert not sentence, sentence
-    started = time.monotonic()
-    image = build_image(**BUILT)
-    print(f"\nBuilt in {time.monotonic() - started:.0f} s. Layers, uncompressed, base first:")
-    for layer, size in image.layers():
-        print(f"{size / MB:7.1f} MB  {layer[:80]}")
-    return image
+    with storage():
+        started = time.monotonic()
+        image = build_image(**BUILT)
+        print(f"\nBuilt in {time.monotonic() - started:.0f} s. Layers, uncompressed, base first:")
+        for layer, size in image.layers():
+            print(f"{size / MB:7.1f} MB  {layer[:80]}")
+        yield image
 
 
 @pytest.fixture(scope="module")
-def root(image: Image) -> Iterator[Path]:
-    with image.mounted() as root:
-        yield root
+def root(image: Image) -> Path:
+    return image.mount()
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ compose.yaml it has a read-only root, no capabilities and no way to gain any.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
@@ -73,9 +74,27 @@ def buildah(*arguments: str | Path, stdin: str | None = None) -> str:
     return done.stdout.strip()
 
 
+@contextlib.contextmanager
+def storage() -> Iterator[None]:
+    """Have the storage alone, and leave no container or mount in it.
+
+    A run that is killed leaves those of its build. The next one removes them.
+    """
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AssertionError(f"Another run uses {CACHE}. Wait for its end.") from None
+        buildah("rm", "--all")
+        try:
+            yield
+        finally:
+            buildah("rm", "--all")
+
+
 def build_image(**arguments: str) -> "Image":
     """Build the Dockerfile with these build arguments, on the stand-in for its base."""
-    CACHE.mkdir(parents=True, exist_ok=True)
     if BASE not in buildah("images", "--format", "{{.Name}}").splitlines():
         _build_base()
     given = [f"--build-arg={name}={value}" for name, value in {"BASE": BASE, **arguments}.items()]
@@ -168,15 +187,10 @@ class Image:
             for step, digest in zip(made_by, digests, strict=True)
         ]
 
-    @contextlib.contextmanager
-    def mounted(self) -> Iterator[Path]:
-        """Give the root folder of a container that is not started."""
+    def mount(self) -> Path:
+        """Give the root folder of a container that is not started; `storage` removes it."""
         container = buildah("from", "--isolation", "chroot", "--network", "host", IMAGE)
-        try:
-            yield Path(buildah("mount", container))
-        finally:
-            buildah("umount", container)
-            buildah("rm", container)
+        return Path(buildah("mount", container))
 
 
 class Container:
@@ -291,9 +305,7 @@ class Container:
         """End all processes of the container at once."""
         if self._process and self._process.poll() is None:
             for pid in children_of(self._process.pid):
-                os.kill(
-                    pid, signal.SIGKILL
-                )  # The first of its namespace: the kernel ends all others.
+                os.kill(pid, signal.SIGKILL)  # The first of its namespace: all others end with it.
             self._process.wait()
 
     def output(self) -> str:
