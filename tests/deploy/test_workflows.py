@@ -11,12 +11,17 @@ import yaml
 from webapp.config import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").iterdir())
+RELEASE = ROOT / ".github/workflows/release.yml"
 DOCKERFILE = ROOT / "Dockerfile"
 each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 
 
 def read(workflow: Path) -> Any:
     return yaml.safe_load(workflow.read_text())
+
+
+def steps(workflow: Path) -> list[dict[str, Any]]:
+    return [step for job in read(workflow)["jobs"].values() for step in job["steps"]]
 
 
 def check_schema(name: str, file: Path) -> None:
@@ -33,6 +38,11 @@ def test_workflow_follows_the_schema_of_its_kind(workflow: Path) -> None:
 
 def test_updates_of_dependencies_follow_the_schema_of_their_kind() -> None:
     check_schema("vendor.dependabot", ROOT / ".github/dependabot.yml")
+
+
+def test_actions_and_the_base_image_are_updated() -> None:
+    updates = read(ROOT / ".github/dependabot.yml")["updates"]
+    assert {update["package-ecosystem"] for update in updates} == {"github-actions", "docker"}
 
 
 @each_workflow
@@ -53,8 +63,50 @@ def test_workflow_may_write_nothing_unless_a_job_says_so(workflow: Path) -> None
     assert read(workflow)["permissions"] in ({}, {"contents": "read"})
 
 
+@each_workflow
+def test_code_of_a_stranger_runs_without_secrets_and_leaves_no_credentials(workflow: Path) -> None:
+    # YAML reads the key `on` as true.
+    assert set(read(workflow)[True]) <= {"push", "pull_request"}
+    checkouts = [step for step in steps(workflow) if "actions/checkout@" in step.get("uses", "")]
+    assert checkouts
+    assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
+
+
+@each_workflow
+def test_job_that_hangs_is_ended(workflow: Path) -> None:
+    assert all(job["timeout-minutes"] <= 30 for job in read(workflow)["jobs"].values())
+
+
+def test_image_is_tested_and_built_on_a_machine_of_each_architecture() -> None:
+    image = read(RELEASE)["jobs"]["image"]
+    machines = {one["arch"]: one["runner"] for one in image["strategy"]["matrix"]["include"]}
+    assert machines == {"amd64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
+    assert image["runs-on"] == "${{ matrix.runner }}"
+    tested = next(place for place, step in enumerate(image["steps"]) if "docker run" in str(step))
+    pushed = next(place for place, step in enumerate(image["steps"]) if "push=true" in str(step))
+    assert "make test-acceptance" in image["steps"][tested]["run"]
+    assert tested < pushed
+
+
+def test_image_says_how_it_was_built_and_of_what_and_is_signed() -> None:
+    (pushed,) = (step["with"] for step in steps(RELEASE) if "push=true" in str(step))
+    assert (pushed["provenance"], pushed["sbom"]) == ("mode=max", True)
+    published = read(RELEASE)["jobs"]["publish"]["steps"]
+    assert any("cosign sign --yes --recursive" in step.get("run", "") for step in published)
+    assert any("actions/attest@" in step.get("uses", "") for step in published)
+
+
+def test_nothing_is_published_before_it_is_checked() -> None:
+    jobs = read(RELEASE)["jobs"]
+    checked = [step.get("run") for step in jobs["check"]["steps"]]
+    assert {"make check", "make release-check", "make audit", "make test-fast"} <= set(checked)
+    assert jobs["image"]["needs"] == "check"
+    assert "image" in jobs["publish"]["needs"]
+    assert "publish" in jobs["release"]["needs"]
+
+
 def test_jobs_of_a_release_write_only_what_they_make() -> None:
-    jobs = read(ROOT / ".github/workflows/release.yml")["jobs"]
+    jobs = read(RELEASE)["jobs"]
     writes = {
         name: {what for what, access in job["permissions"].items() if access == "write"}
         for name, job in jobs.items()
@@ -69,9 +121,7 @@ def test_jobs_of_a_release_write_only_what_they_make() -> None:
 
 @each_workflow
 def test_scripts_read_no_expression_that_a_stranger_could_write(workflow: Path) -> None:
-    for job in read(workflow)["jobs"].values():
-        for step in job["steps"]:
-            assert "${{" not in step.get("run", "")
+    assert [step for step in steps(workflow) if "${{" in step.get("run", "")] == []
 
 
 @each_workflow
