@@ -72,6 +72,24 @@ def test_server_behind_tls_trusts_caddy_and_protects_cookies(behind_tls: dict[st
     assert environ["THUMBNAIL_ALLOWED_HOSTS"] == behind_tls["caddy"]["environment"]["DOMAIN"]
 
 
+def test_caddy_reads_the_shipped_file_and_keeps_its_certificates(
+    behind_tls: dict[str, Any],
+) -> None:
+    volumes = {volume["target"]: volume for volume in behind_tls["caddy"]["volumes"]}
+    assert volumes["/etc/caddy/Caddyfile"]["source"] == str(ROOT / "deploy/Caddyfile")
+    assert volumes["/etc/caddy/Caddyfile"]["read_only"] is True
+    assert volumes["/data"]["source"] == "caddy-data"
+
+
+def test_caddy_starts_when_the_server_is_healthy(behind_tls: dict[str, Any]) -> None:
+    assert behind_tls["caddy"]["depends_on"]["thumbnails"]["condition"] == "service_healthy"
+
+
+def test_site_without_its_name_is_refused_in_a_sentence() -> None:
+    with pytest.raises(AssertionError, match="Set DOMAIN to the name of your site"):
+        merged(*FILES)
+
+
 def test_server_alone_trusts_no_proxy(alone: dict[str, Any]) -> None:
     assert "THUMBNAIL_TRUSTED_PROXIES" not in alone["thumbnails"]["environment"]
 
@@ -85,6 +103,35 @@ def test_container_has_a_read_only_root_and_no_rights(
     assert container["cap_drop"] == ["ALL"]
     assert container.get("cap_add", []) == (["NET_BIND_SERVICE"] if service == "caddy" else [])
     assert container["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_server_has_the_user_of_the_image(alone: dict[str, Any]) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE) == [alone["thumbnails"]["user"]]
+
+
+@pytest.mark.parametrize("service", ["thumbnails", "caddy"])
+def test_container_is_started_again_and_takes_no_more_than_its_share(
+    behind_tls: dict[str, Any], service: str
+) -> None:
+    container = behind_tls[service]
+    assert container["restart"] == "unless-stopped"
+    assert int(container["mem_limit"]) > 0
+    assert container["logging"]["driver"] == "local"
+
+
+def test_processes_are_bounded_and_reaped(alone: dict[str, Any]) -> None:
+    assert alone["thumbnails"]["pids_limit"] <= 1024
+    assert alone["thumbnails"]["init"] is True
+
+
+def test_commands_in_the_container_have_a_temporary_folder(alone: dict[str, Any]) -> None:
+    [folder] = alone["thumbnails"]["tmpfs"]
+    assert folder.startswith("/tmp:size=")
+
+
+def test_changed_code_is_built_again(alone: dict[str, Any]) -> None:
+    assert alone["thumbnails"]["pull_policy"] == "build"
 
 
 def test_data_is_on_a_volume_of_its_name(alone: dict[str, Any]) -> None:

@@ -98,6 +98,18 @@ def test_server_can_write_to_its_volume_alone(container: Container) -> None:
     assert container.execute("touch", "/data/file").returncode == 0
 
 
+def test_user_of_the_image_could_not_change_the_code_of_a_writable_root(root: Path) -> None:
+    for path in [*root.glob("app/**/*"), *root.glob("venv/**/*")]:
+        status = path.lstat()
+        assert (status.st_uid, status.st_gid) == (0, 0), path
+        assert path.is_symlink() or not status.st_mode & 0o022, path
+
+
+def test_volume_belongs_to_the_user_of_the_image_alone(root: Path) -> None:
+    status = (root / "data").stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (10001, 10001, 0o750)
+
+
 def test_upload_becomes_a_thumbnail(client: Client) -> None:
     job_id = client.submit(make_jpeg((640, 480)))
     client.wait_for(job_id)
