@@ -1,10 +1,12 @@
 """`make audit` fails for known vulnerabilities, and passes without the service."""
 
 import json
+import re
 
 import pytest
 
-from tests.support.audit import judge
+from tests.support.audit import LOCKS, ROOT, judge
+from tests.support.release import locks
 
 SOUND = {"name": "flask", "version": "3.1.2", "vulns": []}
 FLAWED = {
@@ -67,3 +69,12 @@ def test_unreadable_lock_fails_the_audit(name: str) -> None:
 def test_crash_of_pip_audit_fails_despite_words_about_a_connection() -> None:
     errors = '  File "requests/ssl.py", line 1, in connect\nTypeError: no ConnectionError\n'
     assert judge("", errors) == (errors, 1)
+
+
+def test_every_locked_package_is_looked_up() -> None:
+    pinned = {
+        lock: set(re.findall(r"^\S+==\S+", (ROOT / lock).read_text(), re.MULTILINE))
+        for lock in locks((ROOT / "Makefile").read_text())
+    }
+    looked_up = set().union(*(pinned[lock] for lock in LOCKS))
+    assert set().union(*pinned.values()) <= looked_up

@@ -16,7 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]  # Without webapp.config: no package is installed here.
 # An environment of its own: pip-audit brings thirty packages that nothing else here needs.
 ENVIRONMENT = ROOT / ".venv-audit"
-LOCKS = ("requirements-dev.txt", "requirements-deploy.txt")  # The first has what we ship, too.
+# The first has what we ship, too.
+LOCKS = ("requirements-dev.txt", "requirements-deploy.txt", "requirements-build.txt")
 PIP_AUDIT = "pip-audit==2.10.1"
 SECONDS = 120  # For all of the installation, and for all of the look-up.
 # How a traceback names what was raised, and the one such error that pip-audit prints without a
