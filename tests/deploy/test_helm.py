@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -280,14 +281,20 @@ def test_key_that_a_secret_lacks_stops_the_pod() -> None:
     assert "optional" not in text
 
 
+def annotations_of_the_pod(values: dict[str, Any]) -> dict[str, str]:
+    template = only(render(values), "StatefulSet")["spec"]["template"]
+    return template["metadata"]["annotations"]  # type: ignore[no-any-return]
+
+
 @pytest.mark.parametrize("changed", ["config", "secret"])
 def test_change_of_settings_restarts_the_pod(changed: str) -> None:
     values = {"config": {"THUMBNAIL_RETENTION_HOURS": "48"}, "secret": {"accessToken": TOKEN}}
+    assert annotations_of_the_pod({}) != annotations_of_the_pod({changed: values[changed]})
 
-    def annotations(values: dict[str, Any]) -> Any:
-        return only(render(values), "StatefulSet")["spec"]["template"]["metadata"]["annotations"]
 
-    assert annotations({}) != annotations({changed: values[changed]})
+def test_pod_does_not_tell_whether_a_guess_of_a_secret_is_right() -> None:
+    told = annotations_of_the_pod({"secret": {"accessToken": TOKEN}})["checksum/secret"]
+    assert re.fullmatch("[0-9a-f]{5}", told)
 
 
 def test_service_in_the_namespace_sets_no_setting(objects: list[Object]) -> None:
@@ -337,6 +344,33 @@ def test_both_containers_write_to_the_volume(objects: list[Object]) -> None:
     assert pod_of(objects)["securityContext"]["fsGroup"] == 10001
 
 
+def test_volume_with_many_files_does_not_hold_up_a_start() -> None:
+    assert pod_of(render({}))["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+
+
+def test_temporary_files_take_little_memory(objects: list[Object]) -> None:
+    (tmp,) = [each for each in pod_of(objects)["volumes"] if each["name"] == "tmp"]
+    assert tmp["emptyDir"] == {"medium": "Memory", "sizeLimit": "64Mi"}
+
+
+def test_there_is_one_pod_and_a_broken_one_is_replaced(objects: list[Object]) -> None:
+    stateful = only(objects, "StatefulSet")["spec"]
+    assert (stateful["replicas"], stateful["podManagementPolicy"]) == (1, "Parallel")
+
+
+def test_data_outlive_the_release() -> None:
+    stateful = only(render({}), "StatefulSet")["spec"]
+    assert set(stateful["persistentVolumeClaimRetentionPolicy"].values()) == {"Retain"}
+
+
+def test_web_listens_where_the_service_leads(objects: list[Object]) -> None:
+    given = environment_of(objects, "web")
+    (port,) = container(objects, "web")["ports"]
+    assert given["HOST"] == "0.0.0.0"
+    assert port["containerPort"] == int(given["PORT"])
+    assert only(objects, "Service")["spec"]["ports"][0]["targetPort"] == port["name"]
+
+
 def test_pod_has_the_time_to_stop(objects: list[Object]) -> None:
     assert pod_of(objects)["terminationGracePeriodSeconds"] > STOP_SECONDS
 
@@ -363,6 +397,36 @@ def test_selectors_find_the_server_and_nothing_else(objects: list[Object]) -> No
         assert not selector.items() <= test.items()
 
 
+@pytest.mark.parametrize(
+    ("address", "reached"),
+    [
+        *((address, True) for address in ("93.184.216.34", "2606:2800:220:1::1")),
+        *((address, False) for address in ("10.0.0.1", "172.31.0.1", "192.168.1.1", "100.64.0.1")),
+        *((address, False) for address in ("127.0.0.1", "169.254.169.254", "fd00::1", "fe80::1")),
+    ],
+)
+def test_fenced_pod_reaches_public_addresses_alone(address: str, reached: bool) -> None:
+    policy = only(render({"networkPolicy": {"enabled": True}}), "NetworkPolicy")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    blocks = [to["ipBlock"] for rule in policy["egress"] for to in rule.get("to", [])]
+    is_in = [
+        ip_address(address) in ip_network(block["cidr"])
+        and not any(ip_address(address) in ip_network(each) for each in block["except"])
+        for block in blocks
+    ]
+    assert any(is_in) is reached
+
+
+def test_fenced_pod_is_reached_by_the_named_pods_alone() -> None:
+    objects = render(VALUES["fenced"])
+    (rule,) = only(objects, "NetworkPolicy")["spec"]["ingress"]
+    test, named = rule["from"]
+    labels = only(objects, "Pod")["metadata"]["labels"]
+    assert test["podSelector"]["matchLabels"].items() <= labels.items()
+    assert test["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "test"
+    assert named == VALUES["fenced"]["networkPolicy"]["from"][0]
+
+
 def test_prometheus_finds_the_service() -> None:
     objects = render(VALUES["all-secrets-and-metrics"])
     monitor, service = only(objects, "ServiceMonitor")["spec"], only(objects, "Service")
@@ -382,6 +446,13 @@ def test_ingress_leads_to_the_service() -> None:
     service = only(objects, "Service")
     assert path["backend"]["service"]["name"] == service["metadata"]["name"]
     assert path["backend"]["service"]["port"]["name"] == service["spec"]["ports"][0]["name"]
+
+
+def test_ingress_has_the_certificate_of_its_host_and_cookies_for_https() -> None:
+    objects = render(VALUES["host"])
+    (tls,) = only(objects, "Ingress")["spec"]["tls"]
+    assert tls == {"hosts": ["pictures.example.com"], "secretName": "certificate"}
+    assert only(objects, "ConfigMap")["data"]["THUMBNAIL_COOKIE_SECURE"] == "1"
 
 
 def test_ingress_accepts_the_largest_request() -> None:
@@ -427,6 +498,11 @@ def ask(app: Flask, probe: Object) -> int:
 
 def test_web_is_started_without_a_consumer(guarded: Flask) -> None:
     assert ask(guarded, container(render({}), "web")["startupProbe"]) == 200
+
+
+def test_migration_of_a_large_database_has_ten_minutes() -> None:
+    probe = container(render({}), "web")["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= 600
 
 
 def test_pod_is_not_ready_without_a_consumer(guarded: Flask) -> None:
