@@ -469,7 +469,9 @@ def test_ingress_accepts_the_largest_request() -> None:
     [("/thumbnails", "/"), ("/thumbnails/", "/"), ("/thumbnails/jobs/1", "/jobs/1")],
 )
 def test_ingress_removes_the_path_and_says_so(asked: str, sent: str) -> None:
-    ingress = only(render(VALUES["path"]), "Ingress")
+    objects = render(VALUES["path"])
+    assert only(objects, "ConfigMap")["data"]["THUMBNAIL_TRUSTED_PREFIX"] == "1"
+    ingress = only(objects, "Ingress")
     annotations = ingress["metadata"]["annotations"]
     path = ingress["spec"]["rules"][0]["http"]["paths"][0]["path"]
     target = annotations["nginx.ingress.kubernetes.io/rewrite-target"].replace("$", "\\")

@@ -132,6 +132,12 @@ def test_verbs_that_a_workflow_runs_exist(workflow: Path) -> None:
     assert [verb for verb in named if not re.search(rf"^{verb}:", makefile, re.MULTILINE)] == []
 
 
+def test_image_compose_file_and_chart_are_tried_on_each_change() -> None:
+    runs = [step.get("run", "") for step in steps(ROOT / ".github/workflows/ci.yml")]
+    for command in ("docker compose up", "make test-acceptance BASE_URL=", "make kind-deploy"):
+        assert any(run.startswith(command) for run in runs)
+
+
 def test_python_of_the_docker_image_is_tested() -> None:
     (version,) = re.findall(r"^ARG BASE=python:(\d+\.\d+)", DOCKERFILE.read_text(), re.MULTILINE)
     jobs = read(ROOT / ".github/workflows/ci.yml")["jobs"]
