@@ -34,8 +34,10 @@ from webapp.config import ROOT, SECRETS, VERSION, Config, HostNames, environment
 from webapp.serve import STOP_SECONDS
 
 CHART = ROOT / "deploy/helm/thumbnails"
+OLDEST = "1.31"  # Of Kubernetes.
 IMAGE = {"repository": "registry.example.com/thumbnails"}
 TOKEN = "a-token-of-32-characters-or-more"
+METRICS_TOKEN = "another-one-for-metrics-alone"
 DISK = {"size": "200Gi", "storageClass": "fast", "accessModes": ["ReadWriteOncePod"]}
 LARGE = {"limits": {"memory": "26Gi"}, "requests": {"cpu": "16", "memory": "8Gi"}}
 
@@ -74,7 +76,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "serviceMonitor": {"enabled": True, "labels": {"release": "monitoring"}},
     },
     "all-secrets-and-metrics": {
-        "secret": {"accessToken": TOKEN, "metricsToken": TOKEN, "secretKey": TOKEN},
+        "secret": {"accessToken": TOKEN, "metricsToken": METRICS_TOKEN, "secretKey": TOKEN},
         "serviceMonitor": {"enabled": True},
         "config": {"THUMBNAIL_ALLOWED_HOSTS": "pictures.example.com"},
     },
@@ -180,11 +182,16 @@ def test_chart_has_no_fault_that_helm_knows() -> None:
     assert (found, report["errors"]) == ([], [])
 
 
-@pytest.mark.parametrize("version", ["1.31", "1.34", kubernetes_validate.latest_version()])
+@pytest.mark.parametrize("version", [OLDEST, "1.34", kubernetes_validate.latest_version()])
 def test_kubernetes_accepts_all_objects(objects: list[Object], version: str) -> None:
     for each in objects:
         if each["kind"] != "ServiceMonitor":  # Its schema comes with the Prometheus operator.
             kubernetes_validate.validate(each, version, strict=True)
+
+
+def test_chart_is_installed_where_its_objects_are_checked() -> None:
+    oldest = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
+    assert oldest == f">={OLDEST}.0-0"
 
 
 def test_page_has_values_that_are_accepted_and_a_pod_that_restores() -> None:
@@ -265,7 +272,7 @@ def test_large_numbers_are_written_as_the_application_reads_them() -> None:
 def test_secrets_are_in_no_object_but_the_secret() -> None:
     objects = render(VALUES["all-secrets-and-metrics"])
     rest = [each for each in objects if each["kind"] != "Secret"]
-    assert TOKEN not in json.dumps(rest)
+    assert not {TOKEN, METRICS_TOKEN} & set(re.findall(r"[\w-]+", json.dumps(rest)))
     assert set(only(objects, "Secret")["data"]) == {environment_name(name) for name in SECRETS}
 
 
@@ -433,10 +440,19 @@ def test_prometheus_finds_the_service() -> None:
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     (endpoint,) = monitor["endpoints"]
     assert endpoint["port"] in [each["name"] for each in service["spec"]["ports"]]
+    assert endpoint["path"] == "/metrics"
+    assert decoded(objects, endpoint["authorization"]["credentials"]) == METRICS_TOKEN
     name, _, port = endpoint["relabelings"][0]["replacement"].partition(":")
     assert name.split(".")[:2] == [service["metadata"]["name"], "web"]
     assert int(port) == service["spec"]["ports"][0]["port"]
     assert name in only(objects, "ConfigMap")["data"]["THUMBNAIL_ALLOWED_HOSTS"].split()
+
+
+def test_alerts_find_the_series_by_their_job() -> None:
+    objects = render(VALUES["all-secrets-and-metrics"])
+    label = only(objects, "ServiceMonitor")["spec"]["jobLabel"]
+    job = only(objects, "Service")["metadata"]["labels"][label]
+    assert f'up{{job="{job}"}}' in (ROOT / "deploy/prometheus/thumbnails.rules.yaml").read_text()
 
 
 def test_ingress_leads_to_the_service() -> None:
@@ -582,6 +598,10 @@ def run_helm_test(url: str, **more: str) -> "subprocess.CompletedProcess[str]":
         text=True,
         timeout=100,
     )
+
+
+def test_helm_test_is_run_when_it_is_asked_for_alone() -> None:
+    assert only(render({}), "Pod")["metadata"]["annotations"]["helm.sh/hook"] == "test"
 
 
 def test_helm_test_passes_where_a_thumbnail_is_made(tmp_path: Path) -> None:
