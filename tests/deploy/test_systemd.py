@@ -90,6 +90,12 @@ def test_services_differ_only_where_their_work_does() -> None:
         *("Description", "ExecStart", "UnsetEnvironment", "SystemCallFilter"),
         *("MemoryMax", "TasksMax", "CPUWeight", "IOWeight", "IPAddressDeny", "IPAddressAllow"),
     }
+    calls, more_calls = (service["SystemCallFilter"] for service in (web, consumer))
+    assert more_calls[:2] == [f"{calls[0]} @sandbox", calls[1]]
+
+
+def test_web_server_cannot_take_the_memory_of_the_machine() -> None:
+    assert read_service("thumbnails-web.service")["MemoryMax"] == ["1G"]
 
 
 @each_service

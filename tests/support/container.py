@@ -60,6 +60,8 @@ def missing_tools() -> str:
     if missing := [tool for tool in TOOLS if not shutil.which(tool, path=path)]:
         install = "apt-get install buildah netavark mmdebstrap util-linux"
         return f"{', '.join(missing)} not found. On Debian: {install}"
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        return "Building an image without an engine needs the right to mount (CAP_SYS_ADMIN)."
     return ""
 
 
