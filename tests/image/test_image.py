@@ -172,23 +172,24 @@ def test_backup_by_the_documented_commands_is_restored_into_an_empty_volume(
     client.wait_for(job_id)
     thumbnail = client.get(f"/download_thumbnail/{job_id}").body
 
-    backup = container.execute(*documented("exec", " >thumbnails.tar"))
-    assert backup.returncode == 0, backup.stderr
+    backup, check = documented("exec")
+    done = container.execute(*shlex.split(backup.removesuffix(" >thumbnails.tar")))
+    assert done.returncode == 0, done.stderr
 
     restored = Container(image, root, tmp_path / "volumes")
-    restored.run(*documented("run", " <thumbnails.tar"), stdin=backup.stdout)
+    [line] = documented("run")
+    restored.run(*shlex.split(line.removesuffix(" <thumbnails.tar")), stdin=done.stdout)
     try:
         restored.start()
         with closing(restored.client()) as client:
             assert client.get(f"/download_thumbnail/{job_id}").body == thumbnail
+        assert restored.execute(*shlex.split(check)).returncode == 0
     finally:
         restored.kill()
 
 
-def documented(kind: str, redirection: str) -> list[str]:
-    """Return the command for a backup that the page runs in a container."""
+def documented(kind: str) -> list[str]:
+    """List the commands for a backup that the page runs in a container."""
     page = (ROOT / "docs/deploy-docker.md").read_text()
     section = page.partition("## Back up and restore")[2].partition("\n## ")[0]
-    pattern = rf"^docker compose {kind}(?: -\S+)* thumbnails (.+){redirection}$"
-    [command] = re.findall(pattern, section, re.MULTILINE)
-    return shlex.split(command)
+    return re.findall(rf"^docker compose {kind}(?: -\S+)* thumbnails (.+)$", section, re.MULTILINE)
