@@ -162,7 +162,14 @@ def test_damaged_database_is_told(healthy: Jobs, codes: Codes) -> None:
     content[40_000:200_000] = bytes(160_000)
     path.write_bytes(content)
     found = codes()
-    assert "failed" in {found.get("database_damaged"), found.get("error")}
+    assert found["database_damaged"] == "failed"
+    assert "error" not in found
+
+
+def test_file_that_is_no_database_is_told_quickly(healthy: Jobs, codes: Codes) -> None:
+    healthy.store.db.close()
+    (healthy.config.instance / "jobs.db").write_bytes(b"no database " * 1000)
+    assert codes("--quick")["database_damaged"] == "failed"
 
 
 def test_missing_database_is_told_and_not_created(jobs: Jobs, codes: Codes) -> None:
@@ -285,6 +292,13 @@ def test_unhealthy_web_server_is_told(healthy: Jobs, codes: Codes, web: type[Hea
 
 def test_server_of_another_instance_is_told(healthy: Jobs, codes: Codes) -> None:
     healthy.store.db.close()
+    assert codes() == {"web_of_other_instance": "failed"}
+
+
+def test_web_server_that_does_not_see_our_workers_is_of_another_instance(
+    healthy: Jobs, codes: Codes, web: type[Health]
+) -> None:
+    web.status, web.body = 503, b'{"status": "unhealthy", "web": "ok", "workers": 0}'
     assert codes() == {"web_of_other_instance": "failed"}
 
 

@@ -282,6 +282,12 @@ def test_migration_that_fails_at_each_start_leaves_one_copy(
     assert copies(path) == [f"jobs-schema-{LAST - 1}.db"]
 
 
+def test_start_with_a_damaged_database_says_what_to_do(path: Path) -> None:
+    path.write_bytes(b"no database " * 1000)
+    with closing(Database(path)) as database, pytest.raises(CannotStart, match="is damaged"):
+        database.migrate()
+
+
 def test_start_that_cannot_copy_the_database_changes_nothing(path: Path) -> None:
     write_old(path)
     (path.parent / "backups").write_text("no folder")

@@ -18,7 +18,7 @@ from webapp.cli.surroundings import check_confinement, check_settings
 from webapp.config import Config
 from webapp.jobs import instance
 from webapp.jobs.backups import DATABASE
-from webapp.jobs.database import MIGRATIONS
+from webapp.jobs.database import MIGRATIONS, is_damage
 from webapp.jobs.doctor import (
     Finding,
     check_backups,
@@ -28,8 +28,11 @@ from webapp.jobs.doctor import (
     check_disk,
     check_files,
     check_owner,
+    damaged,
     ok,
 )
+from webapp.jobs.health import read_health
+from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.web.app_context import current_config, current_jobs
 
@@ -50,7 +53,8 @@ def doctor(quick: bool, quiet: bool, as_json: bool) -> None:
     The server may run. Nothing is changed. Ends with code 1 if a check failed; warnings are no
     failures.
     """
-    found = [finding for name, check in _checks(quick) for finding in _run(name, check)]
+    all_found = (finding for name, check in _checks(quick) for finding in _run(name, check))
+    found = list(dict.fromkeys(all_found))  # Several checks may meet the same damage.
     has_failed = any(finding.status == "failed" for finding in found)
     if not quiet or has_failed:
         if as_json:
@@ -75,7 +79,7 @@ def _checks(is_quick: bool) -> Iterator[tuple[str, Check]]:
             yield "consumer", partial(check_consumer, store, jobs.storage, config)
     else:
         yield "database", _no_database
-    yield "web", partial(check_web, config)
+    yield "web", partial(check_web, config, partial(_workers, store, jobs.storage))
     yield "disk", partial(check_disk, config)
     yield "owner", partial(check_owner, config.instance)
     yield "settings", partial(check_settings, config)
@@ -106,8 +110,18 @@ def _run(name: str, check: Check) -> list[Finding]:
         message, to_do = f"It took longer than {CHECK_SECONDS:g} s.", "Look for a hung disk."
         return [Finding(name, "failed", "timed_out", message, to_do)]
     except Exception as error:
+        if is_damage(error):
+            return [damaged(str(error))]
         message = f"It cannot be checked: {error or type(error).__name__}"
         return [Finding(name, "failed", "error", message, "Run this as the user of the server.")]
+
+
+def _workers(store: Store, storage: Storage) -> int:
+    """Return how many workers of this instance are alive; 0 if its database cannot say."""
+    try:
+        return read_health(store, storage).workers
+    except Exception:  # `check_consumer` says what is wrong.
+        return 0
 
 
 @contextmanager
@@ -126,8 +140,8 @@ def _within(seconds: float | None) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def check_web(config: Config) -> Iterator[Finding]:
-    """Ask the web server at HOST and PORT whether it is healthy."""
+def check_web(config: Config, workers: Callable[[], int]) -> Iterator[Finding]:
+    """Ask the web server at HOST and PORT whether it is healthy, and sees our workers."""
     address = f"{_reachable(config.host)}:{config.port}"
     try:
         status, body, seconds = _ask(config)
@@ -148,13 +162,13 @@ def check_web(config: Config) -> Iterator[Finding]:
             f"Another program answers at {address}, with status {status}.",
             "Set another PORT, or stop that program.",
         )
-    elif not instance.is_in_use(config.instance):
+    elif not instance.is_in_use(config.instance) or (body.get("workers") == 0 and workers()):
         yield Finding(
             "web",
             "failed",
             "web_of_other_instance",
             f"The server at {address} uses another instance than {config.instance}.",
-            "Set THUMBNAIL_INSTANCE as that server has it.",
+            "Give web server, consumer and this command the same THUMBNAIL_INSTANCE.",
         )
     elif status != 200:
         yield Finding(

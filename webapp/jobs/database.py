@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +93,7 @@ class Database:
                 self._path.touch(0o600)
             if has_wal_reset_bug(sqlite3.sqlite_version_info):
                 logger.warning("SQLite %s can damage a database; %s", sqlite3.sqlite_version, _CURE)
-            db = self._connect()
-            try:
+            with _refuse_damage(self._path), closing(self._connect()) as db:
                 version = read_version(db)
                 if version > len(MIGRATIONS):
                     raise instance.CannotStart(_too_new(self._path, version))
@@ -102,8 +101,6 @@ class Database:
                 if 0 < version < len(MIGRATIONS):
                     _copy_before_migration(db, self._path, version)
                 migrate(db)
-            finally:
-                db.close()
             self._is_migrated = True
 
     def backup(self, path: Path) -> None:
@@ -286,6 +283,12 @@ def copy_whole(db: sqlite_utils.Database, path: Path) -> None:
         raise
 
 
+def is_damage(error: Exception) -> bool:
+    """Return whether an error says that a file is damaged, or is no database."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def sqlite_version() -> tuple[int, ...]:
     """Return the version of the SQLite in use."""
     return sqlite3.sqlite_version_info
@@ -297,6 +300,19 @@ def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
     https://sqlite.org/wal.html#walresetbug
     """
     return (3, 7, 0) <= version < (3, 51, 3)
+
+
+@contextmanager
+def _refuse_damage(path: Path) -> Iterator[None]:
+    """Raise CannotStart for a damaged file."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        raise instance.CannotStart(
+            f"{path} is damaged: {error}. Restore the last backup: docs/troubleshooting.md."
+        ) from None
 
 
 @contextmanager

@@ -80,16 +80,18 @@ def check_database(store: Store, is_quick: bool) -> Iterator[Finding]:
     if is_quick:
         return
     damage = store.db.find_damage()
-    if damage:
-        yield Finding(
-            "database",
-            "failed",
-            "database_damaged",
-            f"SQLite says: {damage}",
-            "Stop the server, copy the instance, and restore the last backup: docs/operations.md.",
-        )
-    else:
-        yield ok("database", "all pages are whole")
+    yield damaged(damage) if damage else ok("database", "all pages are whole")
+
+
+def damaged(said: str) -> Finding:
+    """Find that the database is damaged."""
+    return Finding(
+        "database",
+        "failed",
+        "database_damaged",
+        f"SQLite says: {said}",
+        "Stop the server and restore the last backup: docs/troubleshooting.md.",
+    )
 
 
 def check_files(store: Store, storage: Storage) -> Iterator[Finding]:
