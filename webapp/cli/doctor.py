@@ -113,7 +113,8 @@ def _run(name: str, check: Check) -> list[Finding]:
         if is_damage(error):
             return [damaged(str(error))]
         message = f"It cannot be checked: {error or type(error).__name__}"
-        return [Finding(name, "failed", "error", message, "Run this as the user of the server.")]
+        to_do = "Run this as the user of the server. If it says the same, read the server's log."
+        return [Finding(name, "failed", "error", message, to_do)]
 
 
 def _workers(store: Store, storage: Storage) -> int:
@@ -145,6 +146,15 @@ def check_web(config: Config, workers: Callable[[], int]) -> Iterator[Finding]:
     address = f"{_reachable(config.host)}:{config.port}"
     try:
         status, body, seconds = _ask(config)
+    except TimeoutError:
+        yield Finding(
+            "web",
+            "failed",
+            "web_unreachable",
+            f"The web server at {address} did not answer within {WEB_SECONDS:g} s.",
+            "It hangs, or slow clients hold all its threads: read its log.",
+        )
+        return
     except (OSError, http.client.HTTPException) as error:
         yield Finding(
             "web",
