@@ -53,6 +53,7 @@ def running_nginx(
     for there, here in (
         ("127.0.0.1:8000", f"127.0.0.1:{servers.port}"),
         ("listen 80;", f"listen 127.0.0.1:{port};"),
+        ("listen [::]:80;", ""),
         ("/srv/thumbnails/instance", str(servers.instance)),
         ("/srv/thumbnails", str(servers.instance.parent)),
     ):
@@ -76,7 +77,8 @@ def running_site(
         edited = under_path(edit(shipped))
         assert "listen 80;" not in edited
         there = SHIPPED_PATH.replace("127.0.0.1:8001", f"127.0.0.1:{inner}")
-        site = f"server {{ listen 80; location / {{ return 200 elsewhere; }} {there} }}"
+        listen = "listen 80; listen [::]:80;"
+        site = f"server {{ {listen} location / {{ return 200 elsewhere; }} {there} }}"
         return edited.replace("127.0.0.1:8001", f"127.0.0.1:{inner}") + site
 
     with (
