@@ -79,7 +79,8 @@ def test_check_finds_files_that_others_put_there(
     stray.parent.mkdir()
     stray.touch()
     assert check().output.startswith("photos/a belongs to no job.\n")
-    assert check("--fix").exit_code == 0
+    fixed = check("--fix")
+    assert (fixed.exit_code, "The files are deleted" in fixed.output) == (0, True)
     assert not stray.exists()
 
 

@@ -179,5 +179,7 @@ def check(fix: bool) -> None:
         if fix:
             fail_lost(store, storage, image_id)
     click.echo(f"{found['files']} files without a job, {found['images']} images without a file.")
+    if found and fix and not found["left"]:
+        click.echo("The files are deleted, and the images are marked as failed.")
     if found["left"] or (found and not fix):
         raise SystemExit(1)
