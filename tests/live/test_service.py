@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -124,6 +125,7 @@ def test_queue_file_can_be_removed_while_all_runs(tmp_path: Path) -> None:
             os.kill(pid, signal.SIGKILL)
         client.wait_for(client.submit(make_jpeg()))
         assert servers.output().count("Traceback") < 200
+        assert stat.S_IMODE((servers.instance / "queue.db").stat().st_mode) == 0o600
 
 
 def test_expired_job_is_swept_with_its_files(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ class NotificationStorage(SqliteStorage):  # type: ignore[misc]
         self.wake_up.send()
 
     def _create_connection(self) -> sqlite3.Connection:
+        # Messages are pickles: write access to this file can run code. It may have been deleted.
+        Path(self.filename).touch(0o600)
         connection: sqlite3.Connection = super()._create_connection()
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
@@ -68,11 +70,11 @@ class ThumbnailHuey(Huey):  # type: ignore[misc]
     """
 
     def __init__(self, config: Config, claims: Claims) -> None:
-        path = config.instance / "queue.db"
-        if not path.exists():
-            path.touch(0o600)  # Messages are pickles: write access to this file can run code.
         super().__init__(
-            "thumbnails", storage_class=NotificationStorage, results=False, filename=path
+            "thumbnails",
+            storage_class=NotificationStorage,
+            results=False,
+            filename=config.instance / "queue.db",
         )
         self.config = config
         self.claims = claims
