@@ -178,7 +178,8 @@ def check(fix: bool) -> None:
         click.echo(f"Image {image_id} misses a file.")
         if fix:
             fail_lost(store, storage, image_id)
-    click.echo(f"{found['files']} files without a job, {found['images']} images without a file.")
+    files, images = count(found["files"], "file"), count(found["images"], "image")
+    click.echo(f"{files} without a job, {images} without a file.")
     if found and fix and not found["left"]:
         click.echo("The files are deleted, and the images are marked as failed.")
     if found["left"] or (found and not fix):
