@@ -180,8 +180,10 @@ def test_sign_in_leads_back_to_a_page_below_the_path_alone(config: Config) -> No
         assert asked.headers["Location"] == f"{PREFIX}/sign-in?next={PREFIX}/?preset%3Dcard"
         page = client.get(asked.headers["Location"])
         assert Page(page.text).value("input[name=next]") == f"{PREFIX}/?preset=card"
-        elsewhere = client.get(f"{PREFIX}/sign-in", query_string={"next": "/another-app"})
-        assert Page(elsewhere.text).value("input[name=next]") == f"{PREFIX}/"
+        for path in ("/another-app", f"{PREFIX}/../another-app", f"{PREFIX}/a/.%2E/%2e%2e/%2e%2e?b",
+                     f"{PREFIX}/.."):  # fmt: skip
+            elsewhere = client.get(f"{PREFIX}/sign-in", query_string={"next": path})
+            assert Page(elsewhere.text).value("input[name=next]") == f"{PREFIX}/"
 
 
 def test_two_sites_of_one_host_have_their_own_cookies(app: Flask) -> None:

@@ -10,9 +10,9 @@ from webapp.web import access
 
 blueprint = Blueprint("access", __name__)
 
-# On this site: browsers read //host, /\host and paths with tabs as other sites. Bounded, because a
-# path becomes part of a request line.
-_LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]{0,4000}")
+# On this site: browsers read //host, /\host and paths with tabs as other sites. Not above its path:
+# they read %2e as a dot. Bounded, because a path becomes part of a request line.
+_LOCAL_PATH = re.compile(r"(?![^?#]*/(?:\.|%2[eE]){2}(?:[/?#]|$))/(?!/)[!-\[\]-~]{0,4000}")
 
 
 @blueprint.get("/sign-in")
