@@ -214,59 +214,6 @@ def test_last_recipe_is_kept_from_other_applications_of_the_host(app: Flask) -> 
     assert f"Path={PREFIX}/" in cookie
 
 
-# What is no path
-
-
-@pytest.mark.parametrize(
-    "sent",
-    ["//evil.example", "/a//evil.example", "https://evil.example", "evil", '/a"onload="x', "/<b>",
-     "/a b", "/a\x01", "/a\tb", "/../a", "/a/..", "/./a", "/a?b", "/a#b", "/%2fevil", "/\\evil",
-     "/é", "/a;b", "/a'b", f"/{'a' * 200}", "/thumbnails-app, //evil.example", "/a,b"],
-)  # fmt: skip
-def test_prefix_that_is_no_path_reaches_no_page(
-    config: Config, caplog: pytest.LogCaptureFixture, sent: str
-) -> None:
-    with running_app(config) as app:
-        client = app.test_client(use_cookies=False)
-        headers = {**HTML, "X-Forwarded-Prefix": sent.encode().decode("latin-1")}
-        page = client.get("/", headers=headers)
-        assert page.status_code == 200
-        assert all(one.startswith(("/static/", "/")) for one in addresses_in(page))
-        assert "evil" not in page.text
-        assert Page(page.text).value("a.brand", "href") == "/"
-        assert client.get("/jobs/", headers=headers).headers.get("Location", "/").startswith("/")
-        assert page.headers["Set-Cookie"].startswith("session=")
-    assert "prefix ignored" in [one.message for one in caplog.records]
-
-
-def test_wrong_prefixes_do_not_fill_the_log(
-    config: Config, caplog: pytest.LogCaptureFixture
-) -> None:
-    with running_app(config) as app:
-        for _ in range(5):
-            app.test_client().get("/healthcheck", headers={"X-Forwarded-Prefix": "//evil.example"})
-    assert caplog.messages.count("prefix ignored") == 1
-
-
-@pytest.mark.parametrize(
-    ("sent", "path"),
-    [("/app", "/app"), ("/app/", "/app"), ("/a.b_c-9/d", "/a.b_c-9/d"), ("/", ""), ("", ""),
-     ("/client, /app", "/app")],
-)  # fmt: skip
-def test_prefix_of_the_nearest_proxy_counts(config: Config, sent: str, path: str) -> None:
-    with running_app(config) as app:
-        page = app.test_client().get("/", headers={"X-Forwarded-Prefix": sent})
-        assert Page(page.text).value("a.brand", "href") == f"{path}/"
-
-
-@pytest.mark.parametrize("proxies", [0, 1])
-def test_prefix_is_ignored_unless_a_setting_trusts_it(config: Config, proxies: int) -> None:
-    untrusting = replace(config, trusted_proxies=proxies, trusted_prefix=False)
-    with running_app(untrusting) as app:
-        page = app.test_client().get("/", headers={"X-Forwarded-Prefix": "/app"})
-        assert Page(page.text).value("a.brand", "href") == "/"
-
-
 def test_walk_reaches_every_address_of_the_site(app: Flask, below: dict[str, set[str]]) -> None:
     urls = app.url_map.bind("localhost")
     reached = set()

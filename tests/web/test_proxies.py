@@ -1,4 +1,4 @@
-"""A proxy in front names the address of the client, which limits and the log use."""
+"""Proxies in front name the client, which limits and the log use, and the path of the site."""
 
 import logging
 from dataclasses import replace
@@ -12,9 +12,12 @@ from gunicorn.http.parser import RequestParser
 
 from tests.support.app import running_app
 from tests.support.images import make_jpeg
+from tests.support.pages import Page
+from tests.support.paths import addresses_in
 from tests.support.people import Person, upload_image
 from webapp.config import ROOT, Config, HeaderName
 
+HTML = {"Accept": "text/html"}
 FORWARDED = "claimed, 198.51.100.1, 203.0.113.9"
 
 
@@ -137,3 +140,61 @@ def test_name_with_underscores_is_another_header(peer: str) -> None:
     )
     parsed = next(RequestParser(GunicornConfig(), [request], (peer, 1)))
     assert parsed.headers == [("HOST", "x"), ("FLY-CLIENT-IP", "192.0.2.1")]
+
+
+# The path of the site
+
+
+@pytest.fixture
+def under_path(tmp_path: Path) -> Config:
+    return Config(instance=tmp_path / "instance", trusted_proxies=1, trusted_prefix=True)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["//evil.example", "/a//evil.example", "https://evil.example", "evil", '/a"onload="x', "/<b>",
+     "/a b", "/a\x01", "/a\tb", "/../a", "/a/..", "/./a", "/a?b", "/a#b", "/%2fevil", "/\\evil",
+     "/é", "/a;b", "/a'b", f"/{'a' * 200}", "/thumbnails-app, //evil.example", "/a,b"],
+)  # fmt: skip
+def test_prefix_that_is_no_path_reaches_no_page(
+    under_path: Config, caplog: pytest.LogCaptureFixture, sent: str
+) -> None:
+    with running_app(under_path) as app:
+        client = app.test_client(use_cookies=False)
+        headers = {**HTML, "X-Forwarded-Prefix": sent.encode().decode("latin-1")}
+        page = client.get("/", headers=headers)
+        assert page.status_code == 200
+        assert all(one.startswith(("/static/", "/")) for one in addresses_in(page))
+        assert "evil" not in page.text
+        assert Page(page.text).value("a.brand", "href") == "/"
+        assert client.get("/jobs/", headers=headers).headers.get("Location", "/").startswith("/")
+        assert page.headers["Set-Cookie"].startswith("session=")
+    assert "prefix ignored" in [one.message for one in caplog.records]
+
+
+def test_wrong_prefixes_do_not_fill_the_log(
+    under_path: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running_app(under_path) as app:
+        for _ in range(5):
+            app.test_client().get("/healthcheck", headers={"X-Forwarded-Prefix": "//evil.example"})
+    assert caplog.messages.count("prefix ignored") == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "path"),
+    [("/app", "/app"), ("/app/", "/app"), ("/a.b_c-9/d", "/a.b_c-9/d"), ("/", ""), ("", ""),
+     ("/client, /app", "/app")],
+)  # fmt: skip
+def test_prefix_of_the_nearest_proxy_counts(under_path: Config, sent: str, path: str) -> None:
+    with running_app(under_path) as app:
+        page = app.test_client().get("/", headers={"X-Forwarded-Prefix": sent})
+        assert Page(page.text).value("a.brand", "href") == f"{path}/"
+
+
+@pytest.mark.parametrize("proxies", [0, 1])
+def test_prefix_is_ignored_unless_a_setting_trusts_it(under_path: Config, proxies: int) -> None:
+    untrusting = replace(under_path, trusted_proxies=proxies, trusted_prefix=False)
+    with running_app(untrusting) as app:
+        page = app.test_client().get("/", headers={"X-Forwarded-Prefix": "/app"})
+        assert Page(page.text).value("a.brand", "href") == "/"
