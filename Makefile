@@ -100,9 +100,10 @@ format: $(VENV)/dev ## Format code and templates
 	@djlint templates --reformat --quiet
 
 .PHONY: test-all
-# "test" has the acceptance tests on an open instance; here they run on one that needs a token.
-ALL := check audit test test-browsers check-deploy test-image "fuzz SEED=1" "fuzz-api SEED=1" \
-	"test-acceptance TOKEN=only-for-this-run"
+# "test" has the acceptance tests on an open instance; here they run on one that needs a token. Not the cluster of
+# kind-deploy, which few machines can have: CI does that.
+ALL := check audit test coverage test-browsers check-deploy test-image "fuzz SEED=1" "fuzz-api SEED=1" \
+	"chaos UPLOADS=100 SECONDS=60" "test-acceptance TOKEN=only-for-this-run"
 test-all: ## Run everything that tests this repository, and list what passed and what failed: about half an hour
 	@failed=0; for verb in $(ALL); do \
 		printf '\n== make %s\n' "$$verb"; began=$$(date +%s); \
