@@ -64,6 +64,17 @@ def test_only_a_backup_that_is_on_the_disk_is_noted(
     assert (jobs.config.instance / LAST).exists()
 
 
+@pytest.mark.parametrize("options", [(), ("--database-only",)], ids=["all", "database"])
+def test_file_that_is_no_database_is_not_backed_up(
+    run: Run, jobs: Jobs, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    jobs.store.db.close()
+    (jobs.config.instance / "jobs.db").write_bytes(b"x" * 4096)
+    result = run("backup", str(tmp_path / "backup"), *options)
+    assert (result.exit_code, "file is not a database" in result.output) == (1, True)
+    assert not list(tmp_path.glob("*backup*"))
+
+
 def test_copy_of_only_the_database_is_written(run: Run, tmp_path: Path) -> None:
     result = run("backup", "--database-only", str(tmp_path / "copy.db"))
     assert result.exit_code == 0

@@ -138,6 +138,7 @@ def test_rows_and_files_that_do_not_match_are_counted(
 @pytest.mark.parametrize(
     ("version", "found"),
     [
+        (0, {"no_database": "failed"}),
         (len(MIGRATIONS) - 1, {"migrations_pending": "warning"}),
         (len(MIGRATIONS) + 1, {"newer_schema": "failed"}),
     ],

@@ -111,7 +111,10 @@ class Database:
         """
         if not self._path.exists():
             raise FileNotFoundError(f"There is no database at {self._path}.")
-        db = self._connect()
+        try:
+            db = self._connect()
+        except sqlite3.DatabaseError as error:  # The file is no database.
+            raise OSError(errno.EIO, str(error)) from error
         try:
             copy_whole(db, path)
         finally:

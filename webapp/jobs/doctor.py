@@ -59,7 +59,15 @@ def check_database(store: Store, is_quick: bool) -> Iterator[Finding]:
     else:
         yield ok("sqlite", f"SQLite {_dotted(sqlite_version())}")
     version, known = store.db.version(), len(MIGRATIONS)
-    if version < known:
+    if not version:
+        yield Finding(
+            "schema",
+            "failed",
+            "no_database",
+            "The database is empty.",
+            "If there were jobs, stop the server and restore the last backup: docs/operations.md.",
+        )
+    elif version < known:
         yield Finding(
             "schema",
             "warning",
