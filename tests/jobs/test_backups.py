@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -72,14 +73,38 @@ def test_thumbnails_of_its_beginning_stay_until_a_backup_has_ended(
     job_id = submit(jobs, make_jpeg())
     work(jobs)
     before = stored_files(jobs.config.instance)
-    with jobs.storage.replaced_kept():
+    backup = jobs.store.db.backup
+
+    def copy_and_replace(path: Path) -> None:
+        backup(path)
         jobs.remake(job_id, PRESETS["card"].recipe, "127.0.0.1")
         work(jobs)
         clock.advance(REPLACED_SECONDS + 1)
         sweep(jobs)
-        assert before.items() <= stored_files(jobs.config.instance).items()
+
+    jobs.store.db.backup = copy_and_replace  # type: ignore[method-assign]
+    written = back_up(jobs.config.instance, jobs.store, jobs.storage, io.BytesIO())
+    assert (written.files, written.gone) == (len(before), 0)
     sweep(jobs)
     assert not before.items() <= stored_files(jobs.config.instance).items()
+
+
+def test_thumbnails_of_a_job_whose_deletion_is_undone_meanwhile_are_not_missed(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(jobs, make_jpeg())
+    work(jobs)
+    jobs.storage.hide(job_id)
+    open_stored = jobs.storage.open_stored
+
+    def undo_and_open(path: str) -> IO[bytes] | None:
+        if path.startswith("deleted/"):
+            jobs.storage.show(job_id)
+        return open_stored(path)
+
+    monkeypatch.setattr(jobs.storage, "open_stored", undo_and_open)
+    written = back_up(jobs.config.instance, jobs.store, jobs.storage, io.BytesIO())
+    assert (written.files, written.gone) == (2, 0)
 
 
 def test_backup_follows_no_link_in_the_place_of_a_file(jobs: Jobs) -> None:

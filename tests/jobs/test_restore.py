@@ -183,6 +183,46 @@ def test_what_is_replaced_is_kept_aside(archive: bytes, new: object, used: Path)
     assert state(done.replaced / "old") == before
 
 
+def test_database_without_jobs_and_its_key_are_not_kept(
+    archive: bytes, new: object, root: Path, config: Config
+) -> None:
+    other = open_jobs(replace(config, instance=root))
+    assert list(other.store.jobs.ids()) == []
+    other.store.db.close()
+    (root / "secret_key").write_text("of the other")
+    assert put(root, archive).replaced is None
+    assert state(root) == new
+    assert list(root.glob("re*")) == []
+
+
+def test_what_is_replaced_is_private(archive: bytes, used: Path) -> None:
+    done = put(used, archive, replace=True)
+    assert done.replaced
+    assert done.replaced.stat().st_mode & 0o777 == 0o700
+
+
+def test_each_step_is_on_the_disk_before_the_next(
+    archive: bytes, used: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[tuple[str, str]] = []
+    rename = os.rename
+
+    def note_rename(source: Path, target: Path) -> None:
+        steps.append(("rename", target.name))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", note_rename)
+    monkeypatch.setattr(os, "sync", lambda: steps.append(("sync", "all")))
+    monkeypatch.setattr(
+        restore_module, "sync", lambda path: steps.append(("sync", str(path.relative_to(used))))
+    )
+    put(used, archive, replace=True)
+    assert steps[:3] == [("sync", "all"), ("rename", "restore-ready"), ("sync", ".")]
+    aside = [("rename", "jobs.db"), ("sync", "restore-ready/old")]
+    assert steps[-6:-2] == [*aside, ("rename", "jobs.db"), ("sync", ".")]
+    assert steps[-1] == ("sync", ".")
+
+
 def test_log_of_a_damaged_database_does_not_join_another(archive: bytes, used: Path) -> None:
     for name in ("jobs.db", "jobs.db-wal"):
         (used / name).write_bytes(b"damaged" * 10_000)
@@ -336,6 +376,7 @@ HOSTILE: dict[str, tuple[Callable[[Members], Members], type[Exception]]] = {
     "time that no clock has": (with_header("mtime", "1e300"), DamagedBackup),
     "time that is no number": (with_header("mtime", "nan"), DamagedBackup),
     "words in place of a number": (with_header("GNU.sparse.size", "x"), DamagedBackup),
+    "sparse file": (with_header("GNU.sparse.map", "0,1"), NotABackup),
     "lists in lists for ever": (with_content(0, b"[" * 9000), NotABackup),
     "end without a number of lost files": (with_json("complete.json", gone=None), NotABackup),
 }
@@ -446,6 +487,35 @@ def test_start_completes_what_was_decided(archive: bytes, new: object, used: Pat
     complete_interrupted(used)
     os.close(share(used))
     assert state(used) == new
+
+
+def test_another_restore_completes_an_interrupted_one_first(
+    archive: bytes, new: object, used: Path
+) -> None:
+    put(used, archive, replace=True)
+    (replaced,) = used.glob("replaced-*")
+    replaced.rename(used / "restore-ready")
+    put(used, archive, replace=True)
+    assert state(used) == new
+    assert len(list(used.glob("replaced-*"))) == 2
+
+
+def test_processes_that_start_together_complete_it_one_after_the_other(
+    used: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (used / "restore-ready").mkdir()
+    starts = []
+
+    def look(root: Path) -> None:
+        folder = os.open(root, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(folder)
+        starts.append(root)
+
+    monkeypatch.setattr(restore_module, "_complete", look)
+    complete_interrupted(used)
+    assert starts == [used]
 
 
 def test_nothing_completes_a_restore_that_is_running(used: Path) -> None:

@@ -267,8 +267,6 @@ def _read_archive(source: IO[bytes], new: Path) -> tuple[CopyFacts, int, int]:
     and gets the path and mode that the storage gives such a file.
     """
     storage, digest = Storage(new), Digest()
-    for folder in (storage.trials, storage.tmp, storage.unsettled):
-        folder.rmdir()  # Of no backup.
     facts: CopyFacts | None = None
     end: dict[str, Any] = {}
     files, seen = 0, set[str]()
