@@ -22,7 +22,7 @@ from tests.support.clock import Clock
 from tests.support.images import make_jpeg
 from tests.support.jobs import submit
 from tests.support.servers import free_port
-from webapp.cli import doctor, surroundings
+from webapp.cli import doctor, machine
 from webapp.config import ROOT, Config
 from webapp.jobs import doctor as checks
 from webapp.jobs.backups import LAST
@@ -321,7 +321,7 @@ def test_database_that_another_process_writes_is_no_failure(healthy: Jobs, codes
 
 
 def found_in(config: Config) -> list[str]:
-    return [finding.code for finding in surroundings.check_settings(config)]
+    return [finding.code for finding in machine.check_settings(config)]
 
 
 @pytest.mark.parametrize(
@@ -345,10 +345,10 @@ def test_settings_that_contradict_the_machine_are_told(
 
 def test_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "memory.max").write_text("300000000\n")
-    monkeypatch.setattr(surroundings, "_CGROUP_LIMITS", (tmp_path / "memory.max",))
-    assert surroundings.read_memory() == 300_000_000
+    monkeypatch.setattr(machine, "_CGROUP_LIMITS", (tmp_path / "memory.max",))
+    assert machine.read_memory() == 300_000_000
     (tmp_path / "memory.max").write_text("max\n")
-    assert (surroundings.read_memory() or 0) > 300_000_000
+    assert (machine.read_memory() or 0) > 300_000_000
 
 
 def test_low_limit_of_open_files_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,7 +380,7 @@ def test_decode_child_without_a_filter_is_told(
     healthy: Jobs, codes: Codes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status = {"NoNewPrivs": "1", "CapEff": "0" * 16, "Seccomp": "0"}
-    monkeypatch.setattr(surroundings, "_status_of_decode_child", lambda config: status)
+    monkeypatch.setattr(machine, "_status_of_decode_child", lambda config: status)
     assert codes() == {"not_confined": "failed"}
 
 
@@ -393,7 +393,7 @@ def test_kernel_without_landlock_is_told_by_the_decoder_check(
 
 def test_every_code_is_documented() -> None:
     text = (ROOT / "docs/operations.md").read_text()
-    codes = {code for module in (checks, doctor, surroundings) for code in codes_in(module)}
+    codes = {code for module in (checks, doctor, machine) for code in codes_in(module)}
     assert len(codes) > 30
     assert [code for code in sorted(codes) if f"`{code}`" not in text] == []
 

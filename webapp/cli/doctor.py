@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from webapp.cli.jobs import commands
+from webapp.cli.machine import check_confinement, check_settings
 from webapp.cli.output import as_json, write_json, write_table
-from webapp.cli.surroundings import check_confinement, check_settings
 from webapp.config import Config
 from webapp.jobs import instance
 from webapp.jobs.backups import DATABASE
