@@ -68,10 +68,24 @@ def test_heart_beats_no_more_than_it_needs_to(
 ) -> None:
     heart = Heart()
     now = time.monotonic()
-    for passed in (0, 1, 29, 31, 32):  # Of 60 seconds.
+    for passed in (0, 1, 14, 16, 17):  # Of 60 seconds.
         monkeypatch.setattr(time, "monotonic", lambda passed=passed: now + passed)
         heart.beat()
     assert listener.receive() == [ALIVE, ALIVE]
+
+
+def test_stop_of_two_thirds_of_the_time_is_no_hang(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heart = Heart()
+    begun, last = time.monotonic(), 0
+    for passed in (*range(20), *range(59, 80)):  # Of 60 seconds.
+        monkeypatch.setattr(time, "monotonic", lambda passed=passed: begun + passed)
+        heart.beat()
+        if listener.receive():
+            assert passed - last < 60
+            last = passed
+    assert last > 59
 
 
 def test_heart_is_silent_where_no_one_watches(

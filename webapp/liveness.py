@@ -17,6 +17,9 @@ READY, ALIVE, STOPPING = "READY=1", "WATCHDOG=1", "STOPPING=1"
 STATUS = "STATUS="
 
 _SEND_SECONDS = 1.0  # For a receiver that is too busy to read. The next beat is not far.
+# Beats in the time in which silence is a hang: a stop of less than three quarters of it is none,
+# and a beat that is late or lost does no harm.
+_BEATS = 4
 _LARGEST = 4096  # Bytes of a datagram, as in systemd.
 # A clock that is read every 0.1 s goes on by so much at most. More passed only where its process
 # was stopped too, as by `docker pause` or while its machine was moved.
@@ -50,7 +53,7 @@ class Heart:
 
     def __init__(self) -> None:
         seconds = hang_seconds()
-        self._pause = seconds / 2 if seconds else None
+        self._pause = seconds / _BEATS if seconds else None
         self._next = 0.0
 
     def beat(self, *states: str) -> None:
