@@ -89,6 +89,15 @@ def test_thumbnails_of_its_beginning_stay_until_a_backup_has_ended(
     assert not before.items() <= stored_files(jobs.config.instance).items()
 
 
+def test_replaced_thumbnails_go_during_a_backup_if_the_disk_is_full(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with jobs.storage.replaced_kept():
+        assert jobs.storage.keeps_replaced()
+        monkeypatch.setattr(jobs.storage, "free_bytes", lambda: -1)
+        assert not jobs.storage.keeps_replaced()
+
+
 def test_thumbnails_of_a_job_whose_deletion_is_undone_meanwhile_are_not_missed(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,6 +148,18 @@ def test_full_disk_is_a_sentence(servers: Servers) -> None:
     assert b"Traceback" not in result.stderr
 
 
+def test_reader_that_ends_is_a_sentence(servers: Servers) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "jobs", "backup", "-"]
+    with open(writer, "wb") as pipe:
+        result = subprocess.run(
+            command, cwd=ROOT, env=servers.environ, stdout=pipe, stderr=subprocess.PIPE
+        )
+    assert result.returncode == 1
+    assert result.stderr == b"Error: The backup failed: the reader ended.\n"
+
+
 # Renames the folder of what is new to the name that decides, then moves the key, and is killed.
 KILL = """
 import os, signal, sys
