@@ -5,10 +5,12 @@ The test is the service manager, as systemd is: it has the socket that it names 
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ from tests.support.servers import (
 )
 from webapp.config import ROOT
 from webapp.liveness import ALIVE, READY, STOPPING
-from webapp.serve import HUNG_EXIT_CODE
+from webapp.serve import HUNG_EXIT_CODE, SOCKETS
 
 pytestmark = pytest.mark.live
 
@@ -139,7 +141,19 @@ def test_hung_web_server_ends_the_service(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def consumer_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def left_behind() -> Iterator[Path]:
+    """Leave what a service leaves that was killed."""
+    folder = Path(tempfile.mkdtemp(prefix=SOCKETS, dir="/dev/shm"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as killed:
+        killed.bind(str(folder / "web"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def consumer_alone(
+    tmp_path_factory: pytest.TempPathFactory, left_behind: Path
+) -> Iterator[Service]:
     with service(tmp_path_factory.mktemp("alone"), "consumer") as started:
         yield started
 
@@ -147,6 +161,12 @@ def consumer_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service
 def test_service_of_the_consumer_alone_answers_no_requests(consumer_alone: Service) -> None:
     assert len(children_of(consumer_alone.serve.pid)) == 1
     assert not consumer_alone.client.answers()
+
+
+def test_start_removes_what_a_killed_service_left(
+    consumer_alone: Service, left_behind: Path
+) -> None:
+    assert not left_behind.exists()
 
 
 def test_processes_that_read_images_cannot_tell_anything(consumer_alone: Service) -> None:
