@@ -7,10 +7,13 @@ import resource
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +24,7 @@ from tests.cli.conftest import Run
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
 from tests.support.jobs import submit
-from tests.support.servers import free_port
+from tests.support.servers import environment, free_port
 from webapp.cli import doctor, machine
 from webapp.config import ROOT, Config
 from webapp.jobs import doctor as checks
@@ -133,6 +136,19 @@ def test_rows_and_files_that_do_not_match_are_counted(
     assert codes() == {"rows_without_files": "failed", "files_without_rows": "warning"}
     assert "1 images miss a file." in run("doctor").output
     assert codes("--quick") == {}
+
+
+def test_disk_on_which_nothing_can_be_written_is_told(healthy: Jobs) -> None:
+    healthy.store.db.close()
+    result = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "jobs", "doctor", "--quick", "--json"],
+        cwd=ROOT,
+        env=environment(healthy.config.instance, min_free_mb=10**6),
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (0, 0)),
+        stdout=subprocess.PIPE,
+    )
+    assert result.returncode == 1
+    assert "disk_full" in {finding["code"] for finding in json.loads(result.stdout)}
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,16 @@ class NotificationStorage(SqliteStorage):  # type: ignore[misc]
         super().__init__(name, filename)
         self.wake_up = WakeUp(filename.with_suffix(".wake"))
 
+    def initialize_schema(self) -> None:
+        """Create the tables; a full disk stops no start, and no command that looks for why.
+
+        `ThumbnailHuey.recreate_queue` tries again.
+        """
+        try:
+            super().initialize_schema()
+        except sqlite3.OperationalError as error:
+            logger.warning("the queue cannot be written: %s", error)
+
     def enqueue(self, data: bytes, priority: float | None = None) -> None:
         """Store a message, and wake a worker that waits."""
         super().enqueue(data, priority)
