@@ -62,7 +62,7 @@ class Service:
 @contextmanager
 def service(instance: Path, *names: str) -> Iterator[Service]:
     """Start `webapp.serve` as a service manager does, and wait until it is ready."""
-    port = free_port()
+    port, command = free_port(), [sys.executable, "-m", "webapp.serve"]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"\0thumbnails-{port}")
         manager.settimeout(20)
@@ -71,7 +71,8 @@ def service(instance: Path, *names: str) -> Iterator[Service]:
             "WATCHDOG_USEC": str(round(WATCHDOG * 1e6)),
         }
         serve = subprocess.Popen(
-            [sys.executable, "-m", "webapp.serve", *names],
+            # systemd also names the process that it means.
+            ["sh", "-c", 'WATCHDOG_PID=$$ exec "$@"', "sh", *command, *names],
             cwd=ROOT,
             env=environment(instance, port=port, workers=2, lease_seconds=1.5) | watched,
         )
