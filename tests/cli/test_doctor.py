@@ -134,7 +134,7 @@ def test_rows_and_files_that_do_not_match_are_counted(
     healthy.storage.original(job_id, healthy.job(job_id).images[0].id).unlink()
     (healthy.storage.originals / job_id / "stray").touch()
     assert codes() == {"rows_without_files": "failed", "files_without_rows": "warning"}
-    assert "1 images miss a file." in run("doctor").output
+    assert "Images that miss a file: 1." in run("doctor").output
     assert codes("--quick") == {}
 
 
@@ -181,6 +181,13 @@ def test_damaged_database_is_told(healthy: Jobs, codes: Codes) -> None:
     found = codes()
     assert found["database_damaged"] == "failed"
     assert "error" not in found
+
+
+def test_table_that_a_recovered_database_lacks_is_told(healthy: Jobs, codes: Codes) -> None:
+    healthy.store.db.close()
+    with closing(sqlite3.connect(healthy.config.instance / "jobs.db")) as db:
+        db.execute("DROP TABLE workers")
+    assert codes("--quick")["database_damaged"] == "failed"
 
 
 def test_file_that_is_no_database_is_told_quickly(healthy: Jobs, codes: Codes) -> None:

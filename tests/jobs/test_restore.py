@@ -246,6 +246,14 @@ def test_restore_of_only_the_database_leaves_the_files(
     assert stored_files(jobs.config.instance) == files
 
 
+def test_database_that_lacks_a_table_is_refused(used: Path, tmp_path: Path) -> None:
+    shutil.copy(used / "jobs.db", tmp_path / "recovered.db")
+    with closing(sqlite3.connect(tmp_path / "recovered.db")) as db:
+        db.execute("DROP TABLE workers")
+    with pytest.raises(DamagedBackup, match="it lacks workers"):
+        put(used, (tmp_path / "recovered.db").read_bytes(), replace=True)
+
+
 def test_restore_waits_for_no_process_that_uses_the_instance(archive: bytes, used: Path) -> None:
     lock = share(used)
     with pytest.raises(InUse, match="Stop the server"):

@@ -111,7 +111,7 @@ def _run(name: str, check: Check) -> list[Finding]:
         return [Finding(name, "failed", "timed_out", message, to_do)]
     except Exception as error:
         if is_damage(error):
-            return [damaged(str(error))]
+            return [damaged(f"SQLite says: {error}")]
         message = f"It cannot be checked: {error or type(error).__name__}"
         to_do = "Run this as the user of the server. If it says the same, read the server's log."
         return [Finding(name, "failed", "error", message, to_do)]

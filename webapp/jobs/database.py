@@ -73,6 +73,10 @@ class Database:
         """Return the number of the last migration that the file has."""
         return read_version(self._db)
 
+    def find_missing(self) -> list[str]:
+        """Return the tables, indexes and triggers that the file lacks for its version."""
+        return find_missing(self._db)
+
     def find_damage(self) -> str | None:
         """Read all of the file; return what is wrong with it, or None."""
         with _translate_disk_full():
@@ -208,6 +212,22 @@ def migrate(db: sqlite_utils.Database, migrations: Sequence[Path] = MIGRATIONS) 
     for number, migration in enumerate(migrations[version:], version + 1):
         script = f"BEGIN; {migration.read_text()} PRAGMA user_version = {number}; COMMIT;"
         db.executescript(script)
+
+
+def find_missing(db: sqlite_utils.Database) -> list[str]:
+    """Return the tables, indexes and triggers that a database lacks for its version.
+
+    One that was recovered from a damaged file may lack some, though all of its pages are whole.
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        whole = sqlite_utils.Database(connection, recursive_triggers=False, execute_plugins=False)
+        migrate(whole, MIGRATIONS[: read_version(db)])
+        return sorted(_names(whole) - _names(db))
+
+
+def _names(db: sqlite_utils.Database) -> set[str]:
+    sql = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'"
+    return {name for (name,) in db.execute(sql)}
 
 
 def read_version(db: sqlite_utils.Database) -> int:

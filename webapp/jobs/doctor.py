@@ -85,10 +85,13 @@ def check_database(store: Store, is_quick: bool) -> Iterator[Finding]:
         )
     else:
         yield ok("schema", f"{version}, as this version has it")
+    if missing := store.db.find_missing():
+        yield damaged(f"It lacks {', '.join(missing)}.")
+        return
     if is_quick:
         return
     damage = store.db.find_damage()
-    yield damaged(damage) if damage else ok("database", "all pages are whole")
+    yield damaged(f"SQLite says: {damage}") if damage else ok("database", "all pages are whole")
 
 
 def damaged(said: str) -> Finding:
@@ -97,7 +100,7 @@ def damaged(said: str) -> Finding:
         "database",
         "failed",
         "database_damaged",
-        f"SQLite says: {said}",
+        said,
         "Stop the server and restore the last backup: docs/troubleshooting.md.",
     )
 
@@ -108,12 +111,12 @@ def check_files(store: Store, storage: Storage) -> Iterator[Finding]:
     lost = sum(1 for _ in lost_images(store, storage))
     to_do = "Look at them with flask jobs check, then run it with --fix."
     if strays:
-        message = f"{strays:,} files or folders belong to no job."
+        message = f"Files or folders that belong to no job: {strays:,}."
         yield Finding("files", "warning", "files_without_rows", message, to_do)
     else:
         yield ok("files", "each belongs to a job")
     if lost:
-        message = f"{lost:,} images miss a file."
+        message = f"Images that miss a file: {lost:,}."
         yield Finding("rows", "failed", "rows_without_files", message, to_do)
     else:
         yield ok("rows", "each has its files")
@@ -199,7 +202,7 @@ def check_consumer(store: Store, storage: Storage, config: Config) -> Iterator[F
             "queue",
             "warning",
             "paused",
-            f"The work is paused; {health.queue_depth:,} images wait or are made.",
+            f"The work is paused. Images that wait or are made: {health.queue_depth:,}.",
             "flask jobs resume ends the pause.",
         )
     elif health.oldest_wait_seconds > LONG_WAIT_SECONDS:
@@ -212,7 +215,7 @@ def check_consumer(store: Store, storage: Storage, config: Config) -> Iterator[F
             "See whether workers are alive and the disk has room; then use more cores.",
         )
     else:
-        yield ok("queue", f"{health.queue_depth:,} images wait or are made")
+        yield ok("queue", f"images that wait or are made: {health.queue_depth:,}")
 
 
 def check_owner(root: Path) -> Iterator[Finding]:

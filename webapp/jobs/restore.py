@@ -367,7 +367,7 @@ def _check_database(path: Path) -> CopyFacts:
     try:
         facts = read_copy(path)
     except DamagedDatabase as error:
-        raise DamagedBackup(f"of its database SQLite says: {error}") from None
+        raise DamagedBackup(f"its database is damaged ({error})") from None
     if facts.version > len(MIGRATIONS):
         raise NewerBackup("schema", facts.version, len(MIGRATIONS))
     return facts

@@ -22,6 +22,7 @@ it: a process that is killed in between leaves its note, by which a sweep finds 
 not synced: after a power cut, `flask jobs check` finds such files.
 """
 
+import errno
 import fcntl
 import filecmp
 import logging
@@ -390,6 +391,10 @@ class Storage:
         try:
             descriptor = os.open(self._root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
             return None
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import sqlite_utils
 
-from webapp.jobs.database import read_version
+from webapp.jobs.database import find_missing, read_version
 
 if TYPE_CHECKING:
     import sqlite3
@@ -44,6 +44,8 @@ def read_copy(path: Path) -> CopyFacts:
             problem = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if problem != "ok":
                 raise DamagedDatabase(problem)
+            if missing := find_missing(db):
+                raise DamagedDatabase(f"it lacks {', '.join(missing)}")
             return CopyFacts(
                 version=read_version(db),
                 jobs=db.execute("SELECT count(*) FROM jobs").fetchone()[0],
