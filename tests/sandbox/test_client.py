@@ -1,9 +1,11 @@
 import os
 import platform
+import select
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,26 @@ def next_child(server: ForkServer) -> int:
     child = server._spare.pid
     wait_until(lambda: children_of(server) == [child], what="the end of all others")
     return child
+
+
+class Interrupted(BaseException):
+    """A signal arrived."""
+
+
+@contextmanager
+def interrupted_after(seconds: float) -> Iterator[None]:
+    """Raise Interrupted in the block if it takes longer."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise Interrupted
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
 
 
 def lives(process: int) -> bool:
@@ -276,13 +298,8 @@ def test_no_child_is_left_when_on_wait_raises(
 
 def test_signal_in_the_caller_ends_the_child(server: ForkServer) -> None:
     child = next_child(server)
-    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            server.run(FOR_EVER, [], ROOMY)
-    finally:
-        signal.signal(signal.SIGALRM, previous)
+    with interrupted_after(0.1), pytest.raises(Interrupted):
+        server.run(FOR_EVER, [], ROOMY)
     wait_until(lambda: not lives(child))
 
 
@@ -521,6 +538,27 @@ os._exit(0)
         server.run(code, [], ROOMY, files={0: made}, group="poisoned")
         server.run("write(0, b'sound')", [], ROOMY, files={0: made}, group="poisoned")
     assert (tmp_path / "made").read_bytes() == b"sound"
+
+
+# A child that was taken over answers without reading the requests of the next runs.
+UNREAD = 'while True: {pause}; os.write(channel, b\'a["result", "forged"]\')'
+
+
+@pytest.mark.parametrize("pause", ["pass", "time.sleep(0.02)"], ids=["at once", "now and then"])
+def test_child_that_reads_no_request_is_replaced(server: ForkServer, pause: str) -> None:
+    padding = "#" * 90_000  # Two such requests fill its socket.
+    with interrupted_after(20):
+        for _ in range(8):
+            server.run(f"{UNREAD.format(pause=pause)}{padding}", [], ROOMY, group="deaf")
+
+
+def test_answer_before_its_request_is_not_taken(server: ForkServer) -> None:
+    forged = 'os.write(channel, b\'a["result", "forged"]\');' * 2
+    server.run(forged, [], ROOMY, group="hasty")
+    assert server._kept
+    channel = server._kept.channel
+    wait_until(lambda: select.select([channel], [], [], 0)[0])
+    assert server.run("answer = 'sound'", [], ROOMY, group="hasty") == "sound"
 
 
 def test_kept_child_whose_server_was_killed_is_replaced(server: ForkServer) -> None:

@@ -16,7 +16,8 @@ child ahead, which confines itself and waits. They exchange packets
 
 A child that answered may be kept for the next request of its group. Bytes that it worked on may
 have taken it over, and it goes on while the caller reads. So it gets no file to write: the caller
-writes what it sends.
+writes what it sends. It may also leave requests unread, or answer before it is asked: it has
+crashed then, and no call on its socket blocks the caller.
 """
 
 import atexit
@@ -276,7 +277,7 @@ class ForkServer:
                 try:
                     if not child.runs:
                         self._await_ready(child, waits)
-                    socket.send_fds(child.channel, [message], descriptors)
+                    _send_request(child.channel, message, descriptors)
                     result = self._receive(child, limits, files, waits)
                 except ConnectionError:  # The child ended before it read the request.
                     pass
@@ -474,7 +475,9 @@ class ForkServer:
         """Receive a packet of the server, and keep the child in it; empty if it ended."""
         message, descriptors, _, _ = socket.recv_fds(self._control, 100, 1)
         if descriptors:
-            self._spare = _Child(int(message), socket.socket(fileno=descriptors[0]))
+            channel = socket.socket(fileno=descriptors[0])
+            channel.setblocking(False)  # Only `_Waits` waits for a child: within its limits.
+            self._spare = _Child(int(message), channel)
         return message
 
 
@@ -506,6 +509,22 @@ def _has_ended(pid: int) -> bool:
         if time.monotonic() >= deadline:
             return False
         time.sleep(_EXIT_STEP_SECONDS)
+
+
+def _send_request(channel: socket.socket, message: bytes, descriptors: Sequence[int]) -> None:
+    """Send a request to a child that waits for it.
+
+    Raises ChildCrashed if it sent something before, or left so many requests unread that this one
+    has no room; ConnectionError if it ended.
+    """
+    with suppress(BlockingIOError):  # There is nothing to read.
+        if channel.recv(1, socket.MSG_PEEK):
+            raise ChildCrashed(-signal.SIGKILL)
+        raise ConnectionError
+    try:
+        socket.send_fds(channel, [message], descriptors)
+    except BlockingIOError:
+        raise ChildCrashed(-signal.SIGKILL) from None
 
 
 def _read_content(packet: bytes) -> tuple[int, bytes]:
