@@ -16,12 +16,11 @@ from werkzeug.test import TestResponse
 
 from tests.support.clock import Clock
 from tests.support.idempotent import PATH, add_view, send
-from tests.support.images import make_jpeg
-from tests.support.jobs import add_image, files_left, newest_job, sweep, work
+from tests.support.images import make_jpeg, make_truncated
+from tests.support.jobs import add_image, files_left, newest_job, received, sweep, work
 from tests.support.servers import wait_until
 from webapp.config import ROOT
 from webapp.jobs.lifecycle import Jobs
-from webapp.recipes.presets import PRESETS
 from webapp.web import idempotency
 from webapp.web.idempotency import LEASE_SECONDS, KeyInvalid, read_key
 
@@ -216,36 +215,64 @@ def test_caller_that_kept_the_cookie_of_the_first_answer_gets_it_again(
     assert not replayed(send(client))
 
 
-def test_caller_that_lost_the_first_answer_owns_its_job(
-    no_cookies: FlaskClient, app: Flask, jobs: Jobs
+def test_caller_that_lost_the_first_answer_gets_its_job_again(
+    app: Flask, no_cookies: FlaskClient, jobs: Jobs
 ) -> None:
-    send(no_cookies, images=())
-    again = app.test_client()
-    assert replayed(send(again, images=()))
-    with again.session_transaction() as session:
-        assert session["owner"] == newest_job(jobs).owner
+    first = send(no_cookies)
+    again = send(app.test_client())
+    assert (replayed(again), again.data, count(jobs)) == (True, first.data, 1)
 
 
-def test_stranger_of_the_same_address_does_not_get_a_job_that_went_on(
-    no_cookies: FlaskClient, app: Flask, jobs: Jobs
+def test_only_the_first_client_of_an_address_owns_the_job_of_a_key(
+    app: Flask, client: FlaskClient, jobs: Jobs
 ) -> None:
-    job_id = send(no_cookies, images=()).json["id"]  # type: ignore[index]
-    add_image(jobs, job_id, PHOTO[0])
+    first, second = app.test_client(), app.test_client()
+    assert send(first).json == send(second).json
+    assert (_owner(first), _owner(second)) == (newest_job(jobs).owner, None)
+
+
+def test_open_job_is_not_given_to_another_client_of_the_address(
+    app: Flask, no_cookies: FlaskClient, jobs: Jobs
+) -> None:
+    first = send(no_cookies, images=())
     stranger = app.test_client()
-    assert refused(send(stranger, images=())) == REUSED
-    with stranger.session_transaction() as session:
-        assert "owner" not in session
+    second = send(stranger, images=())
+    assert not replayed(second)
+    assert (first.json != second.json, _owner(stranger)) == (True, newest_job(jobs).owner)
 
 
-def test_stranger_of_the_same_address_does_not_become_an_owner_of_more(
-    no_cookies: FlaskClient, app: Flask, jobs: Jobs
+def reopen(jobs: Jobs, job_id: str) -> None:
+    jobs.reopen(job_id)
+
+
+def add_another(jobs: Jobs, job_id: str) -> None:
+    jobs.reopen(job_id)
+    add_image(jobs, job_id, OTHER[0])
+    jobs.close(job_id)
+
+
+def replace_photo(jobs: Jobs, job_id: str) -> None:
+    work(jobs)
+    (image,) = jobs.job(job_id).images
+    with received(jobs, OTHER[0]) as upload:
+        jobs.replace_image(job_id, image.id, upload, "b.jpg", "127.0.0.1")
+
+
+@pytest.mark.parametrize("go_on", [reopen, add_another, replace_photo])
+def test_job_that_went_on_is_not_given_to_another_client_of_the_address(
+    app: Flask, no_cookies: FlaskClient, jobs: Jobs, go_on: Callable[[Jobs, str], None]
 ) -> None:
-    send(no_cookies)
-    jobs.submit(PRESETS["square"].recipe, newest_job(jobs).owner)
-    stranger = app.test_client()
-    send(stranger)
-    with stranger.session_transaction() as session:
-        assert "owner" not in session
+    images = ((make_truncated(), "a.jpg"),)
+    job_id = send(no_cookies, images=images).json["id"]  # type: ignore[index]
+    go_on(jobs, job_id)
+    assert not replayed(send(app.test_client(), images=images))
+    assert count(jobs) == 2
+
+
+def _owner(client: FlaskClient) -> str | None:
+    """Return the owner that a client's cookie proves it to be."""
+    with client.session_transaction() as session:
+        return session.get("owner")
 
 
 # Lifetime

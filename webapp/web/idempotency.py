@@ -22,10 +22,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from hashlib import sha256
-from itertools import islice
 from typing import Any
 
-from flask import Response, make_response, request, session
+from flask import Response, make_response, request
 from flask.typing import ResponseReturnValue
 from msgspec import msgpack
 
@@ -111,6 +110,10 @@ class Attempt:
         files with their names. `fetched` more images come from URLs. Where the job is there, but
         its answer must be made again, it is None too, and `job_id` is set. Raises KeyReused if the
         first request was another one, or KeyInUse.
+
+        A caller without an owner may be another one of its address, who guessed the key. It sent
+        all that the job has, and learns the link alone. A job that is open or went on has more to
+        give, so such a caller makes one of its own.
         """
         if self._is_read:
             return None
@@ -127,8 +130,9 @@ class Attempt:
             current_jobs().discard_part(self._hold, first.job_id)
             self._first = None
             return None
-        if not current_owner():
-            _become_owner_again(first.job_id, len(files) + fetched)
+        if not current_owner() and not _is_all_of(first.job_id, len(files) + fetched):
+            self._first = None
+            return None
         if first.answer and first.answer.body is not None:
             return _mark(Response(first.answer.body, first.answer.status, first.answer.headers))
         self.job_id = first.job_id
@@ -221,19 +225,11 @@ def _fingerprint(fields: Any, files: Sequence[tuple[Upload, str]]) -> str:
     return sha256(msgpack.encode([where, fields, hashes], order="deterministic")).hexdigest()
 
 
-def _become_owner_again(job_id: str, images: int) -> None:
-    """Give a client without any owner the job that it made, as the first answer did.
-
-    Others of its address may guess a key. They sent all images of this request, so they get nothing
-    new, unless its owner went on with the job or made another. Raises KeyReused in the former case.
-    """
-    jobs = current_jobs()
-    if jobs.progress(job_id).counts.total > images:
-        raise KeyReused
-    owner = jobs.store.jobs.owner(job_id)
-    if owner and list(islice(jobs.store.jobs.ids(owner), 2)) == [job_id]:
-        session.permanent = True
-        session["owner"] = owner
+def _is_all_of(job_id: str, images: int) -> bool:
+    """Return whether a job takes no more images, and has none but those of its first request."""
+    job = current_jobs().job(job_id)
+    has_new = any(image.first_id != image.id for image in job.images)
+    return not (job.is_receiving or has_new) and len(job.images) <= images
 
 
 def _kept(response: Response) -> Answer:
