@@ -25,6 +25,7 @@ UNPREFIXED = {"host": "HOST", "port": "PORT"}  # Hosting platforms use these nam
 # Characters. A shorter secret can be guessed. A client has 20 guesses an hour at a token. The key
 # can be guessed offline, without a limit.
 SHORTEST_SECRETS = {"access_token": 16, "metrics_token": 16, "secret_key": 32}
+MAX_OUTPUTS = 200  # The longest recipes of so many fit in sandbox.client.MAX_REQUEST.
 # What believes or needs a proxy in front, and what the proxy does.
 DONE_BY_PROXIES = {
     "client_header": "sets it",
@@ -163,9 +164,10 @@ class Config:
     )
     max_outputs: int = setting(
         20,
-        "Outputs of one recipe, 200 at most. The largest sets in use have 10 widths in 2 formats.",
+        f"Outputs of one recipe, {MAX_OUTPUTS} at most. The largest sets in use have 10 widths in"
+        " 2 formats.",
         minimum=1,
-        maximum=200,  # The longest recipes of so many fit in sandbox.client.MAX_REQUEST.
+        maximum=MAX_OUTPUTS,
     )
     max_side: int = setting(4096, "Longest side of an output, in pixels.", minimum=1, maximum=4096)
     max_output_megapixels: float = setting(

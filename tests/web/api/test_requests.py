@@ -92,8 +92,14 @@ def test_empty_fields_of_a_form_count_for_nothing(client: FlaskClient) -> None:
 
 
 def test_answer_to_many_wrong_fields_is_short(client: FlaskClient) -> None:
-    body = {"outputs": [{"width": 0}] * 10_000}
+    body = {"outputs": [{"width": 0}] * 200}
     assert len(wrong_fields(client.post(JOBS, json=body))) == 50
+
+
+@pytest.mark.parametrize("field", ["outputs", "presets"])
+def test_list_beyond_every_setting_is_not_read(client: FlaskClient, field: str) -> None:
+    wrong = wrong_fields(client.post(JOBS, json={field: [{}] * 201}))
+    assert wrong == {f"#/{field}": "This must be a list of at most 200."}
 
 
 def test_long_json_is_refused_unread(client: FlaskClient) -> None:

@@ -1,10 +1,13 @@
 """Convert decoded JSON to the types of the API, and describe these in words."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args, get_origin
+from functools import cache
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct
+from msgspec.inspect import ListType, Metadata, StructType, type_info
+from msgspec.structs import FieldInfo
 
 from webapp.web.api.problems import Problems, escape
 
@@ -14,15 +17,17 @@ S = TypeVar("S", bound=Struct)
 def convert(value: Any, kind: type[S], problems: Problems, pointer: str = "") -> S | None:
     """Convert decoded JSON to a type; add every wrong field to the problems.
 
-    A wrong field has its default in the result, which is None if there is none.
+    A wrong field has its default in the result, which is None if there is none. What is read of a
+    list is bounded by its type, and of an object by the number of problems.
     """
     if not isinstance(value, dict):
         problems.add(pointer, f"This must be {_describe(kind)}.")
         return None
     values: dict[str, Any] = {}
-    fields = {one.encode_name: one for one in msgspec.structs.fields(kind)}
-    for name in sorted(value.keys() - fields.keys()):
-        problems.add(f"{pointer}/{escape(name)}", "There is no such field.")
+    fields = _fields_of(kind)
+    for name in value:
+        if name not in fields:
+            problems.add(f"{pointer}/{escape(name)}", "There is no such field.")
     for name, one in fields.items():
         if name in value:
             converted = _convert(value[name], one.type, problems, f"{pointer}/{name}")
@@ -34,12 +39,16 @@ def convert(value: Any, kind: type[S], problems: Problems, pointer: str = "") ->
     return kind(**values) if required <= values.keys() else None
 
 
+@cache
+def _fields_of(kind: type[Struct]) -> Mapping[str, FieldInfo]:
+    return {one.encode_name: one for one in msgspec.structs.fields(kind)}
+
+
 def _convert(value: Any, kind: Any, problems: Problems, pointer: str) -> Any:
     """Convert a field; return UNSET if it is wrong, and None for a wrong item."""
-    item = _item_of(kind)
-    if item is not None and isinstance(value, list):
+    if isinstance(value, list) and (listed := list_of(kind)) and len(value) <= listed[1]:
         return [
-            _convert_item(one, item, problems, f"{pointer}/{place}")
+            _convert_item(one, listed[0], problems, f"{pointer}/{place}")
             for place, one in enumerate(value)
         ]
     try:
@@ -55,14 +64,22 @@ def _convert_item(value: Any, kind: type[S], problems: Problems, pointer: str) -
     return item if len(problems.found) == before else None
 
 
-def _item_of(kind: Any) -> type[Struct] | None:
-    """Return the type of the items of a list of objects; None for other types."""
-    for one in (kind, *get_args(kind)):
-        if get_origin(one) is list and issubclass(get_args(one)[0], Struct):
-            return get_args(one)[0]  # type: ignore[no-any-return]
+@cache
+def list_of(kind: Any) -> tuple[type[Struct], int] | None:
+    """Return the type of the items of a list of objects, and how many it may have.
+
+    None for other types.
+    """
+    info = type_info(kind)
+    if isinstance(info, Metadata):  # The field has a description.
+        info = info.type
+    match info:
+        case ListType(item_type=StructType(cls=item), max_length=int(most)):
+            return item, most
     return None
 
 
+@cache
 def _describe(kind: Any) -> str:
     """Describe a type in words, by its JSON schema."""
     return describe_schema(msgspec.json.schema(kind))
@@ -90,6 +107,8 @@ def describe_schema(schema: Mapping[str, Any]) -> str:
             return "null"
         case "array" if "minItems" in schema:
             return f"a list of {schema['minItems']} numbers{_bounds(schema['items'])}"
+        case "array" if "maxItems" in schema:
+            return f"a list of at most {schema['maxItems']}"
         case "array":
             return "a list"
     return "an object"

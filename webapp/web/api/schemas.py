@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from webapp.config import MAX_OUTPUTS
 from webapp.jobs.models import Status
 from webapp.jobs.names import ALT_LENGTH
 from webapp.recipes.outputs import (
@@ -85,11 +86,16 @@ class Output(Struct, kw_only=True, forbid_unknown_fields=True):
     color: Annotated[Color, says("`keep` keeps Display P3.")] = "srgb"
 
 
+# Counted before they are read: the size of a body alone would allow 83,000.
+PresetNames = Annotated[list[str], Meta(max_length=MAX_OUTPUTS)]
+Outputs = Annotated[list[Output], Meta(max_length=MAX_OUTPUTS)]
+
+
 class Recipe(Struct, kw_only=True, forbid_unknown_fields=True):
     """The outputs to make from each image: those of presets, then your own."""
 
-    presets: Annotated[list[str], says("The names of presets.")] = []
-    outputs: Annotated[list[Output], says("Outputs of your own.")] = []
+    presets: Annotated[PresetNames, says("The names of presets.")] = []
+    outputs: Annotated[Outputs, says("Outputs of your own.")] = []
 
 
 class NewJob(Recipe, kw_only=True, forbid_unknown_fields=True):
@@ -178,8 +184,8 @@ class JobChanges(Struct, kw_only=True, forbid_unknown_fields=True):
             "Keep it for so many hours from now; a longer time stays. `null`: until you delete it."
         ),
     ] = UNSET
-    presets: list[str] | UnsetType = UNSET
-    outputs: list[Output] | UnsetType = UNSET
+    presets: PresetNames | UnsetType = UNSET
+    outputs: Outputs | UnsetType = UNSET
     focal_point: Annotated[
         Point | UnsetType | None,
         says("What crops of all images keep in view. `null` leaves it to the recipe."),
