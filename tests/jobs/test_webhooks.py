@@ -22,6 +22,7 @@ from webapp.jobs.deliveries import Callback, Delivery, DeliveryClaim
 from webapp.jobs.errors import DeliveryNotFound, TokenRequired, TooManySent
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.outbound_errors import RequestRefused
+from webapp.jobs.store.deliveries import KEPT
 from webapp.jobs.webhooks import LEASE_SECONDS, Webhooks, sign
 from webapp.recipes.presets import PRESETS
 
@@ -277,6 +278,72 @@ def test_receiver_is_told_again_when_a_failed_image_is_replaced(
     finish_all(jobs)
     send_due(webhooks)
     assert [one.json["data"]["status"] for one in receiver.received] == ["failed", "done"]
+
+
+def fail_image(jobs: Jobs) -> None:
+    jobs.store.queue.fail(claim(jobs), "worker_lost", "It failed.")
+
+
+@pytest.mark.parametrize(
+    ("restarted", "told"),
+    [
+        ("before it is told", ["done"]),
+        ("before it is sent", ["failed", "done"]),
+        ("while it is sent", ["failed", "done"]),
+    ],
+)
+def test_last_state_is_told_whenever_a_job_is_restarted(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, restarted: str, told: list[str]
+) -> None:
+    job_id = submit(jobs, receiver)
+    fail_image(jobs)
+
+    def restart() -> None:
+        receiver.meanwhile = lambda: None
+        jobs.retry(job_id, None, CLIENT)
+        finish_all(jobs)
+
+    if restarted == "before it is told":
+        restart()
+    elif restarted == "before it is sent":
+        send = webhooks.take()
+        restart()
+        assert send
+        send()
+    else:
+        receiver.meanwhile = restart
+    send_due(webhooks)
+    assert [one.json["data"]["status"] for one in receiver.received] == told
+
+
+def test_last_state_is_told_of_a_job_that_a_clock_set_back_opened(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    job_id = jobs.submit(SQUARE, OWNER, callback_url=receiver.url, origin="https://t.example")
+    add_image(jobs, job_id, make_jpeg())
+    finish_all(jobs)
+    clock.advance(hours=1)
+    send_due(webhooks)
+    clock.advance(hours=-2)
+    add_more(jobs, job_id)
+    finish_all(jobs)
+    send_due(webhooks)
+    assert [one.json["data"]["counts"]["done"] for one in receiver.received] == [1, 2]
+
+
+def test_last_state_is_told_after_fifty_when_the_clock_was_set_back(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    job_id = deliver(jobs, webhooks, receiver)
+    for _ in range(KEPT - 1):
+        jobs.reopen(job_id)
+        jobs.close(job_id)
+        send_due(webhooks)
+    clock.advance(hours=-1)
+    add_more(jobs, job_id)
+    finish_all(jobs)
+    send_due(webhooks)
+    assert receiver.received[-1].json["data"]["counts"]["done"] == 2
 
 
 def test_receiver_of_a_whole_job_of_one_image_is_told(
