@@ -190,6 +190,15 @@ class Deliveries:
             latest=self._now() + MAX_WAIT,
         )
 
+    def hasten(self, owner: str) -> None:
+        """Let all deliveries of an owner that wait be due now."""
+        self._db.execute(
+            "UPDATE deliveries SET next_try = :now"
+            f" WHERE {_PENDING} AND status = 'waiting' AND owner = :owner",
+            owner=owner,
+            now=self._now(),
+        )
+
     def send_again(self, job_id: str, delivery_id: str) -> bool:
         """Let a delivery be due now, unless it is being sent; return False if not found."""
         with self._db.transaction():
