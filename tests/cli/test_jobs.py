@@ -14,6 +14,7 @@ from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import (
     add_image,
+    add_token,
     claim,
     files_left,
     id_of,
@@ -23,8 +24,10 @@ from tests.support.jobs import (
 )
 from tests.support.people import Person, Script
 from webapp.config import Config
+from webapp.jobs.errors import TOKEN_REVOKED
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.store import jobs as job_rows
+from webapp.jobs.tokens import revoke_token
 from webapp.recipes.presets import PRESETS
 
 HOUR = 3600.0
@@ -189,6 +192,7 @@ class TestShow:
         assert row == [fetch["id"][:8], "cat.jpg", "cancelled", "fetch_cancelled"]
 
     def test_webhooks_have_their_status_and_last_try(self, run: Run, jobs: Jobs) -> None:
+        add_token(jobs, "token:7")
         job_id = jobs.submit(
             PRESETS["square"].recipe,
             "token:7",
@@ -208,6 +212,13 @@ class TestShow:
         assert (webhook, status, tries) == (delivery["id"][:12], "waiting", "1")
         assert reason == delivery["tries"][0]["error"]["detail"]
         assert "key" not in output
+        revoke_token(jobs.store, "7")
+        send_webhooks(jobs)
+        output = run("show", job_id).output
+        assert "http://localhost/hook (its token was revoked: it is told nothing more)\n" in output
+        ((_, status, tries, *_, reason),) = rows_below(output, "Webhook ")
+        assert (status, tries) == ("stopped", "2")
+        assert reason == TOKEN_REVOKED[1]
 
     def test_skipped_file_is_named_with_its_reason(self, run: Run, person: Person) -> None:
         job_id = id_of(person.submit(make_jpeg(), (b"words", "notes.txt")))

@@ -21,7 +21,7 @@ import webapp.web.access
 from tests.support.clock import Clock
 from tests.support.documents import anchors
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import add_image, work
+from tests.support.jobs import add_image, add_token, work
 from tests.support.people import Person
 from webapp.config import MB, ROOT, Config
 from webapp.jobs.lifecycle import Jobs
@@ -140,6 +140,7 @@ class TestAgainstTheServer:
         fetched = jobs.submit(PRESETS["square"].recipe, "owner")
         jobs.add_url(fetched, "https://pictures.example/cat.jpg", None, None, "client")
         jobs.cancel(fetched)
+        add_token(jobs, "token:1")
         job_id = jobs.submit(
             PRESETS["square"].recipe,
             "token:1",

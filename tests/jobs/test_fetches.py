@@ -11,7 +11,7 @@ import pytest
 from tests.support.app import place_databases
 from tests.support.clock import Clock
 from tests.support.images import make_image
-from tests.support.jobs import add_image, files_left, open_jobs, sweep, work
+from tests.support.jobs import add_image, add_token, files_left, open_jobs, sweep, work
 from tests.support.origins import Behaviour, answer, flood, hang_up, origin, redirect, say_nothing
 from webapp.config import MB, Config
 from webapp.jobs.errors import (
@@ -25,6 +25,7 @@ from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import NEW_SECONDS, OPEN_SECONDS
 from webapp.jobs.models import MAX_MISSING, Fetch
 from webapp.jobs.outbound_errors import RequestRefused
+from webapp.jobs.tokens import revoke_token
 from webapp.recipes.presets import PRESETS
 
 PHOTO = make_image(size=(40, 30), format="jpeg")
@@ -141,6 +142,32 @@ def test_a_fetched_image_has_a_name(
         fetch_all(jobs)
 
     assert [image.name for image in jobs.job(job_id).images] == [name]
+
+
+def test_revoked_token_fetches_no_more(jobs: Jobs) -> None:
+    add_token(jobs, "token:7")
+    with origin(answer(PHOTO)) as server:
+        jobs = allow(jobs, server.port)
+        job_id = submit(jobs, server.url, client="token:7")
+        jobs.close(job_id)
+        revoke_token(jobs.store, "7")
+
+        fetch_all(jobs)
+
+    assert server.requests == []
+    assert only_fetch(jobs, job_id).error_code == "token_revoked"
+    assert not jobs.job(job_id).is_open
+
+
+def test_valid_token_fetches(jobs: Jobs) -> None:
+    add_token(jobs, "token:7")
+    with origin(answer(PHOTO)) as server:
+        jobs = allow(jobs, server.port)
+        job_id = submit(jobs, server.url, client="token:7")
+
+        fetch_all(jobs)
+
+    assert only_fetch(jobs, job_id).status == "done"
 
 
 def test_fetched_images_keep_their_places_among_uploads(jobs: Jobs) -> None:

@@ -15,13 +15,15 @@ from standardwebhooks import Webhook
 from tests.support.app import running_app
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
-from tests.support.jobs import add_image, claim, finish, received, sweep, work
+from tests.support.jobs import add_image, add_token, claim, finish, received, sweep, work
 from tests.support.receiver import PACKAGES, Receiver, receiving
 from webapp.config import ROOT, Config, PrivateHosts
 from webapp.jobs.deliveries import Callback, Delivery, DeliveryClaim
 from webapp.jobs.errors import DeliveryNotFound, TokenRequired, TooManySent
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.outbound_errors import RequestRefused
+from webapp.jobs.store.deliveries import KEPT
+from webapp.jobs.tokens import revoke_token
 from webapp.jobs.webhooks import LEASE_SECONDS, Webhooks, sign
 from webapp.recipes.presets import PRESETS
 
@@ -50,6 +52,12 @@ def config(config: Config, receiver: Receiver) -> Config:
 @pytest.fixture(autouse=True)
 def stopped(clock: Clock) -> None:
     clock.stop()
+
+
+@pytest.fixture
+def jobs(jobs: Jobs) -> Jobs:
+    add_token(jobs, OWNER)
+    return jobs
 
 
 @pytest.fixture
@@ -277,6 +285,72 @@ def test_receiver_is_told_again_when_a_failed_image_is_replaced(
     finish_all(jobs)
     send_due(webhooks)
     assert [one.json["data"]["status"] for one in receiver.received] == ["failed", "done"]
+
+
+def fail_image(jobs: Jobs) -> None:
+    jobs.store.queue.fail(claim(jobs), "worker_lost", "It failed.")
+
+
+@pytest.mark.parametrize(
+    ("restarted", "told"),
+    [
+        ("before it is told", ["done"]),
+        ("before it is sent", ["failed", "done"]),
+        ("while it is sent", ["failed", "done"]),
+    ],
+)
+def test_last_state_is_told_whenever_a_job_is_restarted(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, restarted: str, told: list[str]
+) -> None:
+    job_id = submit(jobs, receiver)
+    fail_image(jobs)
+
+    def restart() -> None:
+        receiver.meanwhile = lambda: None
+        jobs.retry(job_id, None, CLIENT)
+        finish_all(jobs)
+
+    if restarted == "before it is told":
+        restart()
+    elif restarted == "before it is sent":
+        send = webhooks.take()
+        restart()
+        assert send
+        send()
+    else:
+        receiver.meanwhile = restart
+    send_due(webhooks)
+    assert [one.json["data"]["status"] for one in receiver.received] == told
+
+
+def test_last_state_is_told_of_a_job_that_a_clock_set_back_opened(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    job_id = jobs.submit(SQUARE, OWNER, callback_url=receiver.url, origin="https://t.example")
+    add_image(jobs, job_id, make_jpeg())
+    finish_all(jobs)
+    clock.advance(hours=1)
+    send_due(webhooks)
+    clock.advance(hours=-2)
+    add_more(jobs, job_id)
+    finish_all(jobs)
+    send_due(webhooks)
+    assert [one.json["data"]["counts"]["done"] for one in receiver.received] == [1, 2]
+
+
+def test_last_state_is_told_after_fifty_when_the_clock_was_set_back(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    job_id = deliver(jobs, webhooks, receiver)
+    for _ in range(KEPT - 1):
+        jobs.reopen(job_id)
+        jobs.close(job_id)
+        send_due(webhooks)
+    clock.advance(hours=-1)
+    add_more(jobs, job_id)
+    finish_all(jobs)
+    send_due(webhooks)
+    assert receiver.received[-1].json["data"]["counts"]["done"] == 2
 
 
 def test_receiver_of_a_whole_job_of_one_image_is_told(
@@ -637,6 +711,123 @@ def test_other_jobs_of_the_owner_are_still_told_after_a_410(
     assert delivery(jobs, job_id).status == "delivered"
 
 
+# A token that is revoked
+
+
+def revoke(jobs: Jobs) -> None:
+    assert revoke_token(jobs.store, OWNER.removeprefix("token:"))
+
+
+def send_in_the_next_hours(webhooks: Webhooks, clock: Clock) -> None:
+    send_due(webhooks)
+    for _ in range(5):
+        clock.advance(hours=2)
+        send_due(webhooks)
+
+
+def test_webhook_that_waits_ends_when_its_token_is_revoked(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.statuses = (500,)
+    job_id = deliver(jobs, webhooks, receiver)
+    revoke(jobs)
+    send_due(webhooks)
+    assert delivery(jobs, job_id).status == "stopped"
+    assert [one.error_code for one in delivery(jobs, job_id).tries] == [
+        "webhook_answered",
+        "token_revoked",
+    ]
+    send_in_the_next_hours(webhooks, clock)
+    assert len(receiver.received) == 1
+
+
+def test_job_that_ends_after_its_token_was_revoked_is_not_told(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    job_id = submit(jobs, receiver)
+    revoke(jobs)
+    finish_all(jobs)
+    send_in_the_next_hours(webhooks, clock)
+    assert receiver.received == []
+    assert callback(jobs, job_id).deliveries == ()
+    assert jobs.store.deliveries.finished_ids() == []
+
+
+def test_webhook_that_is_sent_while_its_token_is_revoked_is_not_tried_again(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.statuses, receiver.meanwhile = (500,), lambda: revoke(jobs)
+    job_id = deliver(jobs, webhooks, receiver)
+    assert delivery(jobs, job_id).status == "stopped"
+    assert [one.answer for one in delivery(jobs, job_id).tries] == [500]
+    send_in_the_next_hours(webhooks, clock)
+    assert len(receiver.received) == 1
+
+
+def test_try_of_a_revoked_token_whose_sender_died_is_not_repeated(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    job_id = submit(jobs, receiver)
+    finish_all(jobs)
+    assert webhooks.take()  # And is never run.
+    revoke(jobs)
+    clock.advance(seconds=LEASE_SECONDS)
+    send_due(webhooks)
+    assert receiver.received == []
+    assert delivery(jobs, job_id).status == "stopped"
+
+
+def test_webhook_of_a_revoked_token_is_not_sent_again(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver
+) -> None:
+    job_id = deliver(jobs, webhooks, receiver)
+    revoke(jobs)
+    jobs.send_again(job_id, delivery(jobs, job_id).id, CLIENT)  # It was asked for before.
+    send_due(webhooks)
+    assert len(receiver.received) == 1
+    assert delivery(jobs, job_id).status == "stopped"
+
+
+def test_job_whose_upload_ends_after_its_token_is_gone_is_not_told(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver
+) -> None:
+    revoke(jobs)
+    sweep(jobs)
+    assert jobs.store.tokens.all() == []
+    submit(jobs, receiver)
+    finish_all(jobs)
+    send_due(webhooks)
+    assert receiver.received == []
+
+
+def test_other_tokens_tell_on_after_one_is_revoked(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver
+) -> None:
+    submit(jobs, receiver)
+    add_token(jobs, "token:8")
+    assert revoke_token(jobs.store, "8")
+    finish_all(jobs)
+    send_due(webhooks)
+    assert len(receiver.received) == 1
+
+
+def test_revoked_token_goes_with_its_last_job_and_its_secrets_at_once(
+    jobs: Jobs, webhooks: Webhooks, receiver: Receiver, clock: Clock
+) -> None:
+    job_id = deliver(jobs, webhooks, receiver)
+    add_token(jobs, "token:8")
+    revoke(jobs)
+    sweep(jobs)
+    assert jobs.store.db.query("SELECT * FROM webhook_secrets") == []
+    assert [(token.id, token.jobs) for token in jobs.store.tokens.all()] == [("8", 0), ("7", 1)]
+    jobs.delete_with_undo(job_id)
+    sweep(jobs)  # It can be restored.
+    assert [token.id for token in jobs.store.tokens.all()] == ["8", "7"]
+    clock.advance(hours=25)
+    sweep(jobs)
+    assert [token.id for token in jobs.store.tokens.all()] == ["8"]
+
+
 # Kills and restarts
 
 
@@ -735,6 +926,7 @@ def test_end_that_no_process_saw_is_found_after_a_restart(
     config: Config, receiver: Receiver, clock: Clock
 ) -> None:
     with running_app(config, clock) as app:
+        add_token(app.extensions["jobs"], OWNER)
         submit(app.extensions["jobs"], receiver)
         finish_all(app.extensions["jobs"])
     with running_app(config, clock) as app:
@@ -760,6 +952,7 @@ def test_job_is_not_marked_as_told_if_its_delivery_cannot_be_written(
 def test_owner_with_a_slow_receiver_does_not_hold_up_others(
     jobs: Jobs, webhooks: Webhooks, receiver: Receiver
 ) -> None:
+    add_token(jobs, "token:8")
     for _ in range(4):
         submit(jobs, receiver)
     other = jobs.submit(SQUARE, "token:8", callback_url=receiver.url, origin="http://t")

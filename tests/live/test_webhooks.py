@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.images import make_jpeg
-from tests.support.jobs import add_image, open_jobs
+from tests.support.jobs import add_image, add_token, open_jobs
 from tests.support.receiver import receiving
 from tests.support.servers import running, wait_until
 from webapp.config import Config, PrivateHosts
@@ -25,6 +25,7 @@ def test_fifth_try_arrives_after_kills_where_each_next_try_is_brought_forward(
         hosts = PrivateHosts(f"127.0.0.1:{receiver.port}")
         with running(tmp_path / "instance", workers=1, allowed_private_hosts=hosts) as servers:
             jobs = open_jobs(Config(instance=servers.instance, allowed_private_hosts=hosts))
+            add_token(jobs, OWNER)
             receiver.statuses = (500, 500, 500, 500, 500, 200)
             job_id = jobs.submit(
                 PRESETS["square"].recipe, OWNER, callback_url=receiver.url, origin=servers.url

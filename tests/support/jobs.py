@@ -19,6 +19,7 @@ from webapp.jobs import housekeeping
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.limits import ClientLimits
 from webapp.jobs.models import Claim, Job, Thumbnail
+from webapp.jobs.owners import TOKEN
 from webapp.jobs.storage import Storage
 from webapp.jobs.store import Store
 from webapp.jobs.upload import Upload
@@ -109,6 +110,15 @@ def submit(jobs: Jobs, *pictures: bytes) -> str:
         add_image(jobs, job_id, picture)
     jobs.close(job_id)
     return job_id
+
+
+def add_token(jobs: Jobs, owner: str) -> None:
+    """Let an owner be a valid API token, whose name is its id."""
+    jobs.store.db.execute(
+        "INSERT INTO api_tokens (id, name, digest, created) VALUES (:id, :id, :digest, 0)",
+        id=owner.removeprefix(TOKEN),
+        digest=os.urandom(32),
+    )
 
 
 def claims_of(jobs: Jobs) -> Claims:

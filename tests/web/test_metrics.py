@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg, make_truncated
-from tests.support.jobs import add_image, work
+from tests.support.jobs import add_image, add_token, work
 from tests.support.people import Person, upload_image
 from tests.support.programs import create
 from webapp.config import Config
@@ -107,6 +107,7 @@ def test_webhooks_are_counted_by_outcome(
     jobs: Jobs, clock: Clock, metric: Callable[..., float | None]
 ) -> None:
     recipe, url = PRESETS["square"].recipe, "http://2130706433/"  # 127.0.0.1
+    add_token(jobs, "token:1")
     job_id = jobs.submit(recipe, "token:1", callback_url=url, origin="http://localhost")
     add_image(jobs, job_id, make_jpeg())
     jobs.close(job_id)

@@ -21,7 +21,7 @@ from webapp.cli.output import (
     write_row,
     write_table,
 )
-from webapp.jobs.deliveries import Delivery
+from webapp.jobs.deliveries import Callback, Delivery
 from webapp.jobs.errors import Busy, JobNotFound, NoSpace
 from webapp.jobs.housekeeping import sweep
 from webapp.jobs.models import Fetch, Image, Job, Status, StoredJob, Thumbnail
@@ -205,10 +205,16 @@ def _facts(job: Job, stored: StoredJob) -> Iterator[tuple[str, str]]:
     yield "Owner", job.owner or "none"
     yield "Size", filesize(stored.bytes)
     if job.callback:
-        stopped = " (it answered 410 and is told nothing more)" if job.callback.is_stopped else ""
-        yield "Webhooks", f"{job.callback.shown_url}{stopped}"
+        yield "Webhooks", f"{job.callback.shown_url}{_why_silent(job, job.callback)}"
     for output in Recipe.from_json(job.recipe).outputs:
         yield "Output", _describe(output)
+
+
+def _why_silent(job: Job, callback: Callback) -> str:
+    """Write why the callback of a job is told nothing more, if so."""
+    if current_jobs().store.tokens.is_revoked(job.owner or ""):
+        return " (its token was revoked: it is told nothing more)"
+    return " (it answered 410 and is told nothing more)" if callback.is_stopped else ""
 
 
 def _describe(output: Output) -> str:

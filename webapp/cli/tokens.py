@@ -9,7 +9,7 @@ from flask.cli import AppGroup
 from webapp.cli.output import as_json, write_json, write_table
 from webapp.jobs.names import clean_job_name
 from webapp.jobs.owners import ListedToken
-from webapp.jobs.tokens import create_token
+from webapp.jobs.tokens import create_token, revoke_token
 from webapp.web.app_context import current_jobs
 
 commands = AppGroup("tokens", help="Manage the API tokens of programs.")
@@ -50,8 +50,11 @@ def list_(as_json: bool) -> None:
 @commands.command()
 @click.argument("name")
 def revoke(name: str) -> None:
-    """Revoke the token called NAME at once; its jobs stay until they expire."""
-    if not current_jobs().store.tokens.revoke(name):
+    """Revoke the token called NAME at once.
+
+    Its jobs stay until they expire, and tell and fetch nothing more. Then it is deleted.
+    """
+    if not revoke_token(current_jobs().store, name):
         raise click.ClickException(f"There is no valid token called {name}.")
 
 

@@ -14,6 +14,10 @@ WORKER_LOST = (
 
 FETCH_LOST = ("fetch_lost", "This photo could not be fetched in several attempts. Upload it.")
 FETCH_CANCELLED = ("fetch_cancelled", "It was cancelled before it was fetched.")
+TOKEN_REVOKED = (
+    "token_revoked",
+    "The API token of this job was revoked, so no more requests are sent for it.",
+)
 
 
 class JobNotFound(LookupError):

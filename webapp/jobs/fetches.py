@@ -17,6 +17,7 @@ from webapp.disk import is_disk_full
 from webapp.engine.errors import ImageError
 from webapp.jobs.errors import (
     FETCH_LOST,
+    TOKEN_REVOKED,
     Busy,
     ClaimLost,
     FetchingIsOff,
@@ -91,6 +92,9 @@ class FetchWork:
 
     def _work_on(self, claim: FetchClaim) -> None:
         """Fetch an image, or record why that is impossible."""
+        if self._store.tokens.is_revoked(claim.client):
+            self._fail(claim, *TOKEN_REVOKED)
+            return
         try:
             self._fetch(claim)
         except ClaimLost:  # Of a deleted job, it goes on if that is restored.

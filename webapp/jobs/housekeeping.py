@@ -168,6 +168,7 @@ def _forget(store: Store) -> Iterator[None]:
         store.idempotency.forget()
         store.deliveries.bring_forward()
         store.webhook_secrets.forget()
+        store.tokens.forget()
     yield
     while True:
         with store.db.relaxed_durability():

@@ -29,6 +29,20 @@ def create_token(
     return text if is_added else None
 
 
+def revoke_token(store: Store, name: str) -> bool:
+    """Revoke the valid token of a name; return False if there is none.
+
+    Its deliveries that wait are due then, and end: nothing is sent for a token that is not valid.
+    """
+    with store.db.transaction():
+        token = store.tokens.named(name)
+        if token is None:
+            return False
+        store.tokens.revoke(name)
+        store.deliveries.hasten(token.owner)
+    return True
+
+
 def find_token(store: Store, text: bytes) -> ApiToken | None:
     """Return the valid token with this text, or None, and note that it is used."""
     return _note_use(store, store.tokens.find(_digest(text)))

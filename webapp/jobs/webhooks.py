@@ -3,7 +3,8 @@
 A job that has a callback awaits its end in its row. What finds it finished writes a delivery and
 marks the job as told, in one transaction; what queues one of its images again, or opens it, lets it
 await its end again. So a process that dies loses no delivery, and a job without a callback costs
-nothing. A sender claims a delivery for a while; if it dies, another one sends it again.
+nothing. A sender claims a delivery for a while; if it dies, another one sends it again. For an API
+token that is not valid any more, no delivery is written, and those that were end without a request.
 """
 
 import json
@@ -21,6 +22,7 @@ from standardwebhooks import Webhook
 
 from webapp.config import Config
 from webapp.jobs.deliveries import DeliveryClaim, DeliveryTry
+from webapp.jobs.errors import TOKEN_REVOKED
 from webapp.jobs.models import FinishedJob
 from webapp.jobs.outbound_errors import RequestFailed, RequestRefused
 from webapp.jobs.store import Store
@@ -55,7 +57,7 @@ class Webhooks:
     def _write(self, job_id: str) -> None:
         with self._store.db.transaction():
             job = self._store.deliveries.take_finished(job_id)
-            if job:
+            if job and not self._store.tokens.is_revoked(job.owner or ""):
                 body = describe(job, self._moment())
                 delivery_id = f"msg_{uuid4().hex}"
                 self._store.deliveries.add(delivery_id, job, FINISHED, body, len(RETRIES_AT))
@@ -63,8 +65,7 @@ class Webhooks:
     def _send(self, claim: DeliveryClaim) -> None:
         """Make one try, and record it."""
         began, moment = time.perf_counter(), self._moment()
-        secrets = self._store.webhook_secrets.valid(claim.owner)
-        answer, retry_after, error = self._post(claim, sign(claim, secrets, moment))
+        answer, retry_after, error = self._post(claim, moment)
         if error and answer is None and self._is_stopping():  # That ended it.
             self._store.deliveries.release(claim)
             return
@@ -72,7 +73,10 @@ class Webhooks:
         code, message = error or (None, None)
         ended = DeliveryTry(moment, ms, answer, code, message)
         status, wait = _what_next(claim, ended, retry_after, self._store.now())
-        held = self._store.deliveries.end(claim, ended, status, wait)
+        with self._store.db.transaction():
+            if error and self._store.tokens.is_revoked(claim.owner):  # Perhaps meanwhile.
+                status, wait = "stopped", None
+            held = self._store.deliveries.end(claim, ended, status, wait)
         facts = {
             "job_id": claim.job_id,
             "delivery_id": claim.id,
@@ -87,15 +91,18 @@ class Webhooks:
         logger.log(logging.WARNING if error else logging.INFO, event, extra=facts)
 
     def _post(
-        self, claim: DeliveryClaim, headers: dict[str, str]
+        self, claim: DeliveryClaim, moment: datetime
     ) -> tuple[int | None, int | None, tuple[str, str] | None]:
         """Return the status of the answer, its Retry-After, and what failed.
 
         Its body is not read. No error may escape: the delivery would be tried again and again when
         its lease ends.
         """
+        if self._store.tokens.is_revoked(claim.owner):
+            return None, None, TOKEN_REVOKED
         from webapp.jobs.outbound import send  # With the first one: it takes memory.
 
+        headers = sign(claim, self._store.webhook_secrets.valid(claim.owner), moment)
         body = claim.body.encode()
         try:
             with send(

@@ -60,7 +60,7 @@ def _counters(counters: Sequence[Counter]) -> Iterator[Metric]:
     )
     webhooks = CounterMetricFamily(
         "thumbnails_webhooks",
-        "Webhooks that ended: delivered, failed after their last try, or stopped by a 410.",
+        "Webhooks that ended: delivered, failed after their last try, or stopped.",
         labels=labels,
     )
     others = {"fetch": fetches, "webhook": webhooks}

@@ -11,7 +11,7 @@ from webapp.jobs.models import FinishedJob
 from webapp.jobs.store.rows import COUNTS, EXISTS, UNFINISHED, expiry, with_counts
 
 AT_ONCE = 2  # Deliveries of one owner, whose server may be slow.
-KEPT = 50  # Deliveries of one job; older ones are deleted.
+KEPT = 50  # Deliveries of one job; those before are deleted.
 KEPT_TRIES = 20  # Of one delivery.
 PAGE = 100  # Finished jobs that are read at a time.
 MAX_WAIT = 5400.0  # Seconds between two tries of a delivery, at most.
@@ -54,11 +54,12 @@ class Deliveries:
     def take_finished(self, job_id: str) -> FinishedJob | None:
         """Mark a job as told, and read what to tell; None if it is not finished now.
 
-        To be called in one transaction with `add`.
+        To be called in one transaction with `add`. If the clock is set back later, its time for
+        more images does not go on: what opens it tells that it is to be told again.
         """
         now = self._now()
         told = self._db.execute(
-            "UPDATE jobs SET callback_status = 'told', version = version + 1"
+            "UPDATE jobs SET callback_status = 'told', open_until = 0, version = version + 1"
             f" WHERE id = :id AND {_HAS_FINISHED}",
             id=job_id,
             now=now,
@@ -84,7 +85,7 @@ class Deliveries:
         )
 
     def add(self, delivery_id: str, job: FinishedJob, kind: str, body: str, retries: int) -> None:
-        """Write a delivery that is due now, and delete the oldest of many of its job."""
+        """Write a delivery that is due now, and delete the first of many of its job."""
         self._db.execute(
             "INSERT INTO deliveries"
             " (id, job_id, owner, type, body, created, retries_left, next_try)"
@@ -99,7 +100,7 @@ class Deliveries:
         )
         self._db.execute(
             "DELETE FROM deliveries WHERE job_id = :job_id AND rowid NOT IN (SELECT rowid FROM"
-            " deliveries WHERE job_id = :job_id ORDER BY created DESC, rowid DESC LIMIT :kept)",
+            " deliveries WHERE job_id = :job_id ORDER BY rowid DESC LIMIT :kept)",
             job_id=job.id,
             kept=KEPT,
         )
@@ -189,6 +190,15 @@ class Deliveries:
             latest=self._now() + MAX_WAIT,
         )
 
+    def hasten(self, owner: str) -> None:
+        """Let all deliveries of an owner that wait be due now."""
+        self._db.execute(
+            "UPDATE deliveries SET next_try = :now"
+            f" WHERE {_PENDING} AND status = 'waiting' AND owner = :owner",
+            owner=owner,
+            now=self._now(),
+        )
+
     def send_again(self, job_id: str, delivery_id: str) -> bool:
         """Let a delivery be due now, unless it is being sent; return False if not found."""
         with self._db.transaction():
@@ -226,7 +236,7 @@ def read_deliveries(db: Database, job_id: str) -> tuple[Delivery, ...]:
             )
         rows = db.query(
             "SELECT id, type, created, status, next_try FROM deliveries"
-            " WHERE job_id = :id ORDER BY created DESC, rowid DESC",
+            " WHERE job_id = :id ORDER BY rowid DESC",  # Also after the clock was set back.
             id=job_id,
         )
     return tuple(

@@ -47,6 +47,13 @@ class ApiTokens:
         """Return the valid token of a name, or None."""
         return self._one("name = :name AND revoked IS NULL", name=name)
 
+    def is_revoked(self, client: str) -> bool:
+        """Return whether an owner or client is an API token that is not valid any more.
+
+        One that was revoked may have no row.
+        """
+        return is_token(client) and self.valid(client.removeprefix(TOKEN)) is None
+
     def of_client(self, client: str) -> ApiToken | None:
         """Return the token that limits count as this client, or None for an address."""
         if not is_token(client):
@@ -70,6 +77,14 @@ class ApiTokens:
             name=name,
         )
         return revoked == 1
+
+    def forget(self) -> None:
+        """Delete the revoked tokens that have no jobs."""
+        self._db.execute(
+            "DELETE FROM api_tokens WHERE revoked IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM jobs WHERE owner = :owner || api_tokens.id)",
+            owner=TOKEN,
+        )
 
     def all(self) -> list[ListedToken]:
         """Read all tokens with the number of their jobs, valid ones first, then by name."""

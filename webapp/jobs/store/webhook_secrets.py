@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Callable
 
 from webapp.jobs.database import Database
+from webapp.jobs.owners import TOKEN
 
 BOTH_SECONDS = 86_400.0  # For how long a secret still signs after it was replaced.
 KEPT = 5  # Secrets of an owner that sign at the same time; each makes a header longer.
@@ -53,8 +54,13 @@ class WebhookSecrets:
         return [row["secret"] for row in rows]
 
     def forget(self) -> None:
-        """Delete the secrets that no longer sign."""
-        self._db.execute("DELETE FROM webhook_secrets WHERE ends <= :now", now=self._now())
+        """Delete the secrets that no longer sign, and those of tokens that are not valid."""
+        self._db.execute(
+            "DELETE FROM webhook_secrets WHERE ends <= :now OR owner NOT IN"
+            " (SELECT :token || id FROM api_tokens WHERE revoked IS NULL)",
+            now=self._now(),
+            token=TOKEN,
+        )
 
     def _create(self, owner: str) -> None:
         """Write a secret of an owner, unless there is a current one."""
