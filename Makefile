@@ -180,7 +180,7 @@ release-check: $(VENV)/dev ## Say what is to be done before this commit can be r
 	@python -m tests.support.release check
 
 HTMX := 4.0.1
-SWAGGER := 5.35.0
+SWAGGER := 5.36.0
 # npm pack, never npm install: that would run the telemetry that swagger-ui-dist depends on.
 vendor: ## Download htmx, hx-upsert and Swagger UI (needs npm); put their checksums into static/vendor/vendor.json
 	@cd static/vendor && npm pack --silent htmx.org@$(HTMX) \

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from collections import Counter
 from contextlib import suppress
 from fractions import Fraction
 
@@ -14,7 +15,6 @@ Properties = list[tuple[bytes, bytes]]  # The kind and the content of each, in t
 Crop = tuple[int, int, int, int]  # Left, top, right, bottom.
 
 _HALF = Fraction(1, 2)
-_MAX_CROPS = 16  # Of a HEIC, which needs one.
 
 # The EXIF orientation of a rotation (quarter turns anticlockwise) and the mirroring after it: None,
 # 0 for top and bottom, 1 for left and right.
@@ -27,7 +27,8 @@ _ORIENTATIONS: dict[tuple[int, int | None], int] = {
 def read_size(properties: Properties, format: Format) -> tuple[Size, Size, int]:
     """Return the sizes as stored and as decoded, and the orientation.
 
-    libavif uses the first property of a kind, libheif all of them in their order.
+    libavif uses the first property of a kind. libheif applies them in their order, and refuses a
+    second of a kind.
     """
     sizes = [struct.unpack_from(">II", body, 4) for kind, body in properties if kind == b"ispe"]
     if format == "avif":
@@ -35,8 +36,9 @@ def read_size(properties: Properties, format: Format) -> tuple[Size, Size, int]:
         return (width, height), (width, height), read_orientation(properties)
     width, height = sizes[-1]
     stored = width, height
-    if sum(kind == b"clap" for kind, _ in properties) > _MAX_CROPS:
-        raise ValueError("more crops than an image needs")
+    kinds = Counter(kind for kind, _ in properties)
+    if any(kinds[kind] > 1 for kind in (b"clap", b"irot", b"imir")):
+        raise ValueError("more than one crop, rotation or mirroring of an image")
     for kind, body in properties:
         if kind == b"clap":
             width, height = _crop_as_libheif(body, (width, height))
