@@ -46,10 +46,11 @@ def free_port() -> int:
     """Find a port of the loopback address that is free.
 
     Linux gives none of these to a connection (net.ipv4.ip_local_port_range), so that the port is
-    still free when the server starts, also while other tests run.
+    still free when the server starts, also while other tests run. Browsers open none of Fetch's bad
+    ports (https://fetch.spec.whatwg.org/#port-blocking), of which 10080 is the last.
     """
     while True:
-        port = random.randrange(10_000, 32_000)
+        port = random.randrange(10_081, 32_000)
         with contextlib.suppress(OSError), socket.socket() as listener:
             listener.bind(("127.0.0.1", port))
             return port
