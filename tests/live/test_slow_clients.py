@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.support.images import make_jpeg
 from tests.support.servers import UPLOAD_BEGINNING, Client, Servers, wait_until
 
 pytestmark = pytest.mark.live
@@ -88,3 +89,24 @@ def test_client_that_is_slow_but_goes_on_is_served(servers: Servers) -> None:
             connection.sendall(part)
             time.sleep(STALL_SECONDS * 0.6)  # All of it takes longer than one stall may.
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_client_that_hangs_up_leaves_its_place_to_wait(servers: Servers, client: Client) -> None:
+    head = {"Content-Type": "application/json"}
+    opened = client.request("POST", "/api/v1/jobs", b'{"presets": ["square"]}', head).json
+    ended = client.submit(make_jpeg())
+    client.request("POST", f"/api/v1/jobs/{ended}/cancel")
+    client.wait_for(ended)
+
+    def has_place() -> bool:
+        answer = client.request("GET", f"/api/v1/jobs/{ended}", headers={"Prefer": "wait=9"})
+        return "Preference-Applied" in answer.headers  # At once: the job is finished.
+
+    def take_all_places() -> bool:
+        stall(servers, request.encode(), THREADS, stack)
+        return not has_place()
+
+    request = f"GET /api/v1/jobs/{opened['id']}?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ExitStack() as stack:
+        wait_until(take_all_places, what="all places to be taken")
+    wait_until(has_place, 5, "a place to be free")  # Not after the 30 s.

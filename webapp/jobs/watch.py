@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,12 +28,21 @@ class Versioned(Protocol):
 V = TypeVar("V", bound=Versioned)
 
 
+@dataclass(frozen=True)
+class Caller:
+    """The client that a thread waits for."""
+
+    client: str  # As limits count it.
+    has_left: Callable[[], bool]
+
+
 @dataclass(eq=False)
 class _Wait:
     """A thread that waits until a job no longer has a version."""
 
     job_id: str
     version: int
+    caller: Caller
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -40,28 +50,35 @@ class JobWatch:
     """Let threads of this process wait for changes of jobs.
 
     While others wait, a thread of its own looks at SQLite's counter of commits, as soon as a worker
-    sends a wake-up. When it changed, it reads the versions of their jobs.
+    sends a wake-up. When it changed, it reads the versions of their jobs. It also ends the waits of
+    clients that left.
+
+    One client may take all places. Where none is free for another, the client with the most waits
+    gives one up, until their shares are equal.
     """
 
     def __init__(self, store: Store, places: int, wake_ups: WakeUps) -> None:
         self._store = store
         self._places = places  # How many threads may wait at the same time.
         self._wake_ups = wake_ups
-        self._waits: set[_Wait] = set()
+        self._waits: list[_Wait] = []  # The longest first.
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_stopped = False
 
-    def wait(self, job_id: str, version: int, seconds: float) -> bool:
+    def wait(self, job_id: str, version: int, seconds: float, caller: Caller) -> bool:
         """Wait until a job no longer has a version; return False if waiting has no use.
 
-        That is when the time is over, where too many threads wait already, and after `stop`.
+        That is when the time is over, the client left or has no place, and after `stop`. Where
+        another client needs the place, it ends with True, and the next wait has none.
         """
-        wait = _Wait(job_id, version)
+        wait = _Wait(job_id, version, caller)
         with self._condition:
-            if self._is_stopped or not self.has_place:
+            if self._is_stopped or caller.has_left() or not self.has_place(caller.client):
                 return False
-            self._waits.add(wait)
+            if len(self._waits) >= self._places:
+                self._end_one()
+            self._waits.append(wait)
             if self._thread is None:  # Not earlier: a thread does not survive a fork.
                 self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
                 self._thread.start()
@@ -71,10 +88,16 @@ class JobWatch:
             return wait.ended.wait(seconds) and not self._is_stopped
         finally:
             with self._condition:
-                self._waits.discard(wait)
+                if wait in self._waits:
+                    self._waits.remove(wait)
 
     def read_until(
-        self, job_id: str, read: Callable[[], V], is_news: Callable[[V], bool], seconds: float
+        self,
+        job_id: str,
+        read: Callable[[], V],
+        is_news: Callable[[V], bool],
+        seconds: float,
+        caller: Caller,
     ) -> V:
         """Read something of a job until it is news, again after each change of the job.
 
@@ -82,14 +105,19 @@ class JobWatch:
         """
         deadline = time.monotonic() + seconds
         value = read()
-        while not is_news(value) and self.wait(job_id, value.version, deadline - time.monotonic()):
+        while not is_news(value):
+            if not self.wait(job_id, value.version, deadline - time.monotonic(), caller):
+                break
             value = read()
         return value
 
-    @property
-    def has_place(self) -> bool:
-        """True if one more thread may wait."""
-        return len(self._waits) < self._places
+    def has_place(self, client: str) -> bool:
+        """Return whether a client may wait, where another gives up a place or none has to."""
+        with self._condition:
+            if len(self._waits) < self._places:
+                return True
+            shares = self._shares()
+            return max(shares.values(), default=0) > shares[client] + 1
 
     @contextmanager
     def lent_place(self) -> Iterator[None]:
@@ -100,7 +128,7 @@ class JobWatch:
         with self._condition:
             self._places -= 1
             if len(self._waits) > self._places and self._waits:
-                self._waits.pop().ended.set()
+                self._end_one()
         try:
             yield
         finally:
@@ -114,6 +142,16 @@ class JobWatch:
             for wait in self._waits:
                 wait.ended.set()
 
+    def _shares(self) -> Counter[str]:
+        return Counter(wait.caller.client for wait in self._waits)
+
+    def _end_one(self) -> None:
+        """End the longest wait of the client with the most."""
+        shares = self._shares()
+        longest = max(self._waits, key=lambda wait: shares[wait.caller.client])
+        self._waits.remove(longest)
+        longest.ended.set()
+
     def _watch(self) -> None:
         wake_up = self._wake_ups.join()
         commits = -1
@@ -124,6 +162,9 @@ class JobWatch:
                 before, commits = commits, self._store.db.commits_of_others()
                 with self._condition:  # After that: later ones look at the rows themselves.
                     waits = list(self._waits)
+                for wait in waits:
+                    if wait.caller.has_left():
+                        wait.ended.set()
                 if commits != before:
                     self._end_changed(waits)
             except Exception:

@@ -21,6 +21,7 @@ from webapp.web.api.representations import describe_job, job_url
 from webapp.web.app_context import current_jobs
 from webapp.web.views import thumbnails
 from webapp.web.views.responses import content_disposition, without_body
+from webapp.web.waiting import can_wait, read_until
 
 CACHING = "private, no-cache"  # Kept by the client alone, which asks each time.
 RETRY_SECONDS = 1  # Between two reads of a job that is not finished.
@@ -94,7 +95,7 @@ def answer_job(job_id: str) -> Response:
 
     If the client names an ETag, its wait ends with the first change. Raises JobNotFound.
     """
-    can_wait = current_jobs().watch.has_place
+    may_wait = can_wait()
     found = _wait_for_end(job_id)
     if _is_known(_job_etag(found)):
         response = Response(status=304)
@@ -105,7 +106,7 @@ def answer_job(job_id: str) -> Response:
     else:
         found, body = _read(job_id)
         response = Response(body, mimetype=JSON)
-    return _with_wait(_tagged(response, _job_etag(found)), found, can_wait)
+    return _with_wait(_tagged(response, _job_etag(found)), found, may_wait)
 
 
 def answer_new_job(job_id: str) -> Response:
@@ -122,12 +123,12 @@ def answer_changed_job(job_id: str) -> Response:
 
     It waits for that as `answer_job` does. Raises JobNotFound.
     """
-    can_wait = current_jobs().watch.has_place
+    may_wait = can_wait()
     _wait_for_end(job_id)
     job, body = _read(job_id)
     status = 200 if job.is_finished or job.is_receiving else 202
     response = _tagged(Response(body, status, mimetype=JSON), _job_etag(job))
-    return _with_wait(response, job, can_wait)
+    return _with_wait(response, job, may_wait)
 
 
 def asks_for_picture() -> bool:
@@ -167,7 +168,7 @@ def _wait_for_end(job_id: str) -> JobVersion:
     if not seconds:
         return jobs.version(job_id)
     read = partial(jobs.progress, job_id)
-    return jobs.watch.read_until(job_id, read, _is_awaited, seconds)
+    return read_until(job_id, read, _is_awaited, seconds)
 
 
 def _read(job_id: str) -> tuple[Job, bytes]:
@@ -180,13 +181,13 @@ def _read(job_id: str) -> tuple[Job, bytes]:
     return job, body
 
 
-def _with_wait(response: Response, found: JobVersion, can_wait: bool) -> Response:
+def _with_wait(response: Response, found: JobVersion, may_wait: bool) -> Response:
     """Tell what became of the wait that the client asked for, and when to ask again."""
     seconds = read_wait()
-    if seconds and can_wait:
+    if seconds and may_wait:
         _tell_wait(response, seconds)
     is_unfinished = isinstance(found, JobSummary) and not found.is_finished
-    if response.status_code == 202 or (seconds and not can_wait and is_unfinished):
+    if response.status_code == 202 or (seconds and not may_wait and is_unfinished):
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 

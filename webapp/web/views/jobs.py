@@ -36,6 +36,7 @@ from webapp.web.formatters import pause_fingerprint, round_time
 from webapp.web.forms.retention import can_be_kept, later_hours
 from webapp.web.upload_rules import upload_rules
 from webapp.web.views.responses import FASTEST, no_store, poll_interval_ms, without_body
+from webapp.web.waiting import can_wait, read_until
 
 VIEWS = ("sheet", "rows")  # The first is the default.
 WAIT_SECONDS = 0.45  # Of a poll for news; the pause after it makes the fastest interval.
@@ -235,14 +236,14 @@ def _wait_for_news(job_id: str, since: int) -> None:
             return True
         return bool(job.counts.finished) and not jobs.store.jobs.had_finished_image(job_id, since)
 
-    jobs.watch.read_until(job_id, partial(jobs.progress, job_id), is_news, WAIT_SECONDS)
+    read_until(job_id, partial(jobs.progress, job_id), is_news, WAIT_SECONDS)
 
 
 def _panel_interval_ms(job: Job) -> int:
     """Return the poll interval of a panel: short where its polls can wait."""
     interval = poll_interval_ms(job.begun)
-    can_wait = interval == FASTEST and current_jobs().watch.has_place
-    return interval - round(WAIT_SECONDS * 1000) if can_wait else interval
+    may_wait = interval == FASTEST and can_wait()
+    return interval - round(WAIT_SECONDS * 1000) if may_wait else interval
 
 
 def gone_page(job_id: str, *, is_job_page: bool = True, has_focus: bool = False) -> str:

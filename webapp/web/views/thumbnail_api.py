@@ -21,6 +21,7 @@ from webapp.web.clients import become_owner, client_name
 from webapp.web.security import csrf
 from webapp.web.upload_request import received_upload
 from webapp.web.views import thumbnails
+from webapp.web.waiting import read_until
 
 blueprint = Blueprint("thumbnail_api", __name__)
 csrf.exempt(blueprint)  # Programs have no page with a token.
@@ -99,7 +100,7 @@ def check_job_status(job_id: str) -> ResponseReturnValue:
     """
     job_id = _read_id(job_id)
     read, is_finished = partial(_first_image, job_id), attrgetter("is_finished")
-    image = current_jobs().watch.read_until(job_id, read, is_finished, WAIT_SECONDS)
+    image = read_until(job_id, read, is_finished, WAIT_SECONDS)
     if not image.is_finished:
         return jsonify(status="Processing")
     if image.status == "failed":
