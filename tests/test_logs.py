@@ -2,6 +2,8 @@
 
 import json
 import logging
+import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import replace
@@ -12,11 +14,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.support.app import running_app
 from tests.support.images import make_jpeg, make_truncated
 from tests.support.jobs import work
 from tests.support.people import Person, upload_image
 from webapp import logs
-from webapp.config import Config
+from webapp.config import Config, HeaderName
 from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.tokens import create_token
 
@@ -98,6 +101,40 @@ def test_traceback_cannot_look_like_another_line(log_text: Callable[[], str]) ->
     assert first.endswith(" failed")
     assert "ValueError" in "".join(rest)
     assert all(line.startswith("  ") and line.isprintable() for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("header", "sent", "message"),
+    [
+        ("Remote-User", "a,b", "user header ignored"),
+        ("X-Real-IP", "nowhere", "client header ignored"),
+        ("X-Forwarded-Prefix", "//evil.example", "prefix ignored"),
+    ],
+)
+def test_wrong_headers_do_not_fill_the_log(
+    config: Config, log_text: Callable[[], str], header: str, sent: str, message: str
+) -> None:
+    trusting = replace(
+        config,
+        trusted_proxies=1,
+        trusted_prefix=1,
+        user_header=HeaderName("Remote-User"),
+        client_header=HeaderName("X-Real-IP"),
+    )
+    with running_app(trusting) as app:
+        for _ in range(5):
+            app.test_client().get("/", headers={header: sent})
+    assert log_text().count(f" {message} ") == 1
+
+
+def test_rare_line_is_written_again_for_another_reason_or_after_a_minute(
+    log_text: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds, reason in [(0, "a"), (1, "a"), (2, "b"), (59, "a"), (60, "a")]:
+        monkeypatch.setattr(time, "monotonic", lambda now=seconds: now)
+        log("ignored", reason=reason, second=seconds, **logs.RARELY)
+    assert re.findall(r"second=(\d+)", log_text()) == ["0", "2", "60"]
+    assert "rarely" not in log_text()
 
 
 def test_lines_below_the_level_are_not_logged(config: Config) -> None:

@@ -7,7 +7,9 @@ terminal.
 
 import json
 import logging
+import math
 import re
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -19,7 +21,11 @@ from webapp.config import Config
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _PLAIN = re.compile(r'[^ "=\\]+')
-_OWN_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OWN_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "rarely"}
+
+# `extra` of a warning that any request can cause.
+RARELY = {"rarely": True}
+_RARE_SECONDS = 60
 
 
 def configure(config: Config, process: str) -> None:
@@ -31,10 +37,30 @@ def configure(config: Config, process: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Formatter(_json_line if config.log_format == "json" else _line, process))
     handler.setLevel(level)
+    handler.addFilter(RareLines())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.INFO))
     logging.getLogger("webapp").setLevel(level)
+
+
+class RareLines(logging.Filter):
+    """Drop a `RARELY` line that was written less than a minute ago, for the same reason."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: dict[tuple[str, str | None], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to write a line."""
+        if not hasattr(record, "rarely"):
+            return True
+        key = record.msg, getattr(record, "reason", None)
+        now = time.monotonic()
+        if now - self._written.get(key, -math.inf) < _RARE_SECONDS:
+            return False
+        self._written[key] = now
+        return True
 
 
 class Formatter(logging.Formatter):

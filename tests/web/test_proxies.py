@@ -103,12 +103,6 @@ def test_header_that_is_no_address_is_not_believed(
     assert [vars(record)["reason"] for record in ignored] == [reason]
 
 
-def test_wrong_headers_do_not_fill_the_log(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    for _ in range(5):
-        logged_clients(app, caplog, Fly_Client_IP="unknown")
-    assert caplog.messages.count("client header ignored") == 1
-
-
 def test_empty_header_is_none(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     headers = {"Fly_Client_IP": " ", "X_Forwarded_For": FORWARDED}
     assert logged_clients(app, caplog, **headers) == ["198.51.100.1"]
@@ -170,15 +164,6 @@ def test_prefix_that_is_no_path_reaches_no_page(
         assert client.get("/jobs/", headers=headers).headers.get("Location", "/").startswith("/")
         assert page.headers["Set-Cookie"].startswith("session=")
     assert "prefix ignored" in [one.message for one in caplog.records]
-
-
-def test_wrong_prefixes_do_not_fill_the_log(
-    under_path: Config, caplog: pytest.LogCaptureFixture
-) -> None:
-    with running_app(under_path) as app:
-        for _ in range(5):
-            app.test_client().get("/healthcheck", headers={"X-Forwarded-Prefix": "//evil.example"})
-    assert caplog.messages.count("prefix ignored") == 1
 
 
 @pytest.mark.parametrize(

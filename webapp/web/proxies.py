@@ -4,9 +4,7 @@ That is the scheme, the address of the client, and the path that the site is und
 """
 
 import logging
-import math
 import re
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from ipaddress import ip_address
@@ -16,13 +14,12 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp.config import Config
+from webapp.logs import RARELY
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 logger = logging.getLogger(__name__)
-
-WARNING_SECONDS = 60  # Between two lines about a wrong header: every request may have one.
 
 # Of letters that mean nothing in HTML, CSS, headers and URLs. No segment is empty, `.` or `..`:
 # browsers read //host as another site.
@@ -50,14 +47,12 @@ def _believing(
     believe: Callable[["WSGIEnvironment"], str | None], message: str, app: "WSGIApplication"
 ) -> "WSGIApplication":
     """Let `believe` read a header of each request; log why it ignored one."""
-    warned = -math.inf
 
     def with_header(environ: "WSGIEnvironment", respond: "StartResponse") -> Iterable[bytes]:
-        nonlocal warned
         reason = believe(environ)
-        if reason and time.monotonic() - warned >= WARNING_SECONDS:
-            warned = time.monotonic()
-            logger.warning(message, extra={"reason": reason, "client": environ.get("REMOTE_ADDR")})
+        if reason:
+            client = environ.get("REMOTE_ADDR")
+            logger.warning(message, extra={"reason": reason, "client": client, **RARELY})
         return app(environ, respond)
 
     return with_header

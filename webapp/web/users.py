@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from flask import Flask, g, request
 
 from webapp.jobs.names import is_kept
+from webapp.logs import RARELY
 from webapp.web.app_context import current_config
 from webapp.web.cors import is_of_no_one
 
@@ -35,12 +36,16 @@ def _read_user() -> str | None:
     # Of the connection itself: X-Forwarded-For is what its sender wrote.
     peer = request.environ.get("werkzeug.proxy_fix.orig", {}).get("REMOTE_ADDR", "")
     if not _is_trusted(peer, current_config().user_header_proxies):
-        logger.warning("user header ignored", extra={"reason": "not from a proxy", "peer": peer})
+        _warn("not from a proxy", peer)
         return None
     name = _read_name(sent)
     if name is None:
-        logger.warning("user header ignored", extra={"reason": "not a name", "peer": peer})
+        _warn("not a name", peer)
     return name
+
+
+def _warn(reason: str, peer: str) -> None:
+    logger.warning("user header ignored", extra={"reason": reason, "peer": peer, **RARELY})
 
 
 def _read_name(sent: str) -> str | None:
