@@ -117,7 +117,7 @@ def test_wrong_headers_do_not_fill_the_log(
     trusting = replace(
         config,
         trusted_proxies=1,
-        trusted_prefix=1,
+        trusted_prefix=True,
         user_header=HeaderName("Remote-User"),
         client_header=HeaderName("X-Real-IP"),
     )
