@@ -36,7 +36,7 @@ def test_click_moves_the_crops_of_one_photo_and_can_be_undone(page: Page, server
         assert image.get_attribute("src") not in old
     for image in second.locator(".made").all():
         assert image.get_attribute("src") in old
-    assert layout_shift(page) < 0.02
+    assert layout_shift(page) < 0.01
     undo.click()
     expect(undo).to_have_count(0)
     expect(page.locator(FINISHED)).to_be_attached(timeout=20_000)

@@ -81,7 +81,7 @@ def test_nothing_shifts_while_files_are_sent_and_thumbnails_appear(
         line.release()
         expect_done(page, "12 of 12 done")
         expect(page.locator("#sending")).to_be_hidden()
-        assert layout_shift(page) < 0.05, shifts(page)
+        assert layout_shift(page) < 0.01, shifts(page)
 
 
 def test_focus_on_a_frame_that_is_sent_moves_to_the_heading(page: Page, line: Line) -> None:

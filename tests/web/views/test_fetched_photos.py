@@ -34,7 +34,7 @@ def test_page_tells_that_photos_are_being_fetched(script: Script, fetching: dict
     page = page_of(script, fetching)
 
     assert page.text("h1") == "Fetching photos"
-    assert page.texts(".now li") == ["2 photos are being fetched from their links"]
+    assert page.text(".now") == "2 photos are being fetched from their links"
     assert page.polled()
 
 
