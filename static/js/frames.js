@@ -99,7 +99,17 @@ function keepPreviews() {
   }
 }
 
-document.addEventListener("htmx:after:swap", keepPreviews);
+document.addEventListener("htmx:after:swap", () => {
+  removeReplaced();
+  keepPreviews();
+});
+
+/** Remove the frames whose cards a poll brought before the answer to their upload. */
+function removeReplaced() {
+  for (const frame of document.querySelectorAll("#frames > .sending:not([id])")) {
+    if (document.querySelector(`#frames > [id][data-position="${frame.dataset.position}"]`)) frame.remove();
+  }
+}
 
 function displayPreview(frame, item) {
   if (item.preview === undefined) watchFrame(frame, item);

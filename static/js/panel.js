@@ -27,7 +27,7 @@ function watchExpiry(panel) {
 
 /** Remove what belongs to a job that is gone. */
 function showGone(heading) {
-  for (const part of document.querySelectorAll(".tools, .sending, .attention, .frames, .skipped, .nothing-found, .webhook, .curl, .sheet-nav")) part.remove();
+  for (const part of document.querySelectorAll(".tools, #sending, .attention, .frames, .skipped, .nothing-found, .webhook, .curl, .sheet-nav")) part.remove();
   announce(heading.textContent);
   focusHeading(heading);
 }

@@ -20,7 +20,7 @@ from tests.browser.actions import (
     submit,
     write_files,
 )
-from tests.browser.lines import Line
+from tests.browser.lines import Line, line_to
 from tests.browser.measures import WATCH_SHIFTS, draw, layout_shift, longest_task, shifts, watch
 from tests.browser.routes import route_once
 from tests.support.images import make_jpeg
@@ -71,6 +71,33 @@ def test_cancelled_file_is_not_sent_and_the_others_are(page: Page) -> None:
     page.get_by_role("button", name="Remove a.jpg").click()
     make(page)
     expect(page.locator(".frame-name")).to_have_text(["b.jpg"])
+
+
+def test_card_that_comes_before_the_answer_to_its_upload_replaces_the_frame(
+    page: Page, idle: Servers
+) -> None:
+    with line_to(idle.url) as line:
+        page.goto(f"{line.url}/?preset=square")
+        drop(page, {f"{n}.jpg": make_jpeg() for n in range(4)})
+        line.hold()
+        submit(page)
+        expect(page.locator("#frames > .frame")).to_have_count(4)
+        page.evaluate(
+            """() => {
+                window.painted = new Set();
+                const note = () => {
+                    painted.add(document.querySelectorAll("#frames > .frame").length);
+                    requestAnimationFrame(note);
+                };
+                note();
+            }"""
+        )
+        line.stops = re.compile(rb"(?=HTTP/1\.1 201)")  # The answers to two uploads.
+        line.pause = 3
+        line.release()
+        expect(page.locator("#frames > .frame.waiting")).to_have_count(2)
+        assert line.pauses == 2
+        assert page.evaluate("[...painted]") == [4]
 
 
 def test_file_is_cancelled_while_it_is_sent(page: Page, line: Line) -> None:
