@@ -552,6 +552,14 @@ def test_child_that_reads_no_request_is_replaced(server: ForkServer, pause: str)
             server.run(f"{UNREAD.format(pause=pause)}{padding}", [], ROOMY, group="deaf")
 
 
+def test_answer_to_a_short_request_that_was_not_read_is_not_taken(
+    server: ForkServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.run(UNREAD.format(pause="time.sleep(0.02)"), [], ROOMY, group="deaf")
+    assert server.run("answer = 'sound'", [], ROOMY, group="deaf") == "sound"
+    assert "replaced a child after run 1: ChildCrashed" in caplog.text
+
+
 def test_answer_before_its_request_is_not_taken(server: ForkServer) -> None:
     forged = 'os.write(channel, b\'a["result", "forged"]\');' * 2
     server.run(forged, [], ROOMY, group="hasty")

@@ -21,7 +21,9 @@ crashed then, and no call on its socket blocks the caller.
 """
 
 import atexit
+import fcntl
 import json
+import logging
 import math
 import os
 import select
@@ -30,6 +32,7 @@ import socket
 import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -37,6 +40,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
+
+logger = logging.getLogger(__name__)
 
 # Both sides keep these.
 MAX_REQUEST = 100_000  # Bytes of JSON. The longest recipe of 200 outputs has 74,000.
@@ -279,6 +284,7 @@ class ForkServer:
                         self._await_ready(child, waits)
                     _send_request(child.channel, message, descriptors)
                     result = self._receive(child, limits, files, waits)
+                    _check_all_read(child.channel)
                 except ConnectionError:  # The child ended before it read the request.
                     pass
                 except (SandboxError, Failed) as caught:
@@ -295,6 +301,8 @@ class ForkServer:
                 if error and not child.runs:
                     raise error
                 if child.runs:
+                    if isinstance(error, ChildCrashed):  # It may have been taken over.
+                        logger.warning("replaced a child after run %d: %r", child.runs, error)
                     # The next one reads from the same place of the files. A look at a message takes
                     # its descriptors but leaves it unread.
                     with suppress(Failed):  # Its server ended, and so did the child.
@@ -514,8 +522,8 @@ def _has_ended(pid: int) -> bool:
 def _send_request(channel: socket.socket, message: bytes, descriptors: Sequence[int]) -> None:
     """Send a request to a child that waits for it.
 
-    Raises ChildCrashed if it sent something before, or left so many requests unread that this one
-    has no room; ConnectionError if it ended.
+    Raises ChildCrashed if it sent something before, or this request has no room; ConnectionError
+    if it ended.
     """
     with suppress(BlockingIOError):  # There is nothing to read.
         if channel.recv(1, socket.MSG_PEEK):
@@ -525,6 +533,13 @@ def _send_request(channel: socket.socket, message: bytes, descriptors: Sequence[
         socket.send_fds(channel, [message], descriptors)
     except BlockingIOError:
         raise ChildCrashed(-signal.SIGKILL) from None
+
+
+def _check_all_read(channel: socket.socket) -> None:
+    """Raise ChildCrashed if a child answered without reading its request."""
+    (unread,) = struct.unpack("i", fcntl.ioctl(channel, termios.TIOCOUTQ, bytes(4)))
+    if unread:
+        raise ChildCrashed(-signal.SIGKILL)
 
 
 def _read_content(packet: bytes) -> tuple[int, bytes]:
