@@ -94,6 +94,23 @@ def test_client_with_the_most_waits_gives_one_up(watch: JobWatch, jobs: Jobs, jo
             watch.stop()
 
 
+def test_longest_wait_ends_for_a_client_without_one_after_its_turn(
+    watch: JobWatch, jobs: Jobs, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (Caller(name, has_left=lambda: False) for name in ("a", "b", "c"))
+    with waiting(watch, jobs, job_id, first, second) as futures:
+        assert not watch.has_place(third.client)
+        monkeypatch.setattr("webapp.jobs.watch.TURN_SECONDS", 0.0)
+        assert not watch.has_place(second.client)  # Its own wait is as long.
+        assert watch.has_place(third.client)
+        with ThreadPoolExecutor(1) as threads:
+            version = jobs.progress(job_id).version
+            threads.submit(watch.wait, job_id, version, LONG, third)
+            assert futures[0].result(LONG)
+            assert not futures[1].done()
+            watch.stop()
+
+
 def test_wait_for_a_client_that_left_ends(watch: JobWatch, jobs: Jobs, job_id: str) -> None:
     hung_up = Event()
     caller = Caller("", has_left=hung_up.is_set)

@@ -15,6 +15,8 @@ from webapp.jobs.wake_up import WakeUps
 logger = logging.getLogger(__name__)
 
 WATCHERS = "watchers"  # The folder of their pipes, in the data folder.
+# A wait keeps its place for so long, even where as many clients wait as there are places.
+TURN_SECONDS = 5.0
 LOOK_SECONDS = 0.05  # Between two looks for changes of which no worker tells.
 
 
@@ -43,6 +45,7 @@ class _Wait:
     job_id: str
     version: int
     caller: Caller
+    began: float = field(default_factory=time.monotonic)
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -54,7 +57,7 @@ class JobWatch:
     clients that left.
 
     One client may take all places. Where none is free for another, the client with the most waits
-    gives one up, until their shares are equal.
+    gives one up, until their shares are equal; then the longest wait ends, after some seconds.
     """
 
     def __init__(self, store: Store, places: int, wake_ups: WakeUps) -> None:
@@ -116,8 +119,12 @@ class JobWatch:
         with self._condition:
             if len(self._waits) < self._places:
                 return True
-            shares = self._shares()
-            return max(shares.values(), default=0) > shares[client] + 1
+            if not self._waits:
+                return False  # All places are lent.
+            shares, next_ = self._shares(), self._next_to_end()
+            ahead = shares[next_.caller.client] - shares[client]
+            had_its_turn = time.monotonic() - next_.began >= TURN_SECONDS
+            return ahead > 1 or (ahead == 1 and had_its_turn)
 
     @contextmanager
     def lent_place(self) -> Iterator[None]:
@@ -145,12 +152,15 @@ class JobWatch:
     def _shares(self) -> Counter[str]:
         return Counter(wait.caller.client for wait in self._waits)
 
-    def _end_one(self) -> None:
-        """End the longest wait of the client with the most."""
+    def _next_to_end(self) -> _Wait:
+        """Return the longest wait of the client with the most."""
         shares = self._shares()
-        longest = max(self._waits, key=lambda wait: shares[wait.caller.client])
-        self._waits.remove(longest)
-        longest.ended.set()
+        return max(self._waits, key=lambda wait: shares[wait.caller.client])
+
+    def _end_one(self) -> None:
+        wait = self._next_to_end()
+        self._waits.remove(wait)
+        wait.ended.set()
 
     def _watch(self) -> None:
         wake_up = self._wake_ups.join()
