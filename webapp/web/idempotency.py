@@ -35,6 +35,7 @@ from webapp.jobs.store.idempotency import ADDRESS, IdempotencyKeys
 from webapp.jobs.upload import Upload
 from webapp.web.app_context import current_jobs
 from webapp.web.clients import client_name, current_owner
+from webapp.web.waiting import has_left
 
 logger = logging.getLogger(__name__)
 
@@ -139,9 +140,12 @@ class Attempt:
         return None
 
     def answer(self, answer: ResponseReturnValue) -> Response:
-        """Keep an answer for requests with the same key, and return it."""
+        """Keep an answer for requests with the same key, and return it.
+
+        Not where the client left: its wait has ended before the job, and it sends the key again.
+        """
         response = make_response(answer)
-        if self.hold:
+        if self.hold and not has_left():
             self._is_answered = _keys().answer(self.hold, _kept(response))
         return _mark(response) if self._first else response
 
@@ -219,8 +223,8 @@ def _renew(store: Store, hold: Hold, ended: threading.Event) -> None:
 
 
 def _fingerprint(fields: Any, files: Sequence[tuple[Upload, str]]) -> str:
-    """Return a hash of all that decides what a request makes."""
-    where = [request.method, request.path, request.query_string]
+    """Return a hash of all that decides what a request makes, and how its answer links to it."""
+    where = [request.method, request.url_root, request.path, request.query_string]
     hashes = [(name, upload.sha256) for upload, name in files]
     return sha256(msgpack.encode([where, fields, hashes], order="deterministic")).hexdigest()
 

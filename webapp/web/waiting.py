@@ -22,8 +22,7 @@ def read_until(
 
     Returns what was read last, when the time is over, the client left or has no place to wait.
     """
-    connection = request.environ.get("gunicorn.socket")
-    caller = Caller(client_name(), partial(_has_left, connection))
+    caller = Caller(client_name(), partial(_hung_up, _connection()))
     return current_jobs().watch.read_until(job_id, read, is_news, seconds, caller)
 
 
@@ -32,8 +31,16 @@ def can_wait() -> bool:
     return current_jobs().watch.has_place(client_name())
 
 
-def _has_left(connection: socket.socket | None) -> bool:
-    """Return whether the client of a connection hung up; False where there is none."""
+def has_left() -> bool:
+    """Return whether the client of the request hung up, or closed its side of the connection."""
+    return _hung_up(_connection())
+
+
+def _connection() -> socket.socket | None:
+    return request.environ.get("gunicorn.socket")
+
+
+def _hung_up(connection: socket.socket | None) -> bool:
     if connection is None:
         return False
     try:

@@ -1,6 +1,7 @@
 """Wait for the end of a job over the API."""
 
 import io
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -72,6 +73,38 @@ def test_no_more_than_half_of_the_threads_wait(config: Config) -> None:
         assert "Preference-Applied" not in answer.headers
         read = client.get(f"{answer.headers['Location']}?wait=20")
         assert (read.status_code, read.headers["Retry-After"]) == (200, "1")
+
+
+@pytest.fixture
+def left() -> Iterator[dict[str, Any]]:
+    """Return what gunicorn says of a request whose client closed its side of the connection."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.shutdown(socket.SHUT_WR)
+        yield {"gunicorn.socket": ours}
+
+
+def test_client_that_left_does_not_hear_that_it_waited(
+    client: FlaskClient, left: dict[str, Any]
+) -> None:
+    url = create(client, make_jpeg()).headers["Location"]
+    read = client.get(url, headers={"Prefer": "wait=20"}, environ_overrides=left)
+    assert read.headers["Retry-After"] == "1"
+    assert "Preference-Applied" not in read.headers
+
+
+def test_key_whose_client_left_gets_the_end_of_its_job(
+    app: Flask, client: FlaskClient, left: dict[str, Any]
+) -> None:
+    client.environ_base.update(left)
+    head = {"path": f"{JOBS}?wait=20", "Idempotency-Key": "one"}
+    first = create(client, make_jpeg(), **head)
+    del client.environ_base["gunicorn.socket"]
+    second = answer_with_worker(app, lambda: create(client, make_jpeg(), **head))
+    assert first.json
+    assert second.json
+    assert (first.status_code, second.json["status"]) == (202, "done")
+    assert second.json["id"] == first.json["id"]
 
 
 def picture(app: Flask, client: FlaskClient, data: bytes, **fields: Any) -> Any:

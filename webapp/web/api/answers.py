@@ -21,7 +21,7 @@ from webapp.web.api.representations import describe_job, job_url
 from webapp.web.app_context import current_jobs
 from webapp.web.views import thumbnails
 from webapp.web.views.responses import content_disposition, without_body
-from webapp.web.waiting import can_wait, read_until
+from webapp.web.waiting import can_wait, has_left, read_until
 
 CACHING = "private, no-cache"  # Kept by the client alone, which asks each time.
 RETRY_SECONDS = 1  # Between two reads of a job that is not finished.
@@ -184,6 +184,7 @@ def _read(job_id: str) -> tuple[Job, bytes]:
 def _with_wait(response: Response, found: JobVersion, may_wait: bool) -> Response:
     """Tell what became of the wait that the client asked for, and when to ask again."""
     seconds = read_wait()
+    may_wait = may_wait and not has_left()
     if seconds and may_wait:
         _tell_wait(response, seconds)
     is_unfinished = isinstance(found, JobSummary) and not found.is_finished
