@@ -383,6 +383,19 @@ def test_head_costs_little_at_every_address(server: Server, large_job: tuple[str
             assert_cheap(lambda: server.send("HEAD", path), path)  # noqa: B023
 
 
+@pytest.mark.no_cover
+def test_one_point_for_all_images_costs_no_more_than_a_name(
+    server: Server, large_job: tuple[str, str]
+) -> None:
+    def seconds(changes: dict[str, Any]) -> float:
+        return measure(
+            lambda: server.send("PATCH", f"/api/v1/jobs/{large_job[0]}", json=changes), False
+        )[0]
+
+    pairs = [(seconds({"focal_point": [0.1, 0.1]}), seconds({"name": "a"})) for _ in range(5)]
+    assert any(point < 2 * name for point, name in pairs), pairs
+
+
 WIDTHS = "responsive-widths=" + "1+" * 1000 + "&responsive-formats=webp" * 250
 
 

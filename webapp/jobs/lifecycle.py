@@ -582,17 +582,20 @@ class Jobs:
             recipe = change(Recipe.from_json(self.job(job_id).recipe))
             self.store.queue.set_recipe(job_id, recipe.to_json(), client)
 
-    def set_focal_point(self, job_id: str, image_id: str, point: Point | None, client: str) -> None:
-        """Set the focal point of an image, and make its thumbnails again.
+    def set_focal_point(
+        self, job_id: str, image_id: str | None, point: Point | None, client: str
+    ) -> None:
+        """Set the focal point of an image, or of all images of a job, and make them again.
 
-        None leaves it to the recipe. Raises InvalidRecipe, ImageNotFound, NoSpace or
+        No point leaves it to the recipe. Raises InvalidRecipe, ImageNotFound, NoSpace or
         TooManyWaiting.
         """
         if point and not is_point(point):
             raise InvalidRecipe("focus", INVALID_POINT)
         self._require_space()
         with self.limits.within_share(client):
-            if not self.store.queue.set_focal_point(job_id, image_id, point, client):
+            found = self.store.queue.set_focal_point(job_id, image_id, point, client)
+            if image_id and not found:
                 raise ImageNotFound
 
     def set_alt(self, job_id: str, image_id: str, text: str) -> None:

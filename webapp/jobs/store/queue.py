@@ -362,14 +362,20 @@ class ImageQueue:
                 job_id=job_id,
             )
 
-    def set_focal_point(self, job_id: str, image_id: str, point: Point | None, client: str) -> bool:
-        """Set or remove an image's focal point, and queue it; return False if not found."""
+    def set_focal_point(
+        self, job_id: str, image_id: str | None, point: Point | None, client: str
+    ) -> bool:
+        """Set or remove the focal point of an image, or of all images of a job, and queue them.
+
+        Returns False if none was found.
+        """
         x, y = point or (None, None)
+        which = "job_id = :job_id AND iif(:image_id IS NULL, 1, id = :image_id)"
         with self._db.transaction():
             found = self._db.execute(
                 "UPDATE images SET focal_x = :x, focal_y = :y,"
                 " version = (SELECT version + 1 FROM jobs WHERE jobs.id = job_id)"
-                " WHERE job_id = :job_id AND id = :image_id",
+                f" WHERE {which}",
                 job_id=job_id,
                 image_id=image_id,
                 x=x,
@@ -378,7 +384,7 @@ class ImageQueue:
             if found:  # Also of an image that is not queued again.
                 self._db.execute("UPDATE jobs SET version = version + 1 WHERE id = :id", id=job_id)
             self._queue_again(
-                f"job_id = :job_id AND id = :image_id AND {_TO_REMAKE}",
+                f"{which} AND {_TO_REMAKE}",
                 client,
                 job_id=job_id,
                 image_id=image_id,

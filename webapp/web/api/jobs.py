@@ -270,9 +270,7 @@ def change_job(job_id: UUID) -> Response:
         if recipe is not None:
             jobs.remake(str(job_id), recipe, client_name())
         if changes.focal_point is not UNSET:
-            point = to_point(changes.focal_point)
-            for image in jobs.job(str(job_id)).images:
-                jobs.set_focal_point(str(job_id), image.id, point, client_name())
+            jobs.set_focal_point(str(job_id), None, to_point(changes.focal_point), client_name())
     if queues_again:
         notify_workers(current_huey())
     return answer_changed_job(str(job_id))
