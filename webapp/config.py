@@ -147,11 +147,13 @@ class Config:
     )
     max_images: int = setting(500, "Images in one job.", minimum=1)
     max_megapixels: float = setting(
-        100.0, "Megapixels of a JPEG or PNG. Decoding takes about 4 bytes a pixel.", minimum=0.001
+        100.0,
+        "Megapixels of a JPEG or PNG. Decoding takes about 4 bytes a pixel, of a PNG up to 14.",
+        minimum=0.001,
     )
     max_megapixels_other: float = setting(
         50.0,
-        "Megapixels of any other format. WebP and AVIF take up to 17 bytes a pixel.",
+        "Megapixels of any other format. WebP takes up to 20 bytes a pixel, JPEG 2000 up to 25.",
         minimum=0.001,
     )
     max_jpeg_scans: int = setting(

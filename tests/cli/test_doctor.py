@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import resource
 import shutil
 import socket
@@ -24,14 +25,19 @@ from tests.cli.conftest import Run
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
 from tests.support.jobs import submit
+from tests.support.namespaces import in_namespaces, needs_namespaces
 from tests.support.servers import environment, free_port
 from webapp.cli import doctor, machine
-from webapp.config import ROOT, Config
+from webapp.config import ROOT, Config, load
 from webapp.jobs import doctor as checks
 from webapp.jobs.backups import LAST
 from webapp.jobs.database import MIGRATIONS
 from webapp.jobs.lifecycle import Jobs
+from webapp.jobs.store import Store
 from webapp.sandbox import confinement
+
+# As a program of its own.
+DOCTOR = [sys.executable, "-m", "flask", "--app", "wsgi", "jobs", "doctor", "--quick", "--json"]
 
 
 @pytest.fixture
@@ -141,7 +147,7 @@ def test_rows_and_files_that_do_not_match_are_counted(
 def test_disk_on_which_nothing_can_be_written_is_told(healthy: Jobs) -> None:
     healthy.store.db.close()
     result = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "wsgi", "jobs", "doctor", "--quick", "--json"],
+        DOCTOR,
         cwd=ROOT,
         env=environment(healthy.config.instance, min_free_mb=10**6),
         preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (0, 0)),
@@ -343,8 +349,11 @@ def test_database_that_another_process_writes_is_no_failure(healthy: Jobs, codes
 # Settings
 
 
-def found_in(config: Config) -> list[str]:
-    return [finding.code for finding in machine.check_settings(config)]
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+
+
+def found_in(config: Config, memory: float = 1e12) -> list[str]:
+    return [finding.code for finding in machine.check_settings(config, int(memory))]
 
 
 @pytest.mark.parametrize(
@@ -357,13 +366,92 @@ def found_in(config: Config) -> list[str]:
         ({"host": "0.0.0.0"}, ["open_to_all"]),
         ({"host": "0.0.0.0", "access_token": "x" * 16}, ["ok"]),
         ({"host": "localhost"}, ["ok"]),
-        ({"workers": 1000}, ["little_memory"]),
     ],
 )
 def test_settings_that_contradict_the_machine_are_told(
     settings: dict[str, object], found: list[str]
 ) -> None:
-    assert found_in(Config(**{"workers": 1, "decode_memory_mb": 256, **settings})) == found  # type: ignore[arg-type]
+    assert found_in(Config(**settings)) == found  # type: ignore[arg-type]
+
+
+def test_machine_that_the_handbook_recommends_is_large_enough() -> None:
+    cores, gigabytes = re.search(r"So (\w+) cores and (\d+) GB of memory suit", OPERATIONS).groups()  # type: ignore[union-attr]
+    config = Config(workers={"two": 2, "four": 4}[cores] + 1)
+    memory = int(gigabytes) * 1e9 * 0.95  # The kernel keeps some for itself.
+    assert found_in(config, memory) == ["ok"]
+    assert found_in(config, memory / 2) == ["little_memory"]
+
+
+def test_memory_that_the_handbook_lists_is_what_doctor_asks_for() -> None:
+    rows = re.findall(r"^  \| (\d+) \| (\d+) \| ([\d.]+) \|$", OPERATIONS, re.MULTILINE)
+    assert len(rows) > 2
+    for cores, workers, gigabytes in rows:
+        config = Config(workers=int(workers))
+        assert config.workers == int(cores) + 1
+        assert found_in(config, (float(gigabytes) + 0.05) * 1e9) == ["ok"]
+        assert found_in(config, (float(gigabytes) - 0.05) * 1e9) == ["little_memory"]
+
+
+def test_memory_at_rest_is_as_measured() -> None:
+    (workers,) = set(re.findall(r"at rest, (\d+) workers", OPERATIONS))
+    (rest,) = re.findall(r"^\| All at rest, MB \| (\d+)", OPERATIONS, re.MULTILINE)
+    (each,) = re.findall(r"worker, with its decode server \| (\d+)", OPERATIONS)
+    assert int(each) == machine.WORKER_MB
+    assert int(rest) == machine.REST_MB + int(workers) * machine.WORKER_MB
+
+
+# Where a page or a file says how many workers there are, and what memory they have.
+MEMORY = {
+    "fly.toml": (r'THUMBNAIL_WORKERS = "(\d+)"', r'memory = "(\d+)gb"'),
+    "compose.yaml": (r"THUMBNAIL_WORKERS:-(\d+)", r"mem_limit: (\d+)g"),
+    "docs/deploy-docker.md": (r"THUMBNAIL_WORKERS=(\d+) ", r"--memory (\d+)g"),
+    "deploy/systemd/thumbnails-consumer.service": (r"THUMBNAIL_WORKERS=(\d+)", r"MemoryMax=(\d+)G"),
+    "deploy/helm/thumbnails/values.yaml": (r'THUMBNAIL_WORKERS: "?(\d+)', r"memory: (\d)500M"),
+}
+
+
+@pytest.mark.parametrize("file", MEMORY)
+def test_memory_that_we_deploy_with_is_enough(file: str) -> None:
+    text = (ROOT / file).read_text()
+    workers, gigabytes = (int(re.search(one, text)[1]) for one in MEMORY[file])  # type: ignore[index]
+    assert found_in(Config(workers=workers), gigabytes * 1e9) == ["ok"]
+    assert found_in(Config(workers=workers), gigabytes * 1e9 / 2) == ["little_memory"]
+
+
+def test_lower_limits_of_images_need_less_memory(tmp_path: Path) -> None:
+    row = re.search(
+        r"^\| less memory \| (.*)", (ROOT / "docs/deploy-fly.md").read_text(), re.MULTILINE
+    )
+    environ = dict(re.findall(r"`(THUMBNAIL_\w+)=([\d.]+)`", row[1]))  # type: ignore[index]
+    config = load({**environ, "THUMBNAIL_INSTANCE": str(tmp_path)})
+    memory = re.search(r'memory = "(\d+)gb"', row[1])  # type: ignore[index]
+    assert found_in(config, int(memory[1]) * 1e9) == ["ok"]  # type: ignore[index]
+    assert found_in(Config(workers=2), int(memory[1]) * 1e9) == ["little_memory"]  # type: ignore[index]
+
+
+@needs_namespaces
+@pytest.mark.parametrize("are_alive", [True, False], ids=["workers elsewhere", "no workers"])
+def test_memory_of_a_container_without_workers_is_not_theirs(jobs: Jobs, are_alive: bool) -> None:
+    if are_alive:
+        path = jobs.config.instance / "jobs.db"
+        Store(path, lambda: time.time() + 50).operations.beat("pod:17")
+    ended = subprocess.run(
+        in_namespaces(*DOCTOR),
+        cwd=ROOT,
+        env=environment(jobs.config.instance, workers=10**6),
+        stdout=subprocess.PIPE,
+    )
+    found = {finding["code"] for finding in json.loads(ended.stdout)}
+    assert found & {"few_workers", "no_worker", "little_memory"} == (
+        {"few_workers"} if are_alive else {"no_worker", "little_memory"}
+    )
+
+
+def test_consumer_of_this_machine_is_seen() -> None:
+    command = [sys.executable, "-c", "input()", "webapp.consumer.huey"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert machine.runs_consumer()
+        process.communicate(b"\n")
 
 
 def test_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +464,7 @@ def test_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_low_limit_of_open_files_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1024))
-    assert found_in(Config(workers=1)) == ["few_open_files"]
+    assert found_in(Config()) == ["few_open_files"]
 
 
 def test_env_file_with_a_secret_that_all_can_read_is_told(
@@ -385,9 +473,9 @@ def test_env_file_with_a_secret_that_all_can_read_is_told(
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("THUMBNAIL_ACCESS_TOKEN=abc")
     (tmp_path / ".env").chmod(0o644)
-    assert found_in(Config(workers=1)) == ["secrets_readable"]
+    assert found_in(Config()) == ["secrets_readable"]
     (tmp_path / ".env").chmod(0o600)
-    assert found_in(Config(workers=1)) == ["ok"]
+    assert found_in(Config()) == ["ok"]
 
 
 # Confinement

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from webapp.cli.jobs import commands
-from webapp.cli.machine import check_confinement, check_settings
+from webapp.cli.machine import check_confinement, check_settings, read_memory, runs_consumer
 from webapp.cli.output import as_json, write_json, write_table
 from webapp.config import Config
 from webapp.jobs import instance
@@ -79,10 +79,11 @@ def _checks(is_quick: bool) -> Iterator[tuple[str, Check]]:
             yield "consumer", partial(check_consumer, store, jobs.storage, config)
     else:
         yield "database", _no_database
-    yield "web", partial(check_web, config, partial(_workers, store, jobs.storage))
+    workers = partial(_workers, store, jobs.storage)
+    yield "web", partial(check_web, config, workers)
     yield "disk", partial(check_disk, config)
     yield "owner", partial(check_owner, config.instance)
-    yield "settings", partial(check_settings, config)
+    yield "settings", partial(_check_settings, config, workers)
     yield "decoder", partial(check_confinement, config)
     yield "backup", partial(check_backups, config.instance, store.now())
     store.db.close()
@@ -119,10 +120,18 @@ def _run(name: str, check: Check) -> list[Finding]:
 
 def _workers(store: Store, storage: Storage) -> int:
     """Return how many workers of this instance are alive; 0 if its database cannot say."""
+    if not (current_config().instance / DATABASE).exists():
+        return 0  # To ask would create it.
     try:
         return read_health(store, storage).workers
     except Exception:  # `check_consumer` says what is wrong.
         return 0
+
+
+def _check_settings(config: Config, workers: Callable[[], int]) -> Iterator[Finding]:
+    """Check the settings; with the memory here unless the workers are in another container."""
+    are_elsewhere = workers() and not runs_consumer()
+    return check_settings(config, None if are_elsewhere else read_memory())
 
 
 @contextmanager

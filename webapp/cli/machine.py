@@ -5,6 +5,7 @@ import resource
 import socket
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,12 +13,17 @@ from tempfile import TemporaryDirectory
 from webapp.config import MB, SECRETS, Config, environment_name
 from webapp.engine import decoder
 from webapp.jobs.doctor import Finding, ok
+from webapp.jobs.store.turns import most_slow
 from webapp.recipes.presets import PRESETS
 from webapp.sandbox import confinement
 
 LEAST_FILES = (
     4096  # gunicorn.conf.py allows half as many connections to a web process, 2000 at most.
 )
+# Megabytes, as measured for "Size the machine" in docs/operations.md; a test compares the two.
+REST_MB, WORKER_MB = 196, 45  # All that is no worker; each worker, with its decode server.
+PNG_MB, OTHER_MB = 14, 25  # Most for a megapixel: a deep PNG; a JPEG 2000.
+QUICK_MB = 740  # Most for an image that is not slow: a WebP of 33 megapixels.
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -29,13 +35,16 @@ _PNG = bytes.fromhex(
 )
 
 
-def check_settings(config: Config) -> Iterator[Finding]:
-    """Find settings that contradict each other or the machine."""
-    found = list(_contradictions(config))
+def check_settings(config: Config, memory: int | None) -> Iterator[Finding]:
+    """Find settings that contradict each other or the machine.
+
+    `memory` is the bytes that the workers have; None if nothing tells.
+    """
+    found = list(_contradictions(config, memory))
     yield from found or [ok("settings", "none contradicts the machine")]
 
 
-def _contradictions(config: Config) -> Iterator[Finding]:
+def _contradictions(config: Config, memory: int | None) -> Iterator[Finding]:
     if config.cookie_secure and not config.trusted_proxies:
         yield _warning(
             "proxies_not_trusted",
@@ -61,13 +70,13 @@ def _contradictions(config: Config) -> Iterator[Finding]:
             f"HOST is {config.host}: all who reach this machine can upload.",
             "Set THUMBNAIL_ACCESS_TOKEN, unless the service is meant for everyone.",
         )
-    memory, wanted = read_memory(), config.workers * config.decode_memory_mb * MB
-    if memory and wanted > memory:
+    needed = needed_mb(config)
+    if memory and needed * MB > memory:
         yield _warning(
             "little_memory",
-            f"{config.workers} workers may take {wanted / MB:,.0f} MB to decode images, and there"
-            f" are {memory / MB:,.0f} MB: the kernel may end some.",
-            "Lower THUMBNAIL_WORKERS or THUMBNAIL_DECODE_MEMORY_MB.",
+            f"With the largest images, {config.workers} workers and all else take {needed:,.0f} MB,"
+            f" and there are {memory / MB:,.0f} MB: the kernel may end some.",
+            "Lower THUMBNAIL_WORKERS, or the megapixels of an image: docs/operations.md.",
         )
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files != resource.RLIM_INFINITY and files < LEAST_FILES:
@@ -128,6 +137,26 @@ def _status_of_decode_child(config: Config) -> dict[str, str]:
             source, PRESETS["square"].recipe, Path(folder), job_id="doctor"
         )
         return decoder.server.kept_status()
+
+
+def needed_mb(config: Config) -> float:
+    """Return the megabytes of all processes while the workers have the largest images."""
+    largest = min(
+        max(config.max_megapixels * PNG_MB, config.max_megapixels_other * OTHER_MB),
+        config.decode_memory_mb,
+    )
+    slow = most_slow(config.workers)
+    images = slow * largest + (config.workers - slow) * min(QUICK_MB, largest)
+    return REST_MB + config.workers * WORKER_MB + images
+
+
+def runs_consumer() -> bool:
+    """Return whether a consumer runs on this machine, or in this container."""
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # It has just ended.
+            if b"webapp.consumer" in command.read_bytes():
+                return True
+    return False
 
 
 def read_memory() -> int | None:
