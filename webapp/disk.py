@@ -1,7 +1,8 @@
-"""Detect a full disk, and write through to a disk."""
+"""Detect a full disk, move folders on a disk, and write through to it."""
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 
@@ -17,3 +18,21 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder.
+
+    A folder of a lower layer of an overlay cannot be renamed. All that is in it is moved instead; a
+    kill may leave it in both places, and another call goes on.
+    """
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV or source.is_symlink() or not source.is_dir():
+            raise
+        target.mkdir(exist_ok=True)
+        target.chmod(stat.S_IMODE(source.stat().st_mode))
+        for path in source.iterdir():
+            move(path, target / path.name)
+        source.rmdir()

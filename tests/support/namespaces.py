@@ -6,6 +6,7 @@ For root, and for all users where the kernel lets them have namespaces.
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -20,13 +21,31 @@ def in_namespaces(*command: str, mounts: str = "") -> list[str]:
     return [*_UNSHARE, "sh", "-ec", f'{mounts}\nexec "$@"', "sh", *command]
 
 
-def _are_there() -> bool:
+def overlay(lower: Path, work: Path) -> str:
+    """Return a script that mounts an overlay of a folder and another file system at `work`.
+
+    Files of the folder then have another st_dev than what is written to the overlay.
+    """
+    upper = work / "upper"
+    return f"""
+        mount -t tmpfs tmpfs {work}
+        mkdir {upper} {work}/work {work}/overlay
+        mount -t overlay -o xino=off,lowerdir={lower},upperdir={upper},workdir={work}/work \\
+            overlay {work}/overlay
+    """
+
+
+def _works(mounts: str) -> bool:
     if not shutil.which("unshare"):
         return False
-    command = in_namespaces("true", mounts="mount -t tmpfs tmpfs /mnt")
-    return not subprocess.run(command, capture_output=True).returncode
+    return not subprocess.run(in_namespaces("true", mounts=mounts), capture_output=True).returncode
 
 
 needs_namespaces = pytest.mark.skipif(
-    not _are_there(), reason="needs the right to mount: root, or namespaces for all users"
+    not _works("mount -t tmpfs tmpfs /mnt"),
+    reason="needs the right to mount: root, or namespaces for all users",
+)
+needs_overlay = pytest.mark.skipif(
+    not _works(overlay(Path("/usr"), Path("/mnt"))),
+    reason="needs overlays, and the right to mount: root, or namespaces for all users",
 )

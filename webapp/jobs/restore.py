@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from webapp.config import MB
-from webapp.disk import sync
+from webapp.disk import move, sync
 from webapp.jobs import instance
 from webapp.jobs.backups import COMPLETE, DATABASE, FORMAT, KEY, MANIFEST, Digest
 from webapp.jobs.database import MIGRATIONS
@@ -216,7 +216,7 @@ def _set_aside(path: Path, folder: Path) -> None:
         path.rmdir()
         return
     # There is one if a process created it again, between two tries to complete.
-    os.rename(path, _free(folder / path.name))
+    move(path, _free(folder / path.name))
 
 
 def _free(path: Path) -> Path:

@@ -37,7 +37,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from webapp.disk import sync
+from webapp.disk import move, sync
 from webapp.jobs.models import Claim
 from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import FORMATS
@@ -304,7 +304,7 @@ class Storage:
         for root in (self.originals, self.thumbnails, self.deleted, self.trials):
             folder = root / job_id
             with suppress(FileNotFoundError):
-                os.rename(folder, trash / root.name)
+                move(folder, trash / root.name)
         return trash
 
     def empty_trash(self, trash: Path) -> Iterator[None]:
@@ -513,7 +513,7 @@ def _move_all(source: Path, target: Path) -> None:
     target.mkdir(exist_ok=True)
     target.chmod(0o750)  # Not by mkdir: a strict umask would lock nginx out.
     for path in source.iterdir():
-        os.rename(path, target / path.name)
+        move(path, target / path.name)
     source.rmdir()
     for folder in (target, target.parent, source.parent):
         sync(folder)
