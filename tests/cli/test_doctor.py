@@ -25,7 +25,7 @@ from tests.cli.conftest import Run
 from tests.support.clock import Clock
 from tests.support.images import make_jpeg
 from tests.support.jobs import submit
-from tests.support.namespaces import in_namespaces, needs_namespaces
+from tests.support.namespaces import in_namespaces, needs_namespaces, needs_overlay, overlay
 from tests.support.servers import environment, free_port
 from webapp.cli import doctor, machine
 from webapp.config import ROOT, Config, load
@@ -250,6 +250,37 @@ def test_folder_on_another_disk_is_told(healthy: Jobs, codes: Codes, tmp_path: P
     healthy.storage.trials.rmdir()
     healthy.storage.trials.symlink_to(tmp_path / "elsewhere")
     assert codes() == {"several_file_systems": "failed"}
+
+
+def found_with(instance: Path, mounts: str) -> list[str]:
+    """Return what doctor says of file systems after a script that mounts, as a program."""
+    ended = subprocess.run(
+        in_namespaces(*DOCTOR, mounts=mounts),
+        cwd=ROOT,
+        env=environment(instance),
+        stdout=subprocess.PIPE,
+    )
+    found = json.loads(ended.stdout)
+    return [finding["message"] for finding in found if finding["check"] == "file_system"]
+
+
+@needs_overlay
+def test_overlay_of_two_file_systems_is_one(healthy: Jobs, tmp_path: Path) -> None:
+    submit(healthy, make_jpeg())
+    healthy.store.db.close()
+    (tmp_path / "work").mkdir()
+    mounts, seen = overlay(healthy.config.instance, tmp_path / "work"), tmp_path / "work/overlay"
+    differ = f"test $(stat -c %d {seen}/jobs.db) != $(stat -c %d {seen})"
+    assert found_with(seen, f"{mounts}\n{differ}") == []
+
+
+@needs_namespaces
+@pytest.mark.parametrize("name", ["trials", "secret_key"])
+def test_mount_of_the_same_file_system_is_told(healthy: Jobs, tmp_path: Path, name: str) -> None:
+    healthy.store.db.close()
+    mounted = healthy.config.instance / name
+    (said,) = found_with(healthy.config.instance, f"mount --bind {mounted} {mounted}")
+    assert said == f"Links, or on other file systems: {name}."
 
 
 def test_files_that_others_can_read_are_told(healthy: Jobs, codes: Codes) -> None:

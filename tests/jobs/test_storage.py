@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -40,6 +41,14 @@ def test_upload_that_is_not_kept_leaves_nothing(storage: Storage) -> None:
     upload.write(b"picture")
     upload.close()
     assert list(storage.tmp.iterdir()) == []
+
+
+def test_folder_on_another_file_system_is_found_by_moving_a_file(storage: Storage) -> None:
+    with TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        storage.trials.rmdir()
+        storage.trials.symlink_to(elsewhere)
+        assert [storage.can_move_to(folder) for folder in storage.moved_to] == [True] * 3 + [False]
+        assert [[*folder.iterdir()] for folder in (*storage.moved_to, storage.tmp)] == [[]] * 5
 
 
 def test_upload_over_its_limit_costs_no_more_disk(storage: Storage) -> None:

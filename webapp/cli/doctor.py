@@ -26,6 +26,7 @@ from webapp.jobs.doctor import (
     check_consumer,
     check_database,
     check_disk,
+    check_file_system,
     check_files,
     check_owner,
     damaged,
@@ -82,6 +83,7 @@ def _checks(is_quick: bool) -> Iterator[tuple[str, Check]]:
     workers = partial(_workers, store, jobs.storage)
     yield "web", partial(check_web, config, workers)
     yield "disk", partial(check_disk, config)
+    yield "file_system", partial(check_file_system, config.instance, jobs.storage)
     yield "owner", partial(check_owner, config.instance)
     yield "settings", partial(_check_settings, config, workers)
     yield "decoder", partial(check_confinement, config)

@@ -1,6 +1,7 @@
 """Look for what is wrong with an instance: its rows, files, disk, clock and consumer.
 
-It changes nothing, and works beside a running server and without one.
+It works beside a running server and without one, and changes nothing: an empty file is moved from
+folder to folder and deleted.
 """
 
 import os
@@ -123,7 +124,7 @@ def check_files(store: Store, storage: Storage) -> Iterator[Finding]:
 
 
 def check_disk(config: Config) -> Iterator[Finding]:
-    """Check the space, the inodes, and that all is on one file system."""
+    """Check the space and the inodes."""
     root = config.instance
     free, wanted = shutil.disk_usage(root).free, config.min_free_mb * MB
     message = f"{free / MB:,.0f} MB free"
@@ -148,15 +149,19 @@ def check_disk(config: Config) -> Iterator[Finding]:
             f"{found.f_favail:,} more files can be created.",
             "Delete old jobs with flask jobs prune, or use a file system with more inodes.",
         )
-    device = root.stat().st_dev
-    others = [path.name for path in root.iterdir() if path.lstat().st_dev != device]
-    others += [path.name for path in root.iterdir() if path.is_symlink()]
+
+
+def check_file_system(root: Path, storage: Storage) -> Iterator[Finding]:
+    """Check that all is on one file system, also by moving a file."""
+    mount = _mount_of(root)
+    others = {path.name for path in root.iterdir() if path.is_symlink() or _mount_of(path) != mount}
+    others |= {folder.name for folder in storage.moved_to if not storage.can_move_to(folder)}
     if others:
         yield Finding(
             "file_system",
             "failed",
             "several_file_systems",
-            f"{', '.join(sorted(others))} are links or on other file systems.",
+            f"Links, or on other file systems: {', '.join(sorted(others))}.",
             "Put all of the instance folder on one file system: files are moved by renaming.",
         )
 
@@ -303,6 +308,20 @@ def check_backups(root: Path, now: float) -> Iterator[Finding]:
             f"{what}, in {left.name}.",
             f"rm -r {left}, once you need it no more and no restore is running.",
         )
+
+
+def _mount_of(path: Path) -> str:
+    """Return which mount a path is on: nothing can be renamed from one to another.
+
+    `st_dev` does not say it. Two mounts may share it. In an overlay, files of a lower layer have
+    another than the rest: https://docs.kernel.org/filesystems/overlayfs.html#inode-properties
+    """
+    file = os.open(path, os.O_PATH | os.O_NOFOLLOW)
+    try:
+        facts = Path(f"/proc/self/fdinfo/{file}").read_text()
+    finally:
+        os.close(file)
+    return facts.partition("mnt_id:")[2].split()[0]
 
 
 def _dotted(version: tuple[int, ...]) -> str:

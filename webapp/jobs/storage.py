@@ -84,6 +84,8 @@ class Storage:
         self.trials = root / "trials"
         self.tmp = root / "tmp"
         self.unsettled = root / "unsettled"
+        # To which files are renamed, from `tmp/` or each other.
+        self.moved_to = (self.originals, self.thumbnails, self.deleted, self.trials)
         # nginx may be in our group and read thumbnails; the rest is private.
         for folder in (root, self.thumbnails):
             with suppress(FileExistsError):  # As its operator made it.
@@ -99,6 +101,21 @@ class Storage:
     def has_space(self, at_least: int = 0) -> bool:
         """Return whether the reserved space is free, and `at_least` bytes."""
         return self.free_bytes() >= max(self._min_free, at_least)
+
+    def can_move_to(self, folder: Path) -> bool:
+        """Move an empty file to a folder, and delete it; False if that is another file system."""
+        descriptor, draft = tempfile.mkstemp(prefix="moved-", dir=self.tmp)
+        os.close(descriptor)
+        moved = folder / Path(draft).name
+        try:
+            os.rename(draft, moved)
+        except OSError as error:
+            os.unlink(draft)
+            if error.errno != errno.EXDEV:
+                raise
+            return False
+        moved.unlink(missing_ok=True)  # A sweep deletes what has no row.
+        return True
 
     def open_upload(self, limit: int) -> Upload:
         """Open a file under `tmp/` to receive an upload of at most `limit` bytes."""
