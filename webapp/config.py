@@ -390,8 +390,8 @@ def _check(config: Config) -> None:
         config.instance.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"THUMBNAIL_INSTANCE cannot be created: {error}.") from None
-    if not os.access(config.instance, os.W_OK | os.X_OK):
-        raise ConfigError(f"THUMBNAIL_INSTANCE is not writable: {config.instance}.")
+    if not os.access(config.instance, os.R_OK | os.X_OK):
+        raise ConfigError(f"THUMBNAIL_INSTANCE is not readable: {config.instance}.")
 
 
 def _unknown(variable: str, known: list[str]) -> str:

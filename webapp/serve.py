@@ -24,6 +24,7 @@ from pathlib import Path
 
 from webapp import logs
 from webapp.config import ROOT, load, without_secrets
+from webapp.jobs import instance
 from webapp.liveness import (
     ALIVE,
     READY,
@@ -95,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", nargs="?", choices=commands, help="only this process")
     chosen = parser.parse_args(arguments).name
     config = load()
+    instance.refuse_read_only(config.instance)
     logs.configure(config, "serve")
     if os.geteuid() == 0:
         logger.warning("Thumbnails runs as root and does not need to. Run it as another user.")

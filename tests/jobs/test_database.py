@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,13 @@ import pytest
 from tests.support.schema import SCHEMA, old_database, read_schema
 from webapp.config import ROOT
 from webapp.disk import is_disk_full
-from webapp.jobs.database import MIGRATIONS, Database, has_wal_reset_bug, migrate
+from webapp.jobs.database import (
+    MIGRATIONS,
+    Database,
+    _copy_unused,
+    has_wal_reset_bug,
+    migrate,
+)
 from webapp.jobs.instance import CannotStart
 from webapp.jobs.restore import restore
 from webapp.jobs.store import Store
@@ -131,6 +138,22 @@ def test_backup_is_whole_and_private_while_others_write(
     restored = Database(copy)
     assert workers(restored) == ["w1"]
     restored.close()
+
+
+def test_database_that_is_written_to_meanwhile_is_not_copied(
+    database: Database, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copyfile
+
+    def copy_and_write(source: Path, target: Path) -> None:
+        copy(source, target)
+        beat(database, source.name)
+
+    monkeypatch.setattr(shutil, "copyfile", copy_and_write)
+    database.version()
+    (tmp_path / "copy").mkdir()
+    with pytest.raises(OSError, match="Another process writes to"):
+        _copy_unused(path, tmp_path / "copy")
 
 
 def test_backup_never_overwrites(database: Database, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.images import make_jpeg
 from tests.support.jobs import submit, work
 from tests.support.namespaces import in_namespaces, needs_overlay, overlay
@@ -14,7 +16,7 @@ from tests.support.servers import environment
 from webapp.config import ROOT
 from webapp.jobs.lifecycle import Jobs
 
-pytestmark = needs_overlay
+pytestmark = [needs_overlay, pytest.mark.slow]
 
 DELETE = """
 from webapp import create_app

@@ -35,6 +35,18 @@ def overlay(lower: Path, work: Path) -> str:
     """
 
 
+def read_only(folder: Path) -> str:
+    """Return a script that lets no one write to a folder, while others may write to it."""
+    return f"mount --bind {folder} {folder}\nmount -o remount,bind,ro {folder}"
+
+
+def without_rights(*command: str) -> list[str]:
+    """Return a command that runs another one as a user who may not write what is read-only."""
+    if os.geteuid() != 0:
+        return [*command]
+    return ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
+
+
 def _works(mounts: str) -> bool:
     if not shutil.which("unshare"):
         return False
@@ -48,4 +60,8 @@ needs_namespaces = pytest.mark.skipif(
 needs_overlay = pytest.mark.skipif(
     not _works(overlay(Path("/usr"), Path("/mnt"))),
     reason="needs overlays, and the right to mount: root, or namespaces for all users",
+)
+needs_users = pytest.mark.skipif(
+    os.geteuid() == 0 and not shutil.which("setpriv"),
+    reason="root loses no rights without setpriv",
 )

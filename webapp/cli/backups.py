@@ -1,7 +1,5 @@
 """Back up the service and restore it."""
 
-import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +10,11 @@ from typing import IO
 import click
 
 from webapp.cli.jobs import commands
-from webapp.cli.output import count
-from webapp.jobs import backups, restore
+from webapp.cli.output import count, errors
+from webapp.jobs import backups, instance, restore
 from webapp.jobs.backups import Backup
 from webapp.jobs.database import Database
-from webapp.jobs.instance import InUse
-from webapp.jobs.restore import Restored, RestoreError
-from webapp.jobs.store.copies import DamagedDatabase
+from webapp.jobs.restore import Restored
 from webapp.web.app_context import current_config, current_jobs
 from webapp.web.formatters import filesize
 
@@ -34,12 +30,15 @@ def backup(file: Path, database_only: bool) -> None:
     It has the database, the key of the cookies, originals and thumbnails. With - as FILE it is
     written to standard output, for another program.
     """
-    with _errors("backup"):
+    with errors("backup"):
         config, jobs = current_config(), current_jobs()
         if not database_only:
             with _opened(file) as target:
                 written = backups.back_up(config.instance, jobs.store, jobs.storage, target)
-            backups.note_complete(config.instance)
+            if instance.is_writable(config.instance):
+                backups.note_complete(config.instance)
+            else:
+                click.echo("Nothing notes it there: doctor will not know of this backup.", err=True)
             click.echo(f"{file}: {_describe(written)}", err=file == STANDARD)
             return
         if file == STANDARD:
@@ -83,7 +82,7 @@ def restore_command(file: Path, replace: bool) -> None:
     FILE is an archive or a copy of only the database; with -, it is read from standard input. With
     only the database, the files stay. All is checked before anything changes.
     """
-    with _errors("restore"):
+    with errors("restore"):
         if file == STANDARD:
             done = restore.restore(current_config().instance, sys.stdin.buffer, replace)
         else:
@@ -121,29 +120,3 @@ def _report(done: Restored) -> str:
         " go."
     )
     return "\n".join(lines)
-
-
-@contextmanager
-def _errors(what: str) -> Iterator[None]:
-    """End the command with a sentence where a backup or a restore fails.
-
-    SIGTERM and the end of a terminal also remove what was written so far.
-    """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:  # Not under nohup.
-            signal.signal(number, _end)
-    try:
-        yield
-    except DamagedDatabase as error:
-        raise click.ClickException(f"The database is damaged: {error}") from None
-    except (RestoreError, InUse) as error:
-        raise click.ClickException(str(error)) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # No second error at exit.
-        raise click.ClickException(f"The {what} failed: the reader ended.") from None
-    except OSError as error:
-        raise click.ClickException(f"The {what} failed: {error}") from None
-
-
-def _end(number: int, _: object) -> None:
-    raise SystemExit(128 + number)

@@ -15,21 +15,24 @@ from webapp.cli.output import (
     as_json,
     count,
     date_and_time,
+    errors,
     moment,
     write_json,
     write_json_list,
     write_row,
     write_table,
 )
+from webapp.jobs import instance
 from webapp.jobs.deliveries import Callback, Delivery
 from webapp.jobs.errors import Busy, JobNotFound, NoSpace
 from webapp.jobs.housekeeping import sweep
+from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Fetch, Image, Job, Status, StoredJob, Thumbnail
 from webapp.jobs.tasks import notify_workers
 from webapp.recipes.outputs import Output, Recipe
 from webapp.web.api.recipes import describe_recipe
 from webapp.web.api.representations import describe_deliveries, describe_fetch
-from webapp.web.app_context import current_huey, current_jobs
+from webapp.web.app_context import current_config, current_huey, current_jobs
 from webapp.web.formatters import filesize, format_name
 
 commands = AppGroup("jobs", help="Manage the jobs of the server.")
@@ -41,6 +44,15 @@ IDS = "An id may be cut to its first letters, at least 4, if no other id begins 
 LISTED = ("Id", "Title", "Status", "Done", "Created (UTC)", "Expires (UTC)")
 WIDTHS = (SHORT_ID, 40, 9, 9, 16, 16)
 NUMBERS = (3,)  # The columns of numbers.
+
+
+def jobs_to_read() -> Jobs:
+    """Return the jobs for a command that changes nothing, also where nothing can be written."""
+    jobs = current_jobs()
+    if not instance.is_writable(current_config().instance):
+        with errors("command"):
+            jobs.store.db.look_only_at_known()
+    return jobs
 
 
 def _find_job(prefix: str) -> str:
@@ -95,7 +107,7 @@ def list_jobs(owner: str | None, status: Status | None, limit: int, as_json: boo
     In the end, a job is failed if an image is, and cancelled if none is done. A job to which images
     are still being uploaded is working or waiting.
     """
-    found = current_jobs().store.jobs.newest(owner, status)
+    found = jobs_to_read().store.jobs.newest(owner, status)
     listed = islice(found, limit or None)
     if as_json:
         write_json_list(_summary(job) for job in listed)
@@ -137,7 +149,7 @@ def _summary(job: StoredJob) -> dict[str, Any]:
 @as_json
 def show(job: str, as_json: bool) -> None:
     """Show a job with its recipe, its images, and what went wrong."""
-    with current_jobs().store.db.snapshot():
+    with jobs_to_read().store.db.snapshot():
         found = _read_job(job)
         stored = current_jobs().store.jobs.stored(found.id)
         fetches = current_jobs().store.fetches.of_job(found.id)

@@ -1,12 +1,19 @@
 """How commands write tables, JSON and counts."""
 
 import json
+import os
+import signal
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import click
 
+from webapp.jobs.instance import InUse
+from webapp.jobs.restore import RestoreError
+from webapp.jobs.store.copies import DamagedDatabase
 from webapp.logs import escape
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON for programs.")
@@ -57,3 +64,29 @@ def moment(time: datetime | None) -> str | None:
 def date_and_time(time: datetime) -> str:
     """Write a moment in UTC for people, to the minute."""
     return f"{time:%Y-%m-%d %H:%M}"
+
+
+@contextmanager
+def errors(what: str) -> Iterator[None]:
+    """End the command with a sentence where it fails.
+
+    SIGTERM and the end of a terminal also remove the files that are temporary.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # Not under nohup.
+            signal.signal(number, _end)
+    try:
+        yield
+    except DamagedDatabase as error:
+        raise click.ClickException(f"The database is damaged: {error}") from None
+    except (RestoreError, InUse) as error:
+        raise click.ClickException(str(error)) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # No second error at exit.
+        raise click.ClickException(f"The {what} failed: the reader ended.") from None
+    except OSError as error:
+        raise click.ClickException(f"The {what} failed: {error}") from None
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)

@@ -6,10 +6,19 @@ from typing import Any
 
 import click
 
-from webapp.cli.jobs import commands
-from webapp.cli.output import as_json, count, date_and_time, moment, write_json, write_table
+from webapp.cli.jobs import commands, jobs_to_read
+from webapp.cli.output import (
+    as_json,
+    count,
+    date_and_time,
+    errors,
+    moment,
+    write_json,
+    write_table,
+)
 from webapp.jobs.check import fail_lost, lost_images, orphans
 from webapp.jobs.health import Statistics, quantile, read_statistics
+from webapp.jobs.lifecycle import Jobs
 from webapp.jobs.models import Bucket, Pause
 from webapp.jobs.names import clean_alt
 from webapp.jobs.tasks import notify_workers
@@ -58,7 +67,7 @@ def stats(as_json: bool) -> None:
 
     Images and refusals are counted since the database was created.
     """
-    jobs = current_jobs()
+    jobs = jobs_to_read()
     with jobs.store.db.snapshot():
         found = read_statistics(jobs.store, jobs.storage)
         paused, totals = jobs.store.operations.read_pause(), jobs.store.jobs.totals()
@@ -162,7 +171,19 @@ def check(fix: bool) -> None:
     It compares all files with the database; the server may run. Ends with code 1 if it found any
     and did not fix them.
     """
-    store, storage = current_jobs().store, current_jobs().storage
+    with errors("check"):
+        found = _compare(current_jobs() if fix else jobs_to_read(), fix)
+    files, images = count(found["files"], "file"), count(found["images"], "image")
+    click.echo(f"{files} without a job, {images} without a file.")
+    if found and fix and not found["left"]:
+        click.echo("The files are deleted, and the images are marked as failed.")
+    if found["left"] or (found and not fix):
+        raise SystemExit(1)
+
+
+def _compare(jobs: Jobs, fix: bool) -> Counter[str]:
+    """Name what does not match, and count it."""
+    store, storage = jobs.store, jobs.storage
     found: Counter[str] = Counter()
     for path in orphans(store, storage):
         found["files"] += 1
@@ -178,9 +199,4 @@ def check(fix: bool) -> None:
         click.echo(f"Image {image_id} misses a file.")
         if fix:
             fail_lost(store, storage, image_id)
-    files, images = count(found["files"], "file"), count(found["images"], "image")
-    click.echo(f"{files} without a job, {images} without a file.")
-    if found and fix and not found["left"]:
-        click.echo("The files are deleted, and the images are marked as failed.")
-    if found["left"] or (found and not fix):
-        raise SystemExit(1)
+    return found

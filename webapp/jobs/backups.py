@@ -88,10 +88,11 @@ def back_up(root: Path, store: Store, storage: Storage, target: IO[bytes]) -> Ba
 
     It migrates nothing. Raises OSError, or CannotStart during a restore.
     """
+    room = storage.tmp if instance.is_writable(root) else None
     with (
         _in_use(root),
         storage.replaced_kept(),
-        tempfile.TemporaryDirectory(prefix="backup-", dir=storage.tmp) as folder,
+        tempfile.TemporaryDirectory(prefix="backup-", dir=room) as folder,
     ):
         copy = Path(folder) / DATABASE
         store.db.backup(copy)
@@ -149,7 +150,11 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _in_use(root: Path) -> Iterator[None]:
-    lock = instance.share(root)
+    try:
+        lock = instance.share(root)
+    except FileNotFoundError:  # No other process can use it either.
+        yield
+        return
     try:
         yield
     finally:

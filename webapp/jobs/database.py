@@ -3,17 +3,19 @@
 import errno
 import logging
 import os
+import shutil
 import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import sqlite_utils
 
-from webapp.disk import sync
+from webapp.disk import is_disk_full, sync
 from webapp.jobs import instance
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ BUSY_SECONDS = 10.0  # How long a writer waits for another; the longest transact
 JOURNAL_BYTES = 64_000_000  # The WAL is cut back to this after a burst.
 
 _CURE = "install pysqlite3 0.6.1, or Python with SQLite 3.51.3, or newer ones."
+_CANNOT_READ = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)  # Without writing beside it.
 COPIES = "backups"  # The folder beside the file that has copies from before migrations.
 COPIES_KEPT = 3
 MIGRATIONS = sorted((Path(__file__).parent / "migrations").glob("[0-9]*.sql"))
@@ -41,6 +44,7 @@ class Database:
         self._local = threading.local()
         self._is_migrated = False
         self._is_read_only = False
+        self._copy: Path | None = None  # Where SQLite cannot read the file in its place.
         self._use: weakref.finalize[..., Any] | None = None  # Ends our use of the instance.
 
     @property
@@ -54,10 +58,32 @@ class Database:
         return self._local.db  # type: ignore[no-any-return]
 
     def _connect(self) -> sqlite_utils.Database:
+        """Connect to the file, or to a copy where SQLite cannot read it in its place.
+
+        Beside a file that cannot be written, it can create neither a log nor the index of one. It
+        can read by an index that is there. Raises OSError if a copy cannot be made.
+        """
+        if instance.is_writable(self._path.parent):
+            return self._connect_to(self._path)
+        if not self._copy:
+            try:
+                db = self._connect_to(self._path)
+                db.execute("PRAGMA user_version")
+                return db
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _CANNOT_READ:
+                    raise
+            folder = Path(mkdtemp(prefix="thumbnails-"))
+            weakref.finalize(self, shutil.rmtree, folder)
+            _copy_unused(self._path, folder)
+            self._copy = folder / self._path.name
+        return self._connect_to(self._copy)
+
+    def _connect_to(self, path: Path) -> sqlite_utils.Database:
         # isolation_level=None: SQLite's own autocommit, so that a statement with RETURNING is
         # committed when its rows are read, and transactions are ours to begin.
         timeout = LOOK_SECONDS if self._is_read_only else BUSY_SECONDS
-        connection = sqlite3.connect(self._path, timeout=timeout, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=timeout, isolation_level=None)
         db = sqlite_utils.Database(connection, recursive_triggers=False, execute_plugins=False)
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA synchronous = FULL")  # An acknowledged upload survives a power cut.
@@ -68,6 +94,17 @@ class Database:
     def look_only(self) -> None:
         """Migrate and write nothing from now on; of any version, only what it has can be read."""
         self._is_read_only = True
+
+    def look_only_at_known(self) -> None:
+        """Migrate and write nothing from now on. Raises CannotStart for another version's file."""
+        self.look_only()
+        with _refuse_damage(self._path):
+            version = self.version()
+        if version != len(MIGRATIONS):
+            raise instance.CannotStart(
+                f"{self._path} has schema {version}, and this version {len(MIGRATIONS)}. It is not"
+                " writable, so it is not migrated here: use the version that made it."
+            )
 
     def version(self) -> int:
         """Return the number of the last migration that the file has."""
@@ -89,6 +126,7 @@ class Database:
         The first use does it too. A command that uses no rows leaves a running server's file alone.
         From now on, this process uses the instance. Raises CannotStart.
         """
+        instance.refuse_read_only(self._path.parent)
         with instance.mutex(self._path.parent):
             if not self._use or not self._use.alive:
                 lock = instance.share(self._path.parent)
@@ -304,6 +342,31 @@ def copy_whole(db: sqlite_utils.Database, path: Path) -> None:
         if isinstance(error, sqlite3.Error):  # The file is damaged, or a disk fails.
             raise OSError(errno.EIO, str(error)) from error
         raise
+
+
+def _copy_unused(path: Path, folder: Path) -> None:
+    """Copy a database that no process writes to, and its log, to a folder. Raises OSError."""
+    files = [path, *(Path(f"{path}{end}") for end in ("-wal", "-shm"))]
+    before = _stamps(files)
+    try:
+        for file, stamp in zip(files, before, strict=True):
+            if stamp or file == path:
+                shutil.copyfile(file, folder / file.name)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise OSError(
+            f"{path} must be copied to be read, and {folder.parent} has no room. TMPDIR can name"
+            " another folder."
+        ) from None
+    if _stamps(files) != before:
+        raise OSError(f"Another process writes to {path} at this moment. Try again.")
+
+
+def _stamps(files: Sequence[Path]) -> list[tuple[int, int] | None]:
+    """Return what changes when files are written to; None for one that is not there."""
+    found = (file.stat() if file.exists() else None for file in files)
+    return [facts and (facts.st_size, facts.st_mtime_ns) for facts in found]
 
 
 def is_damage(error: Exception) -> bool:

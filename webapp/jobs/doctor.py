@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from webapp.config import MB, Config
+from webapp.jobs import instance
 from webapp.jobs.backups import DATABASE, KEY, LAST
 from webapp.jobs.check import lost_images, orphans
 from webapp.jobs.database import COPIES, MIGRATIONS, has_wal_reset_bug, sqlite_version
@@ -153,6 +154,16 @@ def check_disk(config: Config) -> Iterator[Finding]:
 
 def check_file_system(root: Path, storage: Storage) -> Iterator[Finding]:
     """Check that all is on one file system, also by moving a file."""
+    if not instance.is_writable(root):
+        yield Finding(
+            "file_system",
+            "failed",
+            "read_only",
+            f"Nothing can be written to {root} here: a server would not start.",
+            "Run this as the user of the server, where the folder is mounted for writing. To look"
+            " at it and to back it up, reading is enough.",
+        )
+        return
     mount = _mount_of(root)
     others = {path.name for path in root.iterdir() if path.is_symlink() or _mount_of(path) != mount}
     others |= {folder.name for folder in storage.moved_to if not storage.can_move_to(folder)}

@@ -37,6 +37,17 @@ class InUse(Exception):
         )
 
 
+def is_writable(root: Path) -> bool:
+    """Return whether this process can write the instance; else it can only look at it."""
+    return os.access(root, os.W_OK | os.X_OK)
+
+
+def refuse_read_only(root: Path) -> None:
+    """Raise CannotStart if this process cannot write the instance."""
+    if not is_writable(root):
+        raise CannotStart(f"THUMBNAIL_INSTANCE is not writable: {root}.")
+
+
 @contextmanager
 def mutex(root: Path) -> Iterator[None]:
     """Let one process after the other run the block, which is short: they wait."""
@@ -51,7 +62,8 @@ def mutex(root: Path) -> Iterator[None]:
 def share(root: Path) -> int:
     """Begin to use the instance, beside others; return a descriptor, whose closing ends that.
 
-    Raises CannotStart while the instance is restored.
+    Raises CannotStart while the instance is restored; FileNotFoundError for a copy that cannot be
+    written and that no process ever used.
     """
     lock = _open_lock(root)
     if not _try_lock(lock, fcntl.LOCK_SH):
@@ -78,7 +90,7 @@ def alone(root: Path) -> Iterator[None]:
 def is_in_use(root: Path) -> bool:
     """Return whether a process uses the instance; it changes nothing."""
     try:
-        lock = os.open(root / _LOCK, os.O_RDWR)
+        lock = os.open(root / _LOCK, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
@@ -95,6 +107,8 @@ def give_to_owner(file: int, root: Path) -> None:
 
 
 def _open_lock(root: Path) -> int:
+    if not is_writable(root):  # A server may run beside a mount that is read-only.
+        return os.open(root / _LOCK, os.O_RDONLY)
     lock = os.open(root / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     give_to_owner(lock, root)
     return lock

@@ -125,8 +125,10 @@ class Restored:
 def restore(root: Path, source: IO[bytes], replace: bool = False) -> Restored:
     """Put an archive, or a copy of the database alone, into an instance.
 
-    All of it is read and checked before anything changes. Raises RestoreError, InUse or OSError.
+    All of it is read and checked before anything changes. Raises RestoreError, InUse or OSError, or
+    CannotStart where nothing can be written.
     """
+    instance.refuse_read_only(root)
     owner = root.stat().st_uid
     if os.geteuid() == 0 and owner != 0:
         raise WrongUser(root, owner)
@@ -162,10 +164,15 @@ def restore(root: Path, source: IO[bytes], replace: bool = False) -> Restored:
 def complete_interrupted(root: Path) -> None:
     """Complete a restore that was killed in its last step, before this process uses anything.
 
-    Raises CannotStart while a restore is running.
+    Raises CannotStart while a restore is running, or where it cannot be completed.
     """
     if not (root / instance.READY).exists():
         return
+    if not instance.is_writable(root):
+        raise instance.CannotStart(
+            f"A restore of {root} was interrupted, and is completed by the first command where it"
+            " can be written. Here, it is not writable."
+        )
     with instance.mutex(root):
         try:
             with instance.alone(root):

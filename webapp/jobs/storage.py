@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import IO
 
 from webapp.disk import move, sync
+from webapp.jobs import instance
 from webapp.jobs.models import Claim
 from webapp.jobs.upload import Upload
 from webapp.recipes.outputs import FORMATS
@@ -92,11 +93,15 @@ class Storage:
                 folder.mkdir(mode=0o750, parents=True)
                 folder.chmod(0o750)  # Not by mkdir: a strict umask would lock nginx out.
         for folder in (self.originals, self.deleted, self.trials, self.tmp, self.unsettled):
-            folder.mkdir(mode=0o700, exist_ok=True)
+            try:
+                folder.mkdir(mode=0o700, exist_ok=True)
+            except OSError:
+                if instance.is_writable(root):
+                    raise  # Else it is a copy that was made without empty folders.
 
     def free_bytes(self) -> int:
         """Return the free space of the disk."""
-        return shutil.disk_usage(self.tmp).free
+        return shutil.disk_usage(self._root).free
 
     def has_space(self, at_least: int = 0) -> bool:
         """Return whether the reserved space is free, and `at_least` bytes."""

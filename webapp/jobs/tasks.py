@@ -21,7 +21,7 @@ from huey.storage import SqliteStorage
 
 from webapp.config import Config
 from webapp.engine import decoder
-from webapp.jobs import outbound_process
+from webapp.jobs import instance, outbound_process
 from webapp.jobs.fetches import FetchWork
 from webapp.jobs.housekeeping import Housekeeping
 from webapp.jobs.trials import WAIT_SECONDS, Trial, work_on_trial
@@ -53,8 +53,10 @@ class NotificationStorage(SqliteStorage):  # type: ignore[misc]
     def initialize_schema(self) -> None:
         """Create the tables; a full disk stops no start, and no command that looks for why.
 
-        `ThumbnailHuey.recreate_queue` tries again.
+        `ThumbnailHuey.recreate_queue` tries again. A command that can only look needs none.
         """
+        if not instance.is_writable(Path(self.filename).parent):
+            return
         try:
             super().initialize_schema()
         except sqlite3.OperationalError as error:

@@ -11,6 +11,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, Se
 from flask_wtf import CSRFProtect
 
 from webapp.config import Config
+from webapp.jobs import instance
 from webapp.web.clients import current_token, sends_token
 from webapp.web.cors import is_of_no_one
 
@@ -134,7 +135,12 @@ def _trusted_hosts(config: Config) -> list[str] | None:
 
 
 def _kept_key(path: Path) -> str:
-    """Read the key that the first process of the first start created."""
+    """Read the key that the first process of the first start created.
+
+    A command that can only look at the instance signs nothing, and gets another key.
+    """
+    if not instance.is_writable(path.parent):
+        return secrets.token_hex(32)
     if not path.exists():
         descriptor, draft = tempfile.mkstemp(dir=path.parent)  # Its mode is 0600.
         with open(descriptor, "w") as file:
