@@ -1,5 +1,6 @@
 """What a test does in a browser that Playwright does not drive."""
 
+import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -45,8 +46,14 @@ class Refused(Exception):
     """A browser did not do what it was told, as when the page is just being left."""
 
 
+class Died(Exception):
+    """A browser ended by itself, or was killed: no verdict on the page that it showed."""
+
+
 class Driver(ABC):
     """One window of one browser."""
+
+    process: subprocess.Popen[bytes]  # The browser, or what starts it.
 
     @abstractmethod
     def open(self, url: str) -> None:
@@ -83,6 +90,10 @@ class Driver(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the browser."""
+
+    def check(self) -> None:
+        """Raise Died if the browser did; one that refuses is alive."""
+        self._try("() => null")
 
     def click(self, words: str, kind: str = CONTROLS, **where: float) -> None:
         """Wait for a control whose name begins with these words, and click on it."""

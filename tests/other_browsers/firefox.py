@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.other_browsers.driver import HOST, Driver, Refused
+from tests.other_browsers.driver import HOST, Died, Driver, Refused
 from tests.support.servers import wait_until
 
 BINARY = "firefox-esr"
@@ -28,7 +29,7 @@ class Firefox(Driver):
         (profile / "user.js").write_text("".join(lines))
         log = profile / "log"
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [BINARY, "--headless", "--remote-debugging-port=0", "--profile", str(profile)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -96,8 +97,12 @@ class Firefox(Driver):
         self._exit.close()
 
     def _end(self) -> None:
-        self._process.terminate()
-        self._process.wait(20)
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def _tell(self, method: str, **params: Any) -> Any:
         """Send a command for the page."""
@@ -105,10 +110,13 @@ class Firefox(Driver):
 
     def _command(self, method: str, **params: Any) -> Any:
         self._count += 1
-        self._socket.send(json.dumps({"id": self._count, "method": method, "params": params}))
-        while True:
-            answer = json.loads(self._socket.recv(timeout=60))
-            if answer.get("id") == self._count:
-                if answer["type"] != "success":
-                    raise Refused(answer)
-                return answer["result"]
+        try:
+            self._socket.send(json.dumps({"id": self._count, "method": method, "params": params}))
+            answer: dict[str, Any] = {}
+            while answer.get("id") != self._count:
+                answer = json.loads(self._socket.recv(timeout=60))
+        except ConnectionClosed as error:
+            raise Died(f"{BINARY} ended with {self.process.wait(20)}") from error
+        if answer["type"] != "success":
+            raise Refused(answer)
+        return answer["result"]

@@ -4,12 +4,13 @@ import http.client
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.other_browsers.driver import HOST, Driver, Refused
+from tests.other_browsers.driver import HOST, Died, Driver, Refused
 from tests.support.servers import free_port, wait_until
 
 DRIVER = "WebKitWebDriver"
@@ -26,6 +27,8 @@ class WebKit(Driver):
         self._port = free_port()
         self._session = ""
         self._exit = ExitStack()
+        # Reading it moves no place where processes write: they write to its end.
+        self._log = self._exit.enter_context(tempfile.TemporaryFile("a+b"))  # noqa: SIM115
         screen = self._start(
             [SCREEN, "-displayfd", "1", "-screen", "0", "1400x1000x24", "-nolisten", "tcp"],
             stdout=subprocess.PIPE,
@@ -38,11 +41,16 @@ class WebKit(Driver):
             "DISPLAY": f":{display}",
             # The sandbox of its pages needs namespaces, which containers refuse.
             "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",
+            "WEBKIT_DEBUG": "IPC,Process",  # It logs why a process of its own ended.
         }
-        self._start([DRIVER, f"--port={self._port}"], env=environ)
+        command = [DRIVER, f"--port={self._port}"]
+        self.process = self._start(command, env=environ, stdout=self._log, stderr=self._log)
         try:
             wait_until(self._is_ready, what=DRIVER)
-            browser = {"binary": str(_find_browser()), "args": ["--automation", *options]}
+            # Otherwise, where there is no graphics card, threads of each page's process draw with
+            # code that Mesa compiles. One was seen to crash in libLLVM.
+            arguments = ["--automation", "--hardware-acceleration-policy=never", *options]
+            browser = {"binary": str(_find_browser()), "args": arguments}
             wanted = {"alwaysMatch": {"webkitgtk:browserOptions": browser}}
             created = self._command("POST", "/session", capabilities=wanted)
             self._session = f"/session/{created['sessionId']}"
@@ -85,9 +93,9 @@ class WebKit(Driver):
         wait_until(lambda: value in [cookie["value"] for cookie in self._cookies()], what=name)
 
     def close(self) -> None:
-        if self._session:
-            self._command("DELETE", self._session)
-        self._exit.close()
+        with self._exit, suppress(Died, TimeoutError):
+            if self._session:
+                self._command("DELETE", self._session)
 
     def _start(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
         """Start a process that ends with this browser."""
@@ -98,10 +106,9 @@ class WebKit(Driver):
         return process
 
     def _is_ready(self) -> bool:
-        try:
+        with suppress(Died):  # It does not listen yet.
             return bool(self._command("GET", "/status")["ready"])
-        except OSError:
-            return False
+        return False
 
     def _cookies(self) -> Any:
         return self._command("GET", f"{self._session}/cookie")
@@ -111,13 +118,27 @@ class WebKit(Driver):
 
     def _command(self, method: str, path: str, **params: Any) -> Any:
         body = json.dumps(params) if method == "POST" else None
-        with closing(http.client.HTTPConnection(HOST, self._port, timeout=60)) as line:
-            line.request(method, path, body, {"Content-Type": "application/json"})
-            response = line.getresponse()
-            value = json.loads(response.read())["value"]
-        if response.status != 200:
-            raise Refused(value)
-        return value
+        try:
+            with closing(http.client.HTTPConnection(HOST, self._port, timeout=60)) as line:
+                line.request(method, path, body, {"Content-Type": "application/json"})
+                response = line.getresponse()
+                value = json.loads(response.read())["value"]
+        except (ConnectionError, http.client.HTTPException) as error:
+            raise Died(f"{DRIVER} ended") from error
+        if response.status == 200:
+            return value
+        if value["error"] == "invalid session id":
+            raise Died(f"{value}\n{self._tell_errors()}")
+        if value["error"] == "unknown error" and self._session:
+            # So it first answers when the browser ends. Then it cannot tell what it knows itself.
+            self._command("GET", f"{self._session}/timeouts")
+        raise Refused(value)
+
+    def _tell_errors(self) -> str:
+        """Return the errors that the browser logged."""
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").splitlines()
+        return "\n".join(line for line in lines if ":err]" in line or ":crit]" in line)
 
 
 def _find_browser() -> Path:
